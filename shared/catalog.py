@@ -1,0 +1,132 @@
+"""What jobs leave behind for other jobs: data sets, models, predictions."""
+
+import datetime
+import uuid
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, mapped_column
+from uuid_utils.compat import uuid7
+
+from shared.database import Base, Json, NullableJson, UtcDateTime, utcnow
+from shared.errors import NotFound
+
+
+class Versioned:
+    """A name and a version that grows by one; `name@version` is how people refer to it."""
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(64))
+    version: Mapped[int]
+    # The job that made it; the thing outlives the job.
+    job_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("jobs.id", ondelete="SET NULL"))
+    storage_key: Mapped[str] = mapped_column(sa.String(500))
+    bytes: Mapped[int] = mapped_column(sa.BigInteger)
+    sha256: Mapped[str] = mapped_column(sa.String(64))
+    created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
+
+    @property
+    def reference(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+class Dataset(Versioned, Base):
+    """Pictures by split and class, stored as one zip; `sha256` is of the contents, not of the zip."""
+
+    __tablename__ = "datasets"
+    __table_args__ = (sa.UniqueConstraint("name", "version"),)
+
+    # {"train": {"cats": 200, …}, "validation": {…}}
+    classes: Mapped[dict[str, dict[str, int]]] = mapped_column(Json)
+    pictures: Mapped[int]
+    # [{"file": …, "reason": …}], the first thousand
+    rejected: Mapped[list[dict[str, str]]] = mapped_column(Json)
+    rejected_count: Mapped[int]
+
+    @property
+    def class_names(self) -> list[str]:
+        return sorted({name for split in self.classes.values() for name in split})
+
+
+class Model(Versioned, Base):
+    """A trained network as a `.keras` file with this SHA-256, and what is needed to use it."""
+
+    __tablename__ = "models"
+    __table_args__ = (sa.UniqueConstraint("name", "version"),)
+
+    dataset_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("datasets.id", ondelete="SET NULL"))
+    network: Mapped[str] = mapped_column(sa.String(32))
+    # In the order of the network's outputs.
+    classes: Mapped[list[str]] = mapped_column(Json)
+    image_size: Mapped[int]
+    metrics: Mapped[dict[str, Any]] = mapped_column(Json)
+
+
+class Prediction(Base):
+    """What a model says of one picture of a job."""
+
+    __tablename__ = "predictions"
+
+    job_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    row: Mapped[int] = mapped_column(primary_key=True)
+    image: Mapped[str] = mapped_column(sa.String(1_000))
+    label: Mapped[str | None] = mapped_column(sa.String(200))
+    probability: Mapped[float | None]
+    probabilities: Mapped[dict[str, float] | None] = mapped_column(NullableJson)
+    error: Mapped[str | None] = mapped_column(sa.Text)
+
+    __table_args__ = (sa.Index("ix_predictions_probability", "job_id", "probability", "row"),)
+
+
+Thing = TypeVar("Thing", Dataset, Model)
+
+
+def add(session: Session, thing: Thing) -> Thing:
+    """Register `thing` (id and version are given here) as the newest version of its name."""
+    if session.get_bind().dialect.name == "postgresql":
+        # Two jobs that register the same name at once take turns, and so get two versions.
+        session.execute(
+            sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"{thing.__tablename__}/{thing.name}")))
+        )
+    kind = type(thing)
+    newest = session.scalar(sa.select(sa.func.max(kind.version)).where(kind.name == thing.name))
+    thing.id = uuid7()
+    thing.version = (newest or 0) + 1
+    thing.created_at = utcnow()
+    session.add(thing)
+    session.flush()
+    return thing
+
+
+def find(session: Session, kind: type[Thing], reference: str) -> Thing:
+    """By name (its newest version), `name@version` or id. Raises NotFound that names what there is."""
+    noun = {"datasets": "data set", "models": "model"}[kind.__tablename__]
+    found: Thing | None
+    try:
+        found = session.get(kind, uuid.UUID(reference))
+    except ValueError:
+        name, _, version = reference.partition("@")
+        query = sa.select(kind).where(kind.name == name).order_by(kind.version.desc()).limit(1)
+        found = session.scalar(query.where(kind.version == int(version)) if version else query)
+    if found is None:
+        names = session.scalars(sa.select(kind.name).distinct().order_by(kind.name).limit(10)).all()
+        there_is = f"there are: {', '.join(names)}" if names else "there is none yet"
+        raise NotFound(f"no {noun} {reference!r}; {there_is}")
+    return found
+
+
+def page(
+    session: Session, kind: type[Thing], *, before: uuid.UUID | None = None, limit: int = 50
+) -> list[Thing]:
+    """Newest first; `before` is the last id of the page above."""
+    query = sa.select(kind).order_by(kind.id.desc()).limit(limit)
+    return list(session.scalars(query if before is None else query.where(kind.id < before)))
+
+
+def predictions(
+    session: Session, job_id: uuid.UUID, *, unsure_first: bool = False, offset: int = 0, limit: int = 50
+) -> list[Prediction]:
+    """Rows of a prediction, in the order of the pictures or the least sure first."""
+    order = [Prediction.probability, Prediction.row] if unsure_first else [Prediction.row]
+    query = sa.select(Prediction).where(Prediction.job_id == job_id).order_by(*order)
+    return list(session.scalars(query.offset(offset).limit(limit)))

@@ -1,0 +1,208 @@
+"""Settings: the only reader of the environment (JOBYARD_*)."""
+
+import os
+import secrets
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import ConfigError
+
+PREFIX = "JOBYARD_"
+
+# The longest path that a Unix socket may have (108 bytes on Linux, 104 on macOS), less the zero.
+MAX_SOCKET_PATH = 103
+
+
+class Settings(BaseSettings):
+    """All settings, each with a default that works on one machine.
+
+    Read with `Settings.load()`, which turns a wrong value into a ConfigError that names the variable.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    home: Path = Field(
+        default=Path("~/.jobyard"), description="Folder of everything that Jobyard keeps on this machine"
+    )
+    url: str | None = Field(
+        default=None, description="Address of the server that the command line and the client talk to"
+    )
+    database_url: str = Field(
+        default="", description="SQLAlchemy address of the database; default: SQLite in HOME"
+    )
+    broker_url: str = Field(
+        default="", description="Address of Redis or RabbitMQ; default: a Redis that `jobyard up` starts"
+    )
+    storage_url: str = Field(
+        default="", description="fsspec address of the file storage; default: a folder in HOME"
+    )
+    host: str = Field(default="127.0.0.1", description="Address that web and Flower listen on")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        default=8642, description="Port of web; 0 takes a free one"
+    )
+    flower_port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        default=5555, description="Port of Flower; 0 takes a free one"
+    )
+    token: SecretStr | None = Field(
+        default=None, description="Token of the API; default: made at the first start, kept in HOME/token"
+    )
+    lease_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=30, description="A worker that was not heard of for so long has lost its job"
+    )
+    heartbeat_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=1, description="How often a worker renews its lease, writes progress and looks for a cancel"
+    )
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=3, description="A job that lost so many workers fails"
+    )
+    max_upload_bytes: Annotated[int, Field(ge=1)] = Field(
+        default=2 * 1024**3, description="Largest upload; archives may unpack to 20 times this"
+    )
+    lexicon: str = Field(
+        default="vaderSentiment",
+        description="VADER's lexicon: `vaderSentiment` (the one in that package), or a file's path",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least level of what is logged"
+    )
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @field_validator("token")
+    @classmethod
+    def _long_enough(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and len(token.get_secret_value()) < 16:
+            raise ValueError("should have at least 16 characters")
+        return token
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, url: str) -> str:
+        """PostgreSQL is always reached through psycopg 3, whichever way its address is written."""
+        for scheme in ("postgres://", "postgresql://"):
+            if url.startswith(scheme):
+                return "postgresql+psycopg://" + url.removeprefix(scheme)
+        if url and not url.startswith(("postgresql+psycopg://", "sqlite:///")):
+            raise ValueError("should start with postgresql:// or sqlite:///")
+        return url
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker(cls, url: str) -> str:
+        if url and not url.startswith(("redis://", "rediss://", "redis+socket://", "amqp://", "amqps://")):
+            raise ValueError("should start with redis://, rediss://, redis+socket://, amqp:// or amqps://")
+        return url
+
+    @model_validator(mode="after")
+    def _heartbeat_within_lease(self) -> "Settings":
+        if self.heartbeat_seconds * 3 > self.lease_seconds:
+            raise ValueError(
+                f"JOBYARD_HEARTBEAT_SECONDS: should be at most a third of JOBYARD_LEASE_SECONDS "
+                f"({self.lease_seconds:g}), but is {self.heartbeat_seconds:g}"
+            )
+        return self
+
+    @classmethod
+    def load(cls) -> "Settings":
+        """Read the environment. Raises ConfigError naming the first wrong variable."""
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            message = first["msg"].removeprefix("Value error, ")
+            if not first["loc"]:
+                raise ConfigError(message) from None
+            name = PREFIX + str(first["loc"][0]).upper()
+            shown = "" if name == "JOBYARD_TOKEN" else f", but is {first['input']!r}"
+            raise ConfigError(f"{name}: {message[0].lower()}{message[1:]}{shown}") from None
+
+    @property
+    def database(self) -> str:
+        """The database's address, default filled in."""
+        return self.database_url or f"sqlite:///{self.home / 'jobyard.db'}"
+
+    @property
+    def embedded_redis(self) -> bool:
+        """Whether `jobyard up` brings the broker itself."""
+        return not self.broker_url
+
+    @cached_property
+    def redis_socket(self) -> Path:
+        """The embedded Redis' Unix socket: in HOME, whose mode keeps others out, if the path fits."""
+        path = self.home / "redis.sock"
+        if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
+            return path
+        raise ConfigError(
+            f"JOBYARD_HOME: the path is too long for a socket ({path}); "
+            f"it should have at most {MAX_SOCKET_PATH - len('/redis.sock')} bytes"
+        )
+
+    @property
+    def broker(self) -> str:
+        """The broker's address, default filled in."""
+        return self.broker_url or f"redis+socket://{self.redis_socket}"
+
+    @property
+    def storage(self) -> str:
+        """The storage's address, default filled in."""
+        return self.storage_url or (self.home / "storage").as_uri()
+
+    @property
+    def max_unpacked_bytes(self) -> int:
+        """What an archive may unpack to: 20 times the largest upload."""
+        return 20 * self.max_upload_bytes
+
+    def secret_token(self) -> str:
+        """The API's token: JOBYARD_TOKEN, or HOME/token (mode 0600), made here if there is none yet.
+
+        Raises ConfigError if HOME can't be written to.
+        """
+        if self.token is not None:
+            return self.token.get_secret_value()
+        path = self.home / "token"
+        try:
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Written aside and linked into place, so that of two processes starting at once one
+            # makes the token and both read it whole.
+            draft = path.with_name(f".token-{os.getpid()}")
+            draft.touch(mode=0o600, exist_ok=True)
+            draft.write_text(secrets.token_urlsafe(32) + "\n")
+            try:
+                os.link(draft, path)
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+            token = path.read_text().strip()
+            if not token:
+                raise ConfigError(f"{path} is empty: delete it, and the next start makes a new token")
+            return token
+        except OSError as error:
+            raise ConfigError(
+                f"JOBYARD_HOME: can't keep the token in {path}: {error.strerror or error}"
+            ) from None
+
+    def find_token(self) -> str | None:
+        """The token for a client on this machine: JOBYARD_TOKEN or HOME/token; None if there is neither."""
+        if self.token is not None:
+            return self.token.get_secret_value()
+        try:
+            return (self.home / "token").read_text().strip() or None
+        except OSError:
+            return None
+
+    def find_url(self) -> str:
+        """The server's address for a client on this machine: JOBYARD_URL, or where `jobyard up` listens."""
+        if self.url:
+            return self.url.rstrip("/")
+        try:
+            return (self.home / "url").read_text().strip()
+        except OSError:
+            return f"http://{self.host}:{self.port}"

@@ -1,0 +1,56 @@
+"""The errors that a user can cause or see: one line that says what, where, and what would be right."""
+
+
+class JobyardError(Exception):
+    """Something went wrong in Jobyard."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").splitlines()[0])
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0])
+
+
+class ConfigError(JobyardError):
+    """A setting is wrong."""
+
+
+class NotFound(JobyardError):
+    """There is nothing by that name or id."""
+
+
+class Conflict(JobyardError):
+    """The thing exists, but its state does not allow this."""
+
+
+class BadInput(JobyardError):
+    """A value in the request is wrong; `field` names it, as a dotted path."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class TooLarge(JobyardError):
+    """The input is over a limit."""
+
+
+class WorkError(JobyardError):
+    """The job can't be done, for a reason that its owner can understand and mend."""
+
+
+class Interrupted(JobyardError):
+    """The work was asked to stop; raised inside the work by its callbacks, never shown to a user."""
+
+
+class Cancelled(Interrupted):
+    """The job's owner asked for the job to be cancelled."""
+
+
+class Stopping(Interrupted):
+    """This worker is being stopped: the job goes back to the queue."""
+
+
+class LeaseLost(Interrupted):
+    """Another worker may hold this job by now: write nothing more."""

@@ -1,0 +1,63 @@
+"""Bring the database to the schema that this version of the code expects."""
+
+import logging
+import sys
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from shared.config import Settings
+from shared.database import Database
+from shared.errors import ConfigError, JobyardError
+
+# Any number will do, as long as all processes take the same one.
+ADVISORY_LOCK = 0x4A6F6279
+
+
+def upgrade(settings: Settings) -> None:
+    """Run all pending migrations; of several processes that do so at once, one works and the others wait.
+
+    Raises ConfigError if the database can't be reached.
+    """
+    if settings.database.startswith("sqlite"):
+        Path(settings.database.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.database)
+    try:
+        with database.engine.connect() as connection:
+            # SQLite's write lock and PostgreSQL's advisory lock do the same here.
+            connection = connection.execution_options(begin_immediate=True)
+            with connection.begin():
+                if connection.dialect.name == "postgresql":
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+                config = alembic_config()
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+    except sa.exc.OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        raise ConfigError(f"JOBYARD_DATABASE_URL: can't use the database: {reason}") from None
+    finally:
+        database.dispose()
+
+
+def alembic_config() -> Config:
+    """Alembic's settings, wherever the package `migrations` lies."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
+    return config
+
+
+def main() -> int:
+    """`python -m shared.migrate`: for compose files and deploys."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        upgrade(Settings.load())
+    except JobyardError as error:
+        print(f"jobyard: {error.message}", file=sys.stderr)  # noqa: T201 - the line for people
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""Files and artifacts: bytes in fsspec (a local folder, or s3:// and the like), their rows in SQL.
+
+Bytes are written first, under a key that nobody else has, and the row that names them after: a file
+without a row is rubbish that no one sees, a row without its file does not happen.
+"""
+
+import datetime
+import hashlib
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import fsspec
+import sqlalchemy as sa
+from fsspec.implementations.local import LocalFileSystem
+from sqlalchemy.orm import Mapped, Session, mapped_column
+from uuid_utils.compat import uuid7
+
+from shared.database import Base, UtcDateTime, utcnow
+from shared.errors import NotFound, TooLarge
+
+CHUNK_BYTES = 1 << 20
+
+
+class File(Base):
+    """An uploaded file (`job_id` is None) or an artifact of a job, under a name."""
+
+    __tablename__ = "files"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    job_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("jobs.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(sa.String(255))
+    media_type: Mapped[str] = mapped_column(sa.String(255))
+    storage_key: Mapped[str] = mapped_column(sa.String(500), unique=True)
+    bytes: Mapped[int] = mapped_column(sa.BigInteger)
+    sha256: Mapped[str] = mapped_column(sa.String(64))
+    created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (sa.UniqueConstraint("job_id", "name"),)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What was written: its key, size in bytes and SHA-256 in hex."""
+
+    key: str
+    bytes: int
+    sha256: str
+
+
+class Storage:
+    """Bytes under keys such as `files/…` and `models/…`."""
+
+    def __init__(self, url: str) -> None:
+        self._fs: Any
+        self._fs, self._root = fsspec.core.url_to_fs(url)
+        self._local = isinstance(self._fs, LocalFileSystem)
+
+    def put(self, folder: str, stream: IO[bytes], limit: int | None = None) -> Stored:
+        """Write a stream under a new key in `folder`. Raises TooLarge past `limit` bytes, leaving nothing."""
+        key = f"{folder}/{uuid.uuid4()}"
+        path = self._path(key)
+        digest = hashlib.sha256()
+        size = 0
+        try:
+            self._fs.makedirs(self._fs._parent(path), exist_ok=True)
+            with self._fs.open(path, "wb") as target:
+                while chunk := stream.read(CHUNK_BYTES):
+                    size += len(chunk)
+                    if limit is not None and size > limit:
+                        raise TooLarge(f"should have at most {limit:,} bytes")
+                    digest.update(chunk)
+                    target.write(chunk)
+        except BaseException:
+            self.delete(key)
+            raise
+        return Stored(key, size, digest.hexdigest())
+
+    def put_file(self, folder: str, path: Path) -> Stored:
+        """Write a local file under a new key in `folder`."""
+        with path.open("rb") as stream:
+            return self.put(folder, stream)
+
+    def open(self, key: str) -> IO[bytes]:
+        """Raises NotFound."""
+        try:
+            return self._fs.open(self._path(key), "rb")  # type: ignore[no-any-return]
+        except FileNotFoundError:
+            raise NotFound(f"the file {key} is gone from the storage") from None
+
+    @contextmanager
+    def local(self, key: str, scratch: Path) -> Iterator[Path]:
+        """The file as a path on this machine: itself if the storage is local, else a copy in `scratch`."""
+        if self._local:
+            path = Path(self._path(key))
+            if not path.is_file():
+                raise NotFound(f"the file {key} is gone from the storage")
+            yield path
+            return
+        path = scratch / PurePosixPath(key).name
+        with self.open(key) as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target, CHUNK_BYTES)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def delete(self, key: str) -> None:
+        """Remove the file if it is there."""
+        try:
+            self._fs.rm_file(self._path(key))
+        except FileNotFoundError:
+            return
+
+    def check(self) -> None:
+        """Write and remove a byte. Raises OSError where that is not possible."""
+        path = self._path(f"check-{uuid.uuid4()}")
+        self._fs.makedirs(self._fs._parent(path), exist_ok=True)
+        with self._fs.open(path, "wb") as file:
+            file.write(b".")
+        self._fs.rm_file(path)
+
+    def _path(self, key: str) -> str:
+        return f"{self._root.rstrip('/')}/{key}"
+
+
+def add_file(
+    session: Session, stored: Stored, *, name: str, media_type: str, job_id: uuid.UUID | None = None
+) -> File:
+    """The row of a stored file."""
+    file = File(
+        id=uuid7(),
+        job_id=job_id,
+        name=name,
+        media_type=media_type,
+        storage_key=stored.key,
+        bytes=stored.bytes,
+        sha256=stored.sha256,
+        created_at=utcnow(),
+    )
+    session.add(file)
+    session.flush()
+    return file
+
+
+def get_file(session: Session, file_id: uuid.UUID) -> File:
+    """An uploaded file. Raises NotFound."""
+    file = session.get(File, file_id)
+    if file is None or file.job_id is not None:
+        raise NotFound(f"there is no file {file_id}; upload it with POST /api/v1/files")
+    return file
+
+
+def artifacts(session: Session, job_id: uuid.UUID) -> list[File]:
+    """A job's artifacts, by name."""
+    return list(session.scalars(sa.select(File).where(File.job_id == job_id).order_by(File.name)))

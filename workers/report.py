@@ -1,0 +1,24 @@
+"""What a piece of work may tell while it runs, and how it learns that it should stop."""
+
+from typing import Protocol
+
+
+class Report(Protocol):
+    """Callbacks handed to the work. Each is cheap: it notes what it is told and writes nothing itself.
+
+    `phase`, `progress` and `check` raise an `shared.errors.Interrupted` when the job was cancelled,
+    its worker is being stopped, or its lease is lost: let it pass through. Work calls one of them at
+    least every second.
+    """
+
+    def phase(self, name: str) -> None:
+        """Say what is being done now, in a word or two: "decoding", "training", "evaluating"."""
+
+    def progress(self, done: int, total: int | None, unit: str) -> None:
+        """Say how far it is: `done` of `total` (None if unknown) `unit`s ("batches", "rows", "pictures")."""
+
+    def metric(self, name: str, step: int, value: float, epoch: int | None = None) -> None:
+        """Add one point to the metric history; (name, step) is its key within the job."""
+
+    def check(self) -> None:
+        """Raise Interrupted if the work should stop."""
