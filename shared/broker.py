@@ -17,10 +17,10 @@ log = logging.getLogger(__name__)
 
 PRIORITIES = 10
 
-# What a dead or frozen broker may cost a caller, in seconds.
-CONNECT_SECONDS = 0.5
-SEND_SECONDS = 0.5
-# A worker listens by calls that block for a second.
+# What a dead or frozen broker may cost who sends, in seconds, twice over: a connection that went
+# stale since the last time deserves a second try.
+SEND_SECONDS = 0.3
+# How long a worker waits for an answer. (Its calls for the next message have timeouts of their own.)
 LISTEN_SECONDS = 5.0
 
 # Redis gives an unacknowledged message out again after so long. Claims make that harmless, and the
@@ -28,10 +28,10 @@ LISTEN_SECONDS = 5.0
 VISIBILITY_SECONDS = 7 * 24 * 3600
 
 
-def make_celery(settings: Settings, socket_seconds: float = LISTEN_SECONDS) -> Celery:
+def make_celery(settings: Settings, *, sender: bool = False) -> Celery:
     """The app as every process configures it; `workers.app` adds the tasks and the pool.
 
-    `socket_seconds` is how long one answer of the broker may take.
+    A `sender` gives up soon when the broker is away; a worker tries to reach it for ever.
     """
     app = Celery("jobyard", broker=settings.broker, set_as_current=False)
     app.conf.update(
@@ -58,21 +58,23 @@ def make_celery(settings: Settings, socket_seconds: float = LISTEN_SECONDS) -> C
         task_acks_late=True,
         worker_prefetch_multiplier=1,
         broker_connection_retry_on_startup=True,
-        broker_connection_timeout=CONNECT_SECONDS,
-        broker_transport_options=_transport(settings, socket_seconds),
+        broker_connection_timeout=SEND_SECONDS if sender else LISTEN_SECONDS,
+        broker_transport_options=_transport(settings, sender),
     )
     return app
 
 
-def _transport(settings: Settings, socket_seconds: float) -> dict[str, object]:
+def _transport(settings: Settings, sender: bool) -> dict[str, object]:
+    seconds = SEND_SECONDS if sender else LISTEN_SECONDS
+    options: dict[str, object] = {"max_retries": 0} if sender else {}
     if settings.broker.startswith("amqp"):
-        return {"confirm_publish": True, "read_timeout": socket_seconds, "write_timeout": socket_seconds}
-    return {
+        return options | {"confirm_publish": True, "read_timeout": seconds, "write_timeout": seconds}
+    return options | {
         "visibility_timeout": VISIBILITY_SECONDS,
         "priority_steps": list(range(PRIORITIES)),
         "queue_order_strategy": "priority",
-        "socket_connect_timeout": CONNECT_SECONDS,
-        "socket_timeout": socket_seconds,
+        "socket_connect_timeout": seconds,
+        "socket_timeout": seconds,
         "socket_keepalive": True,
         "health_check_interval": 10,
     }
@@ -82,7 +84,7 @@ class Broker:
     """Sends wake-up calls and counts them."""
 
     def __init__(self, settings: Settings) -> None:
-        self.app = make_celery(settings, SEND_SECONDS)
+        self.app = make_celery(settings, sender=True)
         self._lower_is_first = settings.broker.startswith("redis")
 
     def send(self, job: Job) -> bool:
@@ -98,7 +100,8 @@ class Broker:
                 task_id=str(job.id),
                 queue=job.queue,
                 priority=priority,
-                retry=False,
+                retry=True,
+                retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0},
             )
         except (OperationalError, OSError) as error:
             log.warning("job %s will be sent later, the broker is away: %s", job.id, error)
@@ -108,7 +111,7 @@ class Broker:
     def depths(self) -> dict[str, int]:
         """Messages ready in each queue. Raises kombu's OperationalError if the broker is away."""
         with self.app.connection_for_read() as connection:
-            connection.ensure_connection(max_retries=0, timeout=CONNECT_SECONDS)
+            connection.ensure_connection(max_retries=0, timeout=SEND_SECONDS)
             return {queue.value: _depth(connection, queue.value) for queue in specs.Queue}
 
 

@@ -95,6 +95,7 @@ def add(session: Session, thing: Thing) -> Thing:
     thing.created_at = utcnow()
     session.add(thing)
     session.flush()
+    session.refresh(thing)
     return thing
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, load_only, mapped_column
 from uuid_utils.compat import uuid7
 
 from shared.database import Base, Json, NullableJson, UtcDateTime, utcnow
@@ -187,18 +187,24 @@ def submit(
         with session.begin_nested():
             session.add(job)
     except sa.exc.IntegrityError:
-        first = session.scalar(sa.select(Job).where(Job.idempotency_key == idempotency_key))
-        if first is None or idempotency_key is None:
+        first = repeat_of(session, idempotency_key, request_sha256) if idempotency_key else None
+        if first is None:
             raise
-        if first.request_sha256 != request_sha256:
-            raise Conflict(
-                f"Idempotency-Key: {idempotency_key!r} was used for another request (job {first.id}); "
-                "use a new key for a new request"
-            ) from None
         return first, False
     session.refresh(job)
     _note(session, job)
     return job, True
+
+
+def repeat_of(session: Session, idempotency_key: str, request_sha256: str | None) -> Job | None:
+    """The job that this key made before. Raises Conflict if that was for another request."""
+    first = session.scalar(sa.select(Job).where(Job.idempotency_key == idempotency_key))
+    if first is not None and first.request_sha256 != request_sha256:
+        raise Conflict(
+            f"Idempotency-Key: {idempotency_key!r} was used for another request (job {first.id}); "
+            "use a new key for a new request"
+        )
+    return first
 
 
 def cancel(session: Session, job_id: uuid.UUID) -> Job:
@@ -409,19 +415,31 @@ def rescue(session: Session, limit: int = 100) -> list[Job]:
     return moved
 
 
-def unsent(session: Session, queue: str, older_than_seconds: float) -> list[Job]:
-    """Queued jobs of a queue that could have been claimed for so long already, first in line first."""
+def count_ready(session: Session, queue: str, older_than_seconds: float) -> int:
+    """Queued jobs of a queue that could have been claimed for so long already."""
+    ready = sa.select(sa.func.count()).where(*_ready(queue, older_than_seconds))
+    return session.scalar(ready) or 0
+
+
+def ready(session: Session, queue: str, older_than_seconds: float, limit: int) -> list[Job]:
+    """Those jobs, first in line first, with only what a message needs."""
     return list(
         session.scalars(
             sa.select(Job)
-            .where(
-                Job.state == State.QUEUED,
-                Job.queue == queue,
-                Job.available_at <= utcnow(-older_than_seconds),
-            )
+            .where(*_ready(queue, older_than_seconds))
             .order_by(sa.desc(Job.priority), Job.id)
+            .options(load_only(Job.id, Job.kind, Job.queue, Job.priority))
+            .limit(limit)
         )
     )
+
+
+def _ready(queue: str, older_than_seconds: float) -> list[sa.ColumnElement[bool]]:
+    return [
+        Job.state == State.QUEUED,
+        Job.queue == queue,
+        Job.available_at <= utcnow(-older_than_seconds),
+    ]
 
 
 # ---- reading
@@ -463,6 +481,13 @@ def page(
     if before is not None:
         query = query.where(Job.id < before)
     return list(session.scalars(query))
+
+
+def counts(session: Session) -> dict[State, int]:
+    """How many jobs are in each state; children of other jobs are left out."""
+    query = sa.select(Job.state, sa.func.count()).where(Job.parent_id.is_(None)).group_by(Job.state)
+    found = dict(session.execute(query).tuples().all())
+    return {state: found.get(state, 0) for state in State}
 
 
 def events(session: Session, job_id: uuid.UUID, after: int = 0) -> list[JobEvent]:

@@ -1,8 +1,9 @@
 """Reading pictures from outside: hostile until fully decoded."""
 
+import warnings
 from typing import IO, TYPE_CHECKING
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from shared.errors import JobyardError
 
@@ -18,27 +19,47 @@ MAX_PIXELS = 200_000_000
 # Ours is checked before decoding, with a message of its own.
 Image.MAX_IMAGE_PIXELS = None
 
+UNKNOWN = "not a picture: should be JPEG, PNG, GIF, BMP or WebP"
+
 
 class NotAPicture(JobyardError):
     """The file is not a picture that can be read."""
 
 
+def check_signature(start: bytes) -> None:
+    """Look at a file's first bytes (12 or more) only. Raises NotAPicture if no picture begins so."""
+    if start.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM")):
+        return
+    if not (start.startswith(b"RIFF") and start[8:12] == b"WEBP"):
+        raise NotAPicture(UNKNOWN)
+
+
 def check_header(file: IO[bytes]) -> None:
     """Look at a picture's header only. Raises NotAPicture; a picture that passes may still be truncated."""
-    _open(file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _open(file)
 
 
 def decode(file: IO[bytes]) -> Image.Image:
-    """Decode the first frame fully, upright, as 8-bit RGB. Raises NotAPicture with the reason."""
-    image = _open(file)
-    try:
-        image.load()
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I"):  # 16 bits a pixel: Pillow's own conversion would clip, not scale
-            image = image.convert("I").point(lambda value: value / 256).convert("L")
-        return image.convert("RGB")
-    except Exception as error:  # Pillow's decoders raise a dozen types on broken files, SyntaxError too
-        raise NotAPicture(f"can't be decoded: {_reason(error)}") from None
+    """Decode the first frame fully, upright, as 8-bit RGB. Raises NotAPicture with the reason.
+
+    What is transparent keeps the colour that the file has under it.
+    """
+    # Pillow warns about what it can mend (odd EXIF, palettes, MPO): not worth a line in any log. The
+    # filters are the process's; threads that cross here can at worst lose a warning.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = _open(file)
+        try:
+            image.load()
+            # In place, and below only where needed: each copy of a large picture is 600 MB.
+            _turn_upright(image)
+            if image.mode.startswith("I"):  # 16 bits a pixel: Pillow's own conversion would clip, not scale
+                image = image.convert("I").point(lambda value: value / 256).convert("L")
+            return image if image.mode == "RGB" else image.convert("RGB")
+        except Exception as error:  # noqa: BLE001 (Pillow's decoders raise a dozen types, SyntaxError too)
+            raise NotAPicture(f"can't be decoded: {_reason(error)}") from None
 
 
 def to_array(image: Image.Image, size: int) -> "NDArray[np.uint8]":
@@ -51,9 +72,9 @@ def to_array(image: Image.Image, size: int) -> "NDArray[np.uint8]":
 def _open(file: IO[bytes]) -> Image.Image:
     try:
         image = Image.open(file, formats=FORMATS)
-    except Exception as error:  # see decode
-        if isinstance(error, Image.UnidentifiedImageError):
-            raise NotAPicture("not a picture: should be JPEG, PNG, GIF, BMP or WebP") from None
+    except Exception as error:  # noqa: BLE001 (see decode)
+        if isinstance(error, UnidentifiedImageError):
+            raise NotAPicture(UNKNOWN) from None
         raise NotAPicture(f"can't be read: {_reason(error)}") from None
     width, height = image.size
     if width * height > MAX_PIXELS:
@@ -61,5 +82,16 @@ def _open(file: IO[bytes]) -> Image.Image:
     return image
 
 
+def _turn_upright(image: Image.Image) -> None:
+    """Follow the EXIF orientation. EXIF that can't be read is as good as none: the pixels are whole."""
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001, S110 (EXIF's parser raises as many types as the decoders)
+        pass
+
+
 def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    lines = str(error).splitlines()
+    return lines[0][:200] if lines else type(error).__name__

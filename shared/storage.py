@@ -8,7 +8,7 @@ import datetime
 import hashlib
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -144,6 +144,7 @@ def add_file(
     )
     session.add(file)
     session.flush()
+    session.refresh(file)
     return file
 
 
@@ -158,3 +159,9 @@ def get_file(session: Session, file_id: uuid.UUID) -> File:
 def artifacts(session: Session, job_id: uuid.UUID) -> list[File]:
     """A job's artifacts, by name."""
     return list(session.scalars(sa.select(File).where(File.job_id == job_id).order_by(File.name)))
+
+
+def file_names(session: Session, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """The names of those of the files that there are."""
+    found = session.execute(sa.select(File.id, File.name).where(File.id.in_(set(ids))))
+    return dict(found.tuples().all())

@@ -1,7 +1,11 @@
-"""All tables in one metadata: importing this is what makes it whole."""
+"""All tables: importing this is what makes the metadata whole."""
 
+from shared.catalog import Dataset, Model, Prediction
 from shared.database import Base
+from shared.jobs import Job, JobEvent
+from shared.metrics import Metric
+from shared.storage import File
 
 metadata = Base.metadata
 
-__all__ = ["metadata"]
+__all__ = ["Dataset", "File", "Job", "JobEvent", "Metric", "Model", "Prediction", "metadata"]
