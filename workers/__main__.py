@@ -1,0 +1,54 @@
+"""`python -m workers gpu | predict | cpu | sweeper | flower`: one process of Jobyard."""
+
+import argparse
+import logging
+import sys
+
+from shared.config import Settings
+from shared.errors import JobyardError
+from shared.specs import Queue
+
+
+def main() -> int:
+    """Run until SIGTERM; 2 where a setting is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
+    parser.add_argument("role", choices=[*(queue.value for queue in Queue), "sweeper", "flower"])
+    parser.add_argument("--name", help="tell apart several workers of one queue on one machine")
+    arguments = parser.parse_args()
+    try:
+        settings = Settings.load()
+        logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")
+        return _run(settings, arguments.role, arguments.name)
+    except JobyardError as error:
+        print(f"jobyard: {error.message}", file=sys.stderr)  # noqa: T201 - the line for people
+        return 2
+
+
+def _run(settings: Settings, role: str, name: str | None) -> int:
+    if role == "sweeper":
+        from workers import sweeper
+
+        return sweeper.main(settings)
+    if role == "flower":
+        from workers import flower
+
+        return flower.main(settings)
+    from workers.app import make_worker
+
+    app = make_worker(settings, Queue(role))
+    app.worker_main(
+        [
+            "worker",
+            f"--queues={role}",
+            f"--hostname={name or role}@%h",
+            f"--loglevel={settings.log_level}",
+            # Workers tell each other nothing that SQL doesn't know.
+            "--without-gossip",
+            "--without-mingle",
+        ]
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

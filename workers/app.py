@@ -1,0 +1,52 @@
+"""The Celery app of the workers: `python -m workers gpu`.
+
+This module and `workers.tasks` are imported by the parents of pools, which never import TensorFlow:
+the work is imported in the child that does it.
+"""
+
+import os
+import signal
+import threading
+from typing import Any
+
+from billiard.process import active_children
+from celery import Celery, signals
+
+from shared.broker import make_celery
+from shared.config import Settings
+from shared.specs import Queue
+
+# Set in a pool's child when its worker is being stopped: its job goes back to the queue.
+stopping = threading.Event()
+
+
+def make_worker(settings: Settings, queue: Queue) -> Celery:
+    """The app for one queue, with the pool that its work needs."""
+    app = make_celery(settings)
+    app.conf.include = ["workers.tasks"]
+    app.conf.worker_hijack_root_logger = False
+    app.conf.worker_redirect_stdouts = False
+    if queue is Queue.CPU:
+        app.conf.worker_concurrency = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    else:
+        # TensorFlow hangs after a fork, so the child is a fresh interpreter.
+        app.conf.worker_pool_start_method = "spawn"
+        app.conf.worker_concurrency = 1
+    if queue is Queue.GPU:
+        # TensorFlow gives GPU memory back only when its process ends.
+        app.conf.worker_max_tasks_per_child = 1
+    return app
+
+
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
+def _heed_stop(**_: Any) -> None:
+    """In the child: SIGTERM means "let go of your job", not "die in the middle of it"."""
+    stopping.clear()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+
+
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _tell_children(**_: Any) -> None:
+    """In the parent: whoever stops only the parent (docker stop does) means the children too."""
+    for child in active_children():
+        os.kill(child.pid, signal.SIGTERM)

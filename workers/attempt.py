@@ -1,0 +1,117 @@
+"""One attempt at a job: claim, work, outcome."""
+
+import logging
+import threading
+import traceback
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from shared import jobs, metrics, specs
+from shared.errors import Cancelled, Interrupted, JobyardError, LeaseLost, Stopping
+from shared.storage import Stored
+from workers.process import Process
+from workers.pulse import Pulse
+from workers.report import Report
+
+log = logging.getLogger(__name__)
+
+# What a kind of work hands back: called in the transaction that makes the job succeed, it adds its rows
+# (a model, predictions, artifacts) and returns the job's result.
+Finish = Callable[[Session], dict[str, Any]]
+
+
+@dataclass
+class Attempt:
+    """What the work of one attempt may use."""
+
+    here: Process
+    job_id: uuid.UUID
+    report: Report
+    scratch: Path
+    # Keys in the storage that go if the job does not succeed, and those that go even then.
+    stored: list[str] = field(default_factory=list)
+    unwanted: list[str] = field(default_factory=list)
+
+    def store(self, folder: str, path: Path) -> Stored:
+        """Put a file into the storage; it is removed again unless the job succeeds."""
+        stored = self.here.storage.put_file(folder, path)
+        self.stored.append(stored.key)
+        return stored
+
+
+Work = Callable[[Attempt, Any], Finish]
+
+
+def run(
+    here: Process, works: dict[str, Work], job_id: uuid.UUID, worker: str, stopping: threading.Event
+) -> None:
+    """Claim the job, do its work, and write what came of it. Never raises for the work's sake."""
+    with here.database.write() as session:
+        job = jobs.claim(session, job_id, worker=worker, lease_seconds=here.settings.lease_seconds)
+        if job is not None and job.attempt > 1:
+            metrics.clear(session, job_id)
+    if job is None or job.lease is None:
+        log.info("job %s: nothing to claim, somebody else has it or had it", job_id)
+        return
+    lease = job.lease
+    attempt: Attempt | None = None
+    try:
+        spec = specs.SPECS[job.kind].model_validate(job.spec)
+        with here.scratch() as scratch:
+            pulse = Pulse(
+                here.database,
+                job.id,
+                lease,
+                lease_seconds=here.settings.lease_seconds,
+                heartbeat_seconds=here.settings.heartbeat_seconds,
+                stopping=stopping,
+            )
+            attempt = Attempt(here, job.id, pulse, scratch)
+            with pulse:
+                finish = works[job.kind](attempt, spec)
+            with here.database.write() as session:
+                if jobs.succeed(session, job.id, lease, finish(session)) is None:
+                    raise LeaseLost  # which rolls back what `finish` added
+        attempt.stored = attempt.unwanted
+        log.info("job %s: succeeded", job.id)
+    except Interrupted as interruption:
+        _let_go(here, job.id, lease, interruption)
+    except JobyardError as error:
+        _fail(here, job.id, lease, error, error.message)
+    except Exception as error:  # noqa: BLE001 - whatever the work does, the job ends and the worker goes on
+        _fail(here, job.id, lease, error, f"unexpected {_named(error)}; the job's timeline has the traceback")
+    finally:
+        for key in attempt.stored if attempt else ():
+            here.storage.delete(key)
+
+
+def _let_go(here: Process, job_id: uuid.UUID, lease: uuid.UUID, interruption: Interrupted) -> None:
+    log.info("job %s: %s", job_id, interruption.message)
+    match interruption:
+        case Cancelled():
+            with here.database.write() as session:
+                jobs.finish_cancel(session, job_id, lease)
+        case Stopping():
+            with here.database.write() as session:
+                job = jobs.release(session, job_id, lease)
+            if job is not None and not job.terminal:
+                here.broker.send(job)
+        case _:  # the lease is lost: whoever holds the job now decides what becomes of it
+            return
+
+
+def _fail(here: Process, job_id: uuid.UUID, lease: uuid.UUID, error: Exception, message: str) -> None:
+    trace = "".join(traceback.format_exception(error))
+    log.error("job %s: failed: %s\n%s", job_id, message, trace)
+    with here.database.write() as session:
+        jobs.fail(session, job_id, lease, error_type=type(error).__name__, message=message, traceback=trace)
+
+
+def _named(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:500]}" if lines else type(error).__name__

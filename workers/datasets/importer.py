@@ -1,0 +1,181 @@
+"""Importing pictures: any archive or folder in, one checked archive of ours out."""
+
+import hashlib
+import io
+import tempfile
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from shared.errors import WorkError
+from shared.pictures import NotAPicture, check_signature, decode
+from workers.datasets.archives import MAX_FILE_BYTES, walk
+from workers.datasets.layout import LAYOUTS, TRAIN, VALIDATION, Layout, Place, lay_out
+from workers.datasets.members import DAMAGED, Member, reason, too_large
+from workers.report import Report
+
+# Rejected files that are listed; the rest is only counted.
+MAX_REJECTED = 1_000
+
+PIECE = 256 * 1024
+
+# The first moment that a zip can write: the same pictures make the same bytes.
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of an import.
+
+    `classes` is {"train": {class: pictures}} and, where there is one, "validation" likewise.
+    `rejected` is [{"file", "reason"}], the first 1,000 of `rejected_count`. `sha256` is the version of
+    the content: it depends on the split, the class and the bytes of every picture, and on nothing else.
+    `pictures` is their number and `bytes` their sum.
+    """
+
+    classes: dict[str, dict[str, int]]
+    rejected: list[dict[str, str]]
+    rejected_count: int
+    pictures: int
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """An accepted picture in the spool file."""
+
+    place: Place
+    sha256: str
+    offset: int
+    size: int
+
+
+def import_pictures(source: Path, output: Path, max_bytes: int, report: Report) -> Imported:
+    """Check every picture of `source`, and write the good ones to `output`, a zip of our own layout.
+
+    `source` is a zip or tar archive (told by its content) or a folder, with `train/CLASS/` and perhaps
+    `validation/CLASS/` (or `val`, `valid`), or with a folder per class; all of it may be inside outer
+    folders. `output` is an uncompressed zip of `train/CLASS/FILE` and `validation/CLASS/FILE`, sorted,
+    with the original bytes of each picture that decodes fully. The others are listed with the reason
+    and don't stop the import.
+
+    Raises WorkError, and leaves no `output`, if the archive is hostile, damaged as a whole, or unpacks
+    to over `max_bytes`; if its folders are not classes; or if nothing is left of a class.
+    """
+    report.phase("importing")
+    layout = lay_out(_checked(source, max_bytes, report))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    # A tar comes in its own order and can't be read in another: pictures wait in a file without a
+    # name, which the system removes whatever happens to this process.
+    with tempfile.TemporaryFile(dir=output.parent) as spool:
+        kept, rejected = _decode_all(source, layout, spool, max_bytes, report)
+        classes = _count(kept, layout)
+        _write(output, kept, spool, report)
+    rejected = [*layout.misplaced, *rejected]
+    return Imported(
+        classes=classes,
+        rejected=[{"file": name, "reason": why} for name, why in rejected[:MAX_REJECTED]],
+        rejected_count=len(rejected),
+        pictures=len(kept),
+        sha256=_version(kept),
+        bytes=sum(picture.size for picture in kept),
+    )
+
+
+def _checked(source: Path, max_bytes: int, report: Report) -> Iterator[Member]:
+    """Every member's name and kind, looked at before anything is read."""
+    for member in walk(source, max_bytes):
+        report.check()
+        yield member
+
+
+def _decode_all(
+    source: Path, layout: Layout, spool: IO[bytes], max_bytes: int, report: Report
+) -> tuple[list[_Kept], list[tuple[str, str]]]:
+    """Write the pictures that decode to `spool`; returns them, and the others' names with reasons."""
+    kept: list[_Kept] = []
+    rejected: list[tuple[str, str]] = []
+    places = dict(layout.places)
+    read = 0
+    for member in walk(source, max_bytes):
+        # Popped, so that a file that is in the archive twice is taken once; lay_out has listed it.
+        place = None if member.folder else places.pop(member.parts, None)
+        if place is None:
+            report.check()
+            continue
+        try:
+            content = _read(member)
+            read += len(content)
+            if read > max_bytes:
+                raise too_large(max_bytes)
+            decode(io.BytesIO(content))
+            digest = hashlib.sha256(content).hexdigest()
+            kept.append(_Kept(place, digest, spool.tell(), len(content)))
+            spool.write(content)
+        except NotAPicture as error:
+            rejected.append((member.name, error.message))
+        report.progress(len(kept) + len(rejected), len(layout.places), "pictures")
+    return kept, rejected
+
+
+def _read(member: Member) -> bytes:
+    """All bytes of a file, if its first ones are a picture's. Raises NotAPicture."""
+    if member.problem is not None:
+        raise NotAPicture(member.problem)
+    content = bytearray()
+    try:
+        with member.open() as file:
+            while piece := file.read(PIECE):
+                if not content:
+                    check_signature(piece)
+                content += piece
+                if len(content) > MAX_FILE_BYTES:  # whatever was said about its size
+                    raise NotAPicture(f"too large: should have at most {MAX_FILE_BYTES:,} bytes")
+    except DAMAGED as error:
+        raise NotAPicture(f"can't be read: {reason(error)}") from None
+    if not content:
+        raise NotAPicture("the file is empty")
+    return bytes(content)
+
+
+def _count(kept: list[_Kept], layout: Layout) -> dict[str, dict[str, int]]:
+    """Pictures by split and class. Raises WorkError for a class that has none."""
+    counts = Counter((picture.place.split, picture.place.class_name) for picture in kept)
+    if not kept:
+        raise WorkError(f"there are no pictures that can be decoded; the archive {LAYOUTS}")
+    for split, names in layout.classes.items():
+        for name in names:
+            if not counts[split, name]:
+                raise WorkError(f"the class {name!r} has no picture in {split} that can be decoded")
+    return {
+        split: {name: counts[split, name] for name in layout.classes[split]}
+        for split in (TRAIN, VALIDATION)
+        if split in layout.classes
+    }
+
+
+def _version(kept: list[_Kept]) -> str:
+    """SHA-256 over the sorted lines `split/class/SHA-256 of the picture`."""
+    lines = sorted(f"{picture.place.split}/{picture.place.class_name}/{picture.sha256}\n" for picture in kept)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _write(output: Path, kept: list[_Kept], spool: IO[bytes], report: Report) -> None:
+    """Write the zip aside and move it into place, so that `output` is whole or not there."""
+    part = output.with_name(f".{output.name}.part")
+    try:
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+            for picture in sorted(kept, key=lambda picture: picture.place.path):
+                report.check()
+                info = zipfile.ZipInfo(picture.place.path, EPOCH)
+                info.create_system = 3  # Unix, on any system
+                info.external_attr = 0o100644 << 16
+                spool.seek(picture.offset)
+                archive.writestr(info, spool.read(picture.size))
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,70 @@
+"""What an archive or a folder of pictures holds, one member at a time."""
+
+import lzma
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO
+
+from shared.errors import WorkError
+
+# What zipfile, tarfile and the decompressors raise on a broken archive, and the disk on a broken file.
+DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    RuntimeError,  # and NotImplementedError, RecursionError
+    struct.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file or folder in an archive or a folder.
+
+    `parts` are the names on its path, none of them empty, "." or "..". `size` is what the archive says.
+    `open` works until the next member is asked for, and raises one of DAMAGED if it can't; so does
+    reading. `problem` says why a file should not be opened at all.
+    """
+
+    parts: tuple[str, ...]
+    folder: bool
+    size: int
+    open: Callable[[], IO[bytes]]
+    problem: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The path for people: safe to print and to store."""
+        return printable("/".join(self.parts))
+
+
+def printable(name: str, length: int = 200) -> str:
+    """`name` without control characters and broken Unicode, cut in the middle to `length` characters."""
+    shown = "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name
+    )
+    return shown if len(shown) <= length else f"{shown[: length // 2]}…{shown[-length // 2 + 1 :]}"
+
+
+def reason(error: BaseException) -> str:
+    """One line for people about one of DAMAGED."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, EOFError):
+        return "it ends too early"
+    return printable(str(error)) or type(error).__name__
+
+
+def too_large(max_bytes: int) -> WorkError:
+    """The error for an archive that unpacks to over `max_bytes`."""
+    return WorkError(f"the pictures unpack to over {max_bytes:,} bytes; should be fewer")

@@ -1,0 +1,58 @@
+"""Unpacking a data set of ours to a local folder."""
+
+import re
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+
+from shared.errors import WorkError
+from workers.report import Report
+
+PIECE = 1024**2
+
+# What the importer writes. No name begins with a dot, so that none is "..".
+PATH = re.compile(r"(train|validation)/[^./\\\0][^/\\\0]*/[^./\\\0][^/\\\0]*")
+
+
+def unpack(archive: Path, folder: Path, report: Report) -> None:
+    """Unpack a zip of the importer's to `folder`: `train/CLASS/FILE` and perhaps `validation/…`.
+
+    The folder appears at once and whole; one that exists is taken to be the same data set. Two
+    processes may do this at the same time. Raises WorkError if the archive is not one of ours.
+    """
+    if folder.is_dir():
+        return
+    report.phase("unpacking")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        _extract(archive, draft, report)
+        _move(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _move(draft: Path, folder: Path) -> None:
+    try:
+        draft.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # another process was faster: its folder is as good
+            raise
+
+
+def _extract(archive: Path, draft: Path, report: Report) -> None:
+    try:
+        with zipfile.ZipFile(archive) as source:
+            infos = source.infolist()
+            for done, info in enumerate(infos, 1):
+                # Stored, so that it can't unpack to more than it is.
+                if not PATH.fullmatch(info.filename) or info.compress_type != zipfile.ZIP_STORED:
+                    raise WorkError(f"{info.filename!r} should not be in the data set's archive")
+                target = draft / info.filename
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with source.open(info) as member, target.open("xb") as file:
+                    shutil.copyfileobj(member, file, PIECE)
+                report.progress(done, len(infos), "pictures")
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise WorkError(f"the data set's archive is damaged: {error}") from None

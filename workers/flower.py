@@ -1,0 +1,17 @@
+"""Flower: Celery's own view of workers and tasks, behind a password."""
+
+import os
+
+from shared.broker import make_celery
+from shared.config import Settings
+
+USER = "jobyard"
+
+
+def main(settings: Settings) -> int:
+    """Serve Flower on HOST:FLOWER_PORT for user `jobyard`, with the token as password."""
+    # Flower reads this itself; on its command line everybody on the machine could read the token.
+    os.environ["FLOWER_BASIC_AUTH"] = f"{USER}:{settings.secret_token()}"
+    app = make_celery(settings)
+    app.start(["flower", f"--address={settings.host}", f"--port={settings.flower_port}"])
+    return 0

@@ -1,0 +1,65 @@
+"""import: an archive or a folder of pictures becomes a registered data set."""
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from shared import catalog, storage
+from shared.specs import ImportSpec
+from workers.attempt import Attempt, Finish
+from workers.datasets.importer import Imported, import_pictures
+
+
+def work(attempt: Attempt, spec: ImportSpec) -> Finish:
+    """Check every picture, keep the good ones, register them."""
+    output = attempt.scratch / "dataset.zip"
+    imported = _import(attempt, spec, output)
+    stored = attempt.store("datasets", output)
+
+    def finish(session: Session) -> dict[str, Any]:
+        newest = session.scalar(
+            sa.select(catalog.Dataset)
+            .where(catalog.Dataset.name == spec.name)
+            .order_by(catalog.Dataset.version.desc())
+            .limit(1)
+        )
+        if newest is not None and newest.sha256 == imported.sha256:
+            dataset = newest  # the same pictures are the same version
+            attempt.unwanted.append(stored.key)
+        else:
+            dataset = catalog.add(
+                session,
+                catalog.Dataset(
+                    name=spec.name,
+                    job_id=attempt.job_id,
+                    classes=imported.classes,
+                    pictures=imported.pictures,
+                    rejected=imported.rejected,
+                    rejected_count=imported.rejected_count,
+                    storage_key=stored.key,
+                    bytes=stored.bytes,
+                    sha256=imported.sha256,
+                ),
+            )
+        return {
+            "dataset": dataset.reference,
+            "classes": imported.classes,
+            "pictures": imported.pictures,
+            "rejected": imported.rejected,
+            "rejected_count": imported.rejected_count,
+        }
+
+    return finish
+
+
+def _import(attempt: Attempt, spec: ImportSpec, output: Path) -> Imported:
+    here = attempt.here
+    limit = here.settings.max_unpacked_bytes
+    if spec.file is None:
+        return import_pictures(Path(str(spec.path)), output, limit, attempt.report)
+    with here.database.read() as session:
+        file = storage.get_file(session, spec.file)
+    with here.storage.local(file.storage_key, attempt.scratch) as source:
+        return import_pictures(source, output, limit, attempt.report)

@@ -1,0 +1,83 @@
+"""Models as they are kept in memory between jobs."""
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from shared.errors import WorkError
+from workers.training.devices import share_gpus
+from workers.training.networks import class_probabilities
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model with what belongs to it. `function` maps pixels (n, size, size, 3) to Keras' outputs."""
+
+    sha256: str
+    classes: list[str]
+    image_size: int
+    function: Any
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Pixels (n, image_size, image_size, 3) of 0…255 to (n, classes), in order of `classes`."""
+        return class_probabilities(self.function(pixels.astype(np.float32)))
+
+
+class ModelCache:
+    """The most recently used models, by the SHA-256 of their files. For one thread."""
+
+    def __init__(self, size: int = 4) -> None:
+        self._size = size
+        self._models: OrderedDict[str, LoadedModel] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def __contains__(self, sha256: str) -> bool:
+        return sha256 in self._models
+
+    def get(self, path: Path, sha256: str, classes: list[str], image_size: int) -> LoadedModel:
+        """The model of that SHA-256, read from `path` if it is not in memory.
+
+        Raises WorkError if the file is another one, is not a .keras file, or does not fit its record.
+        """
+        model = self._models.get(sha256) or _load(path, sha256, classes, image_size)
+        self._models[sha256] = model
+        self._models.move_to_end(sha256)
+        while len(self._models) > self._size:
+            self._models.popitem(last=False)
+        return model
+
+
+def _load(path: Path, sha256: str, classes: list[str], image_size: int) -> LoadedModel:
+    # A model file can hold code: load only what this server wrote, and no format but the one it writes.
+    if path.suffix != ".keras":
+        raise WorkError(f"the model file is '{path.name}': should be a .keras file")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise WorkError(f"the model file does not match its SHA-256 (should be {sha256}, is {found})")
+    share_gpus()
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise WorkError(f"the model file can't be loaded: {str(error).splitlines()[0]}") from error
+
+    outputs = 1 if len(classes) == 2 else len(classes)
+    if model.input_shape != (None, image_size, image_size, 3) or model.output_shape != (None, outputs):
+        raise WorkError(
+            f"the model takes {model.input_shape} and gives {model.output_shape}: "
+            f"should fit pictures of {image_size} pixels and {len(classes)} classes"
+        )
+    # One graph for batches of any length: `model.predict` would trace again for the last, shorter one.
+    shape = tf.TensorSpec((None, image_size, image_size, 3), tf.float32)
+    return LoadedModel(
+        sha256, classes, image_size, tf.function(lambda pixels: model(pixels, training=False), [shape])
+    )

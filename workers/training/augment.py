@@ -1,0 +1,70 @@
+"""Random shear, zoom and flip of training pictures, as Keras' ImageDataGenerator defines them.
+
+One projective transform per picture does all three, vectorised over the batch. The source of the
+formulas: `keras/src/legacy/preprocessing/image.py`, `get_random_transform` and `apply_affine_transform`.
+"""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import ArrayLike, NDArray
+
+from shared.specs import Augment
+
+
+def changes_anything(augment: Augment) -> bool:
+    """Whether there is anything to change."""
+    return bool(augment.shear or augment.zoom or augment.flip)
+
+
+def draw(random: np.random.Generator, count: int, augment: Augment, size: int) -> NDArray[np.float32]:
+    """Matrices (count, 8) for `warp`, one for each of `count` pictures of `size` pixels.
+
+    Shear is uniform in ± `augment.shear` degrees; the zooms along x and y are uniform in
+    1 ± `augment.zoom`, each on its own; half of the pictures are flipped.
+    """
+    shear = random.uniform(-augment.shear, augment.shear, count)
+    zoom_x, zoom_y = random.uniform(1 - augment.zoom, 1 + augment.zoom, (2, count))
+    flip = (random.random(count) < 0.5) & augment.flip
+    return matrices(shear, zoom_x, zoom_y, flip, size)
+
+
+def matrices(
+    shear: ArrayLike, zoom_x: ArrayLike, zoom_y: ArrayLike, flip: ArrayLike, size: int
+) -> NDArray[np.float32]:
+    """Matrices (n, 8) that say for each pixel of the new picture where in the old one to look.
+
+    Keras multiplies shear and zoom around the centre c = (size - 1) / 2 and flips the outcome:
+
+        x' - c = zoom_x · (x - c) - sin(shear) · zoom_y · (y - c),  where a flip turns x into 2c - x
+        y' - c = cos(shear) · zoom_y · (y - c)
+
+    Each of the first four has the shape (n,); shear is in degrees, flip is boolean.
+    """
+    angle, zoom_x, zoom_y = np.deg2rad(shear), np.asarray(zoom_x), np.asarray(zoom_y)
+    centre = (size - 1) / 2
+    x_from_x = np.where(flip, -zoom_x, zoom_x)
+    x_from_y = -np.sin(angle) * zoom_y
+    y_from_y = np.cos(angle) * zoom_y
+    zero = np.zeros_like(angle)
+    return np.stack(
+        [
+            *(x_from_x, x_from_y, centre * (1 - x_from_x - x_from_y)),
+            *(zero, y_from_y, centre * (1 - y_from_y)),
+            *(zero, zero),
+        ],
+        axis=-1,
+    ).astype(np.float32)
+
+
+def warp(pixels: Any, transforms: Any) -> Any:
+    """Pixels (n, size, size, 3) float32 seen through the matrices (n, 8): bilinear, edges repeated."""
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=pixels,
+        transforms=transforms,
+        output_shape=tf.shape(pixels)[1:3],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
+    )

@@ -1,0 +1,159 @@
+"""Pictures decoded once to disk, and the streams of batches read from there."""
+
+import math
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from shared.errors import WorkError
+from shared.pictures import NotAPicture, decode, to_array
+from shared.specs import Augment
+from workers.report import Report
+from workers.training import augment as augmenting
+from workers.training.splits import Example, Split
+
+Batch = tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Decoded pictures: pixels (n, size, size, 3) uint8, on disk, and labels (n,) int32."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def size(self) -> int:
+        """Width and height, in pixels."""
+        return int(self.pixels.shape[1])
+
+
+def decode_all(split: Split, size: int, workdir: Path, report: Report) -> tuple[Pictures, Pictures]:
+    """Decode the split's pictures to `workdir/pictures.npy`; returns (train, validation).
+
+    They stay on disk and are read batch by batch, so that they may be larger than the memory.
+    Raises WorkError for a file that is not a picture, and where the disk is too small.
+    """
+    examples = split.train + split.validation
+    shape = (len(examples), size, size, 3)
+    _refuse_full_disk(workdir, math.prod(shape))
+    pixels = np.lib.format.open_memmap(workdir / "pictures.npy", mode="w+", dtype=np.uint8, shape=shape)
+
+    def decode_one(index: int) -> None:
+        pixels[index] = _decode(examples[index], split.classes, size)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
+        futures = [pool.submit(decode_one, index) for index in range(len(examples))]
+        try:
+            for done, future in enumerate(as_completed(futures), start=1):
+                future.result()
+                report.progress(done, len(examples), "pictures")
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    labels = np.array([label for _, label in examples], dtype=np.int32)
+    border = len(split.train)
+    return Pictures(pixels[:border], labels[:border]), Pictures(pixels[border:], labels[border:])
+
+
+def steps_of(pictures: Pictures, batch_size: int, steps: int | None) -> int:
+    """Batches in an epoch: as asked for, or all pictures once, the last batch being smaller."""
+    return steps or -(-len(pictures) // batch_size)
+
+
+def training_batches(
+    pictures: Pictures, batch_size: int, steps_per_epoch: int | None, augment: Augment, seed: int
+) -> Any:
+    """The endless tf.data stream of (pixels float32 (b, size, size, 3), labels int32 (b,)).
+
+    Every pass over the pictures has an order and changes of its own, drawn from (seed, pass): a batch
+    depends on its number only. Without `steps_per_epoch` a batch ends where the pass ends; with it the
+    passes follow each other without a seam, and every batch is full.
+    """
+    count = len(pictures)
+
+    @lru_cache(maxsize=4)  # neighbouring batches are read at the same time
+    def drawn(turn: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        random = np.random.default_rng((seed, turn))
+        return random.permutation(count), augmenting.draw(random, count, augment, pictures.size)
+
+    def span(step: int) -> tuple[int, int]:
+        if steps_per_epoch is not None:
+            return step * batch_size, (step + 1) * batch_size
+        turn, batch = divmod(step, steps_of(pictures, batch_size, None))
+        start = turn * count + batch * batch_size
+        return start, min(start + batch_size, (turn + 1) * count)
+
+    def read(step: int) -> Batch:
+        start, stop = span(int(step))
+        chosen, changes = [], []
+        for turn in range(start // count, (stop - 1) // count + 1):
+            order, matrices = drawn(turn)
+            part = slice(max(start - turn * count, 0), stop - turn * count)
+            chosen.append(order[part])
+            changes.append(matrices[part])
+        indices = np.concatenate(chosen)
+        return np.asarray(pictures.pixels[indices]), pictures.labels[indices], np.concatenate(changes)
+
+    endless = np.iinfo(np.int64).max
+    return _stream(read, endless, pictures.size, augmented=augmenting.changes_anything(augment))
+
+
+def validation_batches(pictures: Pictures, batch_size: int, steps: int | None) -> Any:
+    """The tf.data stream of one validation, always the same: (pixels float32, labels int32) as they are.
+
+    All pictures once, or `steps` full batches, of repeated pictures if need be.
+    """
+
+    def read(step: int) -> Batch:
+        start, stop = int(step) * batch_size, (int(step) + 1) * batch_size
+        indices = (
+            np.arange(start, stop) % len(pictures) if steps else np.arange(start, min(stop, len(pictures)))
+        )
+        unchanged = np.empty((len(indices), 8), dtype=np.float32)
+        return np.asarray(pictures.pixels[indices]), pictures.labels[indices], unchanged
+
+    return _stream(read, steps_of(pictures, batch_size, steps), pictures.size, augmented=False)
+
+
+def _stream(read: Callable[[int], Batch], steps: int, size: int, *, augmented: bool) -> Any:
+    def load(step: Any) -> tuple[Any, Any]:
+        pixels, labels, matrices = tf.numpy_function(read, [step], [tf.uint8, tf.int32, tf.float32])
+        pixels.set_shape((None, size, size, 3))
+        labels.set_shape((None,))
+        matrices.set_shape((None, 8))
+        pixels = tf.cast(pixels, tf.float32)
+        return (augmenting.warp(pixels, matrices) if augmented else pixels), labels
+
+    return tf.data.Dataset.range(steps).map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+
+
+def _decode(example: Example, classes: list[str], size: int) -> NDArray[np.uint8]:
+    path, label = example
+    try:
+        with path.open("rb") as file:
+            return to_array(decode(file), size)
+    except (NotAPicture, OSError) as error:
+        raise WorkError(f"{classes[label]}/{path.name} {error}") from None
+
+
+def _refuse_full_disk(workdir: Path, needed: int) -> None:
+    # Writing to a memory map on a full disk kills the process instead of raising.
+    free = shutil.disk_usage(workdir).free
+    if needed > free:
+        raise WorkError(
+            f"the decoded pictures need {needed / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB are free: "
+            "lower image_size or make room"
+        )

@@ -1,0 +1,97 @@
+"""Which pictures of a data set train the network, and which ones judge it."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from shared.errors import WorkError
+
+Example = tuple[Path, int]
+
+
+@dataclass(frozen=True)
+class Split:
+    """The files of both parts, each with the index of its class in `classes` (sorted by name)."""
+
+    classes: list[str]
+    train: list[Example]
+    validation: list[Example]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Pictures per part and class."""
+        return {
+            part: {name: labels[index] for index, name in enumerate(self.classes)}
+            for part, labels in (
+                ("train", Counter(label for _, label in self.train)),
+                ("validation", Counter(label for _, label in self.validation)),
+            )
+        }
+
+
+def find(dataset: Path, validation_split: float, seed: int) -> Split:
+    """The split of the folder `dataset`: its own, or a share held out of each class by the seed.
+
+    Raises WorkError where there is nothing to tell apart, to train on, or to judge by.
+    """
+    train = _files_by_class(dataset / "train")
+    classes = sorted(train)
+    if len(classes) < 2:
+        found = f"only the class '{classes[0]}'" if classes else "no classes"
+        raise WorkError(f"the data set has {found}: should have at least two folders of pictures in train/")
+    _refuse_empty(train, "train/")
+
+    if (dataset / "validation").is_dir():
+        validation = _files_by_class(dataset / "validation")
+        if strange := sorted(set(validation) - set(train)):
+            raise WorkError(f"validation/ has the class '{strange[0]}', train/ has not: should have the same")
+        _refuse_empty({name: validation.get(name, []) for name in classes}, "validation/")
+    else:
+        train, validation = _hold_out(train, validation_split, seed)
+
+    return Split(classes, _mixed(train, classes, seed), _mixed(validation, classes, seed))
+
+
+def _files_by_class(folder: Path) -> dict[str, list[Path]]:
+    if not folder.is_dir():
+        raise WorkError(
+            f"the data set has no {folder.name}/ folder: should have {folder.name}/<class>/<picture>"
+        )
+    return {
+        child.name: sorted(
+            file for file in child.iterdir() if file.is_file() and not file.name.startswith(".")
+        )
+        for child in folder.iterdir()
+        if child.is_dir() and not child.name.startswith(".")
+    }
+
+
+def _refuse_empty(files: dict[str, list[Path]], part: str) -> None:
+    for name in sorted(files):
+        if not files[name]:
+            raise WorkError(f"the class '{name}' has no pictures in {part}: should have at least one")
+
+
+def _hold_out(
+    files: dict[str, list[Path]], share: float, seed: int
+) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
+    """Every class gives the same share, so that both parts have the classes in the same proportion."""
+    random = np.random.default_rng(seed)
+    train, validation = {}, {}
+    for name in sorted(files):
+        count = len(files[name])
+        if count < 2:
+            raise WorkError(
+                f"the class '{name}' has 1 picture: should have at least 2, one to train and one to validate"
+            )
+        held = min(max(round(count * share), 1), count - 1)
+        shuffled = [files[name][index] for index in random.permutation(count)]
+        train[name], validation[name] = shuffled[held:], shuffled[:held]
+    return train, validation
+
+
+def _mixed(files: dict[str, list[Path]], classes: list[str], seed: int) -> list[Example]:
+    # In the folders' order, `validation_steps` would look at the first classes only.
+    examples = [(file, label) for label, name in enumerate(classes) for file in files[name]]
+    return [examples[index] for index in np.random.default_rng(seed).permutation(len(examples))]
