@@ -1,0 +1,1 @@
+"""The Flask front: HTTP API, pages, command line and Python client."""

@@ -1,0 +1,92 @@
+"""Uploads: files, and archives that become data sets."""
+
+import mimetypes
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Annotated
+
+from flask import Response, request
+from flask_openapi3 import APIBlueprint, FileStorage, Tag
+from pydantic import BaseModel, BeforeValidator
+
+from shared import specs, storage
+from shared.errors import BadInput, TooLarge
+from web import schemas
+from web.api.common import ANSWERS, SECURITY, answer
+from web.api.jobs import job_answer
+from web.api.submitting import submit
+from web.backend import backend
+from web.problems import Problem
+
+api = APIBlueprint(
+    "files",
+    __name__,
+    url_prefix=schemas.API,
+    abp_tags=[Tag(name="files", description="Uploads")],
+    abp_security=SECURITY,
+    abp_responses={**ANSWERS, 413: Problem},
+)
+
+# What a multipart body has beside the file itself.
+OVERHEAD_BYTES = 1 << 20
+
+# The library reads form fields as JSON where it can, which would make a number of the name "2024".
+AsSent = BeforeValidator(lambda _: request.form.get("name", ""))
+
+
+class UploadForm(BaseModel):
+    """One file."""
+
+    model_config = {"extra": "forbid"}
+
+    file: FileStorage
+
+
+class DatasetForm(BaseModel):
+    """A name and an archive of pictures."""
+
+    model_config = {"extra": "forbid"}
+
+    name: Annotated[specs.Name, AsSent]
+    archive: FileStorage
+
+
+@api.before_request
+def _limit() -> None:
+    request.max_content_length = backend().settings.max_upload_bytes + OVERHEAD_BYTES
+
+
+@api.post("/files", responses={201: schemas.File}, summary="Upload a file")
+def upload(form: UploadForm) -> Response:
+    """A picture, a table of texts or an archive, for a job to use by its id."""
+    return answer(schemas.File.of(store(form.file, "file")), 201)
+
+
+@api.post("/datasets", responses={202: schemas.Job}, summary="Upload an archive as a data set")
+def upload_dataset(form: DatasetForm) -> Response:
+    """Stores the archive and submits the import job that makes the data set."""
+    file = store(form.archive, "archive")
+    submission = specs.SubmitImport(kind="import", spec=specs.ImportSpec(name=form.name, file=file.id))
+    job, _ = submit(backend(), submission, None)
+    return job_answer(job, 202)
+
+
+def store(upload: FileStorage, field: str) -> storage.File:
+    """Keep an uploaded file. Raises BadInput for an empty one, TooLarge past the limit."""
+    here = backend()
+    # Browsers of old send whole paths, programs whatever they like: only the last part is a name.
+    name = PureWindowsPath(PurePosixPath(upload.filename or "").name).name.strip()
+    name = "".join(character for character in name if character.isprintable())[:200]
+    try:
+        stored = here.storage.put("files", upload.stream, here.settings.max_upload_bytes)
+    except TooLarge as error:
+        raise TooLarge(f"{field}: {error.message}") from None
+    if stored.bytes == 0:
+        here.storage.delete(stored.key)
+        raise BadInput(field, "the file is empty")
+    media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    try:
+        with here.database.write() as session:
+            return storage.add_file(session, stored, name=name or "file", media_type=media_type)
+    except BaseException:
+        here.storage.delete(stored.key)
+        raise

@@ -1,0 +1,66 @@
+"""The Flask app: `gunicorn "web.app:create_app()"`."""
+
+import logging
+
+from flask import redirect
+from flask_bootstrap import Bootstrap5
+from flask_openapi3 import Info, OpenAPI
+from werkzeug.wrappers import Response
+
+import web.auth
+import web.problems
+from shared.config import Settings
+from web import health, pages
+from web.api import files, jobs, registry, results
+from web.backend import Backend
+from web.schemas import API
+
+# A request without a file: a thousand texts of ten thousand characters fit.
+MAX_JSON_BYTES = 64 << 20
+
+
+def create_app(settings: Settings | None = None) -> OpenAPI:
+    """All routes over one Backend. Raises ConfigError where a setting is wrong."""
+    settings = settings or Settings.load()
+    logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")
+    app = OpenAPI(
+        __name__,
+        info=Info(
+            title="Jobyard",
+            version="1",
+            description="A job server for machine-learning work: training, prediction, sentiment.",
+        ),
+        security_schemes={"token": {"type": "http", "scheme": "bearer"}},
+        doc_prefix=API,
+        validation_error_model=web.problems.Problem,
+        validation_error_callback=web.problems.invalid,
+        static_folder="static",
+    )
+    app.extensions["jobyard"] = Backend.build(settings)
+    app.config.update(
+        MAX_CONTENT_LENGTH=MAX_JSON_BYTES,
+        MAX_FORM_MEMORY_SIZE=MAX_JSON_BYTES,
+        BOOTSTRAP_SERVE_LOCAL=True,
+        SEND_FILE_MAX_AGE_DEFAULT=3600,
+    )
+    Bootstrap5(app)
+    web.problems.register(app)
+    web.auth.register(app)
+    for blueprint in (jobs.api, results.api, files.api, registry.api):
+        app.register_api(blueprint)
+    app.register_blueprint(health.routes)
+    app.register_blueprint(pages.routes)
+
+    @app.get("/api/docs", doc_ui=False)
+    def docs() -> Response:
+        """The page to try the API at."""
+        return redirect(f"{API}/swagger")
+
+    @app.after_request
+    def _headers(response: Response) -> Response:
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("X-Frame-Options", "DENY")
+        response.headers.setdefault("Referrer-Policy", "same-origin")
+        return response
+
+    return app

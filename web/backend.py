@@ -1,0 +1,44 @@
+"""What the routes work with: settings, database, storage, broker."""
+
+import threading
+from dataclasses import dataclass, field
+
+from flask import current_app
+
+from shared.broker import Broker
+from shared.config import Settings
+from shared.database import Database
+from shared.storage import Storage
+
+# Threads of one web process, and how many of them may be held by requests that wait for a change.
+THREADS = 32
+WAITERS = 20
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One per process, shared by its threads."""
+
+    settings: Settings
+    token: str
+    database: Database
+    storage: Storage
+    broker: Broker
+    waiters: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(WAITERS))
+
+    @classmethod
+    def build(cls, settings: Settings) -> "Backend":
+        """Raises ConfigError where a setting can't work."""
+        return cls(
+            settings=settings,
+            token=settings.secret_token(),
+            database=Database(settings.database),
+            storage=Storage(settings.storage),
+            broker=Broker(settings),
+        )
+
+
+def backend() -> Backend:
+    """The current app's."""
+    found: Backend = current_app.extensions["jobyard"]
+    return found

@@ -1,0 +1,20 @@
+"""gunicorn's settings: `gunicorn -c python:web.gunicorn "web.app:create_app()"`."""
+
+from shared.config import Settings
+from web.backend import THREADS
+
+_settings = Settings.load()
+
+bind = f"{_settings.host}:{_settings.port}"
+worker_class = "gthread"
+workers = 1
+threads = THREADS
+timeout = 120
+graceful_timeout = 5
+keepalive = 30
+# Nobody manages this gunicorn through its socket, which would lie outside HOME.
+control_socket_disable = True
+# The path without its query: a login link's token never reaches a log.
+access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(B)s %(M)sms'
+accesslog = "-" if _settings.log_level == "DEBUG" else None
+loglevel = _settings.log_level.lower()

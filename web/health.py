@@ -1,0 +1,39 @@
+"""Is the process there, and can it work? For load balancers and compose; no token."""
+
+import sqlalchemy as sa
+from flask import Blueprint, Response, jsonify
+
+from web.backend import backend
+from web.problems import RETRY_AFTER_SECONDS
+
+routes = Blueprint("health", __name__)
+
+
+@routes.get("/healthz")
+def healthz() -> Response:
+    """The process answers."""
+    return jsonify(status="ok")
+
+
+@routes.get("/readyz")
+def readyz() -> tuple[Response, int, dict[str, str]]:
+    """Jobs can be accepted. A broker that is away doesn't stop that: the sweeper sends them later."""
+    here = backend()
+    checks = {"database": _check_database()}
+    try:
+        here.storage.check()
+        checks["storage"] = "ok"
+    except OSError as error:
+        checks["storage"] = f"can't be written to: {error.strerror or type(error).__name__}"
+    ready = all(check == "ok" for check in checks.values())
+    headers = {} if ready else {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return jsonify(status="ok" if ready else "not ready", checks=checks), 200 if ready else 503, headers
+
+
+def _check_database() -> str:
+    try:
+        with backend().database.read() as session:
+            session.execute(sa.text("SELECT version_num FROM alembic_version"))
+    except sa.exc.SQLAlchemyError as error:
+        return f"does not answer: {type(error).__name__}"
+    return "ok"

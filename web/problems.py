@@ -1,0 +1,166 @@
+"""Every error as a problem document (RFC 9457) that names the field and says what would be right."""
+
+import logging
+from typing import Any, cast
+
+import sqlalchemy as sa
+from flask import Flask, Response, json, request
+from pydantic import BaseModel, Field, ValidationError
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
+
+from shared.errors import BadInput, Conflict, JobyardError, NotFound, TooLarge
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[JobyardError], int] = {BadInput: 422, NotFound: 404, Conflict: 409, TooLarge: 413}
+TITLES = {404: "Not Found", 409: "Conflict", 413: "Content Too Large", 422: "Unprocessable Content"}
+
+RETRY_AFTER_SECONDS = 5
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field."""
+
+    field: str = Field(description="Dotted path: `spec.epochs`, `spec.texts.3`")
+    message: str = Field(description="What would be right")
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 has it."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] = []
+
+
+def problem(
+    status: int, title: str, detail: str, errors: list[FieldError] | None = None, **headers: str
+) -> Response:
+    """A problem document as a response; `headers` are named with underscores."""
+    body = Problem(title=title, status=status, detail=detail, errors=errors or [])
+    response = Response(body.model_dump_json(), status, mimetype="application/problem+json")
+    for name, value in headers.items():
+        response.headers[name.replace("_", "-")] = value
+    return response
+
+
+def invalid(error: ValidationError) -> Response:
+    """pydantic's findings, in the words of Jobyard."""
+    if not request.is_json and request.mimetype != "multipart/form-data" and request.method == "POST":
+        return problem(
+            415, "Unsupported Media Type", "the body should be JSON, with Content-Type: application/json"
+        )
+    if request.is_json and request.get_json(silent=True) is None:
+        return problem(400, "Bad Request", f"the body is not valid JSON: {_json_error()}")
+    errors = field_errors(error)
+    return problem(422, "Unprocessable Content", "; ".join(f"{e.field}: {e.message}" for e in errors), errors)
+
+
+def field_errors(error: ValidationError) -> list[FieldError]:
+    """One entry per wrong field; at most ten, which is more than anybody mends at once."""
+    return [
+        FieldError(field=_path(found) or "body", message=_message(found))
+        for found in error.errors(include_url=False)[:10]
+    ]
+
+
+def _path(found: Any) -> str:
+    parts = [str(part) for part in found["loc"]]
+    # In a union told apart by `kind`, pydantic puts the kind before the fields.
+    if len(parts) > 1 and parts[1] in ("spec", "kind", "priority"):
+        parts = parts[1:]
+    if found["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        parts.append("kind")
+    return ".".join(parts)
+
+
+def _message(found: Any) -> str:
+    context = found.get("ctx", {})
+    match found["type"]:
+        case "extra_forbidden":
+            return "there is no such field"
+        case "missing":
+            return "is missing"
+        case "union_tag_not_found":
+            return "is missing; should be one of 'train', 'predict', 'sentiment', 'import'"
+        case "union_tag_invalid":
+            return f"should be one of {context['expected_tags']}, but is {context['tag']!r}"
+        case "string_pattern_mismatch" if context["pattern"] == r"\S":
+            return "should have at least one character that is not a space"
+        case "string_pattern_mismatch" if context["pattern"].startswith("^[A-Za-z0-9]"):
+            return (
+                f"should be of letters, digits, '.', '_' and '-', at most 64, but is {_shown(found['input'])}"
+            )
+        case "string_pattern_mismatch" if context["pattern"].startswith("^/"):
+            return f"should be an absolute path, but is {_shown(found['input'])}"
+        case "value_error":
+            return str(context["error"])
+    message = found["msg"]
+    message = message.removeprefix("Input ").removeprefix("String ").removeprefix("List ")
+    return f"{message[0].lower()}{message[1:]}, but is {_shown(found['input'])}"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}… ({len(value)} long)"
+
+
+def _json_error() -> str:
+    try:
+        json.loads(request.get_data())
+    except ValueError as error:
+        return str(error)
+    return "null"
+
+
+def register(app: Flask) -> None:
+    """Let every error of every route leave as a problem document."""
+    app.register_error_handler(JobyardError, _ours)
+    for away in (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError):
+        app.register_error_handler(away, _database_away)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _ours(error: JobyardError) -> Response:
+    status = STATUS.get(type(error), 500)
+    title = TITLES.get(status, "Internal Server Error")
+    if isinstance(error, BadInput):
+        errors = [FieldError(field=error.field, message=error.message)]
+        return problem(status, title, f"{error.field}: {error.message}", errors)
+    if status == 500:
+        log.error("unexpected %s: %s", type(error).__name__, error.message)
+    return problem(status, title, error.message)
+
+
+def _database_away(error: Exception) -> Response:
+    log.error("the database does not answer: %s", str(error).splitlines()[0])
+    return problem(
+        503,
+        "Service Unavailable",
+        "the database does not answer; try again soon",
+        Retry_After=str(RETRY_AFTER_SECONDS),
+    )
+
+
+def _http(error: HTTPException) -> AnyResponse:
+    if error.response is not None:  # made by `invalid`
+        return cast(AnyResponse, error.response)
+    status = error.code or 500
+    detail = error.description or error.name
+    if status == 404:
+        detail = f"there is nothing at {request.path}"
+    if status == 413:
+        detail = f"the body should have at most {request.max_content_length:,} bytes"
+    answer = problem(status, error.name, detail)
+    if allowed := dict(error.get_headers()).get("Allow"):
+        answer.headers["Allow"] = allowed
+    return answer
+
+
+def _unexpected(error: Exception) -> Response:
+    log.error("unexpected error in %s %s", request.method, request.path, exc_info=error)
+    return problem(500, "Internal Server Error", "something went wrong in Jobyard; its log says what")
