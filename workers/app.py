@@ -7,6 +7,8 @@ the work is imported in the child that does it.
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from billiard.process import active_children
@@ -38,11 +40,17 @@ def make_worker(settings: Settings, queue: Queue) -> Celery:
     return app
 
 
-@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
-def _heed_stop(**_: Any) -> None:
-    """In the child: SIGTERM means "let go of your job", not "die in the middle of it"."""
-    stopping.clear()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+@contextmanager
+def heeding_stop() -> Iterator[None]:
+    """In the child, around a job: SIGTERM means "let go of your job", not "die in the middle of it".
+
+    The pool sets its own handlers after `worker_process_init`, so this can't be done once and for all.
+    """
+    before = signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]

@@ -49,15 +49,18 @@ Work = Callable[[Attempt, Any], Finish]
 
 def run(
     here: Process, works: dict[str, Work], job_id: uuid.UUID, worker: str, stopping: threading.Event
-) -> None:
-    """Claim the job, do its work, and write what came of it. Never raises for the work's sake."""
+) -> jobs.Job | None:
+    """Claim the job, do its work, and write what came of it. Never raises for the work's sake.
+
+    Returns the job as this attempt left it; None if it was not (or is no longer) this worker's.
+    """
     with here.database.write() as session:
         job = jobs.claim(session, job_id, worker=worker, lease_seconds=here.settings.lease_seconds)
         if job is not None and job.attempt > 1:
             metrics.clear(session, job_id)
     if job is None or job.lease is None:
         log.info("job %s: nothing to claim, somebody else has it or had it", job_id)
-        return
+        return None
     lease = job.lease
     attempt: Attempt | None = None
     try:
@@ -75,41 +78,49 @@ def run(
             with pulse:
                 finish = works[job.kind](attempt, spec)
             with here.database.write() as session:
-                if jobs.succeed(session, job.id, lease, finish(session)) is None:
+                ended = jobs.succeed(session, job.id, lease, finish(session))
+                if ended is None:
                     raise LeaseLost  # which rolls back what `finish` added
         attempt.stored = attempt.unwanted
         log.info("job %s: succeeded", job.id)
+        return ended
     except Interrupted as interruption:
-        _let_go(here, job.id, lease, interruption)
+        return _let_go(here, job.id, lease, interruption)
     except JobyardError as error:
-        _fail(here, job.id, lease, error, error.message)
+        return _fail(here, job.id, lease, error, error.message)
     except Exception as error:  # noqa: BLE001 - whatever the work does, the job ends and the worker goes on
-        _fail(here, job.id, lease, error, f"unexpected {_named(error)}; the job's timeline has the traceback")
+        message = f"unexpected {_named(error)}; the job's timeline has the traceback"
+        return _fail(here, job.id, lease, error, message)
     finally:
         for key in attempt.stored if attempt else ():
             here.storage.delete(key)
 
 
-def _let_go(here: Process, job_id: uuid.UUID, lease: uuid.UUID, interruption: Interrupted) -> None:
+def _let_go(here: Process, job_id: uuid.UUID, lease: uuid.UUID, interruption: Interrupted) -> jobs.Job | None:
     log.info("job %s: %s", job_id, interruption.message)
     match interruption:
         case Cancelled():
             with here.database.write() as session:
-                jobs.finish_cancel(session, job_id, lease)
+                return jobs.finish_cancel(session, job_id, lease)
         case Stopping():
             with here.database.write() as session:
                 job = jobs.release(session, job_id, lease)
             if job is not None and not job.terminal:
                 here.broker.send(job)
+            return job
         case _:  # the lease is lost: whoever holds the job now decides what becomes of it
-            return
+            return None
 
 
-def _fail(here: Process, job_id: uuid.UUID, lease: uuid.UUID, error: Exception, message: str) -> None:
+def _fail(
+    here: Process, job_id: uuid.UUID, lease: uuid.UUID, error: Exception, message: str
+) -> jobs.Job | None:
     trace = "".join(traceback.format_exception(error))
     log.error("job %s: failed: %s\n%s", job_id, message, trace)
     with here.database.write() as session:
-        jobs.fail(session, job_id, lease, error_type=type(error).__name__, message=message, traceback=trace)
+        return jobs.fail(
+            session, job_id, lease, error_type=type(error).__name__, message=message, traceback=trace
+        )
 
 
 def _named(error: Exception) -> str:

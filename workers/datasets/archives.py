@@ -6,7 +6,6 @@ has (a path that leads out, a link, a device) refuses the whole archive.
 
 import bz2
 import gzip
-import lzma
 import os
 import re
 import stat
@@ -21,6 +20,7 @@ from shared.errors import WorkError
 from workers.datasets.folders import walk_folder
 from workers.datasets.members import DAMAGED, Member, printable, reason, too_large
 
+# No xz: its header may ask for 4 GiB of memory, and the standard library can't set a limit.
 MAX_MEMBERS = 500_000
 # Of one file in the archive. Pillow's memory for a picture is limited by its pixels, not by this.
 MAX_FILE_BYTES = 128 * 1024**2
@@ -30,7 +30,7 @@ MAX_HEADER_BYTES = 1024**2
 # The longest path that makes sense, in characters.
 MAX_NAME = 4_096
 
-NOT_AN_ARCHIVE = "the file should be a zip or tar archive (tar may be compressed by gzip, bzip2 or xz)"
+NOT_AN_ARCHIVE = "the file should be a zip or tar archive (tar may be compressed by gzip or bzip2)"
 
 
 def walk(source: Path, max_bytes: int) -> Iterator[Member]:
@@ -80,14 +80,9 @@ def _bzip2(path: Path) -> IO[bytes]:
     return bz2.open(path)
 
 
-def _xz(path: Path) -> IO[bytes]:
-    return lzma.open(path)
-
-
 DECOMPRESSORS: dict[bytes, Callable[[Path], IO[bytes]]] = {
     b"\x1f\x8b": _gzip,
     b"BZh": _bzip2,
-    b"\xfd7zXZ\x00": _xz,
 }
 
 

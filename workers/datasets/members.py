@@ -1,6 +1,5 @@
 """What an archive or a folder of pictures holds, one member at a time."""
 
-import lzma
 import struct
 import tarfile
 import zipfile
@@ -23,7 +22,6 @@ DAMAGED = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
-    lzma.LZMAError,
 )
 
 

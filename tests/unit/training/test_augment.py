@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from shared.specs import Augment
+from workers.training import augment
+
+Pixels = NDArray[np.float32]
+
+
+def keras_affine(picture: Pixels, shear: float, zoom_x: float, zoom_y: float, flip: bool) -> Pixels:
+    """Keras' `apply_affine_transform` (order 1, fill mode nearest), then `flip_axis`, pixel by pixel.
+
+    Written after keras/src/legacy/preprocessing/image.py, whose matrices are about (x, y), and after
+    scipy.ndimage.affine_transform, which it calls: new[o] = old[matrix · o + offset].
+    """
+    angle, size = np.deg2rad(shear), len(picture)
+    shearing = np.array([[1, -np.sin(angle), 0], [0, np.cos(angle), 0], [0, 0, 1]])
+    matrix = shearing @ np.diag([zoom_x, zoom_y, 1])
+    centre = size / 2 - 0.5
+    to_centre, back = np.eye(3), np.eye(3)
+    to_centre[:2, 2], back[:2, 2] = centre, -centre
+    matrix = to_centre @ matrix @ back
+
+    new = np.empty_like(picture)
+    for row in range(size):
+        for column in range(size):
+            x, y, _ = np.clip(matrix @ [column, row, 1], 0, size - 1)
+            left, top = min(int(x), size - 2), min(int(y), size - 2)
+            over, down = x - left, y - top
+            upper = (1 - over) * picture[top, left] + over * picture[top, left + 1]
+            lower = (1 - over) * picture[top + 1, left] + over * picture[top + 1, left + 1]
+            new[row, column] = (1 - down) * upper + down * lower
+    return new[:, ::-1] if flip else new
+
+
+@pytest.fixture
+def picture() -> Pixels:
+    return np.random.default_rng(0).uniform(0, 255, (24, 24, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("shear", "zoom_x", "zoom_y", "flip"),
+    [
+        (0.0, 1.0, 1.0, False),
+        (0.0, 1.0, 1.0, True),
+        (0.2, 1.0, 1.0, False),
+        (20.0, 1.0, 1.0, False),
+        (-35.0, 1.0, 1.0, True),
+        (0.0, 0.8, 1.2, False),
+        (0.0, 1.2, 0.8, True),
+        (15.0, 1.1, 0.7, True),
+    ],
+)
+def test_pictures_change_as_image_data_generator_would_change_them(
+    picture: Pixels, shear: float, zoom_x: float, zoom_y: float, flip: bool
+) -> None:
+    matrices = augment.matrices([shear], [zoom_x], [zoom_y], [flip], size=24)
+    changed = augment.warp(picture[None], matrices).numpy()[0]
+
+    np.testing.assert_allclose(changed, keras_affine(picture, shear, zoom_x, zoom_y, flip), atol=0.01)
+
+
+def test_every_picture_of_a_batch_has_a_change_of_its_own(picture: Pixels) -> None:
+    matrices = augment.matrices([0, 10], [1, 1], [1, 1], [False, True], size=24)
+    unchanged, changed = augment.warp(np.stack([picture, picture]), matrices).numpy()
+
+    np.testing.assert_allclose(unchanged, picture, atol=0.01)
+    np.testing.assert_allclose(changed, keras_affine(picture, 10, 1, 1, True), atol=0.01)
+
+
+def test_changes_are_drawn_uniformly_from_the_ranges() -> None:
+    drawn = augment.draw(np.random.default_rng(0), 20_000, Augment(shear=30, zoom=0.2, flip=True), size=24)
+    flipped = drawn[:, 0] < 0
+    zoom_x = np.abs(drawn[:, 0])
+    shear = np.rad2deg(np.arctan(-drawn[:, 1] / drawn[:, 4]))
+    zoom_y = drawn[:, 4] / np.cos(np.deg2rad(shear))
+
+    assert np.mean(flipped) == pytest.approx(0.5, abs=0.02)
+    for values, low, high in [(zoom_x, 0.8, 1.2), (zoom_y, 0.8, 1.2), (shear, -30, 30)]:
+        width = high - low
+        assert low - 0.001 * width <= values.min() <= values.max() <= high + 0.001 * width
+        expected = low + width * np.array([0.25, 0.5, 0.75])
+        np.testing.assert_allclose(np.quantile(values, [0.25, 0.5, 0.75]), expected, atol=0.02 * width)
+    assert abs(np.corrcoef(zoom_x, zoom_y)[0, 1]) < 0.03
+
+
+def test_nothing_is_changed_without_shear_zoom_and_flip() -> None:
+    nothing = Augment(shear=0, zoom=0, flip=False)
+    drawn = augment.draw(np.random.default_rng(0), 5, nothing, size=24)
+
+    assert not augment.changes_anything(nothing)
+    np.testing.assert_array_equal(drawn, np.tile(np.float32([1, 0, 0, 0, 1, 0, 0, 0]), (5, 1)))

@@ -1,0 +1,238 @@
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from shared.errors import Cancelled, WorkError
+from shared.pictures import decode, to_array
+from shared.specs import TrainSpec
+from workers.training.fit import Training, train
+from workers.training.watch import Watch
+
+DrawDataset = Callable[..., Path]
+METRICS = ["loss", "accuracy", "val_loss", "val_accuracy"]
+
+
+def spec_of(**changes: Any) -> TrainSpec:
+    return TrainSpec.model_validate(
+        {"dataset": "drawn", "epochs": 2, "batch_size": 8, "image_size": 32, **changes}
+    )
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory, draw_dataset: DrawDataset) -> Path:
+    """36 pictures to train, 10 to validate, easily told apart."""
+    return draw_dataset(tmp_path_factory.mktemp("data"), ["red", "blue"], train=18, validation=5)
+
+
+@pytest.fixture(scope="module")
+def run(
+    tmp_path_factory: pytest.TempPathFactory, dataset: Path, recorder: Callable[..., Any]
+) -> tuple[Training, Any]:
+    """One training of three epochs that several tests look at."""
+    report = recorder()
+    return train(spec_of(epochs=3), dataset, tmp_path_factory.mktemp("work"), report), report
+
+
+def progress_by_epoch(report: Any) -> list[list[int]]:
+    """The numbers of the batches that were done in each epoch."""
+    epochs: list[list[int]] = []
+    for event in report.events:
+        if event[0] == "phase" and str(event[1]).startswith("training"):
+            epochs.append([])
+        elif event[0] == "progress" and event[3] == "batches":
+            epochs[-1].append(event[1])
+    return epochs
+
+
+def test_each_epochs_metrics_are_reported_as_soon_as_it_ends(run: tuple[Training, Any]) -> None:
+    training, report = run
+    metrics = report.of("metric")
+
+    assert [(name, step, epoch) for name, step, _, epoch in metrics] == [
+        (name, epoch, epoch) for epoch in (1, 2, 3) for name in METRICS
+    ]
+    kinds = [event for event in report.events if event[0] != "check"]
+    second = kinds.index(("phase", "training epoch 2/3"))
+    assert [event[0] for event in kinds[second - 4 : second]] == ["metric"] * 4
+    assert training.metrics["final"] == {"epoch": 3} | {name: value for name, _, value, _ in metrics[-4:]}
+
+
+def test_progress_moves_within_the_epoch_up_to_the_total(run: tuple[Training, Any]) -> None:
+    _, report = run
+
+    assert progress_by_epoch(report) == [[1, 2, 3, 4, 5], [6, 7, 8, 9, 10], [11, 12, 13, 14, 15]]
+    assert {event[1] for event in report.of("progress") if event[2] == "batches"} == {15}
+
+
+def test_phases_say_what_is_done(run: tuple[Training, Any]) -> None:
+    phases = [name for (name,) in run[1].of("phase")]
+
+    training = [f"training epoch {epoch}/3" for epoch in (1, 2, 3)]
+    assert phases == ["decoding", *training, "evaluating", "saving"]
+
+
+def test_the_network_learns_to_tell_colours_apart(run: tuple[Training, Any]) -> None:
+    training, _ = run
+
+    assert training.metrics["best"]["val_accuracy"] >= 0.9
+    assert np.trace(training.evaluation["confusion"]) >= 9
+
+
+def test_the_record_is_json_and_complete(run: tuple[Training, Any]) -> None:
+    training, _ = run
+    record = {name: value for name, value in asdict(training).items() if name != "model_path"}
+
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+    assert training.classes == ["blue", "red"]
+    assert training.counts == {"train": {"blue": 18, "red": 18}, "validation": {"blue": 5, "red": 5}}
+    assert (training.epochs_run, training.stopped_early, training.weights) == (3, None, "last")
+    assert set(training.environment) == {"tensorflow", "keras", "python", "device", "precision", "seed"}
+    assert min(training.timings.values()) > 0
+
+
+def test_the_evaluation_is_of_the_last_epochs_weights(run: tuple[Training, Any]) -> None:
+    training, _ = run
+
+    assert training.evaluation["loss"] == pytest.approx(training.metrics["final"]["val_loss"], rel=1e-4)
+    assert training.evaluation["accuracy"] == training.metrics["final"]["val_accuracy"]
+
+
+def test_the_saved_model_is_the_one_that_was_evaluated(run: tuple[Training, Any], dataset: Path) -> None:
+    training, _ = run
+    content = training.model_path.read_bytes()
+    model = keras.models.load_model(training.model_path, compile=False)
+
+    assert training.model_path.name == "model.keras"
+    assert (training.bytes, training.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    losses = []
+    for name in ("blue", "red"):
+        for path in (dataset / "validation" / name).iterdir():
+            with path.open("rb") as file:
+                red = float(
+                    model.predict(to_array(decode(file), 32)[None].astype("float32"), verbose=0)[0, 0]
+                )
+            losses.append(-np.log(red if name == "red" else 1 - red))
+    assert np.mean(losses) == pytest.approx(training.evaluation["loss"], rel=1e-4)
+
+
+def test_the_same_spec_and_seed_give_the_same_metrics_again(
+    run: tuple[Training, Any], dataset: Path, tmp_path: Path, recorder: Callable[..., Any]
+) -> None:
+    again = train(spec_of(epochs=3), dataset, tmp_path, recorder())
+
+    assert again.metrics["final"] == pytest.approx(run[0].metrics["final"], rel=1e-6)
+
+
+def test_every_epoch_has_all_its_steps_though_the_data_is_smaller(
+    dataset: Path, tmp_path: Path, recorder: Callable[..., Any]
+) -> None:
+    report = recorder()
+    train(spec_of(epochs=3, steps_per_epoch=7, validation_steps=3), dataset, tmp_path, report)
+
+    assert [len(epoch) for epoch in progress_by_epoch(report)] == [7, 7, 7]
+    checks = [
+        sum(event[0] == "check" for event in report.events[start:end])
+        for start, end in zip(*_validation_bounds(report.events), strict=True)
+    ]
+    assert checks == [3, 3, 3]
+    assert len(report.of("metric")) == 12
+
+
+def _validation_bounds(events: list[Any]) -> tuple[list[int], list[int]]:
+    last_batches = [events.index(("progress", 7 * epoch, 21, "batches")) for epoch in (1, 2, 3)]
+    losses = [index for index, event in enumerate(events) if event[0] == "metric" and event[1] == "loss"]
+    return last_batches, losses
+
+
+def test_a_cancelled_training_ends_at_that_batch(
+    dataset: Path, tmp_path: Path, recorder: Callable[..., Any]
+) -> None:
+    report = recorder(stop_at_progress=("batches", 2))
+
+    with pytest.raises(Cancelled):
+        train(spec_of(), dataset, tmp_path, report)
+    assert progress_by_epoch(report) == [[1, 2]]
+    assert not report.of("metric")
+
+
+def test_a_cancelled_training_ends_within_the_validation_too(
+    dataset: Path, tmp_path: Path, recorder: Callable[..., Any]
+) -> None:
+    report = recorder(stop_at_check=1)
+
+    with pytest.raises(Cancelled):
+        train(spec_of(), dataset, tmp_path, report)
+    assert progress_by_epoch(report) == [[1, 2, 3, 4, 5]]
+    assert not report.of("metric")
+
+
+def test_too_little_memory_is_explained(dataset: Path, tmp_path: Path, recorder: Callable[..., Any]) -> None:
+    error = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+    report = recorder(stop_at_progress=("batches", 1), error=error)
+
+    with pytest.raises(
+        WorkError, match=r"out of memory: lower batch_size \(now 8\) or image_size \(now 32\)"
+    ):
+        train(spec_of(), dataset, tmp_path, report)
+
+
+def test_patience_stops_early_and_keeps_the_best_epochs_weights(
+    tmp_path: Path, draw_dataset: DrawDataset, recorder: Callable[..., Any]
+) -> None:
+    draw_dataset(tmp_path / "noise", ["a", "b"], train=8, validation=4, colour="red")
+    spec = spec_of(epochs=40, patience=2, augment={"shear": 0, "zoom": 0, "flip": False})
+    training = train(spec, tmp_path / "noise", tmp_path, recorder())
+    best = training.metrics["best"]
+
+    assert training.epochs_run == best["epoch"] + 2 < 40
+    assert training.stopped_early == f"val_loss has not fallen in the 2 epochs after epoch {best['epoch']}"
+    assert training.weights == "best"
+    assert training.evaluation["loss"] == pytest.approx(best["val_loss"], rel=1e-4)
+    assert training.evaluation["loss"] != pytest.approx(training.metrics["final"]["val_loss"], rel=1e-4)
+
+
+def test_three_classes_train_without_a_validation_folder_and_in_mixed_precision(
+    tmp_path: Path, draw_dataset: DrawDataset, recorder: Callable[..., Any]
+) -> None:
+    draw_dataset(tmp_path / "data", ["red", "blue", "green"], train=10)
+    training = train(
+        spec_of(precision="mixed_bfloat16", validation_split=0.3), tmp_path / "data", tmp_path, recorder()
+    )
+    model = keras.models.load_model(training.model_path, compile=False)
+
+    assert training.classes == ["blue", "green", "red"]
+    assert training.counts["validation"] == {"blue": 3, "green": 3, "red": 3}
+    assert np.array(training.evaluation["confusion"]).sum(axis=1).tolist() == [3, 3, 3]
+    assert training.environment["precision"] == "mixed_bfloat16"
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+    assert model.predict(np.zeros((1, 32, 32, 3)), verbose=0).sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("value", "what"), [(float("nan"), "NaN"), (float("inf"), "infinite")])
+def test_a_loss_that_blows_up_is_explained(recorder: Callable[..., Any], value: float, what: str) -> None:
+    watch = Watch(spec_of(learning_rate=0.5), 5, recorder())
+    watch.on_epoch_end(0, dict.fromkeys(METRICS, 1.0))
+
+    with pytest.raises(
+        WorkError, match=rf"the loss became {what} in epoch 2: lower learning_rate \(now 0\.5\)"
+    ):
+        watch.on_train_batch_end(0, {"loss": value})
+
+
+def test_importing_the_packages_does_not_import_tensorflow() -> None:
+    code = (
+        "import sys, workers.training, workers.prediction; "
+        "sys.exit(bool({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from workers.training import devices, networks
+
+
+def test_classic_has_exactly_the_promised_layers() -> None:
+    model = networks.build("classic", 150, 2, "float32")
+
+    assert model.input_shape == (None, 150, 150, 3)
+    assert [(type(layer).__name__, layer.output.shape[1:]) for layer in model.layers] == [
+        ("Rescaling", (150, 150, 3)),
+        ("Conv2D", (148, 148, 32)),
+        ("MaxPooling2D", (74, 74, 32)),
+        ("Conv2D", (72, 72, 64)),
+        ("MaxPooling2D", (36, 36, 64)),
+        ("Conv2D", (34, 34, 128)),
+        ("MaxPooling2D", (17, 17, 128)),
+        ("Flatten", (17 * 17 * 128,)),
+        ("Dense", (512,)),
+        ("Dense", (1,)),
+    ]
+    assert model.count_params() == 896 + 18_496 + 73_856 + 18_940_416 + 513
+    weighted = [layer for layer in model.layers if layer.weights]
+    assert [layer.activation.__name__ for layer in weighted] == ["relu"] * 4 + ["sigmoid"]
+    assert [layer.kernel_size for layer in weighted[:3]] == [(3, 3)] * 3
+    assert model.layers[0].scale == 1 / 255
+
+
+def test_more_than_two_classes_end_in_a_softmax() -> None:
+    model = networks.build("classic", 32, 3, "float32")
+
+    assert model.output_shape == (None, 3)
+    assert model.layers[-1].activation.__name__ == "softmax"
+    assert networks.loss_of(3) == "sparse_categorical_crossentropy"
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_leaves_scaling_and_the_last_layer_in_float32(precision: str) -> None:
+    model = networks.build("classic", 32, 2, precision)
+    policies = [layer.dtype_policy.name for layer in model.layers]
+
+    assert policies == ["float32"] + [precision] * 8 + ["float32"]
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+
+
+def test_a_sigmoid_is_the_probability_of_the_second_class() -> None:
+    np.testing.assert_allclose(networks.class_probabilities([[0.25], [1.0]]), [[0.75, 0.25], [0.0, 1.0]])
+
+
+def test_a_softmax_is_taken_as_it_is() -> None:
+    np.testing.assert_allclose(networks.class_probabilities([[0.2, 0.3, 0.5]]), [[0.2, 0.3, 0.5]])
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision"),
+    [
+        (None, "float32"),
+        ((6, 1), "float32"),
+        ((7, 0), "mixed_float16"),
+        ((7, 5), "mixed_float16"),
+        ((8, 0), "mixed_bfloat16"),
+        ((9, 0), "mixed_bfloat16"),
+    ],
+)
+def test_auto_precision_is_what_the_gpu_has_units_for(
+    capability: tuple[int, int] | None, precision: str
+) -> None:
+    assert devices.fastest(capability) == precision
