@@ -1,7 +1,6 @@
 """`python -m workers gpu | predict | cpu | sweeper | flower`: one process of Jobyard."""
 
 import argparse
-import logging
 import sys
 
 from shared.config import Settings
@@ -17,7 +16,6 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         settings = Settings.load()
-        logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")
         return _run(settings, arguments.role, arguments.name)
     except JobyardError as error:
         print(f"jobyard: {error.message}", file=sys.stderr)  # noqa: T201 - the line for people
@@ -25,6 +23,9 @@ def main() -> int:
 
 
 def _run(settings: Settings, role: str, name: str | None) -> int:
+    from workers.app import make_worker, set_up_logging
+
+    set_up_logging(settings.log_level)
     if role == "sweeper":
         from workers import sweeper
 
@@ -33,11 +34,10 @@ def _run(settings: Settings, role: str, name: str | None) -> int:
         from workers import flower
 
         return flower.main(settings)
-    from workers.app import make_worker
-
     app = make_worker(settings, Queue(role))
     app.worker_main(
         [
+            "--quiet",  # no banner
             "worker",
             f"--queues={role}",
             f"--hostname={name or role}@%h",

@@ -4,6 +4,7 @@ This module and `workers.tasks` are imported by the parents of pools, which neve
 the work is imported in the child that does it.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -26,7 +27,6 @@ def make_worker(settings: Settings, queue: Queue) -> Celery:
     """The app for one queue, with the pool that its work needs."""
     app = make_celery(settings)
     app.conf.include = ["workers.tasks"]
-    app.conf.worker_hijack_root_logger = False
     app.conf.worker_redirect_stdouts = False
     if queue is Queue.CPU:
         app.conf.worker_concurrency = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
@@ -38,6 +38,13 @@ def make_worker(settings: Settings, queue: Queue) -> Celery:
         # TensorFlow gives GPU memory back only when its process ends.
         app.conf.worker_max_tasks_per_child = 1
     return app
+
+
+@signals.setup_logging.connect  # type: ignore[untyped-decorator]
+def set_up_logging(loglevel: int | str = logging.INFO, **_: Any) -> None:
+    """Ours in place of Celery's, so that parent, children and sweeper log alike."""
+    logging.basicConfig(level=loglevel, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("celery.app.trace").setLevel(logging.WARNING)  # what it says, workers.attempt says
 
 
 @contextmanager
