@@ -1,0 +1,97 @@
+# One image per kind of process, each with only the dependencies that it needs (docker build --target …):
+#   web     the front; it also migrates the database         locks/web.txt
+#   cpu     the cpu worker and the sweeper, no TensorFlow    locks/cpu.txt
+#   gpu     the gpu and predict workers, TensorFlow on CPUs  locks/gpu.txt
+#   cuda    the same with NVIDIA's libraries                 locks/cuda.txt
+#   flower  monitoring                                       locks/flower.txt
+
+ARG PYTHON_VERSION=3.12
+
+FROM python:${PYTHON_VERSION}-slim AS base
+
+# ---- the dependencies: one virtual environment per lock, exact versions, nothing compiled here
+
+FROM base AS pip
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_ONLY_BINARY=:all: \
+    PIP_REQUIRE_HASHES=1
+RUN python -m venv /venv
+WORKDIR /locks
+
+FROM pip AS pip-web
+COPY locks/web.txt .
+RUN /venv/bin/pip install --no-deps -r web.txt
+
+FROM pip AS pip-cpu
+COPY locks/cpu.txt .
+RUN /venv/bin/pip install --no-deps -r cpu.txt
+
+FROM pip AS pip-gpu
+COPY locks/gpu.txt .
+RUN /venv/bin/pip install --no-deps -r gpu.txt
+
+FROM pip AS pip-cuda
+COPY locks/cuda.txt .
+RUN /venv/bin/pip install --no-deps -r cuda.txt
+
+FROM pip AS pip-flower
+COPY locks/flower.txt .
+RUN /venv/bin/pip install --no-deps -r flower.txt
+
+# ---- our own code: compiled here, because the containers' file systems are read-only
+
+FROM base AS contract
+WORKDIR /app
+COPY docker/healthy.py docker/
+COPY migrations/ migrations/
+COPY shared/ shared/
+
+FROM contract AS code-web
+COPY web/ web/
+RUN python -m compileall -q .
+
+FROM contract AS code-workers
+COPY workers/ workers/
+RUN python -m compileall -q .
+
+# ---- the images
+
+FROM base AS house
+ENV HOME=/home/jobyard \
+    JOBYARD_HOME=/home/jobyard \
+    PATH=/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONPATH=/app \
+    PYTHONUNBUFFERED=1
+# A new volume takes the owner of the folder that it is mounted on.
+RUN groupadd --gid 10001 jobyard \
+    && useradd --uid 10001 --gid jobyard --home-dir /home/jobyard --shell /usr/sbin/nologin jobyard \
+    && install -d -o jobyard -g jobyard -m 0750 /home/jobyard /storage
+WORKDIR /app
+USER jobyard
+
+FROM house AS web
+COPY --from=pip-web /venv /venv
+COPY --from=code-web /app /app
+CMD ["gunicorn", "-c", "python:web.gunicorn", "web.app:create_app()"]
+
+FROM house AS cpu
+COPY --from=pip-cpu /venv /venv
+COPY --from=code-workers /app /app
+CMD ["python", "-m", "workers", "cpu"]
+
+FROM house AS gpu
+COPY --from=pip-gpu /venv /venv
+COPY --from=code-workers /app /app
+CMD ["python", "-m", "workers", "gpu"]
+
+FROM house AS cuda
+COPY --from=pip-cuda /venv /venv
+COPY --from=code-workers /app /app
+CMD ["python", "-m", "workers", "gpu"]
+
+FROM house AS flower
+COPY --from=pip-flower /venv /venv
+COPY --from=code-workers /app /app
+CMD ["python", "-m", "workers", "flower"]

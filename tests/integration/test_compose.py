@@ -1,0 +1,494 @@
+"""The compose files and the Dockerfile, as far as they can be checked without a Docker engine."""
+
+import http.server
+import importlib.util
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import pytest
+
+from shared.config import PREFIX, Settings
+from web.up.redis import find_binary
+
+Config: TypeAlias = dict[str, Any]
+
+ROOT = Path(__file__).parents[2]
+BASE = ROOT / "docker-compose.yml"
+GPU = ROOT / "docker-compose.gpu.yml"
+DOCKERFILE = ROOT / "Dockerfile"
+
+SECRETS = {
+    "JOBYARD_TOKEN": "a-token-of-enough-characters",
+    "REDIS_PASSWORD": "redis-password",
+    "POSTGRES_PASSWORD": 'p@ss/w:rd "?#',
+}
+WORKERS = {"gpu-worker", "predict-worker", "cpu-worker"}
+LONG_RUNNING = {"redis", "postgres", "web", *WORKERS, "sweeper", "flower"}
+PUBLISHED = {"web": 8642, "flower": 5555}
+
+# Debian's docker-compose of old prints only YAML; its own YAML library is there where it is.
+TO_JSON = "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)"
+
+
+@pytest.fixture(scope="module")
+def compose() -> list[str]:
+    """The command: Docker's plugin, or the program docker-compose."""
+    if shutil.which("docker") and _run(["docker", "compose", "version"], {}).returncode == 0:
+        return ["docker", "compose"]
+    if shutil.which("docker-compose"):
+        return ["docker-compose"]
+    message = "there is no docker-compose here: apt-get install docker-compose"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="module")
+def merged(compose: list[str]) -> Callable[..., Config]:
+    """What compose makes of its files, with the secrets and these variables set."""
+
+    def load(*files: Path, **environment: str) -> Config:
+        arguments = [*compose, *(part for file in files for part in ("-f", str(file))), "config"]
+        found = _run([*arguments, "--format", "json"], SECRETS | environment)
+        if not found.stdout.startswith("{"):
+            found = _run(arguments, SECRETS | environment)
+            assert found.returncode == 0, found.stderr
+            found = _run(["/usr/bin/python3", "-c", TO_JSON], {}, found.stdout)
+        assert found.returncode == 0, found.stderr
+        config: Config = json.loads(found.stdout)
+        for service in config["services"].values():
+            service.get("volumes", []).sort(key=str)  # merging shuffles them
+        return config
+
+    return load
+
+
+@pytest.fixture(scope="module")
+def services(merged: Callable[..., Config]) -> dict[str, Config]:
+    found: dict[str, Config] = merged(BASE)["services"]
+    return found
+
+
+def _run(
+    command: list[str], environment: dict[str, str], text: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """In an empty environment: neither the caller's variables nor a .env file in the checkout count."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    # A variable that is set, even if empty, goes before the one in a .env file.
+    blank = dict.fromkeys([*SECRETS, *_settings()], "")
+    return subprocess.run(
+        command, env=kept | blank | environment, input=text, capture_output=True, text=True, timeout=60
+    )
+
+
+def _settings() -> list[str]:
+    return [PREFIX + name.upper() for name in Settings.model_fields]
+
+
+def _environment(service: Config) -> dict[str, str]:
+    return {name: str(value) for name, value in service.get("environment", {}).items()}
+
+
+def _ports(service: Config) -> list[tuple[str, int, int]]:
+    """(address, port on the host, port in the container), as old and new compose print them."""
+    ports = []
+    for port in service.get("ports", []):
+        if isinstance(port, str):
+            address, host, container = port.removesuffix("/tcp").split(":")
+            ports.append((address, int(host), int(container)))
+        else:
+            ports.append((port["host_ip"], int(port["published"]), int(port["target"])))
+    return ports
+
+
+def _needs(service: Config) -> dict[str, str]:
+    return {name: how["condition"] for name, how in service.get("depends_on", {}).items()}
+
+
+# ---- the compose file
+
+
+def test_all_processes_are_there(services: dict[str, Config]) -> None:
+    assert set(services) == LONG_RUNNING | {"migrate"}
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_it_refuses_to_start_without_each_secret_and_names_it(
+    compose: list[str], merged: Callable[..., Config], secret: str
+) -> None:
+    refused = _run([*compose, "-f", str(BASE), "config"], SECRETS | {secret: ""})
+    assert refused.returncode != 0
+    assert f"set {secret}" in refused.stderr
+
+
+def test_no_secret_has_a_default_or_is_on_a_command_line(merged: Callable[..., Config]) -> None:
+    unlikely = {name: f"unlikely-{name}-value" for name in SECRETS}
+    for name, service in merged(BASE, **unlikely)["services"].items():
+        for part in ("command", "healthcheck", "entrypoint", "build", "labels"):
+            assert "unlikely-" not in json.dumps(service.get(part)), (name, part)
+    text = BASE.read_text()
+    for secret in SECRETS:
+        assert f"${{{secret}:-" not in text
+        assert f"${{{secret}}}" not in text
+
+
+@pytest.mark.parametrize("name", sorted(LONG_RUNNING))
+def test_what_runs_for_long_is_watched_restarted_and_stopped_in_peace(
+    services: dict[str, Config], name: str
+) -> None:
+    service = services[name]
+    assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
+    assert service["restart"] == "unless-stopped"
+    assert service["stop_grace_period"]
+
+
+def test_everything_waits_for_the_migration(services: dict[str, Config]) -> None:
+    assert services["migrate"]["restart"] in ("no", None, False)
+    assert _needs(services["migrate"]) == {"postgres": "service_healthy"}
+    for name in LONG_RUNNING - {"redis", "postgres"}:
+        assert _needs(services[name]) == {
+            "migrate": "service_completed_successfully",
+            "redis": "service_healthy",
+        }
+
+
+def test_only_web_and_flower_are_published_and_only_on_this_machine(services: dict[str, Config]) -> None:
+    published = {name: _ports(service) for name, service in services.items() if _ports(service)}
+    assert published == {name: [("127.0.0.1", port, port)] for name, port in PUBLISHED.items()}
+    for name, service in services.items():
+        assert "network_mode" not in service, name
+
+
+def test_addresses_and_ports_can_be_set(merged: Callable[..., Config]) -> None:
+    services = merged(BASE, JOBYARD_HOST="10.0.0.7", JOBYARD_PORT="9000", JOBYARD_FLOWER_PORT="9001")[
+        "services"
+    ]
+    assert _ports(services["web"]) == [("10.0.0.7", 9000, 8642)]
+    assert _ports(services["flower"]) == [("10.0.0.7", 9001, 5555)]
+
+
+@pytest.mark.parametrize("name", sorted(WORKERS | {"sweeper"}))
+def test_there_can_be_many_of_it(services: dict[str, Config], name: str) -> None:
+    assert "container_name" not in services[name]
+    assert "hostname" not in services[name]
+    assert not _ports(services[name])
+
+
+def test_nothing_runs_with_more_rights_than_it_needs(services: dict[str, Config]) -> None:
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["init"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert "/tmp" in service["tmpfs"], name  # noqa: S108 - a mount in the container
+        assert "privileged" not in service, name
+
+
+def test_web_and_workers_share_the_storage_and_what_must_last_is_in_named_volumes(
+    merged: Callable[..., Config],
+) -> None:
+    config = merged(BASE)
+    mounts = {
+        name: {_mount(volume) for volume in service.get("volumes", [])}
+        for name, service in config["services"].items()
+    }
+    for name in {"web"} | WORKERS:
+        assert ("storage", "/storage") in mounts[name]
+        assert _environment(config["services"][name])["JOBYARD_STORAGE_URL"] == "file:///storage"
+    assert mounts["redis"] == {("redis-data", "/data")}
+    assert mounts["postgres"] == {("postgres-data", "/var/lib/postgresql")}
+    assert {source for all_of_it in mounts.values() for source, _ in all_of_it} == set(config["volumes"])
+
+
+def _mount(volume: str | Config) -> tuple[str, str]:
+    if isinstance(volume, str):
+        source, target = volume.split(":")[:2]
+        return source, target
+    return volume["source"], volume["target"]
+
+
+def test_only_settings_that_exist_are_set(services: dict[str, Config]) -> None:
+    used = set(re.findall(r"JOBYARD_[A-Z_]+", BASE.read_text() + GPU.read_text()))
+    used |= set(re.findall(r"JOBYARD_[A-Z_]+", (ROOT / ".env.example").read_text()))
+    used |= set(re.findall(r"JOBYARD_[A-Z_]+", DOCKERFILE.read_text()))
+    assert used <= set(_settings())
+
+
+@pytest.mark.parametrize("name", ["migrate", "web", *sorted(WORKERS), "sweeper", "flower"])
+def test_the_settings_of_each_process_are_accepted_and_the_defaults_are_the_code_s(
+    services: dict[str, Config], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in _settings():
+        monkeypatch.delenv(variable, raising=False)
+    default = Settings.load()
+    environment = _environment(services[name])
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    settings = Settings.load()
+    decided = {"host", "port", "flower_port", "token", "database_url", "broker_url", "storage_url"}
+    assert settings.model_dump(exclude=decided) == default.model_dump(exclude=decided)
+    assert settings.database == "postgresql+psycopg://jobyard@postgres/jobyard"
+    assert environment["PGPASSWORD"] == SECRETS["POSTGRES_PASSWORD"]
+    assert settings.broker == f"redis://:{SECRETS['REDIS_PASSWORD']}@redis:6379/0"
+    # Who doesn't check the token doesn't get it.
+    assert (settings.token is not None) == (name in PUBLISHED)
+
+
+def test_every_setting_to_choose_is_in_the_example(services: dict[str, Config]) -> None:
+    example = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert example == set(re.findall(r"\$\{([A-Z_]+)", BASE.read_text()))
+
+
+# ---- the gpu override
+
+
+def test_the_gpu_override_gives_the_gpu_worker_the_device_and_nvidia_s_libraries(
+    merged: Callable[..., Config], services: dict[str, Config]
+) -> None:
+    overridden = merged(BASE, GPU)["services"]
+    worker = overridden["gpu-worker"]
+    assert worker["build"]["target"] == "cuda"
+    (device,) = worker["deploy"]["resources"]["reservations"]["devices"]
+    assert device["driver"] == "nvidia"
+    assert device["capabilities"] == ["gpu"]
+    for name, service in services.items():
+        if name != "gpu-worker":
+            assert overridden[name] == service
+    changed = {key for key in worker if worker[key] != services["gpu-worker"].get(key)}
+    assert changed == {"build", "deploy"}
+
+
+# ---- the images
+
+
+@pytest.fixture(scope="module")
+def stages() -> dict[str, list[str]]:
+    """The Dockerfile's instructions by stage; the first of each is its FROM."""
+    found: dict[str, list[str]] = {}
+    text = DOCKERFILE.read_text().replace("\\\n", " ")
+    for line in text.splitlines():
+        if match := re.fullmatch(r"FROM \S+ AS (\S+)", line):
+            found[match[1]] = [line]
+        elif found and line.strip() and not line.startswith("#"):
+            next(reversed(found.values())).append(line)
+    return found
+
+
+def _built(stages: dict[str, list[str]], target: str) -> list[str]:
+    """All instructions that a target consists of, its bases first."""
+    base = stages[target][0].split()[1]
+    return [*(_built(stages, base) if base in stages else []), *stages[target]]
+
+
+def _packages(lock: str) -> set[str]:
+    text = (ROOT / "locks" / lock).read_text()
+    return {
+        name.lower().replace("_", "-") for name in re.findall(r"^([A-Za-z0-9._-]+)==", text, re.MULTILINE)
+    }
+
+
+LOCKS = {"web": "web.txt", "cpu": "cpu.txt", "gpu": "gpu.txt", "cuda": "cuda.txt", "flower": "flower.txt"}
+
+
+@pytest.mark.parametrize(("target", "lock"), LOCKS.items())
+def test_each_image_is_made_of_its_lock_with_hashes_checked(
+    stages: dict[str, list[str]], target: str, lock: str
+) -> None:
+    (source,) = re.findall(r"COPY --from=(\S+) /venv /venv", "\n".join(stages[target]))
+    dependencies = "\n".join(_built(stages, source))
+    assert f"COPY locks/{lock} ." in dependencies
+    assert f"pip install --no-deps -r {lock}" in dependencies
+    assert "PIP_REQUIRE_HASHES=1" in dependencies
+    assert "PIP_ONLY_BINARY=:all:" in dependencies
+
+
+@pytest.mark.parametrize("target", LOCKS)
+def test_no_image_runs_as_root(stages: dict[str, list[str]], target: str) -> None:
+    users = [line.split()[1] for line in _built(stages, target) if line.startswith("USER ")]
+    assert users == ["jobyard"]
+
+
+def test_images_have_only_what_they_need() -> None:
+    heavy = {"tensorflow", "keras", "nltk"}
+    assert heavy & _packages("web.txt") == set()
+    assert heavy & _packages("flower.txt") == set()
+    assert heavy & _packages("cpu.txt") == {"nltk"}
+    assert heavy & _packages("gpu.txt") == {"tensorflow", "keras"}
+    assert {"flask", "gunicorn"} & (
+        _packages("cpu.txt") | _packages("gpu.txt") | _packages("cuda.txt")
+    ) == set()
+    assert not any(name.startswith("nvidia-") for name in _packages("gpu.txt"))
+    assert any(name.startswith("nvidia-") for name in _packages("cuda.txt"))
+
+
+def test_every_folder_that_is_copied_exists_and_is_let_through(stages: dict[str, list[str]]) -> None:
+    let_through = {
+        line[1:].rstrip("/") for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"
+    }
+    for line in (line for lines in stages.values() for line in lines):
+        if match := re.fullmatch(r"COPY (?!--from)(\S+) \S+", line):
+            path = match[1].rstrip("/")
+            assert (ROOT / path).exists(), line
+            assert {path, path.split("/")[0]} & let_through, line
+
+
+@pytest.mark.parametrize("name", ["migrate", "web", *sorted(WORKERS), "sweeper", "flower"])
+def test_every_command_is_one_that_its_image_has(
+    services: dict[str, Config], stages: dict[str, list[str]], name: str
+) -> None:
+    service = services[name]
+    target = service["build"]["target"]
+    program, *arguments = service["command"]
+    if program == "python":
+        assert arguments[0] == "-m"
+        module = arguments[1]
+    else:
+        assert program in _packages(LOCKS[target])
+        module = arguments[-1].partition(":")[0]
+    assert importlib.util.find_spec(module) is not None
+    (code,) = re.findall(r"COPY --from=(\S+) /app /app", "\n".join(stages[target]))
+    folder = module.partition(".")[0]
+    assert f"COPY {folder}/ {folder}/" in _built(stages, code)
+    if module == "workers":
+        help_text = _run([sys.executable, "-m", "workers", "--help"], {}).stdout
+        assert re.search(rf"\b{arguments[2]}\b", help_text)
+
+
+def test_compose_runs_what_jobyard_up_runs(services: dict[str, Config]) -> None:
+    in_compose = {"gpu": "gpu-worker", "predict": "predict-worker", "cpu": "cpu-worker"}
+    for line in (ROOT / "Procfile").read_text().splitlines():
+        name, command = line.split(": ", 1)
+        if name != "redis":
+            service = services[in_compose.get(name, name)]
+            assert shlex.split(command.removeprefix("exec ")) == service["command"]
+
+
+@pytest.mark.parametrize("target", LOCKS)
+def test_every_image_starts_its_process_by_itself(
+    services: dict[str, Config], stages: dict[str, list[str]], target: str
+) -> None:
+    (command,) = [json.loads(line[4:]) for line in _built(stages, target) if line.startswith("CMD ")]
+    assert command in [service.get("command") for service in services.values()]
+
+
+# ---- redis: its command is a small script, so it is run
+
+
+def test_redis_wants_the_password_keeps_every_message_and_shows_no_secret(
+    services: dict[str, Config], tmp_path: Path
+) -> None:
+    import redis
+
+    path = tmp_path / "redis.sock"
+    script = services["redis"]["command"][-1].replace("$$", "$")
+    script = script.replace("dir /data", f"dir {tmp_path}\nport 0\nunixsocket {path}")
+    programs = f"{Path(find_binary()).parent}{os.pathsep}{os.environ['PATH']}"
+    server = subprocess.Popen(["sh", "-euc", script], env={"PATH": programs, "REDIS_PASSWORD": "s3cret-word"})
+    try:
+        with redis.Redis(
+            unix_socket_path=str(path),
+            password="s3cret-word",
+            retry=redis.retry.Retry(redis.backoff.ConstantBackoff(0.1), 100),
+            retry_on_error=[redis.ConnectionError],
+        ) as connection:
+            assert connection.ping()
+            kept = [connection.config_get(name) for name in ("appendonly", "maxmemory-policy", "save")]
+            assert kept == [{"appendonly": "yes"}, {"maxmemory-policy": "noeviction"}, {"save": ""}]
+        with (
+            redis.Redis(unix_socket_path=str(path)) as stranger,
+            pytest.raises(redis.AuthenticationError),
+        ):
+            stranger.ping()
+        assert b"s3cret-word" not in Path(f"/proc/{server.pid}/cmdline").read_bytes()
+    finally:
+        server.terminate()
+        assert server.wait(10) == 0
+
+
+def test_redis_refuses_a_password_that_breaks_an_address(services: dict[str, Config]) -> None:
+    script = services["redis"]["command"][-1].replace("$$", "$")
+    refused = _run(["sh", "-euc", script], {"REDIS_PASSWORD": "a@b"})
+    assert refused.returncode == 2
+    assert "REDIS_PASSWORD" in refused.stderr
+    assert "a@b" not in refused.stderr
+
+
+# ---- the health check
+
+
+@pytest.fixture(scope="module")
+def healthy() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("healthy", ROOT / "docker" / "healthy.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class _Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/readyz" else 503)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_what_serves_http_is_healthy_if_it_says_so(healthy: ModuleType) -> None:
+    with http.server.HTTPServer(("127.0.0.1", 0), _Answers) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        assert healthy.main("http", f"{url}/readyz") == 0
+        assert healthy.main("http", f"{url}/busy") == 1
+        server.shutdown()
+        thread.join()
+    assert healthy.main("http", f"{url}/readyz") == 1
+
+
+def test_a_process_is_healthy_while_its_main_thread_wakes(healthy: ModuleType) -> None:
+    loop = [sys.executable, "-c", "import time\nwhile True: time.sleep(0.2)"]
+    with subprocess.Popen(loop) as process:
+        try:
+            assert healthy.is_awake(process.pid, 20)
+            process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+            assert not healthy.is_awake(process.pid, 1)
+        finally:
+            process.kill()
+
+
+def test_a_process_is_healthy_while_it_is_connected(healthy: ModuleType) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert not healthy.is_connected(port)
+        with socket.create_connection(("127.0.0.1", port)):
+            assert healthy.is_connected(port)
+
+
+def test_the_health_check_finds_the_worker_s_parent(
+    healthy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for pid, command in {
+        1: "docker-init -- python -m workers cpu",
+        7: "python -m workers cpu",
+        9: "python -m workers cpu",
+        12: "python docker/healthy.py process 6379",
+    }.items():
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "cmdline").write_bytes(command.replace(" ", "\0").encode() + b"\0")
+    monkeypatch.setattr(healthy, "PROC", tmp_path)
+    assert healthy.main_process() == 7

@@ -1,0 +1,37 @@
+"""docs/architecture.md says what the code does."""
+
+import re
+from pathlib import Path
+
+from shared import jobs
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "architecture.md").read_text()
+
+
+def test_the_diagram_has_exactly_the_moves_of_the_code() -> None:
+    (diagram,) = re.findall(r"```mermaid\nstateDiagram-v2\n(.*?)```", TEXT, re.DOTALL)
+    arrows = re.findall(r"^ +(\S+) --> (\S+)", diagram, re.MULTILINE)
+    assert len(set(arrows)) == len(arrows)
+    moves = {(str(state), str(target)) for state, targets in jobs.MOVES.items() for target in targets}
+    starts_and_ends = {("[*]", "queued"), ("succeeded", "[*]")}
+    assert set(arrows) == moves | starts_and_ends
+
+
+def test_the_glosses_are_those_of_the_code() -> None:
+    (table,) = re.findall(r"^\| state \| meaning \|\n(.*?)\n\n", TEXT, re.DOTALL | re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.MULTILINE)
+    assert dict(rows) == {str(state): gloss for state, gloss in jobs.GLOSS.items()}
+
+
+def test_every_file_that_is_named_exists() -> None:
+    named = re.findall(r"`([\w.-]+/[\w./-]*|[\w-]+\.(?:py|yml|toml|md))`", TEXT)
+    # Folders of the storage and of HOME are not the repository's.
+    elsewhere = {"cache/", "scratch/"}
+    assert [name for name in named if name not in elsewhere and not (ROOT / name).exists()] == []
+
+
+def test_every_storage_folder_is_named() -> None:
+    code = "".join(path.read_text() for room in ("web", "workers") for path in (ROOT / room).rglob("*.py"))
+    written = set(re.findall(r"\.(?:put|put_file|store)\(\s*\"(\w+)\"", code))
+    assert written == set(re.findall(r"^\| `(\w+)/<uuid>`", TEXT, re.MULTILINE))
