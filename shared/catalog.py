@@ -1,7 +1,9 @@
 """What jobs leave behind for other jobs: data sets, models, predictions."""
 
 import datetime
+import re
 import uuid
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -10,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from shared.database import Base, Json, NullableJson, UtcDateTime, utcnow
 from shared.errors import NotFound
+from shared.specs import REFERENCE
 
 
 class Versioned:
@@ -102,10 +105,10 @@ def add(session: Session, thing: Thing) -> Thing:
 def find(session: Session, kind: type[Thing], reference: str) -> Thing:
     """By name (its newest version), `name@version` or id. Raises NotFound that names what there is."""
     noun = {"datasets": "data set", "models": "model"}[kind.__tablename__]
-    found: Thing | None
-    try:
+    found: Thing | None = None
+    with suppress(ValueError):
         found = session.get(kind, uuid.UUID(reference))
-    except ValueError:
+    if found is None and re.fullmatch(REFERENCE, reference, re.ASCII):
         name, _, version = reference.partition("@")
         query = sa.select(kind).where(kind.name == name).order_by(kind.version.desc()).limit(1)
         found = session.scalar(query.where(kind.version == int(version)) if version else query)
@@ -128,6 +131,6 @@ def predictions(
     session: Session, job_id: uuid.UUID, *, unsure_first: bool = False, offset: int = 0, limit: int = 50
 ) -> list[Prediction]:
     """Rows of a prediction, in the order of the pictures or the least sure first."""
-    order = [Prediction.probability, Prediction.row] if unsure_first else [Prediction.row]
+    order = [Prediction.probability.nulls_last(), Prediction.row] if unsure_first else [Prediction.row]
     query = sa.select(Prediction).where(Prediction.job_id == job_id).order_by(*order)
     return list(session.scalars(query.offset(offset).limit(limit)))

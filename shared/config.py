@@ -152,7 +152,7 @@ class Settings(BaseSettings):
     @property
     def storage(self) -> str:
         """The storage's address, default filled in."""
-        return self.storage_url or (self.home / "storage").as_uri()
+        return self.storage_url or f"file://{self.home / 'storage'}"  # fsspec decodes no %20
 
     @property
     def max_unpacked_bytes(self) -> int:

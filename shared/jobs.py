@@ -385,17 +385,17 @@ def rescue(session: Session, limit: int = 100) -> list[Job]:
     Returns the jobs moved. Several sweepers may do this at once: the lease guards each row.
     """
     expired = session.execute(
-        sa.select(Job.id, Job.lease, Job.worker, Job.attempt, Job.max_attempts)
+        sa.select(Job.id, Job.lease, Job.worker, Job.attempt, Job.max_attempts, Job.cancel_requested_at)
         .where(Job.state == State.RUNNING, Job.lease_expires_at < utcnow())
         .order_by(Job.lease_expires_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
     moved = []
-    for job_id, lease, worker, attempt, max_attempts in expired:
+    for job_id, lease, worker, attempt, max_attempts, cancel_requested_at in expired:
         guard = [*_held(job_id, lease), Job.lease_expires_at < utcnow()]
         lost = f"worker {worker} was lost (attempt {attempt} of {max_attempts})"
-        if attempt >= max_attempts:
+        if attempt >= max_attempts and cancel_requested_at is None:
             job = _update(
                 session,
                 guard,
@@ -486,7 +486,7 @@ def page(
 def counts(session: Session) -> dict[State, int]:
     """How many jobs are in each state; children of other jobs are left out."""
     query = sa.select(Job.state, sa.func.count()).where(Job.parent_id.is_(None)).group_by(Job.state)
-    found = dict(session.execute(query).tuples().all())
+    found = dict(session.execute(query).all())
     return {state: found.get(state, 0) for state in State}
 
 

@@ -13,6 +13,9 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from shared.database import Base, UtcDateTime, utcnow
 
+# Databases limit the parameters of one statement; a row has six or seven.
+ROWS_AT_ONCE = 1_000
+
 
 class Metric(Base):
     """One point of a history."""
@@ -43,26 +46,26 @@ def write(session: Session, job_id: uuid.UUID, points: Sequence[Point]) -> None:
     if not points:
         return
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = insert(Metric).values(
-        [
-            {
-                "job_id": job_id,
-                "name": point.name,
-                "step": point.step,
-                "epoch": point.epoch,
-                "value": point.value if math.isfinite(point.value) else None,
-                "at": utcnow(),
-            }
-            for point in {(point.name, point.step): point for point in points}.values()
-        ]
-    )
-    new = statement.excluded
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["job_id", "name", "step"],
-            set_={"epoch": new.epoch, "value": new.value, "at": new.at},
+    rows = [
+        {
+            "job_id": job_id,
+            "name": point.name,
+            "step": point.step,
+            "epoch": point.epoch,
+            "value": point.value if math.isfinite(point.value) else None,
+            "at": utcnow(),
+        }
+        for point in {(point.name, point.step): point for point in points}.values()
+    ]
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        statement = insert(Metric).values(rows[start : start + ROWS_AT_ONCE])
+        new = statement.excluded
+        session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["job_id", "name", "step"],
+                set_={"epoch": new.epoch, "value": new.value, "at": new.at},
+            )
         )
-    )
 
 
 def clear(session: Session, job_id: uuid.UUID) -> None:

@@ -30,6 +30,11 @@ def upgrade(settings: Settings) -> None:
             connection = connection.execution_options(begin_immediate=True)
             with connection.begin():
                 if connection.dialect.name == "postgresql":
+                    encoding = connection.scalar(sa.text("SHOW server_encoding"))
+                    if encoding != "UTF8":
+                        raise ConfigError(
+                            f"JOBYARD_DATABASE_URL: the database should have ENCODING UTF8, not {encoding}"
+                        )
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
                 config = alembic_config()
                 config.attributes["connection"] = connection

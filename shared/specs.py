@@ -14,6 +14,8 @@ MAX_TEXTS = 1_000
 MAX_TEXT_CHARACTERS = 10_000
 MAX_IMAGES = 1_000
 
+REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?$"
+
 Name = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"),
@@ -21,7 +23,7 @@ Name = Annotated[
 ]
 Reference = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?$"),
+    StringConstraints(pattern=REFERENCE),
     Field(description="A name (its latest version), `name@version`, or an id"),
 ]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT_CHARACTERS, pattern=r"\S")]

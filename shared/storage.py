@@ -164,4 +164,4 @@ def artifacts(session: Session, job_id: uuid.UUID) -> list[File]:
 def file_names(session: Session, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
     """The names of those of the files that there are."""
     found = session.execute(sa.select(File.id, File.name).where(File.id.in_(set(ids))))
-    return dict(found.tuples().all())
+    return dict(found.all())

@@ -1,8 +1,12 @@
 """What one worker process keeps between jobs: made at its first job, after any fork."""
 
+import fcntl
 import functools
 import logging
+import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +16,9 @@ from shared.broker import Broker
 from shared.config import Settings
 from shared.database import Database
 from shared.storage import Storage
+
+# A folder in scratch that is younger may be about to be locked by its maker.
+NEW_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -25,10 +32,21 @@ class Process:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A folder of its own for one attempt of a job, gone afterwards."""
+        """A folder of its own for one attempt of a job, gone afterwards.
+
+        A killed process can't clean up: whoever comes next removes the folders that nobody holds.
+        """
         parent = self.settings.home / "scratch"
         parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True) as folder:
+        for left in parent.iterdir():
+            with _held(left) as is_ours:
+                # A new folder is not held yet for a moment.
+                if is_ours and left.stat().st_mtime < time.time() - NEW_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
+        with (
+            tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True) as folder,
+            _held(Path(folder)),
+        ):
             yield Path(folder)
 
     @property
@@ -48,3 +66,20 @@ def process() -> Process:
         storage=Storage(settings.storage),
         broker=Broker(settings),
     )
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[bool]:
+    """Lock a folder for as long as this process lives; False if another process holds it, or it is gone."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(descriptor)

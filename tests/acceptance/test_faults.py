@@ -1,0 +1,100 @@
+"""What happens to real machines: killed, stopped and restarted processes, with work in flight."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from tests.acceptance.conftest import Stack, environment, until
+from tests.pictures import draw_dataset
+
+LONG = {"epochs": 2_000, "image_size": 32, "batch_size": 8}
+
+
+def _train_for_long(stack: Stack, folder: Path):  # type: ignore[no-untyped-def]
+    client = stack.client()
+    dataset = client.import_pictures("shapes", draw_dataset(folder / "shapes")).wait().result["dataset"]
+    job = client.train(dataset, **LONG)
+    until(lambda: job.refresh().metrics("loss"), "the first epoch", show=stack.log)
+    return client, job
+
+
+def test_a_killed_worker_costs_an_attempt_and_the_job_runs_again(own_stack: Stack, tmp_path: Path) -> None:
+    own_stack.start()
+    client, job = _train_for_long(own_stack, tmp_path)
+    with client:
+        (child,) = [
+            one for one in own_stack.worker("gpu").children() if "spawn_main" in " ".join(one.cmdline())
+        ]
+        child.send_signal(signal.SIGKILL)
+        until(lambda: job.refresh().attempt == 2 and job.state == "running", "the second attempt")
+        assert any("was lost" in (event["message"] or "") for event in job.events())
+        until(lambda: job.metrics("loss"), "an epoch of the second attempt")
+        steps = [point["step"] for point in job.metrics("loss")]
+        assert steps == list(range(1, len(steps) + 1)), "each step once"
+        job.cancel()
+        assert job.wait(check=False).state == "cancelled"
+        assert client.score(["good"]).wait().succeeded
+
+
+def test_sigterm_ends_everything_and_the_next_start_goes_on(own_stack: Stack, tmp_path: Path) -> None:
+    own_stack.start()
+    client, job = _train_for_long(own_stack, tmp_path)
+    client.close()
+    began = time.monotonic()
+    assert own_stack.stop() == []
+    assert time.monotonic() - began < 10, "ends within 10 s: a promise of `jobyard up`, not a measurement"
+    assert not (own_stack.home / "url").exists()
+    own_stack.log.unlink()
+
+    own_stack.start()
+    with own_stack.client() as again:
+        job = again.job(job.id)
+        until(lambda: job.refresh().state == "running", "the job goes on", show=own_stack.log)
+        assert job.attempt == 1, "a planned stop costs no attempt"
+        assert any("being stopped" in (event["message"] or "") for event in job.events())
+        job.cancel()
+        assert job.wait(check=False).state == "cancelled"
+
+
+def test_a_busy_worker_does_not_keep_the_next_job_from_an_idle_one(own_stack: Stack, tmp_path: Path) -> None:
+    own_stack.start()
+    client, first = _train_for_long(own_stack, tmp_path)
+    second_worker = subprocess.Popen(
+        [sys.executable, "-m", "workers", "gpu", "--name", "gpu2"],
+        env=environment(own_stack.home),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with client:
+            second = client.train(first.spec["dataset"], **LONG)
+            third = client.train(first.spec["dataset"], **LONG)
+            until(lambda: second.refresh().state == "running", "the second training on the second worker")
+            assert (first.refresh().state, third.refresh().state) == ("running", "queued")
+            assert third.position == 1
+            for job in (third, second, first):
+                job.cancel()
+            assert [job.wait(check=False).state for job in (first, second, third)] == ["cancelled"] * 3
+    finally:
+        second_worker.terminate()
+        second_worker.wait()
+
+
+def test_a_dead_flower_does_not_take_the_others_with_it(own_stack: Stack) -> None:
+    own_stack.start()
+    worker = own_stack.worker("gpu").pid
+    (flower,) = [one for one in own_stack.family() if one.cmdline()[-2:] == ["workers", "flower"]]
+    flower.kill()
+    until(
+        lambda: any(
+            one.cmdline()[-2:] == ["workers", "flower"] and one.pid != flower.pid
+            for one in own_stack.family()
+            if one.is_running() and one.status() != psutil.STATUS_ZOMBIE
+        ),
+        "a new Flower",
+    )
+    assert own_stack.worker("gpu").pid == worker
