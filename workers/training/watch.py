@@ -45,10 +45,12 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self._report.phase(f"training epoch {epoch + 1}/{self._spec.epochs}")
 
+        if epoch == 0:
+            self._tell_progress(0)  # what was counted before were pictures
+
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        epoch = len(self.history)
-        self._refuse_nan("loss", (logs or {})["loss"], epoch + 1)
-        self._report.progress(epoch * self._steps + batch + 1, self._spec.epochs * self._steps, "batches")
+        self._refuse_nan("loss", (logs or {})["loss"], len(self.history) + 1)
+        self._tell_progress(batch + 1)
 
     def on_test_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         self._report.check()
@@ -68,6 +70,11 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
             self._report.metric(name, ended["epoch"], values[name], ended["epoch"])
         if self._spec.patience is not None:
             self._be_patient(self._spec.patience, ended["epoch"])
+
+    def _tell_progress(self, batches: int) -> None:
+        """`batches` of the present epoch are done."""
+        done = len(self.history) * self._steps + batches
+        self._report.progress(done, self._spec.epochs * self._steps, "batches")
 
     def _be_patient(self, patience: int, epoch: int) -> None:
         best = self.best["epoch"]

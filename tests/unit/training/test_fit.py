@@ -49,7 +49,7 @@ def progress_by_epoch(report: Any) -> list[list[int]]:
     for event in report.events:
         if event[0] == "phase" and str(event[1]).startswith("training"):
             epochs.append([])
-        elif event[0] == "progress" and event[3] == "batches":
+        elif event[0] == "progress" and event[3] == "batches" and event[1] > 0:
             epochs[-1].append(event[1])
     return epochs
 
@@ -152,6 +152,12 @@ def _validation_bounds(events: list[Any]) -> tuple[list[int], list[int]]:
     last_batches = [events.index(("progress", 7 * epoch, 21, "batches")) for epoch in (1, 2, 3)]
     losses = [index for index, event in enumerate(events) if event[0] == "metric" and event[1] == "loss"]
     return last_batches, losses
+
+
+def test_counting_batches_begins_before_the_first_is_done(run: tuple[Training, Any]) -> None:
+    _, report = run
+
+    assert next(event for event in report.of("progress") if event[2] == "batches") == (0, 15, "batches")
 
 
 def test_a_cancelled_training_ends_at_that_batch(
