@@ -1,7 +1,9 @@
 """Settings: the only reader of the environment (JOBYARD_*)."""
 
+import hashlib
 import os
 import secrets
+import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -135,14 +137,15 @@ class Settings(BaseSettings):
 
     @cached_property
     def redis_socket(self) -> Path:
-        """The embedded Redis' Unix socket: in HOME, whose mode keeps others out, if the path fits."""
+        """The embedded Redis' Unix socket: in HOME, or where its path would be too long, in a folder of /tmp.
+
+        Whoever starts Redis makes that folder, for its user alone.
+        """
         path = self.home / "redis.sock"
         if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
             return path
-        raise ConfigError(
-            f"JOBYARD_HOME: the path is too long for a socket ({path}); "
-            f"it should have at most {MAX_SOCKET_PATH - len('/redis.sock')} bytes"
-        )
+        digest = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"jobyard-{os.getuid()}-{digest}" / path.name
 
     @property
     def broker(self) -> str:
@@ -199,10 +202,17 @@ class Settings(BaseSettings):
             return None
 
     def find_url(self) -> str:
-        """The server's address for a client on this machine: JOBYARD_URL, or where `jobyard up` listens."""
+        """The server's address for a client on this machine: JOBYARD_URL, or where `jobyard up` listens.
+
+        Raises ConfigError if that can't be told.
+        """
         if self.url:
             return self.url.rstrip("/")
         try:
             return (self.home / "url").read_text().strip()
         except OSError:
+            if self.port == 0:
+                raise ConfigError(
+                    f"JOBYARD_HOME: no server runs on {self.home}: start `jobyard up`, or set JOBYARD_URL"
+                ) from None
             return f"http://{self.host}:{self.port}"

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from shared.database import Base, UtcDateTime, utcnow
 
-# Databases limit the parameters of one statement; a row has six or seven.
+# Databases limit the parameters of one statement; a row has six.
 ROWS_AT_ONCE = 1_000
 
 

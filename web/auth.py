@@ -14,9 +14,7 @@ COOKIE = "jobyard"
 COOKIE_SECONDS = 30 * 24 * 3600
 
 # Endpoints that anybody may see: they tell nothing but that the server is there.
-OPEN = frozenset(
-    {"health.healthz", "health.readyz", "login", "static", "bootstrap.static"}
-)
+OPEN = frozenset({"health.healthz", "health.readyz", "login", "static", "bootstrap.static"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 

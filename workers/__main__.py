@@ -1,6 +1,7 @@
 """`python -m workers gpu | predict | cpu | sweeper | flower`: one process of Jobyard."""
 
 import argparse
+import os
 import sys
 
 from shared.config import Settings
@@ -34,6 +35,8 @@ def _run(settings: Settings, role: str, name: str | None) -> int:
         from workers import flower
 
         return flower.main(settings)
+    # TensorFlow would begin each job with a page of notices; the children inherit this.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     app = make_worker(settings, Queue(role))
     app.worker_main(
         [

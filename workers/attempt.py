@@ -56,7 +56,7 @@ def run(
     """
     with here.database.write() as session:
         job = jobs.claim(session, job_id, worker=worker, lease_seconds=here.settings.lease_seconds)
-        if job is not None and job.attempt > 1:
+        if job is not None:
             metrics.clear(session, job_id)
     if job is None or job.lease is None:
         log.info("job %s: nothing to claim, somebody else has it or had it", job_id)
@@ -115,12 +115,17 @@ def _let_go(here: Process, job_id: uuid.UUID, lease: uuid.UUID, interruption: In
 def _fail(
     here: Process, job_id: uuid.UUID, lease: uuid.UUID, error: Exception, message: str
 ) -> jobs.Job | None:
-    trace = "".join(traceback.format_exception(error))
+    message, trace = _storable(message), _storable("".join(traceback.format_exception(error)))
     log.error("job %s: failed: %s\n%s", job_id, message, trace)
     with here.database.write() as session:
         return jobs.fail(
             session, job_id, lease, error_type=type(error).__name__, message=message, traceback=trace
         )
+
+
+def _storable(text: str) -> str:
+    """Without what a database refuses in a text: NUL, and the surrogates of odd file names."""
+    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _named(error: Exception) -> str:

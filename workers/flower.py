@@ -13,5 +13,12 @@ def main(settings: Settings) -> int:
     # Flower reads this itself; on its command line everybody on the machine could read the token.
     os.environ["FLOWER_BASIC_AUTH"] = f"{USER}:{settings.secret_token()}"
     app = make_celery(settings)
-    app.start(["flower", f"--address={settings.host}", f"--port={settings.flower_port}"])
+    app.start(
+        [
+            "flower",
+            f"--address={settings.host}",
+            f"--port={settings.flower_port}",
+            "--logging=warning",  # it would list settings and tasks that everybody knows
+        ]
+    )
     return 0

@@ -1,0 +1,71 @@
+# The default target explains the others. Everything happens in .venv; nothing else is touched.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# The first Python of the right age that really runs (a pyenv shim may only pretend) and can make a venv.
+SUITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3 python; do \
+	if $$python -c '$(SUITS)' >/dev/null 2>&1; then echo $$python; break; fi; done)
+
+EXTRAS := dev web cpu gpu cuda flower
+
+.PHONY: help install demo up test lint format lock bench-idle clean
+
+help: ## Explain the targets
+	@echo "Jobyard: make TARGET"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+
+install: $(INSTALLED) ## Set up .venv with the exact versions of locks/dev.txt
+
+$(INSTALLED): locks/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c '$(SUITS)' 2>/dev/null || { \
+		echo "jobyard: PYTHON: needs Python 3.11, 3.12 or 3.13 with venv (on Debian: python3-venv)," \
+			"but found $(if $(PYTHON),$(PYTHON),none); set PYTHON=/path/to/python3" >&2; exit 2; }
+	@echo "Setting up $(VENV) with $(PYTHON): some minutes the first time"
+	@"$(PYTHON)" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(INSTALLED) ## Show everything once; DATA=folder takes your pictures, KEEP=1 leaves it running
+	@$(BIN)/jobyard demo $(if $(DATA),--data "$(DATA)") $(if $(filter-out 0,$(KEEP)),--keep)
+
+up: $(INSTALLED) ## Start everything on this machine
+	@$(BIN)/jobyard up
+
+test: $(INSTALLED) ## Run all tests
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED) ## Check style, types and who imports whom
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED) ## Format the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench-idle: $(INSTALLED) ## Measure the memory of idle processes
+	$(BIN)/python benchmarks/idle.py
+
+# uv lives in a throw-away environment. Registries' addresses and local wheel folders stay out of the
+# locks; the other locks follow dev's, so that what is tested is what is deployed.
+lock: ## Write locks/*.txt after a change of pyproject.toml; UPGRADE=1 takes the newest versions
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	"$(PYTHON)" -m venv "$$folder"; \
+	"$$folder/bin/python" -m pip install --quiet --disable-pip-version-check uv; \
+	for extra in $(EXTRAS); do \
+		echo "locks/$$extra.txt"; \
+		env -u PIP_FIND_LINKS -u UV_FIND_LINKS "$$folder/bin/uv" pip compile --quiet --universal $(if $(UPGRADE),--upgrade) \
+			--generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+			--custom-compile-command "make lock" --extra "$$extra" \
+			$$(test "$$extra" = dev || echo -c locks/dev.txt) pyproject.toml -o "locks/$$extra.txt" >/dev/null; \
+	done
+
+clean: ## Remove what make made: .venv, .demo, caches
+	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info

@@ -1,0 +1,108 @@
+"""The command line without a server: what is wrong is said in one line, with status 2."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from web.cli import COMMANDS, run
+from web.cli.training import folder_name
+
+
+@pytest.fixture(autouse=True)
+def nobody_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment without settings, a HOME without a server, and nothing in the working directory."""
+    monkeypatch.setenv("JOBYARD_HOME", str(tmp_path / "home"))
+    for name in ("JOBYARD_URL", "JOBYARD_TOKEN", "JOBYARD_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([command, "--help"]) == 0
+    assert f"Usage: jobyard {command}" in capsys.readouterr().out
+
+
+def test_without_a_command_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"\n  {command} " in shown for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["dance"], "No such command 'dance'"),
+        (["train"], "Missing argument 'DIR|DATASET'"),
+        (["train", "pets", "--epochs", "many"], "'many' is not a valid integer"),
+        (["predict", "pets"], "name either pictures or a --dataset"),
+        (["predict", "pets", "nowhere.jpg"], "'nowhere.jpg' does not exist"),
+        (["score"], "Missing argument 'FILE|TEXT...'"),
+        (["score", "texts.csv"], "there is no file texts.csv"),
+        (["score", "I love it", "-o", "x.csv"], "-o is for a file"),
+        (["score", "I love it", "--column", "text"], "--column is for a file"),
+        (["jobs", "--state", "lost"], "'lost' is not one of"),
+        (["demo", "--data", "nowhere"], "'nowhere' does not exist"),
+        (["jobs"], "JOBYARD_TOKEN: no token is set"),
+        (["url"], "JOBYARD_HOME: there is no token"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith("jobyard: ")
+    assert said in shown.err
+    assert shown.err.count("\n") == 1
+    assert shown.out == ""
+
+
+@pytest.mark.parametrize(
+    ("target", "said"), [("x.xlsx", "should end in .parquet"), ("nowhere/x.csv", "there is no folder")]
+)
+def test_a_scored_file_that_can_not_be_written_is_said_before_the_work(
+    target: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("texts.csv").write_text("text\nfine\n")
+    assert run(["score", "texts.csv", "-o", target]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_server_that_is_not_there_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JOBYARD_TOKEN", "a-token-of-the-test")
+    monkeypatch.setenv("JOBYARD_URL", "http://127.0.0.1:9")
+    assert run(["jobs"]) == 2
+    shown = capsys.readouterr().err
+    assert "can't reach http://127.0.0.1:9" in shown
+    assert shown.count("\n") == 1
+
+
+def test_a_wrong_setting_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JOBYARD_PORT", "eighty")
+    assert run(["jobs"]) == 2
+    assert capsys.readouterr().err.startswith("jobyard: JOBYARD_PORT: ")
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("pets", "pets"), ("my cats & dogs", "my-cats-dogs"), ("set.tar.gz", "set"), ("日本", "pictures")],
+)
+def test_a_folder_gives_its_name_to_the_data_set(folder: str, name: str, tmp_path: Path) -> None:
+    assert folder_name(tmp_path / folder) == name
+
+
+def test_client_commands_load_no_server_and_no_tensorflow() -> None:
+    code = (
+        "import sys, web.cli.jobs, web.cli.training, web.cli.predicting, web.cli.scoring; "
+        "loaded = {name.split('.')[0] for name in sys.modules}; "
+        "sys.exit(str(loaded & {'flask', 'sqlalchemy', 'celery', 'tensorflow', 'nltk', 'workers'} or ''))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.stderr.strip() == ""

@@ -1,0 +1,29 @@
+"""What the client does to files before they travel, and what it may import."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from web.client.client import zip_folder
+
+
+def test_a_folder_is_packed_with_its_classes_and_without_hidden_files(tmp_path: Path) -> None:
+    for name in ("cats/a.jpg", "dogs/b.jpg", "dogs/.DS_Store", ".git/config"):
+        path = tmp_path / "pets" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"picture")
+    zip_folder(tmp_path / "pets", tmp_path / "pets.zip")
+    with zipfile.ZipFile(tmp_path / "pets.zip") as packed:
+        assert packed.namelist() == ["cats/a.jpg", "dogs/b.jpg"]
+        assert {info.compress_type for info in packed.infolist()} == {zipfile.ZIP_STORED}
+
+
+def test_the_client_imports_nothing_of_the_server() -> None:
+    code = (
+        "import sys, jobyard; "
+        "loaded = {name.split('.')[0] for name in sys.modules}; "
+        "sys.exit(str(loaded & {'shared', 'workers', 'flask', 'pydantic', 'sqlalchemy', 'celery'} or ''))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.stderr.strip() == ""

@@ -1,0 +1,219 @@
+"""The client against a real HTTP server that misbehaves on purpose: what is repeated, and what is said."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from web.client import (
+    BadRequest,
+    Client,
+    Conflict,
+    ConnectionFailed,
+    JobFailed,
+    NotFound,
+    Refused,
+    WaitTimeout,
+)
+
+JOB: dict[str, Any] = {
+    "id": "0198c5b0-0000-7000-8000-000000000001",
+    "kind": "sentiment",
+    "state": "queued",
+    "phase": None,
+    "queue": "cpu",
+    "priority": 5,
+    "spec": {},
+    "result": None,
+    "error": None,
+    "progress": None,
+    "attempt": 0,
+    "max_attempts": 3,
+    "position": 1,
+    "parent_id": None,
+    "created_at": "2026-01-01T00:00:00Z",
+    "started_at": None,
+    "finished_at": None,
+    "links": {"page": "/jobs/0198c5b0-0000-7000-8000-000000000001"},
+}
+DROP = 0
+
+
+@dataclass
+class Script:
+    """Answers in their order, the last one for ever: (status, body). DROP closes without an answer."""
+
+    answers: list[tuple[int, Any]]
+    seen: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+    url: str = ""
+
+    def next(self) -> tuple[int, Any]:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    script = Script([(202, JOB)])
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            script.seen.append((self.command, self.path, dict(self.headers), body))
+            status, answer = script.next()
+            if status == DROP:
+                self.close_connection = True
+                return
+            data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_POST = do_GET  # noqa: N815 - http.server's own name
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    script.url = f"http://127.0.0.1:{server.server_port}"
+    yield script
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def client(script: Script) -> Iterator[Client]:
+    with Client(script.url, "a-token-of-the-test") as client:
+        yield client
+
+
+def problem(status: int, detail: str) -> dict[str, Any]:
+    return {"type": "about:blank", "title": "-", "status": status, "detail": detail, "errors": []}
+
+
+@pytest.mark.parametrize("trouble", [(503, problem(503, "away")), (502, b"<html>"), (DROP, None)])
+def test_a_job_is_sent_again_with_the_same_key(
+    script: Script, client: Client, trouble: tuple[int, Any]
+) -> None:
+    script.answers = [trouble, (202, JOB)]
+
+    assert client.score(["fine"]).id == JOB["id"]
+
+    first, second = script.seen
+    assert first[2]["Idempotency-Key"] == second[2]["Idempotency-Key"]
+    assert json.loads(second[3]) == {"kind": "sentiment", "spec": {"texts": ["fine"]}}
+    assert second[2]["Authorization"] == "Bearer a-token-of-the-test"
+
+
+def test_two_jobs_have_two_keys(script: Script, client: Client) -> None:
+    client.score("one text is a list of one")
+    client.score("one text is a list of one")
+    assert len({headers["Idempotency-Key"] for _, _, headers, _ in script.seen}) == 2
+    assert json.loads(script.seen[0][3])["spec"]["texts"] == ["one text is a list of one"]
+
+
+def test_a_cancel_whose_answer_is_lost_is_not_repeated(script: Script, client: Client) -> None:
+    job = client.score("x")
+    script.answers = [(DROP, None)]
+    with pytest.raises(ConnectionFailed, match=r"the connection to .* broke"):
+        job.cancel()
+    assert len(script.seen) == 2
+
+
+def test_an_upload_is_sent_whole_at_the_second_try_too(
+    script: Script, client: Client, tmp_path: Path
+) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_bytes(b"a line\n" * 1000)
+    script.answers = [(503, problem(503, "away")), (201, {"id": "f"})]
+    assert client.upload(path) == {"id": "f"}
+    assert [body.count(b"a line\n") for _, _, _, body in script.seen] == [1000, 1000]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(401, Refused), (404, NotFound), (409, Conflict), (413, BadRequest), (422, BadRequest)],
+)
+def test_a_problem_becomes_an_exception_that_says_what_is_wrong(
+    script: Script, client: Client, status: int, error: type[Exception]
+) -> None:
+    script.answers = [(status, problem(status, "spec.epochs: should be at least 1"))]
+    with pytest.raises(error, match=r"^spec.epochs: should be at least 1$") as caught:
+        client.train("pets", epochs=0)
+    assert caught.value.problem["status"] == status  # type: ignore[attr-defined]
+    assert len(script.seen) == 1
+
+
+def test_an_answer_that_is_not_jobyards_is_named(script: Script, client: Client) -> None:
+    script.answers = [(200, b"<html>another server</html>")]
+    with pytest.raises(ConnectionFailed, match="does not answer like a Jobyard server"):
+        next(client.models())
+
+
+def test_nobody_at_the_address_is_said_soon() -> None:
+    with Client("http://127.0.0.1:9", "t") as client, pytest.raises(ConnectionFailed, match="can't reach"):
+        client.job(JOB["id"])
+
+
+@pytest.mark.parametrize("url", ["", "localhost:8642", "ftp://host", "http://", "http://[::1"])
+def test_a_wrong_address_is_named(url: str) -> None:
+    with pytest.raises(ConnectionFailed, match="no address of a server"):
+        Client(url, "t")
+
+
+def test_what_is_no_id_is_not_asked_for(script: Script, client: Client) -> None:
+    with pytest.raises(NotFound, match=r"there is no job '\.\./models'"):
+        client.job("../models")
+    assert script.seen == []
+
+
+def test_lists_are_read_page_by_page(script: Script, client: Client) -> None:
+    script.answers = [(200, {"items": [JOB], "next": "c1"}), (200, {"items": [JOB, JOB], "next": None})]
+    assert len(list(client.jobs(kind="sentiment"))) == 3
+    assert [path for _, path, _, _ in script.seen] == [
+        "/api/v1/jobs?kind=sentiment&limit=50",
+        "/api/v1/jobs?cursor=c1&kind=sentiment&limit=50",
+    ]
+
+
+def test_wait_returns_when_the_job_has_ended(script: Script, client: Client) -> None:
+    job = client.score("x")
+    script.answers = [
+        (200, JOB | {"state": "running"}),
+        (200, JOB | {"state": "succeeded", "result": {"count": 1}}),
+    ]
+    assert job.wait().result == {"count": 1}
+
+
+def test_wait_raises_what_the_job_failed_of(script: Script, client: Client) -> None:
+    job = client.score("x")
+    failed = JOB | {"state": "failed", "error": {"type": "WorkError", "message": "no column 'text'"}}
+    script.answers = [(200, failed)]
+    with pytest.raises(JobFailed, match="failed: no column 'text'"):
+        job.wait()
+    assert job.wait(check=False).state == "failed"
+
+
+def test_wait_ends_in_time_and_does_not_storm_a_busy_server(script: Script, client: Client) -> None:
+    job = client.score("x")  # stays queued, and is answered at once
+    with pytest.raises(WaitTimeout, match=r"still queued after 0\.7 seconds"):
+        job.wait(0.7)
+    assert len(script.seen) <= 5
+
+
+def test_a_download_that_fails_leaves_nothing(script: Script, client: Client, tmp_path: Path) -> None:
+    job = client.score("x")
+    script.answers = [(404, problem(404, "there is no file")), (200, b"scores")]
+    with pytest.raises(NotFound):
+        job.download("scored.csv", tmp_path / "scored.csv")
+    assert list(tmp_path.iterdir()) == []
+    assert job.download("scored.csv", tmp_path / "scored.csv").read_bytes() == b"scores"
+    assert len(list(tmp_path.iterdir())) == 1

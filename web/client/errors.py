@@ -1,0 +1,63 @@
+"""What a request can come back with instead of an answer."""
+
+from typing import Any
+
+import httpx
+
+Json = dict[str, Any]
+
+
+class JobyardClientError(Exception):
+    """The root of all errors of the client.
+
+    `problem` is the server's problem document (RFC 9457: title, status, detail, errors), if it sent one.
+    """
+
+    def __init__(self, message: str, problem: Json | None = None) -> None:
+        super().__init__(message)
+        self.problem = problem
+
+
+class ConnectionFailed(JobyardClientError):
+    """The server can't be reached."""
+
+
+class BadRequest(JobyardClientError):
+    """Something in the request is wrong; the message names the field and what would be right."""
+
+
+class Refused(JobyardClientError):
+    """The token is wrong or missing."""
+
+
+class NotFound(JobyardClientError):
+    """There is nothing by that name or id."""
+
+
+class Conflict(JobyardClientError):
+    """The job's state does not allow this."""
+
+
+class ServerError(JobyardClientError):
+    """The server failed to answer."""
+
+
+_BY_STATUS: dict[int, type[JobyardClientError]] = {
+    401: Refused,
+    403: Refused,
+    404: NotFound,
+    409: Conflict,
+}
+
+
+def error_of(response: httpx.Response) -> JobyardClientError:
+    """The exception for an answer of status 400 or more, whose body has been read."""
+    status = response.status_code
+    kind = _BY_STATUS.get(status, ServerError if status >= 500 else BadRequest)
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = None
+    if not isinstance(problem, dict):  # not from Jobyard: a proxy's page, say
+        return kind(f"{response.url} answered {status} {response.reason_phrase}")
+    return kind(str(problem.get("detail") or problem.get("title") or f"status {status}"), problem)

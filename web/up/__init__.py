@@ -1,0 +1,1 @@
+"""`jobyard up`: everything on this machine."""
