@@ -44,7 +44,9 @@ def make_worker(settings: Settings, queue: Queue) -> Celery:
 def set_up_logging(loglevel: int | str = logging.INFO, **_: Any) -> None:
     """Ours in place of Celery's, so that parent, children and sweeper log alike."""
     logging.basicConfig(level=loglevel, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("celery.app.trace").setLevel(logging.WARNING)  # what it says, workers.attempt says
+    # What these say, workers.attempt says better, or nobody needs.
+    logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
+    logging.getLogger("multiprocessing").setLevel(logging.WARNING)
 
 
 @contextmanager

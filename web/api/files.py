@@ -4,6 +4,7 @@ import mimetypes
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated
 
+import werkzeug
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, FileStorage, Tag
 from pydantic import BaseModel, BeforeValidator
@@ -73,9 +74,12 @@ def upload_dataset(form: DatasetForm) -> Response:
 def store(upload: FileStorage, field: str) -> storage.File:
     """Keep an uploaded file. Raises BadInput for an empty one, TooLarge past the limit."""
     here = backend()
+    if not isinstance(upload, werkzeug.datastructures.FileStorage):
+        raise BadInput(field, "should be a file with a name, but is a plain field")
     # Browsers of old send whole paths, programs whatever they like: only the last part is a name.
     name = PureWindowsPath(PurePosixPath(upload.filename or "").name).name.strip()
     name = "".join(character for character in name if character.isprintable())[:200]
+    name = name if name.strip(".") else "file"
     try:
         stored = here.storage.put("files", upload.stream, here.settings.max_upload_bytes)
     except TooLarge as error:
@@ -86,7 +90,7 @@ def store(upload: FileStorage, field: str) -> storage.File:
     media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     try:
         with here.database.write() as session:
-            return storage.add_file(session, stored, name=name or "file", media_type=media_type)
+            return storage.add_file(session, stored, name=name, media_type=media_type)
     except BaseException:
         here.storage.delete(stored.key)
         raise

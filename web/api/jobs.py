@@ -59,7 +59,7 @@ class EventsQuery(BaseModel):
 
     model_config = {"extra": "forbid"}
 
-    after: int = Field(default=0, ge=0, description="The id of the last event that you have")
+    after: int = Field(default=0, ge=0, lt=2**63, description="The id of the last event that you have")
 
 
 @api.post("", responses={202: schemas.Job}, summary="Submit a job")
@@ -130,7 +130,7 @@ def get_events(path: JobPath, query: EventsQuery) -> Response:
             items = [schemas.Event.model_validate(row) for row in rows]
             return answer(schemas.Page[schemas.Event](items=items))
     last = request.headers.get("Last-Event-ID", "")
-    after = int(last) if last.isdecimal() else query.after
+    after = int(last) if last.isdecimal() and len(last) < 19 else query.after
     stream = stream_with_context(_stream(here, path.id, after))
     return Response(stream, mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
 

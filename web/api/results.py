@@ -1,6 +1,6 @@
 """What a job leaves behind: metrics, history, predictions, artifacts."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from flask import Response, request, send_file
 from flask_openapi3 import APIBlueprint, Tag
@@ -23,12 +23,18 @@ api = APIBlueprint(
 )
 
 
+def _bytes(media_type: str) -> dict[str, Any]:
+    return {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}
+
+
 class MetricsQuery(BaseModel):
     """Which part of the metric history."""
 
     model_config = {"extra": "forbid"}
 
-    name: str | None = Field(default=None, max_length=64, description="`loss`, `val_accuracy`, …")
+    name: str | None = Field(
+        default=None, max_length=64, pattern=r"^[^\x00]*$", description="`loss`, `val_accuracy`, …"
+    )
     points: int | None = Field(default=None, ge=1, le=100_000, description="At most so many of each name")
 
 
@@ -41,7 +47,7 @@ class PredictionsQuery(BaseModel):
         default="row", description="In the pictures' order, or the least sure first"
     )
     limit: int = Field(default=50, ge=1, le=1_000)
-    cursor: int = Field(default=0, ge=0, description="`next` of the part before")
+    cursor: int = Field(default=0, ge=0, lt=2**31, description="`next` of the part before")
 
 
 class FilePath(JobPath):
@@ -60,7 +66,11 @@ def get_metrics(path: JobPath, query: MetricsQuery) -> Response:
     return answer(schemas.Page[schemas.Metric](items=items))
 
 
-@api.get("/history.png", summary="Accuracy and loss, training and validation, as a picture")
+@api.get(
+    "/history.png",
+    responses={200: _bytes("image/png"), 304: None},
+    summary="Accuracy and loss, training and validation, as a picture",
+)
 def get_history(path: JobPath) -> Response:
     """Drawn from the metric history, so it is there while the training still runs."""
     with backend().database.read() as session:
@@ -103,7 +113,7 @@ def list_artifacts(path: JobPath) -> Response:
     return answer(schemas.Page[schemas.File](items=items))
 
 
-@api.get("/files/<name>", summary="Download an artifact")
+@api.get("/files/<name>", responses={200: _bytes("*/*"), 304: None}, summary="Download an artifact")
 def get_artifact(path: FilePath) -> AnyResponse:
     """Ranges and ETags work."""
     here = backend()

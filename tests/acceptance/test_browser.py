@@ -1,0 +1,136 @@
+"""The dashboard in a real browser: Debian's Chromium."""
+
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
+
+from tests.acceptance.conftest import PATIENCE, Stack
+from tests.pictures import draw, draw_dataset
+
+MILLISECONDS = PATIENCE * 1_000
+expect.set_options(timeout=MILLISECONDS)
+NO_NETWORK = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    """The browser. In CI a missing one is a failure."""
+    found = shutil.which("chromium")
+    if found is None:
+        message = "there is no chromium here: apt-get install chromium"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+@pytest.fixture
+def page(chromium: str, stack: Stack) -> Iterator[Page]:
+    """Logged in by the link that `jobyard up` prints. Any error in the page's console fails the test."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", *NO_NETWORK]
+        )
+        opened = browser.new_page(viewport={"width": 1280, "height": 900})
+        opened.set_default_timeout(MILLISECONDS)
+        complaints: list[str] = []
+        elsewhere: list[str] = []
+        opened.on("console", lambda said: complaints.append(said.text) if _is_complaint(said) else None)
+        opened.on("pageerror", lambda error: complaints.append(str(error)))
+        opened.on(
+            "request",
+            lambda asked: (
+                None if asked.url.startswith((stack.url, "data:", "blob:")) else elsewhere.append(asked.url)
+            ),
+        )
+        opened.goto(f"{stack.url}/login?token={stack.token}")
+        yield opened
+        browser.close()
+    assert complaints == []
+    assert elsewhere == [], "no asset comes from another host"
+
+
+def _is_complaint(said: ConsoleMessage) -> bool:
+    """Chromium also reports a page that is answered with 422, as a refused form is."""
+    return said.type == "error" and "422" not in said.text
+
+
+def _has_succeeded(page: Page) -> None:
+    expect(page.locator("#live")).to_contain_text(
+        re.compile("succeeded", re.IGNORECASE), timeout=MILLISECONDS
+    )
+
+
+def test_texts_are_submitted_and_seen_to_finish(page: Page, stack: Stack) -> None:
+    page.goto(f"{stack.url}/new/sentiment")
+    page.get_by_label("Texts", exact=True).last.fill("I love this product!\nTotally awful!")
+    page.get_by_role("button", name="Score").click()
+    page.wait_for_url(re.compile("/jobs/"))
+    _has_succeeded(page)
+    expect(page.get_by_text("I love this product!")).to_be_visible()
+    expect(page.locator("#live")).to_contain_text(re.compile("positive", re.IGNORECASE))
+
+
+def test_pictures_are_imported_trained_on_and_predicted(page: Page, stack: Stack, tmp_path: Path) -> None:
+    folder = draw_dataset(tmp_path / "forms")
+    archive = tmp_path / "forms.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for file in folder.rglob("*.png"):
+            packed.write(file, file.relative_to(folder))
+    page.goto(f"{stack.url}/new/import")
+    page.get_by_label("Name of the data set").fill("by-browser")
+    page.locator("input[type=file]").set_input_files(archive)
+    page.get_by_role("button", name="Import").click()
+    page.wait_for_url(re.compile("/jobs/"))
+    _has_succeeded(page)
+
+    page.goto(f"{stack.url}/new/train?dataset=by-browser@1")
+    page.get_by_label("Epochs").fill("4")
+    page.get_by_label("Picture size").fill("32")
+    page.get_by_role("button", name="Train").click()
+    page.wait_for_url(re.compile("/jobs/"))
+    # The chart is there before the training has ended, or at the latest then.
+    expect(page.locator(".js-plotly-plot").first).to_be_visible()
+    _has_succeeded(page)
+    expect(page.locator("#live")).to_contain_text("by-browser@1")
+
+    page.goto(f"{stack.url}/new/predict?model=by-browser@1")
+    page.locator("input[type=file]").set_input_files(draw(tmp_path / "what.png", "discs", seed=7))
+    page.get_by_role("button", name="Predict").click()
+    page.wait_for_url(re.compile("/jobs/"))
+    _has_succeeded(page)
+    expect(page.get_by_text("what.png").first).to_be_visible()
+
+
+def test_the_job_list_updates_itself(page: Page, stack: Stack) -> None:
+    page.goto(stack.url)
+    with stack.client() as client:
+        job = client.score(["a text that arrives while the page is open"])
+    expect(page.locator(f"a[href*='{job.id}']").first).to_be_visible(timeout=MILLISECONDS)
+
+
+def test_a_wrong_field_is_said_beside_it_and_the_input_kept(page: Page, stack: Stack) -> None:
+    page.goto(f"{stack.url}/new/import")
+    page.get_by_label("Name of the data set").fill("no/slashes")
+    # The browser's own check would stop it before the server sees it.
+    page.locator("form").last.evaluate("form => { form.noValidate = true }")
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_text("should be of letters, digits")).to_be_visible()
+    expect(page.get_by_label("Name of the data set")).to_have_value("no/slashes")
+
+
+def test_a_visitor_without_the_token_sees_nothing(chromium: str, stack: Stack) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", *NO_NETWORK])
+        visitor = browser.new_page()
+        answer = visitor.goto(f"{stack.url}/")
+        assert answer is not None
+        assert answer.status == 401
+        assert "jobyard up" in visitor.inner_text("body")
+        browser.close()

@@ -1,0 +1,250 @@
+"""A browser without a screen, and jobs of every kind in every state for it to look at."""
+
+import io
+import uuid
+import zipfile
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from PIL import Image
+
+from shared import catalog, jobs, metrics, specs, storage
+from shared.jobs import Job
+from web.backend import Backend
+
+# What must never reach a page as it is.
+HOSTILE = '<script>alert("x")</script>'
+HTML = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+CLASSES = {"train": {"cats": 4, HOSTILE: 4}, "validation": {"cats": 2, HOSTILE: 2}}
+EPOCH = {"epoch": 1, "loss": 0.5, "accuracy": 0.75, "val_loss": 0.625, "val_accuracy": 0.6875}
+SCORE = {"precision": 0.5, "recall": 0.25, "f1": 0.3333, "support": 4}
+SCORES = {"neg": 0.0, "neu": 0.5, "pos": 0.5, "compound": 0.6369, "label": "positive"}
+LABELS = {"positive": 2, "neutral": 1, "negative": 1}
+STATES = ("queued", "running", "cancelling", "succeeded", "failed", "cancelled")
+KINDS = ("train", "predict", "predict-dataset", "texts", "file", "import")
+
+
+@dataclass
+class Page(HTMLParser):
+    """What a test asks of a page: its text, and the addresses and scripts in it."""
+
+    text: str
+    addresses: list[str] = field(default_factory=list)
+    inline: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.feed(self.text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        self.addresses += [
+            str(given[name]) for name in ("href", "src", "action", "data-source") if name in given
+        ]
+        if (tag == "script" and "src" not in given) or tag == "style":
+            self.inline.append(f"<{tag}>")
+        self.inline += [name for name in given if name == "style" or name.startswith("on")]
+
+
+def browser(app: Flask) -> FlaskClient:
+    """Logged in by the link, as a person is; sends the Origin with its forms."""
+    client = app.test_client()
+    client.environ_base["HTTP_ACCEPT"] = HTML
+    client.environ_base["HTTP_ORIGIN"] = "http://localhost"
+    token = app.extensions["jobyard"].token
+    assert client.get(f"/login?token={token}").status_code == 302
+    return client
+
+
+def picture(colour: str = "red", kind: str = "PNG") -> bytes:
+    """A small picture's bytes."""
+    target = io.BytesIO()
+    Image.new("RGB", (20, 10), colour).save(target, kind)
+    return target.getvalue()
+
+
+@dataclass
+class World:
+    """Puts rows where workers would put them, by the verbs that workers use."""
+
+    here: Backend
+
+    def file(self, name: str, content: bytes, job_id: uuid.UUID | None = None) -> storage.File:
+        stored = self.here.storage.put("files", io.BytesIO(content))
+        with self.here.database.write() as session:
+            return storage.add_file(session, stored, name=name, media_type="image/png", job_id=job_id)
+
+    def dataset(self, job_id: uuid.UUID | None = None) -> catalog.Dataset:
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as target:
+            target.writestr("train/cats/1.png", picture())
+            target.writestr("train/cats/2.svg", "<svg onload='alert(1)'/>")
+        archive.seek(0)
+        stored = self.here.storage.put("datasets", archive)
+        rejected = [{"file": f"cats/{HOSTILE}.jpg", "reason": "not a picture"}]
+        dataset = catalog.Dataset(
+            name="pets",
+            job_id=job_id,
+            classes=CLASSES,
+            pictures=12,
+            rejected=rejected,
+            rejected_count=70,
+            storage_key=stored.key,
+            bytes=stored.bytes,
+            sha256=stored.sha256,
+        )
+        with self.here.database.write() as session:
+            return catalog.add(session, dataset)
+
+    def model(self, job_id: uuid.UUID | None = None, dataset_id: uuid.UUID | None = None) -> catalog.Model:
+        file = self.file("model.keras", b"weights", job_id)
+        model = catalog.Model(
+            name="pets",
+            job_id=job_id,
+            dataset_id=dataset_id,
+            network="classic",
+            classes=["cats", HOSTILE],
+            image_size=64,
+            metrics={"final": EPOCH, "best": EPOCH},
+            storage_key=file.storage_key,
+            bytes=file.bytes,
+            sha256=file.sha256,
+        )
+        with self.here.database.write() as session:
+            return catalog.add(session, model)
+
+    def job(self, kind: str, state: str) -> Job:
+        """A job of one of KINDS in one of STATES."""
+        job = self._submit(kind)
+        if state == "queued":
+            return job
+        if state == "cancelled":
+            with self.here.database.write() as session:
+                return jobs.cancel(session, job.id)
+        with self.here.database.write() as session:
+            claimed = jobs.claim(session, job.id, worker="w@host/1", lease_seconds=60)
+            assert claimed is not None
+            assert claimed.lease is not None
+            progress = jobs.Progress(f"work {HOSTILE}", 37, 100, "batches", 83.0)
+            held = jobs.heartbeat(session, job.id, claimed.lease, lease_seconds=60, progress=progress)
+            assert held is not None
+            jobs.note_phase(session, held)
+            if state == "cancelling":
+                return jobs.cancel(session, job.id)
+            if state == "failed":
+                jobs.fail(
+                    session,
+                    job.id,
+                    claimed.lease,
+                    error_type="WorkError",
+                    message=f"no column {HOSTILE}",
+                    traceback=f"Traceback of {HOSTILE}",
+                )
+        if state == "succeeded":
+            result = self._result(kind, job)
+            with self.here.database.write() as session:
+                assert jobs.succeed(session, job.id, claimed.lease, result)
+        with self.here.database.read() as session:
+            return jobs.get(session, job.id)
+
+    def _submit(self, kind: str) -> Job:
+        spec = self._spec(kind)
+        with self.here.database.write() as session:
+            job, _ = jobs.submit(
+                session,
+                kind=spec.kind,
+                queue=spec.queue.value,
+                spec=spec.model_dump(mode="json"),
+                priority=5,
+                max_attempts=3,
+            )
+        return job
+
+    def _spec(self, kind: str) -> specs.Spec:
+        match kind:
+            case "train":
+                return specs.TrainSpec(dataset="pets@1")
+            case "predict":
+                ids = [self.file(f"{HOSTILE}{index}.png", picture()).id for index in range(30)]
+                return specs.PredictSpec(model="pets@1", images=ids)
+            case "predict-dataset":
+                return specs.PredictSpec(model="pets@1", dataset="pets@1")
+            case "texts":
+                return specs.SentimentSpec(texts=[f"{HOSTILE} number {index}" for index in range(60)])
+            case "file":
+                return specs.SentimentSpec(file=self.file(f"{HOSTILE}.csv", b"text\nhi\n").id)
+        return specs.ImportSpec(name="pets", file=self.file(f"{HOSTILE}.zip", b"PK").id)
+
+    def _result(self, kind: str, job: Job) -> dict[str, Any]:
+        """What the workers leave behind for this kind, beside the result itself."""
+        match kind:
+            case "train":
+                self._history(job)
+                model = self.model(job.id)
+                classes = ["cats", HOSTILE]
+                evaluation = {
+                    "accuracy": 0.9123,
+                    "loss": 0.25,
+                    "classes": classes,
+                    "confusion": [[3, 1], [2, 2]],
+                    "per_class": dict.fromkeys(classes, SCORE),
+                }
+                return {
+                    "model": model.reference,
+                    "metrics": model.metrics,
+                    "evaluation": evaluation,
+                    "weights": "last",
+                    "epochs": 1,
+                    "stopped_early": f"because {HOSTILE}",
+                    "timings": {"train_seconds": 75.0},
+                    "environment": {"device": HOSTILE},
+                }
+            case "predict" | "predict-dataset":
+                return self._predictions(job)
+            case "texts":
+                return {"count": 60, "labels": LABELS, "scores": [SCORES] * 60}
+            case "file":
+                self.file("scored.parquet", b"scores", job.id)
+                edges = [round(index / 20 - 1, 2) for index in range(41)]
+                histogram = {"edges": edges, "counts": [*range(40)]}
+                return {
+                    "rows": 1234567,
+                    "nulls": 3,
+                    "labels": LABELS,
+                    "mean": 0.25,
+                    "histogram": histogram,
+                    "file": "scored.parquet",
+                }
+        dataset = self.dataset(job.id)
+        return {
+            "dataset": dataset.reference,
+            "classes": CLASSES,
+            "rejected": dataset.rejected,
+            "rejected_count": 70,
+        }
+
+    def _history(self, job: Job) -> None:
+        names = ("loss", "accuracy", "val_loss", "val_accuracy")
+        with self.here.database.write() as session:
+            metrics.write(session, job.id, [metrics.Point(name, 1, 0.5, 1) for name in names])
+
+    def _predictions(self, job: Job) -> dict[str, Any]:
+        count = len(job.spec["images"] or [1, 2])
+        rows = [
+            catalog.Prediction(
+                job_id=job.id,
+                row=row,
+                image=f"train/cats/{HOSTILE}{row}.png",
+                label=HOSTILE if row else None,
+                probability=1 - row / 100 if row else None,
+                probabilities={HOSTILE: 1 - row / 100, "cats": row / 100} if row else {},
+                error=None if row else f"can't be decoded: {HOSTILE}",
+            )
+            for row in range(count)
+        ]
+        with self.here.database.write() as session:
+            session.add_all(rows)
+        return {"model": "pets@1", "count": count, "failed": 1, "predictions": []}

@@ -1,0 +1,198 @@
+"""Forms: what is right becomes a job, what is wrong is said beside its field, and nothing half-made stays."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from shared import jobs, storage
+from tests.integration.pages import HOSTILE, World, browser, picture
+
+
+@pytest.fixture
+def world(app: Flask) -> World:
+    return World(app.extensions["jobyard"])
+
+
+@pytest.fixture
+def web(app: Flask) -> FlaskClient:
+    return browser(app)
+
+
+def send(web: FlaskClient, kind: str, **fields: Any) -> TestResponse:
+    return web.post(f"/new/{kind}", data=fields, content_type="multipart/form-data")
+
+
+def accepted(world: World, response: TestResponse) -> jobs.Job:
+    """The one job that the form made."""
+    assert response.status_code == 303, response.text
+    with world.here.database.read() as session:
+        job = session.scalars(sa.select(jobs.Job)).one()
+    assert response.headers["Location"] == f"/jobs/{job.id}"
+    assert job.state == "queued"
+    return job
+
+
+def refused(world: World, response: TestResponse, *said: str) -> None:
+    """The form again with what is wrong; no job, no file, no byte in the storage."""
+    assert response.status_code == 422, response.status
+    assert "Nothing was submitted yet" in response.text
+    for words in said:
+        assert words in response.text
+    assert HOSTILE not in response.text
+    with world.here.database.read() as session:
+        assert session.scalars(sa.select(jobs.Job)).all() == []
+        assert session.scalars(sa.select(storage.File).where(storage.File.name != "model.keras")).all() == []
+    assert not any(path.is_file() for path in stored(world))
+
+
+def stored(world: World) -> list[Path]:
+    folder = world.here.settings.home / "storage" / "files"
+    return [path for path in folder.rglob("*") if path.read_bytes() != b"weights"]
+
+
+@pytest.mark.parametrize("kind", ["import", "train", "predict", "sentiment"])
+def test_each_kind_has_a_form(world: World, web: FlaskClient, kind: str) -> None:
+    response = web.get(f"/new/{kind}")
+    assert response.status_code == 200
+    assert 'aria-invalid="true"' not in response.text
+    assert web.get("/new/nonsense").status_code == 404
+    assert web.post("/new/nonsense").status_code == 404
+
+
+def test_a_training_gets_what_was_filled_in_and_defaults_for_the_rest(world: World, web: FlaskClient) -> None:
+    world.dataset()
+    assert "<option selected>pets@1" in web.get("/new/train?dataset=pets@1").text
+
+    fields = {"dataset": "pets", "epochs": "3", "augment.shear": "0", "augment.flip": "false", "patience": ""}
+    spec = accepted(world, send(web, "train", **fields)).spec
+
+    assert spec["dataset"] == "pets@1"
+    assert spec["epochs"] == 3
+    assert spec["batch_size"] == 32
+    assert spec["patience"] is None
+    assert spec["augment"] == {"shear": 0, "zoom": 0.2, "flip": False}
+
+
+def test_a_training_says_what_is_wrong_beside_each_field_and_keeps_the_rest(
+    world: World, web: FlaskClient
+) -> None:
+    response = send(web, "train", dataset="none", epochs="0", seed="7", model_name=HOSTILE)
+    refused(world, response, 'id="epochs-error"', 'id="model_name-error"', 'value="0"', 'value="7"')
+    assert response.text.count('aria-invalid="true"') == 2
+    assert '<details class="advanced" open' in response.text
+
+    refused(world, send(web, "train", dataset="none"), 'id="dataset-error"', "No data set &#39;none&#39;")
+    refused(world, send(web, "train"), "Is missing")
+    refused(world, send(web, "train", dataset="pets", epochs="many"), "valid integer")
+
+
+def test_texts_are_lines_and_blank_ones_are_none(world: World, web: FlaskClient) -> None:
+    fields = {"source": "texts", "texts": "I love it\r\n\r\n  so bad \n", "thresholds.positive": "0.1"}
+    spec = accepted(world, send(web, "sentiment", **fields)).spec
+    assert spec["texts"] == ["I love it", "so bad"]
+    assert spec["thresholds"] == {"positive": 0.1, "negative": -0.05}
+
+
+def test_texts_say_which_line_is_wrong(world: World, web: FlaskClient) -> None:
+    refused(world, send(web, "sentiment", texts=" \n "), 'id="texts-error"', "Write at least one text")
+    response = send(web, "sentiment", texts=f"{HOSTILE}\n\n{'x' * 10_001}")
+    refused(world, response, 'id="texts-error"', "Line 3: ", "&lt;script&gt;")
+    refused(world, send(web, "sentiment", texts="\n".join("x" * 1001)), "at most 1000 items")
+    crossed = {"texts": "hi", "thresholds.positive": "-1", "thresholds.negative": "1"}
+    refused(world, send(web, "sentiment", **crossed), 'id="thresholds-error"', "Negative should be below")
+
+
+def test_a_file_of_texts_is_kept_for_its_job(world: World, web: FlaskClient) -> None:
+    upload = (io.BytesIO(b"body\nhi\n"), "C:\\texts\\reviews.csv")
+    fields = {"source": "file", "file": upload, "column": "body", "format": "csv", "texts": "not these"}
+    job = accepted(world, send(web, "sentiment", **fields))
+    assert job.spec["texts"] is None
+    assert job.spec["column"] == "body"
+    assert "reviews.csv" in web.get(f"/jobs/{job.id}").text
+
+
+def test_a_file_of_texts_that_is_not_there_or_empty_is_refused(world: World, web: FlaskClient) -> None:
+    refused(world, send(web, "sentiment", source="file"), 'id="file-error"', "Choose a file")
+    empty = (io.BytesIO(b""), "empty.csv")
+    refused(world, send(web, "sentiment", source="file", file=empty), "The file is empty")
+    full = (io.BytesIO(b"x"), "full.csv")
+    refused(world, send(web, "sentiment", source="file", file=full, format="xlsx"), 'id="format-error"')
+
+
+def test_an_archive_is_kept_for_its_import(world: World, web: FlaskClient) -> None:
+    upload = (io.BytesIO(b"PK"), "pets.zip")
+    spec = accepted(world, send(web, "import", source="file", name="2024", file=upload, path="/x")).spec
+    assert (spec["name"], spec["path"]) == ("2024", None)
+
+
+def test_a_folder_of_the_server_can_be_imported(world: World, web: FlaskClient) -> None:
+    spec = accepted(world, send(web, "import", source="path", name="pets", path="/data")).spec
+    assert (spec["path"], spec["file"]) == ("/data", None)
+
+
+def test_an_import_says_what_is_missing(world: World, web: FlaskClient) -> None:
+    archive = (io.BytesIO(b"PK"), "pets.zip")
+    refused(world, send(web, "import", name=HOSTILE, file=archive), 'id="name-error"', "&lt;script&gt;")
+    refused(world, send(web, "import"), "Is missing", "Choose a zip or tar archive")
+    refused(world, send(web, "import", source="path", name="pets"), "Name a folder")
+    refused(world, send(web, "import", source="path", name="pets", path="data"), "absolute path")
+
+
+def test_pictures_are_kept_for_their_prediction(world: World, web: FlaskClient) -> None:
+    world.model()
+    pictures = [(io.BytesIO(picture(colour)), f"{colour}.png") for colour in ("red", "blue")]
+    job = accepted(world, send(web, "predict", source="pictures", model="pets", images=pictures))
+    assert job.spec["model"] == "pets@1"
+    thumbnails = [web.get(f"/files/{image}/thumbnail") for image in job.spec["images"]]
+    assert [thumbnail.status_code for thumbnail in thumbnails] == [200, 200]
+
+
+def test_a_data_set_can_be_predicted(world: World, web: FlaskClient) -> None:
+    world.model()
+    world.dataset()
+    fields = {"source": "dataset", "model": "pets@1", "dataset": "pets@1", "top": "1"}
+    spec = accepted(world, send(web, "predict", **fields)).spec
+    assert (spec["dataset"], spec["images"], spec["top"]) == ("pets@1", None, 1)
+
+
+def test_a_prediction_names_the_picture_that_is_none_and_keeps_no_other(
+    world: World, web: FlaskClient
+) -> None:
+    world.model()
+    good, bad = (io.BytesIO(picture()), "good.png"), (io.BytesIO(b"<html>"), f"{HOSTILE}.png")
+    refused(
+        world, send(web, "predict", model="pets", images=[good, bad]), 'id="images-error"', "not a picture"
+    )
+    refused(world, send(web, "predict", model="pets"), "Choose at least one picture")
+    refused(world, send(web, "predict", model="pets", source="dataset"), "Choose a data set")
+    good = (io.BytesIO(picture()), "good.png")
+    refused(world, send(web, "predict", model="none", images=[good]), 'id="model-error"', "No model")
+
+
+def test_what_is_too_large_is_refused(make_app: Any) -> None:
+    app = make_app(max_upload_bytes=1000)
+    world, web = World(app.extensions["jobyard"]), browser(app)
+    large = (io.BytesIO(b"x" * 1001), "large.zip")
+    refused(
+        world,
+        send(web, "import", name="pets", file=large),
+        'id="file-error"',
+        "Should have at most 1,000 bytes",
+    )
+    body = b"x" * (2 << 20)
+    response = web.post("/new/import", data=body, content_type="multipart/form-data; boundary=y")
+    assert response.status_code == 413
+    assert response.mimetype == "text/html"
+    assert not any(path.is_file() for path in stored(world))
+
+
+def test_as_many_pictures_as_a_job_may_have_fit_into_a_form(world: World, web: FlaskClient) -> None:
+    world.model()
+    pictures = [(io.BytesIO(picture()), f"{index}.png") for index in range(1001)]
+    refused(world, send(web, "predict", model="pets", images=pictures), "at most 1000 items")

@@ -1,0 +1,54 @@
+"""Numbers and times as people read them."""
+
+import datetime
+
+import pytest
+
+from web.pages.words import ago, counted, duration, number, percent, size
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, "–"),
+        (-0.5, "0.0 s"),
+        (0.25, "0.2 s"),
+        (59.4, "59 s"),
+        (59.9, "1 min"),
+        (75, "1 min 15 s"),
+        (3600, "1 h"),
+        (7300, "2 h 1 min"),
+        (200_000, "2 d 7 h"),
+    ],
+)
+def test_durations(seconds: float | None, words: str) -> None:
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-5, "just now"), (59, "just now"), (60, "1 min ago"), (7200, "2 h ago"), (200_000, "2 d ago")],
+)
+def test_moments(seconds: float, words: str) -> None:
+    assert ago(datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=seconds)) == words
+
+
+def test_numbers() -> None:
+    assert number(1234567) == "1,234,567"
+    assert number(0.12345) == "0.1235"
+    assert number(None) == "–"
+    assert percent(0.93215) == "93.2 %"
+    assert percent(None) == "–"
+    assert [counted(1, "picture"), counted(2000, "text"), counted(2, "class")] == [
+        "1 picture",
+        "2,000 texts",
+        "2 classes",
+    ]
+    assert [size(1), size(999), size(1536), size(2_345_678), size(2 * 1024**3), size(5 * 10**12)] == [
+        "1 byte",
+        "999 bytes",
+        "1.54 kB",
+        "2.35 MB",
+        "2.15 GB",
+        "5 TB",
+    ]

@@ -1,0 +1,55 @@
+"""The blueprint of all pages, and the headers that each of them leaves with."""
+
+from urllib.parse import urlsplit
+
+from flask import Blueprint, g, request
+from werkzeug.wrappers import Response
+
+from web.backend import backend
+
+routes = Blueprint("pages", __name__)
+
+# Everything comes from here; `data:` are the small pictures inside Bootstrap's style sheet, `blob:` the
+# previews of pictures that are about to be uploaded.
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data: blob:",
+    "font-src": "'self'",
+    "connect-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+
+
+def allow_inline_styles() -> None:
+    """For the page being answered: the chart library writes style attributes and elements."""
+    g.inline_styles = True
+
+
+@routes.after_app_request
+def _headers(response: Response) -> Response:
+    """All that is HTML but the API's own documentation is one of our pages, refusals included."""
+    if response.mimetype != "text/html" or request.path.startswith("/api/"):
+        return response
+    policy = POLICY
+    if g.get("inline_styles", False):
+        policy = {**POLICY, "style-src": "'self' 'unsafe-inline'"}
+    response.headers["Content-Security-Policy"] = "; ".join(
+        f"{name} {value}" for name, value in policy.items()
+    )
+    response.headers.setdefault("Cache-Control", "private, no-cache")
+    response.vary.add("X-Fragment")
+    return response
+
+
+@routes.app_context_processor
+def _context() -> dict[str, object]:
+    """What every template may use."""
+    port = backend().settings.flower_port
+    # Flower is where the browser found this page: HOST may be an address to listen on, as 0.0.0.0 is.
+    host = urlsplit(f"//{request.host}").hostname or "127.0.0.1"
+    flower = f"http://{f'[{host}]' if ':' in host else host}:{port}/" if port else None
+    return {"flower_url": flower}

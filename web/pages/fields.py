@@ -1,0 +1,55 @@
+"""What a form knows of its fields, read off the specs: bounds, choices, defaults, help."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel
+
+from shared.specs import SPECS
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a spec. `step` is "any" for numbers with a fraction, "1" for whole ones."""
+
+    name: str
+    required: bool
+    default: Any
+    help: str
+    least: float | None
+    most: float | None
+    step: str
+    choices: tuple[str, ...]
+
+
+@cache
+def fields_of(kind: str) -> dict[str, Field]:
+    """The fields of a kind's spec by their dotted names: `epochs`, `augment.shear`."""
+    return {field.name: field for field in _fields(SPECS[kind], "")}
+
+
+def _fields(model: type[BaseModel], prefix: str) -> list[Field]:
+    schema = model.model_json_schema()
+    found = []
+    for name, info in model.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            found += _fields(info.annotation, f"{prefix}{name}.")
+        else:
+            found.append(_field(f"{prefix}{name}", schema["properties"][name], info.is_required()))
+    return found
+
+
+def _field(name: str, schema: dict[str, Any], required: bool) -> Field:
+    # An optional field is "anyOf" its type and null.
+    kind = schema["anyOf"][0] if "anyOf" in schema else schema
+    return Field(
+        name=name,
+        required=required,
+        default=schema.get("default"),
+        help=schema.get("description", kind.get("description", "")),
+        least=kind.get("minimum"),
+        most=kind.get("maximum"),
+        step="1" if kind.get("type") == "integer" else "any",
+        choices=tuple(kind.get("enum", (kind["const"],) if "const" in kind else ())),
+    )

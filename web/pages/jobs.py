@@ -1,0 +1,139 @@
+"""The list of jobs and the page of one; both update themselves by fetching their fragment again."""
+
+import uuid
+from collections.abc import Iterable
+
+from flask import Response, make_response, redirect, render_template, request, url_for
+from pydantic import BaseModel, Field, ValidationError
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as AnyResponse
+
+from shared import catalog, jobs, metrics, storage
+from shared.errors import Conflict
+from shared.specs import SPECS
+from web.backend import backend
+from web.pages.blueprint import allow_inline_styles, routes
+
+JOBS_PER_PAGE = 25
+ROWS_PER_PAGE = 24
+
+
+class ListQuery(BaseModel):
+    """Which jobs; what makes no sense is left out, as people edit addresses by hand."""
+
+    kind: str | None = None
+    state: jobs.State | None = None
+    cursor: uuid.UUID | None = None
+
+
+class RowsQuery(BaseModel):
+    """Which rows of a result."""
+
+    offset: int = Field(default=0, ge=0, le=10**9)
+    sort: str = "row"
+
+
+@routes.get("/")
+def index() -> Response:
+    """All jobs, newest first."""
+    query = _list_query()
+    with backend().database.read() as session:
+        found = jobs.page(
+            session, kind=query.kind, state=query.state, before=query.cursor, limit=JOBS_PER_PAGE + 1
+        )
+        shown = found[:JOBS_PER_PAGE]
+        return _live(
+            "jobs/list.html",
+            "jobs/_list.html",
+            query=query,
+            kinds=list(SPECS),
+            jobs=shown,
+            files=_file_names(session, shown),
+            counts=jobs.counts(session),
+            next=shown[-1].id if len(found) > JOBS_PER_PAGE else None,
+        )
+
+
+@routes.get("/jobs/<uuid:job_id>")
+def job(job_id: uuid.UUID) -> Response:
+    """One job: state, progress, result, timeline."""
+    query = _rows_query()
+    with backend().database.read() as session:
+        found = jobs.get(session, job_id)
+        if found.kind == "train":
+            allow_inline_styles()
+        predictions = catalog.predictions(
+            session,
+            job_id,
+            unsure_first=query.sort == "unsure",
+            offset=query.offset,
+            limit=ROWS_PER_PAGE + 1,
+        )
+        return _live(
+            "jobs/page.html",
+            "jobs/_live.html",
+            job=found,
+            position=jobs.position(session, found),
+            files=_file_names(session, [found]),
+            events=jobs.events(session, job_id),
+            artifacts=storage.artifacts(session, job_id),
+            has_metrics=bool(metrics.history(session, job_id, name="loss")),
+            predictions=predictions,
+            query=query,
+            rows=ROWS_PER_PAGE,
+        )
+
+
+@routes.post("/jobs/<uuid:job_id>/cancel")
+def cancel(job_id: uuid.UUID) -> AnyResponse:
+    """Ask for the job's end, then back to its page."""
+    try:
+        with backend().database.write() as session:
+            jobs.cancel(session, job_id)
+    except Conflict:
+        pass  # it ended meanwhile, which its page shows
+    return redirect(url_for("pages.job", job_id=job_id), 303)
+
+
+@routes.post("/jobs/<uuid:job_id>/retry")
+def retry(job_id: uuid.UUID) -> AnyResponse:
+    """Put a failed or cancelled job back in its queue, then back to its page."""
+    here = backend()
+    try:
+        with here.database.write() as session:
+            again = jobs.retry(session, job_id, here.settings.max_attempts)
+    except Conflict:
+        pass  # somebody else was first, which its page shows
+    else:
+        here.broker.send(again)
+    return redirect(url_for("pages.job", job_id=job_id), 303)
+
+
+def _live(page: str, fragment: str, **context: object) -> Response:
+    """A page, or only its part that changes for the script that asks for that; 304 if it has not."""
+    alone = request.headers.get("X-Fragment") == "live"
+    response = make_response(render_template(fragment if alone else page, **context))
+    response.add_etag()
+    response.make_conditional(request.environ)
+    return response
+
+
+def _list_query() -> ListQuery:
+    try:
+        query = ListQuery.model_validate({name: value for name, value in request.args.items() if value})
+    except ValidationError:
+        return ListQuery()
+    return query if query.kind is None or query.kind in SPECS else ListQuery()
+
+
+def _rows_query() -> RowsQuery:
+    try:
+        return RowsQuery.model_validate(request.args.to_dict())
+    except ValidationError:
+        return RowsQuery()
+
+
+def _file_names(session: Session, shown: Iterable[jobs.Job]) -> dict[str, str]:
+    """Names of the files that specs refer to, by id as the specs have it."""
+    ids = [uuid.UUID(job.spec["file"]) for job in shown if job.spec.get("file")]
+    return {str(file_id): name for file_id, name in storage.file_names(session, ids).items()} if ids else {}

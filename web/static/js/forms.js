@@ -1,0 +1,116 @@
+// Comfort for forms, which work without it: what was chosen is shown, what is too large is said before it
+// is sent, and a long upload shows how far it is.
+
+const UNITS = ["bytes", "kB", "MB", "GB", "TB"];
+const MOST_PREVIEWS = 24;
+
+function size(bytes) {
+  let unit = 0;
+  for (; bytes >= 1000 && unit < UNITS.length - 1; unit += 1) bytes /= 1000;
+  return `${Number(bytes.toPrecision(3))} ${UNITS[unit]}`;
+}
+
+const total = (files) => [...files].reduce((sum, file) => sum + file.size, 0);
+
+/** Say and show what was chosen in a zone for files. */
+function show(zone, input) {
+  const files = [...input.files];
+  const most = Number(input.dataset.maxBytes);
+  const tooLarge = total(files) > most;
+  input.setCustomValidity(tooLarge ? `At most ${size(most)} can be sent at once.` : "");
+  zone.classList.toggle("is-invalid", tooLarge);
+  zone.classList.toggle("has-files", files.length > 0);
+  const name = files.length === 1 ? files[0].name : `${files.length} files`;
+  zone.querySelector("[data-drop-chosen]").textContent = files.length
+    ? `${name}, ${size(total(files))}${tooLarge ? `: at most ${size(most)} can be sent at once` : ""}`
+    : "";
+  preview(zone.parentElement.querySelector("[data-drop-previews]"), files);
+}
+
+function preview(place, files) {
+  const pictures = files.filter((file) => /^image\/(jpeg|png|gif|bmp|webp)$/.test(file.type));
+  const shown = pictures.slice(0, MOST_PREVIEWS).map((file) => {
+    const image = new Image();
+    image.className = "thumbnail";
+    image.alt = image.title = file.name;
+    image.src = URL.createObjectURL(file);
+    image.onload = image.onerror = () => URL.revokeObjectURL(image.src);
+    return image;
+  });
+  place.replaceChildren(...shown);
+  if (pictures.length > shown.length) place.append(`and ${pictures.length - shown.length} more`);
+}
+
+/** Send the form with its progress shown, and go where the answer leads. */
+function send(form, inputs) {
+  const panel = form.querySelector("[data-upload-progress]");
+  const says = form.querySelector("[data-upload-says]");
+  const button = form.querySelector("[type=submit]");
+  const request = new XMLHttpRequest();
+  request.upload.onprogress = ({ loaded, total: all }) => {
+    panel.querySelector("progress").value = loaded / all;
+    says.textContent = loaded < all ? `${size(loaded)} of ${size(all)} sent` : "Sent; the server takes it in…";
+  };
+  request.onload = () => {
+    if (request.status < 400) location.assign(request.responseURL);
+    else replaceForm(request.responseText, inputs);
+  };
+  request.onerror = () => {
+    button.disabled = false;
+    says.textContent = "The upload broke off. Is the server still there, and the file not too large?";
+  };
+  button.disabled = true;
+  panel.hidden = false;
+  request.open("POST", form.action);
+  request.setRequestHeader("Accept", "text/html");
+  request.send(new FormData(form));
+}
+
+/** The form again, with what is wrong; the files that were chosen stay chosen. */
+function replaceForm(html, inputs) {
+  const fresh = new DOMParser().parseFromString(html, "text/html").querySelector("main");
+  document.querySelector("main").replaceWith(fresh);
+  for (const { name, files } of inputs) {
+    const input = fresh.querySelector(`input[type=file][name="${name}"]`);
+    if (input) input.files = files;
+  }
+  enhance(fresh);
+  fresh.querySelector("[role=alert]")?.scrollIntoView({ block: "center" });
+}
+
+function enhance(root) {
+  for (const zone of root.querySelectorAll("[data-drop]")) {
+    const input = zone.querySelector("input[type=file]");
+    input.addEventListener("change", () => show(zone, input));
+    for (const type of ["dragenter", "dragleave", "drop"]) {
+      input.addEventListener(type, () => zone.classList.toggle("is-over", type === "dragenter"));
+    }
+    if (input.files.length) show(zone, input);
+  }
+  for (const form of root.querySelectorAll("[data-submit]")) {
+    form.addEventListener("submit", (event) => submit(event, form));
+  }
+}
+
+function submit(event, form) {
+  const chosen = [...form.querySelectorAll("input[type=file]")].filter((input) => input.files.length);
+  // The source that is not chosen is hidden, and its files stay here.
+  for (const input of chosen) input.disabled = input.offsetParent === null;
+  const inputs = chosen.filter((input) => !input.disabled);
+  const wrong = inputs.find((input) => !input.validity.valid);
+  if (!inputs.length) {
+    // A double click is one job, not two.
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+    return;
+  }
+  event.preventDefault();
+  if (wrong) wrong.closest("[data-drop]").scrollIntoView({ block: "center" });
+  else send(form, inputs);
+}
+
+// Back from the job's page, the form can be sent again.
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("[data-submit]")) delete form.dataset.sent;
+});
+enhance(document);
