@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3 python;
 
 EXTRAS := dev web cpu gpu cuda flower
 
-.PHONY: help install demo up test lint format lock bench-idle clean
+.PHONY: help install demo up test lint format screenshot lock bench-idle clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -49,6 +49,9 @@ lint: $(INSTALLED) ## Check style, types and who imports whom
 format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+screenshot: $(INSTALLED) ## Run the demo and make docs/dashboard.png from its training's page
+	$(BIN)/python docs/screenshot.py
 
 bench-idle: $(INSTALLED) ## Measure the memory of idle processes
 	$(BIN)/python benchmarks/idle.py

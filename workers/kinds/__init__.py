@@ -3,18 +3,26 @@
 Each imports its work when a job comes, so that no process loads what it never runs.
 """
 
+import sys
 from typing import Any
 
 from workers.attempt import Attempt, Finish, Work
 
 
+def _start_tensorflow(attempt: Attempt) -> None:
+    if "tensorflow" not in sys.modules:
+        attempt.report.phase("starting TensorFlow")
+
+
 def _train(attempt: Attempt, spec: Any) -> Finish:
+    _start_tensorflow(attempt)
     from workers.kinds.train import work
 
     return work(attempt, spec)
 
 
 def _predict(attempt: Attempt, spec: Any) -> Finish:
+    _start_tensorflow(attempt)
     from workers.kinds.predict import work
 
     return work(attempt, spec)
