@@ -75,7 +75,10 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _absolute(cls, home: Path) -> Path:
-        return home.expanduser().absolute()
+        try:
+            return home.expanduser().absolute()
+        except RuntimeError:
+            raise ValueError("should be a folder; there is no home of the user after ~") from None
 
     @field_validator("token")
     @classmethod
@@ -122,13 +125,14 @@ class Settings(BaseSettings):
             if not first["loc"]:
                 raise ConfigError(message) from None
             name = PREFIX + str(first["loc"][0]).upper()
-            shown = "" if name == "JOBYARD_TOKEN" else f", but is {first['input']!r}"
+            shown = "" if name.endswith(("TOKEN", "_URL")) else f", but is {first['input']!r}"
             raise ConfigError(f"{name}: {message[0].lower()}{message[1:]}{shown}") from None
 
     @property
     def database(self) -> str:
         """The database's address, default filled in."""
-        return self.database_url or f"sqlite:///{self.home / 'jobyard.db'}"
+        path = str(self.home / "jobyard.db").replace("%", "%25").replace("?", "%3F")
+        return self.database_url or f"sqlite:///{path}"
 
     @property
     def embedded_redis(self) -> bool:

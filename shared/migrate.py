@@ -22,7 +22,7 @@ def upgrade(settings: Settings) -> None:
     Raises ConfigError if the database can't be reached.
     """
     if settings.database.startswith("sqlite"):
-        Path(settings.database.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        Path(sa.make_url(settings.database).database or "").parent.mkdir(parents=True, exist_ok=True)
     database = Database(settings.database)
     try:
         with database.engine.connect() as connection:

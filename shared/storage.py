@@ -21,7 +21,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from uuid_utils.compat import uuid7
 
 from shared.database import Base, UtcDateTime, utcnow
-from shared.errors import NotFound, TooLarge
+from shared.errors import ConfigError, NotFound, TooLarge
 
 CHUNK_BYTES = 1 << 20
 
@@ -53,12 +53,16 @@ class Stored:
 
 
 class Storage:
-    """Bytes under keys such as `files/…` and `models/…`."""
+    """Bytes under keys such as `files/…` and `models/…`. Raises ConfigError for an address it can't use."""
 
     def __init__(self, url: str) -> None:
         self._fs: Any
-        self._fs, self._root = fsspec.core.url_to_fs(url)
-        self._local = isinstance(self._fs, LocalFileSystem)
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(url)
+        except (ImportError, ValueError) as error:  # no such protocol, or its package is not installed
+            # Not the address itself: it may hold a key.
+            raise ConfigError(f"JOBYARD_STORAGE_URL: can't use this address: {error}") from None
+        self.is_local = isinstance(self._fs, LocalFileSystem)
 
     def put(self, folder: str, stream: IO[bytes], limit: int | None = None) -> Stored:
         """Write a stream under a new key in `folder`. Raises TooLarge past `limit` bytes, leaving nothing."""
@@ -95,7 +99,7 @@ class Storage:
     @contextmanager
     def local(self, key: str, scratch: Path) -> Iterator[Path]:
         """The file as a path on this machine: itself if the storage is local, else a copy in `scratch`."""
-        if self._local:
+        if self.is_local:
             path = Path(self._path(key))
             if not path.is_file():
                 raise NotFound(f"the file {key} is gone from the storage")

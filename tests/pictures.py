@@ -1,6 +1,8 @@
 """Small pictures for tests, drawn with Pillow."""
 
+import io
 import random
+import zipfile
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -26,3 +28,14 @@ def draw_dataset(folder: Path, per_class: int = 24, size: int = 64) -> Path:
         for index in range(per_class):
             draw(folder / kind / f"{index:03}.png", kind, size, index)
     return folder
+
+
+def zipped_dataset() -> bytes:
+    """The bytes of a zip with two classes of one picture each."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for kind in ("discs", "squares"):
+            drawn = io.BytesIO()
+            Image.new("RGB", (8, 8)).save(drawn, "PNG")
+            archive.writestr(f"{kind}/1.png", drawn.getvalue())
+    return target.getvalue()

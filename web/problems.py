@@ -1,14 +1,16 @@
 """Every error as a problem document (RFC 9457) that names the field and says what would be right."""
 
 import logging
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import sqlalchemy as sa
 from flask import Flask, Response, json, request
-from pydantic import BaseModel, Field, ValidationError
+from flask.json.provider import DefaultJSONProvider
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
+from shared import specs
 from shared.errors import BadInput, Conflict, JobyardError, NotFound, TooLarge
 
 log = logging.getLogger(__name__)
@@ -19,11 +21,19 @@ TITLES = {404: "Not Found", 409: "Conflict", 413: "Content Too Large", 422: "Unp
 RETRY_AFTER_SECONDS = 5
 
 
+def _encodable(text: str) -> str:
+    """JSON from outside may hold halves of surrogate pairs, which no answer can."""
+    return text.encode(errors="replace").decode()
+
+
+Words = Annotated[str, BeforeValidator(_encodable)]
+
+
 class FieldError(BaseModel):
     """What is wrong with one field."""
 
-    field: str = Field(description="Dotted path: `spec.epochs`, `spec.texts.3`")
-    message: str = Field(description="What would be right")
+    field: Words = Field(description="Dotted path: `spec.epochs`, `spec.texts.3`")
+    message: Words = Field(description="What would be right")
 
 
 class Problem(BaseModel):
@@ -32,7 +42,7 @@ class Problem(BaseModel):
     type: str = "about:blank"
     title: str
     status: int
-    detail: str
+    detail: Words
     errors: list[FieldError] = []
 
 
@@ -70,7 +80,7 @@ def field_errors(error: ValidationError) -> list[FieldError]:
 def _path(found: Any) -> str:
     parts = [str(part) for part in found["loc"]]
     # In a union told apart by `kind`, pydantic puts the kind before the fields.
-    if len(parts) > 1 and parts[1] in ("spec", "kind", "priority"):
+    if parts and parts[0] in specs.SPECS:
         parts = parts[1:]
     if found["type"] in ("union_tag_not_found", "union_tag_invalid"):
         parts.append("kind")
@@ -105,7 +115,8 @@ def _message(found: Any) -> str:
 
 def _shown(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else f"{text[:57]}… ({len(value)} long)"
+    length = len(value) if isinstance(value, str | list | dict) else len(text)
+    return text if len(text) <= 60 else f"{text[:57]}… ({length:,} long)"
 
 
 def _json_error() -> str:
@@ -116,8 +127,19 @@ def _json_error() -> str:
     return "null"
 
 
+class Json(DefaultJSONProvider):
+    """Flask's, but JSON nested so deeply that Python gives up is bad JSON too."""
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        try:
+            return super().loads(s, **kwargs)
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+
+
 def register(app: Flask) -> None:
     """Let every error of every route leave as a problem document."""
+    app.json = Json(app)
     app.register_error_handler(JobyardError, _ours)
     for away in (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError):
         app.register_error_handler(away, _database_away)
@@ -156,8 +178,9 @@ def _http(error: HTTPException) -> AnyResponse:
     if status == 413:
         detail = f"the body should have at most {request.max_content_length:,} bytes"
     answer = problem(status, error.name, detail)
-    if allowed := dict(error.get_headers()).get("Allow"):
-        answer.headers["Allow"] = allowed
+    for name in ("Allow", "Content-Range"):  # of 405 and 416
+        if value := dict(error.get_headers()).get(name):
+            answer.headers[name] = value
     return answer
 
 

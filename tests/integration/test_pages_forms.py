@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 
 from shared import jobs, storage
 from tests.integration.pages import HOSTILE, World, browser, picture
+from tests.pictures import zipped_dataset
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def test_a_file_of_texts_that_is_not_there_or_empty_is_refused(world: World, web
 
 
 def test_an_archive_is_kept_for_its_import(world: World, web: FlaskClient) -> None:
-    upload = (io.BytesIO(b"PK"), "pets.zip")
+    upload = (io.BytesIO(zipped_dataset()), "pets.zip")
     spec = accepted(world, send(web, "import", source="file", name="2024", file=upload, path="/x")).spec
     assert (spec["name"], spec["path"]) == ("2024", None)
 

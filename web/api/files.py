@@ -1,21 +1,19 @@
 """Uploads: files, and archives that become data sets."""
 
-import mimetypes
-from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated
 
-import werkzeug
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, FileStorage, Tag
 from pydantic import BaseModel, BeforeValidator
 
-from shared import specs, storage
-from shared.errors import BadInput, TooLarge
+from shared import specs
+from shared.errors import BadInput
 from web import schemas
 from web.api import registry
 from web.api.common import ANSWERS, SECURITY, answer
 from web.api.jobs import job_answer
 from web.api.submitting import submit
+from web.api.uploads import OVERHEAD_BYTES, Uploads, store
 from web.backend import backend
 from web.problems import Problem
 
@@ -27,9 +25,6 @@ api = APIBlueprint(
     abp_security=SECURITY,
     abp_responses={**ANSWERS, 413: Problem},
 )
-
-# What a multipart body has beside the file itself.
-OVERHEAD_BYTES = 1 << 20
 
 # The library reads form fields as JSON where it can, which would make a number of the name "2024".
 AsSent = BeforeValidator(lambda _: request.form.get("name", ""))
@@ -70,32 +65,13 @@ def upload(form: UploadForm) -> Response:
 )
 def upload_dataset(form: DatasetForm) -> Response:
     """Stores the archive and submits the import job that makes the data set."""
-    file = store(form.archive, "archive")
-    submission = specs.SubmitImport(kind="import", spec=specs.ImportSpec(name=form.name, file=file.id))
-    job, _ = submit(backend(), submission, None)
+    try:
+        with Uploads() as uploads:
+            file = uploads.keep(form.archive, "archive")
+            submission = specs.SubmitImport(
+                kind="import", spec=specs.ImportSpec(name=form.name, file=file.id)
+            )
+            job, _ = submit(backend(), submission, None)
+    except BadInput as error:
+        raise BadInput("archive", error.message) from None
     return job_answer(job, 202)
-
-
-def store(upload: FileStorage, field: str) -> storage.File:
-    """Keep an uploaded file. Raises BadInput for an empty one, TooLarge past the limit."""
-    here = backend()
-    if not isinstance(upload, werkzeug.datastructures.FileStorage):
-        raise BadInput(field, "should be a file with a name, but is a plain field")
-    # Browsers of old send whole paths, programs whatever they like: only the last part is a name.
-    name = PureWindowsPath(PurePosixPath(upload.filename or "").name).name.strip()
-    name = "".join(character for character in name if character.isprintable())[:200]
-    name = name if name.strip(".") else "file"
-    try:
-        stored = here.storage.put("files", upload.stream, here.settings.max_upload_bytes)
-    except TooLarge as error:
-        raise TooLarge(f"{field}: {error.message}") from None
-    if stored.bytes == 0:
-        here.storage.delete(stored.key)
-        raise BadInput(field, "the file is empty")
-    media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    try:
-        with here.database.write() as session:
-            return storage.add_file(session, stored, name=name, media_type=media_type)
-    except BaseException:
-        here.storage.delete(stored.key)
-        raise

@@ -1,14 +1,23 @@
 """From a validated request to a job in the database and its message in the broker."""
 
 import hashlib
+import time
 import uuid
+from collections.abc import Iterator
+from pathlib import Path
 
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from shared import catalog, jobs, pictures, specs, storage
-from shared.errors import BadInput, NotFound
+from shared.archives.layout import lay_out
+from shared.archives.members import Member
+from shared.archives.walk import walk
+from shared.errors import BadInput, NotFound, WorkError
 from web.backend import Backend
+
+# How long a request may look into an archive.
+CHECK_SECONDS = 10.0
 
 
 def submit(backend: Backend, submission: BaseModel, idempotency_key: str | None) -> tuple[jobs.Job, bool]:
@@ -24,7 +33,7 @@ def submit(backend: Backend, submission: BaseModel, idempotency_key: str | None)
     with backend.database.read() as session:
         if idempotency_key and (first := jobs.repeat_of(session, idempotency_key, digest)):
             return first, False
-        spec = _resolve(session, backend.storage, submission.spec)
+        spec = _resolve(session, backend, submission.spec)
     with backend.database.write() as session:
         job, is_new = jobs.submit(
             session,
@@ -41,7 +50,7 @@ def submit(backend: Backend, submission: BaseModel, idempotency_key: str | None)
     return job, is_new
 
 
-def _resolve(session: Session, store: storage.Storage, spec: specs.Spec) -> specs.Spec:
+def _resolve(session: Session, backend: Backend, spec: specs.Spec) -> specs.Spec:
     """Check what the spec refers to, and pin names to versions: the job means what was there now."""
     match spec:
         case specs.TrainSpec():
@@ -54,11 +63,12 @@ def _resolve(session: Session, store: storage.Storage, spec: specs.Spec) -> spec
             if spec.dataset is not None:
                 pinned["dataset"] = _dataset(session, spec.dataset)
             for index, image in enumerate(spec.images or []):
-                _check_picture(session, store, f"spec.images.{index}", image)
+                _check_picture(session, backend.storage, f"spec.images.{index}", image)
             return spec.model_copy(update=pinned)
-        case specs.SentimentSpec() | specs.ImportSpec():
-            if spec.file is not None:
-                _file(session, "spec.file", spec.file)
+        case specs.SentimentSpec() if spec.file is not None:
+            _file(session, "spec.file", spec.file)
+        case specs.ImportSpec() if spec.file is not None:
+            _check_archive(backend, _file(session, "spec.file", spec.file))
     return spec
 
 
@@ -83,3 +93,28 @@ def _check_picture(session: Session, store: storage.Storage, field: str, file_id
             pictures.check_header(stream)
     except (pictures.NotAPicture, NotFound) as error:
         raise BadInput(field, f"{file.name}: {error.message}") from None
+
+
+def _check_archive(backend: Backend, file: storage.File) -> None:
+    """Look at the names in an archive, so that its sender hears at once what the job would say later.
+
+    The job looks again, and at the pictures too. What would take long is left to it: an archive in a
+    remote storage, and compressed ones past CHECK_SECONDS.
+    """
+    if not backend.storage.is_local:
+        return
+    ends = time.monotonic() + CHECK_SECONDS
+
+    def members(path: Path) -> Iterator[Member]:
+        for member in walk(path, backend.settings.max_unpacked_bytes):
+            if time.monotonic() > ends:
+                raise TimeoutError
+            yield member
+
+    try:
+        with backend.storage.local(file.storage_key, Path()) as path:
+            lay_out(members(path))
+    except TimeoutError:
+        return
+    except (WorkError, NotFound) as error:
+        raise BadInput("spec.file", f"{file.name}: {error.message}") from None

@@ -12,13 +12,12 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
 from shared import catalog, jobs, specs
-from shared.errors import BadInput, NotFound
-from web.api.files import OVERHEAD_BYTES
+from shared.errors import BadInput, NotFound, TooLarge
 from web.api.submitting import submit
+from web.api.uploads import OVERHEAD_BYTES, Uploads
 from web.backend import backend
 from web.pages.blueprint import routes
 from web.pages.fields import fields_of
-from web.pages.uploads import Uploads
 from web.problems import FieldError, field_errors
 
 # A form with the most pictures that a job may have, and its other fields.
@@ -113,6 +112,9 @@ def _submit(kind: str) -> jobs.Job:
             job, _ = submit(backend(), submission.model_copy(update={"spec": spec}), None)
     except BadInput as error:
         raise Refused(_by_field([FieldError(field=error.field, message=error.message)])) from None
+    except TooLarge as error:
+        field, _, message = error.message.partition(": ")
+        raise Refused({field: message}) from None
     return job
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from shared.archives.layout import LAYOUTS, TRAIN, VALIDATION, Layout, Place, lay_out
+from shared.archives.members import DAMAGED, Member, reason, too_large
+from shared.archives.walk import MAX_FILE_BYTES, walk
 from shared.errors import WorkError
 from shared.pictures import NotAPicture, check_signature, decode
-from workers.datasets.archives import MAX_FILE_BYTES, walk
-from workers.datasets.layout import LAYOUTS, TRAIN, VALIDATION, Layout, Place, lay_out
-from workers.datasets.members import DAMAGED, Member, reason, too_large
 from workers.report import Report
 
 # Rejected files that are listed; the rest is only counted.

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shared.archives import walk as archives
 from shared.errors import WorkError
 from tests.unit.datasets.conftest import PETS, Notes, pack_tar, pack_zip, picture
-from workers.datasets import archives
 from workers.datasets.importer import import_pictures
 
 LIMIT = 10_000_000

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from shared.archives.layout import safe_name
 from shared.errors import Cancelled, WorkError
 from tests.unit.datasets.conftest import PETS, Notes, pack_folder, pack_tar, pack_zip, picture
 from workers.datasets.importer import EPOCH, Imported, import_pictures
-from workers.datasets.layout import safe_name
 
 LIMIT = 10_000_000
 
@@ -195,7 +195,7 @@ def test_the_list_of_rejected_files_is_cut_but_counted(desk: Desk) -> None:
         ({"train/cats/a.png": picture()}, "there is only one class, 'cats'"),
         ({"cats/a.png": b"x", "dogs/a.png": b"y"}, "there are no pictures that can be decoded"),
         ({"cats/a.png": b"x", "dogs/a.png": picture()}, "the class 'cats' has no picture in train"),
-        ({"cats/": b"", "dogs/a.png": picture()}, "the class 'cats' has no picture in train"),
+        ({"cats/": b"", "dogs/a.png": picture()}, "the class 'cats' is empty in train"),
         (
             PETS | {"validation/birds/a.png": picture()},
             "validation should have the classes of train ('cats', 'dogs'), but has 'birds', 'cats', 'dogs'",

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from shared.archives.members import Member, printable
 from shared.errors import WorkError
-from workers.datasets.members import Member, printable
 
 TRAIN = "train"
 VALIDATION = "validation"
@@ -50,8 +50,8 @@ def lay_out(members: Iterable[Member]) -> Layout:
     Hidden files and what systems leave behind (.DS_Store, __MACOSX, Thumbs.db) are passed over without
     a word; other files that are not directly in a class folder are `misplaced`.
 
-    Raises WorkError if there are no class folders, only one class, classes that differ between train
-    and validation, or two whose safe names are the same.
+    Raises WorkError if there are no class folders, only one class, an empty one, classes that differ
+    between train and validation, or two whose safe names are the same.
     """
     files: set[tuple[str, ...]] = set()
     folders: set[tuple[str, ...]] = set()
@@ -83,6 +83,8 @@ def lay_out(members: Iterable[Member]) -> Layout:
             places[parts] = Place(*place, _unique(safe_name(parts[-1]), taken[place]))
     names: dict[str, list[str]] = defaultdict(list)
     for split_name, class_name in sorted(classes.values()):
+        if not taken[split_name, class_name]:
+            raise WorkError(f"the class {class_name!r} is empty in {split_name}; it should have pictures")
         names[split_name].append(class_name)
     return Layout(places, misplaced, dict(names))
 
