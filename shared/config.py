@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     Read with `Settings.load()`, which turns a wrong value into a ConfigError that names the variable.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
 
     home: Path = Field(
         default=Path("~/.jobyard"), description="Folder of everything that Jobyard keeps on this machine"

@@ -10,6 +10,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.sql.functions import FunctionElement
 
+from shared.errors import ConfigError
+
 # A spec may hold NUL characters (in a text, say), which PostgreSQL's JSONB refuses and JSON keeps.
 Json = sa.JSON()
 # The same where a missing value is SQL's NULL and not JSON's.
@@ -74,7 +76,12 @@ class Database:
     """One engine and its sessions."""
 
     def __init__(self, url: str) -> None:
-        self.engine = _engine(url)
+        try:
+            self.engine = _engine(url)
+        except (ValueError, sa.exc.ArgumentError):
+            raise ConfigError(
+                "JOBYARD_DATABASE_URL: should be like postgresql://user@host:5432/name"
+            ) from None
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager

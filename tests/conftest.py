@@ -1,5 +1,6 @@
 """Real parts for all tests: PostgreSQL and Redis as processes of their own, migrated databases."""
 
+import json
 import os
 import shutil
 import signal
@@ -7,10 +8,12 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import kombu.pools
 import pytest
 import redis
 import sqlalchemy as sa
@@ -20,7 +23,13 @@ from shared.database import Database
 from shared.migrate import upgrade
 from web.up.redis import find_binary
 
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient
+
 TOKEN = "token-of-the-tests-0123456789"
+# A socket that nobody listens on: what is sent there fails at once.
+NO_BROKER = "redis+socket:///nonexistent/redis.sock"
 
 
 @pytest.fixture(autouse=True)
@@ -118,6 +127,16 @@ class RedisProcess:
         self.process.kill()
         self.process.wait()
 
+    def restart(self) -> None:
+        """Up again after `kill`, and empty."""
+        self.process = start_redis(self.socket.parent).process
+
+    def messages(self, queue: str) -> list[dict[str, Any]]:
+        """What waits in a queue, over all priorities: Celery's headers, in no promised order."""
+        with self.client() as client:
+            keys = [key for key in client.keys(f"{queue}*") if client.type(key) == b"list"]
+            return [json.loads(found)["headers"] for key in keys for found in client.lrange(key, 0, -1)]
+
 
 def start_redis(folder: Path) -> RedisProcess:
     """Up and answering; the caller kills it."""
@@ -145,6 +164,50 @@ def redis_server() -> Iterator[RedisProcess]:
         yield server
         server.thaw()
         server.kill()
+
+
+@pytest.fixture
+def make_app(tmp_path: Path, sqlite_url: str) -> "Iterator[Callable[..., Flask]]":
+    """Flask apps on this test's SQLite, without a broker; every setting can be given."""
+    from web.app import create_app
+
+    made: list[Flask] = []
+
+    def make(**settings: Any) -> "Flask":
+        given = {
+            "home": tmp_path / "home",
+            "token": TOKEN,
+            "database_url": sqlite_url,
+            "broker_url": NO_BROKER,
+            **settings,
+        }
+        made.append(create_app(Settings(**given)))
+        return made[-1]
+
+    yield make
+    for app in made:
+        app.extensions["jobyard"].database.dispose()
+    kombu.pools.reset()  # they are of the whole process, by address
+
+
+@pytest.fixture
+def app(make_app: "Callable[..., Flask]") -> "Flask":
+    """The Flask app on SQLite, without a broker."""
+    return make_app()
+
+
+@pytest.fixture
+def api(app: "Flask") -> "Iterator[FlaskClient]":
+    """A test client that sends the token."""
+    with logged_in(app) as client:
+        yield client
+
+
+def logged_in(app: "Flask") -> "FlaskClient":
+    """A test client of an app that sends the token of these tests."""
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
+    return client
 
 
 def _admin(postgres: str, statement: str) -> None:

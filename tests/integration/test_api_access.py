@@ -1,0 +1,199 @@
+"""Who may come in, from where, and that the token stays where it belongs."""
+
+import logging
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from flask import Flask
+    from flask.testing import FlaskClient
+
+TOKEN = "token-of-the-tests-0123456789"
+OPEN = {"health.healthz", "health.readyz", "login", "static", "bootstrap.static"}
+JOB: dict[str, Any] = {"kind": "sentiment", "spec": {"texts": ["one"]}}
+
+
+def requests(app: "Flask") -> "Iterator[tuple[str, str, str]]":
+    """(endpoint, method, address) of everything that the app answers."""
+    for rule in app.url_map.iter_rules():
+        given: dict[str, Any] = {
+            name: uuid.uuid4() if type(converter).__name__ == "UUIDConverter" else "x"
+            for name, converter in rule._converters.items()
+        }
+        with app.test_request_context():
+            built = rule.build(given)
+        assert built is not None
+        for method in sorted(rule.methods or ()):
+            yield rule.endpoint, method, built[1]
+
+
+def test_there_are_endpoints_to_look_at(app: "Flask") -> None:
+    """What the tests below iterate over."""
+    endpoints = {endpoint for endpoint, _, _ in requests(app)}
+    assert endpoints >= OPEN
+    assert {"jobs.submit_job", "files.upload", "results.get_artifact", "registry.list_models"} < endpoints
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        "",
+        "Bearer wrong",
+        f"Bearer {TOKEN[:-1]}",
+        f"Bearer {TOKEN}x",
+        f"Basic {TOKEN}",
+        TOKEN,
+        "Bearer",
+        "Bearer naïve ☃".encode().decode("latin-1"),
+    ],
+)
+def test_without_the_token_nothing_but_the_open_endpoints_answers(
+    app: "Flask", authorization: str | None
+) -> None:
+    client = app.test_client()
+    headers = {} if authorization is None else {"Authorization": authorization}
+    for endpoint, method, address in requests(app):
+        if endpoint in OPEN:
+            continue
+        response = client.open(address, method=method, headers=headers, json=JOB)
+        assert response.status_code == 401, f"{method} {address}"
+        if address.startswith("/api/v1") and method != "HEAD":
+            assert response.mimetype == "application/problem+json", f"{method} {address}"
+            assert response.headers["WWW-Authenticate"] == "Bearer"
+            assert response.json["status"] == 401
+        response.close()
+
+
+@pytest.mark.parametrize("address", ["/healthz", "/readyz", "/login", "/static/css/jobyard.css"])
+def test_open_endpoints_need_no_token(app: "Flask", address: str) -> None:
+    with app.test_client().get(address) as response:
+        assert response.status_code != 403
+        assert b"Bearer" not in response.data
+        assert "WWW-Authenticate" not in response.headers
+
+
+def test_an_address_that_is_not_there_tells_strangers_nothing(app: "Flask", api: "FlaskClient") -> None:
+    assert app.test_client().get("/api/v1/nowhere").status_code == 401
+    assert api.get("/api/v1/nowhere").status_code == 404
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_right_token_comes_in(app: "Flask", scheme: str) -> None:
+    response = app.test_client().get("/api/v1/jobs", headers={"Authorization": f"{scheme} {TOKEN}"})
+    assert response.status_code == 200
+
+
+# ---- the cookie
+
+
+@pytest.fixture
+def browser(app: "Flask") -> "FlaskClient":
+    """A browser that followed the login link."""
+    client = app.test_client()
+    response = client.get("/login", query_string={"token": TOKEN})
+    assert response.status_code == 302
+    assert TOKEN not in response.headers["Location"]
+    return client
+
+
+def test_the_cookie_is_not_the_token_and_is_for_http_only(app: "Flask") -> None:
+    response = app.test_client().post("/login", data={"token": TOKEN})
+    cookie = response.headers["Set-Cookie"]
+    assert TOKEN not in cookie
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+
+
+def test_a_wrong_token_gets_no_cookie(app: "Flask") -> None:
+    for response in (
+        app.test_client().get("/login", query_string={"token": "wrong"}),
+        app.test_client().post("/login", data={"token": "wrong"}),
+    ):
+        assert "Set-Cookie" not in response.headers
+        assert response.status_code == 401
+
+
+def test_the_cookie_reads_and_writes_from_our_own_pages(browser: "FlaskClient") -> None:
+    assert browser.get("/api/v1/jobs").status_code == 200
+    response = browser.post("/api/v1/jobs", json=JOB, headers={"Origin": "http://localhost"})
+    assert response.status_code == 202
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        None,
+        "null",
+        "",
+        "http://localhost:8642",
+        "http://evil.example",
+        "http://localhost.evil.example",
+        "http://localhost@evil.example",
+    ],
+)
+@pytest.mark.parametrize("address", ["/api/v1/jobs", "/api/v1/files", "/new/sentiment"])
+def test_the_cookie_from_another_origins_page_is_refused(
+    browser: "FlaskClient", origin: str | None, address: str
+) -> None:
+    headers = {} if origin is None else {"Origin": origin}
+    response = browser.post(address, json=JOB, headers=headers)
+    assert response.status_code == 403
+    assert response.mimetype == "application/problem+json"
+    assert browser.get("/api/v1/jobs").json["items"] == []
+
+
+def test_a_new_token_ends_old_cookies(browser: "FlaskClient", make_app: "Callable[..., Flask]") -> None:
+    cookie = browser.get_cookie("jobyard")
+    assert cookie is not None
+    other = make_app(token="another-token-of-the-tests").test_client()
+    other.set_cookie("jobyard", cookie.value)
+    assert other.get("/api/v1/jobs").status_code == 401
+
+
+def test_the_cookies_value_is_no_token(app: "Flask", browser: "FlaskClient") -> None:
+    cookie = browser.get_cookie("jobyard")
+    assert cookie is not None
+    response = app.test_client().get("/api/v1/jobs", headers={"Authorization": f"Bearer {cookie.value}"})
+    assert response.status_code == 401
+
+
+# ---- what is logged
+
+
+def test_secrets_are_in_no_log_record(
+    make_app: "Callable[..., Flask]", caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    app = make_app(log_level="DEBUG")
+    client = app.test_client()
+    client.get("/login", query_string={"token": TOKEN})
+    client.post("/login", data={"token": TOKEN})
+    client.get("/login", query_string={"token": TOKEN + "wrong"})
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    other = app.test_client()
+    assert other.post("/api/v1/jobs", json=JOB, headers=headers).status_code == 202
+    other.post("/api/v1/jobs", json={"kind": "nonsense"}, headers=headers)
+    other.get("/api/v1/nowhere", headers=headers)
+    other.get("/api/v1/jobs", headers={"Authorization": f"Bearer {TOKEN}wrong"})
+    broken = make_app(
+        log_level="DEBUG",
+        database_url="postgresql://jobyard:sesame-open@127.0.0.1:1/jobyard",
+        broker_url="redis://:sesame-open@127.0.0.1:1/0",
+    )
+    assert broken.test_client().get("/api/v1/jobs", headers=headers).status_code == 503
+    with_broken_broker = make_app(log_level="DEBUG", broker_url="redis://:sesame-open@127.0.0.1:1/0")
+    response = with_broken_broker.test_client().post("/api/v1/jobs", json=JOB, headers=headers)
+    assert response.status_code == 202
+    cookie = client.get_cookie("jobyard")
+    assert cookie is not None
+    assert len(caplog.records) >= 2  # the broker and the database that are away
+    for record in caplog.records:
+        line = f"{record.getMessage()} {record.args!r} {record.exc_text}"
+        assert TOKEN not in line
+        assert cookie.value not in line
+        assert "sesame-open" not in line

@@ -1,0 +1,167 @@
+"""Data sets, models and predictions, on both databases."""
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from shared import catalog, jobs
+from shared.catalog import Dataset, Model, Prediction
+from shared.database import Database
+from shared.errors import NotFound
+
+THREADS = 8
+
+
+def dataset(name: str, **changes: Any) -> Dataset:
+    given: dict[str, Any] = {
+        "name": name,
+        "classes": {"train": {"cats": 2, "dogs": 3}, "validation": {"cats": 1, "dogs": 1}},
+        "pictures": 7,
+        "rejected": [],
+        "rejected_count": 0,
+        "storage_key": f"datasets/{uuid.uuid4()}",
+        "bytes": 1,
+        "sha256": "0" * 64,
+    }
+    return Dataset(**(given | changes))
+
+
+def model(name: str) -> Model:
+    return Model(
+        name=name,
+        network="classic",
+        classes=["cats", "dogs"],
+        image_size=150,
+        metrics={"accuracy": 0.5},
+        storage_key=f"models/{uuid.uuid4()}",
+        bytes=1,
+        sha256="0" * 64,
+    )
+
+
+def add(database: Database, thing: catalog.Thing) -> catalog.Thing:
+    with database.write() as session:
+        return catalog.add(session, thing)
+
+
+def test_eight_jobs_that_register_one_name_at_once_get_eight_versions(database: Database) -> None:
+    barrier = Barrier(THREADS)
+
+    def one(_: int) -> int:
+        barrier.wait(30)
+        return add(database, model("pets")).version
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        assert sorted(pool.map(one, range(THREADS))) == list(range(1, THREADS + 1))
+
+
+def test_versions_are_of_a_name_and_a_noun(database: Database) -> None:
+    assert add(database, dataset("pets")).reference == "pets@1"
+    assert add(database, dataset("pets")).reference == "pets@2"
+    assert add(database, dataset("birds")).reference == "birds@1"
+    assert add(database, model("pets")).reference == "pets@1"
+
+
+def test_what_is_added_is_found_by_name_version_and_id_with_all_it_has(database: Database) -> None:
+    first, second = add(database, dataset("pets", pictures=1)), add(database, dataset("pets", pictures=2))
+    with database.read() as session:
+        assert catalog.find(session, Dataset, "pets").id == second.id
+        assert catalog.find(session, Dataset, "pets@1").id == first.id
+        assert catalog.find(session, Dataset, "pets@2").id == second.id
+        found = catalog.find(session, Dataset, str(first.id))
+    assert (found.id, found.pictures, found.class_names) == (first.id, 1, ["cats", "dogs"])
+    assert found.classes == {"train": {"cats": 2, "dogs": 3}, "validation": {"cats": 1, "dogs": 1}}
+
+
+def test_a_name_that_looks_like_an_id_is_found(database: Database) -> None:
+    # 32 hexadecimal digits are a UUID to Python, and a name to specs.Name.
+    name = uuid.uuid4().hex
+    added = add(database, dataset(name))
+    with database.read() as session:
+        assert catalog.find(session, Dataset, name).id == added.id
+
+
+@pytest.mark.parametrize(
+    "reference", ["dogs", "pets@3", "pets@0", "Pets", str(uuid.uuid4()), "pets@999999999", "%", "pets@1' --"]
+)
+def test_what_is_not_there_is_not_found_and_the_message_says_what_is(
+    database: Database, reference: str
+) -> None:
+    for name in ("pets", "birds", "pets"):
+        add(database, dataset(name))
+    with database.read() as session, pytest.raises(NotFound) as caught:
+        catalog.find(session, Dataset, reference)
+    assert caught.value.message == f"no data set {reference!r}; there are: birds, pets"
+
+
+@pytest.mark.parametrize(
+    "reference", ["pets@one", "pets@", "@1", "pets@1@2", "pets@" + "9" * 30, "pets@²", "pets@-1", "", "\x00"]
+)
+def test_a_reference_that_means_nothing_is_not_found(database: Database, reference: str) -> None:
+    add(database, dataset("pets"))
+    with database.read() as session, pytest.raises(NotFound, match="there are: pets"):
+        catalog.find(session, Dataset, reference)
+
+
+def test_an_empty_catalogue_says_so(database: Database) -> None:
+    with database.read() as session, pytest.raises(NotFound) as caught:
+        catalog.find(session, Model, "pets")
+    assert caught.value.message == "no model 'pets'; there is none yet"
+
+
+def test_at_most_ten_names_are_listed(database: Database) -> None:
+    for number in range(12):
+        add(database, model(f"m{number:02}"))
+    with database.read() as session, pytest.raises(NotFound) as caught:
+        catalog.find(session, Model, "pets")
+    assert "m09" in caught.value.message
+    assert "m10" not in caught.value.message
+
+
+def test_pages_are_newest_first_and_whole(database: Database) -> None:
+    added = [add(database, dataset(f"d{number}")).id for number in range(7)]
+    with database.read() as session:
+        first = [thing.id for thing in catalog.page(session, Dataset, limit=4)]
+        rest = [thing.id for thing in catalog.page(session, Dataset, before=first[-1], limit=4)]
+    assert first + rest == added[::-1]
+
+
+def test_a_data_set_outlives_its_job_and_predictions_go_with_theirs(database: Database) -> None:
+    with database.write() as session:
+        job, _ = jobs.submit(session, kind="import", queue="cpu", spec={}, priority=5, max_attempts=3)
+        made = catalog.add(session, dataset("pets", job_id=job.id))
+        session.add(Prediction(job_id=job.id, row=0, image="a.jpg", label="cats", probability=0.5))
+    with database.write() as session:
+        session.execute(sa.delete(jobs.Job))
+    with database.read() as session:
+        assert catalog.find(session, Dataset, str(made.id)).job_id is None
+        assert catalog.predictions(session, job.id) == []
+
+
+def test_predictions_are_in_the_pictures_order_or_the_least_sure_first(database: Database) -> None:
+    sure = [0.9, 0.6, 0.7, 0.6]
+    with database.write() as session:
+        job, _ = jobs.submit(session, kind="predict", queue="predict", spec={}, priority=5, max_attempts=3)
+        for row, probability in enumerate(sure):
+            session.add(
+                Prediction(job_id=job.id, row=row, image=f"{row}.jpg", label="a", probability=probability)
+            )
+    with database.read() as session:
+        assert [row.row for row in catalog.predictions(session, job.id)] == [0, 1, 2, 3]
+        assert [row.row for row in catalog.predictions(session, job.id, unsure_first=True)] == [1, 3, 2, 0]
+        assert [row.row for row in catalog.predictions(session, job.id, offset=1, limit=2)] == [1, 2]
+
+
+def test_pictures_that_failed_have_their_place_in_both_orders_on_both_databases(database: Database) -> None:
+    with database.write() as session:
+        job, _ = jobs.submit(session, kind="predict", queue="predict", spec={}, priority=5, max_attempts=3)
+        session.add(Prediction(job_id=job.id, row=0, image="0.jpg", label="a", probability=0.9))
+        session.add(Prediction(job_id=job.id, row=1, image="1.jpg", error="not a picture"))
+        session.add(Prediction(job_id=job.id, row=2, image="2.jpg", label="a", probability=0.6))
+    with database.read() as session:
+        assert [row.row for row in catalog.predictions(session, job.id)] == [0, 1, 2]
+        assert [row.row for row in catalog.predictions(session, job.id, unsure_first=True)] == [2, 0, 1]

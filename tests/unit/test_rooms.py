@@ -1,0 +1,115 @@
+"""Who loads what: measured in processes of their own."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {"tensorflow", "keras", "nltk"}
+
+
+def loaded_after(code: str) -> set[str]:
+    """The top-level modules (of `shared`, `web` and `workers` all) that the code leaves loaded."""
+    shown = f"{code}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"
+    process = subprocess.run(
+        [sys.executable, "-W", "error", "-c", shown], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
+    modules = json.loads(process.stdout.splitlines()[-1])
+    return {module if module.startswith(("web.", "workers.")) else module.split(".")[0] for module in modules}
+
+
+@pytest.fixture(scope="module")
+def web() -> set[str]:
+    return loaded_after("import web.app, web.gunicorn")
+
+
+def test_the_heavy_libraries_are_there_to_be_left_out() -> None:
+    """Else the tests below could not fail."""
+    assert all(importlib.util.find_spec(name) for name in HEAVY)
+    assert loaded_after("import nltk") >= {"nltk"}
+
+
+def test_web_loads_neither_the_work_nor_its_libraries(web: set[str]) -> None:
+    assert "web.api.jobs" in web
+    assert not web & (HEAVY | {"workers", "matplotlib", "pyarrow", "numpy"})
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import workers.app, workers.tasks, workers.__main__",
+        "import workers.sweeper",
+        "import workers.kinds",
+    ],
+)
+def test_the_parents_of_pools_load_no_heavy_library(code: str) -> None:
+    loaded = loaded_after(code)
+    assert "workers" in loaded
+    assert not loaded & (HEAVY | {"web", "flask", "numpy"})
+
+
+def test_a_worker_of_each_queue_is_made_without_a_heavy_library(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path\n"
+        "from shared.config import Settings\n"
+        "from shared.specs import Queue\n"
+        "from workers.app import make_worker\n"
+        f"settings = Settings(home=Path({str(tmp_path)!r}))\n"
+        "for queue in Queue:\n"
+        "    app = make_worker(settings, queue)\n"
+        "    app.loader.import_default_modules()\n"
+        "    assert {'train', 'predict', 'sentiment', 'import'} <= set(app.tasks)\n"
+    )
+    assert not loaded_after(code) & (HEAVY | {"web", "flask", "numpy"})
+
+
+def test_scoring_texts_loads_no_tensorflow(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path\n"
+        "import threading\n"
+        "from shared import jobs\n"
+        "from shared.broker import Broker\n"
+        "from shared.config import Settings\n"
+        "from shared.database import Database\n"
+        "from shared.migrate import upgrade\n"
+        "from shared.storage import Storage\n"
+        "from workers import kinds\n"
+        "from workers.attempt import run\n"
+        "from workers.process import Process\n"
+        f"settings = Settings(home=Path({str(tmp_path)!r}))\n"
+        "upgrade(settings)\n"
+        "database = Database(settings.database)\n"
+        "here = Process(settings, database, Storage(settings.storage), Broker(settings))\n"
+        "spec = {'texts': ['I love it']}\n"
+        "with database.write() as session:\n"
+        "    job, _ = jobs.submit(session, kind='sentiment', queue='cpu', spec=spec, priority=5,"
+        " max_attempts=1)\n"
+        "job = run(here, kinds.WORKS, job.id, 'w', threading.Event())\n"
+        "assert job.state == 'succeeded', job.error_message\n"
+        "assert job.result['scores'][0]['label'] == 'positive'\n"
+        "database.dispose()\n"
+    )
+    loaded = loaded_after(code)
+    assert "nltk" in loaded
+    assert not loaded & {"tensorflow", "keras", "web", "flask"}
+
+
+@pytest.mark.parametrize("code", ["import workers.sentiment.scorer, workers.sentiment.files"])
+def test_the_work_on_texts_knows_no_queue_and_no_sql(code: str) -> None:
+    assert not loaded_after(code) & {"celery", "kombu", "sqlalchemy", "tensorflow", "web", "flask"}
+
+
+def test_the_client_loads_nothing_of_the_server() -> None:
+    loaded = loaded_after("import web.client")
+    assert "web.client.client" in loaded
+    assert not loaded & {"shared", "flask", "sqlalchemy", "celery", "pydantic", "workers", *HEAVY}
+
+
+def test_the_contract_loads_neither_side() -> None:
+    code = "import shared.broker, shared.migrate, shared.tables, shared.pictures"
+    assert not loaded_after(code) & {"web", "workers", "flask", *HEAVY}

@@ -1,0 +1,207 @@
+"""What a job may be asked to do: defaults, limits, names."""
+
+import string
+import uuid
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from shared import specs
+from shared.specs import (
+    MAX_IMAGES,
+    MAX_TEXT_CHARACTERS,
+    MAX_TEXTS,
+    ImportSpec,
+    PredictSpec,
+    Queue,
+    SentimentSpec,
+    Submit,
+    Thresholds,
+    TrainSpec,
+)
+
+NAME = string.ascii_letters + string.digits + "._-"
+NAMES = st.builds(str.__add__, st.sampled_from(NAME[:62]), st.text(NAME, max_size=63))
+name = TypeAdapter(specs.Name).validate_python
+reference = TypeAdapter(specs.Reference).validate_python
+
+
+def test_each_kind_has_its_queue() -> None:
+    assert {kind: spec.queue for kind, spec in specs.SPECS.items()} == {
+        "train": Queue.GPU,
+        "predict": Queue.PREDICT,
+        "sentiment": Queue.CPU,
+        "import": Queue.CPU,
+    }
+
+
+def test_a_training_of_nothing_but_a_data_set_is_the_classic_one() -> None:
+    spec = TrainSpec(dataset="pets")
+    assert spec.network == "classic"
+    assert (spec.epochs, spec.batch_size, spec.image_size) == (10, 32, 150)
+    assert (spec.augment.shear, spec.augment.zoom, spec.augment.flip) == (0.2, 0.2, True)
+    assert (spec.steps_per_epoch, spec.validation_steps) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("field", "least", "most"),
+    [
+        ("epochs", 1, 10_000),
+        ("batch_size", 1, 4_096),
+        ("image_size", 32, 512),
+        ("steps_per_epoch", 1, 1_000_000),
+        ("validation_steps", 1, 1_000_000),
+        ("seed", 0, 2**31 - 1),
+    ],
+)
+def test_numbers_of_a_training_end_where_they_should(field: str, least: int, most: int) -> None:
+    for value in (least, most):
+        assert getattr(TrainSpec.model_validate({"dataset": "pets", field: value}), field) == value
+    for value in (least - 1, most + 1):
+        with pytest.raises(ValidationError, match=field):
+            TrainSpec.model_validate({"dataset": "pets", field: value})
+
+
+@pytest.mark.parametrize("kind", specs.SPECS)
+def test_an_unknown_field_is_an_error_and_not_a_silent_default(kind: str) -> None:
+    with pytest.raises(ValidationError, match="extra_forbidden"):
+        specs.SPECS[kind].model_validate({"colour": "red"})
+
+
+# ---- names
+
+
+@given(NAMES)
+def test_good_names_are_taken_as_they_are(text: str) -> None:
+    assert name(text) == text
+    assert reference(text) == text
+    assert reference(f"{text}@1") == f"{text}@1"
+    assert reference(f"{text}@999999999") == f"{text}@999999999"
+
+
+@given(st.text(max_size=70))
+def test_nothing_else_is_a_name(text: str) -> None:
+    good = 1 <= len(text) <= 64 and set(text) <= set(NAME) and text[0] not in "._-"
+    if good:
+        assert name(text) == text
+    else:
+        with pytest.raises(ValidationError):
+            name(text)
+
+
+@given(NAMES, st.characters(exclude_characters=NAME), st.integers(0, 64))
+def test_one_bad_character_anywhere_spoils_a_name(text: str, bad: str, place: int) -> None:
+    with pytest.raises(ValidationError):
+        name((text[:place] + bad + text[place:])[:64] if place < 63 else text[:63] + bad)
+
+
+@pytest.mark.parametrize("version", ["", "0", "01", "-1", "1.0", "one", "²", "1234567890", "1@2"])
+def test_a_version_that_is_none_is_refused(version: str) -> None:
+    with pytest.raises(ValidationError):
+        reference(f"pets@{version}")
+
+
+# ---- texts
+
+
+@given(st.lists(st.text(min_size=1, max_size=50).filter(lambda text: bool(text.strip())), min_size=1))
+def test_texts_are_kept_as_they_are_through_json(texts: list[str]) -> None:
+    spec = SentimentSpec(texts=texts)
+    assert SentimentSpec.model_validate_json(spec.model_dump_json()).texts == texts
+
+
+@given(st.text(" \t\n\r\f\v", max_size=20))
+def test_a_text_of_nothing_but_space_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError):
+        SentimentSpec(texts=["one", text])
+
+
+def test_texts_end_where_they_should() -> None:
+    longest = "☃" * MAX_TEXT_CHARACTERS
+    assert SentimentSpec(texts=[longest] * MAX_TEXTS)
+    for wrong in ([longest + "x"], ["x"] * (MAX_TEXTS + 1), []):
+        with pytest.raises(ValidationError):
+            SentimentSpec(texts=wrong)
+
+
+# ---- one source
+
+
+FILE = str(uuid.uuid4())
+
+
+@pytest.mark.parametrize(
+    ("spec", "given_", "words"),
+    [
+        (SentimentSpec, {}, "should have either texts or file"),
+        (SentimentSpec, {"texts": ["one"], "file": FILE}, "should have either texts or file"),
+        (SentimentSpec, {"texts": ["one"], "column": "a"}, "column should only be given with file"),
+        (PredictSpec, {"model": "m"}, "should have either images or dataset"),
+        (
+            PredictSpec,
+            {"model": "m", "images": [FILE], "dataset": "d"},
+            "should have either images or dataset",
+        ),
+        (PredictSpec, {"model": "m", "images": []}, "at least 1"),
+        (PredictSpec, {"model": "m", "images": [FILE] * (MAX_IMAGES + 1)}, f"at most {MAX_IMAGES}"),
+        (ImportSpec, {"name": "n"}, "should have either file or path"),
+        (ImportSpec, {"name": "n", "file": FILE, "path": "/n"}, "should have either file or path"),
+        (ImportSpec, {"name": "n", "path": "n"}, "pattern"),
+        (ImportSpec, {"name": "n", "path": "/n\x00"}, "pattern"),
+    ],
+)
+def test_a_job_has_one_source(spec: type[specs.Spec], given_: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        spec.model_validate(given_)
+
+
+# ---- thresholds
+
+
+BOUND = st.floats(-1, 1)
+
+
+@given(BOUND, BOUND, BOUND)
+def test_a_score_has_the_label_of_its_side(first: float, second: float, compound: float) -> None:
+    negative, positive = sorted((first, second))
+    if negative == positive:
+        with pytest.raises(ValidationError, match="negative should be below positive"):
+            Thresholds(positive=positive, negative=negative)
+        return
+    label = Thresholds(positive=positive, negative=negative).label(compound)
+    assert (label == "positive") == (compound >= positive)
+    assert (label == "negative") == (compound <= negative)
+    assert (label == "neutral") == (negative < compound < positive)
+
+
+def test_the_default_thresholds_are_vaders() -> None:
+    label = Thresholds().label
+    assert [label(score) for score in (0.05, 0.0499, 0, -0.0499, -0.05)] == [
+        "positive",
+        "neutral",
+        "neutral",
+        "neutral",
+        "negative",
+    ]
+
+
+# ---- requests
+
+
+def test_a_request_is_told_apart_by_its_kind() -> None:
+    request = Submit.model_validate({"kind": "import", "spec": {"name": "pets", "path": "/pets"}}).root
+    assert isinstance(request.spec, ImportSpec)
+    assert request.priority == 5
+
+
+def test_a_spec_goes_to_the_database_and_back_unchanged() -> None:
+    for spec in (
+        TrainSpec(dataset="pets@1", steps_per_epoch=3),
+        PredictSpec(model="pets@1", images=[uuid.uuid4()]),
+        SentimentSpec(file=uuid.uuid4(), column="text"),
+        ImportSpec(name="pets", path="/pets"),
+    ):
+        assert type(spec).model_validate(spec.model_dump(mode="json")) == spec
