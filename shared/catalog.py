@@ -3,6 +3,7 @@
 import datetime
 import re
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from uuid_utils.compat import uuid7
 from shared.database import Base, Json, NullableJson, UtcDateTime, utcnow
 from shared.errors import NotFound
 from shared.specs import REFERENCE
+from shared.storage import File
 
 
 class Versioned:
@@ -134,3 +136,13 @@ def predictions(
     order = [Prediction.probability.nulls_last(), Prediction.row] if unsure_first else [Prediction.row]
     query = sa.select(Prediction).where(Prediction.job_id == job_id).order_by(*order)
     return list(session.scalars(query.offset(offset).limit(limit)))
+
+
+def in_use(session: Session, keys: Sequence[str]) -> set[str]:
+    """Those of the storage's keys that a data set, a model or a file has."""
+    tables = (Dataset, Model, File)
+    return {
+        key
+        for table in tables
+        for key in session.scalars(sa.select(table.storage_key).where(table.storage_key.in_(keys)))
+    }

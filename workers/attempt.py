@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared import jobs, metrics, specs
+from shared import catalog, jobs, metrics, specs
 from shared.errors import Cancelled, Interrupted, JobyardError, LeaseLost, Stopping
 from shared.storage import Stored
 from workers.process import Process
@@ -92,7 +93,20 @@ def run(
         message = f"unexpected {_named(error)}; the job's timeline has the traceback"
         return _fail(here, job.id, lease, error, message)
     finally:
-        for key in attempt.stored if attempt else ():
+        if attempt is not None and attempt.stored:
+            _remove(here, attempt.stored)
+
+
+def _remove(here: Process, keys: list[str]) -> None:
+    """Delete what no row refers to: a commit whose answer was lost may have made the job succeed."""
+    try:
+        with here.database.read() as session:
+            kept = catalog.in_use(session, keys)
+    except sa.exc.SQLAlchemyError as error:
+        log.warning("left in the storage, the database can't be asked: %s: %s", ", ".join(keys), error)
+        return
+    for key in keys:
+        if key not in kept:
             here.storage.delete(key)
 
 

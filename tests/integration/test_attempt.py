@@ -523,3 +523,27 @@ def test_work_that_ends_well_in_spite_of_a_cancel_has_succeeded(here: Process) -
     job = attempt(here, job_id, work)
     assert job is not None
     assert job.state == "succeeded"
+
+
+def test_a_success_whose_answer_was_lost_keeps_its_files(here: Process) -> None:
+    """The commit has happened, but the connection broke before the worker heard of it."""
+
+    def work(attempt: Attempt, _: Any) -> Finish:
+        stored = artifact(attempt)
+
+        def finish(session: Session) -> dict[str, Any]:
+            storage.add_file(session, stored, name="s.csv", media_type="text/csv", job_id=attempt.job_id)
+            sa.event.listen(session, "after_commit", lose_the_answer)
+            return {}
+
+        return finish
+
+    def lose_the_answer(_: Session) -> None:
+        raise sa.exc.OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
+
+    job_id = submit(here)
+    attempt(here, job_id, work)
+    assert get(here, job_id).state == "succeeded"
+    with here.database.read() as session:
+        (file,) = storage.artifacts(session, job_id)
+    assert stored_files(here) == [file.storage_key]

@@ -57,7 +57,6 @@ def test_postgresql_is_reached_through_psycopg_3(monkeypatch: pytest.MonkeyPatch
         ("PORT", "http", "integer"),
         ("PORT", "65536", "less than or equal to 65535"),
         ("PORT", "-1", "greater than or equal to 0"),
-        ("PORT", "", "integer"),
         ("FLOWER_PORT", "70000", "less than or equal to 65535"),
         ("DATABASE_URL", "mysql://u@host/db", "should start with postgresql:// or sqlite:///"),
         ("DATABASE_URL", "/var/jobyard.db", "should start with postgresql:// or sqlite:///"),
@@ -230,3 +229,10 @@ def test_the_client_finds_the_server_of_this_machine(home: Path, monkeypatch: py
 def test_a_setting_that_nobody_knows_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOBYARD_OF_A_LATER_VERSION", "1")
     Settings.load()
+
+
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    defaults = Settings.load()
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"JOBYARD_{name.upper()}", "")
+    assert Settings.load() == defaults
