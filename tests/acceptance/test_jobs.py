@@ -129,14 +129,20 @@ def test_a_job_that_fails_says_why_and_the_worker_takes_the_next(client: Client,
     assert client.score(["good"]).wait().succeeded
 
 
-def test_an_archive_with_one_class_fails_and_leaves_nothing(
-    client: Client, stack: Stack, tmp_path: Path
-) -> None:
+def test_one_class_is_no_data_set_and_leaves_nothing(client: Client, stack: Stack, tmp_path: Path) -> None:
     draw(tmp_path / "lonely" / "cats" / "1.png", "discs")
-    before = sorted(path.name for path in (stack.home / "storage" / "datasets").glob("*"))
-    with pytest.raises(JobFailed, match="class"):
-        client.import_pictures("lonely", tmp_path / "lonely").wait()
-    assert sorted(path.name for path in (stack.home / "storage" / "datasets").glob("*")) == before
+
+    def kept() -> list[Path]:
+        return sorted(path for path in (stack.home / "storage").rglob("*") if "datasets" in path.parts)
+
+    before = kept()
+    with pytest.raises(BadRequest, match=r"spec\.file: lonely\.zip: there is only one class, 'cats'"):
+        client.import_pictures("lonely", tmp_path / "lonely")
+    # A folder of the server is looked at by the job.
+    job = client.submit("import", {"name": "lonely", "path": str(tmp_path / "lonely")})
+    with pytest.raises(JobFailed, match="there is only one class, 'cats'"):
+        job.wait()
+    assert kept() == before
     assert "lonely" not in {one["name"] for one in client.datasets()}
 
 
