@@ -7,7 +7,8 @@ from sqlalchemy import Connection
 
 import shared.tables
 from shared.config import Settings
-from shared.database import Database, UtcDateTime
+from shared.database import UtcDateTime
+from shared.migrate import connection_for_migrations
 
 
 def _render(kind: str, item: Any, _autogen: object) -> str | Literal[False]:
@@ -35,7 +36,5 @@ given = context.config.attributes.get("connection")
 if given is not None:
     _run(given)
 else:
-    database = Database(Settings.load().database)
-    with database.engine.begin() as own:
+    with connection_for_migrations(Settings.load().database) as own:
         _run(own)
-    database.dispose()

@@ -4,10 +4,12 @@ SQL is the truth; a message only says "look at this job". Its name is the kind, 
 """
 
 import logging
+from collections.abc import Sequence
+from contextlib import nullcontext
 
 from celery import Celery
-from kombu import Connection, Exchange, Queue
-from kombu.exceptions import ChannelError, OperationalError
+from kombu import Connection, Exchange, Producer, Queue
+from kombu.exceptions import BatchPublishError, ChannelError, OperationalError
 
 from shared import specs
 from shared.config import Settings
@@ -92,21 +94,37 @@ class Broker:
 
         False if the broker is away: the job is accepted all the same, and the sweeper sends it later.
         """
-        priority = PRIORITIES - 1 - job.priority if self._lower_is_first else job.priority
         try:
-            self.app.send_task(
-                job.kind,
-                args=(str(job.id),),
-                task_id=str(job.id),
-                queue=job.queue,
-                priority=priority,
-                retry=True,
-                retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0},
-            )
+            self._send(job)
         except (OperationalError, OSError) as error:
             log.warning("job %s will be sent later, the broker is away: %s", job.id, error)
             return False
         return True
+
+    def send_many(self, jobs: Sequence[Job]) -> bool:
+        """Wake workers for many jobs in one round trip, where the broker can do that (Redis)."""
+        try:
+            with self.app.producer_pool.acquire(block=True) as producer:
+                batch = producer.batch() if producer.supports_batch_publish else nullcontext()
+                with batch:
+                    for job in jobs:
+                        self._send(job, producer)
+        except (OperationalError, BatchPublishError, OSError) as error:
+            log.warning("%d jobs will be sent later, the broker is away: %s", len(jobs), error)
+            return False
+        return True
+
+    def _send(self, job: Job, producer: Producer | None = None) -> None:
+        self.app.send_task(
+            job.kind,
+            args=(str(job.id),),
+            task_id=str(job.id),
+            queue=job.queue,
+            priority=PRIORITIES - 1 - job.priority if self._lower_is_first else job.priority,
+            producer=producer,
+            retry=True,
+            retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0},
+        )
 
     def depths(self) -> dict[str, int]:
         """Messages ready in each queue. Raises kombu's OperationalError if the broker is away."""

@@ -13,6 +13,7 @@ from uuid_utils.compat import uuid7
 
 from shared.database import Base, Json, NullableJson, UtcDateTime, utcnow
 from shared.errors import NotFound
+from shared.jobs import Job
 from shared.specs import REFERENCE
 from shared.storage import File
 
@@ -139,10 +140,11 @@ def predictions(
 
 
 def in_use(session: Session, keys: Sequence[str]) -> set[str]:
-    """Those of the storage's keys that a data set, a model or a file has."""
-    tables = (Dataset, Model, File)
+    """Those of the storage's keys that a data set, a model, a file or a job's checkpoint has."""
+    columns = (Dataset.storage_key, Model.storage_key, File.storage_key, Job.checkpoint_key)
     return {
         key
-        for table in tables
-        for key in session.scalars(sa.select(table.storage_key).where(table.storage_key.in_(keys)))
+        for column in columns
+        for key in session.scalars(sa.select(column).where(column.in_(keys)))
+        if key is not None
     }

@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     max_upload_bytes: Annotated[int, Field(ge=1)] = Field(
         default=2 * 1024**3, description="Largest upload; archives may unpack to 20 times this"
     )
+    retention_days: Annotated[float, Field(ge=0)] = Field(
+        default=30, description="Jobs that ended so long ago go, with their files; 0 keeps them for ever"
+    )
     lexicon: str = Field(
         default="vaderSentiment",
         description="VADER's lexicon: `vaderSentiment` (the one in that package), or a file's path",

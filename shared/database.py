@@ -42,7 +42,7 @@ class utcnow(FunctionElement[datetime.datetime]):  # noqa: N801 - reads as the S
     type = UtcDateTime()
     inherit_cache = True
 
-    def __init__(self, seconds: "float | sa.ColumnElement[Any]" = 0) -> None:
+    def __init__(self, seconds: "float | sa.SQLColumnExpression[Any]" = 0) -> None:
         super().__init__(sa.literal(seconds, sa.Float) if isinstance(seconds, int | float) else seconds)
 
 

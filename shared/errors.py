@@ -48,6 +48,10 @@ class Cancelled(Interrupted):
     """The job's owner asked for the job to be cancelled."""
 
 
+class Paused(Interrupted):
+    """The job's owner asked for the job to be set aside."""
+
+
 class Stopping(Interrupted):
     """This worker is being stopped: the job goes back to the queue."""
 

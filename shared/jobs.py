@@ -8,6 +8,7 @@ the job's timeline. Verbs take a session of `Database.write()` and leave the com
 import datetime
 import enum
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -44,7 +45,7 @@ GLOSS: Final = {
 TERMINAL: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 
 MOVES: Final[dict[State, frozenset[State]]] = {
-    State.QUEUED: frozenset({State.RUNNING, State.CANCELLED, State.PAUSED}),
+    State.QUEUED: frozenset({State.RUNNING, State.CANCELLED, State.PAUSED, State.FAILED}),
     State.RUNNING: TERMINAL | {State.QUEUED, State.WAITING, State.PAUSED},
     State.WAITING: frozenset({State.QUEUED, State.CANCELLED}),
     State.PAUSED: frozenset({State.QUEUED, State.CANCELLED}),
@@ -94,9 +95,15 @@ class Job(Base):
     started_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
     cancel_requested_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
+    pause_requested_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
+    # The storage's key of what a later attempt can go on from.
+    checkpoint_key: Mapped[str | None] = mapped_column(sa.String(500))
     worker: Mapped[str | None] = mapped_column(sa.String(255))
     lease: Mapped[uuid.UUID | None]
     lease_expires_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
+    # How long it may take from its first start, and when that is over; None: as long as it takes.
+    deadline_seconds: Mapped[float | None]
+    deadline_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (
         sa.CheckConstraint(f"state IN ({_texts(State)})", name="state"),
@@ -111,6 +118,9 @@ class Job(Base):
         sa.Index("ix_jobs_state_queue_priority_id", "state", "queue", "priority", "id"),
         sa.Index("ix_jobs_state_id", "state", "id"),
         sa.Index("ix_jobs_lease_expires_at", "lease_expires_at"),
+        sa.Index("ix_jobs_deadline_at", "deadline_at"),
+        sa.Index("ix_jobs_finished_at", "finished_at"),
+        sa.Index("ix_jobs_checkpoint_key", "checkpoint_key"),
         sa.Index("ix_jobs_kind_id", "kind", "id"),
         sa.Index("ix_jobs_parent_id", "parent_id"),
     )
@@ -141,6 +151,18 @@ class JobEvent(Base):
 
 
 @dataclass(frozen=True)
+class Request:
+    """What a new job is made from."""
+
+    kind: str
+    queue: str
+    spec: dict[str, Any]
+    priority: int
+    max_attempts: int
+    deadline_seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class Progress:
     """How far a running job is, as its worker last said."""
 
@@ -162,6 +184,7 @@ def submit(
     spec: dict[str, Any],
     priority: int,
     max_attempts: int,
+    deadline_seconds: float | None = None,
     idempotency_key: str | None = None,
     request_sha256: str | None = None,
 ) -> tuple[Job, bool]:
@@ -177,6 +200,7 @@ def submit(
         spec=spec,
         priority=priority,
         max_attempts=max_attempts,
+        deadline_seconds=deadline_seconds,
         idempotency_key=idempotency_key,
         request_sha256=request_sha256,
         created_at=utcnow(),
@@ -194,6 +218,61 @@ def submit(
     session.refresh(job)
     _note(session, job)
     return job, True
+
+
+def submit_many(
+    session: Session,
+    requests: Sequence[Request],
+    *,
+    idempotency_key: str | None = None,
+    request_sha256: str | None = None,
+) -> tuple[list[Job], bool]:
+    """→ queued, all of them or none. As `submit`, in three statements for any number of jobs.
+
+    The jobs' own keys are `KEY/0`, `KEY/1`, … Commit, then `broker.send_many`.
+    """
+    now = session.scalar(sa.select(utcnow()))
+    rows = [
+        {
+            "id": uuid7(),
+            "state": State.QUEUED,
+            "idempotency_key": f"{idempotency_key}/{index}" if idempotency_key else None,
+            "request_sha256": request_sha256,
+            "attempt": 0,
+            "version": 1,
+            "created_at": now,
+            "queued_at": now,
+            "available_at": now,
+            **vars(request),
+        }
+        for index, request in enumerate(requests)
+    ]
+    try:
+        with session.begin_nested():
+            session.execute(sa.insert(Job), rows)
+    except sa.exc.IntegrityError:
+        first = repeats_of(session, idempotency_key, request_sha256) if idempotency_key else []
+        if not first:
+            raise
+        return first, False
+    session.execute(
+        sa.insert(JobEvent),
+        [{"job_id": row["id"], "at": now, "state": State.QUEUED, "attempt": 0} for row in rows],
+    )
+    return _in_order(session, Job.id.in_([row["id"] for row in rows])), True
+
+
+def repeats_of(session: Session, idempotency_key: str, request_sha256: str | None) -> list[Job]:
+    """The jobs that this key made before in one request. Raises Conflict if that was another request."""
+    if (first := repeat_of(session, f"{idempotency_key}/0", request_sha256)) is None:
+        return []
+    # One transaction made them, with keys that nobody else can have.
+    return _in_order(
+        session,
+        Job.request_sha256 == request_sha256,
+        Job.created_at == first.created_at,
+        Job.idempotency_key.startswith(f"{idempotency_key}/", autoescape=True),
+    )
 
 
 def repeat_of(session: Session, idempotency_key: str, request_sha256: str | None) -> Job | None:
@@ -242,12 +321,55 @@ def retry(session: Session, job_id: uuid.UUID, max_attempts: int) -> Job:
         error_type=None,
         error_message=None,
         cancel_requested_at=None,
+        pause_requested_at=None,
+        checkpoint_key=None,
+        deadline_at=None,
         **_NO_PROGRESS,
     )
     if job is None:
         state = get(session, job_id).state
         raise Conflict(f"job {job_id} is {state}; only a failed or cancelled job can be retried")
     _note(session, job, message="retried by its owner")
+    return job
+
+
+def pause(session: Session, job_id: uuid.UUID) -> Job:
+    """queued → paused; a running job is asked, and its worker pauses it at its next step.
+
+    Raises NotFound, or Conflict in any other state.
+    """
+    running = Job.state == State.RUNNING
+    job = _update(
+        session,
+        [Job.id == job_id, Job.state.in_([State.QUEUED, State.RUNNING])],
+        state=sa.case((running, Job.state), else_=State.PAUSED),
+        pause_requested_at=sa.func.coalesce(Job.pause_requested_at, utcnow()),
+    )
+    if job is None:
+        state = get(session, job_id).state
+        raise Conflict(f"job {job_id} is {state}; only a queued or running job can be paused")
+    _note(session, job, message="pause requested")
+    return job
+
+
+def resume(session: Session, job_id: uuid.UUID) -> Job:
+    """paused → queued; a running job that was asked to pause goes on.
+
+    Raises NotFound, or Conflict in any other state. Commit, then `broker.send` if it is queued.
+    """
+    paused = Job.state == State.PAUSED
+    asked = sa.and_(Job.state == State.RUNNING, Job.pause_requested_at.is_not(None))
+    job = _update(
+        session,
+        [Job.id == job_id, sa.or_(paused, asked)],
+        state=sa.case((paused, State.QUEUED), else_=Job.state),
+        queued_at=sa.case((paused, utcnow()), else_=Job.queued_at),
+        available_at=sa.case((paused, utcnow()), else_=Job.available_at),
+        pause_requested_at=None,
+    )
+    if job is None:
+        raise Conflict(f"job {job_id} is {get(session, job_id).state}; only a paused job can be resumed")
+    _note(session, job, message="resumed by its owner")
     return job
 
 
@@ -265,6 +387,12 @@ def claim(session: Session, job_id: uuid.UUID, *, worker: str, lease_seconds: fl
         worker=worker,
         lease=uuid.uuid4(),
         lease_expires_at=utcnow(lease_seconds),
+        deadline_at=sa.case(
+            (
+                Job.deadline_seconds.is_not(None),
+                sa.func.coalesce(Job.deadline_at, utcnow(Job.deadline_seconds)),
+            )
+        ),
         **_NO_PROGRESS,
     )
     if job is not None:
@@ -363,16 +491,23 @@ def finish_cancel(session: Session, job_id: uuid.UUID, lease: uuid.UUID) -> Job 
     return job
 
 
+def keep_checkpoint(session: Session, job_id: uuid.UUID, lease: uuid.UUID, key: str) -> Job | None:
+    """Remember the newest checkpoint of a running job. None if the lease is lost: it is not the newest."""
+    return _update(session, _held(job_id, lease), visible=False, checkpoint_key=key)
+
+
 def release(session: Session, job_id: uuid.UUID, lease: uuid.UUID) -> Job | None:
     """running → queued without costing an attempt: its worker is being stopped. None if the lease is lost.
 
-    A job whose cancel was requested is cancelled instead. Commit, then `broker.send`.
+    A job that its owner asked to pause is paused instead, and one to cancel is cancelled.
+    Commit, then `broker.send` if it is queued.
     """
     job = _update(
         session, _held(job_id, lease), attempt=Job.attempt - 1, available_at=utcnow(), **_back_to_queue()
     )
     if job is not None:
-        _note(session, job, message="its worker is being stopped")
+        stopped = job.state == State.QUEUED
+        _note(session, job, message="its worker is being stopped" if stopped else "stopped by its worker")
     return job
 
 
@@ -415,6 +550,33 @@ def rescue(session: Session, limit: int = 100) -> list[Job]:
     return moved
 
 
+def expire(session: Session, limit: int = 100) -> list[Job]:
+    """queued | running → failed, for jobs past their deadline. A worker hears of it at its next heartbeat."""
+    late = session.execute(
+        sa.select(Job.id, Job.deadline_seconds)
+        .where(Job.deadline_at < utcnow(), Job.state.in_(_MAY_EXPIRE))
+        .order_by(Job.deadline_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    moved = []
+    for job_id, seconds in late:
+        job = _update(
+            session,
+            [Job.id == job_id, Job.state.in_(_MAY_EXPIRE), Job.deadline_at < utcnow()],
+            state=State.FAILED,
+            finished_at=utcnow(),
+            error_type="DeadlineExceeded",
+            error_message=f"not done within its deadline of {seconds or 0:g} seconds from its first start",
+            eta_seconds=None,
+            **_NO_LEASE,
+        )
+        if job is not None:
+            _note(session, job, message=job.error_message)
+            moved.append(job)
+    return moved
+
+
 def count_ready(session: Session, queue: str, older_than_seconds: float) -> int:
     """Queued jobs of a queue that could have been claimed for so long already."""
     ready = sa.select(sa.func.count()).where(*_ready(queue, older_than_seconds))
@@ -445,6 +607,10 @@ def _ready(queue: str, older_than_seconds: float) -> list[sa.ColumnElement[bool]
 # ---- reading
 
 
+def _in_order(session: Session, *where: sa.ColumnElement[bool]) -> list[Job]:
+    return list(session.scalars(sa.select(Job).where(*where).order_by(Job.id)))
+
+
 def get(session: Session, job_id: uuid.UUID) -> Job:
     """The job. Raises NotFound."""
     job = session.get(Job, job_id)
@@ -462,6 +628,29 @@ def position(session: Session, job: Job) -> int | None:
         sa.select(sa.func.count()).where(Job.state == State.QUEUED, Job.queue == job.queue, before)
     )
     return (ahead or 0) + 1
+
+
+def positions(session: Session, among: Sequence[Job]) -> dict[uuid.UUID, int]:
+    """`position` of those of the jobs that are queued, in one query for each queue and priority.
+
+    Between two of them the jobs of others are counted too; who came meanwhile may be missed.
+    """
+    found: dict[uuid.UUID, int] = {}
+    lines: dict[tuple[str, int], list[Job]] = {}
+    for job in sorted(among, key=lambda job: job.id):
+        if job.state == State.QUEUED:
+            lines.setdefault((job.queue, job.priority), []).append(job)
+    for (queue, priority), line in lines.items():
+        ahead = (position(session, line[0]) or 1) - 1
+        same = sa.select(Job.id).where(
+            Job.state == State.QUEUED,
+            Job.queue == queue,
+            Job.priority == priority,
+            Job.id.between(line[0].id, line[-1].id),
+        )
+        between = {job_id: place for place, job_id in enumerate(session.scalars(same.order_by(Job.id)), 1)}
+        found |= {job.id: ahead + between[job.id] for job in line if job.id in between}
+    return found
 
 
 def page(
@@ -501,6 +690,7 @@ def events(session: Session, job_id: uuid.UUID, after: int = 0) -> list[JobEvent
 
 # ---- the one way in which rows change
 
+_MAY_EXPIRE: Final = (State.QUEUED, State.RUNNING)
 _NO_LEASE: Final[dict[str, Any]] = {"lease": None, "lease_expires_at": None}
 _NO_PROGRESS: Final[dict[str, Any]] = {
     "phase": None,
@@ -516,11 +706,15 @@ def _held(job_id: uuid.UUID, lease: uuid.UUID | None) -> list[sa.ColumnElement[b
 
 
 def _back_to_queue() -> dict[str, Any]:
-    """→ queued, unless its owner asked for its end meanwhile."""
-    wanted = Job.cancel_requested_at.is_(None)
+    """→ queued, unless its owner asked for its end or a pause meanwhile."""
+    unwanted = Job.cancel_requested_at.is_not(None)
     return {
-        "state": sa.case((wanted, State.QUEUED), else_=State.CANCELLED),
-        "finished_at": sa.case((wanted, sa.null()), else_=utcnow()),
+        "state": sa.case(
+            (unwanted, State.CANCELLED),
+            (Job.pause_requested_at.is_not(None), State.PAUSED),
+            else_=State.QUEUED,
+        ),
+        "finished_at": sa.case((unwanted, utcnow()), else_=sa.null()),
         "queued_at": utcnow(),
         "worker": None,
         **_NO_LEASE,

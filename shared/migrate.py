@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -23,25 +25,40 @@ def upgrade(settings: Settings) -> None:
     """
     if settings.database.startswith("sqlite"):
         Path(sa.make_url(settings.database).database or "").parent.mkdir(parents=True, exist_ok=True)
-    database = Database(settings.database)
     try:
-        with database.engine.connect() as connection:
-            # SQLite's write lock and PostgreSQL's advisory lock do the same here.
-            connection = connection.execution_options(begin_immediate=True)
-            with connection.begin():
-                if connection.dialect.name == "postgresql":
-                    encoding = connection.scalar(sa.text("SHOW server_encoding"))
-                    if encoding != "UTF8":
-                        raise ConfigError(
-                            f"JOBYARD_DATABASE_URL: the database should have ENCODING UTF8, not {encoding}"
-                        )
-                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
-                config = alembic_config()
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+        with connection_for_migrations(settings.database) as connection:
+            if connection.dialect.name == "postgresql":
+                encoding = connection.scalar(sa.text("SHOW server_encoding"))
+                if encoding != "UTF8":
+                    raise ConfigError(
+                        f"JOBYARD_DATABASE_URL: the database should have ENCODING UTF8, not {encoding}"
+                    )
+                # What SQLite's write lock does by itself.
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+            config = alembic_config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
     except sa.exc.OperationalError as error:
         reason = str(error.orig).strip().splitlines()[0]
         raise ConfigError(f"JOBYARD_DATABASE_URL: can't use the database: {reason}") from None
+
+
+@contextmanager
+def connection_for_migrations(url: str) -> Iterator[sa.Connection]:
+    """A connection in a transaction, which is committed at the end.
+
+    SQLite changes some tables by copying them and dropping the old one. With foreign keys on, the drop
+    would delete the rows that refer to it; they can only be turned off before the transaction.
+    """
+    database = Database(url)
+    try:
+        with database.engine.connect() as connection:
+            connection = connection.execution_options(begin_immediate=True)
+            if connection.dialect.name == "sqlite":
+                driver = connection.connection.driver_connection
+                driver.execute("PRAGMA foreign_keys=OFF")  # type: ignore[union-attr]
+            with connection.begin():
+                yield connection
     finally:
         database.dispose()
 

@@ -8,11 +8,22 @@ import enum
 from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    RootModel,
+    StringConstraints,
+    Tag,
+    TypeAdapter,
+    model_validator,
+)
 
 MAX_TEXTS = 1_000
 MAX_TEXT_CHARACTERS = 10_000
 MAX_IMAGES = 1_000
+MAX_JOBS = 1_000
 
 REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?$"
 
@@ -48,6 +59,15 @@ class Spec(Parameters):
 
     kind: ClassVar[str]
     queue: ClassVar[Queue]
+
+    deadline_seconds: float | None = Field(
+        default=None, ge=1, le=366 * 86_400, description="Fails so long after its first start; default: never"
+    )
+
+    @property
+    def inputs(self) -> list[UUID]:
+        """The uploads that the job reads."""
+        return []
 
 
 class Augment(Parameters):
@@ -116,6 +136,10 @@ class PredictSpec(Spec):
             raise ValueError("should have either images or dataset")
         return self
 
+    @property
+    def inputs(self) -> list[UUID]:
+        return self.images or []
+
 
 class Thresholds(Parameters):
     """From which compound score on a text counts as positive or negative."""
@@ -162,6 +186,10 @@ class SentimentSpec(Spec):
             raise ValueError("column should only be given with file")
         return self
 
+    @property
+    def inputs(self) -> list[UUID]:
+        return [] if self.file is None else [self.file]
+
 
 class ImportSpec(Spec):
     """Make a data set out of an archive or a folder of pictures."""
@@ -180,6 +208,10 @@ class ImportSpec(Spec):
         if (self.file is None) == (self.path is None):
             raise ValueError("should have either file or path")
         return self
+
+    @property
+    def inputs(self) -> list[UUID]:
+        return [] if self.file is None else [self.file]
 
 
 SPECS: dict[str, type[Spec]] = {
@@ -223,9 +255,23 @@ class SubmitImport(Submission):
     spec: ImportSpec
 
 
+AnySubmission = Annotated[
+    SubmitTrain | SubmitPredict | SubmitSentiment | SubmitImport, Field(discriminator="kind")
+]
+# One request, where a list of them would not do.
+SUBMISSION: TypeAdapter[AnySubmission] = TypeAdapter(AnySubmission)
+
+# How a body is told to be one request or many: the tags come first in the paths of validation errors.
+ONE, MANY = "one", "many"
+
+
 class Submit(
     RootModel[
-        Annotated[SubmitTrain | SubmitPredict | SubmitSentiment | SubmitImport, Field(discriminator="kind")]
+        Annotated[
+            Annotated[AnySubmission, Tag(ONE)]
+            | Annotated[list[AnySubmission], Field(min_length=1, max_length=MAX_JOBS), Tag(MANY)],
+            Discriminator(lambda body: MANY if isinstance(body, list) else ONE),
+        ]
     ]
 ):
-    """A request for a job: its kind and what it is to do."""
+    """A request for a job: its kind and what it is to do; or a list of such requests."""

@@ -120,6 +120,20 @@ class Storage:
         except FileNotFoundError:
             return
 
+    def keys(self, older_than_seconds: float) -> list[str]:
+        """All keys that were written so long ago, by the storage's clock or this machine's."""
+        if not self._fs.exists(self._root):
+            return []
+        before = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=older_than_seconds)
+        prefix = self._root.rstrip("/") + "/"
+        return sorted(
+            path.removeprefix(prefix) for path in self._fs.find(self._root) if self._written(path) < before
+        )
+
+    def _written(self, path: str) -> datetime.datetime:
+        written: datetime.datetime = self._fs.modified(path)
+        return written if written.tzinfo else written.replace(tzinfo=datetime.UTC)
+
     def check(self) -> None:
         """Write and remove a byte. Raises OSError where that is not possible."""
         path = self._path(f"check-{uuid.uuid4()}")

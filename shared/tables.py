@@ -4,8 +4,21 @@ from shared.catalog import Dataset, Model, Prediction
 from shared.database import Base
 from shared.jobs import Job, JobEvent
 from shared.metrics import Metric
+from shared.queues import Worker
+from shared.retention import JobInput
 from shared.storage import File
 
 metadata = Base.metadata
 
-__all__ = ["Dataset", "File", "Job", "JobEvent", "Metric", "Model", "Prediction", "metadata"]
+__all__ = [
+    "Dataset",
+    "File",
+    "Job",
+    "JobEvent",
+    "JobInput",
+    "Metric",
+    "Model",
+    "Prediction",
+    "Worker",
+    "metadata",
+]

@@ -78,10 +78,13 @@ def field_errors(error: ValidationError) -> list[FieldError]:
 
 
 def _path(found: Any) -> str:
+    # In a union, pydantic puts the tag of the chosen branch before the fields: `one` or `many`, the kind.
     parts = [str(part) for part in found["loc"]]
-    # In a union told apart by `kind`, pydantic puts the kind before the fields.
-    if parts and parts[0] in specs.SPECS:
+    if parts and parts[0] in (specs.ONE, specs.MANY):
         parts = parts[1:]
+    kind = 1 if parts and parts[0].isdecimal() else 0
+    if len(parts) > kind and parts[kind] in specs.SPECS:
+        del parts[kind]
     if found["type"] in ("union_tag_not_found", "union_tag_invalid"):
         parts.append("kind")
     return ".".join(parts)

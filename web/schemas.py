@@ -4,7 +4,7 @@ import datetime
 import uuid
 from typing import Annotated, Any, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, RootModel
 
 from shared import jobs, storage
 
@@ -60,15 +60,19 @@ class Job(Out):
     attempt: int
     max_attempts: int
     position: int | None = Field(description="Place in the queue, 1 is next; while queued")
+    waiting_for: str | None = Field(
+        default=None, description="What keeps a queued job beside those before it: that no worker listens"
+    )
     parent_id: uuid.UUID | None
     created_at: Moment
     started_at: Moment | None
     finished_at: Moment | None
     cancel_requested: bool
+    pause_requested: bool
     links: dict[str, str]
 
     @classmethod
-    def of(cls, job: jobs.Job, position: int | None) -> Self:
+    def of(cls, job: jobs.Job, position: int | None, waiting_for: str | None = None) -> Self:
         error = None
         if job.error_message is not None:
             error = JobError(type=job.error_type or "Error", message=job.error_message)
@@ -94,13 +98,19 @@ class Job(Out):
             attempt=job.attempt,
             max_attempts=job.max_attempts,
             position=position,
+            waiting_for=waiting_for,
             parent_id=job.parent_id,
             created_at=job.created_at,
             started_at=job.started_at,
             finished_at=job.finished_at,
             cancel_requested=job.cancel_requested_at is not None,
+            pause_requested=job.pause_requested_at is not None,
             links=_job_links(job),
         )
+
+
+class Submitted(RootModel[Job | Page[Job]]):
+    """A job, or as many as were submitted."""
 
 
 def _job_links(job: jobs.Job) -> dict[str, str]:
@@ -110,6 +120,10 @@ def _job_links(job: jobs.Job) -> dict[str, str]:
         links |= {"metrics": f"{self}/metrics", "history": f"{self}/history.png"}
     if job.kind == "predict":
         links["predictions"] = f"{self}/predictions"
+    if job.state in (jobs.State.QUEUED, jobs.State.RUNNING):
+        links["pause"] = f"{self}/pause"
+    if job.state == jobs.State.PAUSED:
+        links["resume"] = f"{self}/resume"
     if not job.terminal:
         links["cancel"] = f"{self}/cancel"
     elif job.state != jobs.State.SUCCEEDED:
@@ -128,6 +142,16 @@ class Event(Out):
     message: str | None
     worker: str | None
     traceback: str | None
+
+
+class Queue(Out):
+    """A queue and who listens on it."""
+
+    name: str
+    depth: int = Field(description="Jobs that wait")
+    running: int
+    oldest_waiting_seconds: float | None = Field(description="Of the job that could have run for the longest")
+    workers: list[str] = Field(description="Names of the workers that are alive")
 
 
 class Metric(Out):

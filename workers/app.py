@@ -18,6 +18,7 @@ from celery import Celery, signals
 from shared.broker import make_celery
 from shared.config import Settings
 from shared.specs import Queue
+from workers.presence import Presence
 
 # Set in a pool's child when its worker is being stopped: its job goes back to the queue.
 stopping = threading.Event()
@@ -37,6 +38,10 @@ def make_worker(settings: Settings, queue: Queue) -> Celery:
     if queue is Queue.GPU:
         # TensorFlow gives GPU memory back only when its process ends.
         app.conf.worker_max_tasks_per_child = 1
+    # In the parent, from when it listens until it has ended.
+    presence = Presence(settings.database, queue.value, app.conf.worker_concurrency)
+    signals.worker_ready.connect(lambda sender, **_: presence.start(sender.hostname), weak=False)
+    signals.worker_shutdown.connect(lambda **_: presence.stop(), weak=False)
     return app
 
 

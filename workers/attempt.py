@@ -2,19 +2,21 @@
 
 import logging
 import threading
+import time
 import traceback
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from shared import catalog, jobs, metrics, specs
-from shared.errors import Cancelled, Interrupted, JobyardError, LeaseLost, Stopping
+from shared.errors import Cancelled, Interrupted, JobyardError, LeaseLost, Paused, Stopping
 from shared.storage import Stored
+from workers.checkpoints import Checkpoints
 from workers.process import Process
 from workers.pulse import Pulse
 from workers.report import Report
@@ -34,6 +36,7 @@ class Attempt:
     job_id: uuid.UUID
     report: Report
     scratch: Path
+    checkpoints: Checkpoints
     # Keys in the storage that go if the job does not succeed, and those that go even then.
     stored: list[str] = field(default_factory=list)
     unwanted: list[str] = field(default_factory=list)
@@ -46,6 +49,11 @@ class Attempt:
 
 
 Work = Callable[[Attempt, Any], Finish]
+Ended = TypeVar("Ended")
+
+# How long an outcome waits for a database that is away, and how long if the worker is being stopped.
+PATIENCE_SECONDS = 600.0
+STOPPING_SECONDS = 2.0
 
 
 def run(
@@ -57,7 +65,7 @@ def run(
     """
     with here.database.write() as session:
         job = jobs.claim(session, job_id, worker=worker, lease_seconds=here.settings.lease_seconds)
-        if job is not None:
+        if job is not None and job.checkpoint_key is None:
             metrics.clear(session, job_id)
     if job is None or job.lease is None:
         log.info("job %s: nothing to claim, somebody else has it or had it", job_id)
@@ -75,23 +83,21 @@ def run(
                 heartbeat_seconds=here.settings.heartbeat_seconds,
                 stopping=stopping,
             )
-            attempt = Attempt(here, job.id, pulse, scratch)
+            attempt = Attempt(here, job.id, pulse, scratch, Checkpoints(here, job, lease, scratch))
             with pulse:
                 finish = works[job.kind](attempt, spec)
-            with here.database.write() as session:
-                ended = jobs.succeed(session, job.id, lease, finish(session))
-                if ended is None:
-                    raise LeaseLost  # which rolls back what `finish` added
+            ended = _write(here, stopping, lambda session: _succeed(session, job.id, lease, finish))
         attempt.stored = attempt.unwanted
+        attempt.checkpoints.discard()
         log.info("job %s: succeeded", job.id)
         return ended
     except Interrupted as interruption:
-        return _let_go(here, job.id, lease, interruption)
+        return _let_go(here, stopping, job.id, lease, interruption)
     except JobyardError as error:
-        return _fail(here, job.id, lease, error, error.message)
+        return _fail(here, stopping, job.id, lease, error, error.message)
     except Exception as error:  # noqa: BLE001 - whatever the work does, the job ends and the worker goes on
         message = f"unexpected {_named(error)}; the job's timeline has the traceback"
-        return _fail(here, job.id, lease, error, message)
+        return _fail(here, stopping, job.id, lease, error, message)
     finally:
         if attempt is not None and attempt.stored:
             _remove(here, attempt.stored)
@@ -110,16 +116,27 @@ def _remove(here: Process, keys: list[str]) -> None:
             here.storage.delete(key)
 
 
-def _let_go(here: Process, job_id: uuid.UUID, lease: uuid.UUID, interruption: Interrupted) -> jobs.Job | None:
+def _succeed(session: Session, job_id: uuid.UUID, lease: uuid.UUID, finish: Finish) -> jobs.Job:
+    job = jobs.succeed(session, job_id, lease, finish(session))
+    if job is None:
+        raise LeaseLost  # which rolls back what `finish` added
+    return job
+
+
+def _let_go(
+    here: Process,
+    stopping: threading.Event,
+    job_id: uuid.UUID,
+    lease: uuid.UUID,
+    interruption: Interrupted,
+) -> jobs.Job | None:
     log.info("job %s: %s", job_id, interruption.message)
     match interruption:
         case Cancelled():
-            with here.database.write() as session:
-                return jobs.finish_cancel(session, job_id, lease)
-        case Stopping():
-            with here.database.write() as session:
-                job = jobs.release(session, job_id, lease)
-            if job is not None and not job.terminal:
+            return _write(here, stopping, lambda session: jobs.finish_cancel(session, job_id, lease))
+        case Paused() | Stopping():
+            job = _write(here, stopping, lambda session: jobs.release(session, job_id, lease))
+            if job is not None and job.state == jobs.State.QUEUED:
                 here.broker.send(job)
             return job
         case _:  # the lease is lost: whoever holds the job now decides what becomes of it
@@ -127,14 +144,47 @@ def _let_go(here: Process, job_id: uuid.UUID, lease: uuid.UUID, interruption: In
 
 
 def _fail(
-    here: Process, job_id: uuid.UUID, lease: uuid.UUID, error: Exception, message: str
+    here: Process,
+    stopping: threading.Event,
+    job_id: uuid.UUID,
+    lease: uuid.UUID,
+    error: Exception,
+    message: str,
 ) -> jobs.Job | None:
     message, trace = _storable(message), _storable("".join(traceback.format_exception(error)))
     log.error("job %s: failed: %s\n%s", job_id, message, trace)
-    with here.database.write() as session:
-        return jobs.fail(
-            session, job_id, lease, error_type=type(error).__name__, message=message, traceback=trace
-        )
+    kind = type(error).__name__
+    return _write(
+        here,
+        stopping,
+        lambda session: jobs.fail(session, job_id, lease, error_type=kind, message=message, traceback=trace),
+    )
+
+
+def _write(
+    here: Process,
+    stopping: threading.Event,
+    change: Callable[[Session], Ended],
+    patience: float = PATIENCE_SECONDS,
+) -> Ended:
+    """Write the outcome, however long the database is away: days of work may hang on it.
+
+    Trying again is harmless: what was written after all no longer holds the lease. Raises what
+    SQLAlchemy raises once the patience is spent, or soon if the worker is being stopped.
+    """
+    began = time.monotonic()
+    pause = 0.25
+    while True:
+        try:
+            with here.database.write() as session:
+                return change(session)
+        except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+            waited = time.monotonic() - began
+            if waited > (STOPPING_SECONDS if stopping.is_set() else patience):
+                raise
+            log.warning("can't write a job's outcome yet: %s", str(error).splitlines()[0])
+        time.sleep(pause)
+        pause = min(pause * 2, 5.0)
 
 
 def _storable(text: str) -> str:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from shared import jobs, metrics
 from shared.database import Database
-from shared.errors import Cancelled, Interrupted, LeaseLost, Stopping
+from shared.errors import Cancelled, Interrupted, LeaseLost, Paused, Stopping
 
 log = logging.getLogger(__name__)
 
@@ -133,3 +133,5 @@ class Pulse:
             self._interruption = LeaseLost()
         elif job.cancel_requested_at is not None:
             self._interruption = Cancelled()
+        elif job.pause_requested_at is not None:
+            self._interruption = Paused()

@@ -3,14 +3,16 @@
 import logging
 import signal
 import threading
+import time
 
 import sqlalchemy as sa
 from kombu.exceptions import OperationalError
 
-from shared import jobs, specs
+from shared import jobs, retention, specs
 from shared.broker import Broker
 from shared.config import Settings
 from shared.database import Database
+from shared.storage import Storage
 
 log = logging.getLogger(__name__)
 
@@ -19,25 +21,76 @@ SWEEP_SECONDS = 2.0
 GRACE_SECONDS = 4.0
 # How many lost messages one sweep makes good.
 MAX_SENT = 1_000
+# How often old jobs are looked for, and rubbish in the storage.
+FORGET_SECONDS = 60.0
+TIDY_SECONDS = 3_600.0
 
 
 class Sweeper:
     """Rescues jobs of lost workers, and sends queued jobs whose message is gone."""
 
-    def __init__(self, database: Database, broker: Broker) -> None:
+    def __init__(
+        self,
+        database: Database,
+        broker: Broker,
+        storage: Storage,
+        *,
+        lease_seconds: float,
+        retention_days: float,
+    ) -> None:
         self._database = database
         self._broker = broker
+        self._storage = storage
+        self._lease_seconds = lease_seconds
+        self._retention_days = retention_days
+        self._rescue_from = 0.0
+        self._forget_from = 0.0
+        self._tidy_from = 0.0
         # Queues that lacked messages at the last sweep. One look is not enough: a message between
         # the broker and its worker's claim is in neither count.
         self._lacking: set[str] = set()
 
     def sweep(self) -> None:
         """Once over everything. Raises what SQLAlchemy or kombu raise when theirs is away."""
-        with self._database.write() as session:
-            rescued = jobs.rescue(session)
+        now = time.monotonic()
+        try:
+            with self._database.write() as session:
+                rescued = jobs.rescue(session) if now >= self._rescue_from else []
+                expired = jobs.expire(session)
+        except sa.exc.SQLAlchemyError:
+            # While the database was away no worker could renew its lease: they get the time to do so.
+            self._rescue_from = now + self._lease_seconds
+            raise
         for job in rescued:
             log.warning("job %s: its worker was lost, now it is %s", job.id, job.state)
+        for job in expired:
+            log.warning("job %s: %s", job.id, job.error_message)
+        if now >= self._forget_from:
+            self._forget_from = now + FORGET_SECONDS
+            self._forget()
+        if now >= self._tidy_from:
+            self._tidy_from = now + TIDY_SECONDS
+            self._tidy()
         self._send_lost()
+
+    def _forget(self) -> None:
+        if self._retention_days == 0:
+            return
+        with self._database.write() as session:
+            keys = retention.forget(session, self._retention_days)
+        self._delete(keys)
+
+    def _tidy(self) -> None:
+        with self._database.read() as session:
+            keys = retention.rubbish(session, self._storage)
+        self._delete(keys)
+
+    def _delete(self, keys: list[str]) -> None:
+        for key in keys:
+            try:
+                self._storage.delete(key)
+            except OSError as error:
+                log.warning("can't delete %s from the storage, will try again: %s", key, error)
 
     def _send_lost(self) -> None:
         with self._database.read() as session:
@@ -64,7 +117,13 @@ def main(settings: Settings) -> int:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    sweeper = Sweeper(Database(settings.database), Broker(settings))
+    sweeper = Sweeper(
+        Database(settings.database),
+        Broker(settings),
+        Storage(settings.storage),
+        lease_seconds=settings.lease_seconds,
+        retention_days=settings.retention_days,
+    )
     log.info("sweeping every %g s", SWEEP_SECONDS)
     while not ended.wait(SWEEP_SECONDS):
         try:

@@ -94,7 +94,7 @@ BAD: list[tuple[Any, str, str]] = [
     ({"kind": "sentiment", "spec": ONE, "colour": 1}, "colour", "there is no such field"),
     (text(texts=["one"], txets=[]), "spec.txets", "there is no such field"),
     (train(augment={"sheer": 1}), "spec.augment.sheer", "there is no such field"),
-    ([], "body", "should be"),
+    ([], "body", "should have at least 1 item"),
     ("train", "body", "JSON"),
     # types
     (text(texts="one"), "spec.texts", "should be a valid list"),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-BLUEPRINTS = ("jobs.", "results.", "files.", "registry.")
+BLUEPRINTS = ("jobs.", "queues.", "results.", "files.", "registry.")
 
 
 @pytest.fixture
@@ -86,9 +86,10 @@ def test_nothing_is_promised_that_is_not_there(document: dict[str, Any], api: "F
 
 def test_a_request_for_a_job_is_told_apart_by_its_kind(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
-    submit = schemas["Submit"]
-    assert submit["discriminator"]["propertyName"] == "kind"
-    assert set(submit["discriminator"]["mapping"]) == set(specs.SPECS)
+    one, many = schemas["Submit"]["oneOf"]
+    for submit in (one, many["items"]):
+        assert submit["discriminator"]["propertyName"] == "kind"
+        assert set(submit["discriminator"]["mapping"]) == set(specs.SPECS)
     properties = schemas["TrainSpec"]["properties"]
     assert (properties["epochs"]["minimum"], properties["epochs"]["maximum"]) == (1, 10_000)
     assert properties["epochs"]["default"] == 10

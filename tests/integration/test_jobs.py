@@ -32,6 +32,8 @@ Verb = Callable[[Session, uuid.UUID, uuid.UUID], object]
 # changes nothing. (`submit` makes the row.)
 VERBS: dict[str, Verb] = {
     "cancel": lambda session, job_id, _: jobs.cancel(session, job_id),
+    "pause": lambda session, job_id, _: jobs.pause(session, job_id),
+    "resume": lambda session, job_id, _: jobs.resume(session, job_id),
     "retry": lambda session, job_id, _: jobs.retry(session, job_id, 3),
     "claim": lambda session, job_id, _: jobs.claim(session, job_id, worker="w", lease_seconds=LEASE_SECONDS),
     "heartbeat": lambda session, job_id, lease: jobs.heartbeat(
@@ -42,6 +44,7 @@ VERBS: dict[str, Verb] = {
     "finish_cancel": lambda session, job_id, lease: jobs.finish_cancel(session, job_id, lease),
     "release": lambda session, job_id, lease: jobs.release(session, job_id, lease),
     "rescue": lambda session, _, __: jobs.rescue(session),
+    "expire": lambda session, _, __: jobs.expire(session),
 }
 LEADS: dict[str, dict[State, State]] = {
     "cancel": {
@@ -50,6 +53,8 @@ LEADS: dict[str, dict[State, State]] = {
         State.PAUSED: State.CANCELLED,
         State.RUNNING: State.RUNNING,
     },
+    "pause": {State.QUEUED: State.PAUSED, State.RUNNING: State.RUNNING},
+    "resume": {State.PAUSED: State.QUEUED},
     "retry": {State.FAILED: State.QUEUED, State.CANCELLED: State.QUEUED},
     "claim": {State.QUEUED: State.RUNNING},
     "heartbeat": {State.RUNNING: State.RUNNING},
@@ -58,15 +63,11 @@ LEADS: dict[str, dict[State, State]] = {
     "finish_cancel": {State.RUNNING: State.CANCELLED},
     "release": {State.RUNNING: State.QUEUED},
     "rescue": {State.RUNNING: State.QUEUED},
+    "expire": {State.QUEUED: State.FAILED, State.RUNNING: State.FAILED},
 }
+OWNERS = ("cancel", "pause", "resume", "retry")
 # No verb leads there yet: their issues are still to come.
-UNTRODDEN = {
-    (State.QUEUED, State.PAUSED),
-    (State.RUNNING, State.PAUSED),
-    (State.RUNNING, State.WAITING),
-    (State.PAUSED, State.QUEUED),
-    (State.WAITING, State.QUEUED),
-}
+UNTRODDEN = {(State.RUNNING, State.WAITING), (State.WAITING, State.QUEUED)}
 
 
 # ---- helpers: everything through the product's own verbs, except the clock
@@ -159,6 +160,8 @@ def test_verb_leads_where_its_table_says_and_elsewhere_changes_nothing(database:
         job_id, lease = in_state(database, state)
         if verb == "rescue" and state == State.RUNNING:
             expire(database, job_id)
+        if verb == "expire":
+            change(database, job_id, deadline_at=LONG_AGO)
         before, events_before = row(database, job_id), len(timeline(database, job_id))
 
         conflict = False
@@ -172,7 +175,7 @@ def test_verb_leads_where_its_table_says_and_elsewhere_changes_nothing(database:
         if state not in LEADS[verb]:
             assert after == before, f"{verb} in {state}"
             assert len(events) == events_before, f"{verb} in {state}"
-            assert conflict == (verb in ("cancel", "retry"))
+            assert conflict == (verb in OWNERS)
             continue
         assert not conflict
         assert after["state"] == LEADS[verb][state]
@@ -187,15 +190,17 @@ def test_the_verbs_make_exactly_the_moves_of_the_table(database: Database) -> No
     seen = set()
     for verb, leads in LEADS.items():
         for state in leads:
-            for cancel_first in (False, True):
+            for asked in (None, jobs.cancel, jobs.pause):
                 for attempts in (1, 3):
                     job_id, lease = in_state(database, state)
                     change(database, job_id, max_attempts=attempts)
-                    if cancel_first and state == State.RUNNING:
+                    if asked and state == State.RUNNING:
                         with database.write() as session:
-                            jobs.cancel(session, job_id)
+                            asked(session, job_id)
                     if verb == "rescue":
                         expire(database, job_id)
+                    if verb == "expire":
+                        change(database, job_id, deadline_at=LONG_AGO)
                     with database.write() as session:
                         VERBS[verb](session, job_id, lease)
                     seen.add((state, State(row(database, job_id)["state"])))
@@ -205,7 +210,7 @@ def test_the_verbs_make_exactly_the_moves_of_the_table(database: Database) -> No
 
 def test_unknown_job_is_not_found_by_its_owner_and_nothing_to_its_worker(database: Database) -> None:
     nobody, lease = uuid.uuid4(), uuid.uuid4()
-    for verb in ("cancel", "retry"):
+    for verb in OWNERS:
         with database.write() as session, pytest.raises(NotFound, match=str(nobody)):
             VERBS[verb](session, nobody, lease)
     for verb in ("claim", "heartbeat", "succeed", "fail", "finish_cancel", "release"):
@@ -789,3 +794,65 @@ def test_any_order_of_verbs_keeps_the_promises(sqlite_url: str) -> None:
         )
     finally:
         database.dispose()
+
+
+# ---- pause and resume
+
+
+def test_a_running_job_is_paused_by_its_worker_without_costing_an_attempt(database: Database) -> None:
+    job_id = new_job(database)
+    lease = claimed(database, job_id)
+    with database.write() as session:
+        assert jobs.pause(session, job_id).state == State.RUNNING
+    with database.write() as session:
+        told = jobs.heartbeat(session, job_id, lease, lease_seconds=LEASE_SECONDS, progress=None)
+        assert told is not None
+        assert told.pause_requested_at is not None
+    with database.write() as session:
+        released = jobs.release(session, job_id, lease)
+        assert released is not None
+        assert (released.state, released.attempt) == (State.PAUSED, 0)
+    with database.write() as session:
+        assert jobs.claim(session, job_id, worker="w", lease_seconds=LEASE_SECONDS) is None
+    with database.write() as session:
+        again = jobs.resume(session, job_id)
+        assert (again.state, again.pause_requested_at) == (State.QUEUED, None)
+    claimed(database, job_id)
+
+
+def test_a_job_resumed_before_its_worker_has_paused_it_runs_on(database: Database) -> None:
+    job_id = new_job(database)
+    lease = claimed(database, job_id)
+    with database.write() as session:
+        jobs.pause(session, job_id)
+    with database.write() as session:
+        assert jobs.resume(session, job_id).state == State.RUNNING
+    with database.write() as session:
+        released = jobs.release(session, job_id, lease)
+        assert released is not None
+        assert released.state == State.QUEUED
+
+
+def test_a_job_that_was_to_be_paused_when_its_worker_was_lost_is_paused(database: Database) -> None:
+    job_id = new_job(database)
+    claimed(database, job_id)
+    with database.write() as session:
+        jobs.pause(session, job_id)
+    expire(database, job_id)
+    with database.write() as session:
+        assert [job.state for job in jobs.rescue(session)] == [State.PAUSED]
+
+
+def test_a_checkpoint_is_kept_by_who_holds_the_lease_only_and_until_a_retry(database: Database) -> None:
+    job_id = new_job(database)
+    lease = claimed(database, job_id)
+    with database.write() as session:
+        assert jobs.keep_checkpoint(session, job_id, uuid.uuid4(), "checkpoints/stale") is None
+        assert jobs.keep_checkpoint(session, job_id, lease, "checkpoints/1") is not None
+    with database.write() as session:
+        jobs.release(session, job_id, lease)
+    assert row(database, job_id)["checkpoint_key"] == "checkpoints/1"
+    with database.write() as session:
+        jobs.cancel(session, job_id)
+        jobs.retry(session, job_id, 3)
+    assert row(database, job_id)["checkpoint_key"] is None

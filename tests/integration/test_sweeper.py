@@ -19,6 +19,7 @@ from shared.broker import Broker
 from shared.config import Settings
 from shared.database import Database
 from shared.jobs import Job
+from shared.storage import Storage
 from workers.sweeper import Sweeper
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def broker(redis_server: "RedisProcess") -> Iterator[Broker]:
 
 @pytest.fixture
 def sweeper(database: Database, broker: Broker) -> Sweeper:
-    return Sweeper(database, broker)
+    return Sweeper(database, broker, Storage("memory://"), lease_seconds=1, retention_days=0)
 
 
 def change(database: Database, job_id: uuid.UUID, **values: Any) -> None:

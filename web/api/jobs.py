@@ -3,17 +3,19 @@
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 from flask import Response, request, stream_with_context
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
+from sqlalchemy.orm import Session
 
-from shared import jobs, specs
+from shared import jobs, queues, specs
 from shared.errors import BadInput
 from web import schemas
 from web.api.common import ANSWERS, SECURITY, JobPath, PageQuery, answer, not_modified
-from web.api.submitting import submit
+from web.api.submitting import submit, submit_many
 from web.backend import Backend, backend
 
 api = APIBlueprint(
@@ -62,14 +64,22 @@ class EventsQuery(BaseModel):
     after: int = Field(default=0, ge=0, lt=2**63, description="The id of the last event that you have")
 
 
-@api.post("", responses={202: schemas.Job}, summary="Submit a job")
+@api.post("", responses={202: schemas.Submitted}, summary="Submit a job, or a list of jobs")
 def submit_job(body: specs.Submit) -> Response:
     """Accepted means done: the job is in the database when the answer comes.
 
-    With a header `Idempotency-Key`, a repeated request returns the first one's job (200).
+    A list of up to 1,000 jobs is accepted as a whole or not at all, and answered with a list.
+    With a header `Idempotency-Key`, a repeated request returns what the first one made (200).
     """
-    job, is_new = submit(backend(), body.root, _idempotency_key())
-    return job_answer(job, 202 if is_new else 200)
+    here, key = backend(), _idempotency_key()
+    if not isinstance(body.root, list):
+        job, is_new = submit(here, body.root, key)
+        return job_answer(job, 202 if is_new else 200)
+    made, are_new = submit_many(here, body.root, key)
+    with here.database.read() as session:
+        positions = jobs.positions(session, made)
+    page = schemas.Page[schemas.Job](items=[schemas.Job.of(job, positions.get(job.id)) for job in made])
+    return answer(page, 202 if are_new else 200)
 
 
 @api.get("", responses={200: schemas.Page[schemas.Job]}, summary="List jobs, newest first")
@@ -79,7 +89,8 @@ def list_jobs(query: JobsQuery) -> Response:
         found = jobs.page(
             session, kind=query.kind, state=query.state, before=query.cursor, limit=query.limit + 1
         )
-        page = [schemas.Job.of(job, jobs.position(session, job)) for job in found[: query.limit]]
+        positions = jobs.positions(session, found)
+    page = [schemas.Job.of(job, positions.get(job.id)) for job in found[: query.limit]]
     more = str(page[-1].id) if len(found) > query.limit else None
     return answer(schemas.Page[schemas.Job](items=page, next=more))
 
@@ -88,14 +99,14 @@ def list_jobs(query: JobsQuery) -> Response:
 def get_job(path: JobPath, query: JobQuery) -> Response:
     """The ETag changes with everything that a reader can see."""
     here = backend()
-    job, position = _read(here, path.id)
-    if query.wait and not job.terminal and here.waiters.acquire(blocking=False):
+    seen = _look(here, path.id)
+    if query.wait and not seen.job.terminal and here.waiters.acquire(blocking=False):
         # More waiters than the process has threads to spare are answered at once, and ask again.
         try:
-            job, position = _wait(here, job, position, query.wait)
+            seen = _wait(here, seen, query.wait)
         finally:
             here.waiters.release()
-    return not_modified(_etag(job, position)) or _job_answer(job, position, 200)
+    return not_modified(seen.etag) or seen.answer(200)
 
 
 @api.post("/<uuid:id>/cancel", responses={202: schemas.Job}, summary="Cancel a job")
@@ -103,6 +114,28 @@ def cancel_job(path: JobPath) -> Response:
     """A queued job is cancelled at once, a running one by its worker at the next batch or chunk."""
     with backend().database.write() as session:
         job = jobs.cancel(session, path.id)
+    return job_answer(job, 202)
+
+
+@api.post("/<uuid:id>/pause", responses={202: schemas.Job}, summary="Set a job aside")
+def pause_job(path: JobPath) -> Response:
+    """A queued job is paused at once; a running one gives its worker back at its next step.
+
+    A training goes on from its checkpoint when it is resumed; other kinds begin anew.
+    """
+    with backend().database.write() as session:
+        job = jobs.pause(session, path.id)
+    return job_answer(job, 202)
+
+
+@api.post("/<uuid:id>/resume", responses={202: schemas.Job}, summary="Go on with a paused job")
+def resume_job(path: JobPath) -> Response:
+    """Back to its queue; a job that was only asked to pause runs on."""
+    here = backend()
+    with here.database.write() as session:
+        job = jobs.resume(session, path.id)
+    if job.state == jobs.State.QUEUED:
+        here.broker.send(job)
     return job_answer(job, 202)
 
 
@@ -135,18 +168,36 @@ def get_events(path: JobPath, query: EventsQuery) -> Response:
     return Response(stream, mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A job as a reader sees it, with what is not in its row."""
+
+    job: jobs.Job
+    position: int | None
+    waiting_for: str | None
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.job.version}.{self.position or 0}{".w" if self.waiting_for else ""}"'
+
+    def answer(self, status: int) -> Response:
+        body = schemas.Job.of(self.job, self.position, self.waiting_for)
+        return answer(body, status, ETag=self.etag, Location=f"{schemas.API}/jobs/{self.job.id}")
+
+
 def job_answer(job: jobs.Job, status: int) -> Response:
     """A job as the answer to a request that made or changed it."""
     with backend().database.read() as session:
-        position = jobs.position(session, job)
-    return _job_answer(job, position, status)
+        return _see(session, job).answer(status)
 
 
-def _job_answer(job: jobs.Job, position: int | None, status: int) -> Response:
-    response = answer(schemas.Job.of(job, position), status, ETag=_etag(job, position))
-    if status in (200, 202):
-        response.headers["Location"] = f"{schemas.API}/jobs/{job.id}"
-    return response
+def _see(session: Session, job: jobs.Job) -> Seen:
+    return Seen(job, jobs.position(session, job), queues.why_waiting(session, job))
+
+
+def _look(here: Backend, job_id: uuid.UUID) -> Seen:
+    with here.database.read() as session:
+        return _see(session, jobs.get(session, job_id))
 
 
 def _idempotency_key() -> str | None:
@@ -158,31 +209,21 @@ def _idempotency_key() -> str | None:
     return key
 
 
-def _etag(job: jobs.Job, position: int | None) -> str:
-    return f'"{job.version}.{position or 0}"'
-
-
-def _read(here: Backend, job_id: uuid.UUID) -> tuple[jobs.Job, int | None]:
-    with here.database.read() as session:
-        job = jobs.get(session, job_id)
-        return job, jobs.position(session, job)
-
-
-def _wait(here: Backend, job: jobs.Job, position: int | None, seconds: float) -> tuple[jobs.Job, int | None]:
+def _wait(here: Backend, seen: Seen, seconds: float) -> Seen:
     """Until the state is another, or, if the client says what it has, until it has something else."""
-    before = job.state
+    before = seen.job.state
     any_change = bool(request.if_none_match)
     ends = time.monotonic() + seconds
     pause = FIRST_LOOK_SECONDS
     while True:
-        if any_change and not request.if_none_match.contains(_etag(job, position).strip('"')):
-            return job, position
+        if any_change and not request.if_none_match.contains(seen.etag.strip('"')):
+            return seen
         left = ends - time.monotonic()
-        if job.state != before or left <= 0:
-            return job, position
+        if seen.job.state != before or left <= 0:
+            return seen
         time.sleep(min(pause, left))
         pause = min(pause * 1.3, LAST_LOOK_SECONDS)
-        job, position = _read(here, job.id)
+        seen = _look(here, seen.job.id)
 
 
 def _stream(here: Backend, job_id: uuid.UUID, after: int) -> Iterator[str]:

@@ -3,13 +3,12 @@
 import hashlib
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from shared import catalog, jobs, pictures, specs, storage
+from shared import catalog, jobs, pictures, retention, specs, storage
 from shared.archives.layout import lay_out
 from shared.archives.members import Member
 from shared.archives.walk import walk
@@ -20,34 +19,78 @@ from web.backend import Backend
 CHECK_SECONDS = 10.0
 
 
-def submit(backend: Backend, submission: BaseModel, idempotency_key: str | None) -> tuple[jobs.Job, bool]:
+def submit(
+    backend: Backend, submission: specs.AnySubmission, idempotency_key: str | None
+) -> tuple[jobs.Job, bool]:
     """Accept a job: insert, commit, send. Returns the job, and whether it is new.
 
     Raises BadInput where the spec names something that isn't there, Conflict where the key was used
     for another request.
     """
-    assert isinstance(  # noqa: S101 - the union of specs.Submit, which mypy can't name here
-        submission, specs.SubmitTrain | specs.SubmitPredict | specs.SubmitSentiment | specs.SubmitImport
-    )
     digest = hashlib.sha256(submission.model_dump_json().encode()).hexdigest()
     with backend.database.read() as session:
         if idempotency_key and (first := jobs.repeat_of(session, idempotency_key, digest)):
             return first, False
-        spec = _resolve(session, backend, submission.spec)
+        request = _request(session, backend, submission)
     with backend.database.write() as session:
         job, is_new = jobs.submit(
             session,
-            kind=spec.kind,
-            queue=spec.queue.value,
-            spec=spec.model_dump(mode="json"),
-            priority=submission.priority,
-            max_attempts=backend.settings.max_attempts,
+            **vars(request),
             idempotency_key=idempotency_key,
             request_sha256=digest if idempotency_key else None,
         )
+        if is_new:
+            retention.note_inputs(session, [(job.id, file_id) for file_id in submission.spec.inputs])
     if is_new:
         backend.broker.send(job)
     return job, is_new
+
+
+def submit_many(
+    backend: Backend, submissions: Sequence[specs.AnySubmission], idempotency_key: str | None
+) -> tuple[list[jobs.Job], bool]:
+    """Accept all jobs in one transaction and one round trip to the broker, or none. Raises as `submit`."""
+    digest = hashlib.sha256(b"".join(one.model_dump_json().encode() for one in submissions)).hexdigest()
+    with backend.database.read() as session:
+        if idempotency_key and (first := jobs.repeats_of(session, idempotency_key, digest)):
+            return first, False
+        requests = [
+            _request(session, backend, submission, f"{index}.")
+            for index, submission in enumerate(submissions)
+        ]
+    with backend.database.write() as session:
+        made, are_new = jobs.submit_many(
+            session,
+            requests,
+            idempotency_key=idempotency_key,
+            request_sha256=digest if idempotency_key else None,
+        )
+        if are_new:
+            read = zip(made, submissions, strict=True)
+            retention.note_inputs(
+                session, [(job.id, file_id) for job, one in read for file_id in one.spec.inputs]
+            )
+    if are_new:
+        backend.broker.send_many(made)
+    return made, are_new
+
+
+def _request(
+    session: Session, backend: Backend, submission: specs.AnySubmission, where: str = ""
+) -> jobs.Request:
+    """`where` comes before the names of fields in errors."""
+    try:
+        spec = _resolve(session, backend, submission.spec)
+    except BadInput as error:
+        raise BadInput(f"{where}{error.field}", error.message) from None
+    return jobs.Request(
+        kind=spec.kind,
+        queue=spec.queue.value,
+        spec=spec.model_dump(mode="json"),
+        priority=submission.priority,
+        max_attempts=backend.settings.max_attempts,
+        deadline_seconds=spec.deadline_seconds,
+    )
 
 
 def _resolve(session: Session, backend: Backend, spec: specs.Spec) -> specs.Spec:

@@ -19,6 +19,8 @@ COMMANDS = {
     "score": "web.cli.scoring",
     "jobs": "web.cli.jobs",
     "watch": "web.cli.jobs",
+    "pause": "web.cli.jobs",
+    "resume": "web.cli.jobs",
     "cancel": "web.cli.jobs",
     "retry": "web.cli.jobs",
     "logs": "web.cli.jobs",

@@ -1,4 +1,4 @@
-"""Commands on jobs that are there: jobs, watch, cancel, retry, logs."""
+"""Commands on jobs that are there: jobs, watch, pause, resume, cancel, retry, logs."""
 
 import itertools
 from datetime import UTC, datetime, timedelta
@@ -65,6 +65,24 @@ def watch(job_id: str, as_json: bool) -> int:
     """Follow a job to its end."""
     with connect() as client:
         return _follow_to_end(client.job(job_id), as_json)
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@json_option
+def pause(job_id: str, as_json: bool) -> int:
+    """Set a job aside; a training keeps what it has done."""
+    with connect() as client:
+        return _told(client.job(job_id).pause(), "was asked to pause", as_json)
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@json_option
+def resume(job_id: str, as_json: bool) -> int:
+    """Go on with a paused job."""
+    with connect() as client:
+        return _told(client.job(job_id).resume(), "goes on", as_json)
 
 
 @click.command()
@@ -161,3 +179,11 @@ def _ran(job: Job) -> str:
         return ""
     end = datetime.fromisoformat(job.finished_at) if job.finished_at else datetime.now(UTC)
     return str(timedelta(seconds=round((end - datetime.fromisoformat(job.started_at)).total_seconds())))
+
+
+def _told(job: Job, what: str, as_json: bool) -> int:
+    if as_json:
+        print_json(job.raw)
+    else:
+        click.echo(f"job {job.id} {what} ({job.state})")
+    return 0

@@ -108,6 +108,16 @@ class Job:
         self._take(self._transport.post(f"{self._path}/cancel"))
         return self
 
+    def pause(self) -> Self:
+        """Ask the server to set the job aside; a training keeps what it has done."""
+        self._take(self._transport.post(f"{self._path}/pause"))
+        return self
+
+    def resume(self) -> Self:
+        """Go on with a paused job."""
+        self._take(self._transport.post(f"{self._path}/resume"))
+        return self
+
     def retry(self) -> Self:
         """Queue a failed or cancelled job again."""
         self._take(self._transport.post(f"{self._path}/retry"))

@@ -93,7 +93,7 @@ def _submit(kind: str) -> jobs.Job:
     """Raises Refused; then nothing of the form stays behind."""
     filled = _read(kind)
     try:
-        submission = specs.Submit.model_validate({"kind": kind, "spec": filled.spec}).root
+        submission = specs.SUBMISSION.validate_python({"kind": kind, "spec": filled.spec})
     except ValidationError as error:
         errors = _by_field(field_errors(error))
         if filled.missing:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from shared import catalog, jobs, metrics, storage
+from shared import catalog, jobs, metrics, queues, storage
 from shared.errors import Conflict
 from shared.specs import SPECS
 from web.backend import backend
@@ -74,6 +74,7 @@ def job(job_id: uuid.UUID) -> Response:
             "jobs/_live.html",
             job=found,
             position=jobs.position(session, found),
+            waiting_for=queues.why_waiting(session, found),
             files=_file_names(session, [found]),
             events=jobs.events(session, job_id),
             artifacts=storage.artifacts(session, job_id),
@@ -92,6 +93,32 @@ def cancel(job_id: uuid.UUID) -> AnyResponse:
             jobs.cancel(session, job_id)
     except Conflict:
         pass  # it ended meanwhile, which its page shows
+    return redirect(url_for("pages.job", job_id=job_id), 303)
+
+
+@routes.post("/jobs/<uuid:job_id>/pause")
+def pause(job_id: uuid.UUID) -> AnyResponse:
+    """Set the job aside, then back to its page."""
+    try:
+        with backend().database.write() as session:
+            jobs.pause(session, job_id)
+    except Conflict:
+        pass  # it ended meanwhile, which its page shows
+    return redirect(url_for("pages.job", job_id=job_id), 303)
+
+
+@routes.post("/jobs/<uuid:job_id>/resume")
+def resume(job_id: uuid.UUID) -> AnyResponse:
+    """Go on with a paused job, then back to its page."""
+    here = backend()
+    try:
+        with here.database.write() as session:
+            job = jobs.resume(session, job_id)
+    except Conflict:
+        pass  # somebody else was first, which its page shows
+    else:
+        if job.state == jobs.State.QUEUED:
+            here.broker.send(job)
     return redirect(url_for("pages.job", job_id=job_id), 303)
 
 

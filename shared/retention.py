@@ -1,0 +1,80 @@
+"""What is forgotten: old jobs with their files, uploads that no job needs, rubbish in the storage."""
+
+import uuid
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
+
+from shared import catalog
+from shared.database import Base, utcnow
+from shared.jobs import TERMINAL, Job
+from shared.storage import File, Storage
+
+DAY_SECONDS = 86_400.0
+# A file without a row that is younger may belong to an attempt or an upload that still runs.
+RUBBISH_SECONDS = 2 * DAY_SECONDS
+KEYS_AT_ONCE = 500
+
+
+class JobInput(Base):
+    """An upload that a job reads: it stays as long as the job does."""
+
+    __tablename__ = "job_inputs"
+
+    job_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    file_id: Mapped[uuid.UUID] = mapped_column(
+        sa.ForeignKey("files.id", ondelete="CASCADE"), primary_key=True
+    )
+
+    __table_args__ = (sa.Index("ix_job_inputs_file_id", "file_id"),)
+
+
+def note_inputs(session: Session, inputs: list[tuple[uuid.UUID, uuid.UUID]]) -> None:
+    """Remember (job id, file id): these uploads are needed."""
+    rows = [{"job_id": job_id, "file_id": file_id} for job_id, file_id in dict.fromkeys(inputs)]
+    if rows:
+        session.execute(sa.insert(JobInput), rows)
+
+
+def forget(session: Session, days: float, limit: int = 200) -> list[str]:
+    """Delete jobs that ended so long ago, and uploads as old that no job reads any more.
+
+    Data sets and models stay, and a model's file with it. Returns the storage's keys that nothing
+    refers to now: delete them after the commit.
+    """
+    old = utcnow(-days * DAY_SECONDS)
+    jobs = session.scalars(
+        sa.select(Job.id)
+        .where(Job.finished_at < old, Job.state.in_(TERMINAL), Job.parent_id.is_(None))
+        .order_by(Job.finished_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    child = aliased(Job)
+    theirs = File.job_id.in_(jobs) | File.job_id.in_(sa.select(child.id).where(child.parent_id.in_(jobs)))
+    uploads = (
+        sa.select(File.id)
+        .where(File.job_id.is_(None), File.created_at < old)
+        .where(~sa.exists().where(JobInput.file_id == File.id))
+        .limit(limit)
+    )
+    keys = set(session.scalars(sa.select(File.storage_key).where(theirs))) if jobs else set()
+    session.execute(sa.delete(Job).where(Job.id.in_(jobs)).execution_options(synchronize_session=False))
+    unneeded = session.scalars(uploads).all()
+    if unneeded:
+        keys |= set(session.scalars(sa.select(File.storage_key).where(File.id.in_(unneeded))))
+        session.execute(
+            sa.delete(File).where(File.id.in_(unneeded)).execution_options(synchronize_session=False)
+        )
+    return sorted(keys - catalog.in_use(session, list(keys)))
+
+
+def rubbish(session: Session, storage: Storage) -> list[str]:
+    """Keys that no row refers to, left by what was killed between the bytes and the row."""
+    old = storage.keys(older_than_seconds=RUBBISH_SECONDS)
+    found: list[str] = []
+    for start in range(0, len(old), KEYS_AT_ONCE):
+        some = old[start : start + KEYS_AT_ONCE]
+        in_use = catalog.in_use(session, some)
+        found += [key for key in some if key not in in_use]
+    return found

@@ -1,0 +1,26 @@
+"""Queues: what waits, what runs, who listens."""
+
+from flask import Response
+from flask_openapi3 import APIBlueprint, Tag
+
+from shared import queues
+from web import schemas
+from web.api.common import ANSWERS, SECURITY, answer
+from web.backend import backend
+
+api = APIBlueprint(
+    "queues",
+    __name__,
+    url_prefix=f"{schemas.API}/queues",
+    abp_tags=[Tag(name="queues", description="What waits, what runs, who listens")],
+    abp_security=SECURITY,
+    abp_responses=ANSWERS,
+)
+
+
+@api.get("", responses={200: schemas.Page[schemas.Queue]}, summary="All queues, now")
+def list_queues() -> Response:
+    """A worker counts as alive until it was silent for fifteen seconds."""
+    with backend().database.read() as session:
+        items = [schemas.Queue.model_validate(found) for found in queues.view(session)]
+    return answer(schemas.Page[schemas.Queue](items=items))
