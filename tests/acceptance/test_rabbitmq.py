@@ -1,0 +1,94 @@
+"""RabbitMQ as the broker, by changing JOBYARD_BROKER_URL and nothing else."""
+
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobyard import Client
+from tests.acceptance.conftest import PATIENCE, Stack, until
+
+# Debian's wrapper on the PATH insists on a user of its own; this is what it calls.
+SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+
+
+def _free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+@pytest.fixture
+def rabbitmq() -> Iterator[str]:
+    """The address of a RabbitMQ of this test's own. In CI a missing one is a failure."""
+    if not SERVER.exists():
+        message = "there is no RabbitMQ here: apt-get install rabbitmq-server"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    port = _free_port()
+    with tempfile.TemporaryDirectory(prefix="jy-", ignore_cleanup_errors=True) as folder:
+        environment = os.environ | {
+            "HOME": folder,
+            "RABBITMQ_MNESIA_BASE": f"{folder}/mnesia",
+            "RABBITMQ_LOG_BASE": f"{folder}/log",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/plugins",
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_NODENAME": f"jobyard{port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(port),
+            "RABBITMQ_DIST_PORT": str(_free_port()),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            # Erlang's own name server outlives its node unless it is started apart.
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_PORT": str(_free_port()),
+        }
+        log = Path(folder) / "out.log"
+        epmd = subprocess.Popen(
+            ["epmd"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        with log.open("wb") as out:
+            # A session of its own: the script and the virtual machine that it starts end together.
+            server = subprocess.Popen(
+                [str(SERVER)], env=environment, stdout=out, stderr=out, start_new_session=True
+            )
+        try:
+            until(lambda: "completed with" in log.read_text(), "RabbitMQ", show=log)
+            yield f"amqp://guest:guest@127.0.0.1:{port}//"
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(PATIENCE)
+            epmd.terminate()
+            epmd.wait(PATIENCE)
+
+
+def test_jobs_run_on_rabbitmq_and_the_urgent_ones_first(rabbitmq: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="jy-") as folder:
+        stack = Stack(Path(folder), settings={"BROKER_URL": rabbitmq})
+        stack.start()
+        try:
+            with stack.client() as client:
+                assert client.score(["I love it"]).wait(PATIENCE).result["labels"]["positive"] == 1
+                _urgent_first(client, stack)
+        finally:
+            assert stack.stop() == []
+
+
+def _urgent_first(client: Client, stack: Stack) -> None:
+    """Frozen workers let the messages wait together; thawed, they take the urgent ones first."""
+    family = [stack.worker("cpu"), *stack.worker("cpu").children()]
+    for process in family:
+        process.suspend()
+    usual = [client.score(["usual"], priority=1) for _ in range(10)]
+    urgent = [client.score(["urgent"], priority=9) for _ in range(3)]
+    for process in reversed(family):
+        process.resume()
+    ended = {job.id: job.wait(PATIENCE).raw["started_at"] for job in [*usual, *urgent]}
+    # Who was frozen may hold a message or two that it had taken before.
+    before = sum(ended[job.id] < max(ended[one.id] for one in urgent) for job in usual)
+    assert before <= 2
