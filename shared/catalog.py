@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 
 from shared.database import Base, Json, NullableJson, UtcDateTime, utcnow
 from shared.errors import NotFound
-from shared.jobs import Job
+from shared.jobs import TERMINAL, Job
 from shared.specs import REFERENCE
 from shared.storage import File
 
@@ -140,11 +140,11 @@ def predictions(
 
 
 def in_use(session: Session, keys: Sequence[str]) -> set[str]:
-    """Those of the storage's keys that a data set, a model, a file or a job's checkpoint has."""
-    columns = (Dataset.storage_key, Model.storage_key, File.storage_key, Job.checkpoint_key)
-    return {
-        key
-        for column in columns
-        for key in session.scalars(sa.select(column).where(column.in_(keys)))
-        if key is not None
-    }
+    """Those of the storage's keys that a data set, a model, a file or an unended job's checkpoint has."""
+    theirs = [
+        sa.select(column).where(column.in_(keys))
+        for column in (Dataset.storage_key, Model.storage_key, File.storage_key)
+    ]
+    unended = Job.state.not_in(TERMINAL)
+    checkpoints = sa.select(Job.checkpoint_key).where(Job.checkpoint_key.in_(keys), unended)
+    return {key for query in (*theirs, checkpoints) for key in session.scalars(query) if key is not None}

@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     heartbeat_seconds: Annotated[float, Field(gt=0)] = Field(
         default=1, description="How often a worker renews its lease, writes progress and looks for a cancel"
     )
+    checkpoint_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=60, description="A training is saved so often, and at each epoch's end"
+    )
     max_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
         default=3, description="A job that lost so many workers fails"
     )

@@ -7,13 +7,14 @@ the job's timeline. Verbs take a session of `Database.write()` and leave the com
 
 import datetime
 import enum
+import hashlib
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, Session, load_only, mapped_column
+from sqlalchemy.orm import Mapped, Session, aliased, load_only, mapped_column
 from uuid_utils.compat import uuid7
 
 from shared.database import Base, Json, NullableJson, UtcDateTime, utcnow
@@ -57,6 +58,9 @@ MOVES: Final[dict[State, frozenset[State]]] = {
 # A job whose worker was lost waits 2, 4, 8 … seconds, so that what kills workers doesn't do so at once again.
 BACKOFF_SECONDS: Final = 2.0
 MAX_BACKOFF_SECONDS: Final = 60.0
+
+# How far back the sweeper looks for jobs that were started before earlier ones.
+OVERTAKING_SECONDS: Final = 30.0
 
 
 def _texts(states: "frozenset[State] | type[State]") -> str:
@@ -229,14 +233,15 @@ def submit_many(
 ) -> tuple[list[Job], bool]:
     """→ queued, all of them or none. As `submit`, in three statements for any number of jobs.
 
-    The jobs' own keys are `KEY/0`, `KEY/1`, … Commit, then `broker.send_many`.
+    Each job's own key is made from the one for all. Commit, then `broker.send_many`.
     """
     now = session.scalar(sa.select(utcnow()))
+    keys = _batch_keys(idempotency_key, len(requests)) if idempotency_key else [None] * len(requests)
     rows = [
         {
             "id": uuid7(),
             "state": State.QUEUED,
-            "idempotency_key": f"{idempotency_key}/{index}" if idempotency_key else None,
+            "idempotency_key": key,
             "request_sha256": request_sha256,
             "attempt": 0,
             "version": 1,
@@ -245,13 +250,13 @@ def submit_many(
             "available_at": now,
             **vars(request),
         }
-        for index, request in enumerate(requests)
+        for key, request in zip(keys, requests, strict=True)
     ]
     try:
         with session.begin_nested():
             session.execute(sa.insert(Job), rows)
     except sa.exc.IntegrityError:
-        first = repeats_of(session, idempotency_key, request_sha256) if idempotency_key else []
+        first = repeats_of(session, idempotency_key, request_sha256, len(rows)) if idempotency_key else []
         if not first:
             raise
         return first, False
@@ -262,28 +267,37 @@ def submit_many(
     return _in_order(session, Job.id.in_([row["id"] for row in rows])), True
 
 
-def repeats_of(session: Session, idempotency_key: str, request_sha256: str | None) -> list[Job]:
-    """The jobs that this key made before in one request. Raises Conflict if that was another request."""
-    if (first := repeat_of(session, f"{idempotency_key}/0", request_sha256)) is None:
-        return []
-    # One transaction made them, with keys that nobody else can have.
-    return _in_order(
-        session,
-        Job.request_sha256 == request_sha256,
-        Job.created_at == first.created_at,
-        Job.idempotency_key.startswith(f"{idempotency_key}/", autoescape=True),
-    )
+def repeats_of(session: Session, idempotency_key: str, request_sha256: str | None, count: int) -> list[Job]:
+    """Those jobs that this key made before in one request and that are still there.
+
+    Raises Conflict if that was another request.
+    """
+    first = _in_order(session, Job.idempotency_key.in_(_batch_keys(idempotency_key, count)))
+    for job in first:
+        _refuse_another(job, idempotency_key, request_sha256)
+    return first
+
+
+def _batch_keys(key: str, count: int) -> list[str]:
+    """Never too long for their column, and never a client's own: a header has no line feed."""
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return [f"{digest}\n{index}" for index in range(count)]
 
 
 def repeat_of(session: Session, idempotency_key: str, request_sha256: str | None) -> Job | None:
     """The job that this key made before. Raises Conflict if that was for another request."""
     first = session.scalar(sa.select(Job).where(Job.idempotency_key == idempotency_key))
-    if first is not None and first.request_sha256 != request_sha256:
+    if first is not None:
+        _refuse_another(first, idempotency_key, request_sha256)
+    return first
+
+
+def _refuse_another(first: Job, idempotency_key: str, request_sha256: str | None) -> None:
+    if first.request_sha256 != request_sha256:
         raise Conflict(
             f"Idempotency-Key: {idempotency_key!r} was used for another request (job {first.id}); "
             "use a new key for a new request"
         )
-    return first
 
 
 def cancel(session: Session, job_id: uuid.UUID) -> Job:
@@ -594,6 +608,29 @@ def ready(session: Session, queue: str, older_than_seconds: float, limit: int) -
             .limit(limit)
         )
     )
+
+
+def overtaken(session: Session, queue: str, older_than_seconds: float, among: int = 100) -> list[Job]:
+    """Of the first in line: queued jobs that a later one of no higher priority was started before.
+
+    Their messages are lost, however many others there are.
+    """
+    later = aliased(Job)
+    started = (
+        sa.select(later.id)
+        .where(
+            later.queue == queue,
+            later.id > Job.id,
+            later.priority <= Job.priority,
+            sa.or_(later.state == State.RUNNING, later.finished_at > utcnow(-OVERTAKING_SECONDS)),
+            later.started_at > Job.available_at,
+        )
+        .exists()
+    )
+    line = ready(session, queue, older_than_seconds, among)
+    found = sa.select(Job.id).where(Job.id.in_([job.id for job in line]), started)
+    lost = set(session.scalars(found))
+    return [job for job in line if job.id in lost]
 
 
 def _ready(queue: str, older_than_seconds: float) -> list[sa.ColumnElement[bool]]:

@@ -52,20 +52,19 @@ def forget(session: Session, days: float, limit: int = 200) -> list[str]:
     ).all()
     child = aliased(Job)
     theirs = File.job_id.in_(jobs) | File.job_id.in_(sa.select(child.id).where(child.parent_id.in_(jobs)))
+    unread = ~sa.exists().where(JobInput.file_id == File.id)
     uploads = (
         sa.select(File.id)
-        .where(File.job_id.is_(None), File.created_at < old)
-        .where(~sa.exists().where(JobInput.file_id == File.id))
+        .where(File.job_id.is_(None), File.created_at < old, unread)
         .limit(limit)
+        .with_for_update(skip_locked=True)  # what a job takes at this moment is locked by its foreign key
     )
     keys = set(session.scalars(sa.select(File.storage_key).where(theirs))) if jobs else set()
     session.execute(sa.delete(Job).where(Job.id.in_(jobs)).execution_options(synchronize_session=False))
     unneeded = session.scalars(uploads).all()
     if unneeded:
-        keys |= set(session.scalars(sa.select(File.storage_key).where(File.id.in_(unneeded))))
-        session.execute(
-            sa.delete(File).where(File.id.in_(unneeded)).execution_options(synchronize_session=False)
-        )
+        delete = sa.delete(File).where(File.id.in_(unneeded), unread).returning(File.storage_key)
+        keys |= set(session.scalars(delete.execution_options(synchronize_session=False)))
     return sorted(keys - catalog.in_use(session, list(keys)))
 
 

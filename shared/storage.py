@@ -6,6 +6,7 @@ without a row is rubbish that no one sees, a row without its file does not happe
 
 import datetime
 import hashlib
+import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
@@ -24,6 +25,8 @@ from shared.database import Base, UtcDateTime, utcnow
 from shared.errors import ConfigError, NotFound, TooLarge
 
 CHUNK_BYTES = 1 << 20
+# What `put` makes: a folder and a UUID.
+KEY = re.compile(r"[a-z]+/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class File(Base):
@@ -121,18 +124,23 @@ class Storage:
             return
 
     def keys(self, older_than_seconds: float) -> list[str]:
-        """All keys that were written so long ago, by the storage's clock or this machine's."""
+        """Our keys that were written so long ago, by the storage's clock or this machine's.
+
+        The folder or bucket may hold what is not ours: only what looks like a key counts.
+        """
         if not self._fs.exists(self._root):
             return []
         before = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=older_than_seconds)
         prefix = self._root.rstrip("/") + "/"
-        return sorted(
-            path.removeprefix(prefix) for path in self._fs.find(self._root) if self._written(path) < before
-        )
+        keys = (path.removeprefix(prefix) for path in self._fs.find(self._root))
+        return sorted(key for key in keys if KEY.fullmatch(key) and self._is_older(key, before))
 
-    def _written(self, path: str) -> datetime.datetime:
-        written: datetime.datetime = self._fs.modified(path)
-        return written if written.tzinfo else written.replace(tzinfo=datetime.UTC)
+    def _is_older(self, key: str, moment: datetime.datetime) -> bool:
+        try:
+            written: datetime.datetime = self._fs.modified(self._path(key))
+        except FileNotFoundError:  # another sweeper was here
+            return False
+        return (written if written.tzinfo else written.replace(tzinfo=datetime.UTC)) < moment
 
     def check(self) -> None:
         """Write and remove a byte. Raises OSError where that is not possible."""

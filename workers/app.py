@@ -29,6 +29,8 @@ def make_worker(settings: Settings, queue: Queue) -> Celery:
     app = make_celery(settings)
     app.conf.include = ["workers.tasks"]
     app.conf.worker_redirect_stdouts = False
+    # A child that starts on a loaded machine takes longer than Celery's four seconds, and was killed for it.
+    app.conf.worker_proc_alive_timeout = 60.0
     if queue is Queue.CPU:
         app.conf.worker_concurrency = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     else:
@@ -60,6 +62,8 @@ def heeding_stop() -> Iterator[None]:
 
     The pool sets its own handlers after `worker_process_init`, so this can't be done once and for all.
     """
+    # A child that was told alone, and not its worker, goes on with the next job.
+    stopping.clear()
     before = signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     try:
         yield

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -49,7 +49,6 @@ class Attempt:
 
 
 Work = Callable[[Attempt, Any], Finish]
-Ended = TypeVar("Ended")
 
 # How long an outcome waits for a database that is away, and how long if the worker is being stopped.
 PATIENCE_SECONDS = 600.0
@@ -65,13 +64,14 @@ def run(
     """
     with here.database.write() as session:
         job = jobs.claim(session, job_id, worker=worker, lease_seconds=here.settings.lease_seconds)
-        if job is not None and job.checkpoint_key is None:
+        if job is not None:  # who goes on from a checkpoint tells again what was before it
             metrics.clear(session, job_id)
     if job is None or job.lease is None:
         log.info("job %s: nothing to claim, somebody else has it or had it", job_id)
         return None
     lease = job.lease
     attempt: Attempt | None = None
+    ended: jobs.Job | None = None
     try:
         spec = specs.SPECS[job.kind].model_validate(job.spec)
         with here.scratch() as scratch:
@@ -86,21 +86,28 @@ def run(
             attempt = Attempt(here, job.id, pulse, scratch, Checkpoints(here, job, lease, scratch))
             with pulse:
                 finish = works[job.kind](attempt, spec)
-            ended = _write(here, stopping, lambda session: _succeed(session, job.id, lease, finish))
+            ended = _write(here, stopping, lambda session: _succeed(session, job.id, lease, finish, pulse))
+            if ended is None:  # a job that was done is not failed for that: it runs again
+                raise LeaseLost
         attempt.stored = attempt.unwanted
-        attempt.checkpoints.discard()
         log.info("job %s: succeeded", job.id)
-        return ended
     except Interrupted as interruption:
-        return _let_go(here, stopping, job.id, lease, interruption)
+        ended = _let_go(here, stopping, job.id, lease, interruption)
     except JobyardError as error:
-        return _fail(here, stopping, job.id, lease, error, error.message)
+        ended = _fail(here, stopping, job.id, lease, error, error.message)
+    except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+        # That the database is away is not the job's fault. Its lease runs out, and it runs again; an
+        # error that is always there ends it after as many attempts as a lost worker does.
+        log.error("job %s: the database failed it: %s", job.id, error)
     except Exception as error:  # noqa: BLE001 - whatever the work does, the job ends and the worker goes on
         message = f"unexpected {_named(error)}; the job's timeline has the traceback"
-        return _fail(here, stopping, job.id, lease, error, message)
+        ended = _fail(here, stopping, job.id, lease, error, message)
     finally:
         if attempt is not None and attempt.stored:
             _remove(here, attempt.stored)
+        if attempt is not None and ended is not None and ended.terminal:
+            attempt.checkpoints.discard()
+    return ended
 
 
 def _remove(here: Process, keys: list[str]) -> None:
@@ -116,10 +123,11 @@ def _remove(here: Process, keys: list[str]) -> None:
             here.storage.delete(key)
 
 
-def _succeed(session: Session, job_id: uuid.UUID, lease: uuid.UUID, finish: Finish) -> jobs.Job:
+def _succeed(session: Session, job_id: uuid.UUID, lease: uuid.UUID, finish: Finish, pulse: Pulse) -> jobs.Job:
     job = jobs.succeed(session, job_id, lease, finish(session))
     if job is None:
         raise LeaseLost  # which rolls back what `finish` added
+    pulse.write_rest(session)
     return job
 
 
@@ -162,15 +170,12 @@ def _fail(
 
 
 def _write(
-    here: Process,
-    stopping: threading.Event,
-    change: Callable[[Session], Ended],
-    patience: float = PATIENCE_SECONDS,
-) -> Ended:
+    here: Process, stopping: threading.Event, change: Callable[[Session], jobs.Job | None]
+) -> jobs.Job | None:
     """Write the outcome, however long the database is away: days of work may hang on it.
 
-    Trying again is harmless: what was written after all no longer holds the lease. Raises what
-    SQLAlchemy raises once the patience is spent, or soon if the worker is being stopped.
+    Trying again is harmless: what was written after all no longer holds the lease. None once the
+    patience is spent, which is soon if the worker is being stopped: then the lease runs out by itself.
     """
     began = time.monotonic()
     pause = 0.25
@@ -180,11 +185,13 @@ def _write(
                 return change(session)
         except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
             waited = time.monotonic() - began
-            if waited > (STOPPING_SECONDS if stopping.is_set() else patience):
-                raise
+            if waited > (STOPPING_SECONDS if stopping.is_set() else PATIENCE_SECONDS):
+                log.error("can't write a job's outcome, gave up: %s", error)
+                return None
             log.warning("can't write a job's outcome yet: %s", str(error).splitlines()[0])
         time.sleep(pause)
-        pause = min(pause * 2, 5.0)
+        # Soon enough once the database is back: the sweeper waits a lease before it takes the job away.
+        pause = min(pause * 2, 5.0, here.settings.lease_seconds / 3)
 
 
 def _storable(text: str) -> str:

@@ -38,9 +38,10 @@ class Checkpoints:
         return path
 
     def save(self, path: Path) -> None:
-        """Make this file the newest checkpoint. Raises LeaseLost.
+        """Make this file the newest checkpoint.
 
-        A database or storage that is away costs this checkpoint, not the work.
+        Raises LeaseLost, and what SQLAlchemy or the storage raise when theirs is away: that costs this
+        checkpoint, not the work.
         """
         try:
             stored = self._here.storage.put_file("checkpoints", path)
@@ -49,7 +50,7 @@ class Checkpoints:
         except (sa.exc.SQLAlchemyError, OSError) as error:
             # What was stored is rubbish now or the newest after all: the sweeper finds out.
             log.warning("job %s: can't keep a checkpoint: %s", self._job_id, str(error).splitlines()[0])
-            return
+            raise
         if job is None:
             self._here.storage.delete(stored.key)
             raise LeaseLost

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from shared import jobs, metrics
 from shared.database import Database
@@ -63,6 +64,10 @@ class Pulse:
         self._thread.join()
         if not isinstance(self._interruption, LeaseLost) and (self._points or error is not None):
             self._beat()
+
+    def write_rest(self, session: Session) -> None:
+        """What the last beat could not, in the transaction of the outcome, which fences it."""
+        metrics.write(session, self._job_id, self._points)
 
     # ---- for the work
 

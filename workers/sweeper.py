@@ -4,6 +4,7 @@ import logging
 import signal
 import threading
 import time
+import uuid
 
 import sqlalchemy as sa
 from kombu.exceptions import OperationalError
@@ -21,6 +22,8 @@ SWEEP_SECONDS = 2.0
 GRACE_SECONDS = 4.0
 # How many lost messages one sweep makes good.
 MAX_SENT = 1_000
+# How soon a job that was overtaken is sent once more: its new message stands at the end of the queue.
+AGAIN_SECONDS = 30.0
 # How often old jobs are looked for, and rubbish in the storage.
 FORGET_SECONDS = 60.0
 TIDY_SECONDS = 3_600.0
@@ -43,6 +46,8 @@ class Sweeper:
         self._storage = storage
         self._lease_seconds = lease_seconds
         self._retention_days = retention_days
+        # Jobs that were sent again one by one, and when.
+        self._sent_again: dict[uuid.UUID, float] = {}
         self._rescue_from = 0.0
         self._forget_from = 0.0
         self._tidy_from = 0.0
@@ -59,7 +64,7 @@ class Sweeper:
                 expired = jobs.expire(session)
         except sa.exc.SQLAlchemyError:
             # While the database was away no worker could renew its lease: they get the time to do so.
-            self._rescue_from = now + self._lease_seconds
+            self._rescue_from = time.monotonic() + self._lease_seconds
             raise
         for job in rescued:
             log.warning("job %s: its worker was lost, now it is %s", job.id, job.state)
@@ -108,8 +113,21 @@ class Sweeper:
             # Which of them has lost its message can't be told; a second message claims nothing.
             sent = sum(self._broker.send(job) for job in lost)
             log.warning("queue %s: %d of %d waiting jobs sent again", queue, sent, ready[queue])
+        for queue in ready.keys() - lacking:
+            self._send_overtaken(queue)
         # What was just sent needs two new looks before it is sent again.
         self._lacking = lacking - self._lacking
+
+    def _send_overtaken(self, queue: str) -> None:
+        """On a busy queue new messages hide that an old one is gone; that later jobs run shows it."""
+        now = time.monotonic()
+        self._sent_again = {job_id: at for job_id, at in self._sent_again.items() if at > now - AGAIN_SECONDS}
+        with self._database.read() as session:
+            lost = jobs.overtaken(session, queue, GRACE_SECONDS)
+        for job in lost:
+            if job.id not in self._sent_again and self._broker.send(job):
+                self._sent_again[job.id] = now
+                log.warning("job %s: sent again, later ones were started before it", job.id)
 
 
 def main(settings: Settings) -> int:

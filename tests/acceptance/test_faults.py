@@ -98,3 +98,28 @@ def test_a_dead_flower_does_not_take_the_others_with_it(own_stack: Stack) -> Non
         "a new Flower",
     )
     assert own_stack.worker("gpu").pid == worker
+
+
+def test_a_paused_training_gives_its_worker_back_and_goes_on_where_it_was(
+    own_stack: Stack, tmp_path: Path
+) -> None:
+    own_stack.start()
+    client, job = _train_for_long(own_stack, tmp_path)
+    with client:
+        until(lambda: len(job.metrics("loss")) >= 3, "three epochs")
+        job.pause()
+        until(lambda: job.refresh().state == "paused", "the pause")
+        before = {point["step"]: point["value"] for point in job.metrics("loss")}
+        other = client.train(job.spec["dataset"], **(LONG | {"epochs": 1}))
+        assert other.wait().succeeded, "the worker is free"
+
+        job.resume()
+        until(lambda: job.refresh().state == "running", "running again")
+        until(lambda: len(job.metrics("loss")) > len(before), "a later epoch")
+        after = {point["step"]: point["value"] for point in job.metrics("loss")}
+        assert {step: after[step] for step in before} == before, "the same history, not another one"
+        assert sorted(after) == list(range(1, len(after) + 1))
+        assert job.refresh().attempt == 1, "a pause costs no attempt"
+        job.cancel()
+        assert job.wait(check=False).state == "cancelled"
+    assert list((own_stack.home / "storage" / "checkpoints").iterdir()) == []

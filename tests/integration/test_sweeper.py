@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError
 from shared import jobs
 from shared.broker import Broker
 from shared.config import Settings
-from shared.database import Database
+from shared.database import Database, utcnow
 from shared.jobs import Job
 from shared.storage import Storage
 from workers.sweeper import Sweeper
@@ -199,3 +199,31 @@ def wait_for(condition: Any, seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_lost_message_is_made_good_though_newer_messages_hide_that_it_is_gone(
+    database: Database, redis_server: "RedisProcess", broker: Broker, sweeper: Sweeper
+) -> None:
+    lost = submit(database, None)
+    change(database, lost, available_at=utcnow(-60))
+    newer = [submit(database, broker, old=False) for _ in range(3)]
+    sweeper.sweep()
+    assert str(lost) not in sent(redis_server), "nothing shows yet that it is gone"
+    with database.write() as session:
+        assert jobs.claim(session, newer[0], worker="w", lease_seconds=30) is not None
+    sweeper.sweep()
+    assert sent(redis_server).count(str(lost)) == 1
+    sweeper.sweep()
+    assert sent(redis_server).count(str(lost)) == 1, "once, and not at every sweep"
+
+
+def test_a_job_of_lower_priority_was_not_overtaken(
+    database: Database, redis_server: "RedisProcess", broker: Broker, sweeper: Sweeper
+) -> None:
+    low = submit(database, broker)
+    change(database, low, priority=1, available_at=utcnow(-60))
+    urgent = submit(database, broker, old=False)
+    with database.write() as session:
+        assert jobs.claim(session, urgent, worker="w", lease_seconds=30) is not None
+    sweeper.sweep()
+    assert sent(redis_server).count(str(low)) == 1

@@ -52,7 +52,7 @@ def submit_many(
     """Accept all jobs in one transaction and one round trip to the broker, or none. Raises as `submit`."""
     digest = hashlib.sha256(b"".join(one.model_dump_json().encode() for one in submissions)).hexdigest()
     with backend.database.read() as session:
-        if idempotency_key and (first := jobs.repeats_of(session, idempotency_key, digest)):
+        if idempotency_key and (first := jobs.repeats_of(session, idempotency_key, digest, len(submissions))):
             return first, False
         requests = [
             _request(session, backend, submission, f"{index}.")

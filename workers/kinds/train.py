@@ -14,7 +14,15 @@ from workers.training.fit import train
 def work(attempt: Attempt, spec: TrainSpec) -> Finish:
     """Train, keep the model, register it."""
     dataset = find_dataset(attempt, spec.dataset)
-    training = train(spec, folder_of(attempt, dataset), attempt.scratch, attempt.report)
+    training = train(
+        spec,
+        folder_of(attempt, dataset),
+        attempt.scratch,
+        attempt.report,
+        attempt.checkpoints,
+        dataset_version=dataset.sha256,
+        checkpoint_seconds=attempt.here.settings.checkpoint_seconds,
+    )
     stored = attempt.store("models", training.model_path)
 
     def finish(session: Session) -> dict[str, Any]:

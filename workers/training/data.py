@@ -74,9 +74,16 @@ def steps_of(pictures: Pictures, batch_size: int, steps: int | None) -> int:
 
 
 def training_batches(
-    pictures: Pictures, batch_size: int, steps_per_epoch: int | None, augment: Augment, seed: int
+    pictures: Pictures,
+    batch_size: int,
+    steps_per_epoch: int | None,
+    augment: Augment,
+    seed: int,
+    first: int = 0,
 ) -> Any:
     """The endless tf.data stream of (pixels float32 (b, size, size, 3), labels int32 (b,)).
+
+    It begins with the batch number `first`, counted from 0 over all epochs.
 
     Every pass over the pictures has an order and changes of its own, drawn from (seed, pass): a batch
     depends on its number only. Without `steps_per_epoch` a batch ends where the pass ends; with it the
@@ -108,13 +115,14 @@ def training_batches(
         return np.asarray(pictures.pixels[indices]), pictures.labels[indices], np.concatenate(changes)
 
     endless = np.iinfo(np.int64).max
-    return _stream(read, endless, pictures.size, augmented=augmenting.changes_anything(augment))
+    return _stream(read, first, endless, pictures.size, augmented=augmenting.changes_anything(augment))
 
 
-def validation_batches(pictures: Pictures, batch_size: int, steps: int | None) -> Any:
+def validation_batches(pictures: Pictures, batch_size: int, steps: int | None, first: int = 0) -> Any:
     """The tf.data stream of one validation, always the same: (pixels float32, labels int32) as they are.
 
-    All pictures once, or `steps` full batches, of repeated pictures if need be.
+    All pictures once, or `steps` full batches, of repeated pictures if need be; from the batch number
+    `first` on.
     """
 
     def read(step: int) -> Batch:
@@ -125,10 +133,10 @@ def validation_batches(pictures: Pictures, batch_size: int, steps: int | None) -
         unchanged = np.empty((len(indices), 8), dtype=np.float32)
         return np.asarray(pictures.pixels[indices]), pictures.labels[indices], unchanged
 
-    return _stream(read, steps_of(pictures, batch_size, steps), pictures.size, augmented=False)
+    return _stream(read, first, steps_of(pictures, batch_size, steps), pictures.size, augmented=False)
 
 
-def _stream(read: Callable[[int], Batch], steps: int, size: int, *, augmented: bool) -> Any:
+def _stream(read: Callable[[int], Batch], first: int, stop: int, size: int, *, augmented: bool) -> Any:
     def load(step: Any) -> tuple[Any, Any]:
         pixels, labels, matrices = tf.numpy_function(read, [step], [tf.uint8, tf.int32, tf.float32])
         pixels.set_shape((None, size, size, 3))
@@ -137,7 +145,7 @@ def _stream(read: Callable[[int], Batch], steps: int, size: int, *, augmented: b
         pixels = tf.cast(pixels, tf.float32)
         return (augmenting.warp(pixels, matrices) if augmented else pixels), labels
 
-    return tf.data.Dataset.range(steps).map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+    return tf.data.Dataset.range(first, stop).map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
 
 def _decode(example: Example, classes: list[str], size: int) -> NDArray[np.uint8]:

@@ -12,9 +12,13 @@ import tensorflow as tf
 from shared.errors import WorkError
 from shared.specs import TrainSpec
 from workers.report import Report
+from workers.training import checkpoint as checkpointing
 from workers.training import data, devices, networks, splits
+from workers.training.checkpoint import Checkpoints
 from workers.training.evaluate import Evaluation, evaluate
-from workers.training.watch import Epoch, Watch
+from workers.training.keeper import Keeper
+from workers.training.loop import Loop
+from workers.training.watch import Epoch, Watch, tell_metrics
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class Training:
     `metrics` has "final" (the last epoch) and "best" (the epoch of lowest val_loss). `weights` says of
     which of the two the saved model is: "best" if the spec has patience, else "last". `evaluation` is of
     the saved model, on all validation pictures, in float32. `timings` are in seconds; training includes
-    the validations, and `pictures_per_second` counts its training pictures.
+    the validations and what earlier attempts did of it, and `pictures_per_second` counts its training
+    pictures.
     """
 
     model_path: Path
@@ -42,23 +47,52 @@ class Training:
     counts: dict[str, dict[str, int]]
 
 
-def train(spec: TrainSpec, dataset: Path, workdir: Path, report: Report) -> Training:
+def train(
+    spec: TrainSpec,
+    dataset: Path,
+    workdir: Path,
+    report: Report,
+    checkpoints: Checkpoints | None = None,
+    *,
+    dataset_version: str = "",
+    checkpoint_seconds: float = 60,
+) -> Training:
     """Train on `dataset` (train/<class>/<picture>, validation/ alike if it has one of its own).
 
-    Writes `pictures.npy` and `model.keras` to the existing folder `workdir`. Raises WorkError for what the
-    job's owner can mend: the data set, a learning rate that blows up, too little memory. Lets the
-    report's Interrupted through.
+    With `checkpoints` it goes on exactly where the newest of them was made, and saves one at every epoch's
+    end, every `checkpoint_seconds` within it, and when it is interrupted by anything but Cancelled and
+    LeaseLost. The whole history is reported again then, from the first epoch on. `dataset_version` tells
+    one content of a data set from another.
+
+    Writes to the existing folder `workdir`: `pictures.npy`, `model.keras`, and checkpoints for a while.
+    Raises WorkError for what the job's owner can mend: the data set, a learning rate that blows up, too
+    little memory, a checkpoint that doesn't fit any more. Lets the report's Interrupted through.
     """
     try:
-        return _train(spec, dataset, workdir, report)
+        return _train(spec, dataset, workdir, report, checkpoints, dataset_version, checkpoint_seconds)
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         raise WorkError(
             f"out of memory: lower batch_size (now {spec.batch_size}) or image_size (now {spec.image_size})"
         ) from error
 
 
-def _train(spec: TrainSpec, dataset: Path, workdir: Path, report: Report) -> Training:
-    environment = devices.prepare(spec.precision, spec.seed)
+def _train(
+    spec: TrainSpec,
+    dataset: Path,
+    workdir: Path,
+    report: Report,
+    checkpoints: Checkpoints | None,
+    dataset_version: str,
+    checkpoint_seconds: float,
+) -> Training:
+    identity = checkpointing.identity_of(spec, dataset_version)
+    earlier = checkpointing.find(checkpoints, identity)
+    if earlier is not None:
+        report.phase(f"resuming after epoch {earlier.position.epoch}, batch {earlier.position.batch}")
+        tell_metrics(report, earlier.history)
+
+    # Another machine might take "auto" differently; a training keeps its precision.
+    environment = devices.prepare(spec.precision if earlier is None else earlier.precision, spec.seed)
     split = splits.find(dataset, spec.validation_split, spec.seed)
     started = time.monotonic()
 
@@ -70,28 +104,32 @@ def _train(spec: TrainSpec, dataset: Path, workdir: Path, report: Report) -> Tra
     steps = data.steps_of(pictures, spec.batch_size, spec.steps_per_epoch)
     watch = Watch(spec, steps, report)
     _compile(model, spec, environment.precision, networks.loss_of(len(split.classes)))
-    model.fit(
-        data.training_batches(pictures, spec.batch_size, spec.steps_per_epoch, spec.augment, spec.seed),
-        epochs=spec.epochs,
-        steps_per_epoch=steps,
-        validation_data=data.validation_batches(held_out, spec.batch_size, spec.validation_steps),
-        callbacks=[watch],
-        shuffle=False,  # the stream is; Keras would warn that it can not shuffle it again
-        verbose=0,
-    )
-    trained = time.monotonic()
+    loop = Loop(model, spec, pictures, held_out, watch)
+    if earlier is not None:
+        loop.restore(earlier)
+        earlier = None  # it is large
+    with Keeper(
+        checkpoints,
+        workdir,
+        checkpoint_seconds,
+        snapshot=lambda: loop.snapshot(identity, environment.precision),
+        saved=loop.position,
+    ) as keeper:
+        loop.run(keeper)
+        trained = time.monotonic()
 
-    report.phase("evaluating")
-    best = watch.best_weights
-    finished = _as_float32(model, spec, len(split.classes), best if best is not None else model.get_weights())
-    evaluation = evaluate(finished, held_out, split.classes, spec.batch_size, report)
-    evaluated = time.monotonic()
+        report.phase("evaluating")
+        best = loop.best_weights
+        weights = best if best is not None else model.get_weights()
+        finished = _as_float32(model, spec, len(split.classes), weights)
+        evaluation = evaluate(finished, held_out, split.classes, spec.batch_size, report)
+        evaluated = time.monotonic()
 
-    report.phase("saving")
-    path = workdir / "model.keras"
-    finished.save(path)
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        report.phase("saving")
+        path = workdir / "model.keras"
+        finished.save(path)
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
 
     seen = spec.batch_size * steps if spec.steps_per_epoch else len(pictures)
     return Training(
@@ -107,9 +145,9 @@ def _train(spec: TrainSpec, dataset: Path, workdir: Path, report: Report) -> Tra
         weights="last" if best is None else "best",
         timings={
             "decode_seconds": decoded - started,
-            "train_seconds": trained - decoded,
+            "train_seconds": loop.seconds,
             "evaluate_seconds": evaluated - trained,
-            "pictures_per_second": seen * len(watch.history) / (trained - decoded),
+            "pictures_per_second": seen * len(watch.history) / loop.seconds,
         },
         environment=environment.as_dict(),
         counts=split.counts(),
@@ -121,7 +159,7 @@ def _compile(model: Any, spec: TrainSpec, precision: str, loss: str) -> None:
     if precision == "mixed_float16":
         # Small gradients vanish in float16. Keras adds this by itself only for a global policy.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+    model.compile(optimizer=optimizer, loss=loss)
 
 
 def _as_float32(model: Any, spec: TrainSpec, classes: int, weights: list[Any]) -> Any:

@@ -1,10 +1,8 @@
-"""What happens beside the training: reports, the stop by the owner, patience, and the best epoch."""
+"""What a training tells of itself: progress, each epoch's metrics, and why it ends early."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, TypedDict
-
-import keras
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
 from shared.errors import WorkError
 from shared.specs import TrainSpec
@@ -21,17 +19,15 @@ class Epoch(TypedDict):
     val_accuracy: float
 
 
-class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
-    """Reports each batch and epoch, and lets Interrupted through, which ends `model.fit`.
+class Watch:
+    """Keeps the history, reports each batch and epoch, and lets Interrupted through.
 
-    With `spec.patience` it keeps the weights of the best epoch (the first of lowest val_loss), and stops
-    the training when that many epochs have not been better.
+    With `spec.patience` it wants the training stopped when that many epochs have not been better than the
+    best (the first of lowest val_loss).
     """
 
     def __init__(self, spec: TrainSpec, steps: int, report: Report) -> None:
-        super().__init__()
         self.history: list[Epoch] = []
-        self.best_weights: list[Any] | None = None
         self.stopped_early: str | None = None
         self._spec = spec
         self._steps = steps
@@ -42,34 +38,41 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
         """The epoch of lowest val_loss."""
         return min(self.history, key=lambda epoch: epoch["val_loss"])
 
-    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+    @property
+    def over(self) -> bool:
+        """Whether there is no epoch to come."""
+        return self.stopped_early is not None or len(self.history) >= self._spec.epochs
+
+    def on_begin(self, batch: int) -> None:
+        """The training begins, or goes on after that many batches of the present epoch."""
+        self._tell_progress(batch)  # what was counted before were pictures
+
+    def on_epoch_begin(self, epoch: int) -> None:
         self._report.phase(f"training epoch {epoch + 1}/{self._spec.epochs}")
 
-        if epoch == 0:
-            self._tell_progress(0)  # what was counted before were pictures
-
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._refuse_nan("loss", (logs or {})["loss"], len(self.history) + 1)
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float]) -> None:
+        self._refuse_nan("loss", logs["loss"], len(self.history) + 1)
         self._tell_progress(batch + 1)
 
-    def on_test_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+    def on_test_batch_end(self, batch: int) -> None:
         self._report.check()
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        values = logs or {}
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Note what came of the epoch; `tell_last` reports it."""
         ended = Epoch(
             epoch=epoch + 1,
-            loss=float(values["loss"]),
-            accuracy=float(values["accuracy"]),
-            val_loss=float(values["val_loss"]),
-            val_accuracy=float(values["val_accuracy"]),
+            loss=float(logs["loss"]),
+            accuracy=float(logs["accuracy"]),
+            val_loss=float(logs["val_loss"]),
+            val_accuracy=float(logs["val_accuracy"]),
         )
         self._refuse_nan("val_loss", ended["val_loss"], ended["epoch"])
         self.history.append(ended)
-        for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
-            self._report.metric(name, ended["epoch"], values[name], ended["epoch"])
         if self._spec.patience is not None:
             self._be_patient(self._spec.patience, ended["epoch"])
+
+    def tell_last(self) -> None:
+        tell_metrics(self._report, self.history[-1:])
 
     def _tell_progress(self, batches: int) -> None:
         """`batches` of the present epoch are done."""
@@ -78,11 +81,8 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
 
     def _be_patient(self, patience: int, epoch: int) -> None:
         best = self.best["epoch"]
-        if best == epoch:
-            self.best_weights = self.model.get_weights()
-        elif epoch - best >= patience:
+        if epoch - best >= patience:
             self.stopped_early = f"val_loss has not fallen in the {patience} epochs after epoch {best}"
-            self.model.stop_training = True
 
     def _refuse_nan(self, name: str, value: float, epoch: int) -> None:
         if not math.isfinite(value):
@@ -91,3 +91,13 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
                 f"the {name} became {what} in epoch {epoch}: "
                 f"lower learning_rate (now {self._spec.learning_rate:g})"
             )
+
+
+def tell_metrics(report: Report, epochs: Sequence[Epoch]) -> None:
+    """Report the epochs' metrics, each under its epoch's number."""
+    for epoch in epochs:
+        number = epoch["epoch"]
+        report.metric("loss", number, epoch["loss"], number)
+        report.metric("accuracy", number, epoch["accuracy"], number)
+        report.metric("val_loss", number, epoch["val_loss"], number)
+        report.metric("val_accuracy", number, epoch["val_accuracy"], number)

@@ -1,0 +1,321 @@
+"""The database goes away and comes back: outcomes wait for it, and the sweeper waits for the workers."""
+
+import datetime
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from shared import jobs, metrics, storage
+from shared.broker import Broker
+from shared.config import Settings
+from shared.database import Database
+from shared.errors import WorkError
+from shared.jobs import Job, State
+from shared.storage import Storage
+from workers import attempt
+from workers.attempt import Attempt, Finish, run
+from workers.process import Process
+from workers.sweeper import Sweeper
+
+NO_BROKER = "redis+socket:///nonexistent/redis.sock"
+LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+OUTAGE_SECONDS = 1.0
+# Only to end a hang.
+WAIT_SECONDS = 30
+
+
+class Outage:
+    """Takes a database away: PostgreSQL refuses and ends connections, SQLite lacks its main table."""
+
+    def __init__(self, database: Database, maintenance_url: str | None) -> None:
+        self._sqlite = database.engine if maintenance_url is None else None
+        self._name = database.engine.url.database
+        url = maintenance_url or "sqlite://"
+        self._admin = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+        self._away = False
+
+    def begin(self) -> None:
+        self._away = True
+        if self._sqlite is not None:
+            self._execute(self._sqlite, "ALTER TABLE jobs RENAME TO elsewhere")
+            return
+        self._execute(self._admin, f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS false")
+        self._execute(
+            self._admin,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name",
+            name=self._name,
+        )
+
+    def end(self) -> None:
+        if not self._away:
+            return
+        if self._sqlite is not None:
+            self._execute(self._sqlite, "ALTER TABLE elsewhere RENAME TO jobs")
+        else:
+            self._execute(self._admin, f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS true")
+        self._away = False
+
+    def begin_for(self, seconds: float) -> threading.Timer:
+        """Begin, and end in a thread."""
+        self.begin()
+        timer = threading.Timer(seconds, self.end)
+        timer.start()
+        return timer
+
+    def dispose(self) -> None:
+        self.end()
+        self._admin.dispose()
+
+    @staticmethod
+    def _execute(engine: sa.Engine, statement: str, **values: Any) -> None:
+        with engine.begin() as connection:
+            connection.execute(sa.text(statement), values)
+
+
+@pytest.fixture
+def outage(request: pytest.FixtureRequest, database: Database) -> Iterator[Outage]:
+    """Not yet begun; over at the test's end."""
+    sqlite = database.engine.dialect.name == "sqlite"
+    made = Outage(database, None if sqlite else request.getfixturevalue("postgres"))
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def here(database: Database, tmp_path: Path) -> Process:
+    """A worker process."""
+    settings = Settings(home=tmp_path, broker_url=NO_BROKER, heartbeat_seconds=0.05)
+    return Process(settings, database, Storage(settings.storage), Broker(settings))
+
+
+def new_job(database: Database) -> uuid.UUID:
+    with database.write() as session:
+        job, _ = jobs.submit(
+            session, kind="sentiment", queue="cpu", spec={"texts": ["one"]}, priority=5, max_attempts=3
+        )
+        return job.id
+
+
+def get(database: Database, job_id: uuid.UUID) -> Job:
+    with database.read() as session:
+        return jobs.get(session, job_id)
+
+
+def steps(database: Database, job_id: uuid.UUID) -> list[int]:
+    with database.read() as session:
+        return [row.step for row in metrics.history(session, job_id)]
+
+
+def stored_files(here: Process) -> list[str]:
+    folder = here.settings.home / "storage"
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def finish_with_a_file(attempt: Attempt) -> Finish:
+    path = attempt.scratch / "artifact"
+    path.write_bytes(b"x")
+    stored = attempt.store("scored", path)
+
+    def finish(session: Any) -> dict[str, Any]:
+        storage.add_file(session, stored, name="a.csv", media_type="text/csv", job_id=attempt.job_id)
+        return {"count": 1}
+
+    return finish
+
+
+# ---- outcomes
+
+
+def test_a_success_waits_until_the_database_is_back_and_is_written_once_with_all_that_is_its(
+    here: Process, database: Database, outage: Outage
+) -> None:
+    job_id = new_job(database)
+    timers = []
+
+    def work(attempt: Attempt, _: Any) -> Finish:
+        attempt.report.metric("loss", 1, 0.5)
+        timers.append(outage.begin_for(OUTAGE_SECONDS))
+        attempt.report.metric("loss", 2, 0.4)
+        return finish_with_a_file(attempt)
+
+    job = run(here, {"sentiment": work}, job_id, "w", threading.Event())
+    timers[0].join()
+    assert job is not None
+    assert (job.state, job.result, job.attempt) == ("succeeded", {"count": 1}, 1)
+    assert get(database, job_id).state == State.SUCCEEDED
+    assert steps(database, job_id) == [1, 2]
+    with database.read() as session:
+        (file,) = storage.artifacts(session, job_id)
+        assert [event.state for event in jobs.events(session, job_id)] == ["queued", "running", "succeeded"]
+    assert stored_files(here) == [file.storage_key]
+
+
+@pytest.mark.parametrize("ending", ["failed", "cancelled", "queued"])
+def test_every_other_outcome_waits_too(
+    here: Process, database: Database, outage: Outage, ending: str
+) -> None:
+    job_id = new_job(database)
+    stopping = threading.Event()
+    timers = []
+
+    def work(attempt: Attempt, _: Any) -> Finish:
+        finish_with_a_file(attempt)
+        if ending == "cancelled":
+            with database.write() as session:
+                jobs.cancel(session, job_id)
+        try:
+            ends = time.monotonic() + WAIT_SECONDS
+            while ending == "cancelled" and time.monotonic() < ends:
+                attempt.report.check()
+                time.sleep(0.01)
+        finally:
+            timers.append(outage.begin_for(OUTAGE_SECONDS))
+        if ending == "queued":
+            stopping.set()
+        attempt.report.check()
+        raise WorkError("no")
+
+    job = run(here, {"sentiment": work}, job_id, "w", stopping)
+    timers[0].join()
+    assert job is not None
+    assert job.state == get(database, job_id).state == ending
+    assert job.error_message == ("no" if ending == "failed" else None)
+    assert stored_files(here) == []
+
+
+@pytest.mark.parametrize("why", ["patience", "stopping"])
+@pytest.mark.parametrize("ending", ["well", "badly"])
+def test_a_worker_gives_up_after_its_patience_or_soon_when_it_is_stopped_and_its_job_runs_again(
+    here: Process,
+    database: Database,
+    outage: Outage,
+    monkeypatch: pytest.MonkeyPatch,
+    why: str,
+    ending: str,
+) -> None:
+    monkeypatch.setattr(attempt, "PATIENCE_SECONDS" if why == "patience" else "STOPPING_SECONDS", 0.5)
+    job_id = new_job(database)
+    stopping = threading.Event()
+
+    def work(attempt: Attempt, _: Any) -> Finish:
+        outage.begin()
+        if why == "stopping":
+            stopping.set()
+        if ending == "badly":
+            raise WorkError("no")
+        return finish_with_a_file(attempt)
+
+    start = time.monotonic()
+    assert run(here, {"sentiment": work}, job_id, "w", stopping) is None
+    assert 0.5 < time.monotonic() - start < WAIT_SECONDS / 2
+    outage.end()
+    job = get(database, job_id)
+    assert (job.state, job.attempt, job.error_message) == ("running", 1, None)
+    with database.write() as session:
+        session.execute(sa.update(Job).where(Job.id == job_id).values(lease_expires_at=LONG_AGO))
+    with database.write() as session:
+        assert [rescued.state for rescued in jobs.rescue(session)] == ["queued"]
+
+
+def test_a_success_whose_worker_gave_up_is_not_a_failure_when_the_database_is_back_just_then(
+    here: Process, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "PATIENCE_SECONDS", 0.0)
+    job_id = new_job(database)
+    tried = 0
+
+    def work(attempt: Attempt, _: Any) -> Finish:
+        def finish(session: Any) -> dict[str, Any]:
+            nonlocal tried
+            tried += 1
+            # The connection breaks here, and never again.
+            raise sa.exc.OperationalError(
+                "INSERT", {}, Exception("server closed the connection unexpectedly")
+            )
+
+        return finish
+
+    assert run(here, {"sentiment": work}, job_id, "w", threading.Event()) is None
+    assert tried == 1
+    assert get(database, job_id).state == State.RUNNING
+
+
+def test_a_job_that_was_taken_away_before_the_database_came_back_is_not_written_over(
+    here: Process, database: Database, outage: Outage
+) -> None:
+    job_id = new_job(database)
+    timers = []
+
+    def work(attempt: Attempt, _: Any) -> Finish:
+        with database.write() as session:
+            session.execute(
+                sa.update(Job).where(Job.id == job_id).values(lease=uuid.uuid4(), worker="another")
+            )
+        timers.append(outage.begin_for(OUTAGE_SECONDS))
+        attempt.report.metric("loss", 1, 0.5)
+        return finish_with_a_file(attempt)
+
+    assert run(here, {"sentiment": work}, job_id, "w", threading.Event()) is None
+    timers[0].join()
+    kept = get(database, job_id)
+    assert (kept.state, kept.worker, kept.result) == ("running", "another", None)
+    assert steps(database, job_id) == []
+    assert stored_files(here) == []
+
+
+# ---- the sweeper
+
+
+@pytest.fixture
+def sweeper(database: Database) -> Sweeper:
+    broker = Broker(Settings(broker_url=NO_BROKER))
+    return Sweeper(database, broker, Storage("memory://"), lease_seconds=1, retention_days=0)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    ends = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+
+
+def test_after_an_outage_jobs_are_rescued_only_when_their_workers_had_a_lease_to_say_a_word(
+    database: Database, outage: Outage, sweeper: Sweeper
+) -> None:
+    silent, speaks = new_job(database), new_job(database)
+    leases = {}
+    for job_id in (silent, speaks):
+        with database.write() as session:
+            job = jobs.claim(session, job_id, worker="w", lease_seconds=30)
+            assert job is not None
+            leases[job_id] = job.lease
+            session.execute(
+                sa.update(Job.__table__).where(Job.id == job_id).values(lease_expires_at=LONG_AGO)
+            )
+    outage.begin()
+    with pytest.raises(sa.exc.SQLAlchemyError):
+        sweeper.sweep()
+    failed_at = time.monotonic()
+    outage.end()
+    sweeper.sweep()
+    assert get(database, silent).state == State.RUNNING
+    with database.write() as session:
+        lease = leases[speaks]
+        assert lease is not None
+        assert jobs.heartbeat(session, speaks, lease, lease_seconds=30, progress=None) is not None
+
+    def swept() -> bool:
+        sweeper.sweep()
+        return get(database, silent).state != State.RUNNING
+
+    wait_for(swept)
+    assert time.monotonic() - failed_at >= 1
+    assert get(database, silent).state == State.QUEUED
+    assert get(database, speaks).state == State.RUNNING
+    assert get(database, speaks).attempt == 1

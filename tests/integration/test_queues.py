@@ -1,0 +1,291 @@
+"""The queues as their watchers see them, and the workers that say that they are there."""
+
+import datetime
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+
+from shared import jobs, queues
+from shared.database import Database, utcnow
+from shared.jobs import Job
+from shared.queues import QueueView, Worker
+from workers.presence import Presence
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient
+
+JOB: dict[str, Any] = {"kind": "sentiment", "spec": {"texts": ["one"]}}
+NEVER = datetime.datetime(2999, 1, 1, tzinfo=datetime.UTC)
+# Only to end a hang.
+WAIT_SECONDS = 30
+
+
+@pytest.fixture
+def client(make_app: "Callable[..., Flask]", database_url: str) -> "FlaskClient":
+    client = make_app(database_url=database_url).test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = "Bearer token-of-the-tests-0123456789"
+    return client
+
+
+def new_job(database: Database, queue: str = "cpu") -> uuid.UUID:
+    with database.write() as session:
+        job, _ = jobs.submit(session, kind="sentiment", queue=queue, spec={}, priority=5, max_attempts=3)
+        return job.id
+
+
+def waited(database: Database, job_id: uuid.UUID, seconds: float) -> None:
+    """As if the job could have run for so long already."""
+    change(database, Job, Job.id == job_id, available_at=utcnow(-seconds))
+
+
+def silent(database: Database, name: str, seconds: float) -> None:
+    """As if the worker was last heard of so long ago."""
+    change(database, Worker, Worker.name == name, seen_at=utcnow(-seconds))
+
+
+def change(database: Database, table: Any, where: Any, **values: Any) -> None:
+    with database.write() as session:
+        session.execute(sa.update(table.__table__).where(where).values(**values))
+
+
+def present(database: Database, name: str, queue: str = "cpu") -> None:
+    with database.write() as session:
+        queues.say_present(session, name=name, queue=queue, processes=1)
+
+
+def goodbye(database: Database, name: str) -> None:
+    with database.write() as session:
+        queues.say_goodbye(session, name)
+
+
+def view(database: Database) -> dict[str, QueueView]:
+    with database.read() as session:
+        return {found.name: found for found in queues.view(session)}
+
+
+def workers(database: Database, queue: str = "cpu") -> list[str]:
+    return view(database)[queue].workers
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    ends = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
+# ---- what waits and what runs
+
+
+def test_queues_tell_what_waits_what_runs_and_since_when_and_each_its_own(
+    client: "FlaskClient", database: Database
+) -> None:
+    done, running, old, young, backing_off = (new_job(database) for _ in range(5))
+    new_job(database, "gpu")
+    for job_id in (done, running):
+        with database.write() as session:
+            job = jobs.claim(session, job_id, worker="w", lease_seconds=30)
+            assert job is not None
+            if job_id == done:
+                assert job.lease is not None
+                jobs.succeed(session, job_id, job.lease, {})
+    waited(database, running, 7_000)
+    waited(database, old, 90)
+    waited(database, young, 30)
+    change(database, Job, Job.id == backing_off, available_at=NEVER)
+    present(database, "cpu@b")
+    present(database, "cpu@a")
+    response = client.get("/api/v1/queues")
+    assert response.status_code == 200
+    of = {item["name"]: item for item in response.json["items"]}
+    assert set(of) == {"cpu", "gpu", "predict"}
+    assert of["cpu"].pop("oldest_waiting_seconds") == pytest.approx(90, abs=10)
+    assert of["cpu"] == {"name": "cpu", "depth": 3, "running": 1, "workers": ["cpu@a", "cpu@b"]}
+    assert (of["gpu"]["depth"], of["gpu"]["running"], of["gpu"]["workers"]) == (1, 0, [])
+    assert 0 <= of["gpu"]["oldest_waiting_seconds"] < WAIT_SECONDS
+    empty = {"name": "predict", "depth": 0, "running": 0, "oldest_waiting_seconds": None, "workers": []}
+    assert of["predict"] == empty
+
+
+def test_a_queue_of_jobs_that_all_back_off_has_nobody_who_waits(database: Database) -> None:
+    change(database, Job, Job.id == new_job(database), available_at=NEVER)
+    assert (view(database)["cpu"].depth, view(database)["cpu"].oldest_waiting_seconds) == (1, None)
+
+
+def test_queues_are_not_told_to_strangers(client: "FlaskClient") -> None:
+    del client.environ_base["HTTP_AUTHORIZATION"]
+    assert client.get("/api/v1/queues").status_code == 401
+
+
+# ---- who listens
+
+
+def test_a_worker_is_listed_until_it_says_goodbye_or_was_silent_too_long(database: Database) -> None:
+    for name in ("a", "b", "c"):
+        present(database, name)
+    goodbye(database, "a")
+    silent(database, "b", queues.BELIEVED_SECONDS + 1)
+    silent(database, "c", queues.BELIEVED_SECONDS - 5)
+    assert workers(database) == ["c"]
+    present(database, "b")
+    assert workers(database) == ["b", "c"]
+    goodbye(database, "nobody")
+    assert workers(database) == ["b", "c"]
+
+
+def test_a_worker_that_says_present_again_is_one_row_since_when_it_came(database: Database) -> None:
+    present(database, "a")
+    change(database, Worker, Worker.name == "a", started_at=utcnow(-100), seen_at=utcnow(-100))
+    present(database, "a", "gpu")
+    assert (workers(database), workers(database, "gpu")) == ([], ["a"])
+    with database.read() as session:
+        (row,) = session.scalars(sa.select(Worker))
+        assert (row.seen_at - row.started_at).total_seconds() == pytest.approx(100, abs=10)
+
+
+def test_workers_that_were_silent_for_very_long_are_forgotten_by_the_next_that_speaks(
+    database: Database,
+) -> None:
+    for name in ("gone", "quiet"):
+        present(database, name)
+    silent(database, "gone", queues.FORGOTTEN_SECONDS + 1)
+    silent(database, "quiet", queues.FORGOTTEN_SECONDS / 2)
+    present(database, "here")
+    with database.read() as session:
+        assert sorted(session.scalars(sa.select(Worker.name))) == ["here", "quiet"]
+
+
+def test_many_workers_that_speak_at_once_are_all_heard(database: Database) -> None:
+    names = [f"w{number}" for number in range(8)]
+
+    def speak(name: str) -> None:
+        for _ in range(5):
+            present(database, name)
+
+    threads = [threading.Thread(target=speak, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert workers(database) == names
+
+
+# ---- what a queued job waits for
+
+
+def test_a_queued_job_says_that_no_worker_listens_and_its_etag_changes_when_one_comes_or_goes(
+    client: "FlaskClient", database: Database
+) -> None:
+    address = client.post("/api/v1/jobs", json=JOB).json["links"]["self"]
+    present(database, "gpu@a", "gpu")
+
+    def look(etag: str | None) -> Any:
+        headers = {"If-None-Match": etag} if etag else {}
+        return client.get(address, headers=headers)
+
+    alone = look(None)
+    assert alone.json["waiting_for"] == "no worker listens on the queue 'cpu'"
+    assert look(alone.headers["ETag"]).status_code == 304
+    present(database, "cpu@a")
+    heard = look(alone.headers["ETag"])
+    assert (heard.status_code, heard.json["waiting_for"], heard.json["position"]) == (200, None, 1)
+    assert look(heard.headers["ETag"]).status_code == 304
+    goodbye(database, "cpu@a")
+    again = look(heard.headers["ETag"])
+    assert (again.status_code, again.json) == (200, alone.json)
+
+
+def test_a_job_that_runs_or_has_ended_waits_for_nobody(client: "FlaskClient", database: Database) -> None:
+    job = client.post("/api/v1/jobs", json=JOB).json
+    with database.write() as session:
+        jobs.claim(session, uuid.UUID(job["id"]), worker="w", lease_seconds=30)
+    assert client.get(job["links"]["self"]).json["waiting_for"] is None
+    job = client.post("/api/v1/jobs", json=JOB).json
+    client.post(f"/api/v1/jobs/{job['id']}/cancel")
+    assert client.get(job["links"]["self"]).json["waiting_for"] is None
+
+
+def test_a_client_that_waits_for_any_change_is_told_when_a_worker_comes(
+    client: "FlaskClient", database: Database
+) -> None:
+    address = client.post("/api/v1/jobs", json=JOB).json["links"]["self"]
+    etag = client.get(address).headers["ETag"]
+    comes = threading.Timer(0.2, present, (database, "cpu@a"))
+    comes.start()
+    start = time.monotonic()
+    response = client.get(address, query_string={"wait": WAIT_SECONDS}, headers={"If-None-Match": etag})
+    comes.join()
+    assert time.monotonic() - start < WAIT_SECONDS / 2
+    assert (response.status_code, response.json["waiting_for"]) == (200, None)
+
+
+# ---- Presence
+
+
+@pytest.fixture
+def presence(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Presence]:
+    """Of a worker that speaks often."""
+    monkeypatch.setattr(queues, "PRESENCE_SECONDS", 0.05)
+    made = Presence(database_url, "cpu", 2)
+    yield made
+    monkeypatch.setattr(queues, "PRESENCE_SECONDS", WAIT_SECONDS)
+    made.stop()
+
+
+def rename(database: Database, source: str, target: str) -> None:
+    with database.engine.begin() as connection:
+        connection.execute(sa.text(f"ALTER TABLE {source} RENAME TO {target}"))
+
+
+def test_a_worker_says_that_it_is_there_again_and_again_and_then_goodbye(
+    database: Database, presence: Presence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    presence.start("cpu@here")
+    wait_for(lambda: workers(database) == ["cpu@here"])
+    silent(database, "cpu@here", 1_000)
+    wait_for(lambda: workers(database) == ["cpu@here"])
+    with database.read() as session:
+        assert session.scalars(sa.select(Worker.processes)).one() == 2
+    monkeypatch.setattr(queues, "PRESENCE_SECONDS", WAIT_SECONDS)
+    presence.stop()
+    assert workers(database) == []
+    presence.stop()  # once more is nothing
+
+
+def test_a_worker_outlives_a_database_that_is_away(
+    database: Database, presence: Presence, caplog: pytest.LogCaptureFixture
+) -> None:
+    presence.start("cpu@here")
+    wait_for(lambda: workers(database) == ["cpu@here"])
+    rename(database, "workers", "elsewhere")
+    with caplog.at_level(logging.WARNING, logger="workers.presence"):
+        wait_for(lambda: len(caplog.messages) >= 2)
+    assert "can't say that this worker is there" in caplog.text
+    rename(database, "elsewhere", "workers")
+    silent(database, "cpu@here", 1_000)
+    wait_for(lambda: workers(database) == ["cpu@here"])
+
+
+def test_a_worker_that_ends_while_the_database_is_away_ends(
+    database: Database, presence: Presence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    presence.start("cpu@here")
+    wait_for(lambda: workers(database) == ["cpu@here"])
+    rename(database, "workers", "elsewhere")
+    monkeypatch.setattr(queues, "PRESENCE_SECONDS", WAIT_SECONDS)
+    presence.stop()
+    rename(database, "elsewhere", "workers")
+    silent(database, "cpu@here", queues.BELIEVED_SECONDS + 1)
+    assert workers(database) == []
+
+
+def test_a_worker_that_never_came_up_ends_without_a_word(database: Database, presence: Presence) -> None:
+    presence.stop()
+    assert workers(database) == []

@@ -1,0 +1,383 @@
+"""What is forgotten and what never is: old jobs, uploads that nobody needs, rubbish in the storage."""
+
+import datetime
+import io
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+from kombu.exceptions import OperationalError
+
+from shared import catalog, jobs, metrics, retention, storage
+from shared.broker import Broker
+from shared.catalog import Dataset, Model, Prediction
+from shared.config import Settings
+from shared.database import Base, Database, utcnow
+from shared.jobs import TERMINAL, Job, JobEvent, State
+from shared.metrics import Metric
+from shared.retention import DAY_SECONDS, RUBBISH_SECONDS, JobInput
+from shared.storage import File, Storage
+from workers.sweeper import Sweeper
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+DAYS = 30.0
+OLD, YOUNG = (DAYS + 1) * DAY_SECONDS, (DAYS - 1) * DAY_SECONDS
+
+
+@pytest.fixture
+def store(database_url: str, tmp_path: Path) -> Storage:
+    """On a local folder beside SQLite, and on a file system that is not local beside PostgreSQL."""
+    if database_url.startswith("sqlite"):
+        return Storage((tmp_path / "storage").as_uri())
+    return Storage(f"memory://storage-{uuid.uuid4()}")
+
+
+def make_sweeper(database: Database, store: Storage, days: float = DAYS) -> Sweeper:
+    broker = Broker(Settings(broker_url="redis+socket:///nonexistent/redis.sock"))
+    return Sweeper(database, broker, store, lease_seconds=30, retention_days=days)
+
+
+def sweep(database: Database, store: Storage, days: float = DAYS) -> None:
+    with suppress(OperationalError):  # where a job waits; by then all has been forgotten
+        make_sweeper(database, store, days).sweep()
+
+
+def change(database: Database, table: Any, where: Any, **values: Any) -> None:
+    with database.write() as session:
+        session.execute(sa.update(table.__table__).where(where).values(**values))
+
+
+def new_job(
+    database: Database, state: State = State.SUCCEEDED, *, ago: float = OLD, parent: uuid.UUID | None = None
+) -> uuid.UUID:
+    """A job in that state; what happened to it happened so many seconds ago."""
+    with database.write() as session:
+        job, _ = jobs.submit(session, kind="sentiment", queue="cpu", spec={}, priority=5, max_attempts=3)
+    running = state == State.RUNNING
+    change(
+        database,
+        Job,
+        Job.id == job.id,
+        state=state,
+        created_at=utcnow(-ago),
+        finished_at=utcnow(-ago) if state in TERMINAL else None,
+        error_message="why" if state == State.FAILED else None,
+        lease=uuid.uuid4() if running else None,
+        lease_expires_at=utcnow(1_000) if running else None,
+        parent_id=parent,
+    )
+    return job.id
+
+
+def new_file(
+    database: Database, store: Storage, job_id: uuid.UUID | None = None, *, ago: float = OLD
+) -> storage.File:
+    """An artifact of the job, or an upload."""
+    stored = store.put("scored" if job_id else "files", io.BytesIO(b"x"))
+    with database.write() as session:
+        file = storage.add_file(session, stored, name="a.csv", media_type="text/csv", job_id=job_id)
+    change(database, File, File.id == file.id, created_at=utcnow(-ago))
+    return file
+
+
+def read_by(database: Database, job_id: uuid.UUID, file: storage.File) -> None:
+    with database.write() as session:
+        retention.note_inputs(session, [(job_id, file.id)])
+
+
+def there(store: Storage, key: str) -> bool:
+    with suppress(storage.NotFound), store.open(key):
+        return True
+    return False
+
+
+def ids(database: Database) -> set[uuid.UUID]:
+    with database.read() as session:
+        return set(session.scalars(sa.select(Job.id)))
+
+
+def count(database: Database, table: type[Base]) -> int:
+    with database.read() as session:
+        return session.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+
+
+def uploads(database: Database) -> set[uuid.UUID]:
+    with database.read() as session:
+        return set(session.scalars(sa.select(File.id).where(File.job_id.is_(None))))
+
+
+# ---- jobs
+
+
+@pytest.mark.parametrize("state", sorted(TERMINAL))
+def test_a_job_that_ended_long_ago_goes_with_all_that_is_its(
+    database: Database, store: Storage, state: State
+) -> None:
+    job_id = new_job(database, state)
+    file = new_file(database, store, job_id)
+    with database.write() as session:
+        metrics.write(session, job_id, [metrics.Point("loss", 1, 0.5)])
+        session.add(Prediction(job_id=job_id, row=0, image="a.png"))
+    read_by(database, job_id, new_file(database, store))
+    sweep(database, store)
+    for table in (Job, JobEvent, Metric, Prediction, File, JobInput):
+        assert count(database, table) == 0, table
+    assert not there(store, file.storage_key)
+
+
+def test_jobs_that_ended_lately_or_not_at_all_stay_however_old_they_are(
+    database: Database, store: Storage
+) -> None:
+    stay = {new_job(database, state) for state in State if state not in TERMINAL}
+    young = new_job(database, ago=YOUNG)
+    change(database, Job, Job.id == young, created_at=utcnow(-10 * OLD))
+    file = new_file(database, store, young)
+    new_job(database)
+    sweep(database, store)
+    assert ids(database) == stay | {young}
+    assert there(store, file.storage_key)
+
+
+def test_zero_days_keep_all_for_ever(database: Database, store: Storage) -> None:
+    job_id = new_job(database, ago=100 * OLD)
+    kept = [new_file(database, store, job_id, ago=100 * OLD), new_file(database, store, ago=100 * OLD)]
+    sweep(database, store, days=0)
+    assert ids(database) == {job_id}
+    assert uploads(database) == {kept[1].id}
+    assert all(there(store, file.storage_key) for file in kept)
+
+
+def test_children_go_with_their_parent_and_not_before(database: Database, store: Storage) -> None:
+    gone, stays = new_job(database), new_job(database, ago=YOUNG)
+    for parent in (gone, gone, stays):
+        new_file(database, store, new_job(database, parent=parent))
+    with database.read() as session:
+        keys = dict(session.execute(sa.select(Job.parent_id, File.storage_key).join(File)).all())
+    sweep(database, store)
+    assert count(database, Job) == 2
+    assert count(database, File) == 1
+    assert {parent: there(store, key) for parent, key in keys.items()} == {gone: False, stays: True}
+
+
+def test_the_oldest_go_first_and_not_too_many_at_once(database: Database) -> None:
+    made = [new_job(database, ago=OLD + age) for age in (3, 1, 5, 2, 4)]
+    with database.write() as session:
+        retention.forget(session, DAYS, limit=2)
+    assert ids(database) == {made[0], made[1], made[3]}
+
+
+def test_models_and_data_sets_outlive_the_job_that_made_them_and_so_do_their_bytes(
+    database: Database, store: Storage
+) -> None:
+    job_id = new_job(database)
+    with database.write() as session:
+        model, pictures = (store.put(folder, io.BytesIO(b"x")) for folder in ("models", "datasets"))
+        # As a training does it: the model's file is an artifact of the job too.
+        storage.add_file(session, model, name="model.keras", media_type="application/zip", job_id=job_id)
+        scored = storage.add_file(
+            session, store.put("scored", io.BytesIO(b"x")), name="a.csv", media_type="text/csv", job_id=job_id
+        )
+        catalog.add(
+            session,
+            Model(
+                name="pets",
+                job_id=job_id,
+                network="classic",
+                classes=["a", "b"],
+                image_size=150,
+                metrics={},
+                storage_key=model.key,
+                bytes=1,
+                sha256=model.sha256,
+            ),
+        )
+        catalog.add(
+            session,
+            Dataset(
+                name="pets",
+                job_id=job_id,
+                classes={},
+                pictures=0,
+                rejected=[],
+                rejected_count=0,
+                storage_key=pictures.key,
+                bytes=1,
+                sha256=pictures.sha256,
+            ),
+        )
+    sweep(database, store)
+    assert (count(database, Job), count(database, File)) == (0, 0)
+    for key in (model.key, pictures.key):
+        age(store, key, 10 * RUBBISH_SECONDS)
+    sweep(database, store)  # nor are they rubbish now
+    with database.read() as session:
+        assert catalog.find(session, Model, "pets@1").job_id is None
+        assert catalog.find(session, Dataset, "pets@1").job_id is None
+    assert [there(store, key) for key in (model.key, pictures.key, scored.storage_key)] == [True, True, False]
+
+
+# ---- uploads
+
+
+def test_an_upload_stays_while_it_is_young_or_a_job_reads_it_and_goes_after(
+    database: Database, store: Storage
+) -> None:
+    unused, young, read = (
+        new_file(database, store),
+        new_file(database, store, ago=YOUNG),
+        new_file(database, store),
+    )
+    queued, ended = new_job(database, State.QUEUED), new_job(database, ago=YOUNG)
+    for job_id in (queued, ended):
+        read_by(database, job_id, read)
+    sweep(database, store)
+    assert uploads(database) == {young.id, read.id}
+    assert [there(store, file.storage_key) for file in (unused, young, read)] == [False, True, True]
+    for job_id in (queued, ended):
+        assert read.id in uploads(database)
+        change(database, Job, Job.id == job_id, state=State.SUCCEEDED, finished_at=utcnow(-OLD))
+        sweep(database, store)
+    assert uploads(database) == {young.id}
+    assert not there(store, read.storage_key)
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+def test_a_job_that_was_submitted_keeps_its_upload(
+    make_app: "Callable[..., Flask]", database_url: str, database: Database, as_list: bool
+) -> None:
+    client = make_app(database_url=database_url).test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = "Bearer token-of-the-tests-0123456789"
+    form = {"file": (io.BytesIO(b"text\nfine\n"), "a.csv")}
+    file_id = client.post("/api/v1/files", data=form, content_type="multipart/form-data").json["id"]
+    change(database, File, sa.true(), created_at=utcnow(-OLD))
+    job = {"kind": "sentiment", "spec": {"file": file_id, "column": "text"}}
+    assert client.post("/api/v1/jobs", json=[job, job] if as_list else job).status_code == 202
+    with database.write() as session:
+        assert retention.forget(session, DAYS) == []
+    assert uploads(database) == {uuid.UUID(file_id)}
+
+
+def test_an_upload_that_a_job_takes_at_this_moment_stays(database: Database) -> None:
+    """The job's transaction is not yet committed when the sweeper looks."""
+    store = Storage(f"memory://storage-{uuid.uuid4()}")
+    file, job_id = new_file(database, store), new_job(database, State.QUEUED)
+
+    def forget() -> None:
+        with database.write() as session:
+            retention.forget(session, DAYS)
+
+    sweeper = threading.Thread(target=forget)
+    with database.write() as session:
+        retention.note_inputs(session, [(job_id, file.id)])
+        sweeper.start()
+        time.sleep(0.3)
+    sweeper.join()
+    assert uploads(database) == {file.id}
+    assert count(database, JobInput) == 1
+
+
+# ---- sweepers at once
+
+
+def test_two_sweepers_at_once_forget_all_and_neither_fails(
+    database: Database, store: Storage, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = [new_file(database, store, new_job(database)).storage_key for _ in range(30)]
+    keys += [new_file(database, store).storage_key for _ in range(30)]
+    for _ in range(30):
+        keys.append(store.put("scored", io.BytesIO(b"x")).key)
+        age(store, keys[-1], RUBBISH_SECONDS + 60)
+    failed: list[BaseException] = []
+    barrier = threading.Barrier(4)
+
+    def one() -> None:
+        sweeper = make_sweeper(database, store)
+        barrier.wait(30)
+        try:
+            sweeper.sweep()
+        except Exception as error:  # noqa: BLE001 - told below
+            failed.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert caplog.messages == []
+    assert (count(database, Job), count(database, File)) == (0, 0)
+    assert not any(there(store, key) for key in keys)
+
+
+# ---- rubbish in the storage
+
+
+def age(store: Storage, key: str, seconds: float) -> None:
+    """As if the bytes had been written so long ago."""
+    if store.is_local:
+        os.utime(store._path(key), (time.time() - seconds,) * 2)
+        return
+    written = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=seconds)
+    store._fs.store[store._fs._strip_protocol(store._path(key))].modified = written
+
+
+def test_bytes_that_no_row_names_go_once_they_are_old_and_those_with_a_row_never(
+    database: Database, store: Storage
+) -> None:
+    checkpointed = new_job(database, State.QUEUED)
+    kept = [
+        new_file(database, store, new_job(database, ago=YOUNG)).storage_key,
+        new_file(database, store, ago=YOUNG).storage_key,
+        store.put("checkpoints", io.BytesIO(b"x")).key,
+    ]
+    change(database, Job, Job.id == checkpointed, checkpoint_key=kept[-1])
+    rubbish = [store.put("scored", io.BytesIO(b"x")).key for _ in range(3)]
+    young = store.put("scored", io.BytesIO(b"x")).key
+    for key in (*kept, *rubbish):
+        age(store, key, RUBBISH_SECONDS + 60)
+    age(store, young, RUBBISH_SECONDS - 60)
+    with database.read() as session:
+        assert retention.rubbish(session, store) == sorted(rubbish)
+    sweep(database, store, days=0)
+    assert all(there(store, key) for key in (*kept, young))
+    assert not any(there(store, key) for key in rubbish)
+
+
+def test_there_is_no_rubbish_in_a_storage_that_is_not_there_yet(database: Database, store: Storage) -> None:
+    with database.read() as session:
+        assert retention.rubbish(session, store) == []
+
+
+def test_more_rubbish_than_fits_a_statement_is_found(
+    database: Database, store: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "KEYS_AT_ONCE", 2)
+    file = new_file(database, store)
+    keys = [store.put("scored", io.BytesIO(b"x")).key for _ in range(5)]
+    for key in (*keys, file.storage_key):
+        age(store, key, RUBBISH_SECONDS + 60)
+    with database.read() as session:
+        assert sorted(retention.rubbish(session, store)) == sorted(keys)
+
+
+def test_what_jobyard_did_not_write_is_never_rubbish(database: Database, tmp_path: Path) -> None:
+    """The storage may be a folder or a bucket that others use too."""
+    store = Storage(tmp_path.as_uri())
+    for name in ("thesis.pdf", "files/holiday.jpg", "a/b/c.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+        os.utime(path, (0, 0))
+    mine = store.put("scored", io.BytesIO(b"x")).key
+    age(store, mine, RUBBISH_SECONDS + 60)
+    with database.read() as session:
+        assert retention.rubbish(session, store) == [mine]

@@ -1,0 +1,189 @@
+"""Checkpoints: all that a training needs to go on as if nothing had interrupted it.
+
+One is a single file: an uncompressed zip of a JSON header and NumPy arrays, whose every part carries a
+CRC. Nothing in it is ever executed (no pickle).
+"""
+
+import json
+import logging
+import struct
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from shared.errors import WorkError
+from shared.specs import TrainSpec
+from workers.training.watch import Epoch
+
+log = logging.getLogger(__name__)
+
+# How this file is laid out.
+FORMAT = 1
+# Grows whenever the same spec and data would compute something else from then on: the order or the changes
+# of the pictures, a network, the loop. A training begun before can't go on exactly, and is not tried to.
+TRAINING = 1
+
+# What does not decide what is computed. The data set's name may; its content is compared, too.
+IRRELEVANT = {"dataset", "model_name", "deadline_seconds"}
+
+# What reading a torn or altered file may raise.
+_DAMAGES = (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, struct.error)
+
+Array = NDArray[Any]
+
+
+class Checkpoints(Protocol):
+    """Where a job's checkpoints are kept.
+
+    Both raise `shared.errors.Interrupted` where the job is no longer this worker's. Whatever else `save`
+    raises costs that checkpoint, not the training.
+    """
+
+    def load(self) -> Path | None:
+        """The newest file that an earlier attempt saved; None if there is none."""
+
+    def save(self, path: Path) -> None:
+        """Make this complete file the newest, all at once. It may be moved away; it is gone after the call.
+
+        Called on a thread beside the training, one call at a time.
+        """
+
+
+class Damaged(Exception):
+    """The file is no checkpoint, or not all of it."""
+
+
+class Abandoned(Exception):
+    """Nobody wants the file any more that is being written."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a training is: epochs ended, and within the running one the batches done."""
+
+    epoch: int = 0
+    batch: int = 0
+    validated: int = 0
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training at one moment.
+
+    `state` has all variables (weights, random state, optimizer with its learning rate and loss scale,
+    accumulators of the running epoch's metrics), `best_weights` those of the best epoch so far if they are
+    kept. `precision` is the one that "auto" led to; `seconds` of training it took until here.
+    """
+
+    identity: dict[str, Any]
+    precision: str
+    position: Position
+    history: list[Epoch]
+    stopped_early: str | None
+    seconds: float
+    state: Sequence[Any]
+    best_weights: Sequence[Any] | None
+
+    def write(self, path: Path, unwanted: Callable[[], bool] = lambda: False) -> None:
+        """Write the file. Raises Abandoned soon after `unwanted` says so."""
+        best = self.best_weights
+        header = {
+            "format": FORMAT,
+            "identity": self.identity,
+            "precision": self.precision,
+            "position": asdict(self.position),
+            "history": self.history,
+            "stopped_early": self.stopped_early,
+            "seconds": self.seconds,
+            "state": len(self.state),
+            "best_weights": None if best is None else len(best),
+        }
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as file:
+            file.writestr("header.json", json.dumps(header))
+            for folder, values in (("state", self.state), ("best_weights", best or ())):
+                for index, value in enumerate(values):
+                    if unwanted():
+                        raise Abandoned
+                    _write_array(file, f"{folder}/{index}.npy", np.asarray(value))
+
+
+def read(path: Path) -> Checkpoint:
+    """Read a file back whole. Raises Damaged, and WorkError for one that another version wrote."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            header = json.loads(file.read("header.json"))
+            if header["format"] != FORMAT:
+                raise WorkError(
+                    f"this training's checkpoint has the format {header['format']}, this worker reads "
+                    f"{FORMAT}: retry the job, and it trains from the start"
+                )
+            best = header["best_weights"]
+            return Checkpoint(
+                identity=header["identity"],
+                precision=header["precision"],
+                position=Position(**header["position"]),
+                history=header["history"],
+                stopped_early=header["stopped_early"],
+                seconds=header["seconds"],
+                state=[_read_array(file, f"state/{index}.npy") for index in range(header["state"])],
+                best_weights=None
+                if best is None
+                else [_read_array(file, f"best_weights/{index}.npy") for index in range(best)],
+            )
+    except (*_DAMAGES, zipfile.BadZipFile) as error:
+        raise Damaged(f"{type(error).__name__}: {error}") from error
+
+
+def identity_of(spec: TrainSpec, dataset_version: str) -> dict[str, Any]:
+    """What must be the same for a training to go on exactly."""
+    return {
+        "data set": dataset_version,
+        "training code": TRAINING,
+        "TensorFlow": version("tensorflow"),
+        "Keras": version("keras"),
+        **spec.model_dump(mode="json", exclude=IRRELEVANT),
+    }
+
+
+def find(checkpoints: Checkpoints | None, identity: dict[str, Any]) -> Checkpoint | None:
+    """The checkpoint to go on from; None to begin: there is none, or it is damaged.
+
+    Raises WorkError for one of another data set, spec or version: what came of going on from it would be
+    neither this training nor the other.
+    """
+    path = None if checkpoints is None else checkpoints.load()
+    if path is None:
+        return None
+    try:
+        found = read(path)
+    except Damaged as error:
+        log.warning("training begins anew, its checkpoint is damaged: %s", error)
+        return None
+    for what in found.identity | identity:
+        was, now = found.identity.get(what), identity.get(what)
+        if was != now:
+            raise WorkError(
+                f"this training can't go on from its checkpoint, {what} changed in between "
+                f"(was {was}, is {now}): retry the job, and it trains from the start"
+            )
+    return found
+
+
+def _write_array(file: zipfile.ZipFile, name: str, array: Array) -> None:
+    with file.open(name, "w", force_zip64=True) as part:
+        npy.write_array(part, array, allow_pickle=False)
+
+
+def _read_array(file: zipfile.ZipFile, name: str) -> Array:
+    with file.open(name) as part:
+        array: Array = npy.read_array(part, allow_pickle=False)
+        if part.read(1):  # at the end, zipfile compares the CRC
+            raise Damaged(f"{name} is longer than it says")
+        return array
