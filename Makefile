@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3 python;
 
 EXTRAS := dev web cpu gpu cuda flower
 
-.PHONY: help install demo up test lint format screenshot lock bench-idle clean
+.PHONY: help install demo up test lint format chaos screenshot lock bench-idle bench-queue clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -40,6 +40,9 @@ up: $(INSTALLED) ## Start everything on this machine
 test: $(INSTALLED) ## Run all tests
 	$(BIN)/python -m pytest
 
+chaos: $(INSTALLED) ## Throw FAULTS=200 random faults, drawn by SEED=1, at the real stack and check what is left
+	$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --faults $(or $(FAULTS),200)
+
 lint: $(INSTALLED) ## Check style, types and who imports whom
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -55,6 +58,14 @@ screenshot: $(INSTALLED) ## Run the demo and make docs/dashboard.png from its tr
 
 bench-idle: $(INSTALLED) ## Measure the memory of idle processes
 	$(BIN)/python benchmarks/idle.py
+
+# The peers live in a throw-away environment.
+bench-queue: $(INSTALLED) ## Measure the engine and the API against peers, in ratios; QUICK=1 is shorter, ONLY=abcde picks
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	"$(BIN)/python" -m venv "$$folder"; \
+	"$$folder/bin/python" -m pip install --quiet --disable-pip-version-check -r benchmarks/queue/requirements.txt; \
+	$(BIN)/python -m benchmarks.queue --peers "$$folder/bin/python" \
+		$(if $(filter-out 0,$(QUICK)),--quick) $(if $(ONLY),--only "$(ONLY)")
 
 # uv lives in a throw-away environment. Registries' addresses and local wheel folders stay out of the
 # locks; the other locks follow dev's, so that what is tested is what is deployed.

