@@ -52,6 +52,7 @@ def test_a_job_of_every_kind_has_a_page_in_every_state(
     assert f"state-{'running' if state == 'cancelling' else state}" in page.text
     assert ("data-every" in page.text) == (state in ("queued", "running", "cancelling"))
     assert (f"/jobs/{job.id}/cancel" in page.addresses) == (not job.terminal)
+    assert (f"/jobs/{job.id}/pause" in page.addresses) == (state in ("queued", "running", "cancelling"))
     assert (f"/jobs/{job.id}/retry" in page.addresses) == (state in ("failed", "cancelled"))
     assert ('id="result"' in page.text) == (state == "succeeded")
 
@@ -146,9 +147,16 @@ def test_an_import_shows_classes_and_what_was_rejected(world: World, web: FlaskC
     assert "/new/train?dataset=pets@1" in page.addresses
 
 
-def test_buttons_cancel_and_retry_and_lead_back(world: World, web: FlaskClient) -> None:
+def test_buttons_change_the_job_and_lead_back(world: World, web: FlaskClient) -> None:
     job = world.job("texts", "queued")
-    for button, state in (("cancel", "cancelled"), ("cancel", "cancelled"), ("retry", "queued")):
+    for button, state in (
+        ("pause", "paused"),
+        ("pause", "paused"),
+        ("resume", "queued"),
+        ("cancel", "cancelled"),
+        ("cancel", "cancelled"),
+        ("retry", "queued"),
+    ):
         response = web.post(f"/jobs/{job.id}/{button}")
         assert response.status_code == 303
         assert response.headers["Location"] == f"/jobs/{job.id}"

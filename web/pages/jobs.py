@@ -1,7 +1,7 @@
 """The list of jobs and the page of one; both update themselves by fetching their fragment again."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from flask import Response, make_response, redirect, render_template, request, url_for
 from pydantic import BaseModel, Field, ValidationError
@@ -88,51 +88,38 @@ def job(job_id: uuid.UUID) -> Response:
 @routes.post("/jobs/<uuid:job_id>/cancel")
 def cancel(job_id: uuid.UUID) -> AnyResponse:
     """Ask for the job's end, then back to its page."""
-    try:
-        with backend().database.write() as session:
-            jobs.cancel(session, job_id)
-    except Conflict:
-        pass  # it ended meanwhile, which its page shows
-    return redirect(url_for("pages.job", job_id=job_id), 303)
+    return _ask(job_id, jobs.cancel)
 
 
 @routes.post("/jobs/<uuid:job_id>/pause")
 def pause(job_id: uuid.UUID) -> AnyResponse:
     """Set the job aside, then back to its page."""
-    try:
-        with backend().database.write() as session:
-            jobs.pause(session, job_id)
-    except Conflict:
-        pass  # it ended meanwhile, which its page shows
-    return redirect(url_for("pages.job", job_id=job_id), 303)
+    return _ask(job_id, jobs.pause)
 
 
 @routes.post("/jobs/<uuid:job_id>/resume")
 def resume(job_id: uuid.UUID) -> AnyResponse:
     """Go on with a paused job, then back to its page."""
-    here = backend()
-    try:
-        with here.database.write() as session:
-            job = jobs.resume(session, job_id)
-    except Conflict:
-        pass  # somebody else was first, which its page shows
-    else:
-        if job.state == jobs.State.QUEUED:
-            here.broker.send(job)
-    return redirect(url_for("pages.job", job_id=job_id), 303)
+    return _ask(job_id, jobs.resume)
 
 
 @routes.post("/jobs/<uuid:job_id>/retry")
 def retry(job_id: uuid.UUID) -> AnyResponse:
     """Put a failed or cancelled job back in its queue, then back to its page."""
+    budget = backend().settings.max_attempts
+    return _ask(job_id, lambda session, job_id: jobs.retry(session, job_id, budget))
+
+
+def _ask(job_id: uuid.UUID, verb: Callable[[Session, uuid.UUID], jobs.Job]) -> AnyResponse:
     here = backend()
     try:
         with here.database.write() as session:
-            again = jobs.retry(session, job_id, here.settings.max_attempts)
+            job = verb(session, job_id)
     except Conflict:
-        pass  # somebody else was first, which its page shows
+        pass  # it is elsewhere by now, which its page shows
     else:
-        here.broker.send(again)
+        if job.state == jobs.State.QUEUED:
+            here.broker.send(job)
     return redirect(url_for("pages.job", job_id=job_id), 303)
 
 
