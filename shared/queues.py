@@ -25,7 +25,6 @@ class Worker(Base):
 
     name: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     queue: Mapped[str] = mapped_column(sa.String(32))
-    processes: Mapped[int]
     started_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
     seen_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
 
@@ -43,16 +42,14 @@ class QueueView:
     workers: list[str]
 
 
-def say_present(session: Session, *, name: str, queue: str, processes: int) -> None:
+def say_present(session: Session, *, name: str, queue: str) -> None:
     """A worker is there; to be said every PRESENCE_SECONDS."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = insert(Worker).values(
-        name=name, queue=queue, processes=processes, started_at=utcnow(), seen_at=utcnow()
-    )
+    statement = insert(Worker).values(name=name, queue=queue, started_at=utcnow(), seen_at=utcnow())
     session.execute(
         statement.on_conflict_do_update(
             index_elements=["name"],
-            set_={"queue": queue, "processes": processes, "seen_at": statement.excluded.seen_at},
+            set_={"queue": queue, "seen_at": statement.excluded.seen_at},
         )
     )
     session.execute(sa.delete(Worker).where(Worker.seen_at < utcnow(-FORGOTTEN_SECONDS)))

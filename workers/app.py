@@ -41,7 +41,7 @@ def make_worker(settings: Settings, queue: Queue) -> Celery:
         # TensorFlow gives GPU memory back only when its process ends.
         app.conf.worker_max_tasks_per_child = 1
     # In the parent, from when it listens until it has ended.
-    presence = Presence(settings.database, queue.value, app.conf.worker_concurrency)
+    presence = Presence(settings.database, queue.value)
     signals.worker_ready.connect(lambda sender, **_: presence.start(sender.hostname), weak=False)
     signals.worker_shutdown.connect(lambda **_: presence.stop(), weak=False)
     return app

@@ -17,10 +17,10 @@ class Presence:
     It closes its connection after each word: the children are forked from this process.
     """
 
-    def __init__(self, database_url: str, queue: str, processes: int) -> None:
+    def __init__(self, database_url: str, queue: str) -> None:
         self._database_url = database_url
         self._name = ""
-        self._queue, self._processes = queue, processes
+        self._queue = queue
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
 
@@ -49,7 +49,7 @@ class Presence:
                 if goodbye:
                     queues.say_goodbye(session, self._name)
                 else:
-                    queues.say_present(session, name=self._name, queue=self._queue, processes=self._processes)
+                    queues.say_present(session, name=self._name, queue=self._queue)
         except sa.exc.SQLAlchemyError as error:
             log.warning("can't say that this worker is there: %s", str(error).splitlines()[0])
         finally:

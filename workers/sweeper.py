@@ -70,13 +70,14 @@ class Sweeper:
             log.warning("job %s: its worker was lost, now it is %s", job.id, job.state)
         for job in expired:
             log.warning("job %s: %s", job.id, job.error_message)
+        self._send_lost()
+        # What waits comes before what is old: housekeeping can take long, or fail at the storage.
         if now >= self._forget_from:
             self._forget_from = now + FORGET_SECONDS
             self._forget()
         if now >= self._tidy_from:
             self._tidy_from = now + TIDY_SECONDS
             self._tidy()
-        self._send_lost()
 
     def _forget(self) -> None:
         if self._retention_days == 0:

@@ -20,7 +20,6 @@ def upgrade() -> None:
         "workers",
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("queue", sa.String(length=32), nullable=False),
-        sa.Column("processes", sa.Integer(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_workers")),

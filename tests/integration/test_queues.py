@@ -57,7 +57,7 @@ def change(database: Database, table: Any, where: Any, **values: Any) -> None:
 
 def present(database: Database, name: str, queue: str = "cpu") -> None:
     with database.write() as session:
-        queues.say_present(session, name=name, queue=queue, processes=1)
+        queues.say_present(session, name=name, queue=queue)
 
 
 def goodbye(database: Database, name: str) -> None:
@@ -233,7 +233,7 @@ def test_a_client_that_waits_for_any_change_is_told_when_a_worker_comes(
 def presence(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Presence]:
     """Of a worker that speaks often."""
     monkeypatch.setattr(queues, "PRESENCE_SECONDS", 0.05)
-    made = Presence(database_url, "cpu", 2)
+    made = Presence(database_url, "cpu")
     yield made
     monkeypatch.setattr(queues, "PRESENCE_SECONDS", WAIT_SECONDS)
     made.stop()
@@ -252,7 +252,7 @@ def test_a_worker_says_that_it_is_there_again_and_again_and_then_goodbye(
     silent(database, "cpu@here", 1_000)
     wait_for(lambda: workers(database) == ["cpu@here"])
     with database.read() as session:
-        assert session.scalars(sa.select(Worker.processes)).one() == 2
+        assert session.scalars(sa.select(Worker.queue)).one() == "cpu"
     monkeypatch.setattr(queues, "PRESENCE_SECONDS", WAIT_SECONDS)
     presence.stop()
     assert workers(database) == []

@@ -121,7 +121,7 @@ def _train(
         report.phase("evaluating")
         best = loop.best_weights
         weights = best if best is not None else model.get_weights()
-        finished = _as_float32(model, spec, len(split.classes), weights)
+        finished = _as_float32(spec, len(split.classes), weights)
         evaluation = evaluate(finished, held_out, split.classes, spec.batch_size, report)
         evaluated = time.monotonic()
 
@@ -162,7 +162,7 @@ def _compile(model: Any, spec: TrainSpec, precision: str, loss: str) -> None:
     model.compile(optimizer=optimizer, loss=loss)
 
 
-def _as_float32(model: Any, spec: TrainSpec, classes: int, weights: list[Any]) -> Any:
+def _as_float32(spec: TrainSpec, classes: int, weights: list[Any]) -> Any:
     """The network to keep: without the optimizer (two thirds of the bytes), and good on any device."""
     finished = networks.build(spec.network, spec.image_size, classes, "float32")
     finished.set_weights(weights)
