@@ -96,17 +96,19 @@ def run(
     spec: TrainSpec, dataset: Path, workdir: Path, report: Upserts, *args: Any, **options: Any
 ) -> Outcome:
     """A whole training, with the weights that it ended with."""
-    ended: list[Any] = []
-    original = fit._as_float32
+    trained: list[Any] = []
+    compile_ = fit._compile
 
-    def noting(model: Any, *more: Any) -> Any:
-        ended[:] = [variable.numpy() for variable in [*model.variables, *model.optimizer.variables]]
-        return original(model, *more)
+    def noting(model: Any, *more: Any) -> None:
+        trained.append(model)
+        compile_(model, *more)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "_as_float32", noting)
+        patch.setattr(fit, "_compile", noting)
         workdir.mkdir(exist_ok=True)
         training = train(spec, dataset, workdir, report, *args, **options)
+    (model,) = trained
+    ended = [variable.numpy() for variable in [*model.variables, *model.optimizer.variables]]
     return Outcome(training, dict(report.metrics), ended, report.calls)
 
 
