@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy.orm import Session
 
-from shared import jobs
+from shared import jobs, queues
 from shared.database import Database, utcnow
 from shared.errors import Conflict, NotFound
 from shared.jobs import MOVES, TERMINAL, Job, JobEvent, Progress, State
@@ -614,14 +614,14 @@ def test_position_is_by_priority_and_then_by_age_within_a_queue(database: Databa
     new_job(database, priority=9, queue="gpu")
     with database.read() as session:
         places = {
-            job_id: jobs.position(session, jobs.get(session, job_id)) for job_id in (low, first, second)
+            job_id: queues.position(session, jobs.get(session, job_id)) for job_id in (low, first, second)
         }
         assert places == {first: 2, second: 3, low: 4}
         assert [job.id for job in jobs.ready(session, "cpu", 0, 10)] == [high, first, second, low]
     claimed(database, high)
     with database.read() as session:
-        assert jobs.position(session, jobs.get(session, first)) == 1
-        assert jobs.position(session, jobs.get(session, high)) is None
+        assert queues.position(session, jobs.get(session, first)) == 1
+        assert queues.position(session, jobs.get(session, high)) is None
 
 
 def test_ready_jobs_are_those_that_could_have_been_claimed_for_so_long(database: Database) -> None:

@@ -82,7 +82,7 @@ HOT: dict[str, Verb] = {
     "count_ready": lambda session, _: jobs.count_ready(session, "cpu", 4.0),
     "ready": lambda session, _: jobs.ready(session, "cpu", 4.0, 1_000),
     "get": lambda session, filled: jobs.get(session, filled.running.id),
-    "position": lambda session, filled: jobs.position(session, filled.queued),
+    "position": lambda session, filled: queues.position(session, filled.queued),
     "events": lambda session, filled: jobs.events(session, filled.running.id),
     "metric_history": lambda session, filled: metrics.history(session, filled.running.id),
     "page": lambda session, _: jobs.page(session),

@@ -77,7 +77,7 @@ def submit_job(body: specs.Submit) -> Response:
         return job_answer(job, 202 if is_new else 200)
     made, are_new = submit_many(here, body.root, key)
     with here.database.read() as session:
-        positions = jobs.positions(session, made)
+        positions = queues.positions(session, made)
     page = schemas.Page[schemas.Job](items=[schemas.Job.of(job, positions.get(job.id)) for job in made])
     return answer(page, 202 if are_new else 200)
 
@@ -89,7 +89,7 @@ def list_jobs(query: JobsQuery) -> Response:
         found = jobs.page(
             session, kind=query.kind, state=query.state, before=query.cursor, limit=query.limit + 1
         )
-        positions = jobs.positions(session, found)
+        positions = queues.positions(session, found)
     page = [schemas.Job.of(job, positions.get(job.id)) for job in found[: query.limit]]
     more = str(page[-1].id) if len(found) > query.limit else None
     return answer(schemas.Page[schemas.Job](items=page, next=more))
@@ -192,7 +192,7 @@ def job_answer(job: jobs.Job, status: int) -> Response:
 
 
 def _see(session: Session, job: jobs.Job) -> Seen:
-    return Seen(job, jobs.position(session, job), queues.why_waiting(session, job))
+    return Seen(job, queues.position(session, job), queues.why_waiting(session, job))
 
 
 def _look(here: Backend, job_id: uuid.UUID) -> Seen:

@@ -73,7 +73,7 @@ def job(job_id: uuid.UUID) -> Response:
             "jobs/page.html",
             "jobs/_live.html",
             job=found,
-            position=jobs.position(session, found),
+            position=queues.position(session, found),
             waiting_for=queues.why_waiting(session, found),
             files=_file_names(session, [found]),
             events=jobs.events(session, job_id),
