@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 PRELUDE = """
-import os, sys, time
+import os, signal, sys, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 from pathlib import Path
 from shared.errors import JobyardError
 from web.up.supervisor import Supervisor, Stopped, KeepsFailing
