@@ -1,27 +1,35 @@
-"""The Celery app, its queues, and sending a job's wake-up call.
+"""The Celery app, its queues, and waking their workers.
 
-SQL is the truth; a message only says "look at this job". Its name is the kind, its id the job's.
+SQL is the truth; a message only says "look into this queue". Whoever gets it takes the first job in line,
+and the next, until none is left: so a few messages do for any number of jobs.
 """
 
 import logging
-from collections.abc import Sequence
+import time
 from contextlib import nullcontext
+from typing import Final
 
 from celery import Celery
 from kombu import Connection, Exchange, Producer, Queue
 from kombu.exceptions import BatchPublishError, ChannelError, OperationalError
+from kombu.transport.redis import Channel as RedisChannel
 
 from shared import specs
 from shared.config import Settings
-from shared.jobs import Job
 
 log = logging.getLogger(__name__)
 
-PRIORITIES = 10
+# The one Celery task: its argument is the queue to look into.
+WAKE_UP: Final = "wake_up"
+# So many messages in a queue wake every process that is idle; more would be looked at for nothing.
+ENOUGH: Final = 32
 
 # What a dead or frozen broker may cost who sends, in seconds, twice over: a connection that went
 # stale since the last time deserves a second try.
-SEND_SECONDS = 0.3
+SEND_SECONDS = 0.25
+RETRY: Final = {"max_retries": 1, "interval_start": 0, "interval_step": 0}
+# After that nobody waits for it again so soon: the sweeper makes good what was not sent.
+AWAY_SECONDS = 1.0
 # How long a worker waits for an answer. (Its calls for the next message have timeouts of their own.)
 LISTEN_SECONDS = 5.0
 
@@ -38,13 +46,7 @@ def make_celery(settings: Settings, *, sender: bool = False) -> Celery:
     app = Celery("jobyard", broker=settings.broker, set_as_current=False)
     app.conf.update(
         task_queues=[
-            Queue(
-                queue.value,
-                Exchange(queue.value),
-                routing_key=queue.value,
-                queue_arguments={"x-max-priority": PRIORITIES - 1},
-            )
-            for queue in specs.Queue
+            Queue(queue.value, Exchange(queue.value), routing_key=queue.value) for queue in specs.Queue
         ],
         task_default_queue=specs.Queue.CPU.value,
         task_create_missing_queues=False,
@@ -53,10 +55,10 @@ def make_celery(settings: Settings, *, sender: bool = False) -> Celery:
         result_backend=None,
         task_serializer="json",
         accept_content=["json"],
-        # For Flower.
-        task_send_sent_event=True,
-        worker_send_task_events=True,
-        # A worker takes a message only when it can run it: what it reserved, no idle worker could have.
+        # Flower hears of jobs, from `workers.events`; of messages there is nothing to tell.
+        task_send_sent_event=False,
+        worker_send_task_events=False,
+        # A worker takes a message only when it can heed it: what it reserved, no idle worker could have.
         task_acks_late=True,
         worker_prefetch_multiplier=1,
         broker_connection_retry_on_startup=True,
@@ -73,8 +75,7 @@ def _transport(settings: Settings, sender: bool) -> dict[str, object]:
         return options | {"confirm_publish": True, "read_timeout": seconds, "write_timeout": seconds}
     return options | {
         "visibility_timeout": VISIBILITY_SECONDS,
-        "priority_steps": list(range(PRIORITIES)),
-        "queue_order_strategy": "priority",
+        "priority_steps": [0],  # the order of jobs is SQL's
         "socket_connect_timeout": seconds,
         "socket_timeout": seconds,
         "socket_keepalive": True,
@@ -83,54 +84,52 @@ def _transport(settings: Settings, sender: bool) -> dict[str, object]:
 
 
 class Broker:
-    """Sends wake-up calls and counts them."""
+    """Wakes workers, and counts the messages that do it."""
 
     def __init__(self, settings: Settings) -> None:
         self.app = make_celery(settings, sender=True)
-        self._lower_is_first = settings.broker.startswith("redis")
+        self._away_until = 0.0
 
-    def send(self, job: Job) -> bool:
-        """Wake a worker for a queued job, after its row is committed.
+    def wake(self, queue: str, jobs: int = 1) -> bool:
+        """Wake workers for so many queued jobs, after their rows are committed.
 
-        False if the broker is away: the job is accepted all the same, and the sweeper sends it later.
+        Nothing is sent where enough messages wait already: each will be heeded after this commit.
+        False if the broker is away: the jobs are accepted all the same, and the sweeper sends later.
         """
-        try:
-            self._send(job)
-        except (OperationalError, OSError) as error:
-            log.warning("job %s will be sent later, the broker is away: %s", job.id, error)
+        if time.monotonic() < self._away_until:
             return False
-        return True
-
-    def send_many(self, jobs: Sequence[Job]) -> bool:
-        """Wake workers for many jobs in one round trip, where the broker can do that (Redis)."""
         try:
             with self.app.producer_pool.acquire(block=True) as producer:
-                batch = producer.batch() if producer.supports_batch_publish else nullcontext()
-                with batch:
-                    for job in jobs:
-                        self._send(job, producer)
+                waiting = producer.connection.ensure(producer, _waiting, **RETRY)(producer, queue)
+                self._send(producer, queue, min(jobs, ENOUGH - waiting))
         except (OperationalError, BatchPublishError, OSError) as error:
-            log.warning("%d jobs will be sent later, the broker is away: %s", len(jobs), error)
+            self._away_until = time.monotonic() + AWAY_SECONDS
+            log.warning("queue %s: its workers will be woken later, the broker is away: %s", queue, error)
             return False
         return True
 
-    def _send(self, job: Job, producer: Producer | None = None) -> None:
-        self.app.send_task(
-            job.kind,
-            args=(str(job.id),),
-            task_id=str(job.id),
-            queue=job.queue,
-            priority=PRIORITIES - 1 - job.priority if self._lower_is_first else job.priority,
-            producer=producer,
-            retry=True,
-            retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0},
-        )
+    def _send(self, producer: Producer, queue: str, messages: int) -> None:
+        """In one round trip, where the broker can do that (Redis)."""
+        batches = messages > 1 and producer.supports_batch_publish
+        with producer.batch() if batches else nullcontext():
+            for _ in range(messages):
+                self.app.send_task(
+                    WAKE_UP, args=(queue,), queue=queue, producer=producer, retry=True, retry_policy=RETRY
+                )
 
     def depths(self) -> dict[str, int]:
         """Messages ready in each queue. Raises kombu's OperationalError if the broker is away."""
         with self.app.connection_for_read() as connection:
             connection.ensure_connection(max_retries=0, timeout=SEND_SECONDS)
             return {queue.value: _depth(connection, queue.value) for queue in specs.Queue}
+
+
+def _waiting(producer: Producer, queue: str) -> int:
+    channel = producer.channel
+    if isinstance(channel, RedisChannel):  # for each question that kombu asks it makes a client
+        return int(channel.client.llen(queue))
+    # To declare it as the app does is the one question about its length that never fails for want of it.
+    return int(channel.queue_declare(queue=queue, durable=True, auto_delete=False).message_count)
 
 
 def _depth(connection: Connection, queue: str) -> int:

@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 
 from shared.database import Base, Json, NullableJson, UtcDateTime, utcnow
 from shared.errors import NotFound
-from shared.jobs import TERMINAL, Job
+from shared.jobs import TERMINAL, Job, needed_by_parent
 from shared.specs import REFERENCE
 from shared.storage import File
 
@@ -140,11 +140,14 @@ def predictions(
 
 
 def in_use(session: Session, keys: Sequence[str]) -> set[str]:
-    """Those of the storage's keys that a data set, a model, a file or an unended job's checkpoint has."""
+    """Those of the storage's keys that a data set, a model, a file or a checkpoint has.
+
+    The checkpoint of a job that has ended counts no more, unless its parent still needs it.
+    """
     theirs = [
         sa.select(column).where(column.in_(keys))
         for column in (Dataset.storage_key, Model.storage_key, File.storage_key)
     ]
-    unended = Job.state.not_in(TERMINAL)
-    checkpoints = sa.select(Job.checkpoint_key).where(Job.checkpoint_key.in_(keys), unended)
+    needed = Job.state.not_in(TERMINAL) | needed_by_parent()
+    checkpoints = sa.select(Job.checkpoint_key).where(Job.checkpoint_key.in_(keys), needed)
     return {key for query in (*theirs, checkpoints) for key in session.scalars(query) if key is not None}

@@ -1,6 +1,10 @@
 """Engine, sessions, the declarative Base, and the database's clock."""
 
 import datetime
+import functools
+import json
+import math
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +20,9 @@ from shared.errors import ConfigError
 Json = sa.JSON()
 # The same where a missing value is SQL's NULL and not JSON's.
 NullableJson = sa.JSON(none_as_null=True)
+
+# How long one who writes to SQLite waits for the others.
+LOCK_SECONDS = 20.0
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime.datetime]):
@@ -58,6 +65,14 @@ def _utcnow_sqlite(element: utcnow, compiler: Any, **kw: Any) -> str:
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', {seconds} || ' seconds')"
 
 
+def serving_seconds(session: Session) -> float:
+    """How long the database has been there for its clients; for ever where there is no server."""
+    if session.get_bind().dialect.name != "postgresql":
+        return math.inf
+    age = sa.text("SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())")
+    return float(session.scalar(age) or 0)
+
+
 class Base(DeclarativeBase):
     """All tables; constraints have names, so that migrations can change them."""
 
@@ -82,39 +97,60 @@ class Database:
             raise ConfigError(
                 "JOBYARD_DATABASE_URL: should be like postgresql://user@host:5432/name"
             ) from None
-        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._sessions = sessionmaker(expire_on_commit=False)
+        self._looks = _without_transactions(self.engine)
+        self._writer = _one_writer(self.engine)
+
+    @contextmanager
+    def look(self) -> Iterator[sa.Connection]:
+        """A connection without a transaction: each statement sees what is committed when it begins.
+
+        For single reads, which a transaction would cost more than they do themselves.
+        """
+        with self._looks.connect() as connection:
+            yield connection
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session that is rolled back at the end."""
-        with self._sessions() as session:
+        with self._sessions(bind=self.engine) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A session that is committed at the end, or rolled back on an exception."""
-        with self._sessions() as session:
-            # SQLite takes its one write lock here and not at the first write: a transaction that
-            # began by reading could not get it once another one has written.
-            session.connection(execution_options={"begin_immediate": True})
-            yield session
-            session.commit()
+        # The connection begins and commits: what a session does around that takes longer than most writes.
+        try:
+            with self._writer.begin() as connection, self._sessions(bind=connection) as session:
+                yield session
+                session.flush()
+        except sa.exc.TimeoutError as error:
+            # Whoever waits out a database that is away shouldn't have to know where the others queue.
+            raise sa.exc.OperationalError("BEGIN", None, error) from error
 
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+        self._writer.dispose()
 
 
 def _engine(url: str) -> sa.Engine:
     if not url.startswith("sqlite"):
-        return sa.create_engine(
+        engine = sa.create_engine(
             url,
-            pool_pre_ping=True,
+            json_serializer=_to_json,
             pool_size=10,
             max_overflow=30,
             connect_args={"connect_timeout": 5, "application_name": "jobyard"},
         )
-    engine = sa.create_engine(url, pool_size=10, max_overflow=30, connect_args={"timeout": 20})
+        sa.event.listen(engine, "checkout", _refuse_if_closed)
+        return engine
+    return _sqlite_engine(url, pool_size=10, max_overflow=30)
+
+
+def _sqlite_engine(url: str | sa.URL, **pool: Any) -> sa.Engine:
+    connect_args = {"timeout": LOCK_SECONDS}
+    engine = sa.create_engine(url, json_serializer=_to_json, connect_args=connect_args, **pool)
 
     @sa.event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
@@ -126,7 +162,41 @@ def _engine(url: str) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
+        # A writer takes the one write lock here and not at its first write: a transaction that
+        # began by reading could not get it once another one has written.
         immediate = connection.get_execution_options().get("begin_immediate")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
+    return engine
+
+
+# What is written goes to clients as it is, and JSON has no NaN; Python's would let it through.
+_to_json = functools.partial(json.dumps, allow_nan=False)
+
+
+def _refuse_if_closed(connection: Any, _record: Any, _proxy: Any) -> None:
+    """A server that has ended its connection said so, and nobody has read it yet: the pool takes another.
+
+    It is what a question before each transaction (`pool_pre_ping`) would find out, without its round trip.
+    """
+    unread = select.poll()
+    unread.register(connection.fileno(), select.POLLIN)
+    if unread.poll(0):
+        raise sa.exc.DisconnectionError
+
+
+def _without_transactions(engine: sa.Engine) -> sa.Engine:
+    """The same connections, but each statement stands alone."""
+    if engine.dialect.name == "sqlite":  # which has none where nobody begins it: here _begin doesn't listen
+        return sa.create_engine(engine.url, pool=engine.pool)
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def _one_writer(engine: sa.Engine) -> sa.Engine:
+    """SQLite has one write lock. A process's threads wait for it here, in turns: SQLite itself would let
+    each sleep for milliseconds and look again.
+    """
+    if engine.dialect.name == "sqlite":
+        writer = _sqlite_engine(engine.url, pool_size=1, max_overflow=0, pool_timeout=LOCK_SECONDS)
+        return writer.execution_options(begin_immediate=True)
     return engine

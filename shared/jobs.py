@@ -10,11 +10,12 @@ import enum
 import hashlib
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, fields
+from typing import Any, Final, cast
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, Session, aliased, load_only, mapped_column
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 from uuid_utils.compat import uuid7
 
 from shared.database import Base, Json, NullableJson, UtcDateTime, utcnow
@@ -36,7 +37,7 @@ class State(enum.StrEnum):
 GLOSS: Final = {
     State.QUEUED: "Accepted; runs when a worker of its queue is free and `available_at` has come.",
     State.RUNNING: "One worker holds its lease and renews it.",
-    State.WAITING: "A parent whose children are at work.",
+    State.WAITING: "A parent whose children are at work, or a child whose turn has not come.",
     State.PAUSED: "Set aside by its owner until it is resumed.",
     State.SUCCEEDED: "Done; the result is there.",
     State.FAILED: "Could not be done; the error says why.",
@@ -46,10 +47,10 @@ GLOSS: Final = {
 TERMINAL: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 
 MOVES: Final[dict[State, frozenset[State]]] = {
-    State.QUEUED: frozenset({State.RUNNING, State.CANCELLED, State.PAUSED, State.FAILED}),
+    State.QUEUED: frozenset({State.RUNNING, State.CANCELLED, State.PAUSED, State.FAILED, State.WAITING}),
     State.RUNNING: TERMINAL | {State.QUEUED, State.WAITING, State.PAUSED},
-    State.WAITING: frozenset({State.QUEUED, State.CANCELLED}),
-    State.PAUSED: frozenset({State.QUEUED, State.CANCELLED}),
+    State.WAITING: frozenset({State.QUEUED, State.CANCELLED, State.PAUSED, State.FAILED}),
+    State.PAUSED: frozenset({State.QUEUED, State.CANCELLED, State.WAITING}),
     State.SUCCEEDED: frozenset(),
     State.FAILED: frozenset({State.QUEUED}),  # retry
     State.CANCELLED: frozenset({State.QUEUED}),  # retry
@@ -59,12 +60,18 @@ MOVES: Final[dict[State, frozenset[State]]] = {
 BACKOFF_SECONDS: Final = 2.0
 MAX_BACKOFF_SECONDS: Final = 60.0
 
-# How far back the sweeper looks for jobs that were started before earlier ones.
-OVERTAKING_SECONDS: Final = 30.0
-
 
 def _texts(states: "frozenset[State] | type[State]") -> str:
     return ", ".join(f"'{state}'" for state in sorted(states))
+
+
+def _index_of_the_given(column: str, *more: str) -> sa.Index:
+    """Without the rows that have nothing there: most jobs, at most of their moves."""
+    return sa.Index(f"ix_jobs_{column}", column, *more, **_where(f"{column} IS NOT NULL"))
+
+
+def _where(condition: str) -> dict[str, Any]:
+    return {f"{dialect}_where": sa.text(condition) for dialect in ("sqlite", "postgresql")}
 
 
 class Job(Base):
@@ -91,6 +98,8 @@ class Job(Base):
     # Grows with every change that a reader can see: the ETag.
     version: Mapped[int] = mapped_column(default=1)
     parent_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("jobs.id", ondelete="CASCADE"))
+    # Of a parent: how many of its children may be queued or running at once. None: it has no children.
+    child_window: Mapped[int | None]
     idempotency_key: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
     request_sha256: Mapped[str | None] = mapped_column(sa.String(64))
     created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
@@ -100,7 +109,7 @@ class Job(Base):
     finished_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
     cancel_requested_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
     pause_requested_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
-    # The storage's key of what a later attempt can go on from.
+    # The storage's key of what a later attempt can go on from; of a child, what its parent can.
     checkpoint_key: Mapped[str | None] = mapped_column(sa.String(500))
     worker: Mapped[str | None] = mapped_column(sa.String(255))
     lease: Mapped[uuid.UUID | None]
@@ -119,14 +128,15 @@ class Job(Base):
         sa.CheckConstraint("(state = 'failed') = (error_message IS NOT NULL)", name="failed_says_why"),
         sa.CheckConstraint("priority BETWEEN 0 AND 9", name="priority"),
         sa.CheckConstraint("attempt >= 0 AND max_attempts >= 1", name="attempts"),
-        sa.Index("ix_jobs_state_queue_priority_id", "state", "queue", "priority", "id"),
+        sa.Index("ix_jobs_line", "state", "queue", sa.desc("priority"), "id"),
         sa.Index("ix_jobs_state_id", "state", "id"),
-        sa.Index("ix_jobs_lease_expires_at", "lease_expires_at"),
-        sa.Index("ix_jobs_deadline_at", "deadline_at"),
-        sa.Index("ix_jobs_finished_at", "finished_at"),
-        sa.Index("ix_jobs_checkpoint_key", "checkpoint_key"),
+        _index_of_the_given("lease_expires_at"),
+        _index_of_the_given("deadline_at"),
+        _index_of_the_given("finished_at"),
+        _index_of_the_given("checkpoint_key"),
         sa.Index("ix_jobs_kind_id", "kind", "id"),
-        sa.Index("ix_jobs_parent_id", "parent_id"),
+        _index_of_the_given("parent_id", "state", "id"),
+        sa.Index("ix_jobs_parents", "state", "id", **_where("child_window IS NOT NULL")),
     )
 
     @property
@@ -167,6 +177,22 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """A job under a new lease: what its worker needs of it."""
+
+    id: uuid.UUID
+    kind: str
+    queue: str
+    spec: dict[str, Any]
+    attempt: int
+    lease: uuid.UUID
+    checkpoint_key: str | None
+    parent_id: uuid.UUID | None = None
+    # Not None: the job was split, its children have ended, and it is to sum up.
+    child_window: int | None = None
+
+
+@dataclass(frozen=True)
 class Progress:
     """How far a running job is, as its worker last said."""
 
@@ -194,7 +220,7 @@ def submit(
 ) -> tuple[Job, bool]:
     """→ queued. Returns the job and True, or the job that this key made before and False.
 
-    Raises Conflict if the key was used for another request. Commit, then `broker.send`.
+    Raises Conflict if the key was used for another request. Commit, then `broker.wake`.
     """
     job = Job(
         id=uuid7(),
@@ -203,24 +229,20 @@ def submit(
         state=State.QUEUED,
         spec=spec,
         priority=priority,
+        attempt=0,
         max_attempts=max_attempts,
+        version=1,
         deadline_seconds=deadline_seconds,
         idempotency_key=idempotency_key,
         request_sha256=request_sha256,
-        created_at=utcnow(),
-        queued_at=utcnow(),
-        available_at=utcnow(),
     )
-    try:
-        with session.begin_nested():
-            session.add(job)
-    except sa.exc.IntegrityError:
-        first = repeat_of(session, idempotency_key, request_sha256) if idempotency_key else None
-        if first is None:
-            raise
-        return first, False
-    session.refresh(job)
-    _note(session, job)
+    given = {name: getattr(job, name) for name in _SUBMITTED}
+    move = _SUBMIT[session.get_bind().dialect.name]
+    while (row := move(session, given)) is None:
+        first = repeat_of(session, idempotency_key or "", request_sha256)
+        if first is not None:  # or it was forgotten just now
+            return first, False
+    job.created_at = job.queued_at = job.available_at = row.created_at
     return job, True
 
 
@@ -230,12 +252,13 @@ def submit_many(
     *,
     idempotency_key: str | None = None,
     request_sha256: str | None = None,
-) -> tuple[list[Job], bool]:
+) -> tuple[list[uuid.UUID], bool]:
     """→ queued, all of them or none. As `submit`, in three statements for any number of jobs.
 
-    Each job's own key is made from the one for all. Commit, then `broker.send_many`.
+    Returns their ids. Each job's own key is made from the one for all. Commit, then `broker.wake`.
     """
-    now = session.scalar(sa.select(utcnow()))
+    connection = session.connection()
+    now = connection.scalar(sa.select(utcnow()))
     keys = _batch_keys(idempotency_key, len(requests)) if idempotency_key else [None] * len(requests)
     rows = [
         {
@@ -253,29 +276,31 @@ def submit_many(
         for key, request in zip(keys, requests, strict=True)
     ]
     try:
-        with session.begin_nested():
-            session.execute(sa.insert(Job), rows)
+        with connection.begin_nested():
+            connection.execute(sa.insert(_jobs), rows)
     except sa.exc.IntegrityError:
         first = repeats_of(session, idempotency_key, request_sha256, len(rows)) if idempotency_key else []
         if not first:
             raise
         return first, False
-    session.execute(
-        sa.insert(JobEvent),
+    connection.execute(
+        sa.insert(_events),
         [{"job_id": row["id"], "at": now, "state": State.QUEUED, "attempt": 0} for row in rows],
     )
-    return _in_order(session, Job.id.in_([row["id"] for row in rows])), True
+    return [row["id"] for row in rows], True
 
 
-def repeats_of(session: Session, idempotency_key: str, request_sha256: str | None, count: int) -> list[Job]:
-    """Those jobs that this key made before in one request and that are still there.
+def repeats_of(
+    session: Session, idempotency_key: str, request_sha256: str | None, count: int
+) -> list[uuid.UUID]:
+    """The ids of those jobs that this key made before in one request and that are still there.
 
     Raises Conflict if that was another request.
     """
     first = _in_order(session, Job.idempotency_key.in_(_batch_keys(idempotency_key, count)))
     for job in first:
         _refuse_another(job, idempotency_key, request_sha256)
-    return first
+    return [job.id for job in first]
 
 
 def _batch_keys(key: str, count: int) -> list[str]:
@@ -303,30 +328,34 @@ def _refuse_another(first: Job, idempotency_key: str, request_sha256: str | None
 def cancel(session: Session, job_id: uuid.UUID) -> Job:
     """queued | paused | waiting → cancelled; a running job is asked, and its worker cancels it.
 
-    Raises NotFound, or Conflict if the job has ended.
+    So are the children of a waiting job. Raises NotFound, or Conflict if the job has ended or is a child.
     """
     running = Job.state == State.RUNNING
     job = _update(
         session,
-        [Job.id == job_id, Job.state.not_in(TERMINAL)],
+        [Job.id == job_id, Job.state.not_in(TERMINAL), Job.parent_id.is_(None)],
         state=sa.case((running, Job.state), else_=State.CANCELLED),
         finished_at=sa.case((running, sa.null()), else_=utcnow()),
         cancel_requested_at=sa.func.coalesce(Job.cancel_requested_at, utcnow()),
     )
     if job is None:
+        _refuse_child(session, job_id)
         raise Conflict(f"job {job_id} has already {_ended(session, job_id)}; nothing is left to cancel")
     _note(session, job, message="cancel requested")
+    if job.state == State.CANCELLED:
+        _stop_children(session, job, "its parent was cancelled")
     return job
 
 
 def retry(session: Session, job_id: uuid.UUID, max_attempts: int) -> Job:
     """failed | cancelled → queued, as a new attempt with a fresh budget of `max_attempts`.
 
-    Raises NotFound, or Conflict in any other state. Commit, then `broker.send`.
+    It begins anew: the children that it had are deleted. Raises NotFound, or Conflict in any other state
+    or if it is a child. Commit, then `broker.wake`.
     """
     job = _update(
         session,
-        [Job.id == job_id, Job.state.in_([State.FAILED, State.CANCELLED])],
+        [Job.id == job_id, Job.state.in_([State.FAILED, State.CANCELLED]), Job.parent_id.is_(None)],
         state=State.QUEUED,
         queued_at=utcnow(),
         available_at=utcnow(),
@@ -338,80 +367,85 @@ def retry(session: Session, job_id: uuid.UUID, max_attempts: int) -> Job:
         pause_requested_at=None,
         checkpoint_key=None,
         deadline_at=None,
+        child_window=None,
         **_NO_PROGRESS,
     )
     if job is None:
-        state = get(session, job_id).state
+        state = _refuse_child(session, job_id).state
         raise Conflict(f"job {job_id} is {state}; only a failed or cancelled job can be retried")
+    session.execute(
+        sa.delete(Job).where(Job.parent_id == job_id), execution_options={"synchronize_session": False}
+    )
     _note(session, job, message="retried by its owner")
     return job
 
 
 def pause(session: Session, job_id: uuid.UUID) -> Job:
-    """queued → paused; a running job is asked, and its worker pauses it at its next step.
+    """queued | waiting → paused; a running job is asked, and its worker pauses it at its next step.
 
-    Raises NotFound, or Conflict in any other state.
+    Children of a waiting job that run already run on, and no more are begun. Raises NotFound, or Conflict
+    in any other state or if it is a child.
     """
     running = Job.state == State.RUNNING
+    may = Job.state.in_([State.QUEUED, State.RUNNING, State.WAITING])
     job = _update(
         session,
-        [Job.id == job_id, Job.state.in_([State.QUEUED, State.RUNNING])],
+        [Job.id == job_id, may, Job.parent_id.is_(None)],
         state=sa.case((running, Job.state), else_=State.PAUSED),
         pause_requested_at=sa.func.coalesce(Job.pause_requested_at, utcnow()),
     )
     if job is None:
-        state = get(session, job_id).state
-        raise Conflict(f"job {job_id} is {state}; only a queued or running job can be paused")
+        state = _refuse_child(session, job_id).state
+        raise Conflict(f"job {job_id} is {state}; only a queued, running or waiting job can be paused")
     _note(session, job, message="pause requested")
+    if job.state == State.PAUSED:
+        _hold_children_back(session, job)
     return job
 
 
 def resume(session: Session, job_id: uuid.UUID) -> Job:
-    """paused → queued; a running job that was asked to pause goes on.
+    """paused → queued, or → waiting if it has children; a running job that was asked to pause goes on.
 
-    Raises NotFound, or Conflict in any other state. Commit, then `broker.send` if it is queued.
+    Raises NotFound, or Conflict in any other state. Commit, then `broker.wake` if it is queued or waiting.
     """
     paused = Job.state == State.PAUSED
     asked = sa.and_(Job.state == State.RUNNING, Job.pause_requested_at.is_not(None))
     job = _update(
         session,
-        [Job.id == job_id, sa.or_(paused, asked)],
-        state=sa.case((paused, State.QUEUED), else_=Job.state),
+        [Job.id == job_id, sa.or_(paused, asked), Job.parent_id.is_(None)],
+        state=sa.case(
+            (sa.and_(paused, Job.child_window.is_(None)), State.QUEUED),
+            (paused, State.WAITING),
+            else_=Job.state,
+        ),
         queued_at=sa.case((paused, utcnow()), else_=Job.queued_at),
         available_at=sa.case((paused, utcnow()), else_=Job.available_at),
         pause_requested_at=None,
     )
     if job is None:
-        raise Conflict(f"job {job_id} is {get(session, job_id).state}; only a paused job can be resumed")
+        state = _refuse_child(session, job_id).state
+        raise Conflict(f"job {job_id} is {state}; only a paused job can be resumed")
     _note(session, job, message="resumed by its owner")
-    return job
+    return _settle(session, job)
 
 
 # ---- verbs of a worker
 
 
-def claim(session: Session, job_id: uuid.UUID, *, worker: str, lease_seconds: float) -> Job | None:
-    """queued → running under a new lease. None if there is nothing to claim (a second delivery, say)."""
-    job = _update(
-        session,
-        [Job.id == job_id, Job.state == State.QUEUED, Job.available_at <= utcnow()],
-        state=State.RUNNING,
-        attempt=Job.attempt + 1,
-        started_at=sa.func.coalesce(Job.started_at, utcnow()),
-        worker=worker,
-        lease=uuid.uuid4(),
-        lease_expires_at=utcnow(lease_seconds),
-        deadline_at=sa.case(
-            (
-                Job.deadline_seconds.is_not(None),
-                sa.func.coalesce(Job.deadline_at, utcnow(Job.deadline_seconds)),
-            )
-        ),
-        **_NO_PROGRESS,
-    )
-    if job is not None:
-        _note(session, job)
-    return job
+def claim(session: Session, queue: str, *, worker: str, lease_seconds: float) -> Claim | None:
+    """queued → running under a new lease: the first in line, by priority, then by age. None if there is none.
+
+    Several workers may do this at once: on PostgreSQL each passes over the row that another is taking,
+    on SQLite they come one after another.
+    """
+    given = {
+        "from_queue": queue,
+        "by_worker": worker,
+        "new_lease": uuid.uuid4(),
+        "lease_seconds": lease_seconds,
+    }
+    row = _CLAIM(session, given)
+    return None if row is None else Claim(**{field.name: row._mapping[field.name] for field in fields(Claim)})
 
 
 def heartbeat(
@@ -444,22 +478,21 @@ def note_phase(session: Session, job: Job) -> None:
     _note(session, job)
 
 
-def succeed(session: Session, job_id: uuid.UUID, lease: uuid.UUID, result: dict[str, Any]) -> Job | None:
-    """running → succeeded. None if the lease is lost: roll back whatever else is in the transaction."""
-    job = _update(
-        session,
-        _held(job_id, lease),
-        state=State.SUCCEEDED,
-        finished_at=utcnow(),
-        result=result,
-        progress_done=sa.func.coalesce(Job.progress_total, Job.progress_done),
-        phase=None,
-        eta_seconds=None,
-        **_NO_LEASE,
-    )
-    if job is not None:
-        _note(session, job)
-    return job
+def succeed(session: Session, job_id: uuid.UUID, lease: uuid.UUID, result: dict[str, Any]) -> bool:
+    """running → succeeded. False if the lease is lost: roll back whatever else is in the transaction.
+
+    A child's `result` says under "done" how much of its parent's progress it was.
+    """
+    given = {"held_job": job_id, "held_lease": lease, "given_result": result}
+    if _SUCCEED(session, given) is not None:
+        return True
+    if (parent := _lock_parent(session, job_id)) is None:
+        return False
+    row = _SUCCEED_AS_CHILD(session, given)
+    if row is None:
+        return False
+    _settle(session, parent, _progress(parent, result.get("done", 0), row.finished_at - row.created_at))
+    return True
 
 
 def fail(
@@ -475,8 +508,9 @@ def fail(
 
     The traceback goes to the timeline.
     """
-    job = _update(
+    job = _end(
         session,
+        job_id,
         _held(job_id, lease),
         state=State.FAILED,
         finished_at=utcnow(),
@@ -492,8 +526,9 @@ def fail(
 
 def finish_cancel(session: Session, job_id: uuid.UUID, lease: uuid.UUID) -> Job | None:
     """running → cancelled, by the worker that was asked to. None if the lease is lost."""
-    job = _update(
+    job = _end(
         session,
+        job_id,
         _held(job_id, lease),
         state=State.CANCELLED,
         finished_at=utcnow(),
@@ -514,14 +549,252 @@ def release(session: Session, job_id: uuid.UUID, lease: uuid.UUID) -> Job | None
     """running → queued without costing an attempt: its worker is being stopped. None if the lease is lost.
 
     A job that its owner asked to pause is paused instead, and one to cancel is cancelled.
-    Commit, then `broker.send` if it is queued.
+    Commit, then `broker.wake` if it is queued.
     """
-    job = _update(
-        session, _held(job_id, lease), attempt=Job.attempt - 1, available_at=utcnow(), **_back_to_queue()
+    job = _end(
+        session,
+        job_id,
+        _held(job_id, lease),
+        attempt=Job.attempt - 1,
+        available_at=utcnow(),
+        **_back_to_queue(),
     )
     if job is not None:
         stopped = job.state == State.QUEUED
         _note(session, job, message="its worker is being stopped" if stopped else "stopped by its worker")
+    return job
+
+
+# ---- verbs of parents and children
+#
+# Whoever ends a child locks its parent's row first, and only then the child's: two last children can't
+# miss each other, and who cancels the parent (and then its children) waits for nobody who waits for him.
+
+
+def split(
+    session: Session,
+    job_id: uuid.UUID,
+    lease: uuid.UUID,
+    specs: Sequence[dict[str, Any]],
+    *,
+    window: int,
+    progress: Progress,
+    checkpoint_key: str | None = None,
+) -> Job | None:
+    """running → waiting without costing an attempt: children of the same kind do the work, in this order.
+
+    `window` of them are queued or running at once, a priority lower than their parent, so that other jobs
+    come in between. When all have succeeded, or one has failed and the others have stopped, the parent is
+    queued again, to sum up. `progress` is the parent's, which the children's results bring on.
+    `checkpoint_key` is kept for children and parent. None if the lease is lost. A job that its owner asked
+    to cancel or pause meanwhile is cancelled or paused, and gets no children.
+
+    Commit, then `broker.wake` for the window if it is waiting.
+    """
+    unwanted = sa.or_(Job.cancel_requested_at.is_not(None), Job.pause_requested_at.is_not(None))
+    changes = _back_to_queue(State.WAITING) | {
+        "phase": progress.phase,
+        "progress_done": progress.done,
+        "progress_total": progress.total,
+        "progress_unit": progress.unit,
+        "child_window": sa.case((unwanted, sa.null()), else_=window),
+        "checkpoint_key": sa.case((unwanted, Job.checkpoint_key), else_=checkpoint_key),
+    }
+    job = _update(
+        session, [*_held(job_id, lease), Job.parent_id.is_(None)], attempt=Job.attempt - 1, **changes
+    )
+    if job is None or job.state != State.WAITING:
+        if job is not None:
+            _note(session, job, message="stopped by its worker")
+        return job
+    _note(session, job, message=f"split into {len(specs)} parts")
+    now = session.scalar(sa.select(utcnow()))
+    rows = [
+        {
+            "id": uuid7(),
+            "parent_id": job.id,
+            "kind": job.kind,
+            "queue": job.queue,
+            "state": State.QUEUED if number < window else State.WAITING,
+            "spec": spec,
+            "priority": max(job.priority - 1, 0),
+            "attempt": 0,
+            "max_attempts": max(job.max_attempts - job.attempt, 1),
+            "version": 1,
+            "created_at": now,
+            "queued_at": now,
+            "available_at": now,
+        }
+        for number, spec in enumerate(specs)
+    ]
+    session.execute(sa.insert(Job), rows)
+    session.execute(
+        sa.insert(JobEvent),
+        [{"job_id": row["id"], "at": now, "state": row["state"], "attempt": 0} for row in rows],
+    )
+    return job
+
+
+def keep_for_parent(session: Session, job_id: uuid.UUID, lease: uuid.UUID, key: str) -> Job | None:
+    """Remember what a child's parent will need, in the transaction of `succeed`. None if the lease is lost.
+
+    The parent's row is locked first.
+    """
+    _lock_parent(session, job_id)
+    return keep_checkpoint(session, job_id, lease, key)
+
+
+def settle(session: Session, limit: int = 100) -> list[Job]:
+    """Waiting parents none of whose children is queued or running, as they are now: a safety net.
+
+    Their next children are queued, or they are, to sum up. Several sweepers may do this at once.
+    """
+    child = aliased(Job)
+    at_work = sa.exists().where(child.parent_id == Job.id, child.state.in_(_AT_WORK))
+    stuck = (
+        sa.select(Job)
+        .where(Job.state == State.WAITING, Job.child_window.is_not(None), ~at_work)
+        .limit(limit)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    return [_settle(session, parent) for parent in session.scalars(stuck).all()]
+
+
+def _lock(session: Session, query: "sa.Select[Any]") -> list[Job]:
+    """Jobs as they are now, by id, and nobody else changes them before this transaction is over."""
+    locked = query.order_by(Job.id).with_for_update(key_share=True)
+    return list(session.scalars(locked, execution_options={"populate_existing": True}))
+
+
+def _lock_parent(session: Session, job_id: uuid.UUID) -> Job | None:
+    """None: the job is no child."""
+    child = aliased(Job)
+    parent_id = sa.select(child.parent_id).where(child.id == job_id).scalar_subquery()
+    return next(iter(_lock(session, sa.select(Job).where(Job.id == parent_id))), None)
+
+
+def _end(
+    session: Session, job_id: uuid.UUID, guard: list[sa.ColumnElement[bool]], **values: Any
+) -> Job | None:
+    """`_update` for what may end a job: if that is a child, its parent goes on."""
+    job = _update(session, [*guard, Job.parent_id.is_(None)], **values)
+    if job is not None or (parent := _lock_parent(session, job_id)) is None:
+        return job
+    child = _update(session, guard, **values)
+    if child is not None and child.terminal:
+        _settle(session, parent)
+    return child
+
+
+def _settle(session: Session, parent: Job, changes: dict[str, Any] | None = None) -> Job:
+    """What comes next for a waiting parent, whose row is locked: more children, or to sum up.
+
+    One that is paused only notes the `changes`; one that has ended, nothing.
+    """
+    changes = dict(changes or {})
+    is_due = False
+    if parent.state == State.WAITING and parent.child_window is not None:
+        theirs = Job.parent_id == parent.id
+        broken = sa.exists().where(theirs, Job.state.in_([State.FAILED, State.CANCELLED]))
+        if session.scalar(sa.select(broken)):
+            _stop_children(session, parent, "another part of its parent failed")
+        count = sa.select(sa.func.count()).select_from(Job).where(theirs, Job.state.in_(_AT_WORK))
+        at_work = session.scalar(count) or 0
+        is_due = not at_work + _queue_children(session, parent, parent.child_window - at_work)
+        if is_due:
+            changes |= {
+                "state": State.QUEUED,
+                "queued_at": utcnow(),
+                "available_at": utcnow(),
+                "eta_seconds": None,
+            }
+    if not changes or parent.terminal:
+        return parent
+    settled = _update(session, [Job.id == parent.id], **changes) or parent
+    if is_due:
+        _note(session, settled, message="its parts have ended")
+    return settled
+
+
+def _progress(parent: Job, done: int, since_split: datetime.timedelta) -> dict[str, Any]:
+    """The parent's progress after so much more, if it goes on as it did since it was split."""
+    if parent.progress_done is None or parent.progress_total is None or not done:
+        return {}
+    now = parent.progress_done + done
+    left = parent.progress_total - now
+    return {
+        "progress_done": now,
+        "eta_seconds": round(since_split.total_seconds() * left / now, 1),
+    }
+
+
+def _queue_children(session: Session, parent: Job, count: int) -> int:
+    """waiting → queued, for the next so many. Returns how many there were."""
+    if count <= 0:
+        return 0
+    child = aliased(Job)
+    following = (
+        sa.select(child.id)
+        .where(child.parent_id == parent.id, child.state == State.WAITING)
+        .order_by(child.id)
+        .limit(count)
+    )
+    return _move_children(
+        session,
+        [Job.id.in_(following), Job.state == State.WAITING],
+        state=State.QUEUED,
+        queued_at=utcnow(),
+        available_at=utcnow(),
+    )
+
+
+def _hold_children_back(session: Session, parent: Job) -> None:
+    """queued → waiting."""
+    if parent.child_window is not None:
+        queued = [Job.parent_id == parent.id, Job.state == State.QUEUED]
+        _move_children(session, queued, "its parent was paused", state=State.WAITING)
+
+
+def _stop_children(session: Session, parent: Job, why: str) -> None:
+    """queued | waiting → cancelled; running ones are asked."""
+    if parent.child_window is None:
+        return
+    running = Job.state == State.RUNNING
+    _move_children(
+        session,
+        [
+            Job.parent_id == parent.id,
+            Job.state.in_([State.QUEUED, State.WAITING, State.RUNNING]),
+            Job.cancel_requested_at.is_(None),
+        ],
+        why,
+        state=sa.case((running, Job.state), else_=State.CANCELLED),
+        finished_at=sa.case((running, sa.null()), else_=utcnow()),
+        cancel_requested_at=utcnow(),
+    )
+
+
+def _move_children(
+    session: Session, guard: list[sa.ColumnElement[bool]], message: str | None = None, **values: Any
+) -> int:
+    """One guarded update of many, each with its row in its timeline. Returns how many there were."""
+    statement = sa.update(Job).where(*guard).values(version=Job.version + 1, **values)
+    moved = session.execute(
+        statement.returning(Job.id.label("job_id"), Job.state, Job.attempt, Job.worker),
+        execution_options={"synchronize_session": False},
+    ).all()
+    if moved:
+        session.execute(
+            sa.insert(JobEvent).values(at=utcnow()), [{**row._mapping, "message": message} for row in moved]
+        )
+    return len(moved)
+
+
+def _refuse_child(session: Session, job_id: uuid.UUID) -> Job:
+    """The job. Raises NotFound, or Conflict if it is a child: its parent is what its owner may change."""
+    job = get(session, job_id)
+    if job.parent_id is not None:
+        raise Conflict(f"job {job_id} is a part of job {job.parent_id}; do this to the whole")
     return job
 
 
@@ -533,20 +806,29 @@ def rescue(session: Session, limit: int = 100) -> list[Job]:
 
     Returns the jobs moved. Several sweepers may do this at once: the lease guards each row.
     """
-    expired = session.execute(
+    expired = (
         sa.select(Job.id, Job.lease, Job.worker, Job.attempt, Job.max_attempts, Job.cancel_requested_at)
         .where(Job.state == State.RUNNING, Job.lease_expires_at < utcnow())
         .order_by(Job.lease_expires_at)
         .limit(limit)
-        .with_for_update(skip_locked=True)
-    ).all()
+    )
+    single = expired.where(Job.parent_id.is_(None)).with_for_update(skip_locked=True)
+    found = [*session.execute(single)]
+    # No child is locked before its parent, and parents are locked in one order.
+    parts = session.execute(expired.where(Job.parent_id.is_not(None)).add_columns(Job.parent_id)).all()
+    if parts:
+        _lock(session, sa.select(Job).where(Job.id.in_({part.parent_id for part in parts})))
     moved = []
-    for job_id, lease, worker, attempt, max_attempts, cancel_requested_at in expired:
+    for job_id, lease, worker, attempt, max_attempts, cancel_requested_at in [
+        *found,
+        *(part[:-1] for part in parts),
+    ]:
         guard = [*_held(job_id, lease), Job.lease_expires_at < utcnow()]
         lost = f"worker {worker} was lost (attempt {attempt} of {max_attempts})"
         if attempt >= max_attempts and cancel_requested_at is None:
-            job = _update(
+            job = _end(
                 session,
+                job_id,
                 guard,
                 state=State.FAILED,
                 finished_at=utcnow(),
@@ -557,7 +839,7 @@ def rescue(session: Session, limit: int = 100) -> list[Job]:
             )
         else:
             backoff = min(BACKOFF_SECONDS * 2 ** (attempt - 1), MAX_BACKOFF_SECONDS)
-            job = _update(session, guard, available_at=utcnow(backoff), **_back_to_queue())
+            job = _end(session, job_id, guard, available_at=utcnow(backoff), **_back_to_queue())
         if job is not None:
             _note(session, job, message=lost, worker=worker)
             moved.append(job)
@@ -565,7 +847,10 @@ def rescue(session: Session, limit: int = 100) -> list[Job]:
 
 
 def expire(session: Session, limit: int = 100) -> list[Job]:
-    """queued | running → failed, for jobs past their deadline. A worker hears of it at its next heartbeat."""
+    """queued | running | waiting → failed, for jobs past their deadline, and so their children end.
+
+    A worker hears of it at its next heartbeat.
+    """
     late = session.execute(
         sa.select(Job.id, Job.deadline_seconds)
         .where(Job.deadline_at < utcnow(), Job.state.in_(_MAY_EXPIRE))
@@ -587,58 +872,17 @@ def expire(session: Session, limit: int = 100) -> list[Job]:
         )
         if job is not None:
             _note(session, job, message=job.error_message)
+            _stop_children(session, job, "its parent's deadline is over")
             moved.append(job)
     return moved
 
 
 def count_ready(session: Session, queue: str, older_than_seconds: float) -> int:
     """Queued jobs of a queue that could have been claimed for so long already."""
-    ready = sa.select(sa.func.count()).where(*_ready(queue, older_than_seconds))
+    ready = sa.select(sa.func.count()).where(
+        Job.state == State.QUEUED, Job.queue == queue, Job.available_at <= utcnow(-older_than_seconds)
+    )
     return session.scalar(ready) or 0
-
-
-def ready(session: Session, queue: str, older_than_seconds: float, limit: int) -> list[Job]:
-    """Those jobs, first in line first, with only what a message needs."""
-    return list(
-        session.scalars(
-            sa.select(Job)
-            .where(*_ready(queue, older_than_seconds))
-            .order_by(sa.desc(Job.priority), Job.id)
-            .options(load_only(Job.id, Job.kind, Job.queue, Job.priority))
-            .limit(limit)
-        )
-    )
-
-
-def overtaken(session: Session, queue: str, older_than_seconds: float, among: int = 100) -> list[Job]:
-    """Of the first in line: queued jobs that a later one of no higher priority was started before.
-
-    Their messages are lost, however many others there are.
-    """
-    later = aliased(Job)
-    started = (
-        sa.select(later.id)
-        .where(
-            later.queue == queue,
-            later.id > Job.id,
-            later.priority <= Job.priority,
-            sa.or_(later.state == State.RUNNING, later.finished_at > utcnow(-OVERTAKING_SECONDS)),
-            later.started_at > Job.available_at,
-        )
-        .exists()
-    )
-    line = ready(session, queue, older_than_seconds, among)
-    found = sa.select(Job.id).where(Job.id.in_([job.id for job in line]), started)
-    lost = set(session.scalars(found))
-    return [job for job in line if job.id in lost]
-
-
-def _ready(queue: str, older_than_seconds: float) -> list[sa.ColumnElement[bool]]:
-    return [
-        Job.state == State.QUEUED,
-        Job.queue == queue,
-        Job.available_at <= utcnow(-older_than_seconds),
-    ]
 
 
 # ---- reading
@@ -661,11 +905,16 @@ def page(
     *,
     kind: str | None = None,
     state: str | None = None,
+    parent: uuid.UUID | None = None,
     before: uuid.UUID | None = None,
     limit: int = 50,
 ) -> list[Job]:
-    """Jobs, newest first (ids are UUIDv7: they sort by time); `before` is the last id of the page above."""
-    query = sa.select(Job).where(Job.parent_id.is_(None)).order_by(Job.id.desc()).limit(limit)
+    """Jobs, newest first (ids are UUIDv7: they sort by time); `before` is the last id of the page above.
+
+    The children of `parent`, or jobs that are no children.
+    """
+    theirs = Job.parent_id.is_(None) if parent is None else Job.parent_id == parent
+    query = sa.select(Job).where(theirs).order_by(Job.id.desc()).limit(limit)
     if kind is not None:
         query = query.where(Job.kind == kind)
     if state is not None:
@@ -682,6 +931,21 @@ def counts(session: Session) -> dict[State, int]:
     return {state: found.get(state, 0) for state in State}
 
 
+def needed_by_parent() -> sa.ColumnElement[bool]:
+    """Whether a job is the child of one that has not ended: what it kept is still of use."""
+    parent = aliased(Job)
+    unended = [state for state in State if state not in TERMINAL]
+    # The window is asked for the sake of the index of parents.
+    return sa.exists().where(
+        parent.id == Job.parent_id, parent.state.in_(unended), parent.child_window.is_not(None)
+    )
+
+
+def children(session: Session, parent_id: uuid.UUID) -> list[Job]:
+    """In the order of the parent's `split`."""
+    return _in_order(session, Job.parent_id == parent_id)
+
+
 def events(session: Session, job_id: uuid.UUID, after: int = 0) -> list[JobEvent]:
     """The timeline, oldest first; `after` is the id of the last event that the reader has."""
     return list(
@@ -693,7 +957,8 @@ def events(session: Session, job_id: uuid.UUID, after: int = 0) -> list[JobEvent
 
 # ---- the one way in which rows change
 
-_MAY_EXPIRE: Final = (State.QUEUED, State.RUNNING)
+_MAY_EXPIRE: Final = (State.QUEUED, State.RUNNING, State.WAITING)
+_AT_WORK: Final = (State.QUEUED, State.RUNNING)
 _NO_LEASE: Final[dict[str, Any]] = {"lease": None, "lease_expires_at": None}
 _NO_PROGRESS: Final[dict[str, Any]] = {
     "phase": None,
@@ -704,18 +969,131 @@ _NO_PROGRESS: Final[dict[str, Any]] = {
 }
 
 
+_jobs: Final = cast(sa.Table, Job.__table__)
+_events: Final = cast(sa.Table, JobEvent.__table__)
+
+
+class _Move:
+    """A move that every job makes, and its row in the timeline, as statements that are built once.
+
+    To build a statement of the ORM and to load its row costs several times what the database takes for it.
+    """
+
+    def __init__(self, statement: sa.Insert | sa.Update, *, returning: Sequence[str]) -> None:
+        names = dict.fromkeys([*returning, "id", "state", "attempt", "worker"])
+        self._move = statement.returning(*(_jobs.c[name] for name in names))
+        moved = self._move.cte("moved")
+        told = sa.select(moved.c.id, utcnow(), moved.c.state, moved.c.attempt, moved.c.worker)
+        note = sa.insert(_events).from_select(["job_id", "at", "state", "attempt", "worker"], told)
+        self._move_and_note = sa.select(moved).add_cte(note.cte("noted"))
+
+    def __call__(self, session: Session, given: dict[str, Any]) -> sa.Row[Any] | None:
+        """The row as it is now, or None if the guard let nothing through."""
+        connection = session.connection()
+        if connection.dialect.name == "postgresql":
+            return connection.execute(self._move_and_note, given).one_or_none()
+        row = connection.execute(self._move, given).one_or_none()
+        if row is not None:
+            said = {"job_id": row.id, "state": row.state, "attempt": row.attempt, "worker": row.worker}
+            connection.execute(_NOTE, said)
+        return row
+
+
+_NOTE: Final = sa.insert(_events).values(at=utcnow()).inline()
+
+_SUBMITTED: Final = (
+    "id",
+    "kind",
+    "queue",
+    "state",
+    "spec",
+    "priority",
+    "attempt",
+    "max_attempts",
+    "version",
+    "deadline_seconds",
+    "idempotency_key",
+    "request_sha256",
+)
+# By dialect: a key that is there already lets nothing through.
+_SUBMIT: Final = {
+    dialect.name: _Move(
+        insert(_jobs)
+        .values({name: sa.bindparam(name, type_=_jobs.c[name].type) for name in _SUBMITTED})
+        .values(created_at=utcnow(), queued_at=utcnow(), available_at=utcnow())
+        .on_conflict_do_nothing(index_elements=["idempotency_key"]),
+        returning=["created_at"],
+    )
+    for dialect, insert in ((postgresql.dialect, postgresql.insert), (sqlite.dialect, sqlite.insert))
+}
+
+_FIRST_IN_LINE: Final = (
+    sa.select(_jobs.c.id)
+    .where(
+        _jobs.c.state == State.QUEUED,
+        _jobs.c.queue == sa.bindparam("from_queue"),
+        _jobs.c.available_at <= utcnow(),
+    )
+    .order_by(_jobs.c.priority.desc(), _jobs.c.id)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+_CLAIM: Final = _Move(
+    sa.update(_jobs)
+    .where(_jobs.c.id == _FIRST_IN_LINE.scalar_subquery())
+    .values(
+        state=State.RUNNING,
+        version=_jobs.c.version + 1,
+        attempt=_jobs.c.attempt + 1,
+        started_at=sa.func.coalesce(_jobs.c.started_at, utcnow()),
+        worker=sa.bindparam("by_worker"),
+        lease=sa.bindparam("new_lease"),
+        lease_expires_at=utcnow(sa.bindparam("lease_seconds", type_=sa.Float)),
+        deadline_at=sa.case(
+            (
+                _jobs.c.deadline_seconds.is_not(None),
+                sa.func.coalesce(_jobs.c.deadline_at, utcnow(_jobs.c.deadline_seconds)),
+            )
+        ),
+        **_NO_PROGRESS,
+    ),
+    returning=[field.name for field in fields(Claim)],
+)
+
+_TO_SUCCEED: Final = (
+    sa.update(_jobs)
+    .where(
+        _jobs.c.id == sa.bindparam("held_job"),
+        _jobs.c.state == State.RUNNING,
+        _jobs.c.lease == sa.bindparam("held_lease"),
+    )
+    .values(
+        state=State.SUCCEEDED,
+        version=_jobs.c.version + 1,
+        finished_at=utcnow(),
+        result=sa.bindparam("given_result", type_=_jobs.c.result.type),
+        progress_done=sa.func.coalesce(_jobs.c.progress_total, _jobs.c.progress_done),
+        phase=None,
+        eta_seconds=None,
+        **_NO_LEASE,
+    )
+)
+_SUCCEED: Final = _Move(_TO_SUCCEED.where(_jobs.c.parent_id.is_(None)), returning=[])
+_SUCCEED_AS_CHILD: Final = _Move(_TO_SUCCEED, returning=["created_at", "finished_at"])
+
+
 def _held(job_id: uuid.UUID, lease: uuid.UUID | None) -> list[sa.ColumnElement[bool]]:
     return [Job.id == job_id, Job.state == State.RUNNING, Job.lease == lease]
 
 
-def _back_to_queue() -> dict[str, Any]:
-    """→ queued, unless its owner asked for its end or a pause meanwhile."""
+def _back_to_queue(state: State = State.QUEUED) -> dict[str, Any]:
+    """→ queued (or `state`), unless its owner asked for its end or a pause meanwhile."""
     unwanted = Job.cancel_requested_at.is_not(None)
     return {
         "state": sa.case(
             (unwanted, State.CANCELLED),
             (Job.pause_requested_at.is_not(None), State.PAUSED),
-            else_=State.QUEUED,
+            else_=state,
         ),
         "finished_at": sa.case((unwanted, utcnow()), else_=sa.null()),
         "queued_at": utcnow(),
@@ -744,17 +1122,18 @@ def _note(
     worker: str | None = None,
     traceback: str | None = None,
 ) -> None:
-    session.add(
-        JobEvent(
-            job_id=job.id,
-            at=utcnow(),
-            state=job.state,
-            attempt=job.attempt,
-            phase=job.phase,
-            message=message,
-            worker=worker or job.worker,
-            traceback=traceback,
-        )
+    # At once and not when the session is flushed: the moves after it in this transaction come after it.
+    session.connection().execute(
+        _NOTE,
+        {
+            "job_id": job.id,
+            "state": job.state,
+            "attempt": job.attempt,
+            "phase": job.phase,
+            "message": message,
+            "worker": worker or job.worker,
+            "traceback": traceback,
+        },
     )
 
 

@@ -1,8 +1,6 @@
 """The queues as their watchers see them: what waits, what runs, and which workers are alive."""
 
 import datetime
-import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -71,47 +69,6 @@ def listening(session: Session, queue: str) -> list[str]:
             .order_by(Worker.name)
         )
     )
-
-
-def position(session: Session, job: Job) -> int | None:
-    """A queued job's place in its queue, 1 for the next to run; None in any other state."""
-    if job.state != State.QUEUED:
-        return None
-    before = sa.or_(Job.priority > job.priority, sa.and_(Job.priority == job.priority, Job.id < job.id))
-    ahead = session.scalar(
-        sa.select(sa.func.count()).where(Job.state == State.QUEUED, Job.queue == job.queue, before)
-    )
-    return (ahead or 0) + 1
-
-
-def positions(session: Session, among: Sequence[Job]) -> dict[uuid.UUID, int]:
-    """`position` of those of the jobs that are queued, in one query for each queue and priority.
-
-    Between two of them the jobs of others are counted too; who came meanwhile may be missed.
-    """
-    found: dict[uuid.UUID, int] = {}
-    lines: dict[tuple[str, int], list[Job]] = {}
-    for job in sorted(among, key=lambda job: job.id):
-        if job.state == State.QUEUED:
-            lines.setdefault((job.queue, job.priority), []).append(job)
-    for (queue, priority), line in lines.items():
-        ahead = (position(session, line[0]) or 1) - 1
-        same = sa.select(Job.id).where(
-            Job.state == State.QUEUED,
-            Job.queue == queue,
-            Job.priority == priority,
-            Job.id.between(line[0].id, line[-1].id),
-        )
-        between = {job_id: place for place, job_id in enumerate(session.scalars(same.order_by(Job.id)), 1)}
-        found |= {job.id: ahead + between[job.id] for job in line if job.id in between}
-    return found
-
-
-def why_waiting(session: Session, job: Job) -> str | None:
-    """What keeps a queued job, if it is not only the jobs before it."""
-    if job.state != State.QUEUED or listening(session, job.queue):
-        return None
-    return f"no worker listens on the queue {job.queue!r}"
 
 
 def view(session: Session) -> list[QueueView]:

@@ -1,4 +1,4 @@
-"""What is forgotten: old jobs with their files, uploads that no job needs, rubbish in the storage."""
+"""What is forgotten: old jobs with their files, uploads that no job needs, checkpoints, rubbish."""
 
 import uuid
 
@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from shared import catalog
 from shared.database import Base, utcnow
-from shared.jobs import TERMINAL, Job
+from shared.jobs import TERMINAL, Job, needed_by_parent
 from shared.storage import File, Storage
 
 DAY_SECONDS = 86_400.0
@@ -36,11 +36,11 @@ def note_inputs(session: Session, inputs: list[tuple[uuid.UUID, uuid.UUID]]) -> 
         session.execute(sa.insert(JobInput), rows)
 
 
-def forget(session: Session, days: float, limit: int = 200) -> list[str]:
+def forget(session: Session, days: float, limit: int = 1_000) -> tuple[list[str], bool]:
     """Delete jobs that ended so long ago, and uploads as old that no job reads any more.
 
     Data sets and models stay, and a model's file with it. Returns the storage's keys that nothing
-    refers to now: delete them after the commit.
+    refers to now (delete them after the commit), and whether there may be more to forget.
     """
     old = utcnow(-days * DAY_SECONDS)
     jobs = session.scalars(
@@ -65,15 +65,36 @@ def forget(session: Session, days: float, limit: int = 200) -> list[str]:
     if unneeded:
         delete = sa.delete(File).where(File.id.in_(unneeded), unread).returning(File.storage_key)
         keys |= set(session.scalars(delete.execution_options(synchronize_session=False)))
-    return sorted(keys - catalog.in_use(session, list(keys)))
+    return _unused(session, sorted(keys)), limit in (len(jobs), len(unneeded))
+
+
+def leftovers(session: Session, limit: int = KEYS_AT_ONCE) -> list[str]:
+    """Forget checkpoints that nobody will go on from: of jobs that have ended, and whose parent has.
+
+    Returns the storage's keys: delete them after the commit.
+    """
+    found = session.execute(
+        sa.select(Job.id, Job.checkpoint_key)
+        # As `IS NOT NULL`, which SQLite finds by no index.
+        .where(Job.checkpoint_key > "", Job.state.in_(TERMINAL), ~needed_by_parent())
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=Job)
+    ).all()
+    if found:
+        forget = sa.update(Job).where(Job.id.in_([row.id for row in found])).values(checkpoint_key=None)
+        session.execute(forget, execution_options={"synchronize_session": False})
+    return [row.checkpoint_key for row in found]
 
 
 def rubbish(session: Session, storage: Storage) -> list[str]:
     """Keys that no row refers to, left by what was killed between the bytes and the row."""
-    old = storage.keys(older_than_seconds=RUBBISH_SECONDS)
+    return _unused(session, storage.keys(older_than_seconds=RUBBISH_SECONDS))
+
+
+def _unused(session: Session, keys: list[str]) -> list[str]:
     found: list[str] = []
-    for start in range(0, len(old), KEYS_AT_ONCE):
-        some = old[start : start + KEYS_AT_ONCE]
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        some = keys[start : start + KEYS_AT_ONCE]
         in_use = catalog.in_use(session, some)
         found += [key for key in some if key not in in_use]
     return found

@@ -191,6 +191,14 @@ class SentimentSpec(Spec):
         return [] if self.file is None else [self.file]
 
 
+class SentimentPart(Parameters):
+    """One part of a file that is scored in parts: what a child is to do. Nobody can submit it."""
+
+    part: int = Field(ge=0, description="Which, from 0")
+    parts: int = Field(ge=1)
+    rows: int = Field(ge=1)
+
+
 class ImportSpec(Spec):
     """Make a data set out of an archive or a folder of pictures."""
 
@@ -217,6 +225,9 @@ class ImportSpec(Spec):
 SPECS: dict[str, type[Spec]] = {
     spec.kind: spec for spec in (TrainSpec, PredictSpec, SentimentSpec, ImportSpec)
 }
+
+# What children are to do, by their parent's kind.
+PARTS: dict[str, type[Parameters]] = {SentimentSpec.kind: SentimentPart}
 
 
 class Submission(Parameters):

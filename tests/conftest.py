@@ -132,10 +132,9 @@ class RedisProcess:
         self.process = start_redis(self.socket.parent).process
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
-        """What waits in a queue, over all priorities: Celery's headers, in no promised order."""
+        """What waits in a queue: Celery's headers."""
         with self.client() as client:
-            keys = [key for key in client.keys(f"{queue}*") if client.type(key) == b"list"]
-            return [json.loads(found)["headers"] for key in keys for found in client.lrange(key, 0, -1)]
+            return [json.loads(found)["headers"] for found in client.lrange(queue, 0, -1)]
 
 
 def start_redis(folder: Path) -> RedisProcess:

@@ -14,9 +14,17 @@ from web import health, pages
 from web.api import files, jobs, queues, registry, results
 from web.backend import Backend
 from web.schemas import API
+from web.shortcut import Shortcut
 
 # A request without a file: a thousand texts of ten thousand characters fit.
 MAX_JSON_BYTES = 64 << 20
+
+# Of every answer.
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+}
 
 
 def create_app(settings: Settings | None = None) -> OpenAPI:
@@ -36,7 +44,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         validation_error_callback=web.problems.invalid,
         static_folder="static",
     )
-    app.extensions["jobyard"] = Backend.build(settings)
+    here = app.extensions["jobyard"] = Backend.build(settings)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_JSON_BYTES,
         MAX_FORM_MEMORY_SIZE=MAX_JSON_BYTES,
@@ -58,9 +66,9 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
 
     @app.after_request
     def _headers(response: Response) -> Response:
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        response.headers.setdefault("X-Frame-Options", "DENY")
-        response.headers.setdefault("Referrer-Policy", "same-origin")
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
         return response
 
+    app.wsgi_app = Shortcut(app.wsgi_app, here, HEADERS.items())  # type: ignore[method-assign]
     return app

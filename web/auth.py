@@ -40,13 +40,18 @@ def register(app: Flask) -> None:
         return response
 
 
+def is_bearer(authorization: str, token: str) -> bool:
+    """Whether this header brings the token."""
+    scheme, _, given = authorization.partition(" ")
+    return scheme.lower() == "bearer" and _same(given.strip(), token)
+
+
 def _guard() -> AnyResponse | None:
     if request.endpoint in OPEN:
         return None
     header = request.headers.get("Authorization", "")
     if header:
-        scheme, _, given = header.partition(" ")
-        if scheme.lower() == "bearer" and _same(given.strip(), backend().token):
+        if is_bearer(header, backend().token):
             return None
         return _unauthorized("the token in Authorization is wrong")
     if _same(request.cookies.get(COOKIE, ""), _cookie_value()):

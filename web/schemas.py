@@ -11,11 +11,11 @@ from shared import jobs, storage
 API = "/api/v1"
 
 
-def _rfc3339(moment: datetime.datetime) -> str:
+def rfc3339(moment: datetime.datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Moment = Annotated[datetime.datetime, PlainSerializer(_rfc3339, when_used="json")]
+Moment = Annotated[datetime.datetime, PlainSerializer(rfc3339, when_used="json")]
 
 
 class Out(BaseModel):
@@ -37,6 +37,7 @@ class Progress(Out):
     total: int | None
     unit: str | None
     eta_seconds: float | None
+    per_second: float | None = Field(description="Units a second, as the time left was reckoned")
 
 
 class JobError(Out):
@@ -45,7 +46,7 @@ class JobError(Out):
 
 
 class Job(Out):
-    """A job as everybody sees it."""
+    """A job as everybody sees it; `web.api.bodies` writes it."""
 
     id: uuid.UUID
     kind: str
@@ -71,64 +72,9 @@ class Job(Out):
     pause_requested: bool
     links: dict[str, str]
 
-    @classmethod
-    def of(cls, job: jobs.Job, position: int | None, waiting_for: str | None = None) -> Self:
-        error = None
-        if job.error_message is not None:
-            error = JobError(type=job.error_type or "Error", message=job.error_message)
-        progress = None
-        if job.progress_done is not None:
-            progress = Progress(
-                done=job.progress_done,
-                total=job.progress_total,
-                unit=job.progress_unit,
-                eta_seconds=job.eta_seconds,
-            )
-        return cls(
-            id=job.id,
-            kind=job.kind,
-            state=job.state,
-            phase=job.phase,
-            queue=job.queue,
-            priority=job.priority,
-            spec=job.spec,
-            result=job.result,
-            error=error,
-            progress=progress,
-            attempt=job.attempt,
-            max_attempts=job.max_attempts,
-            position=position,
-            waiting_for=waiting_for,
-            parent_id=job.parent_id,
-            created_at=job.created_at,
-            started_at=job.started_at,
-            finished_at=job.finished_at,
-            cancel_requested=job.cancel_requested_at is not None,
-            pause_requested=job.pause_requested_at is not None,
-            links=_job_links(job),
-        )
-
 
 class Submitted(RootModel[Job | Page[Job]]):
     """A job, or as many as were submitted."""
-
-
-def _job_links(job: jobs.Job) -> dict[str, str]:
-    self = f"{API}/jobs/{job.id}"
-    links = {"self": self, "events": f"{self}/events", "files": f"{self}/files", "page": f"/jobs/{job.id}"}
-    if job.kind == "train":
-        links |= {"metrics": f"{self}/metrics", "history": f"{self}/history.png"}
-    if job.kind == "predict":
-        links["predictions"] = f"{self}/predictions"
-    if job.state in (jobs.State.QUEUED, jobs.State.RUNNING):
-        links["pause"] = f"{self}/pause"
-    if job.state == jobs.State.PAUSED:
-        links["resume"] = f"{self}/resume"
-    if not job.terminal:
-        links["cancel"] = f"{self}/cancel"
-    elif job.state != jobs.State.SUCCEEDED:
-        links["retry"] = f"{self}/retry"
-    return links
 
 
 class Event(Out):

@@ -20,6 +20,9 @@ from shared.config import Settings
 from shared.specs import Queue
 from workers.presence import Presence
 
+# A process that has imported TensorFlow holds twice as much, one that has not, half.
+WITHOUT_TENSORFLOW_KB = 200_000
+
 # Set in a pool's child when its worker is being stopped: its job goes back to the queue.
 stopping = threading.Event()
 
@@ -38,8 +41,9 @@ def make_worker(settings: Settings, queue: Queue) -> Celery:
         app.conf.worker_pool_start_method = "spawn"
         app.conf.worker_concurrency = 1
     if queue is Queue.GPU:
-        # TensorFlow gives GPU memory back only when its process ends.
-        app.conf.worker_max_tasks_per_child = 1
+        # TensorFlow gives GPU memory back only when its process ends. One that only found that there was
+        # nothing to do stays: a new one takes seconds.
+        app.conf.worker_max_memory_per_child = WITHOUT_TENSORFLOW_KB
     # In the parent, from when it listens until it has ended.
     presence = Presence(settings.database, queue.value)
     signals.worker_ready.connect(lambda sender, **_: presence.start(sender.hostname), weak=False)
@@ -52,13 +56,14 @@ def set_up_logging(loglevel: int | str = logging.INFO, **_: Any) -> None:
     """Ours in place of Celery's, so that parent, children and sweeper log alike."""
     logging.basicConfig(level=loglevel, format="%(levelname)s %(name)s: %(message)s")
     # What these say, workers.attempt says better, or nobody needs.
-    logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
+    for name in ("celery.app.trace", "celery.worker.strategy"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("multiprocessing").setLevel(logging.WARNING)
 
 
 @contextmanager
 def heeding_stop() -> Iterator[None]:
-    """In the child, around a job: SIGTERM means "let go of your job", not "die in the middle of it".
+    """In the child, around its jobs: SIGTERM means "let go of your job", not "die in the middle of it".
 
     The pool sets its own handlers after `worker_process_init`, so this can't be done once and for all.
     """

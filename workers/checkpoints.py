@@ -2,14 +2,13 @@
 
 import logging
 import shutil
-import uuid
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from shared import jobs
 from shared.errors import LeaseLost, NotFound
-from workers.process import Process
+from workers.process import Process, Scratch
 
 log = logging.getLogger(__name__)
 
@@ -17,18 +16,18 @@ log = logging.getLogger(__name__)
 class Checkpoints:
     """What an attempt leaves for the next one. `key` is of the newest."""
 
-    def __init__(self, here: Process, job: jobs.Job, lease: uuid.UUID, scratch: Path) -> None:
+    def __init__(self, here: Process, claim: jobs.Claim, scratch: Scratch) -> None:
         self._here = here
-        self._job_id = job.id
-        self._lease = lease
+        self._job_id = claim.id
+        self._lease = claim.lease
         self._scratch = scratch
-        self._key = job.checkpoint_key
+        self._key = claim.checkpoint_key
 
     def load(self) -> Path | None:
         """A copy of the newest checkpoint, or None if there is none."""
         if self._key is None:
             return None
-        path = self._scratch / "checkpoint"
+        path = self._scratch.path / "checkpoint"
         try:
             with self._here.storage.open(self._key) as source, path.open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)

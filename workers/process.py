@@ -8,14 +8,16 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from shared.broker import Broker
 from shared.config import Settings
 from shared.database import Database
 from shared.storage import Storage
+from workers.pulse import Heart
 
 # A folder in scratch that is younger may be about to be locked by its maker.
 NEW_SECONDS = 60.0
@@ -30,29 +32,49 @@ class Process:
     storage: Storage
     broker: Broker
 
-    @contextmanager
-    def scratch(self) -> Iterator[Path]:
-        """A folder of its own for one attempt of a job, gone afterwards.
+    def scratch(self) -> "Scratch":
+        """A folder of its own for one attempt of a job, as a context manager."""
+        return Scratch(self.settings.home / "scratch")
 
-        A killed process can't clean up: whoever comes next removes the folders that nobody holds.
-        """
-        parent = self.settings.home / "scratch"
-        parent.mkdir(parents=True, exist_ok=True)
-        for left in parent.iterdir():
-            with _held(left) as is_ours:
-                # A new folder is not held yet for a moment.
-                if is_ours and left.stat().st_mtime < time.time() - NEW_SECONDS:
-                    shutil.rmtree(left, ignore_errors=True)
-        with (
-            tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True) as folder,
-            _held(Path(folder)),
-        ):
-            yield Path(folder)
+    @functools.cached_property
+    def heart(self) -> Heart:
+        """What beats for the job at hand."""
+        return Heart(self.settings.heartbeat_seconds)
 
     @property
     def cache(self) -> Path:
         """Where copies of what the storage holds may lie: unpacked data sets, models."""
         return self.settings.home / "cache"
+
+
+class Scratch:
+    """A folder that is made when it is first asked for, and gone afterwards.
+
+    A killed process can't clean up: whoever comes next removes the folders that nobody holds.
+    """
+
+    def __init__(self, parent: Path) -> None:
+        self._parent = parent
+        self._exits = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    @functools.cached_property
+    def path(self) -> Path:
+        self._parent.mkdir(parents=True, exist_ok=True)
+        for left in self._parent.iterdir():
+            with _held(left) as is_ours:
+                # A new folder is not held yet for a moment.
+                if is_ours and left.stat().st_mtime < time.time() - NEW_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
+        folder = tempfile.TemporaryDirectory(dir=self._parent, ignore_cleanup_errors=True)
+        path = Path(self._exits.enter_context(folder))
+        self._exits.enter_context(_held(path))
+        return path
 
 
 @functools.cache

@@ -21,25 +21,66 @@ from shared.errors import Cancelled, Interrupted, LeaseLost, Paused, Stopping
 
 log = logging.getLogger(__name__)
 
+# A heart that had nothing to beat for so often stands still until it is needed again.
+IDLE_BEATS = 10
+
+
+class Heart:
+    """The thread that beats for the job at hand: one for all jobs of a process, most of which are short."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        # Held while a beat is under way: whoever lets go waits for it.
+        self._lock = threading.Lock()
+        self._pulse: Pulse | None = None
+        self._thread: threading.Thread | None = None
+
+    def take(self, pulse: "Pulse") -> None:
+        """Beat for it from now on."""
+        with self._lock:
+            self._pulse = pulse
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+                self._thread.start()
+
+    def let_go(self) -> None:
+        """No beat is under way afterwards."""
+        with self._lock:
+            self._pulse = None
+
+    def _run(self) -> None:
+        idle = 0
+        while idle < IDLE_BEATS:
+            time.sleep(self._seconds)
+            with self._lock:
+                idle = 0 if self._pulse else idle + 1
+                if self._pulse:
+                    try:
+                        self._pulse.beat()
+                    except Exception:  # a heart that stopped would cost every later job its lease
+                        log.exception("an unexpected error in a heartbeat")
+                elif idle == IDLE_BEATS:
+                    self._thread = None
+
 
 class Pulse:
-    """Implements `workers.report.Report` for one lease. A context manager: the thread runs within."""
+    """Implements `workers.report.Report` for one lease. A context manager: the heart beats for it within."""
 
     def __init__(
         self,
+        heart: Heart,
         database: Database,
         job_id: uuid.UUID,
         lease: uuid.UUID,
         *,
         lease_seconds: float,
-        heartbeat_seconds: float,
         stopping: threading.Event,
     ) -> None:
+        self._heart = heart
         self._database = database
         self._job_id = job_id
         self._lease = lease
         self._lease_seconds = lease_seconds
-        self._heartbeat_seconds = heartbeat_seconds
         self._stopping = stopping
         self._lock = threading.Lock()
         self._progress = jobs.Progress(None, None, None, None, None)
@@ -48,26 +89,24 @@ class Pulse:
         self._counting: tuple[str, int | None] | None = None
         self._counting_from = (0.0, 0)
         self._points: list[metrics.Point] = []
+        self._is_first_write = True
         self._interruption: Interrupted | None = None
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"pulse-{job_id}", daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._heart.take(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """The last beat writes what is still in memory: the job's outcome comes after its metrics."""
-        self._ended.set()
-        self._thread.join()
+        self._heart.let_go()
         if not isinstance(self._interruption, LeaseLost) and (self._points or error is not None):
             self._beat()
 
     def write_rest(self, session: Session) -> None:
         """What the last beat could not, in the transaction of the outcome, which fences it."""
-        metrics.write(session, self._job_id, self._points)
+        self._write(session, self._points)
 
     # ---- for the work
 
@@ -92,7 +131,12 @@ class Pulse:
         if self._stopping.is_set():
             raise Stopping
 
-    # ---- the thread
+    # ---- the heart
+
+    def beat(self) -> None:
+        """Renew the lease, write what came together, hear what is wanted; never raises for the database."""
+        if self._interruption is None:
+            self._beat()
 
     def _eta(self, done: int, total: int | None, unit: str) -> float | None:
         """Seconds left if it goes on as it did since this count began; None before that can be told."""
@@ -103,12 +147,6 @@ class Pulse:
         if total is None or done <= first or now - since < 1:
             return None
         return round((now - since) * (total - done) / (done - first), 1)
-
-    def _run(self) -> None:
-        while not self._ended.wait(self._heartbeat_seconds):
-            self._beat()
-            if self._interruption is not None:
-                return
 
     def _beat(self) -> None:
         with self._lock:
@@ -121,7 +159,7 @@ class Pulse:
                     session, self._job_id, self._lease, lease_seconds=self._lease_seconds, progress=changed
                 )
                 if job is not None:
-                    metrics.write(session, self._job_id, points)
+                    self._write(session, points)
                     if changed is not None and progress.phase != self._written.phase:
                         jobs.note_phase(session, job)
         except sa.exc.SQLAlchemyError as error:
@@ -134,9 +172,16 @@ class Pulse:
                 self._points = points + self._points
             return
         self._written = progress
+        self._is_first_write = self._is_first_write and not points
         if job is None:
             self._interruption = LeaseLost()
         elif job.cancel_requested_at is not None:
             self._interruption = Cancelled()
         elif job.pause_requested_at is not None:
             self._interruption = Paused()
+
+    def _write(self, session: Session, points: list[metrics.Point]) -> None:
+        """An earlier history goes once this attempt has its own; from a checkpoint all is told again."""
+        if points and self._is_first_write:
+            metrics.clear(session, self._job_id)
+        metrics.write(session, self._job_id, points)

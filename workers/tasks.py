@@ -1,33 +1,46 @@
-"""The Celery tasks: one per kind of job, named for it, with the job's id as argument and task id."""
+"""The Celery task: a message wakes a process, which does the jobs of a queue until none is left."""
 
+import functools
+import logging
 import os
-import uuid
 from typing import Any
 
+import sqlalchemy as sa
 from celery import shared_task
 
 from shared import specs
-from shared.jobs import State
-from workers import attempt, kinds
+from shared.broker import WAKE_UP
+from workers import kinds
 from workers.app import heeding_stop, stopping
+from workers.attempt import Drain
+from workers.events import Events
 from workers.process import process
 
-
-class JobFailed(Exception):
-    """The job failed, and SQL says so already."""
+log = logging.getLogger(__name__)
 
 
-def _run(task: Any, job_id: str) -> str:
-    """The returned word, or the exception, is for Flower; the job's state is in SQL."""
-    worker = f"{task.request.hostname}/{os.getpid()}"
+@functools.cache
+def _events(hostname: str) -> Events:
+    return Events(process().broker.app, hostname)
+
+
+@shared_task(bind=True, name=WAKE_UP)  # type: ignore[untyped-decorator]
+def wake_up(task: Any, queue: str) -> int:
+    """Returns how many jobs there were; what came of them is in SQL."""
+    hostname = task.request.hostname
+    events = _events(hostname)
+    # TensorFlow gives a GPU's memory back only when its process ends.
+    single = queue == specs.Queue.GPU
     with heeding_stop():
-        job = attempt.run(process(), kinds.WORKS, uuid.UUID(job_id), worker, stopping)
-    if job is None:
-        return "left to another worker"
-    if job.state == State.FAILED:
-        raise JobFailed(job.error_message)
-    return str(job.state)
-
-
-for _kind in specs.SPECS:
-    shared_task(bind=True, name=_kind, throws=(JobFailed,))(_run)
+        drain = Drain(
+            process(), kinds.WORKS, queue, f"{hostname}/{os.getpid()}", stopping, events, single=single
+        )
+        try:
+            return drain.run()
+        except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+            # The sweeper wakes the queue again once the database is back.
+            log.warning("queue %s: can't look for jobs: %s", queue, str(error).splitlines()[0])
+            return 0
+        finally:
+            if single or stopping.is_set():
+                events.send()

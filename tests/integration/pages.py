@@ -13,6 +13,7 @@ from PIL import Image
 
 from shared import catalog, jobs, metrics, specs, storage
 from shared.jobs import Job
+from tests import claims
 from web.backend import Backend
 
 # What must never reach a page as it is.
@@ -125,9 +126,8 @@ class World:
             with self.here.database.write() as session:
                 return jobs.cancel(session, job.id)
         with self.here.database.write() as session:
-            claimed = jobs.claim(session, job.id, worker="w@host/1", lease_seconds=60)
+            claimed = claims.claim(session, job.id, worker="w@host/1", lease_seconds=60)
             assert claimed is not None
-            assert claimed.lease is not None
             progress = jobs.Progress(f"work {HOSTILE}", 37, 100, "batches", 83.0)
             held = jobs.heartbeat(session, job.id, claimed.lease, lease_seconds=60, progress=progress)
             assert held is not None

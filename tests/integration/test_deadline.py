@@ -18,7 +18,8 @@ from shared.config import Settings
 from shared.database import Database
 from shared.jobs import Job, State
 from shared.storage import Storage
-from workers.attempt import Attempt, Finish, run
+from tests import claims, drains
+from workers.attempt import Attempt, Finish
 from workers.process import Process
 from workers.sweeper import Sweeper
 
@@ -48,10 +49,9 @@ def new_job(database: Database, deadline_seconds: float | None = 60.0) -> uuid.U
 
 def claim(database: Database, job_id: uuid.UUID) -> uuid.UUID:
     with database.write() as session:
-        job = jobs.claim(session, job_id, worker="w", lease_seconds=30)
-        assert job is not None
-        assert job.lease is not None
-        return job.lease
+        claimed = claims.claim(session, job_id)
+        assert claimed is not None
+        return claimed.lease
 
 
 def do(database: Database, verb: Callable[[Session], Any]) -> Any:
@@ -96,7 +96,7 @@ def test_a_job_that_runs_past_its_deadline_fails_at_the_next_sweep_and_its_worke
     assert_expired(database, job_id)
     for verb in (
         lambda session: jobs.heartbeat(session, job_id, lease, lease_seconds=30, progress=None),
-        lambda session: jobs.succeed(session, job_id, lease, {}),
+        lambda session: jobs.succeed(session, job_id, lease, {}) or None,
         lambda session: jobs.release(session, job_id, lease),
     ):
         assert do(database, verb) is None
@@ -213,7 +213,7 @@ def test_work_that_is_overtaken_by_its_deadline_stops_and_leaves_nothing(
     sweeper = threading.Thread(target=sweep_on)
     sweeper.start()
     start = time.monotonic()
-    job = run(here, {"sentiment": work}, job_id, "w", threading.Event())
+    job = drains.attempt(here, job_id, work)
     seconds = time.monotonic() - start
     ended.set()
     sweeper.join()

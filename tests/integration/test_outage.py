@@ -18,8 +18,9 @@ from shared.database import Database
 from shared.errors import WorkError
 from shared.jobs import Job, State
 from shared.storage import Storage
+from tests import claims, drains
 from workers import attempt
-from workers.attempt import Attempt, Finish, run
+from workers.attempt import Attempt, Finish
 from workers.process import Process
 from workers.sweeper import Sweeper
 
@@ -144,7 +145,7 @@ def test_a_success_waits_until_the_database_is_back_and_is_written_once_with_all
         attempt.report.metric("loss", 2, 0.4)
         return finish_with_a_file(attempt)
 
-    job = run(here, {"sentiment": work}, job_id, "w", threading.Event())
+    job = drains.attempt(here, job_id, work)
     timers[0].join()
     assert job is not None
     assert (job.state, job.result, job.attempt) == ("succeeded", {"count": 1}, 1)
@@ -181,7 +182,7 @@ def test_every_other_outcome_waits_too(
         attempt.report.check()
         raise WorkError("no")
 
-    job = run(here, {"sentiment": work}, job_id, "w", stopping)
+    job = drains.attempt(here, job_id, work, stopping)
     timers[0].join()
     assert job is not None
     assert job.state == get(database, job_id).state == ending
@@ -212,7 +213,7 @@ def test_a_worker_gives_up_after_its_patience_or_soon_when_it_is_stopped_and_its
         return finish_with_a_file(attempt)
 
     start = time.monotonic()
-    assert run(here, {"sentiment": work}, job_id, "w", stopping) is None
+    assert drains.attempt(here, job_id, work, stopping) is None
     assert 0.5 < time.monotonic() - start < WAIT_SECONDS / 2
     outage.end()
     job = get(database, job_id)
@@ -241,7 +242,7 @@ def test_a_success_whose_worker_gave_up_is_not_a_failure_when_the_database_is_ba
 
         return finish
 
-    assert run(here, {"sentiment": work}, job_id, "w", threading.Event()) is None
+    assert drains.attempt(here, job_id, work) is None
     assert tried == 1
     assert get(database, job_id).state == State.RUNNING
 
@@ -261,7 +262,7 @@ def test_a_job_that_was_taken_away_before_the_database_came_back_is_not_written_
         attempt.report.metric("loss", 1, 0.5)
         return finish_with_a_file(attempt)
 
-    assert run(here, {"sentiment": work}, job_id, "w", threading.Event()) is None
+    assert drains.attempt(here, job_id, work) is None
     timers[0].join()
     kept = get(database, job_id)
     assert (kept.state, kept.worker, kept.result) == ("running", "another", None)
@@ -292,9 +293,9 @@ def test_after_an_outage_jobs_are_rescued_only_when_their_workers_had_a_lease_to
     leases = {}
     for job_id in (silent, speaks):
         with database.write() as session:
-            job = jobs.claim(session, job_id, worker="w", lease_seconds=30)
-            assert job is not None
-            leases[job_id] = job.lease
+            claimed = claims.claim(session, job_id)
+            assert claimed is not None
+            leases[job_id] = claimed.lease
             session.execute(
                 sa.update(Job.__table__).where(Job.id == job_id).values(lease_expires_at=LONG_AGO)
             )
@@ -306,9 +307,7 @@ def test_after_an_outage_jobs_are_rescued_only_when_their_workers_had_a_lease_to
     sweeper.sweep()
     assert get(database, silent).state == State.RUNNING
     with database.write() as session:
-        lease = leases[speaks]
-        assert lease is not None
-        assert jobs.heartbeat(session, speaks, lease, lease_seconds=30, progress=None) is not None
+        assert jobs.heartbeat(session, speaks, leases[speaks], lease_seconds=30, progress=None) is not None
 
     def swept() -> bool:
         sweeper.sweep()
@@ -319,3 +318,20 @@ def test_after_an_outage_jobs_are_rescued_only_when_their_workers_had_a_lease_to
     assert get(database, silent).state == State.QUEUED
     assert get(database, speaks).state == State.RUNNING
     assert get(database, speaks).attempt == 1
+
+
+def test_a_sweeper_that_begins_soon_after_the_databases_server_gives_the_workers_a_lease_too(
+    database: Database,
+) -> None:
+    broker = Broker(Settings(broker_url=NO_BROKER))
+    job_id = new_job(database)
+    with database.write() as session:
+        assert claims.claim(session, job_id) is not None
+        session.execute(sa.update(Job.__table__).where(Job.id == job_id).values(lease_expires_at=LONG_AGO))
+    # A lease so long that the server, which the tests have started, has not served it yet.
+    Sweeper(database, broker, Storage("memory://"), lease_seconds=10**6, retention_days=0).sweep()
+    waits = database.engine.dialect.name == "postgresql"
+    assert get(database, job_id).state == (State.RUNNING if waits else State.QUEUED)
+    # And one that it has.
+    Sweeper(database, broker, Storage("memory://"), lease_seconds=0, retention_days=0).sweep()
+    assert get(database, job_id).state == State.QUEUED

@@ -4,6 +4,7 @@ The statements are those that the verbs really send, so this can't drift from th
 """
 
 import datetime
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared import jobs, metrics, queues
+from shared import jobs, metrics, queues, retention, views
 from shared.config import Settings
 from shared.database import Database
 from shared.jobs import Job, JobEvent, Progress, Request, State
@@ -37,6 +38,7 @@ class Filled:
     database: Database
     running: Job
     queued: Job
+    child: Job
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ HOT: dict[str, Verb] = {
     "submit_many": lambda session, _: jobs.submit_many(session, [a_request()] * 3),
     "repeat_of": lambda session, _: jobs.repeat_of(session, KEY, DIGEST),
     "repeats_of": lambda session, _: jobs.repeats_of(session, "many", DIGEST, 3),
-    "claim": lambda session, filled: jobs.claim(session, filled.queued.id, worker="w", lease_seconds=30),
+    "claim": lambda session, _: jobs.claim(session, "cpu", worker="w", lease_seconds=30),
+    "claim_of_nothing": lambda session, _: jobs.claim(session, "predict", worker="w", lease_seconds=30),
     "clear_metrics": lambda session, filled: metrics.clear(session, filled.queued.id),
     "heartbeat": lambda session, filled: jobs.heartbeat(
         session, *held(filled), lease_seconds=30, progress=Progress("scoring", 1, 2, "texts", None)
@@ -77,12 +80,28 @@ HOT: dict[str, Verb] = {
     "finish_cancel": lambda session, filled: jobs.finish_cancel(session, *held(filled)),
     "cancel": lambda session, filled: jobs.cancel(session, filled.queued.id),
     "pause": lambda session, filled: jobs.pause(session, filled.queued.id),
+    "split": lambda session, filled: jobs.split(
+        session, *held(filled), [{}] * 3, window=2, progress=Progress("parts", 0, 3, "rows", None)
+    ),
+    "succeed_as_child": lambda session, filled: jobs.succeed(session, *held_child(filled), {"done": 1}),
+    "fail_as_child": lambda session, filled: jobs.fail(
+        session, *held_child(filled), error_type="E", message="why"
+    ),
+    "cancel_parent": lambda session, filled: jobs.cancel(session, filled.child.parent_id),
+    "pause_parent": lambda session, filled: jobs.pause(session, filled.child.parent_id),
+    "settle": lambda session, _: jobs.settle(session),
+    "children": lambda session, filled: jobs.children(session, filled.child.parent_id),
+    "page_of_children": lambda session, filled: jobs.page(session, parent=filled.child.parent_id),
+    "leftovers": lambda session, _: retention.leftovers(session),
     "rescue": lambda session, _: jobs.rescue(session),
     "expire": lambda session, _: jobs.expire(session),
     "count_ready": lambda session, _: jobs.count_ready(session, "cpu", 4.0),
-    "ready": lambda session, _: jobs.ready(session, "cpu", 4.0, 1_000),
     "get": lambda session, filled: jobs.get(session, filled.running.id),
-    "position": lambda session, filled: queues.position(session, filled.queued),
+    "see": lambda session, filled: views.see(session.connection(), filled.queued.id),
+    "see_many": lambda session, filled: views.see_many(
+        session.connection(), [filled.queued.id, filled.running.id]
+    ),
+    "glance": lambda session, filled: views.glance(session.connection(), filled.queued.id),
     "events": lambda session, filled: jobs.events(session, filled.running.id),
     "metric_history": lambda session, filled: metrics.history(session, filled.running.id),
     "page": lambda session, _: jobs.page(session),
@@ -91,7 +110,6 @@ HOT: dict[str, Verb] = {
     "page_of_the_finished": lambda session, _: jobs.page(session, state=State.SUCCEEDED),
     "page_after": lambda session, filled: jobs.page(session, before=filled.queued.id),
     "view_of_queues": lambda session, _: queues.view(session),
-    "why_waiting": lambda session, filled: queues.why_waiting(session, filled.queued),
 }
 
 
@@ -107,7 +125,31 @@ def test_no_hot_statement_reads_a_whole_table(filled: Filled, verb: str) -> None
 def test_the_rescue_of_lost_jobs_finds_them_by_their_lease_or_state(filled: Filled) -> None:
     (select, parameters), *_ = sent_by(filled, HOT["rescue"])
     (scan,) = scans(filled.database, select, parameters)
-    assert scan.index in ("ix_jobs_lease_expires_at", "ix_jobs_state_queue_priority_id", "ix_jobs_state_id")
+    assert scan.index in ("ix_jobs_lease_expires_at", "ix_jobs_line", "ix_jobs_state_id")
+
+
+@pytest.mark.parametrize("verb", ["claim", "claim_of_nothing"])
+def test_the_first_in_line_is_the_first_of_an_index_and_nothing_is_sorted(filled: Filled, verb: str) -> None:
+    (statement, parameters), *rest = sent_by(filled, HOT[verb])
+    if filled.database.engine.dialect.name == "postgresql":
+        assert rest == [], "the move and its row in the timeline are one statement"
+    steps = plan(filled.database, statement, parameters)
+    assert not [step for step in steps if SORTS.search(step)], steps
+    line = [scan for scan in scans(filled.database, statement, parameters) if scan.index == "ix_jobs_line"]
+    assert [(scan.narrowed, scan.limited) for scan in line] == [(True, True)]
+
+
+def test_a_claim_that_sorts_the_line_is_found(filled: Filled) -> None:
+    """As it would be in an order that no index has."""
+    by_age = (
+        sa.select(Job.id)
+        .where(Job.state == State.QUEUED, Job.queue == "cpu")
+        .order_by(Job.priority.desc(), Job.available_at)
+        .limit(1)
+    )
+    claim = sa.update(Job).where(Job.id == by_age.scalar_subquery()).values(version=1)
+    ((text, parameters),) = sent_by(filled, lambda session, _: session.execute(claim))
+    assert any(SORTS.search(step) for step in plan(filled.database, text, parameters))
 
 
 @pytest.mark.parametrize(
@@ -156,6 +198,19 @@ def scans(database: Database, statement: str, parameters: Any) -> list[Scan]:
         return list(_of_sqlite([row[3] for row in explained], limited="LIMIT" in statement))
 
 
+# A step that puts rows in order, in the words of either database.
+SORTS = re.compile(r"Sort|TEMP B-TREE")
+
+
+def plan(database: Database, statement: str, parameters: Any) -> list[str]:
+    """The steps, in the database's own words."""
+    with database.engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            return list(connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
+        explained = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        return [row[3] for row in explained]
+
+
 def _of_postgresql(plan: dict[str, Any], *, limited: bool) -> Iterator[Scan]:
     node = plan["Node Type"]
     if node == "Seq Scan":
@@ -193,6 +248,11 @@ def held(filled: Filled) -> tuple[uuid.UUID, uuid.UUID]:
     return filled.running.id, filled.running.lease
 
 
+def held_child(filled: Filled) -> tuple[uuid.UUID, uuid.UUID]:
+    assert filled.child.lease is not None
+    return filled.child.id, filled.child.lease
+
+
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     """Finished jobs with their timelines, some queued ones and some that lost their worker."""
@@ -208,11 +268,14 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text("ANALYZE"))
     with database.read() as session:
-        running = session.scalars(sa.select(Job).where(Job.state == State.RUNNING)).first()
-        queued = session.scalars(sa.select(Job).where(Job.state == State.QUEUED)).first()
+        single = Job.parent_id.is_(None)
+        running = session.scalars(sa.select(Job).where(Job.state == State.RUNNING, single)).first()
+        queued = session.scalars(sa.select(Job).where(Job.state == State.QUEUED, single)).first()
+        child = session.scalars(sa.select(Job).where(Job.state == State.RUNNING, ~single)).first()
     assert running is not None
     assert queued is not None
-    yield Filled(database, running, queued)
+    assert child is not None
+    yield Filled(database, running, queued, child)
     database.dispose()
     shutil.rmtree(folder)
 
@@ -229,11 +292,31 @@ def _new_database(postgres: str) -> str:
 def _fill(session: Session) -> None:
     states = [State.SUCCEEDED] * FINISHED + [State.RUNNING] * RUNNING + [State.QUEUED] * QUEUED
     rows = [_row(number, state) for number, state in enumerate(states)]
+    # One large file at work, and some that have ended.
+    rows += _family(len(rows), State.WAITING, {State.SUCCEEDED: 200, State.RUNNING: 2, State.WAITING: 300})
+    for _ in range(10):
+        rows += _family(len(rows), State.SUCCEEDED, {State.SUCCEEDED: 100})
     session.execute(sa.insert(Job), rows)
     event = {"at": LONG_AGO, "state": "queued", "attempt": 1}
     session.execute(sa.insert(JobEvent), [{"job_id": row["id"], **event} for row in rows])
     points = [{"job_id": row["id"], "name": "loss", "step": 1, "value": 0.5, "at": LONG_AGO} for row in rows]
     session.execute(sa.insert(metrics.Metric), points)
+
+
+def _family(number: int, state: State, children: dict[State, int]) -> list[dict[str, Any]]:
+    """A parent and its children."""
+    parent = _row(number, state)
+    states = [state for state, count in children.items() for _ in range(count)]
+    born = [_row(number + 1 + index, state) for index, state in enumerate(states)]
+    return [
+        parent | {"child_window": 4, "checkpoint_key": f"plans/{number}" if state == State.WAITING else None},
+        *(
+            child | {"parent_id": parent["id"], "checkpoint_key": f"parts/{child['id']}"}
+            if state == State.WAITING and child["state"] == State.SUCCEEDED
+            else child | {"parent_id": parent["id"]}
+            for child in born
+        ),
+    ]
 
 
 def _row(number: int, state: State) -> dict[str, Any]:
@@ -262,4 +345,7 @@ def _row(number: int, state: State) -> dict[str, Any]:
         "lease": uuid.UUID(int=number) if running else None,
         "lease_expires_at": at if running else None,
         "deadline_at": at if running else None,
+        "parent_id": None,
+        "child_window": None,
+        "checkpoint_key": None,
     }

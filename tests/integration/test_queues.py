@@ -15,6 +15,7 @@ from shared import jobs, queues
 from shared.database import Database, utcnow
 from shared.jobs import Job
 from shared.queues import QueueView, Worker
+from tests import claims
 from workers.presence import Presence
 
 if TYPE_CHECKING:
@@ -91,11 +92,10 @@ def test_queues_tell_what_waits_what_runs_and_since_when_and_each_its_own(
     new_job(database, "gpu")
     for job_id in (done, running):
         with database.write() as session:
-            job = jobs.claim(session, job_id, worker="w", lease_seconds=30)
-            assert job is not None
+            claimed = claims.claim(session, job_id)
+            assert claimed is not None
             if job_id == done:
-                assert job.lease is not None
-                jobs.succeed(session, job_id, job.lease, {})
+                jobs.succeed(session, job_id, claimed.lease, {})
     waited(database, running, 7_000)
     waited(database, old, 90)
     waited(database, young, 30)
@@ -205,7 +205,7 @@ def test_a_queued_job_says_that_no_worker_listens_and_its_etag_changes_when_one_
 def test_a_job_that_runs_or_has_ended_waits_for_nobody(client: "FlaskClient", database: Database) -> None:
     job = client.post("/api/v1/jobs", json=JOB).json
     with database.write() as session:
-        jobs.claim(session, uuid.UUID(job["id"]), worker="w", lease_seconds=30)
+        assert claims.claim(session, uuid.UUID(job["id"])) is not None
     assert client.get(job["links"]["self"]).json["waiting_for"] is None
     job = client.post("/api/v1/jobs", json=JOB).json
     client.post(f"/api/v1/jobs/{job['id']}/cancel")

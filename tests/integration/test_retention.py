@@ -1,6 +1,7 @@
 """What is forgotten and what never is: old jobs, uploads that nobody needs, rubbish in the storage."""
 
 import datetime
+import functools
 import io
 import os
 import threading
@@ -171,8 +172,22 @@ def test_children_go_with_their_parent_and_not_before(database: Database, store:
 def test_the_oldest_go_first_and_not_too_many_at_once(database: Database) -> None:
     made = [new_job(database, ago=OLD + age) for age in (3, 1, 5, 2, 4)]
     with database.write() as session:
-        retention.forget(session, DAYS, limit=2)
+        assert retention.forget(session, DAYS, limit=2) == ([], True)
     assert ids(database) == {made[0], made[1], made[3]}
+
+
+def test_what_is_left_is_forgotten_at_the_next_sweeps(
+    database: Database, store: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "forget", functools.partial(retention.forget, limit=2))
+    for _ in range(5):
+        new_job(database)
+    sweeper = make_sweeper(database, store)
+    left = []
+    for _ in range(3):
+        sweeper.sweep()
+        left.append(count(database, Job))
+    assert left == [3, 1, 0]
 
 
 def test_models_and_data_sets_outlive_the_job_that_made_them_and_so_do_their_bytes(
@@ -262,7 +277,7 @@ def test_a_job_that_was_submitted_keeps_its_upload(
     job = {"kind": "sentiment", "spec": {"file": file_id, "column": "text"}}
     assert client.post("/api/v1/jobs", json=[job, job] if as_list else job).status_code == 202
     with database.write() as session:
-        assert retention.forget(session, DAYS) == []
+        assert retention.forget(session, DAYS) == ([], False)
     assert uploads(database) == {uuid.UUID(file_id)}
 
 

@@ -15,11 +15,13 @@ import sqlalchemy as sa
 from kombu.exceptions import OperationalError
 
 from shared import jobs
-from shared.broker import Broker
+from shared.broker import AWAY_SECONDS, ENOUGH, Broker
 from shared.config import Settings
-from shared.database import Database, utcnow
+from shared.database import Database
 from shared.jobs import Job
 from shared.storage import Storage
+from tests import claims
+from workers import sweeper as module
 from workers.sweeper import Sweeper
 
 if TYPE_CHECKING:
@@ -45,20 +47,18 @@ def change(database: Database, job_id: uuid.UUID, **values: Any) -> None:
         session.execute(sa.update(Job.__table__).where(Job.id == job_id).values(**values))
 
 
-def submit(database: Database, broker: Broker | None, *, old: bool = True) -> uuid.UUID:
-    """A job that has been queued for long; sent, if there is a broker."""
+def submit(database: Database, *, old: bool = True, queue: str = "cpu") -> uuid.UUID:
+    """A job that has been queued for long."""
     with database.write() as session:
-        job, _ = jobs.submit(session, kind="sentiment", queue="cpu", spec={}, priority=5, max_attempts=3)
+        job, _ = jobs.submit(session, kind="sentiment", queue=queue, spec={}, priority=5, max_attempts=3)
     if old:
         change(database, job.id, available_at=LONG_AGO)
-    if broker is not None:
-        assert broker.send(job)
     return job.id
 
 
 def lose_worker(database: Database, job_id: uuid.UUID) -> None:
     with database.write() as session:
-        assert jobs.claim(session, job_id, worker="w", lease_seconds=30) is not None
+        assert claims.claim(session, job_id) is not None
     change(database, job_id, lease_expires_at=LONG_AGO)
 
 
@@ -67,106 +67,153 @@ def state(database: Database, job_id: uuid.UUID) -> str:
         return jobs.get(session, job_id).state
 
 
-def sent(redis_server: "RedisProcess") -> list[str]:
-    return sorted(message["id"] for message in redis_server.messages("cpu"))
+def messages(redis_server: "RedisProcess", queue: str = "cpu") -> int:
+    return len(redis_server.messages(queue))
 
 
-def test_a_job_of_a_lost_worker_is_rescued_and_sent_when_its_backoff_is_over(
+# ---- lost workers
+
+
+def test_a_job_of_a_lost_worker_is_rescued_and_its_queue_is_woken_when_its_backoff_is_over(
     database: Database, redis_server: "RedisProcess", sweeper: Sweeper
 ) -> None:
-    job_id = submit(database, None)
+    job_id = submit(database)
     lose_worker(database, job_id)
     for _ in range(3):
         sweeper.sweep()
     assert state(database, job_id) == "queued"
-    assert sent(redis_server) == []  # its backoff is not over
+    assert messages(redis_server) == 0  # its backoff is not over
     change(database, job_id, available_at=LONG_AGO)
-    for _ in range(2):
+    for _ in range(3):
         sweeper.sweep()
-    assert sent(redis_server) == [str(job_id)]
-
-
-def test_messages_that_are_gone_are_sent_again_after_two_looks_and_then_no_more(
-    database: Database, redis_server: "RedisProcess", broker: Broker, sweeper: Sweeper
-) -> None:
-    job_ids = sorted(str(submit(database, broker)) for _ in range(5))
-    with redis_server.client() as client:
-        client.flushall()
-    sweeper.sweep()
-    assert sent(redis_server) == []
-    sweeper.sweep()
-    assert sent(redis_server) == job_ids
-    for _ in range(5):
-        sweeper.sweep()
-    assert sent(redis_server) == job_ids
-
-
-def test_one_lost_message_of_many_is_made_good(
-    database: Database, redis_server: "RedisProcess", broker: Broker, sweeper: Sweeper
-) -> None:
-    lost = str(submit(database, None))
-    others = [str(submit(database, broker)) for _ in range(4)]
-    assert sent(redis_server) == sorted(others)
-    for _ in range(2):
-        sweeper.sweep()
-    after = sent(redis_server)
-    assert lost in after
-    for _ in range(5):
-        sweeper.sweep()
-    assert sent(redis_server) == after
-
-
-def test_a_job_that_could_not_be_sent_when_it_came_is_sent_later(
-    database: Database, redis_server: "RedisProcess", broker: Broker, sweeper: Sweeper
-) -> None:
-    redis_server.kill()
-    with database.write() as session:
-        job, _ = jobs.submit(session, kind="train", queue="gpu", spec={}, priority=5, max_attempts=3)
-    assert broker.send(job) is False
-    redis_server.restart()
-    change(database, job.id, available_at=LONG_AGO)
-    for _ in range(2):
-        sweeper.sweep()
-    assert [message["id"] for message in redis_server.messages("gpu")] == [str(job.id)]
-
-
-def test_nothing_is_sent_while_every_waiting_job_has_its_message(
-    database: Database, redis_server: "RedisProcess", broker: Broker, sweeper: Sweeper
-) -> None:
-    job_ids = sorted(str(submit(database, broker)) for _ in range(3))
-    for _ in range(5):
-        sweeper.sweep()
-    assert sent(redis_server) == job_ids
-
-
-def test_nothing_is_sent_for_jobs_that_are_new_waiting_at_work_or_done(
-    database: Database, redis_server: "RedisProcess", sweeper: Sweeper
-) -> None:
-    submit(database, None, old=False)
-    backing_off = submit(database, None)
-    change(database, backing_off, available_at=datetime.datetime(2999, 1, 1, tzinfo=datetime.UTC))
-    running, cancelled = submit(database, None), submit(database, None)
-    with database.write() as session:
-        jobs.claim(session, running, worker="w", lease_seconds=30)
-        jobs.cancel(session, cancelled)
-    for _ in range(4):
-        sweeper.sweep()
-    assert sent(redis_server) == []
+    assert messages(redis_server) == 1
 
 
 def test_jobs_of_lost_workers_are_rescued_while_the_broker_is_away(
-    database: Database, redis_server: "RedisProcess", broker: Broker, sweeper: Sweeper
+    database: Database, redis_server: "RedisProcess", sweeper: Sweeper
 ) -> None:
-    waiting, lost = submit(database, None), submit(database, None)
+    waiting, lost = submit(database), submit(database)
     lose_worker(database, lost)
     redis_server.kill()
-    with pytest.raises(OperationalError):
-        sweeper.sweep()
+    for _ in range(2):
+        with pytest.raises(OperationalError):
+            sweeper.sweep()
     assert state(database, lost) == "queued"
     redis_server.restart()
-    for _ in range(2):
+    sweeper.sweep()
+    assert messages(redis_server) == 1
+    assert state(database, waiting) == "queued"
+
+
+# ---- lost messages
+
+
+@pytest.mark.parametrize(("count", "sent"), [(1, 1), (5, 5), (100, ENOUGH)])
+def test_a_queue_whose_messages_are_gone_is_woken_once_however_many_jobs_wait(
+    database: Database,
+    redis_server: "RedisProcess",
+    broker: Broker,
+    sweeper: Sweeper,
+    count: int,
+    sent: int,
+) -> None:
+    for _ in range(count):
+        submit(database)
+    broker.wake("cpu", count)
+    with redis_server.client() as client:
+        client.flushall()
+    sweeper.sweep()
+    assert messages(redis_server) == sent
+    for _ in range(5):
         sweeper.sweep()
-    assert sent(redis_server) == [str(waiting)]
+    assert messages(redis_server) == sent
+
+
+def test_each_queue_is_woken_for_itself(
+    database: Database, redis_server: "RedisProcess", broker: Broker, sweeper: Sweeper
+) -> None:
+    for queue in ("cpu", "cpu", "gpu", "gpu", "gpu"):
+        submit(database, queue=queue)
+    broker.wake("cpu")
+    sweeper.sweep()
+    assert {queue: messages(redis_server, queue) for queue in ("cpu", "gpu", "predict")} == {
+        "cpu": 1,
+        "gpu": 3,
+        "predict": 0,
+    }
+
+
+def test_a_job_whose_queue_could_not_be_woken_when_it_came_is_found(
+    database: Database, redis_server: "RedisProcess", broker: Broker, sweeper: Sweeper
+) -> None:
+    redis_server.kill()
+    submit(database, queue="gpu")
+    assert broker.wake("gpu") is False
+    redis_server.restart()
+    time.sleep(AWAY_SECONDS)
+    sweeper.sweep()
+    assert messages(redis_server, "gpu") == 1
+
+
+def test_a_broker_that_goes_away_between_two_questions_is_no_error(
+    database: Database, broker: Broker, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(database)
+    monkeypatch.setattr(broker, "wake", lambda *_: False)
+    sweeper.sweep()
+
+
+@pytest.mark.parametrize("waiting", [1, 3, ENOUGH])
+def test_a_queue_that_has_a_message_is_left_alone(
+    database: Database, redis_server: "RedisProcess", broker: Broker, sweeper: Sweeper, waiting: int
+) -> None:
+    """Whoever gets it goes on until no job is ready."""
+    for _ in range(10):
+        submit(database)
+    broker.wake("cpu", waiting)
+    for _ in range(5):
+        sweeper.sweep()
+    assert messages(redis_server) == waiting
+
+
+def test_nobody_is_woken_for_jobs_that_are_young_waiting_paused_at_work_or_done(
+    database: Database,
+    redis_server: "RedisProcess",
+    sweeper: Sweeper,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "GRACE_SECONDS", 600.0)
+    submit(database, old=False)
+    backing_off, running, cancelled, paused, waiting, done = (submit(database) for _ in range(6))
+    change(database, backing_off, available_at=datetime.datetime(2999, 1, 1, tzinfo=datetime.UTC))
+    change(database, waiting, state="waiting")
+    with database.write() as session:
+        assert claims.claim(session, running) is not None
+        claim = claims.claim(session, done)
+        assert claim is not None
+        assert jobs.succeed(session, done, claim.lease, {})
+        jobs.cancel(session, cancelled)
+        jobs.pause(session, paused)
+    for _ in range(4):
+        sweeper.sweep()
+    assert messages(redis_server) == 0
+
+
+def test_a_young_job_is_found_when_its_grace_is_over(
+    database: Database, redis_server: "RedisProcess", sweeper: Sweeper
+) -> None:
+    submit(database, old=False)
+    start = time.monotonic()
+
+    def woken() -> bool:
+        sweeper.sweep()
+        return messages(redis_server) == 1
+
+    wait_for(woken)
+    assert time.monotonic() - start >= module.GRACE_SECONDS / 2
+
+
+# ---- the process
 
 
 def test_the_sweepers_process_survives_an_outage_rescues_and_ends_at_sigterm(
@@ -181,11 +228,12 @@ def test_the_sweepers_process_survives_an_outage_rescues_and_ends_at_sigterm(
     redis_server.kill()
     process = subprocess.Popen([sys.executable, "-m", "workers", "sweeper"], env=environment)
     try:
-        waiting, lost = submit(database, None), submit(database, None)
+        waiting, lost = submit(database), submit(database)
         lose_worker(database, lost)
         wait_for(lambda: state(database, lost) == "queued")
         redis_server.restart()
-        wait_for(lambda: str(waiting) in sent(redis_server))
+        wait_for(lambda: messages(redis_server) == 1)
+        assert state(database, waiting) == "queued"
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     finally:
@@ -199,31 +247,3 @@ def wait_for(condition: Any, seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def test_a_lost_message_is_made_good_though_newer_messages_hide_that_it_is_gone(
-    database: Database, redis_server: "RedisProcess", broker: Broker, sweeper: Sweeper
-) -> None:
-    lost = submit(database, None)
-    change(database, lost, available_at=utcnow(-60))
-    newer = [submit(database, broker, old=False) for _ in range(3)]
-    sweeper.sweep()
-    assert str(lost) not in sent(redis_server), "nothing shows yet that it is gone"
-    with database.write() as session:
-        assert jobs.claim(session, newer[0], worker="w", lease_seconds=30) is not None
-    sweeper.sweep()
-    assert sent(redis_server).count(str(lost)) == 1
-    sweeper.sweep()
-    assert sent(redis_server).count(str(lost)) == 1, "once, and not at every sweep"
-
-
-def test_a_job_of_lower_priority_was_not_overtaken(
-    database: Database, redis_server: "RedisProcess", broker: Broker, sweeper: Sweeper
-) -> None:
-    low = submit(database, broker)
-    change(database, low, priority=1, available_at=utcnow(-60))
-    urgent = submit(database, broker, old=False)
-    with database.write() as session:
-        assert jobs.claim(session, urgent, worker="w", lease_seconds=30) is not None
-    sweeper.sweep()
-    assert sent(redis_server).count(str(low)) == 1

@@ -193,6 +193,14 @@ def test_wait_returns_when_the_job_has_ended(script: Script, client: Client) -> 
     assert job.wait().result == {"count": 1}
 
 
+def test_a_submit_that_waits_brings_the_job_as_it_was_then(script: Script, client: Client) -> None:
+    script.answers = [(200, JOB | {"state": "succeeded", "result": {"count": 1}})]
+    assert client.score("x", wait=5).result == {"count": 1}
+    ((_, path, _, body),) = script.seen
+    assert path == "/api/v1/jobs?wait=5"
+    assert json.loads(body)["spec"] == {"texts": ["x"]}
+
+
 def test_wait_raises_what_the_job_failed_of(script: Script, client: Client) -> None:
     job = client.score("x")
     failed = JOB | {"state": "failed", "error": {"type": "WorkError", "message": "no column 'text'"}}

@@ -1,5 +1,6 @@
 """What the routes have in common: parameters, pages, conditional answers."""
 
+import functools
 import uuid
 from typing import Any
 
@@ -18,21 +19,29 @@ class JobPath(BaseModel):
     id: uuid.UUID
 
 
-class PageQuery(BaseModel):
-    """Which part of a list."""
+class Query(BaseModel):
+    """What comes after the question mark; strict about names."""
 
     model_config = {"extra": "forbid"}
+
+    @classmethod
+    @functools.cache
+    def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:  # type: ignore[override]
+        """pydantic's, made once: flask-openapi3 asks for it in each request."""
+        return super().model_json_schema(*args, **options)
+
+
+class PageQuery(Query):
+    """Which part of a list."""
 
     limit: int = Field(default=50, ge=1, le=1_000)
     cursor: uuid.UUID | None = Field(default=None, description="`next` of the part before")
 
 
-def answer(body: BaseModel, status: int = 200, **headers: str) -> Response:
-    """A model as JSON; `headers` are named with underscores."""
-    response = Response(body.model_dump_json(), status, mimetype="application/json")
-    for name, value in headers.items():
-        response.headers[name.replace("_", "-")] = value
-    return response
+def answer(body: BaseModel | bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A model, or what is JSON already."""
+    content = body if isinstance(body, bytes) else body.model_dump_json()
+    return Response(content, status, headers, content_type="application/json")
 
 
 def not_modified(etag: str) -> Response | None:

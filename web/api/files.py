@@ -74,4 +74,4 @@ def upload_dataset(form: DatasetForm) -> Response:
             job, _ = submit(backend(), submission, None)
     except BadInput as error:
         raise BadInput("archive", error.message) from None
-    return job_answer(job, 202)
+    return job_answer(job.id, 202)

@@ -2,19 +2,18 @@
 
 import time
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from flask import Response, request, stream_with_context
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, Field
-from sqlalchemy.orm import Session
+from pydantic import Field
 
-from shared import jobs, queues, specs
+from shared import jobs, specs, views
 from shared.errors import BadInput
 from web import schemas
-from web.api.common import ANSWERS, SECURITY, JobPath, PageQuery, answer, not_modified
+from web.api import bodies
+from web.api.common import ANSWERS, SECURITY, JobPath, PageQuery, Query, answer, not_modified
 from web.api.submitting import submit, submit_many
 from web.backend import Backend, backend
 
@@ -29,7 +28,7 @@ api = APIBlueprint(
 
 MAX_WAIT_SECONDS = 60
 # How often a waiting request looks: soon at first, for short jobs, then less and less.
-FIRST_LOOK_SECONDS = 0.004
+FIRST_LOOK_SECONDS = 0.001
 LAST_LOOK_SECONDS = 0.25
 STREAM_SECONDS = 600
 MAX_KEY_CHARACTERS = 255
@@ -40,12 +39,22 @@ class JobsQuery(PageQuery):
 
     kind: Literal["train", "predict", "sentiment", "import"] | None = None
     state: jobs.State | None = None
+    parent: uuid.UUID | None = Field(default=None, description="Its children, instead of jobs of their own")
 
 
-class JobQuery(BaseModel):
+class SubmitQuery(Query):
+    """How to be answered."""
+
+    wait: float | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_WAIT_SECONDS,
+        description="Of one job: answer when it has ended (200), or after so many seconds (202)",
+    )
+
+
+class JobQuery(Query):
     """How to look at a job."""
-
-    model_config = {"extra": "forbid"}
 
     wait: float | None = Field(
         default=None,
@@ -56,57 +65,66 @@ class JobQuery(BaseModel):
     )
 
 
-class EventsQuery(BaseModel):
+class EventsQuery(Query):
     """Which part of the timeline."""
-
-    model_config = {"extra": "forbid"}
 
     after: int = Field(default=0, ge=0, lt=2**63, description="The id of the last event that you have")
 
 
-@api.post("", responses={202: schemas.Submitted}, summary="Submit a job, or a list of jobs")
-def submit_job(body: specs.Submit) -> Response:
+@api.post(
+    "",
+    responses={200: schemas.Submitted, 202: schemas.Submitted},
+    summary="Submit a job, or a list of jobs",
+)
+def submit_job(body: specs.Submit, query: SubmitQuery) -> Response:
     """Accepted means done: the job is in the database when the answer comes.
 
     A list of up to 1,000 jobs is accepted as a whole or not at all, and answered with a list.
     With a header `Idempotency-Key`, a repeated request returns what the first one made (200).
     """
     here, key = backend(), _idempotency_key()
-    if not isinstance(body.root, list):
-        job, is_new = submit(here, body.root, key)
-        return job_answer(job, 202 if is_new else 200)
-    made, are_new = submit_many(here, body.root, key)
-    with here.database.read() as session:
-        positions = queues.positions(session, made)
-    page = schemas.Page[schemas.Job](items=[schemas.Job.of(job, positions.get(job.id)) for job in made])
-    return answer(page, 202 if are_new else 200)
+    if isinstance(body.root, list):
+        if query.wait:
+            raise BadInput("wait", "should only be given with one job, not with a list")
+        made, are_new = submit_many(here, body.root, key)
+        with here.database.look() as connection:
+            seen = views.see_many(connection, made)
+        return answer(bodies.of_page(seen), 202 if are_new else 200)
+    job, is_new = submit(here, body.root, key)
+    ended = bool(query.wait) and _wait(here, job.id, query.wait or 0, lambda now: now.terminal)
+    return job_answer(job.id, 202 if is_new and not ended else 200)
 
 
 @api.get("", responses={200: schemas.Page[schemas.Job]}, summary="List jobs, newest first")
 def list_jobs(query: JobsQuery) -> Response:
-    """Children of other jobs are left out."""
+    """Children of other jobs are left out, unless they are asked for by their `parent`."""
     with backend().database.read() as session:
         found = jobs.page(
-            session, kind=query.kind, state=query.state, before=query.cursor, limit=query.limit + 1
+            session,
+            kind=query.kind,
+            state=query.state,
+            parent=query.parent,
+            before=query.cursor,
+            limit=query.limit + 1,
         )
-        positions = queues.positions(session, found)
-    page = [schemas.Job.of(job, positions.get(job.id)) for job in found[: query.limit]]
-    more = str(page[-1].id) if len(found) > query.limit else None
-    return answer(schemas.Page[schemas.Job](items=page, next=more))
+        shown = [job.id for job in found[: query.limit]]
+        oldest_first = views.see_many(session.connection(), shown)
+    more = str(shown[-1]) if len(found) > query.limit else None
+    return answer(bodies.of_page(reversed(oldest_first), more))
 
 
 @api.get("/<uuid:id>", responses={200: schemas.Job, 304: None}, summary="Look at a job, or wait for it")
 def get_job(path: JobPath, query: JobQuery) -> Response:
     """The ETag changes with everything that a reader can see."""
     here = backend()
-    seen = _look(here, path.id)
-    if query.wait and not seen.job.terminal and here.waiters.acquire(blocking=False):
-        # More waiters than the process has threads to spare are answered at once, and ask again.
-        try:
-            seen = _wait(here, seen, query.wait)
-        finally:
-            here.waiters.release()
-    return not_modified(seen.etag) or seen.answer(200)
+    if query.wait:
+        _wait_for_change(here, path.id, query.wait)
+    if "If-None-Match" in request.headers:
+        with here.database.look() as connection:
+            etag = bodies.etag_of(views.glance(connection, path.id))
+        if unchanged := not_modified(etag):
+            return unchanged
+    return job_answer(path.id, 200)
 
 
 @api.post("/<uuid:id>/cancel", responses={202: schemas.Job}, summary="Cancel a job")
@@ -114,18 +132,19 @@ def cancel_job(path: JobPath) -> Response:
     """A queued job is cancelled at once, a running one by its worker at the next batch or chunk."""
     with backend().database.write() as session:
         job = jobs.cancel(session, path.id)
-    return job_answer(job, 202)
+    return job_answer(job.id, 202)
 
 
 @api.post("/<uuid:id>/pause", responses={202: schemas.Job}, summary="Set a job aside")
 def pause_job(path: JobPath) -> Response:
-    """A queued job is paused at once; a running one gives its worker back at its next step.
+    """A queued job is paused at once; a running one gives its worker back at its next step; of a waiting
+    one those children that run already are finished, and no more are begun.
 
     A training goes on from its checkpoint when it is resumed; other kinds begin anew.
     """
     with backend().database.write() as session:
         job = jobs.pause(session, path.id)
-    return job_answer(job, 202)
+    return job_answer(job.id, 202)
 
 
 @api.post("/<uuid:id>/resume", responses={202: schemas.Job}, summary="Go on with a paused job")
@@ -134,9 +153,9 @@ def resume_job(path: JobPath) -> Response:
     here = backend()
     with here.database.write() as session:
         job = jobs.resume(session, path.id)
-    if job.state == jobs.State.QUEUED:
-        here.broker.send(job)
-    return job_answer(job, 202)
+    if job.state in (jobs.State.QUEUED, jobs.State.WAITING):
+        here.broker.wake(job.queue, job.child_window or 1)
+    return job_answer(job.id, 202)
 
 
 @api.post("/<uuid:id>/retry", responses={202: schemas.Job}, summary="Run a failed or cancelled job again")
@@ -145,8 +164,8 @@ def retry_job(path: JobPath) -> Response:
     here = backend()
     with here.database.write() as session:
         job = jobs.retry(session, path.id, here.settings.max_attempts)
-    here.broker.send(job)
-    return job_answer(job, 202)
+    here.broker.wake(job.queue)
+    return job_answer(job.id, 202)
 
 
 @api.get(
@@ -168,36 +187,14 @@ def get_events(path: JobPath, query: EventsQuery) -> Response:
     return Response(stream, mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
-@dataclass(frozen=True)
-class Seen:
-    """A job as a reader sees it, with what is not in its row."""
-
-    job: jobs.Job
-    position: int | None
-    waiting_for: str | None
-
-    @property
-    def etag(self) -> str:
-        return f'"{self.job.version}.{self.position or 0}{".w" if self.waiting_for else ""}"'
-
-    def answer(self, status: int) -> Response:
-        body = schemas.Job.of(self.job, self.position, self.waiting_for)
-        return answer(body, status, ETag=self.etag, Location=f"{schemas.API}/jobs/{self.job.id}")
-
-
-def job_answer(job: jobs.Job, status: int) -> Response:
-    """A job as the answer to a request that made or changed it."""
-    with backend().database.read() as session:
-        return _see(session, job).answer(status)
-
-
-def _see(session: Session, job: jobs.Job) -> Seen:
-    return Seen(job, queues.position(session, job), queues.why_waiting(session, job))
-
-
-def _look(here: Backend, job_id: uuid.UUID) -> Seen:
-    with here.database.read() as session:
-        return _see(session, jobs.get(session, job_id))
+def job_answer(job_id: uuid.UUID, status: int) -> Response:
+    """A job as it is now."""
+    with backend().database.look() as connection:
+        job = views.see(connection, job_id)
+    headers = {"ETag": bodies.etag_of(job)}
+    if request.method == "POST":
+        headers["Location"] = f"{schemas.API}/jobs/{job_id}"
+    return answer(bodies.of_job(job), status, headers)
 
 
 def _idempotency_key() -> str | None:
@@ -209,21 +206,38 @@ def _idempotency_key() -> str | None:
     return key
 
 
-def _wait(here: Backend, seen: Seen, seconds: float) -> Seen:
+def _wait_for_change(here: Backend, job_id: uuid.UUID, seconds: float) -> None:
     """Until the state is another, or, if the client says what it has, until it has something else."""
-    before = seen.job.state
-    any_change = bool(request.if_none_match)
-    ends = time.monotonic() + seconds
-    pause = FIRST_LOOK_SECONDS
-    while True:
-        if any_change and not request.if_none_match.contains(seen.etag.strip('"')):
-            return seen
-        left = ends - time.monotonic()
-        if seen.job.state != before or left <= 0:
-            return seen
-        time.sleep(min(pause, left))
-        pause = min(pause * 1.3, LAST_LOOK_SECONDS)
-        seen = _look(here, seen.job.id)
+    with here.database.look() as connection:
+        before = views.glance(connection, job_id)
+    known = request.if_none_match
+
+    def changed(now: views.Glance) -> bool:
+        if now.state != before.state:
+            return True
+        return bool(known) and not known.contains(bodies.etag_of(now).strip('"'))
+
+    if not before.terminal:
+        _wait(here, job_id, seconds, changed)
+
+
+def _wait(here: Backend, job_id: uuid.UUID, seconds: float, enough: Callable[[views.Glance], bool]) -> bool:
+    """Until the job has come so far, which is True, or the time is over."""
+    # More waiters than the process has threads to spare are answered at once, and ask again.
+    if not here.waiters.acquire(blocking=False):
+        return False
+    try:
+        ends = time.monotonic() + seconds
+        pause = FIRST_LOOK_SECONDS
+        while (left := ends - time.monotonic()) > 0:
+            with here.database.look() as connection:
+                if enough(views.glance(connection, job_id)):
+                    return True
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.15, LAST_LOOK_SECONDS)
+        return False
+    finally:
+        here.waiters.release()
 
 
 def _stream(here: Backend, job_id: uuid.UUID, after: int) -> Iterator[str]:

@@ -4,13 +4,13 @@ from typing import Any, Literal
 
 from flask import Response, request, send_file
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, Field
+from pydantic import Field
 from werkzeug.wrappers import Response as AnyResponse
 
 from shared import catalog, jobs, metrics, storage
 from shared.errors import NotFound
 from web import schemas
-from web.api.common import ANSWERS, SECURITY, JobPath, answer, not_modified
+from web.api.common import ANSWERS, SECURITY, JobPath, Query, answer, not_modified
 from web.backend import backend
 
 api = APIBlueprint(
@@ -27,10 +27,8 @@ def _bytes(media_type: str) -> dict[str, Any]:
     return {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}
 
 
-class MetricsQuery(BaseModel):
+class MetricsQuery(Query):
     """Which part of the metric history."""
-
-    model_config = {"extra": "forbid"}
 
     name: str | None = Field(
         default=None, max_length=64, pattern=r"^[^\x00]*$", description="`loss`, `val_accuracy`, …"
@@ -38,10 +36,8 @@ class MetricsQuery(BaseModel):
     points: int | None = Field(default=None, ge=1, le=100_000, description="At most so many of each name")
 
 
-class PredictionsQuery(BaseModel):
+class PredictionsQuery(Query):
     """Which part of the predictions."""
-
-    model_config = {"extra": "forbid"}
 
     sort: Literal["row", "probability"] = Field(
         default="row", description="In the pictures' order, or the least sure first"

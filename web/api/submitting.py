@@ -3,6 +3,7 @@
 import hashlib
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -27,62 +28,64 @@ def submit(
     Raises BadInput where the spec names something that isn't there, Conflict where the key was used
     for another request.
     """
-    digest = hashlib.sha256(submission.model_dump_json().encode()).hexdigest()
-    with backend.database.read() as session:
-        if idempotency_key and (first := jobs.repeat_of(session, idempotency_key, digest)):
-            return first, False
-        request = _request(session, backend, submission)
+    digest = _digest([submission]) if idempotency_key else None
+    if _refers(submission.spec):
+        with backend.database.read() as session:
+            # What it refers to may be gone by the time that it is repeated.
+            if idempotency_key and (first := jobs.repeat_of(session, idempotency_key, digest)):
+                return first, False
+            submission = _resolve(session, backend, submission)
     with backend.database.write() as session:
         job, is_new = jobs.submit(
             session,
-            **vars(request),
+            **vars(_request(backend, submission)),
             idempotency_key=idempotency_key,
-            request_sha256=digest if idempotency_key else None,
+            request_sha256=digest,
         )
         if is_new:
             retention.note_inputs(session, [(job.id, file_id) for file_id in submission.spec.inputs])
     if is_new:
-        backend.broker.send(job)
+        backend.broker.wake(job.queue)
     return job, is_new
 
 
 def submit_many(
     backend: Backend, submissions: Sequence[specs.AnySubmission], idempotency_key: str | None
-) -> tuple[list[jobs.Job], bool]:
+) -> tuple[list[uuid.UUID], bool]:
     """Accept all jobs in one transaction and one round trip to the broker, or none. Raises as `submit`."""
-    digest = hashlib.sha256(b"".join(one.model_dump_json().encode() for one in submissions)).hexdigest()
-    with backend.database.read() as session:
-        if idempotency_key and (first := jobs.repeats_of(session, idempotency_key, digest, len(submissions))):
-            return first, False
-        requests = [
-            _request(session, backend, submission, f"{index}.")
-            for index, submission in enumerate(submissions)
-        ]
+    digest = _digest(submissions) if idempotency_key else None
+    if any(_refers(one.spec) for one in submissions):
+        with backend.database.read() as session:
+            if idempotency_key and (
+                first := jobs.repeats_of(session, idempotency_key, digest, len(submissions))
+            ):
+                return first, False
+            submissions = [
+                _resolve(session, backend, one, f"{index}.") for index, one in enumerate(submissions)
+            ]
+    requests = [_request(backend, one) for one in submissions]
     with backend.database.write() as session:
         made, are_new = jobs.submit_many(
-            session,
-            requests,
-            idempotency_key=idempotency_key,
-            request_sha256=digest if idempotency_key else None,
+            session, requests, idempotency_key=idempotency_key, request_sha256=digest
         )
         if are_new:
             read = zip(made, submissions, strict=True)
             retention.note_inputs(
-                session, [(job.id, file_id) for job, one in read for file_id in one.spec.inputs]
+                session, [(job_id, file_id) for job_id, one in read for file_id in one.spec.inputs]
             )
     if are_new:
-        backend.broker.send_many(made)
+        for queue, count in Counter(request.queue for request in requests).items():
+            backend.broker.wake(queue, count)
     return made, are_new
 
 
-def _request(
-    session: Session, backend: Backend, submission: specs.AnySubmission, where: str = ""
-) -> jobs.Request:
-    """`where` comes before the names of fields in errors."""
-    try:
-        spec = _resolve(session, backend, submission.spec)
-    except BadInput as error:
-        raise BadInput(f"{where}{error.field}", error.message) from None
+def _digest(submissions: Sequence[specs.AnySubmission]) -> str:
+    """What tells a request from another, however it is written."""
+    return hashlib.sha256(b"".join(one.model_dump_json().encode() for one in submissions)).hexdigest()
+
+
+def _request(backend: Backend, submission: specs.AnySubmission) -> jobs.Request:
+    spec = submission.spec
     return jobs.Request(
         kind=spec.kind,
         queue=spec.queue.value,
@@ -93,7 +96,23 @@ def _request(
     )
 
 
-def _resolve(session: Session, backend: Backend, spec: specs.Spec) -> specs.Spec:
+def _refers(spec: specs.Spec) -> bool:
+    """Whether it names anything that this server has, or has not."""
+    return not (isinstance(spec, specs.SentimentSpec | specs.ImportSpec) and spec.file is None)
+
+
+def _resolve(
+    session: Session, backend: Backend, submission: specs.AnySubmission, where: str = ""
+) -> specs.AnySubmission:
+    """`_resolved`; `where` comes before the names of fields in errors."""
+    try:
+        spec = _resolved(session, backend, submission.spec)
+    except BadInput as error:
+        raise BadInput(f"{where}{error.field}", error.message) from None
+    return submission.model_copy(update={"spec": spec})
+
+
+def _resolved(session: Session, backend: Backend, spec: specs.Spec) -> specs.Spec:
     """Check what the spec refers to, and pin names to versions: the job means what was there now."""
     match spec:
         case specs.TrainSpec():

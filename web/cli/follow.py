@@ -160,7 +160,7 @@ def _values(metrics: dict[str, float | None]) -> str:
 def _where(job: Job) -> str:
     if job.state == "queued" and job.position is not None:
         return f"queued, number {job.position} in line"
-    return job.phase if job.state == "running" and job.phase else job.state
+    return job.phase if job.state in ("running", "waiting") and job.phase else job.state
 
 
 def _count(job: Job) -> str:

@@ -6,7 +6,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from web.cli.follow import follow, working
+from web.cli.follow import POLL_SECONDS, follow, working
 from web.cli.session import connect, json_option, outcome, output, print_json, priority_option
 from web.client import Job
 
@@ -46,7 +46,7 @@ def score(
     thresholds = {key: value for key, value in given.items() if value is not None} or None
     with connect() as client:
         if file is None:
-            job = client.score(what, thresholds=thresholds, priority=priority)
+            job = client.score(what, thresholds=thresholds, priority=priority, wait=POLL_SECONDS)
         else:
             with working(f"uploading {file} …"):
                 job = client.score(

@@ -39,11 +39,18 @@ class Client:
         self._transport.close()
 
     def submit(
-        self, kind: str, spec: Json, *, priority: int | None = None, idempotency_key: str | None = None
+        self,
+        kind: str,
+        spec: Json,
+        *,
+        priority: int | None = None,
+        idempotency_key: str | None = None,
+        wait: float | None = None,
     ) -> Job:
         """Submit a job of any kind; fields of `spec` that are None take the server's defaults.
 
-        The same key gives the same job, however often and from wherever it is sent.
+        The same key gives the same job, however often and from wherever it is sent. With `wait`, return
+        when the job has ended, or after so many seconds (at most 60): for short jobs, one request does.
         """
         body: Json = {
             "kind": kind,
@@ -51,7 +58,8 @@ class Client:
         }
         if priority is not None:
             body["priority"] = priority
-        return self._job(self._transport.post("/jobs", body, key=idempotency_key or str(uuid.uuid4())))
+        key = idempotency_key or str(uuid.uuid4())
+        return self._job(self._transport.post("/jobs", body, key=key, longer=wait or 0.0, wait=wait))
 
     def train(self, dataset: str, *, priority: int | None = None, **spec: Any) -> Job:
         """Train on an imported data set; `spec` is the rest of the job's spec (epochs=…, batch_size=…)."""
@@ -81,9 +89,13 @@ class Client:
         format: str | None = None,  # noqa: A002 - the spec's own word
         thresholds: dict[str, float] | None = None,
         priority: int | None = None,
+        wait: float | None = None,
         **spec: Any,
     ) -> Job:
-        """Score the sentiment of texts, or of a file's column (a path, which is uploaded, or a file's id)."""
+        """Score the sentiment of texts, or of a file's column (a path, which is uploaded, or a file's id).
+
+        `wait` as for `submit`.
+        """
         spec = {
             "texts": [texts] if isinstance(texts, str) else texts,
             "file": None if file is None else self._file_id(file),
@@ -92,7 +104,7 @@ class Client:
             "thresholds": thresholds,
             **spec,
         }
-        return self.submit("sentiment", spec, priority=priority)
+        return self.submit("sentiment", spec, priority=priority, wait=wait)
 
     def import_pictures(self, name: str, source: str | Path, *, priority: int | None = None) -> Job:
         """Make a data set of an archive (zip, tar) or of a folder, which is zipped and uploaded."""
@@ -121,9 +133,17 @@ class Client:
             raise NotFound(f"there is no job {job_id!r}: an id is like {uuid.UUID(int=0)}") from None
         return self._job(self._transport.get(f"/jobs/{job_id}"))
 
-    def jobs(self, *, kind: str | None = None, state: str | None = None, limit: int = 50) -> Iterator[Job]:
-        """All jobs, newest first, fetched `limit` at a time."""
-        return map(self._job, self._transport.items("/jobs", kind=kind, state=state, limit=limit))
+    def jobs(
+        self,
+        *,
+        kind: str | None = None,
+        state: str | None = None,
+        parent: str | None = None,
+        limit: int = 50,
+    ) -> Iterator[Job]:
+        """All jobs, or the parts of the job `parent`, newest first, fetched `limit` at a time."""
+        asked = self._transport.items("/jobs", kind=kind, state=state, parent=parent, limit=limit)
+        return map(self._job, asked)
 
     def datasets(self) -> Iterator[Json]:
         """All data sets, newest first."""

@@ -49,13 +49,26 @@ class Transport:
 
     def get(self, path: str, *, longer: float = 0.0, **params: Any) -> Json:
         """A GET; parameters that are None are left out, and the answer may take `longer` seconds."""
-        timeout = httpx.Timeout(self._timeout + longer, connect=5.0)
-        return self._json(self._send("GET", path, params=_given(params), timeout=timeout))
+        return self._json(self._send("GET", path, params=_given(params), timeout=self._patience(longer)))
 
-    def post(self, path: str, body: Json | None = None, *, key: str | None = None) -> Json:
+    def post(
+        self,
+        path: str,
+        body: Json | None = None,
+        *,
+        key: str | None = None,
+        longer: float = 0.0,
+        **params: Any,
+    ) -> Json:
         """A POST of JSON. With an idempotency key it may be sent again after a lost answer."""
+        options: Json = {"params": _given(params), "timeout": self._patience(longer)}
         headers = {} if key is None else {"Idempotency-Key": key}
-        return self._json(self._send("POST", path, json=body, headers=headers, repeatable=key is not None))
+        return self._json(
+            self._send("POST", path, json=body, headers=headers, repeatable=key is not None, **options)
+        )
+
+    def _patience(self, longer: float) -> httpx.Timeout:
+        return httpx.Timeout(self._timeout + longer, connect=5.0)
 
     def upload(self, path: Path, name: str) -> Json:
         """Send a file's bytes under a name; a repetition after a lost answer only leaves a spare copy."""

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from shared import catalog, jobs, metrics, queues, storage
+from shared import catalog, jobs, metrics, storage, views
 from shared.errors import Conflict
 from shared.specs import SPECS
 from web.backend import backend
@@ -60,6 +60,7 @@ def job(job_id: uuid.UUID) -> Response:
     query = _rows_query()
     with backend().database.read() as session:
         found = jobs.get(session, job_id)
+        seen = views.glance(session.connection(), job_id)
         if found.kind == "train":
             allow_inline_styles()
         predictions = catalog.predictions(
@@ -73,8 +74,8 @@ def job(job_id: uuid.UUID) -> Response:
             "jobs/page.html",
             "jobs/_live.html",
             job=found,
-            position=queues.position(session, found),
-            waiting_for=queues.why_waiting(session, found),
+            position=seen.position,
+            waiting_for=views.why_waiting(found.queue, seen.heard),
             files=_file_names(session, [found]),
             events=jobs.events(session, job_id),
             artifacts=storage.artifacts(session, job_id),
@@ -118,8 +119,8 @@ def _ask(job_id: uuid.UUID, verb: Callable[[Session, uuid.UUID], jobs.Job]) -> A
     except Conflict:
         pass  # it is elsewhere by now, which its page shows
     else:
-        if job.state == jobs.State.QUEUED:
-            here.broker.send(job)
+        if job.state in (jobs.State.QUEUED, jobs.State.WAITING):
+            here.broker.wake(job.queue, job.child_window or 1)
     return redirect(url_for("pages.job", job_id=job_id), 303)
 
 

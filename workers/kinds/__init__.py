@@ -3,41 +3,46 @@
 Each imports its work when a job comes, so that no process loads what it never runs.
 """
 
-import sys
+import functools
+import importlib
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import ModuleType
 from typing import Any
 
-from workers.attempt import Attempt, Finish, Work
+from workers.attempt import Attempt, Finish, Split, Work
+
+# How often a job looks whether it should stop while its module is imported.
+LOOK_SECONDS = 0.1
 
 
-def _start_tensorflow(attempt: Attempt) -> None:
-    if "tensorflow" not in sys.modules:
-        attempt.report.phase("starting TensorFlow")
+@functools.cache
+def _importing(module: str) -> "Future[ModuleType]":
+    """Imported in a thread: TensorFlow takes seconds, and a cancelled job doesn't wait for it."""
+    return ThreadPoolExecutor(1, module).submit(importlib.import_module, module)
 
 
-def _train(attempt: Attempt, spec: Any) -> Finish:
-    _start_tensorflow(attempt)
-    from workers.kinds.train import work
+def _work(module: str, phase: str | None = None) -> Work:
+    """The module's `work`, imported at its first job; `phase` says so where it takes long."""
 
-    return work(attempt, spec)
+    def work(attempt: Attempt, spec: Any) -> Finish | Split:
+        importing = _importing(module)
+        if phase is not None and not importing.done():
+            attempt.report.phase(phase)
+        while True:
+            try:
+                imported = importing.result(LOOK_SECONDS)
+            except TimeoutError:
+                attempt.report.check()
+            else:
+                made: Finish | Split = imported.work(attempt, spec)
+                return made
 
-
-def _predict(attempt: Attempt, spec: Any) -> Finish:
-    _start_tensorflow(attempt)
-    from workers.kinds.predict import work
-
-    return work(attempt, spec)
-
-
-def _sentiment(attempt: Attempt, spec: Any) -> Finish:
-    from workers.kinds.sentiment import work
-
-    return work(attempt, spec)
-
-
-def _import(attempt: Attempt, spec: Any) -> Finish:
-    from workers.kinds.imports import work
-
-    return work(attempt, spec)
+    return work
 
 
-WORKS: dict[str, Work] = {"train": _train, "predict": _predict, "sentiment": _sentiment, "import": _import}
+WORKS: dict[str, Work] = {
+    "train": _work("workers.kinds.train", "starting TensorFlow"),
+    "predict": _work("workers.kinds.predict", "starting TensorFlow"),
+    "sentiment": _work("workers.kinds.sentiment"),
+    "import": _work("workers.kinds.imports"),
+}

@@ -43,7 +43,8 @@ def predict(
     """
     waiting = iter(pictures)
     done = 0
-    with ThreadPoolExecutor() as pool:
+    pool = ThreadPoolExecutor()
+    try:
 
         def submit_batch() -> list[tuple[str, Future[Decoded]]]:
             return [
@@ -57,6 +58,9 @@ def predict(
             yield from _predict_batch(model, batch, top, report)
             done += len(batch)
             report.progress(done, total, "pictures")
+    finally:
+        # Who is told to stop does not decode what waits.
+        pool.shutdown(cancel_futures=True)
 
 
 def _predict_batch(

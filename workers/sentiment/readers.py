@@ -53,13 +53,30 @@ class Row(NamedTuple):
     values: list[Any]
 
 
-class Table(ABC):
-    """A file of rows. Iterating reads it from the start; `columns` is complete once it was read through."""
+class Part(NamedTuple):
+    """Where a part of a file is: its bytes, and how many lines are before it."""
 
+    start: int
+    end: int
+    lines_before: int
+
+
+class Table(ABC):
+    """A file of rows. Iterating reads it from the start; `columns` is complete once it was read through.
+
+    With `part`, `path` has only that part of a file, which begins and ends between rows, and `columns` are
+    the whole file's.
+    """
+
+    kind: str
     columns: list[str]
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, part: Part | None = None) -> None:
         self._path = path
+        self._lines_before = part.lines_before if part else 0
+        # How much was read: the header, if there is one, then up to the row that was yielded last.
+        self.bytes_read = 0
+        self.lines_read = self._lines_before
 
     @abstractmethod
     def __iter__(self) -> Iterator[Row]:
@@ -78,13 +95,38 @@ class Table(ABC):
         more = f" and {len(self.columns) - SHOWN} more" if len(self.columns) > SHOWN else ""
         raise WorkError(f"{missing}; should be one of {shown}{more}")
 
+    def _lines(self) -> Iterator[str]:
+        """Lines with their ends, split at \\n alone: U+2028 and the like stay inside a text."""
+        self.bytes_read = 0
+        self.lines_read = number = self._lines_before
+        with self._path.open("rb") as file:
+            while line := file.readline(MAX_LINE + 1):
+                self.bytes_read += len(line)
+                self.lines_read = number = number + 1
+                if len(line) > MAX_LINE:
+                    raise WorkError(f"line {number}: is longer than {MAX_LINE:,} bytes")
+                if number == 1:
+                    line = line.removeprefix(b"\xef\xbb\xbf")
+                if b"\0" in line:
+                    raise WorkError(f"line {number}: has a zero byte; should be text")
+                try:
+                    yield line.decode()
+                except UnicodeDecodeError as error:
+                    raise WorkError(
+                        f"line {number}: byte {error.start + 1} is not UTF-8; the file should be UTF-8"
+                    ) from None
+
 
 class Delimited(Table):
     """CSV or TSV: a header, quotes as in RFC 4180, newlines allowed in quoted fields."""
 
-    def __init__(self, path: Path, delimiter: str) -> None:
-        super().__init__(path)
-        self._delimiter = delimiter
+    delimiter: str
+
+    def __init__(self, path: Path, part: Part | None = None) -> None:
+        super().__init__(path, part)
+        self._has_header = part is None
+        if part is not None:
+            return
         header = next(self._records(), None)
         if header is None:
             raise WorkError("the file has no rows")
@@ -93,12 +135,13 @@ class Delimited(Table):
         if len(self.columns) == 1 and any(mark in self.columns[0] for mark in (";", "\t", ",")):
             raise WorkError(
                 f"line 1: the columns of {self.columns[0][:100]!r} should be separated by "
-                f"{'commas' if delimiter == ',' else 'tabs'}"
+                f"{'commas' if self.delimiter == ',' else 'tabs'}"
             )
 
     def __iter__(self) -> Iterator[Row]:
         records = self._records()
-        next(records)
+        if self._has_header:
+            next(records)
         for line, row in records:
             if len(row) != len(self.columns):
                 raise WorkError(
@@ -109,29 +152,42 @@ class Delimited(Table):
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         csv.field_size_limit(MAX_LINE)  # the process's; its default of 131,072 is too low for documents
         # Strict, so that a quote that is never closed is an error and doesn't swallow the file.
-        reader = csv.reader(_lines(self._path), delimiter=self._delimiter, strict=True)
-        start = 1
+        reader = csv.reader(self._lines(), delimiter=self.delimiter, strict=True)
+        start = self._lines_before + 1
         try:
             for row in reader:
                 if row:  # a blank line is no row
-                    yield reader.line_num, row
-                start = reader.line_num + 1
+                    yield self.lines_read, row
+                start = self.lines_read + 1
         except csv.Error as error:
             raise WorkError(f"line {start}: {_explain(error)}") from None
+
+
+class CommaSeparated(Delimited):
+    kind = "csv"
+    delimiter = ","
+
+
+class TabSeparated(Delimited):
+    kind = "tsv"
+    delimiter = "\t"
 
 
 class JsonLines(Table):
     """One JSON object per line; blank lines are skipped. The columns are the keys of all rows."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    kind = "jsonl"
+
+    def __init__(self, path: Path, part: Part | None = None) -> None:
+        super().__init__(path, part)
         self.columns = []
 
     def __iter__(self) -> Iterator[Row]:
         known = set(self.columns)
-        for number, line in enumerate(_lines(self._path), 1):
+        for line in self._lines():
             if not line.strip():
                 continue
+            number = self.lines_read
             row = _parse_object(number, line)
             for key in row:
                 if key not in known:
@@ -145,13 +201,34 @@ class JsonLines(Table):
 class Lines(Table):
     """Plain text: every line is a row with the one column `text`."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    kind = "lines"
+
+    def __init__(self, path: Path, part: Part | None = None) -> None:
+        super().__init__(path, part)
         self.columns = [DEFAULT_COLUMN]
 
     def __iter__(self) -> Iterator[Row]:
-        for number, line in enumerate(_lines(self._path), 1):
-            yield Row(number, len(line), [line.rstrip("\r\n")])
+        for line in self._lines():
+            yield Row(self.lines_read, len(line), [line.rstrip("\r\n")])
+
+
+TABLES: dict[str, type[Table]] = {
+    table.kind: table for table in (CommaSeparated, TabSeparated, JsonLines, Lines)
+}
+
+
+def open_part(kind: str, path: Path, part: Part, columns: list[str]) -> Table:
+    """A part of a file of that kind, whose columns are known since the whole was read."""
+    table = TABLES[kind](path, part)
+    table.columns = columns
+    return table
+
+
+def open_whole(kind: str, path: Path, columns: list[str]) -> Table:
+    """A file of that kind, once more."""
+    table = TABLES[kind](path)
+    table.columns = columns
+    return table
 
 
 def open_table(path: Path, name: str, column: str | None) -> Table:
@@ -170,36 +247,16 @@ def open_table(path: Path, name: str, column: str | None) -> Table:
         raise WorkError("the file is empty")
     suffix = PurePosixPath(name).suffix.lower()
     if suffix == ".csv":
-        return Delimited(path, ",")
+        return CommaSeparated(path)
     if suffix == ".tsv":
-        return Delimited(path, "\t")
+        return TabSeparated(path)
     if suffix in (".jsonl", ".ndjson") or (suffix != ".txt" and start.startswith(b"{")):
         return JsonLines(path)
     if suffix == ".json":
         raise WorkError("line 1: should be JSON lines, one object per line, and not one array")
     if suffix == ".txt" or column is None:
         return Lines(path)
-    return Delimited(path, ",")
-
-
-def _lines(path: Path) -> Iterator[str]:
-    """Lines with their ends, split at \\n alone: U+2028 and the like stay inside a text."""
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(MAX_LINE + 1):
-            number += 1
-            if len(line) > MAX_LINE:
-                raise WorkError(f"line {number}: is longer than {MAX_LINE:,} bytes")
-            if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")
-            if b"\0" in line:
-                raise WorkError(f"line {number}: has a zero byte; should be text")
-            try:
-                yield line.decode()
-            except UnicodeDecodeError as error:
-                raise WorkError(
-                    f"line {number}: byte {error.start + 1} is not UTF-8; the file should be UTF-8"
-                ) from None
+    return CommaSeparated(path)
 
 
 def _check_columns(columns: list[str]) -> None:

@@ -31,6 +31,17 @@ class Summary:
         self._bins[min((units + UNITS) * BINS // (2 * UNITS), BINS - 1)] += 1
         return label
 
+    def counted(self) -> dict[str, Any]:
+        """What was counted, for `add_counted`; whole numbers all, so that no order of adding matters."""
+        return {"labels": dict(self.labels), "units": self._sum, "bins": list(self._bins)}
+
+    def add_counted(self, counted: dict[str, Any]) -> None:
+        """Count what another Summary has counted."""
+        for label in LABELS:
+            self.labels[label] += counted["labels"][label]
+        self._sum += counted["units"]
+        self._bins = [mine + theirs for mine, theirs in zip(self._bins, counted["bins"], strict=True)]
+
     @property
     def mean(self) -> float | None:
         """The mean compound; None if there were no scores."""

@@ -1,0 +1,244 @@
+"""Looking at jobs: what is written past pydantic and answered past Flask is what they would have said."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+
+from shared import jobs, queues
+from shared.database import Database, utcnow
+from shared.jobs import Job, State
+from tests import claims
+from web import schemas
+from web.api.common import Query
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient
+    from werkzeug.test import TestResponse
+
+JOB: dict[str, Any] = {"kind": "sentiment", "spec": {"texts": ["naïve ☃", "a\x00b"]}}
+TOKEN = "token-of-the-tests-0123456789"
+# Only to end a hang.
+WAIT_SECONDS = 30
+
+
+@pytest.fixture
+def app(make_app: "Callable[..., Flask]", database_url: str) -> "Flask":
+    """On SQLite and on PostgreSQL."""
+    return make_app(database_url=database_url)
+
+
+@pytest.fixture
+def database(app: "Flask") -> Database:
+    """The app's."""
+    found: Database = app.extensions["jobyard"].database
+    return found
+
+
+def submit(api: "FlaskClient", **changes: Any) -> str:
+    response = api.post("/api/v1/jobs", json=JOB | changes)
+    assert response.status_code == 202
+    found: str = response.json["id"]
+    return found
+
+
+def end(database: Database, job_id: str) -> None:
+    with database.write() as session:
+        claimed = claims.claim(session, uuid.UUID(job_id))
+        assert claimed is not None
+        assert jobs.succeed(session, claimed.id, claimed.lease, {"count": 2, "labels": {"neutral": "☃"}})
+
+
+def set_to(database: Database, job_id: str, **values: Any) -> None:
+    with database.write() as session:
+        session.execute(sa.update(Job.__table__).where(Job.id == uuid.UUID(job_id)).values(**values))
+
+
+def look(api: "FlaskClient", job_id: str, *, by_flask: bool, **headers: str) -> "TestResponse":
+    return api.get(f"/api/v1/jobs/{job_id}{'?wait=0' if by_flask else ''}", headers=headers)
+
+
+def alike(api: "FlaskClient", job_id: str, **headers: str) -> "TestResponse":
+    """What the shortcut answers, and Flask in the same words."""
+    short, long = (look(api, job_id, by_flask=by_flask, **headers) for by_flask in (False, True))
+    assert (short.status, short.data) == (long.status, long.data)
+    assert sorted(short.headers) == sorted(long.headers)
+    return short
+
+
+# ---- bodies
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_a_job_in_any_state_is_just_what_its_schema_says(
+    api: "FlaskClient", database: Database, state: State
+) -> None:
+    job_id = submit(api)
+    at = utcnow()
+    set_to(
+        database,
+        job_id,
+        state=state,
+        finished_at=at if state in jobs.TERMINAL else None,
+        lease=uuid.uuid4() if state == State.RUNNING else None,
+        lease_expires_at=at if state == State.RUNNING else None,
+        error_message="why not" if state == State.FAILED else None,
+        progress_done=3,
+        progress_total=None,
+        started_at=at,
+        cancel_requested_at=at,
+        result={"loss": 0.5, "words": ["☃", None]},
+    )
+    found = alike(api, job_id).json
+    assert set(found) == set(schemas.Job.model_fields)
+    again = schemas.Job.model_validate(found, strict=False).model_dump(mode="json")
+    assert again == found
+    assert found["spec"]["texts"] == JOB["spec"]["texts"]
+    assert found["result"] == {"loss": 0.5, "words": ["☃", None]}
+    assert (found["progress"]["done"], found["progress"]["total"]) == (3, None)
+    assert (found["cancel_requested"], found["pause_requested"]) == (True, False)
+    assert api.get("/api/v1/jobs").json["items"] == [found | {"waiting_for": None}]
+
+
+# ---- past Flask
+
+
+def test_both_ways_answer_alike_whatever_happens_to_the_job(api: "FlaskClient", database: Database) -> None:
+    first, second = submit(api), submit(api)
+    assert alike(api, second).json["position"] == 2
+    assert alike(api, first.upper()).json["id"] == first
+    with database.write() as session:
+        queues.say_present(session, name="cpu@a", queue="cpu")
+    heard = alike(api, first)
+    assert heard.json["waiting_for"] is None
+    end(database, first)
+    ended = alike(api, first)
+    assert (ended.json["state"], ended.json["result"]["count"]) == ("succeeded", 2)
+    assert ended.headers["ETag"] != heard.headers["ETag"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "status"),
+    [("{etag}", 304), ('"0", {etag}', 304), ('"0"', 200), ('W/"0"', 200), ("etag", 200), ("", 200)],
+)
+def test_both_ways_read_conditions_alike(api: "FlaskClient", condition: str, status: int) -> None:
+    job_id = submit(api)
+    etag = look(api, job_id, by_flask=False).headers["ETag"]
+    answer = alike(api, job_id, **{"If-None-Match": condition.format(etag=etag)})
+    assert answer.status_code == status
+    assert answer.headers["ETag"] == etag
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer wrong", f"Basic {TOKEN}", "Bearer"])
+def test_both_ways_are_closed_to_strangers(app: "Flask", api: "FlaskClient", authorization: str) -> None:
+    job_id = submit(api)
+    for by_flask in (False, True):
+        answer = look(app.test_client(), job_id, by_flask=by_flask, Authorization=authorization)
+        assert answer.status_code == 401
+        assert answer.mimetype == "application/problem+json"
+
+
+def test_a_job_that_is_not_there_is_flasks_to_answer(api: "FlaskClient") -> None:
+    job_id = str(uuid.uuid4())
+    assert alike(api, job_id).status_code == 404
+    assert alike(api, job_id, **{"If-None-Match": '"1.0"'}).status_code == 404
+
+
+def test_a_database_that_is_away_is_flasks_to_answer(api: "FlaskClient", database: Database) -> None:
+    job_id = submit(api)
+    with database.engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE jobs RENAME TO elsewhere"))
+    answer = look(api, job_id, by_flask=False)
+    assert answer.status_code in (500, 503)
+    assert answer.mimetype == "application/problem+json"
+
+
+def test_only_the_plain_question_goes_past_flask(
+    app: "Flask", api: "FlaskClient", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit(api)
+    seen: list[str] = []
+    app.before_request_funcs.setdefault(None, []).insert(0, lambda: seen.append("flask"))
+    assert look(api, job_id, by_flask=False).status_code == 200
+    assert seen == []
+    for address in (f"/api/v1/jobs/{job_id}?", f"/api/v1/jobs/{job_id}/events", "/api/v1/jobs"):
+        api.get(address)
+    assert len(seen) == 2  # a question mark alone asks nothing
+    assert api.head(f"/api/v1/jobs/{job_id}").data == b""
+    assert len(seen) == 3
+
+
+def test_the_schema_of_a_query_is_made_once() -> None:
+    """flask-openapi3 asks for it in each request."""
+
+    class Some(Query):
+        a: int = 0
+
+    class Other(Query):
+        b: int = 0
+
+    assert Some.model_json_schema() is Some.model_json_schema()
+    assert set(Some.model_json_schema()["properties"]) == {"a"}
+    assert set(Other.model_json_schema()["properties"]) == {"b"}
+
+
+# ---- submit and wait
+
+
+def test_submit_can_wait_for_the_end(api: "FlaskClient", database: Database) -> None:
+    def work() -> None:
+        ends = time.monotonic() + WAIT_SECONDS
+        job_id = None
+        while job_id is None and time.monotonic() < ends:
+            time.sleep(0.05)
+            with database.read() as session:
+                job_id = session.scalar(sa.select(Job.id))
+        end(database, str(job_id))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    start = time.monotonic()
+    response = api.post("/api/v1/jobs", query_string={"wait": WAIT_SECONDS}, json=JOB)
+    assert time.monotonic() - start < WAIT_SECONDS / 2
+    thread.join()
+    assert (response.status_code, response.json["state"]) == (200, "succeeded")
+    assert response.json["result"]["count"] == 2
+    assert response.headers["Location"] == response.json["links"]["self"]
+
+
+def test_submit_that_waits_in_vain_is_accepted_all_the_same(api: "FlaskClient") -> None:
+    start = time.monotonic()
+    response = api.post("/api/v1/jobs?wait=0.2", json=JOB)
+    assert time.monotonic() - start >= 0.2
+    assert (response.status_code, response.json["state"]) == (202, "queued")
+
+
+def test_a_repeated_submit_waits_too(api: "FlaskClient", database: Database) -> None:
+    headers = {"Idempotency-Key": "once"}
+    first = api.post("/api/v1/jobs", json=JOB, headers=headers).json["id"]
+    end(database, first)
+    again = api.post("/api/v1/jobs", query_string={"wait": WAIT_SECONDS}, json=JOB, headers=headers)
+    assert (again.status_code, again.json["id"], again.json["state"]) == (200, first, "succeeded")
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "field"),
+    [
+        ("wait=1", [JOB], "wait"),
+        ("wait=61", JOB, "wait"),
+        ("wait=x", JOB, "wait"),
+        ("weight=1", JOB, "weight"),
+    ],
+)
+def test_a_wait_that_can_not_be_is_refused_before_anything_is_stored(
+    api: "FlaskClient", query: str, body: Any, field: str
+) -> None:
+    response = api.post(f"/api/v1/jobs?{query}", json=body)
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json["errors"]] == [field]
+    assert api.get("/api/v1/jobs").json["items"] == []

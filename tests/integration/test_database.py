@@ -1,0 +1,90 @@
+"""Transactions: who writes waits for the others, who only looks waits for nobody."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+
+from shared import database as room
+from shared import jobs
+from shared.database import Database
+from shared.queues import Worker, say_present
+
+THREADS = 8
+# Only to end a hang.
+WAIT_SECONDS = 30
+
+
+def names(connection: sa.Connection) -> list[str]:
+    return list(connection.scalars(sa.select(Worker.name).order_by(Worker.name)))
+
+
+def test_a_look_sees_what_others_commit_meanwhile_and_not_what_they_have_not(database: Database) -> None:
+    with database.look() as connection:
+        assert names(connection) == []
+        with database.write() as session:
+            say_present(session, name="a", queue="cpu")
+            session.flush()
+            assert names(connection) == []
+        assert names(connection) == ["a"]
+
+
+def test_what_failed_is_rolled_back_and_the_next_one_writes(database: Database) -> None:
+    def fail() -> None:
+        with database.write() as session:
+            say_present(session, name="a", queue="cpu")
+            session.flush()
+            raise KeyError("no")
+
+    with pytest.raises(KeyError):
+        fail()
+    with database.write() as session:
+        say_present(session, name="b", queue="cpu")
+    with database.look() as connection:
+        assert names(connection) == ["b"]
+
+
+def test_threads_that_write_at_once_take_turns(database: Database) -> None:
+    barrier = threading.Barrier(THREADS)
+
+    def write(number: int) -> None:
+        barrier.wait(WAIT_SECONDS)
+        for turn in range(10):
+            with database.write() as session:
+                say_present(session, name=f"{number}.{turn}", queue="cpu")
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(write, range(THREADS)))
+    with database.look() as connection:
+        assert len(names(connection)) == THREADS * 10
+
+
+def test_who_waits_too_long_for_a_turn_hears_of_a_database_that_is_away(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "LOCK_SECONDS", 0.1)
+    database, other = Database(sqlite_url), Database(sqlite_url)
+
+    def write(into: Database) -> None:
+        with into.write():
+            pass
+
+    with database.write():
+        for waiting in (database, other):  # in this process' queue, and in SQLite's
+            with pytest.raises(sa.exc.OperationalError):
+                write(waiting)
+    write(database)
+    write(other)
+    database.dispose()
+    other.dispose()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_json_does_not_have_is_not_written(database: Database, value: float) -> None:
+    """Clients get a spec or a result as it is in the database."""
+    refused = pytest.raises((sa.exc.StatementError, ValueError), match="not JSON compliant")
+    with refused, database.write() as session:
+        jobs.submit(session, kind="train", queue="gpu", spec={"x": value}, priority=5, max_attempts=3)
+    with database.read() as session:
+        assert jobs.page(session) == []

@@ -1,0 +1,264 @@
+"""A file's job and its children, done by workers: split, scored in parts, put together, tidied up."""
+
+import os
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from itertools import groupby
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from shared import jobs, retention, storage
+from shared.broker import Broker
+from shared.config import Settings
+from shared.database import Database, utcnow
+from shared.jobs import Job
+from shared.storage import Storage
+from tests.drains import Notes
+from workers import kinds
+from workers.attempt import Attempt, Drain, Finish, Split
+from workers.process import Process
+from workers.sentiment import files
+
+ROWS = 700
+DEADLINE_SECONDS = 30
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "CHUNK_ROWS", 20)
+    monkeypatch.setattr(files, "PART_ROWS", 50)
+
+
+@pytest.fixture
+def here(database: Database, tmp_path: Path) -> Process:
+    settings = Settings(
+        home=tmp_path, broker_url="redis+socket:///nonexistent/redis.sock", heartbeat_seconds=0.05
+    )
+    return Process(settings, database, Storage(settings.storage), Broker(settings))
+
+
+@pytest.fixture
+def upload(here: Process, tmp_path: Path) -> uuid.UUID:
+    path = tmp_path / "reviews.csv"
+    rows = (f'{number},"good, or ""bad""\nnumber {number}"' for number in range(ROWS))
+    path.write_text("number,text\n" + "\n".join(rows))
+    with here.database.write() as session:
+        stored = here.storage.put_file("files", path)
+        return storage.add_file(session, stored, name="reviews.csv", media_type="text/csv").id
+
+
+def submit(here: Process, **spec: Any) -> uuid.UUID:
+    with here.database.write() as session:
+        return jobs.submit(session, kind="sentiment", queue="cpu", spec=spec, priority=5, max_attempts=3)[
+            0
+        ].id
+
+
+def drain(here: Process, work: Any = kinds.WORKS["sentiment"]) -> Notes:
+    notes = Notes()
+    Drain(here, {"sentiment": work}, "cpu", "w", threading.Event(), notes).run()
+    return notes
+
+
+def get(here: Process, job_id: uuid.UUID) -> Job:
+    with here.database.read() as session:
+        return jobs.get(session, job_id)
+
+
+def children(here: Process, job_id: uuid.UUID) -> list[Job]:
+    with here.database.read() as session:
+        return jobs.children(session, job_id)
+
+
+def scored(here: Process, job_id: uuid.UUID) -> bytes:
+    with here.database.read() as session:
+        (file,) = storage.artifacts(session, job_id)
+    return here.storage.open(file.storage_key).read()
+
+
+def stored_folders(here: Process) -> list[str]:
+    folder = here.settings.home / "storage"
+    return sorted(path.parent.name for path in folder.rglob("*") if path.is_file())
+
+
+def at_once(here: Process, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> Job:
+    """The same file, scored by one run."""
+    with monkeypatch.context() as patch:
+        patch.setattr("workers.kinds.sentiment.MIN_PARTS", 10**9)
+        job_id = submit(here, file=str(upload), **spec)
+        drain(here)
+    return get(here, job_id)
+
+
+@pytest.mark.parametrize("scored_as", ["parquet", "csv", "jsonl"])
+def test_a_file_that_is_split_has_the_result_and_the_bytes_of_one_that_is_not(
+    here: Process, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch, scored_as: str
+) -> None:
+    once = at_once(here, upload, monkeypatch, format=scored_as)
+    job_id = submit(here, file=str(upload), format=scored_as)
+    notes = drain(here)
+    job = get(here, job_id)
+    assert job.state == "succeeded"
+    assert job.result == once.result
+    assert scored(here, job_id) == scored(here, once.id)
+    parts = children(here, job_id)
+    assert len(parts) > 5
+    assert {part.state for part in parts} == {"succeeded"}
+    assert notes.begun == [job_id, *(part.id for part in parts), job_id]
+    assert job.attempt == 1
+    # Neither plan nor parts are left, and nobody can download what was one.
+    assert stored_folders(here) == ["files", "scored", "scored"]
+    with here.database.read() as session:
+        assert [storage.artifacts(session, part.id) for part in parts] == [[]] * len(parts)
+        # In the order in which it was, though the last part and the claim after it were one transaction.
+        states = [state for state, _ in groupby(event.state for event in jobs.events(session, job_id))]
+    assert states == ["queued", "running", "waiting", "queued", "running", "succeeded"]
+
+
+def test_a_small_file_is_scored_at_once(
+    here: Process, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "PART_ROWS", ROWS // 2)
+    job_id = submit(here, file=str(upload))
+    assert drain(here).begun == [job_id]
+    assert get(here, job_id).state == "succeeded"
+
+
+def test_a_bad_row_fails_the_file_as_it_would_at_once(here: Process, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = ['{"text": "good"}'] * ROWS
+    rows[333] = '{"text": 5}'
+    path.write_text("\n".join(rows))
+    with here.database.write() as session:
+        stored = here.storage.put_file("files", path)
+        file = storage.add_file(session, stored, name="rows.jsonl", media_type="text/plain").id
+    job_id = submit(here, file=str(file))
+    drain(here)
+    job = get(here, job_id)
+    assert job.state == "failed"
+    assert job.error_type == "WorkError"
+    assert job.error_message == "line 334: the text is 5; should be a string or null"
+    found = [part.state for part in children(here, job_id)]
+    assert found.count("failed") == 1
+    assert found[-1] == "cancelled"
+    # What is left goes with the next sweeps; the upload is the owner's.
+    with here.database.write() as session:
+        for key in retention.leftovers(session):
+            here.storage.delete(key)
+    assert stored_folders(here) == ["files"]
+    with here.database.write() as session:
+        assert retention.leftovers(session) == []
+
+
+def test_parts_are_in_use_while_their_file_needs_them_and_not_after_a_cancel(
+    here: Process, upload: uuid.UUID
+) -> None:
+    from shared import catalog
+
+    job_id = submit(here, file=str(upload))
+    done = 0
+
+    def three(attempt: Attempt, spec: Any) -> Finish | Split:
+        nonlocal done
+        made = kinds.WORKS["sentiment"](attempt, spec)
+        done += 1
+        if done == 4:
+            with here.database.write() as session:
+                jobs.cancel(session, job_id)
+        return made
+
+    def keys() -> list[str]:
+        with here.database.read() as session:
+            found = session.scalars(sa.select(Job.checkpoint_key).where(Job.checkpoint_key.is_not(None)))
+            return list(found)
+
+    def in_use() -> set[str]:
+        with here.database.read() as session:
+            return catalog.in_use(session, keys())
+
+    seen: list[set[str]] = []
+
+    def look(attempt: Attempt, spec: Any) -> Finish | Split:
+        with here.database.write() as session:
+            assert retention.leftovers(session) == []
+        seen.append(in_use())
+        return three(attempt, spec)
+
+    drain(here, look)
+    assert [len(found) for found in seen] == [0, 1, 2, 3]
+    assert get(here, job_id).state == "cancelled"
+    assert in_use() == set()
+    with here.database.write() as session:
+        left = retention.leftovers(session)
+    assert sorted(key.split("/")[0] for key in left) == ["parts", "parts", "parts", "plans"]
+
+
+def test_a_worker_killed_in_a_part_changes_nothing_in_the_output(
+    here: Process, upload: uuid.UUID, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = at_once(here, upload, monkeypatch, format="csv")
+    job_id = submit(here, file=str(upload), format="csv")
+    process = get_context("spawn").Process(target=work_until_killed, args=(here.settings.home, database_url))
+    process.start()
+    process.join(DEADLINE_SECONDS)
+    assert process.exitcode == -signal.SIGKILL
+    assert get(here, job_id).state == "waiting"
+    (lost,) = [part for part in children(here, job_id) if part.state == "running"]
+    with here.database.write() as session:
+        long_ago = {"lease_expires_at": utcnow(-60)}
+        session.execute(sa.update(Job.__table__).where(Job.id == lost.id).values(**long_ago))
+        assert [job.id for job in jobs.rescue(session)] == [lost.id]
+        session.execute(sa.update(Job.__table__).where(Job.id == lost.id).values(available_at=utcnow(-1)))
+    drain(here)
+    job = get(here, job_id)
+    assert (job.state, get(here, lost.id).attempt) == ("succeeded", 2)
+    assert job.result == once.result
+    assert scored(here, job_id) == scored(here, once.id)
+
+
+def work_until_killed(home: Path, url: str) -> None:
+    """In a process of its own: dies in the middle of the third part."""
+    files.CHUNK_ROWS, files.PART_ROWS = 20, 50
+    settings = Settings(home=home, broker_url="redis+socket:///nonexistent/redis.sock")
+    here = Process(settings, Database(url), Storage(settings.storage), Broker(settings))
+    count = 0
+
+    def work(attempt: Attempt, spec: Any) -> Finish | Split:
+        nonlocal count
+        count += 1
+        made = kinds.WORKS["sentiment"](attempt, spec)
+        if count == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return made
+
+    drain(here, work)
+
+
+def test_a_cancel_stops_parts_that_run(here: Process, upload: uuid.UUID) -> None:
+    job_id = submit(here, file=str(upload))
+
+    def slow(attempt: Attempt, spec: Any) -> Finish | Split:
+        if attempt.claim.parent_id is None:
+            return kinds.WORKS["sentiment"](attempt, spec)
+        with here.database.write() as session:
+            jobs.cancel(session, job_id)
+        wait_for(lambda: attempt.report.check())
+        raise AssertionError("nobody stopped it")
+
+    drain(here, slow)
+    assert get(here, job_id).state == "cancelled"
+    assert {part.state for part in children(here, job_id)} == {"cancelled"}
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,68 @@
+"""The work of a kind is imported at its first job, and nobody has to wait for that to end."""
+
+import sys
+import threading
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from shared.errors import Cancelled
+from workers import kinds
+
+# Only to end a hang.
+SECONDS = 20
+
+
+class Report:
+    """Raises Cancelled at the first check."""
+
+    def __init__(self) -> None:
+        self.phases: list[str] = []
+
+    def phase(self, name: str) -> None:
+        self.phases.append(name)
+
+    def check(self) -> None:
+        raise Cancelled
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """What the slow module waits for."""
+    module = ModuleType("gate_of_a_slow_module")
+    opened = threading.Event()
+    module.opened = opened  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return opened
+
+
+def test_a_job_that_is_cancelled_while_its_work_is_imported_stops_at_once_and_the_next_one_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gate: threading.Event
+) -> None:
+    (tmp_path / "slow_work.py").write_text(
+        "from gate_of_a_slow_module import opened\n"
+        f"assert opened.wait({SECONDS})\n"
+        "def work(attempt, spec):\n"
+        "    return spec\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    work = kinds._work("slow_work", "starting")
+    attempt: Any = SimpleNamespace(report=Report())
+    with pytest.raises(Cancelled):
+        work(attempt, "first")
+    assert attempt.report.phases == ["starting"]
+    assert not gate.is_set()
+    gate.set()
+    kinds._importing("slow_work").result(SECONDS)
+    assert work(attempt, "second") == "second"  # which reports nothing: there is nothing to wait for
+    assert attempt.report.phases == ["starting"]
+
+
+def test_a_module_that_can_not_be_imported_fails_each_job_with_its_own_error() -> None:
+    work = kinds._work("no_such_module_anywhere")
+    attempt: Any = SimpleNamespace(report=Report())
+    for _ in range(2):
+        with pytest.raises(ModuleNotFoundError, match="no_such_module_anywhere"):
+            work(attempt, None)
