@@ -10,8 +10,6 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
@@ -20,79 +18,37 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from shared.catalog import Dataset, Model, Prediction
-from shared.jobs import Job, JobEvent
+from shared.jobs import Job
 from shared.metrics import Metric
 from shared.storage import File
+from tests.chaos import timelines
+from tests.chaos.findings import TERMINAL, Answer, Violation, Wish
+from tests.chaos.timelines import check_timelines, intervals, named
 
-# What the report counts, and what each means.
-COLUMNS = {
-    "lost": "accepted, but not in the database",
-    "doubled": "made twice, run twice at once, or ended twice",
-    "stuck": "not in a terminal state when everything was quiet",
-    "spoiled": "failed for another reason than lost workers, or ended without its result",
-    "damaged": "a gap, a doubled row, or bytes that differ",
-    "orphans": "processes or waiting messages that belong to nobody",
-    "rubbish": "left by what was killed half-way: files without a row, messages never confirmed",
-}
-
-# No promise is broken by these: the sweeper tidies files away, and Redis gives messages out again.
-NOTED = {"rubbish"}
-
-TERMINAL = {"succeeded", "failed", "cancelled"}
-
-MOVES = {
-    None: {"queued"},
-    "queued": {"running", "cancelled", "paused"},
-    "running": TERMINAL | {"queued", "waiting", "paused"},
-    "waiting": TERMINAL | {"queued"},
-    "paused": {"queued", "cancelled"},
-    "succeeded": set(),
-    "failed": {"queued"},
-    "cancelled": {"queued"},
-}
-
-# A job that the faults alone may end like this.
+# How a job may end that the faults alone ended.
 EXPECTED_FAILURES = {"WorkerLost"}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A submit that was answered with 2xx."""
-
-    key: str
-    job_id: uuid.UUID
-
-
-@dataclass(frozen=True)
-class Violation:
-    """Something that must not be: its column in the report, whom it befell, and what it is."""
-
-    column: str
-    subject: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.column}: {self.subject}: {self.what}"
-
-
-@dataclass(frozen=True)
-class Interval:
-    """One worker held a job's lease from `start` to `end`."""
-
-    worker: str | None
-    start: datetime
-    end: datetime
+# How a job ends that can't be done.
+DOOMED_FAILURES = {"WorkError"}
 
 
 def check(
-    session: Session, storage: Path, asked: Iterable[str], answers: Sequence[Answer]
+    session: Session,
+    storage: Path,
+    asked: Iterable[str],
+    answers: Sequence[Answer],
+    wishes: Sequence[Wish] = (),
+    doomed: Iterable[str] = (),
 ) -> list[Violation]:
-    """All checks. `asked` are all keys that were sent, whether or not an answer came back."""
+    """All checks.
+
+    `asked` are all keys that were sent, whether or not an answer came back; `doomed` those of them
+    whose jobs can't be done; `wishes` all that was asked of jobs.
+    """
     return [
         *check_accepted(session, set(asked), answers),
         *check_ended(session),
-        *check_timelines(session),
-        *check_outcomes(session),
+        *check_timelines(session, wishes),
+        *check_outcomes(session, set(doomed)),
         *check_metrics(session),
         *check_scored_files(session, storage),
         *check_predictions(session),
@@ -127,84 +83,32 @@ def check_ended(session: Session) -> Iterator[Violation]:
     """Everything has ended."""
     for job in session.scalars(sa.select(Job).where(Job.state.not_in(TERMINAL)).order_by(Job.id)):
         yield Violation(
-            "stuck", _of(job), f"is {job.state}, attempt {job.attempt} of {job.max_attempts}, on {job.worker}"
+            "stuck",
+            named(job),
+            f"is {job.state}, attempt {job.attempt} of {job.max_attempts}, on {job.worker}",
         )
 
 
-def check_timelines(session: Session) -> Iterator[Violation]:
-    """No two workers held a lease at once, no job ended twice, and the timeline ends as the job did."""
-    jobs = {job.id: job for job in session.scalars(sa.select(Job))}
-    events = _timelines(session)
-    for job_id, job in jobs.items():
-        yield from check_timeline(job, events.get(job_id, []))
-
-
-def check_timeline(job: Job, events: Sequence[JobEvent]) -> Iterator[Violation]:
-    """One job's."""
-    state: str | None = None
-    holder: JobEvent | None = None
-    before: datetime | None = None
-    for event in events:
-        if before is not None and event.at < before:
-            yield Violation("doubled", _of(job), f"event {event.id} is older than the one before it")
-        before = event.at
-        if event.state == "running" and state == "running":
-            assert holder is not None
-            if _is_claim(event) or event.worker != holder.worker or event.attempt != holder.attempt:
-                yield Violation(
-                    "doubled",
-                    _of(job),
-                    f"runs on {event.worker} (attempt {event.attempt}) while {holder.worker} "
-                    f"(attempt {holder.attempt}) holds it",
-                )
-        elif event.state == state and state in TERMINAL:
-            yield Violation("doubled", _of(job), f"is {state} twice")
-        elif event.state != state and event.state not in MOVES[state]:
-            column = "doubled" if state in TERMINAL else "damaged"
-            yield Violation(column, _of(job), f"goes from {state} to {event.state}")
-        if event.state == "running" and (holder is None or state != "running"):
-            holder = event
-        state = event.state
-    if state != job.state:
-        yield Violation("damaged", _of(job), f"is {job.state}, but its timeline ends with {state}")
-
-
-def intervals(events: Sequence[JobEvent]) -> list[Interval]:
-    """When the job's leases were held, from its timeline."""
-    found: list[Interval] = []
-    start: JobEvent | None = None
-    for event in events:
-        if event.state == "running":
-            start = start or event
-        elif start is not None:
-            found.append(Interval(start.worker, start.at, event.at))
-            start = None
-    if start is not None:
-        found.append(Interval(start.worker, start.at, datetime.max.replace(tzinfo=start.at.tzinfo)))
-    return found
-
-
-def _is_claim(event: JobEvent) -> bool:
-    """A claim clears the phase; other notes of a running job have a phase or a message."""
-    return event.phase is None and event.message is None
-
-
-def check_outcomes(session: Session) -> Iterator[Violation]:
-    """Success has its result, failure is the lost workers' alone, and only who was asked is cancelled."""
+def check_outcomes(session: Session, doomed: set[str]) -> Iterator[Violation]:
+    """Success has its result, and failure is the lost workers' alone, or that of who can't succeed."""
     for job in session.scalars(sa.select(Job).where(Job.state.in_(TERMINAL))):
+        is_doomed = job.idempotency_key in doomed
+        expected = EXPECTED_FAILURES | (DOOMED_FAILURES if is_doomed else set())
         match job.state:
+            case "succeeded" if is_doomed:
+                yield Violation("spoiled", named(job), "succeeded, but can't be done")
             case "succeeded" if not job.result:
-                yield Violation("spoiled", _of(job), "succeeded without a result")
+                yield Violation("spoiled", named(job), "succeeded without a result")
             case "succeeded" if job.kind == "sentiment" and job.spec.get("texts"):
                 scores = (job.result or {}).get("scores", [])
                 if len(scores) != len(job.spec["texts"]):
                     yield Violation(
-                        "damaged", _of(job), f"has {len(scores)} scores of {len(job.spec['texts'])}"
+                        "damaged", named(job), f"has {len(scores)} scores of {len(job.spec['texts'])}"
                     )
-            case "failed" if job.error_type not in EXPECTED_FAILURES:
-                yield Violation("spoiled", _of(job), f"failed: {job.error_type}: {job.error_message}")
+            case "failed" if job.error_type not in expected:
+                yield Violation("spoiled", named(job), f"failed: {job.error_type}: {job.error_message}")
             case "cancelled" if job.cancel_requested_at is None:
-                yield Violation("spoiled", _of(job), "is cancelled, but nobody asked for it")
+                yield Violation("spoiled", named(job), "is cancelled without a time at which that was asked")
 
 
 # ---- what jobs leave
@@ -215,17 +119,17 @@ def check_metrics(session: Session) -> Iterator[Violation]:
     query = sa.select(Metric).order_by(Metric.job_id, Metric.name, Metric.step)
     histories = {key: list(rows) for key, rows in groupby(session.scalars(query), key=lambda one: one.job_id)}
     trainings = list(session.scalars(sa.select(Job).where(Job.kind == "train")))
-    events = _timelines(session, [job.id for job in trainings])
+    events = timelines.of_jobs(session, [job.id for job in trainings])
     for job in trainings:
         rows = histories.get(job.id, [])
         if job.state == "succeeded":
             yield from _check_steps(job, rows)
         held = intervals(events.get(job.id, []))
-        stray = [row for row in rows if not any(one.start <= row.at <= one.end for one in held)]
+        stray = [row for row in rows if not any(one.covers(row.at) for one in held)]
         if stray:
             first = stray[0]
             yield Violation(
-                "damaged", _of(job), f"{len(stray)} metric rows ({first.name} {first.step}) without a lease"
+                "damaged", named(job), f"{len(stray)} metric rows ({first.name} {first.step}) without a lease"
             )
 
 
@@ -237,7 +141,7 @@ def _check_steps(job: Job, rows: Sequence[Metric]) -> Iterator[Violation]:
         if steps != expected:
             missing = sorted(set(expected) - set(steps))
             yield Violation(
-                "damaged", _of(job), f"{name} has {len(steps)} of {len(expected)} steps; missing: {missing}"
+                "damaged", named(job), f"{name} has {len(steps)} of {len(expected)} steps; missing: {missing}"
             )
 
 
@@ -252,7 +156,7 @@ def check_scored_files(session: Session, storage: Path) -> Iterator[Violation]:
             continue
         artifacts = [file for file in files.values() if file.job_id == job.id]
         if len(artifacts) != 1:
-            yield Violation("damaged", _of(job), f"has {len(artifacts)} scored files")
+            yield Violation("damaged", named(job), f"has {len(artifacts)} scored files")
             continue
         source = uuid.UUID(job.spec["file"])
         if source not in numbers:
@@ -263,12 +167,12 @@ def check_scored_files(session: Session, storage: Path) -> Iterator[Violation]:
         try:
             scored = _numbers(path, job.spec["format"])
         except (OSError, ValueError, KeyError) as error:
-            yield Violation("damaged", _of(job), f"its scored file can't be read: {error}")
+            yield Violation("damaged", named(job), f"its scored file can't be read: {error}")
             continue
         if scored != numbers[source]:
-            yield Violation("damaged", _of(job), _difference(scored, numbers[source]))
+            yield Violation("damaged", named(job), _difference(scored, numbers[source]))
         if (job.result or {}).get("rows") != len(numbers[source]):
-            yield Violation("damaged", _of(job), f"says {(job.result or {}).get('rows')} rows")
+            yield Violation("damaged", named(job), f"says {(job.result or {}).get('rows')} rows")
 
 
 def _numbers(path: Path, form: str) -> list[str]:
@@ -302,7 +206,7 @@ def check_predictions(session: Session) -> Iterator[Violation]:
     for job in session.scalars(sa.select(Job).where(Job.kind == "predict", Job.state == "succeeded")):
         found = rows.get(job.id, [])
         if found != list(range((job.result or {}).get("count", 0))):
-            yield Violation("damaged", _of(job), f"has {len(found)} predictions, or not each once")
+            yield Violation("damaged", named(job), f"has {len(found)} predictions, or not each once")
 
 
 def check_models(session: Session, storage: Path) -> Iterator[Violation]:
@@ -313,7 +217,7 @@ def check_models(session: Session, storage: Path) -> Iterator[Violation]:
         wanted = int(job.state == "succeeded")
         if made[job.id] != wanted:
             column = "doubled" if made[job.id] > wanted else "damaged"
-            yield Violation(column, _of(job), f"{job.state} and left {made[job.id]} models")
+            yield Violation(column, named(job), f"{job.state} and left {made[job.id]} models")
     for model in models:
         yield from _check_bytes(f"model {model.reference}", storage / model.storage_key, model.sha256)
 
@@ -328,12 +232,12 @@ def check_storage(session: Session, storage: Path) -> Iterator[Violation]:
             yield Violation(
                 "damaged", f"data set {dataset.reference}", "its file is missing or has another size"
             )
-    events = _timelines(session)
+    events = timelines.of_jobs(session)
     for file in session.scalars(sa.select(File)):
         keys.add(file.storage_key)
         yield from _check_bytes(f"file {file.id} ({file.name})", storage / file.storage_key, file.sha256)
         held = intervals(events.get(file.job_id, [])) if file.job_id else []
-        if file.job_id and not any(one.start <= file.created_at <= one.end for one in held):
+        if file.job_id and not any(one.covers(file.created_at) for one in held):
             yield Violation("damaged", f"file {file.id} ({file.name})", "was written without a lease")
     for path in sorted(storage.rglob("*")):
         key = path.relative_to(storage).as_posix()
@@ -348,14 +252,3 @@ def _check_bytes(subject: str, path: Path, sha256: str) -> Iterator[Violation]:
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
             yield Violation("damaged", subject, "its bytes don't match its SHA-256")
-
-
-def _timelines(session: Session, ids: Sequence[uuid.UUID] | None = None) -> dict[uuid.UUID, list[JobEvent]]:
-    query = sa.select(JobEvent).order_by(JobEvent.job_id, JobEvent.id)
-    if ids is not None:
-        query = query.where(JobEvent.job_id.in_(ids))
-    return {key: list(rows) for key, rows in groupby(session.scalars(query), key=lambda one: one.job_id)}
-
-
-def _of(job: Job) -> str:
-    return f"job {job.id} ({job.kind})"

@@ -6,7 +6,8 @@ import random
 import signal
 import time
 import uuid
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import httpx
@@ -14,7 +15,8 @@ import psutil
 import redis
 import sqlalchemy as sa
 
-from tests.chaos.load import Record
+from tests.chaos.findings import Violation
+from tests.chaos.record import Record
 from tests.chaos.stack import LEASE_SECONDS, TOKEN, Service, Stack
 
 POOLS = ("gpu", "predict", "cpu")
@@ -34,16 +36,21 @@ KINDS: dict[tuple[str, str], int] = {
     ("flushall", "redis"): 2,
     ("restart fast", "postgres"): 2,
     ("restart immediate", "postgres"): 2,
+    ("outage", "postgres"): 1,
 }
 
 PAUSE_SECONDS = (0.2, 2.0)
 # Redis and PostgreSQL stay away for so long; what is frozen, for so long past its lease.
 AWAY_SECONDS = (0.2, 6.0)
 PAST_LEASE_SECONDS = (0.5, 3.0)
+OUTAGE_SECONDS = 20.0
+ASK_EVERY_SECONDS = 0.25
 # A child that has a job at the time is hit with this probability, if there is one.
 BUSY_FIRST = 0.8
 
 TERM_SECONDS = 30.0
+# What the web says without a database.
+AWAY = "503 with Retry-After"
 PROBE_SECONDS = 90.0
 PROBE_EVERY_SECONDS = 0.05
 
@@ -77,6 +84,8 @@ class Thrown:
     # Processes that were asked to end, and shall.
     ending: list[psutil.Process] = field(default_factory=list)
     note: str = ""
+    # What the web answered while there was no database: how often which status.
+    statuses: Counter[str] = field(default_factory=Counter)
 
 
 def draw(seed: int, count: int) -> list[Fault]:
@@ -91,12 +100,13 @@ def draw(seed: int, count: int) -> list[Fault]:
         action, target = deck.pop()
         past = LEASE_SECONDS + chance.uniform(*PAST_LEASE_SECONDS)
         away = chance.uniform(*AWAY_SECONDS)
+        holds = {"freeze": past, "outage": OUTAGE_SECONDS}
         drawn.append(
             Fault(
                 action,
                 target,
                 pause=chance.uniform(*PAUSE_SECONDS),
-                hold=past if action == "freeze" else away,
+                hold=holds.get(action, away),
                 pick=chance.random(),
                 busy=chance.random() < BUSY_FIRST,
             )
@@ -119,6 +129,7 @@ class Thrower:
             "flushall": self._flush,
             "restart fast": self._restart,
             "restart immediate": self._restart,
+            "outage": self._outage,
         }
 
     def throw(self, fault: Fault) -> Thrown:
@@ -180,6 +191,29 @@ class Thrower:
         time.sleep(fault.hold)
         service.held = False
 
+    def _outage(self, fault: Fault, thrown: Thrown) -> None:
+        """The web must say 503 and when to come back, whatever it is asked."""
+        service, processes = self._choose(fault, thrown)
+        service.held = True
+        thrown.at = time.time()
+        _signal(processes[:1], signal.SIGINT)
+        psutil.wait_procs(processes[:1], timeout=TERM_SECONDS)
+        back = time.monotonic() + fault.hold
+        body = {"kind": "sentiment", "spec": {"texts": ["nobody can take this"]}}
+        with self._stack.http() as http:
+            while time.monotonic() < back:
+                for ask in (lambda: http.get("/jobs"), lambda: http.post("/jobs", json=body)):
+                    try:
+                        response = ask()
+                    except httpx.TransportError as error:
+                        thrown.statuses[type(error).__name__] += 1
+                    else:
+                        after = " with Retry-After" if response.headers.get("Retry-After") else ""
+                        thrown.statuses[f"{response.status_code}{after}"] += 1
+                time.sleep(ASK_EVERY_SECONDS)
+        thrown.note = ", ".join(f"{count} × {status}" for status, count in thrown.statuses.items())
+        service.held = False
+
     def _choose(self, fault: Fault, thrown: Thrown) -> tuple[Service, list[psutil.Process]]:
         """The service that is hit and its processes: all of it, or one child; busy ones first."""
         role = fault.target.removesuffix(" child")
@@ -230,6 +264,17 @@ class Thrower:
                 except (httpx.HTTPError, ValueError):
                     pass
                 time.sleep(PROBE_EVERY_SECONDS)
+
+
+def check_outage(number: int, thrown: Thrown) -> Iterator[Violation]:
+    """Without a database every answer is AWAY, and there are answers."""
+    if thrown.fault.action == "outage":
+        subject = f"fault {number} ({thrown.fault.kind})"
+        for status, count in thrown.statuses.items():
+            if status != AWAY:
+                yield Violation("spoiled", subject, f"{count} requests were answered with {status}")
+        if not thrown.statuses[AWAY]:
+            yield Violation("spoiled", subject, "no request was answered")
 
 
 def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:

@@ -1,34 +1,37 @@
 """Clients that submit a mixed load, again and again until they are answered, and remember each answer."""
 
 import csv
-import json
 import random
 import threading
 import time
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from jobyard import Client, Conflict, ConnectionFailed, Job, JobyardClientError, ServerError
-from tests.chaos.checker import Answer
+from jobyard import Client, ConnectionFailed, Job, JobyardClientError, ServerError
+from tests.chaos.owner import DOOMED_SCRIPTS, SCRIPTS, SHORT_SCRIPTS, Owner, Script
+from tests.chaos.record import Record
 from tests.chaos.stack import Stack
 from tests.pictures import draw, draw_dataset
 from web.client.client import zip_folder
 
-CLIENTS = 4
-PAUSE_SECONDS = 0.6
+CLIENTS = 3
+PAUSE_SECONDS = 0.8
 # How many jobs of a kind one client has under way; single texts have no limit.
-AT_ONCE = {"train": 1, "predict": 1, "import": 1, "file": 2}
-WEIGHTS = {"texts": 12, "file": 4, "predict": 2, "import": 2, "train": 2}
-# What its owner does to a job after a while, and how often.
-CONTROLS = {"cancel": 0.05}
+AT_ONCE = {"train": 1, "predict": 1, "import": 1, "file": 1}
+WEIGHTS = {"texts": 12, "file": 4, "predict": 3, "import": 1, "train": 4, "doomed": 1}
+SCRIPTS_OF = {"texts": SHORT_SCRIPTS, "import": SHORT_SCRIPTS, "doomed": DOOMED_SCRIPTS}
+# How long at most such a job runs on before its owner does something to it.
+LATER_SECONDS = {"train": 8.0, "file": 3.0, "predict": 0.5}
 SENT_TWICE = 0.15
 # How long a submit goes on being sent once the load has ended.
 LAST_SECONDS = 90.0
 
 ROWS = (2_000, 5_000, 20_000)
+# What a job works on that lasts.
+LONG_ROWS = 40_000
+LONG_PICTURES = (100, 800)
 TEXTS = (
     "I love this product, it is absolutely amazing!",
     "This is the worst experience I have ever had.",
@@ -41,41 +44,14 @@ Spec = dict[str, Any]
 
 
 @dataclass
-class Record:
-    """Everything that was sent, and what was answered; also in a file, should the test die."""
-
-    path: Path
-    asked: dict[str, str] = field(default_factory=dict)
-    answers: list[Answer] = field(default_factory=list)
-    # (when, seconds) of each submit, retries included
-    seconds: list[tuple[float, float]] = field(default_factory=list)
-    # What was answered and should not have been.
-    refusals: list[str] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def ask(self, key: str, kind: str) -> None:
-        with self._lock:
-            self.asked[key] = kind
-
-    def answer(self, key: str, job_id: str, spec: Spec, seconds: float) -> None:
-        with self._lock:
-            self.answers.append(Answer(key, uuid.UUID(job_id)))
-            self.seconds.append((time.time() - seconds, seconds))
-            with self.path.open("a") as file:
-                file.write(json.dumps({"key": key, "job": job_id, "spec": spec}) + "\n")
-
-    def refuse(self, key: str, error: Exception) -> None:
-        with self._lock:
-            self.refusals.append(f"{key}: {type(error).__name__}: {error}")
-
-
-@dataclass
 class Material:
     """What the jobs are about, made before the first fault."""
 
     dataset: str
     model: str
     tables: list[str]
+    long_table: str
+    long_dataset: str
     archives: list[str]
     pictures: list[str]
 
@@ -85,21 +61,24 @@ def prepare(stack: Stack, record: Record, seed: int) -> Material:
     folder = stack.folder / "material"
     with stack.client(timeout=60) as client:
         tables = [str(client.upload(_table(folder / f"{rows}.csv", rows, seed))["id"]) for rows in ROWS]
+        long_table = str(client.upload(_table(folder / "long.csv", LONG_ROWS, seed))["id"])
         archives = []
         for number in range(3):
             zip_folder(_pictures(folder / f"set{number}", seed + number), folder / f"set{number}.zip")
             archives.append(str(client.upload(folder / f"set{number}.zip")["id"]))
+        per_class, size = LONG_PICTURES
+        zip_folder(draw_dataset(folder / "large", per_class, size), folder / "large.zip")
+        large = str(client.upload(folder / "large.zip")["id"])
         pictures = [str(client.upload(draw(folder / f"{n}.png", "discs", seed=n))["id"]) for n in range(3)]
-        imported = _first(client, record, "import", {"name": "shapes", "file": archives[0]})
-        dataset = str(imported["dataset"])
-        trained = _first(
-            client, record, "train", {"dataset": dataset, "model_name": "chaos", "epochs": 1, **TRAINING}
-        )
-    return Material(dataset, str(trained["model"]), tables, archives, pictures)
+        dataset = _first(client, record, "import", {"name": "shapes", "file": archives[0]})["dataset"]
+        long_dataset = _first(client, record, "import", {"name": "large", "file": large})["dataset"]
+        training = {"dataset": dataset, "model_name": "chaos", "epochs": 1, **TRAINING}
+        model = _first(client, record, "train", training)["model"]
+    return Material(dataset, model, tables, long_table, long_dataset, archives, pictures)
 
 
 def _first(client: Client, record: Record, kind: str, spec: Spec) -> Spec:
-    key = f"first-{kind}"
+    key = f"first-{kind}-{spec.get('name', '')}"
     record.ask(key, kind)
     job = client.submit(kind, spec, idempotency_key=key)
     record.answer(key, job.id, spec, 0.0)
@@ -138,10 +117,12 @@ class Load:
         self._ended.set()
         for client in self._clients:
             client.join()
+            for owner in client.owners:
+                owner.join()
 
 
 class _LoadClient(threading.Thread):
-    """One client: submits, sometimes twice at once, and sometimes cancels."""
+    """One client: submits, sometimes twice at once, and gives some of its jobs an owner."""
 
     def __init__(
         self, stack: Stack, record: Record, material: Material, seed: int, number: int, ended: threading.Event
@@ -160,20 +141,26 @@ class _LoadClient(threading.Thread):
             "predict": self._predict,
             "import": self._import,
             "train": self._train,
+            "doomed": self._doomed,
         }
+        self.owners: list[Owner] = []
 
     def run(self) -> None:
         count = 0
         with self._stack.client() as client:
             while not self._ended.wait(self._chance.uniform(0, PAUSE_SECONDS)):
                 sort = self._chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+                scripts = SCRIPTS_OF.get(sort, SCRIPTS)
+                script: Script = self._chance.choices(list(scripts), list(scripts.values()))[0]
                 kind, spec = self._makers[sort]()
+                if script[-1:] == ("cancel",):
+                    spec |= self._endless(sort)
                 twice = self._chance.random() < SENT_TWICE
-                controls = [verb for verb, share in CONTROLS.items() if self._chance.random() < share]
                 if sort in AT_ONCE and not self._has_room(sort):
                     continue
                 count += 1
                 key = f"{self._prefix}-{count}"
+                self._record.ask(key, kind, doomed=sort == "doomed")
                 rival = threading.Thread(target=self._submit_aside, args=(kind, spec, key), daemon=True)
                 if twice:
                     rival.start()
@@ -184,8 +171,12 @@ class _LoadClient(threading.Thread):
                     continue
                 if sort in AT_ONCE:
                     self._under_way[sort].append(job)
-                for verb in controls:
-                    self._control(job, verb)
+                if script:
+                    chance = random.Random(f"{key} owner")
+                    later = LATER_SECONDS.get(sort, 1.0)
+                    owner = Owner(self._stack, self._record, job.id, script, later, chance, self._ended)
+                    self.owners.append(owner)
+                    owner.start()
 
     def _submit_aside(self, kind: str, spec: Spec, key: str) -> None:
         """The same request at the same time, from elsewhere."""
@@ -194,7 +185,6 @@ class _LoadClient(threading.Thread):
 
     def _submit(self, client: Client, kind: str, spec: Spec, key: str) -> Job | None:
         """Send until it is answered. None if that never happened, or the answer was a refusal."""
-        self._record.ask(key, kind)
         begun = time.monotonic()
         last: float | None = None
         while True:
@@ -215,14 +205,6 @@ class _LoadClient(threading.Thread):
                 self._record.answer(key, job.id, spec, time.monotonic() - begun)
                 return job
 
-    def _control(self, job: Job, verb: str) -> None:
-        """A verb of the job's owner, which is also the client's method: cancel, and others to come."""
-        self._ended.wait(self._chance.uniform(0, 2))
-        try:
-            getattr(job, verb)()
-        except (Conflict, ConnectionFailed, ServerError):
-            return  # it has ended, or nobody answered: then nothing was asked of it
-
     def _has_room(self, sort: str) -> bool:
         still: list[Job] = []
         for job in self._under_way[sort]:
@@ -235,6 +217,17 @@ class _LoadClient(threading.Thread):
         return len(still) < AT_ONCE[sort]
 
     # ---- what they submit
+
+    def _endless(self, sort: str) -> Spec:
+        """What makes a job last until it is cancelled."""
+        match sort:
+            case "train":
+                return {"epochs": 2_000}
+            case "file":
+                return {"file": self._material.long_table}
+            case "predict":
+                return {"dataset": self._material.long_dataset, "images": None}
+        return {}
 
     def _texts(self) -> tuple[str, Spec]:
         texts = [f"{self._chance.choice(TEXTS)} {n}" for n in range(self._chance.choice((1, 1, 5, 100)))]
@@ -257,3 +250,7 @@ class _LoadClient(threading.Thread):
     def _train(self) -> tuple[str, Spec]:
         epochs = self._chance.choice((2, 5, 20, 60))
         return "train", {"dataset": self._material.dataset, "epochs": epochs, **TRAINING}
+
+    def _doomed(self) -> tuple[str, Spec]:
+        """It is found out only by its worker."""
+        return "sentiment", {"file": self._chance.choice(self._material.tables), "column": "nowhere"}

@@ -10,11 +10,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from shared.jobs import Job, JobEvent
-from tests.chaos.checker import COLUMNS, TERMINAL, Violation
-from tests.chaos.faults import Thrown
+from tests.chaos import timelines
+from tests.chaos.faults import AWAY, Thrown
+from tests.chaos.findings import COLUMNS, FOOTNOTE, TERMINAL, VERBS, Violation, Wish
 
 # Shown of each column; the rest is counted.
 SHOWN = 20
+# What is promised of a cancel, at the 99th percentile.
+CANCEL_SECONDS = 2.0
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -104,6 +107,50 @@ def submits_table(seconds: Sequence[tuple[float, float]], thrown: Sequence[Throw
     return _table(["submits, seconds", "answered", "p50", "p95", "p99", "max"], rows)
 
 
+def wishes_table(wishes: Sequence[Wish]) -> str:
+    """What owners asked of their jobs, and what they were answered."""
+    counts = Counter((wish.verb, wish.granted) for wish in wishes)
+    answers: tuple[bool | None, ...] = (True, False, None)
+    rows = [[verb, *(str(counts[verb, granted]) for granted in answers)] for verb in VERBS]
+    return _table(["owners asked", "granted", "refused", "no answer"], rows)
+
+
+def outages_table(thrown: Sequence[Thrown]) -> str:
+    """What the web answered while the database was stopped."""
+    statuses = sum((one.statuses for one in thrown), Counter())
+    rows = [[status, str(count)] for status, count in sorted(statuses.items()) or [(AWAY, 0)]]
+    return _table(["answers without PostgreSQL", "count"], rows)
+
+
+def cancels_table(session: Session, wishes: Sequence[Wish], thrown: Sequence[Thrown]) -> str:
+    """Seconds from the request until a running job was cancelled, where no fault came between."""
+    events = timelines.of_jobs(session)
+    kinds = dict(session.execute(sa.select(Job.id, Job.kind)).all())
+    found: dict[str, list[float]] = defaultdict(list)
+    for wish in wishes:
+        if wish.verb != "cancel" or not wish.granted or wish.job_id not in kinds:
+            continue
+        mine = events.get(wish.job_id, [])
+        seconds = timelines.cancelled_after(mine, wish.at)
+        if seconds is not None and not _is_disturbed(wish.at, wish.at + seconds, thrown):
+            phase = timelines.phase_at(mine, wish.at)
+            starting = phase is None or phase.startswith("starting")
+            found[f"{kinds[wish.job_id]}, {'starting' if starting else 'at work'}"].append(seconds)
+    found["all"] = [second for seconds in found.values() for second in seconds]
+    rows = []
+    for name, values in sorted(found.items(), key=lambda one: (one[0] == "all", one[0])):
+        shown = [f"{percentile(values, share):.2f}" for share in (0.5, 0.95, 0.99)] if values else [""] * 3
+        late = sum(value > CANCEL_SECONDS for value in values)
+        rows.append([name, str(len(values)), *shown, f"{max(values):.2f}" if values else "", str(late)])
+    return _table(
+        ["seconds to cancel", "running", "p50", "p95", "p99", "max", f"over {CANCEL_SECONDS:g} s"], rows
+    )
+
+
+def _is_disturbed(start: float, end: float, thrown: Sequence[Thrown]) -> bool:
+    return any(one.at <= end and start <= (one.recovered or one.over) for one in thrown)
+
+
 def violations_table(violations: Sequence[Violation]) -> str:
     """The counts that must be 0, and what they count."""
     counts = Counter(violation.column for violation in violations)
@@ -113,7 +160,7 @@ def violations_table(violations: Sequence[Violation]) -> str:
         lines += mine[:SHOWN]
         if len(mine) > SHOWN:
             lines.append(f"{column}: and {len(mine) - SHOWN} more")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", FOOTNOTE])
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

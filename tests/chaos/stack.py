@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +45,11 @@ WATCH_SECONDS = 0.1
 RESTART_SECONDS = 0.5
 STOP_SECONDS = 30.0
 START_SECONDS = 120.0
+
+# Several TensorFlows share the machine's cores with everything else.
+MODEST = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+ALWAYS = {"postgres", "redis", "web"}
 
 # Where kombu keeps what it gave out.
 UNACKED = "unacked"
@@ -97,10 +102,21 @@ class Service:
 
 
 class Stack:
-    """A context manager: everything runs within, nothing afterwards."""
+    """A context manager: everything runs within, nothing afterwards.
 
-    def __init__(self, folder: Path) -> None:
+    Of the workers and sweepers, only those that `names` has, if it is given, and with their clocks off
+    by so many seconds. Database, broker and web always run, and have the machine's clock.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        names: Collection[str] | None = None,
+        clock_off: float = 0.0,
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> None:
         self.folder = folder
+        self._clock_off = clock_off
         self.home = folder / "home"
         self.storage = self.home / "storage"
         self.port, self._redis_port = _free_ports(2)
@@ -115,11 +131,15 @@ class Stack:
             "HOST": "127.0.0.1",
             "PORT": self.port,
             "TOKEN": TOKEN,
-            "LEASE_SECONDS": LEASE_SECONDS,
+            "LEASE_SECONDS": lease_seconds,
             "HEARTBEAT_SECONDS": HEARTBEAT_SECONDS,
             "MAX_ATTEMPTS": MAX_ATTEMPTS,
         }
-        self.services = {service.name: service for service in self._services()}
+        self.services = {
+            service.name: service
+            for service in self._services()
+            if names is None or service.role in ALWAYS or service.name in names
+        }
         self.logs = folder / "logs"
         self._ended = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
@@ -180,7 +200,9 @@ class Stack:
         """Start one process."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("JOBYARD_")}
         given = {f"JOBYARD_{name}": str(value) for name, value in self.settings.items()}
-        extra = {MARK: self.run_id, "PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+        extra = {MARK: self.run_id, "PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "2", **MODEST}
+        if self._clock_off and service.role not in ALWAYS:
+            extra |= {"LD_PRELOAD": str(self._wrong_clock()), "WRONG_CLOCK": f"{self._clock_off:.0f}"}
         with (self.logs / f"{service.name}.log").open("ab") as log:
             service.process = subprocess.Popen(
                 service.command,
@@ -194,6 +216,14 @@ class Stack:
             )
         service.starts += 1
 
+    def _wrong_clock(self) -> Path:
+        """The library to be preloaded, compiled once."""
+        library = self.folder / "wrong_clock.so"
+        if not library.exists():
+            source = Path(__file__).with_name("wrong_clock.c")
+            subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, source], check=True)
+        return library
+
     def _watch(self) -> None:
         while not self._ended.wait(WATCH_SECONDS):
             for service in self.services.values():
@@ -206,6 +236,14 @@ class Stack:
                         service.ended = 0.0
                         self.start(service)
 
+    def stop_workers(self) -> None:
+        """End the workers gently: what they were given and can't do goes back to the broker."""
+        workers = [self.services[name] for name in self.services if self.services[name].role in list(Queue)]
+        for worker in workers:
+            with worker.lock:
+                worker.held = True
+        self._end(workers)
+
     def stop(self) -> list[psutil.Process]:
         """End everything, the database last. Returns the processes that were left after that, now ended."""
         self._ended.set()
@@ -216,7 +254,8 @@ class Stack:
                 process.send_signal(signal.SIGCONT)
         foundations = {"redis", "postgres"}
         self._end([one for one in self.services.values() if one.role not in foundations])
-        left = [one for one in self.marked() if not self._is_foundation(one)]
+        # Who has lost its parent this moment may still be on its way out.
+        left = psutil.wait_procs([one for one in self.marked() if not self._is_foundation(one)], timeout=2)[1]
         self._end([self.services["redis"]])
         self._end([self.services["postgres"]], signal.SIGINT)
         for process in self.marked():
@@ -250,6 +289,12 @@ class Stack:
 
     def client(self, timeout: float = 10.0) -> Client:
         return Client(self.url, TOKEN, timeout=timeout)
+
+    def http(self, timeout: float = 10.0) -> httpx.Client:
+        """The API without the client's patience: each request is sent once."""
+        return httpx.Client(
+            base_url=f"{self.url}/api/v1", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=timeout
+        )
 
     def redis(self) -> "redis.Redis":
         return redis.Redis(port=self._redis_port, socket_timeout=5.0)

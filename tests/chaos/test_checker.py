@@ -4,6 +4,7 @@ import csv
 import hashlib
 import re
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +18,10 @@ from sqlalchemy.orm import Session
 
 from shared import catalog, jobs, metrics, storage
 from shared.database import Database, utcnow
-from tests.chaos import checker, faults
-from tests.chaos.checker import Answer
+from tests import claims
+from tests.chaos import __main__ as chaos
+from tests.chaos import checker, faults, timelines
+from tests.chaos.findings import VERBS, Answer, Wish
 
 ROWS = 5
 EPOCHS = 3
@@ -27,11 +30,15 @@ NAMES = ("accuracy", "loss", "val_accuracy", "val_loss")
 
 @dataclass
 class World:
-    """What a good run leaves: a text, a scored file, a training, a cancelled and a rescued job."""
+    """What a good run leaves: a text, a scored file, a training, and jobs that were cancelled, rescued,
+    paused, retried, or that could not be done.
+    """
 
     session: Session
     folder: Path
     answers: list[Answer] = field(default_factory=list)
+    wishes: list[Wish] = field(default_factory=list)
+    doomed: set[str] = field(default_factory=set)
     named: dict[str, jobs.Job] = field(default_factory=dict)
 
     def submit(self, name: str, kind: str, spec: dict[str, Any]) -> jobs.Job:
@@ -51,10 +58,16 @@ class World:
 
     def claim(self, job: jobs.Job, worker: str = "cpu@here/1") -> uuid.UUID:
         self.session.flush()
-        claimed = jobs.claim(self.session, job.id, worker=worker, lease_seconds=30)
+        claimed = claims.claim(self.session, job.id, worker=worker)
         assert claimed is not None
-        assert claimed.lease is not None
         return claimed.lease
+
+    def wish(self, job: jobs.Job, verb: str) -> None:
+        """As its owner, who is granted it."""
+        self.session.flush()
+        more = (3,) if verb == "retry" else ()
+        getattr(jobs, verb)(self.session, job.id, *more)
+        self.wishes.append(Wish(job.id, verb, 0.0, granted=True))
 
     def put(self, folder: str, path: Path) -> storage.Stored:
         return storage.Storage(self.folder.as_uri()).put_file(folder, path)
@@ -71,7 +84,12 @@ class World:
         """The findings as lines."""
         self.session.flush()
         asked = [answer.key for answer in self.answers]
-        return [str(one) for one in checker.check(self.session, self.folder, asked, self.answers)]
+        found = checker.check(self.session, self.folder, asked, self.answers, self.wishes, self.doomed)
+        return [str(one) for one in found]
+
+    def events(self, name: str) -> list[jobs.JobEvent]:
+        self.session.flush()
+        return jobs.events(self.session, self.named[name].id)
 
 
 @pytest.fixture
@@ -86,6 +104,9 @@ def world(sqlite_url: str, tmp_path: Path) -> Iterator[World]:
         _training(made, tmp_path)
         _cancelled(made)
         _rescued(made)
+        _paused(made)
+        _retried(made)
+        _doomed(made)
         yield made
     database.dispose()
 
@@ -133,7 +154,7 @@ def _training(world: World, tmp_path: Path) -> None:
 
 
 def _cancelled(world: World) -> None:
-    jobs.cancel(world.session, world.submit("cancelled", "sentiment", {"texts": ["good"]}).id)
+    world.wish(world.submit("cancelled", "sentiment", {"texts": ["good"]}), "cancel")
 
 
 def _rescued(world: World) -> None:
@@ -142,6 +163,37 @@ def _rescued(world: World) -> None:
     assert jobs.release(world.session, job.id, world.claim(job))
     lease = world.claim(job, "cpu@there/9")
     assert jobs.succeed(world.session, job.id, lease, {"scores": [{"compound": 0.4}]})
+
+
+def _paused(world: World) -> None:
+    """Paused while it ran, resumed, and done by another worker."""
+    job = world.submit("paused", "sentiment", {"texts": ["good"]})
+    lease = world.claim(job)
+    world.wish(job, "pause")
+    assert jobs.release(world.session, job.id, lease)
+    world.wish(job, "resume")
+    assert jobs.succeed(world.session, job.id, world.claim(job, "cpu@there/9"), {"scores": [{}]})
+
+
+def _retried(world: World) -> None:
+    """Cancelled while it ran, and then done after all."""
+    job = world.submit("retried", "sentiment", {"texts": ["good"]})
+    lease = world.claim(job)
+    world.wish(job, "cancel")
+    assert jobs.finish_cancel(world.session, job.id, lease)
+    world.wish(job, "retry")
+    assert jobs.succeed(world.session, job.id, world.claim(job, "cpu@there/9"), {"scores": [{}]})
+
+
+def _doomed(world: World) -> None:
+    """It fails each time."""
+    job = world.submit("doomed", "sentiment", {"texts": ["good"]})
+    world.doomed.add("doomed")
+    for again in (True, False):
+        lease = world.claim(job)
+        assert jobs.fail(world.session, job.id, lease, error_type="WorkError", message="no such column")
+        if again:
+            world.wish(job, "retry")
 
 
 def test_a_good_run_is_found_good(world: World) -> None:
@@ -166,7 +218,7 @@ def _answer_a_key_with_two_jobs(world: World) -> None:
 
 def _make_a_job_for_nobody(world: World) -> None:
     job = world.submit("unasked", "sentiment", {"texts": ["good"]})
-    jobs.cancel(world.session, job.id)
+    world.wish(job, "cancel")
     world.answers.pop()
 
 
@@ -276,6 +328,89 @@ def _leave_a_file(world: World) -> None:
     (world.folder / "scored" / "nobodys").write_bytes(b"rows")
 
 
+# ---- of what owners asked
+
+
+def _leave_paused(world: World) -> None:
+    world.wish(world.submit("set aside", "sentiment", {"texts": ["good"]}), "pause")
+
+
+def _forget(verb: str, name: str) -> Callable[[World], None]:
+    """What an owner was granted is not in the timeline; the moves are."""
+
+    def plant(world: World) -> None:
+        one = next(event for event in world.events(name) if event.message == VERBS[verb])
+        one.message = "for another reason"
+
+    return plant
+
+
+def _do_twice(verb: str, name: str) -> Callable[[World], None]:
+    """The timeline tells of one more than was asked."""
+
+    def plant(world: World) -> None:
+        world.wishes.remove(next(wish for wish in world.wishes if wish == _of(world, name, verb)))
+
+    return plant
+
+
+def _of(world: World, name: str, verb: str) -> Wish:
+    return Wish(world.named[name].id, verb, 0.0, granted=True)
+
+
+def _refuse_and_do(world: World) -> None:
+    index = world.wishes.index(_of(world, "paused", "pause"))
+    world.wishes[index] = Wish(world.named["paused"].id, "pause", 0.0, granted=False)
+
+
+def _go_on_despite_a_cancel(world: World) -> None:
+    job = world.submit("stubborn", "sentiment", {"texts": ["good"]})
+    lease = world.claim(job)
+    world.wish(job, "cancel")
+    _set(world, "stubborn", cancel_requested_at=None)
+    assert jobs.release(world.session, job.id, lease)
+    assert jobs.succeed(world.session, job.id, world.claim(job), {"scores": [{}]})
+
+
+def _go_on_despite_a_pause(world: World) -> None:
+    job = world.submit("stubborn", "sentiment", {"texts": ["good"]})
+    lease = world.claim(job)
+    world.wish(job, "pause")
+    _set(world, "stubborn", pause_requested_at=None)
+    assert jobs.release(world.session, job.id, lease)
+    assert jobs.succeed(world.session, job.id, world.claim(job), {"scores": [{}]})
+
+
+def _lose_the_beginning(world: World) -> None:
+    """A retry that began a new timeline."""
+    for event in world.events("retried"):
+        if event.message == VERBS["retry"]:
+            return
+        world.session.delete(event)
+
+
+def _lose_an_attempt(world: World) -> None:
+    events = [event for event in world.events("doomed") if event.attempt == 2]
+    for event in events:
+        event.attempt = 3
+
+
+def _overlap_leases(world: World) -> None:
+    """The second worker claims before the first one's lease has ended."""
+    ended = next(event for event in world.events("rescued")[1:] if event.state == "queued")
+    ended.at = utcnow(60)
+    world.session.flush()
+    world.session.expire_all()
+
+
+def _do_what_cannot_be_done(world: World) -> None:
+    world.doomed.add("text")
+
+
+def _fail_the_doomed_otherwise(world: World) -> None:
+    _set(world, "doomed", error_type="KeyError")
+
+
 @pytest.mark.parametrize(
     ("plant", "found"),
     [
@@ -290,13 +425,69 @@ def _leave_a_file(world: World) -> None:
         (_end_twice, ["doubled: job .* is succeeded twice"]),
         (
             _go_on_after_the_end,
-            ["doubled: job .* goes from succeeded to running", "damaged: job .* ends with"],
+            [
+                "doubled: job .* goes from succeeded to running",
+                "damaged: job .* ends with",
+                "damaged: job .* is claimed as attempt 1 after attempt 1",
+            ],
         ),
         (_end_in_two_ways, ["doubled: job .* goes from succeeded to failed", "damaged: job .* ends with"]),
         (_fail_by_the_fault, ["spoiled: job .* failed: OperationalError: database away"]),
         (_succeed_with_a_score_too_few, ["damaged: job .* has 0 scores of 1"]),
         (_succeed_with_nothing, ["spoiled: job .* succeeded without a result"]),
-        (_cancel_unasked, ["spoiled: job .* is cancelled, but nobody asked"]),
+        (_cancel_unasked, ["spoiled: job .* is cancelled without a time"]),
+        (_leave_paused, ["stuck: job .* is paused, attempt 0 of 3"]),
+        (
+            _forget("cancel", "retried"),
+            ["spoiled: job .* is cancelled, but nobody", "lost: job .* of 1 granted requests to cancel .* 0"],
+        ),
+        (
+            _forget("pause", "paused"),
+            ["spoiled: job .* is paused, but nobody", "lost: job .* of 1 granted requests to pause .* 0"],
+        ),
+        (
+            _forget("resume", "paused"),
+            [
+                "spoiled: job .* leaves its pause, but nobody resumed it",
+                "lost: job .* of 1 granted requests to resume .* 0",
+            ],
+        ),
+        (
+            _forget("retry", "doomed"),
+            [
+                "spoiled: job .* runs again, but nobody retried it",
+                "lost: job .* of 1 granted requests to retry .* 0",
+            ],
+        ),
+        *(
+            (_do_twice(verb, name), [f"doubled: job .* was asked 0 times to {verb}, its timeline tells of 1"])
+            for verb, name in (
+                ("cancel", "cancelled"),
+                ("pause", "paused"),
+                ("resume", "paused"),
+                ("retry", "doomed"),
+            )
+        ),
+        (_refuse_and_do, ["doubled: job .* was asked 0 times to pause"]),
+        (
+            _go_on_despite_a_cancel,
+            [
+                f"spoiled: job .* goes on to {state}, but was to be cancelled"
+                for state in ("queued", "running")
+            ],
+        ),
+        (_go_on_despite_a_pause, ["spoiled: job .* goes back to its queue, but was to pause"]),
+        (
+            _lose_the_beginning,
+            [
+                "damaged: job .* the beginning of its timeline is missing",
+                "lost: job .* of 1 granted requests to cancel .* 0",
+            ],
+        ),
+        (_lose_an_attempt, ["damaged: job .* is claimed as attempt 3 after attempt 1"]),
+        (_overlap_leases, ["doubled: job .* is older than the one before it"]),
+        (_do_what_cannot_be_done, ["spoiled: job .* succeeded, but can't be done"]),
+        (_fail_the_doomed_otherwise, ["spoiled: job .* failed: KeyError"]),
         (_drop_a_metric, [r"damaged: job .* loss has 2 of 3 steps; missing: \[2\]"]),
         (_drop_the_last_metrics, [f"damaged: job .* {name} has 2 of 3" for name in NAMES]),
         (_write_a_metric_without_a_lease, [r"damaged: job .* 1 metric rows \(loss 2\) without a lease"]),
@@ -329,3 +520,47 @@ def test_the_same_seed_draws_the_same_faults_and_every_kind_comes() -> None:
     deck = sum(faults.KINDS.values())
     assert {fault.kind for fault in faults.draw(1, deck)} == {" ".join(kind) for kind in faults.KINDS}
     assert faults.draw(1, deck + 20)[:20] == faults.draw(1, 20)
+
+
+def test_messages_are_few_whatever_the_number_of_jobs() -> None:
+    assert chaos.check_messages({"unacked": 0, "cpu": 0, "gpu": 0}, 3) == []
+    noted = chaos.check_messages({"unacked": 12, "cpu": 64, "gpu": 0}, 3)
+    assert [one.column for one in noted] == ["rubbish", "rubbish"]
+    wrong = chaos.check_messages({"unacked": 13, "cpu": 65, "gpu": 0}, 3)
+    assert [one.column for one in wrong] == ["orphans", "orphans"]
+    assert [one.column for one in chaos.check_messages({"unacked": 1, "cpu": 0}, 0)] == ["orphans"]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "found"),
+    [
+        ({faults.AWAY: 80}, []),
+        ({}, ["spoiled: fault 1 .outage postgres.: no request was answered"]),
+        ({faults.AWAY: 80, "500": 2}, ["spoiled: fault 1 .*: 2 requests were answered with 500"]),
+        ({faults.AWAY: 80, "503": 1}, ["spoiled: fault 1 .*: 1 requests were answered with 503$"]),
+        ({faults.AWAY: 1, "ReadTimeout": 9}, ["spoiled: fault 1 .*: 9 requests .* ReadTimeout"]),
+    ],
+)
+def test_a_wrong_answer_without_a_database_is_found(statuses: dict[str, int], found: list[str]) -> None:
+    outage = next(fault for fault in faults.draw(1, sum(faults.KINDS.values())) if fault.action == "outage")
+    thrown = faults.Thrown(outage, 0.0, statuses=Counter(statuses))
+    lines = [str(one) for one in faults.check_outage(1, thrown)]
+    assert len(lines) == len(found), lines
+    for pattern, line in zip(found, lines, strict=True):
+        assert re.match(pattern, line), f"{line!r} is not like {pattern!r}"
+
+
+def test_an_outage_is_rare() -> None:
+    for seed in range(50):
+        drawn = faults.draw(seed, 20)
+        assert sum(fault.action == "outage" for fault in drawn) <= 1
+
+
+def test_the_time_to_cancel_is_that_of_a_running_job(world: World) -> None:
+    events = world.events("retried")
+    at = next(event.at for event in events if event.message == VERBS["cancel"]).timestamp() - 0.1
+    seconds = timelines.cancelled_after(events, at)
+    assert seconds is not None
+    assert seconds == pytest.approx(0.1, abs=0.09)
+    assert timelines.cancelled_after(world.events("cancelled"), 0.0) is None, "it did not run"
+    assert timelines.cancelled_after(world.events("text"), 0.0) is None, "it was not cancelled"
