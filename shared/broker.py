@@ -10,8 +10,8 @@ from contextlib import nullcontext
 from typing import Final
 
 from celery import Celery
-from kombu import Connection, Exchange, Producer, Queue
-from kombu.exceptions import BatchPublishError, ChannelError, OperationalError
+from kombu import Exchange, Producer, Queue
+from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.transport.redis import Channel as RedisChannel
 
 from shared import specs
@@ -100,8 +100,7 @@ class Broker:
             return False
         try:
             with self.app.producer_pool.acquire(block=True) as producer:
-                waiting = producer.connection.ensure(producer, _waiting, **RETRY)(producer, queue)
-                self._send(producer, queue, min(jobs, ENOUGH - waiting))
+                self._send(producer, queue, min(jobs, ENOUGH - _depth(producer, queue)))
         except (OperationalError, BatchPublishError, OSError) as error:
             self._away_until = time.monotonic() + AWAY_SECONDS
             log.warning("queue %s: its workers will be woken later, the broker is away: %s", queue, error)
@@ -119,22 +118,17 @@ class Broker:
 
     def depths(self) -> dict[str, int]:
         """Messages ready in each queue. Raises kombu's OperationalError if the broker is away."""
-        with self.app.connection_for_read() as connection:
-            connection.ensure_connection(max_retries=0, timeout=SEND_SECONDS)
-            return {queue.value: _depth(connection, queue.value) for queue in specs.Queue}
+        with self.app.producer_pool.acquire(block=True) as producer:
+            return {queue.value: _depth(producer, queue.value) for queue in specs.Queue}
 
 
-def _waiting(producer: Producer, queue: str) -> int:
-    channel = producer.channel
-    if isinstance(channel, RedisChannel):  # for each question that kombu asks it makes a client
-        return int(channel.client.llen(queue))
-    # To declare it as the app does is the one question about its length that never fails for want of it.
-    return int(channel.queue_declare(queue=queue, durable=True, auto_delete=False).message_count)
+def _depth(producer: Producer, queue: str) -> int:
+    def ask() -> int:
+        channel = producer.channel
+        if isinstance(channel, RedisChannel):  # for each question that kombu asks it makes a client
+            return int(channel.client.llen(queue))
+        # To declare it as the app does is the one question about its length that never fails for want of it.
+        return int(channel.queue_declare(queue=queue, durable=True, auto_delete=False).message_count)
 
-
-def _depth(connection: Connection, queue: str) -> int:
-    with connection.channel() as channel:
-        try:
-            return int(channel.queue_declare(queue=queue, passive=True).message_count)
-        except (ChannelError, *connection.channel_errors):
-            return 0  # nobody has declared it yet
+    # Which makes kombu's errors of the client's, besides.
+    return int(producer.connection.ensure(producer, ask, **RETRY)())

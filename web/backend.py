@@ -8,6 +8,7 @@ from flask import current_app
 from shared.broker import Broker
 from shared.config import Settings
 from shared.database import Database
+from shared.jobs import Job, State
 from shared.storage import Storage
 
 # Threads of one web process, and how many of them may be held by requests that wait for a change.
@@ -36,6 +37,11 @@ class Backend:
             storage=Storage(settings.storage),
             broker=Broker(settings),
         )
+
+    def wake(self, job: Job) -> None:
+        """Wake the workers that a job may need which its owner has just changed, after the commit."""
+        if job.state in (State.QUEUED, State.WAITING):
+            self.broker.wake(job.queue, job.child_window or 1)
 
 
 def backend() -> Backend:

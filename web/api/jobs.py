@@ -153,8 +153,7 @@ def resume_job(path: JobPath) -> Response:
     here = backend()
     with here.database.write() as session:
         job = jobs.resume(session, path.id)
-    if job.state in (jobs.State.QUEUED, jobs.State.WAITING):
-        here.broker.wake(job.queue, job.child_window or 1)
+    here.wake(job)
     return job_answer(job.id, 202)
 
 
@@ -164,7 +163,7 @@ def retry_job(path: JobPath) -> Response:
     here = backend()
     with here.database.write() as session:
         job = jobs.retry(session, path.id, here.settings.max_attempts)
-    here.broker.wake(job.queue)
+    here.wake(job)
     return job_answer(job.id, 202)
 
 

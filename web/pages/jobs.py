@@ -119,8 +119,7 @@ def _ask(job_id: uuid.UUID, verb: Callable[[Session, uuid.UUID], jobs.Job]) -> A
     except Conflict:
         pass  # it is elsewhere by now, which its page shows
     else:
-        if job.state in (jobs.State.QUEUED, jobs.State.WAITING):
-            here.broker.wake(job.queue, job.child_window or 1)
+        here.wake(job)
     return redirect(url_for("pages.job", job_id=job_id), 303)
 
 
