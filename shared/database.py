@@ -120,10 +120,16 @@ class Database:
     def write(self) -> Iterator[Session]:
         """A session that is committed at the end, or rolled back on an exception."""
         # The connection begins and commits: what a session does around that takes longer than most writes.
+        with self.begin() as connection, self._sessions(bind=connection) as session:
+            yield session
+            session.flush()
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """The same for those who need no session."""
         try:
-            with self._writer.begin() as connection, self._sessions(bind=connection) as session:
-                yield session
-                session.flush()
+            with self._writer.begin() as connection:
+                yield connection
         except sa.exc.TimeoutError as error:
             # Whoever waits out a database that is away shouldn't have to know where the others queue.
             raise sa.exc.OperationalError("BEGIN", None, error) from error
@@ -138,7 +144,7 @@ def _engine(url: str) -> sa.Engine:
     if not url.startswith("sqlite"):
         engine = sa.create_engine(
             url,
-            json_serializer=_to_json,
+            json_serializer=to_json,
             pool_size=10,
             max_overflow=30,
             connect_args={"connect_timeout": 5, "application_name": "jobyard"},
@@ -150,7 +156,7 @@ def _engine(url: str) -> sa.Engine:
 
 def _sqlite_engine(url: str | sa.URL, **pool: Any) -> sa.Engine:
     connect_args = {"timeout": LOCK_SECONDS}
-    engine = sa.create_engine(url, json_serializer=_to_json, connect_args=connect_args, **pool)
+    engine = sa.create_engine(url, json_serializer=to_json, connect_args=connect_args, **pool)
 
     @sa.event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
@@ -171,7 +177,7 @@ def _sqlite_engine(url: str | sa.URL, **pool: Any) -> sa.Engine:
 
 
 # What is written goes to clients as it is, and JSON has no NaN; Python's would let it through.
-_to_json = functools.partial(json.dumps, allow_nan=False)
+to_json = functools.partial(json.dumps, allow_nan=False)
 
 
 def _refuse_if_closed(connection: Any, _record: Any, _proxy: Any) -> None:

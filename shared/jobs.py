@@ -10,15 +10,15 @@ import enum
 import hashlib
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Final, cast
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final, NamedTuple, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 from uuid_utils.compat import uuid7
 
-from shared.database import Base, Json, NullableJson, UtcDateTime, utcnow
+from shared.database import Base, Json, NullableJson, UtcDateTime, to_json, utcnow
 from shared.errors import Conflict, NotFound
 
 
@@ -174,6 +174,17 @@ class Request:
     priority: int
     max_attempts: int
     deadline_seconds: float | None = None
+    # Of a client that may send it twice, and what tells it from another request.
+    idempotency_key: str | None = None
+    request_sha256: str | None = None
+
+
+class Submitted(NamedTuple):
+    """The job that a request has made, now or when it came before."""
+
+    id: uuid.UUID
+    created_at: datetime.datetime
+    is_new: bool
 
 
 @dataclass(frozen=True)
@@ -206,44 +217,37 @@ class Progress:
 # ---- verbs of a job's owner
 
 
-def submit(
-    session: Session,
-    *,
-    kind: str,
-    queue: str,
-    spec: dict[str, Any],
-    priority: int,
-    max_attempts: int,
-    deadline_seconds: float | None = None,
-    idempotency_key: str | None = None,
-    request_sha256: str | None = None,
-) -> tuple[Job, bool]:
-    """→ queued. Returns the job and True, or the job that this key made before and False.
+def submit(session: Session, **request: Any) -> tuple[Job, bool]:
+    """→ queued. Returns the job of this `Request` and True, or the job that its key made before and False.
 
     Raises Conflict if the key was used for another request. Commit, then `broker.wake`.
     """
-    job = Job(
-        id=uuid7(),
-        kind=kind,
-        queue=queue,
-        state=State.QUEUED,
-        spec=spec,
-        priority=priority,
-        attempt=0,
-        max_attempts=max_attempts,
-        version=1,
-        deadline_seconds=deadline_seconds,
-        idempotency_key=idempotency_key,
-        request_sha256=request_sha256,
-    )
-    given = {name: getattr(job, name) for name in _SUBMITTED}
-    move = _SUBMIT[session.get_bind().dialect.name]
-    while (row := move(session, given)) is None:
-        first = repeat_of(session, idempotency_key or "", request_sha256)
-        if first is not None:  # or it was forgotten just now
-            return first, False
-    job.created_at = job.queued_at = job.available_at = row.created_at
-    return job, True
+    [made] = submit_each(session.connection(), [Request(**request)])
+    if isinstance(made, Conflict):
+        raise made
+    return session.get_one(Job, made.id), made.is_new
+
+
+def submit_each(connection: sa.Connection, requests: Sequence[Request]) -> "list[Submitted | Conflict]":
+    """→ queued, each for itself; a Conflict for one whose key was used for another request.
+
+    Commit, then `broker.wake`.
+    """
+    rows = [_row(uuid7(), request) for request in requests]
+    new = _INSERT(connection, rows)
+    made: list[Submitted | Conflict] = []
+    for row, request in zip(rows, requests, strict=True):
+        if row["id"] in new:
+            made.append(Submitted(row["id"], new[row["id"]], is_new=True))
+            continue
+        try:
+            first = repeat_of(connection, request.idempotency_key or "", request.request_sha256)
+        except Conflict as conflict:
+            made.append(conflict)
+            continue
+        # Or it was forgotten just now.
+        made += submit_each(connection, [request]) if first is None else [first]
+    return made
 
 
 def submit_many(
@@ -253,76 +257,67 @@ def submit_many(
     idempotency_key: str | None = None,
     request_sha256: str | None = None,
 ) -> tuple[list[uuid.UUID], bool]:
-    """→ queued, all of them or none. As `submit`, in three statements for any number of jobs.
+    """→ queued, all of them or none. As `submit`, in as many statements for any number of jobs.
 
     Returns their ids. Each job's own key is made from the one for all. Commit, then `broker.wake`.
     """
     connection = session.connection()
-    now = connection.scalar(sa.select(utcnow()))
-    keys = _batch_keys(idempotency_key, len(requests)) if idempotency_key else [None] * len(requests)
-    rows = [
-        {
-            "id": uuid7(),
-            "state": State.QUEUED,
-            "idempotency_key": key,
-            "request_sha256": request_sha256,
-            "attempt": 0,
-            "version": 1,
-            "created_at": now,
-            "queued_at": now,
-            "available_at": now,
-            **vars(request),
-        }
-        for key, request in zip(keys, requests, strict=True)
-    ]
-    try:
-        with connection.begin_nested():
-            connection.execute(sa.insert(_jobs), rows)
-    except sa.exc.IntegrityError:
-        first = repeats_of(session, idempotency_key, request_sha256, len(rows)) if idempotency_key else []
-        if not first:
-            raise
+    if idempotency_key is not None:
+        keys = _batch_keys(idempotency_key, len(requests))
+        requests = [
+            replace(request, idempotency_key=key, request_sha256=request_sha256)
+            for key, request in zip(keys, requests, strict=True)
+        ]
+    rows = [_row(uuid7(), request) for request in requests]
+    savepoint = connection.begin_nested()
+    if len(_INSERT(connection, rows)) == len(rows):
+        savepoint.commit()
+        return [row["id"] for row in rows], True
+    savepoint.rollback()
+    if first := repeats_of(connection, idempotency_key or "", request_sha256, len(rows)):
         return first, False
-    connection.execute(
-        sa.insert(_events),
-        [{"job_id": row["id"], "at": now, "state": State.QUEUED, "attempt": 0} for row in rows],
-    )
-    return [row["id"] for row in rows], True
+    # They were forgotten just now.
+    return submit_many(session, requests, idempotency_key=idempotency_key, request_sha256=request_sha256)
+
+
+def repeat_of(
+    connection: sa.Connection, idempotency_key: str, request_sha256: str | None
+) -> Submitted | None:
+    """The job that this key made before. Raises Conflict if that was for another request."""
+    made = _made_by(connection, [idempotency_key], idempotency_key, request_sha256)
+    return made[0] if made else None
 
 
 def repeats_of(
-    session: Session, idempotency_key: str, request_sha256: str | None, count: int
+    connection: sa.Connection, idempotency_key: str, request_sha256: str | None, count: int
 ) -> list[uuid.UUID]:
-    """The ids of those jobs that this key made before in one request and that are still there.
+    """Those of the jobs that this key made before in one request and that are still there.
 
     Raises Conflict if that was another request.
     """
-    first = _in_order(session, Job.idempotency_key.in_(_batch_keys(idempotency_key, count)))
-    for job in first:
-        _refuse_another(job, idempotency_key, request_sha256)
-    return [job.id for job in first]
+    keys = _batch_keys(idempotency_key, count)
+    return [job.id for job in _made_by(connection, keys, idempotency_key, request_sha256)]
+
+
+def _made_by(
+    connection: sa.Connection, keys: Sequence[str], shown: str, request_sha256: str | None
+) -> list[Submitted]:
+    found = sa.select(_jobs.c.id, _jobs.c.created_at, _jobs.c.request_sha256)
+    found = found.where(_jobs.c.idempotency_key.in_(keys)).order_by(_jobs.c.id)
+    rows = connection.execute(found).all()
+    for job_id, _, made_for in rows:
+        if made_for != request_sha256:
+            raise Conflict(
+                f"Idempotency-Key: {shown!r} was used for another request (job {job_id}); "
+                "use a new key for a new request"
+            )
+    return [Submitted(job_id, created_at, is_new=False) for job_id, created_at, _ in rows]
 
 
 def _batch_keys(key: str, count: int) -> list[str]:
     """Never too long for their column, and never a client's own: a header has no line feed."""
     digest = hashlib.sha256(key.encode()).hexdigest()
     return [f"{digest}\n{index}" for index in range(count)]
-
-
-def repeat_of(session: Session, idempotency_key: str, request_sha256: str | None) -> Job | None:
-    """The job that this key made before. Raises Conflict if that was for another request."""
-    first = session.scalar(sa.select(Job).where(Job.idempotency_key == idempotency_key))
-    if first is not None:
-        _refuse_another(first, idempotency_key, request_sha256)
-    return first
-
-
-def _refuse_another(first: Job, idempotency_key: str, request_sha256: str | None) -> None:
-    if first.request_sha256 != request_sha256:
-        raise Conflict(
-            f"Idempotency-Key: {idempotency_key!r} was used for another request (job {first.id}); "
-            "use a new key for a new request"
-        )
 
 
 def cancel(session: Session, job_id: uuid.UUID) -> Job:
@@ -1001,31 +996,87 @@ class _Move:
 
 _NOTE: Final = sa.insert(_events).values(at=utcnow()).inline()
 
-_SUBMITTED: Final = (
-    "id",
-    "kind",
-    "queue",
-    "state",
-    "spec",
-    "priority",
-    "attempt",
-    "max_attempts",
-    "version",
-    "deadline_seconds",
-    "idempotency_key",
-    "request_sha256",
-)
-# By dialect: a key that is there already lets nothing through.
-_SUBMIT: Final = {
-    dialect.name: _Move(
-        insert(_jobs)
-        .values({name: sa.bindparam(name, type_=_jobs.c[name].type) for name in _SUBMITTED})
-        .values(created_at=utcnow(), queued_at=utcnow(), available_at=utcnow())
-        .on_conflict_do_nothing(index_elements=["idempotency_key"]),
-        returning=["created_at"],
-    )
-    for dialect, insert in ((postgresql.dialect, postgresql.insert), (sqlite.dialect, sqlite.insert))
+
+# What comes of a new job, with PostgreSQL's types. Its spec is a text in the JSON that brings it, and so is
+# kept to the letter.
+_GIVEN: Final[dict[str, Any]] = {
+    "id": sa.Uuid(),
+    "kind": sa.Text(),
+    "queue": sa.Text(),
+    "state": sa.Text(),
+    "spec": sa.Text(),
+    "priority": sa.Integer(),
+    "attempt": sa.Integer(),
+    "max_attempts": sa.Integer(),
+    "version": sa.Integer(),
+    "deadline_seconds": sa.Float(),
+    "idempotency_key": sa.Text(),
+    "request_sha256": sa.Text(),
 }
+
+
+class _Insert:
+    """New jobs and their first events: one parameter for any number of jobs, of which each would cost
+    SQLAlchemy more time than the database takes for a job. A key that is there already lets nothing through.
+    """
+
+    def __init__(self) -> None:
+        rows = sa.bindparam("rows", type_=sa.Text)
+        recordset = sa.func.json_to_recordset(sa.cast(rows, sa.JSON))
+        given = recordset.table_valued(*(sa.column(name, type_) for name, type_ in _GIVEN.items()))
+        given = given.render_derived(name="given", with_types=True)
+        values = {**given.c, "spec": sa.cast(given.c.spec, sa.JSON)}
+        new = _inserted(postgresql.insert(_jobs), values, given).cte("new")
+        self._insert_and_note = sa.select(new).add_cte(_first_events(new.c.id, new).cte("noted"))
+
+        each = sa.func.json_each(rows).table_valued(sa.column("value", sa.Text), name="given")
+        values = {name: sa.literal_column(f"json_extract(given.value, '$.{name}')") for name in _GIVEN}
+        self._insert = _inserted(sqlite.insert(_jobs), values, each)
+        ids = sa.func.json_each(sa.bindparam("ids", type_=sa.Text)).table_valued(sa.column("value", sa.Text))
+        self._note = _first_events(ids.c.value, ids)
+
+    def __call__(
+        self, connection: sa.Connection, rows: Sequence[dict[str, Any]]
+    ) -> dict[uuid.UUID, datetime.datetime]:
+        """The ids of those that are new, and since when they are there."""
+        is_postgresql = connection.dialect.name == "postgresql"
+        given = [
+            # SQLite keeps a UUID without its dashes.
+            row | {"id": str(row["id"]) if is_postgresql else row["id"].hex, "spec": to_json(row["spec"])}
+            # Two transactions with the same keys wait for each other in one order only.
+            for row in sorted(rows, key=lambda row: row["idempotency_key"] or "")
+        ]
+        if is_postgresql:
+            return dict(connection.execute(self._insert_and_note, {"rows": to_json(given)}).all())
+        new = dict(connection.execute(self._insert, {"rows": to_json(given)}).all())
+        if new:
+            connection.execute(self._note, {"ids": to_json([job_id.hex for job_id in new])})
+        return new
+
+
+def _inserted(insert: Any, values: dict[str, Any], source: sa.FromClause) -> Any:
+    columns = [*values, "created_at", "queued_at", "available_at"]
+    rows = sa.select(*values.values(), utcnow(_NONE), utcnow(_NONE), utcnow(_NONE)).select_from(source)
+    # Without a condition SQLite takes ON CONFLICT for that of a join.
+    insert = insert.from_select(columns, rows.where(sa.text("true")))
+    return insert.on_conflict_do_nothing(index_elements=["idempotency_key"]).returning(
+        _jobs.c.id, _jobs.c.created_at
+    )
+
+
+def _first_events(ids: sa.ColumnElement[Any], source: sa.FromClause) -> sa.Insert:
+    queued = sa.literal_column(f"'{State.QUEUED}'", sa.String)
+    rows = sa.select(ids, utcnow(_NONE), queued, _NONE).select_from(source)
+    return sa.insert(_events).from_select(["job_id", "at", "state", "attempt"], rows)
+
+
+_NONE: Final = sa.literal_column("0", sa.Integer)
+_INSERT: Final = _Insert()
+
+
+def _row(job_id: uuid.UUID, request: Request) -> dict[str, Any]:
+    return vars(request) | {"id": job_id, "state": State.QUEUED, "attempt": 0, "version": 1}
+
 
 _FIRST_IN_LINE: Final = (
     sa.select(_jobs.c.id)

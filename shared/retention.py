@@ -29,11 +29,11 @@ class JobInput(Base):
     __table_args__ = (sa.Index("ix_job_inputs_file_id", "file_id"),)
 
 
-def note_inputs(session: Session, inputs: list[tuple[uuid.UUID, uuid.UUID]]) -> None:
+def note_inputs(connection: sa.Connection, inputs: list[tuple[uuid.UUID, uuid.UUID]]) -> None:
     """Remember (job id, file id): these uploads are needed."""
     rows = [{"job_id": job_id, "file_id": file_id} for job_id, file_id in dict.fromkeys(inputs)]
     if rows:
-        session.execute(sa.insert(JobInput), rows)
+        connection.execute(sa.insert(JobInput), rows)
 
 
 def forget(session: Session, days: float, limit: int = 1_000) -> tuple[list[str], bool]:

@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple, cast
 
 import sqlalchemy as sa
 
-from shared.database import utcnow
+from shared.database import to_json, utcnow
 from shared.errors import NotFound
-from shared.jobs import TERMINAL, Job, State
+from shared.jobs import TERMINAL, Job, Request, State, Submitted
 from shared.queues import BELIEVED_SECONDS, Worker
 
 
@@ -77,6 +77,28 @@ def see_many(connection: sa.Connection, job_ids: Sequence[uuid.UUID]) -> list[Jo
     found = [JobView._make([*row, None, None]) for row in rows]
     places = _places(connection, found)
     return [job._replace(position=places.get(job.id)) for job in found] if places else found
+
+
+def see_new(connection: sa.Connection, made: Sequence[tuple[Submitted, Request]]) -> dict[uuid.UUID, JobView]:
+    """Jobs that this transaction has inserted: one statement for each line (queue and priority)."""
+    seen: dict[uuid.UUID, JobView] = {}
+    last: dict[tuple[str, int], JobView] = {}
+    for job, request in sorted(made, key=lambda one: one[0].id):
+        line = request.queue, request.priority
+        before = last.get(line)
+        last[line] = seen[job.id] = (
+            see(connection, job.id)
+            if before is None
+            else before._replace(  # what all of them have in common stays
+                id=job.id,
+                kind=request.kind,
+                spec=to_json(request.spec),
+                max_attempts=request.max_attempts,
+                created_at=job.created_at,
+                position=(before.position or 0) + 1,
+            )
+        )
+    return seen
 
 
 def glance(connection: sa.Connection, job_id: uuid.UUID) -> Glance:

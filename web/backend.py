@@ -10,6 +10,7 @@ from shared.config import Settings
 from shared.database import Database
 from shared.jobs import Job, State
 from shared.storage import Storage
+from web.intake import Intake
 
 # Threads of one web process, and how many of them may be held by requests that wait for a change.
 THREADS = 32
@@ -25,17 +26,20 @@ class Backend:
     database: Database
     storage: Storage
     broker: Broker
+    intake: Intake
     waiters: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(WAITERS))
 
     @classmethod
     def build(cls, settings: Settings) -> "Backend":
         """Raises ConfigError where a setting can't work."""
+        token, database, broker = settings.secret_token(), Database(settings.database), Broker(settings)
         return cls(
             settings=settings,
-            token=settings.secret_token(),
-            database=Database(settings.database),
+            token=token,
+            database=database,
             storage=Storage(settings.storage),
-            broker=Broker(settings),
+            broker=broker,
+            intake=Intake(database, broker),
         )
 
     def wake(self, job: Job) -> None:

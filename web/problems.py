@@ -20,6 +20,9 @@ TITLES = {404: "Not Found", 409: "Conflict", 413: "Content Too Large", 422: "Unp
 
 RETRY_AFTER_SECONDS = 5
 
+# Where in the WSGI environment an exception is that Flask is to answer for.
+FAILED = "jobyard.failed"
+
 
 def _encodable(text: str) -> str:
     """JSON from outside may hold halves of surrogate pairs, which no answer can."""
@@ -141,13 +144,19 @@ class Json(DefaultJSONProvider):
 
 
 def register(app: Flask) -> None:
-    """Let every error of every route leave as a problem document."""
+    """Let every error of every route leave as a problem document, and those from before Flask (FAILED)."""
     app.json = Json(app)
+    app.before_request(_failed)
     app.register_error_handler(JobyardError, _ours)
     for away in (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError):
         app.register_error_handler(away, _database_away)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unexpected)
+
+
+def _failed() -> None:
+    if error := request.environ.pop(FAILED, None):
+        raise error
 
 
 def _ours(error: JobyardError) -> Response:

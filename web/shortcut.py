@@ -1,10 +1,12 @@
-"""The way past Flask for the question that clients ask all the time: `GET /api/v1/jobs/{id}`.
+"""The way past Flask for what clients ask all the time: `GET /api/v1/jobs/{id}` and `POST /api/v1/jobs`.
 
 Flask's share of such a request is larger than the database's. Only its plain form is answered here: the
-token in its header, no query, and a job that is there. Everything else goes on to Flask, whose answer to
-the plain form is the same (a test compares them).
+token in its header, a job that is there, or one job that is accepted. Everything else goes on to
+Flask, whose answer to the plain form is the same (a test compares them).
 """
 
+import io
+import json
 import re
 import uuid
 from collections.abc import Iterable
@@ -12,18 +14,26 @@ from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
-from shared import views
-from shared.errors import NotFound
+from shared import specs, views
+from shared.errors import BadInput, NotFound
 from web import auth
-from web.api import bodies
+from web.api import bodies, submitting
 from web.backend import Backend
+from web.problems import FAILED
 from web.schemas import API
+from web.waiting import until_it_ends
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 # As Flask's own converter has it.
 JOB: Final = re.compile(rf"{API}/jobs/([0-9A-Fa-f]{{8}}(?:-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}})")
+
+JOBS: Final = f"{API}/jobs"
+# In its plainest form, and within MAX_WAIT_SECONDS.
+WAIT: Final = re.compile(r"(?:wait=([1-5]?[0-9]))?")
+# So many bytes of a request are read here; Flask knows what to say of too many.
+SHORT: Final = 1 << 20
 
 Answer = tuple[str, list[tuple[str, str]], bytes]
 
@@ -37,20 +47,24 @@ class Shortcut:
         self._headers = list(headers)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if (
-            environ["REQUEST_METHOD"] == "GET"
-            and not environ.get("QUERY_STRING")
-            and (found := JOB.fullmatch(environ["PATH_INFO"]))
-            and auth.is_bearer(environ.get("HTTP_AUTHORIZATION", ""), self._here.token)
-            and (answer := self._answer(uuid.UUID(found[1]), environ.get("HTTP_IF_NONE_MATCH")))
-        ):
+        if answer := self._answer(environ):
             status, headers, body = answer
             start_response(status, headers + self._headers)
             return [body]
         return self._app(environ, start_response)
 
-    def _answer(self, job_id: uuid.UUID, known: str | None) -> Answer | None:
-        """Status, headers and body; None if Flask should answer."""
+    def _answer(self, environ: "WSGIEnvironment") -> Answer | None:
+        """None if Flask should answer."""
+        if not auth.is_bearer(environ.get("HTTP_AUTHORIZATION", ""), self._here.token):
+            return None
+        method, path, query = environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("QUERY_STRING")
+        if method == "GET" and not query and (found := JOB.fullmatch(path)):
+            return self._look(uuid.UUID(found[1]), environ.get("HTTP_IF_NONE_MATCH"))
+        if method == "POST" and path == JOBS and (asked := WAIT.fullmatch(query or "")):
+            return self._submit(environ, float(asked[1] or 0))
+        return None
+
+    def _look(self, job_id: uuid.UUID, known: str | None) -> Answer | None:
         try:
             with self._here.database.look() as connection:
                 if known is not None:
@@ -60,10 +74,37 @@ class Shortcut:
                 job = views.see(connection, job_id)
         except (NotFound, sa.exc.SQLAlchemyError):
             return None
-        body = bodies.of_job(job)
-        headers = [
-            ("Content-Type", "application/json"),
-            ("Content-Length", str(len(body))),
-            ("ETag", bodies.etag_of(job)),
-        ]
-        return "200 OK", headers, body
+        return _answer("200 OK", job)
+
+    def _submit(self, environ: "WSGIEnvironment", wait: float) -> Answer | None:
+        length = environ.get("CONTENT_LENGTH", "")
+        if environ.get("CONTENT_TYPE") != "application/json" or not length.isdecimal() or int(length) > SHORT:
+            return None
+        body = environ["wsgi.input"].read(int(length))
+        environ["wsgi.input"] = io.BytesIO(body)  # for Flask, if it comes to that
+        try:
+            submission = specs.SUBMISSION.validate_python(json.loads(body))
+            key = submitting.checked_key(environ.get("HTTP_IDEMPOTENCY_KEY"))
+        except (ValueError, RecursionError, BadInput):
+            return None
+        try:
+            job, is_new = submitting.submit(self._here, submission, key)
+            ended = wait > 0 and until_it_ends(self._here, job.id, wait)
+            if wait:
+                with self._here.database.look() as connection:
+                    job = views.see(connection, job.id)
+        except Exception as error:  # noqa: BLE001 - nobody but Flask has answers to errors
+            environ[FAILED] = error
+            return None
+        status, headers, answer = _answer("202 ACCEPTED" if is_new and not ended else "200 OK", job)
+        return status, [*headers, ("Location", f"{JOBS}/{job.id}")], answer
+
+
+def _answer(status: str, job: views.JobView) -> Answer:
+    body = bodies.of_job(job)
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))),
+        ("ETag", bodies.etag_of(job)),
+    ]
+    return status, headers, body

@@ -1,5 +1,6 @@
 """Looking at jobs: what is written past pydantic and answered past Flask is what they would have said."""
 
+import json
 import threading
 import time
 import uuid
@@ -60,7 +61,7 @@ def set_to(database: Database, job_id: str, **values: Any) -> None:
 
 
 def look(api: "FlaskClient", job_id: str, *, by_flask: bool, **headers: str) -> "TestResponse":
-    return api.get(f"/api/v1/jobs/{job_id}{'?wait=0' if by_flask else ''}", headers=headers)
+    return api.get(f"/api/v1/jobs/{job_id}{'?wait=0.0' if by_flask else ''}", headers=headers)
 
 
 def alike(api: "FlaskClient", job_id: str, **headers: str) -> "TestResponse":
@@ -171,6 +172,90 @@ def test_only_the_plain_question_goes_past_flask(
     assert len(seen) == 2  # a question mark alone asks nothing
     assert api.head(f"/api/v1/jobs/{job_id}").data == b""
     assert len(seen) == 3
+
+
+# ---- submits past Flask
+
+BODIES = [
+    b'{"kind": "sentiment", "spec": {"texts": ["good"]}}',
+    b' {"spec": {"texts": ["na\xc3\xafve", "a\\u0000b"]}, "priority": 9, "kind": "sentiment"}\n',
+    b'{"kind": "sentiment", "spec": {"texts": ["good"], "deadline_seconds": 60}, "priority": "7"}',
+    b'{"kind": "sentiment", "spec": {"texts": ["good"]}, "priority": 10}',
+    b'{"kind": "sentiment", "spec": {"texts": [NaN]}}',
+    b'{"kind": "sentiment", "spec": {"texts": ["\\ud800"]}}',
+    b'{"kind": "train", "spec": {"dataset": "nothing"}}',
+    b'{"kind": "sentiment"',
+    b'{"kind": "sentiment", "spec": {"texts": ["good"]}}'.decode().encode("utf-16"),
+    b"[" * 100_000,
+    b"\xff",
+    b"[]",
+    b"3",
+    b"",
+]
+
+
+def send(api: "FlaskClient", body: bytes, *, by_flask: bool, **headers: str) -> "TestResponse":
+    headers = {"Content-Type": "application/json"} | headers
+    return api.post(f"/api/v1/jobs{'?wait=0.0' if by_flask else ''}", data=body, headers=headers)
+
+
+def without_identity(response: "TestResponse") -> tuple[Any, ...]:
+    """All that two jobs from one request have in common."""
+    job_id = response.json.get("id", "no id")
+    body = {
+        name: value for name, value in response.json.items() if name not in ("id", "created_at", "position")
+    }
+    text = json.dumps(body, sort_keys=True).replace(job_id, "the job")
+    headers = sorted(
+        (name, value.replace(job_id, "the job"))
+        for name, value in response.headers
+        if name not in ("ETag", "Content-Length")
+    )
+    return response.status, text, headers
+
+
+@pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
+def test_both_ways_accept_and_refuse_alike(api: "FlaskClient", body: bytes) -> None:
+    short, long = (send(api, body, by_flask=by_flask) for by_flask in (False, True))
+    assert without_identity(short) == without_identity(long)
+
+
+@pytest.mark.parametrize("key", ["a key", "ä", "k" * 255, "k" * 256, " ", ""])
+def test_both_ways_keep_one_key(api: "FlaskClient", key: str) -> None:
+    header = {"Idempotency-Key": key}
+    answers = [send(api, BODIES[0], by_flask=by_flask, **header) for by_flask in (False, True, False)]
+    wrong = not key.strip() or len(key) > 255
+    assert [answer.status_code for answer in answers] == ([422] * 3 if wrong else [202, 200, 200])
+    assert len({answer.data for answer in answers}) == 1
+    if not wrong:
+        for by_flask in (False, True):
+            assert send(api, BODIES[1], by_flask=by_flask, **header).status_code == 409
+
+
+def test_a_job_is_accepted_past_flask_and_nothing_else_is(app: "Flask", api: "FlaskClient") -> None:
+    seen: list[str] = []
+    app.before_request_funcs.setdefault(None, []).insert(0, lambda: seen.append("flask"))
+    assert send(api, BODIES[0], by_flask=False).status_code == 202
+    assert seen == []
+    for body, headers in (
+        (BODIES[3], {}),
+        (b"[%b]" % BODIES[0], {}),
+        (BODIES[0], {"Content-Type": "application/json; charset=utf-8"}),
+        (BODIES[0], {"Authorization": "Bearer wrong"}),
+    ):
+        send(api, body, by_flask=False, **headers)
+    assert len(seen) == 4
+
+
+@pytest.mark.parametrize("by_flask", [False, True])
+def test_a_submit_to_a_broken_database_is_flasks_to_answer(
+    api: "FlaskClient", database: Database, by_flask: bool
+) -> None:
+    with database.engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE jobs RENAME TO elsewhere"))
+    answer = send(api, BODIES[0], by_flask=by_flask)
+    assert answer.status_code in (500, 503)
+    assert answer.mimetype == "application/problem+json"
 
 
 def test_the_schema_of_a_query_is_made_once() -> None:

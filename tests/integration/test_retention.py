@@ -92,7 +92,7 @@ def new_file(
 
 def read_by(database: Database, job_id: uuid.UUID, file: storage.File) -> None:
     with database.write() as session:
-        retention.note_inputs(session, [(job_id, file.id)])
+        retention.note_inputs(session.connection(), [(job_id, file.id)])
 
 
 def there(store: Storage, key: str) -> bool:
@@ -292,7 +292,7 @@ def test_an_upload_that_a_job_takes_at_this_moment_stays(database: Database) -> 
 
     sweeper = threading.Thread(target=forget)
     with database.write() as session:
-        retention.note_inputs(session, [(job_id, file.id)])
+        retention.note_inputs(session.connection(), [(job_id, file.id)])
         sweeper.start()
         time.sleep(0.3)
     sweeper.join()

@@ -11,7 +11,7 @@ from shared.errors import BadInput
 from web import schemas
 from web.api import registry
 from web.api.common import ANSWERS, SECURITY, answer
-from web.api.jobs import job_answer
+from web.api.jobs import answer_with
 from web.api.submitting import submit
 from web.api.uploads import OVERHEAD_BYTES, Uploads, store
 from web.backend import backend
@@ -74,4 +74,4 @@ def upload_dataset(form: DatasetForm) -> Response:
             job, _ = submit(backend(), submission, None)
     except BadInput as error:
         raise BadInput("archive", error.message) from None
-    return job_answer(job.id, 202)
+    return answer_with(job, 202)

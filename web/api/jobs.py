@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 from flask import Response, request, stream_with_context
@@ -14,8 +14,9 @@ from shared.errors import BadInput
 from web import schemas
 from web.api import bodies
 from web.api.common import ANSWERS, SECURITY, JobPath, PageQuery, Query, answer, not_modified
-from web.api.submitting import submit, submit_many
+from web.api.submitting import checked_key, submit, submit_many
 from web.backend import Backend, backend
+from web.waiting import MAX_WAIT_SECONDS, until_it_ends, wait_until
 
 api = APIBlueprint(
     "jobs",
@@ -26,12 +27,7 @@ api = APIBlueprint(
     abp_responses=ANSWERS,
 )
 
-MAX_WAIT_SECONDS = 60
-# How often a waiting request looks: soon at first, for short jobs, then less and less.
-FIRST_LOOK_SECONDS = 0.001
-LAST_LOOK_SECONDS = 0.25
 STREAM_SECONDS = 600
-MAX_KEY_CHARACTERS = 255
 
 
 class JobsQuery(PageQuery):
@@ -82,7 +78,7 @@ def submit_job(body: specs.Submit, query: SubmitQuery) -> Response:
     A list of up to 1,000 jobs is accepted as a whole or not at all, and answered with a list.
     With a header `Idempotency-Key`, a repeated request returns what the first one made (200).
     """
-    here, key = backend(), _idempotency_key()
+    here, key = backend(), checked_key(request.headers.get("Idempotency-Key"))
     if isinstance(body.root, list):
         if query.wait:
             raise BadInput("wait", "should only be given with one job, not with a list")
@@ -91,8 +87,10 @@ def submit_job(body: specs.Submit, query: SubmitQuery) -> Response:
             seen = views.see_many(connection, made)
         return answer(bodies.of_page(seen), 202 if are_new else 200)
     job, is_new = submit(here, body.root, key)
-    ended = bool(query.wait) and _wait(here, job.id, query.wait or 0, lambda now: now.terminal)
-    return job_answer(job.id, 202 if is_new and not ended else 200)
+    if query.wait:
+        ended = until_it_ends(here, job.id, query.wait)
+        return job_answer(job.id, 202 if is_new and not ended else 200)
+    return answer_with(job, 202 if is_new else 200)
 
 
 @api.get("", responses={200: schemas.Page[schemas.Job]}, summary="List jobs, newest first")
@@ -189,20 +187,15 @@ def get_events(path: JobPath, query: EventsQuery) -> Response:
 def job_answer(job_id: uuid.UUID, status: int) -> Response:
     """A job as it is now."""
     with backend().database.look() as connection:
-        job = views.see(connection, job_id)
+        return answer_with(views.see(connection, job_id), status)
+
+
+def answer_with(job: views.JobView, status: int) -> Response:
+    """A job as it was seen."""
     headers = {"ETag": bodies.etag_of(job)}
     if request.method == "POST":
-        headers["Location"] = f"{schemas.API}/jobs/{job_id}"
+        headers["Location"] = f"{schemas.API}/jobs/{job.id}"
     return answer(bodies.of_job(job), status, headers)
-
-
-def _idempotency_key() -> str | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is None:
-        return None
-    if not key.strip() or len(key) > MAX_KEY_CHARACTERS:
-        raise BadInput("Idempotency-Key", f"should have 1 to {MAX_KEY_CHARACTERS} characters")
-    return key
 
 
 def _wait_for_change(here: Backend, job_id: uuid.UUID, seconds: float) -> None:
@@ -217,26 +210,7 @@ def _wait_for_change(here: Backend, job_id: uuid.UUID, seconds: float) -> None:
         return bool(known) and not known.contains(bodies.etag_of(now).strip('"'))
 
     if not before.terminal:
-        _wait(here, job_id, seconds, changed)
-
-
-def _wait(here: Backend, job_id: uuid.UUID, seconds: float, enough: Callable[[views.Glance], bool]) -> bool:
-    """Until the job has come so far, which is True, or the time is over."""
-    # More waiters than the process has threads to spare are answered at once, and ask again.
-    if not here.waiters.acquire(blocking=False):
-        return False
-    try:
-        ends = time.monotonic() + seconds
-        pause = FIRST_LOOK_SECONDS
-        while (left := ends - time.monotonic()) > 0:
-            with here.database.look() as connection:
-                if enough(views.glance(connection, job_id)):
-                    return True
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.15, LAST_LOOK_SECONDS)
-        return False
-    finally:
-        here.waiters.release()
+        wait_until(here, job_id, seconds, changed)
 
 
 def _stream(here: Backend, job_id: uuid.UUID, after: int) -> Iterator[str]:

@@ -9,21 +9,31 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from shared import catalog, jobs, pictures, retention, specs, storage
+from shared import catalog, jobs, pictures, retention, specs, storage, views
 from shared.archives.layout import lay_out
 from shared.archives.members import Member
 from shared.archives.walk import walk
 from shared.errors import BadInput, NotFound, WorkError
 from web.backend import Backend
+from web.intake import Accepted
 
 # How long a request may look into an archive.
 CHECK_SECONDS = 10.0
+MAX_KEY_CHARACTERS = 255
 
 
-def submit(
-    backend: Backend, submission: specs.AnySubmission, idempotency_key: str | None
-) -> tuple[jobs.Job, bool]:
-    """Accept a job: insert, commit, send. Returns the job, and whether it is new.
+def checked_key(idempotency_key: str | None) -> str | None:
+    """The header as it came. Raises BadInput."""
+    if (
+        idempotency_key is None
+        or 0 < len(idempotency_key.strip()) <= len(idempotency_key) <= MAX_KEY_CHARACTERS
+    ):
+        return idempotency_key
+    raise BadInput("Idempotency-Key", f"should have 1 to {MAX_KEY_CHARACTERS} characters")
+
+
+def submit(backend: Backend, submission: specs.AnySubmission, idempotency_key: str | None) -> Accepted:
+    """Accept a job: insert, commit, wake.
 
     Raises BadInput where the spec names something that isn't there, Conflict where the key was used
     for another request.
@@ -32,21 +42,11 @@ def submit(
     if _refers(submission.spec):
         with backend.database.read() as session:
             # What it refers to may be gone by the time that it is repeated.
-            if idempotency_key and (first := jobs.repeat_of(session, idempotency_key, digest)):
-                return first, False
+            if idempotency_key and (first := jobs.repeat_of(session.connection(), idempotency_key, digest)):
+                return Accepted(views.see(session.connection(), first.id), is_new=False)
             submission = _resolve(session, backend, submission)
-    with backend.database.write() as session:
-        job, is_new = jobs.submit(
-            session,
-            **vars(_request(backend, submission)),
-            idempotency_key=idempotency_key,
-            request_sha256=digest,
-        )
-        if is_new:
-            retention.note_inputs(session, [(job.id, file_id) for file_id in submission.spec.inputs])
-    if is_new:
-        backend.broker.wake(job.queue)
-    return job, is_new
+    request = _request(backend, submission, idempotency_key, digest)
+    return backend.intake.accept(request, submission.spec.inputs)
 
 
 def submit_many(
@@ -57,7 +57,7 @@ def submit_many(
     if any(_refers(one.spec) for one in submissions):
         with backend.database.read() as session:
             if idempotency_key and (
-                first := jobs.repeats_of(session, idempotency_key, digest, len(submissions))
+                first := jobs.repeats_of(session.connection(), idempotency_key, digest, len(submissions))
             ):
                 return first, False
             submissions = [
@@ -71,7 +71,8 @@ def submit_many(
         if are_new:
             read = zip(made, submissions, strict=True)
             retention.note_inputs(
-                session, [(job_id, file_id) for job_id, one in read for file_id in one.spec.inputs]
+                session.connection(),
+                [(job_id, file_id) for job_id, one in read for file_id in one.spec.inputs],
             )
     if are_new:
         for queue, count in Counter(request.queue for request in requests).items():
@@ -84,7 +85,12 @@ def _digest(submissions: Sequence[specs.AnySubmission]) -> str:
     return hashlib.sha256(b"".join(one.model_dump_json().encode() for one in submissions)).hexdigest()
 
 
-def _request(backend: Backend, submission: specs.AnySubmission) -> jobs.Request:
+def _request(
+    backend: Backend,
+    submission: specs.AnySubmission,
+    idempotency_key: str | None = None,
+    digest: str | None = None,
+) -> jobs.Request:
     spec = submission.spec
     return jobs.Request(
         kind=spec.kind,
@@ -93,6 +99,8 @@ def _request(backend: Backend, submission: specs.AnySubmission) -> jobs.Request:
         priority=submission.priority,
         max_attempts=backend.settings.max_attempts,
         deadline_seconds=spec.deadline_seconds,
+        idempotency_key=idempotency_key,
+        request_sha256=digest,
     )
 
 

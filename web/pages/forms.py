@@ -1,6 +1,7 @@
 """Forms that submit jobs: the same specs as the API's, with what is wrong said beside each field."""
 
 import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
-from shared import catalog, jobs, specs
+from shared import catalog, specs
 from shared.errors import BadInput, NotFound, TooLarge
 from web.api.submitting import submit
 from web.api.uploads import OVERHEAD_BYTES, Uploads
@@ -57,14 +58,14 @@ def create(kind: str) -> Response:
     request.max_content_length = backend().settings.max_upload_bytes + OVERHEAD_BYTES
     request.max_form_parts = MAX_PARTS
     try:
-        job = _submit(kind)
+        job_id = _submit(kind)
     except Refused as refused:
         # A checkbox sends its hidden "false" first: the last value counts.
         values = {name: given[-1] for name, given in request.form.lists()}
         response = _form(kind, values, refused.errors)
         response.status_code = 422
         return response
-    return redirect(url_for("pages.job", job_id=job.id), 303)
+    return redirect(url_for("pages.job", job_id=job_id), 303)
 
 
 def _form(kind: str, values: Mapping[str, str], errors: Mapping[str, str]) -> Response:
@@ -89,7 +90,7 @@ def _form(kind: str, values: Mapping[str, str], errors: Mapping[str, str]) -> Re
     return make_response(page)
 
 
-def _submit(kind: str) -> jobs.Job:
+def _submit(kind: str) -> uuid.UUID:
     """Raises Refused; then nothing of the form stays behind."""
     filled = _read(kind)
     try:
@@ -115,7 +116,7 @@ def _submit(kind: str) -> jobs.Job:
     except TooLarge as error:
         field, _, message = error.message.partition(": ")
         raise Refused({field: message}) from None
-    return job
+    return job.id
 
 
 def _read(kind: str) -> Filled:

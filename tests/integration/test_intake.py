@@ -1,0 +1,151 @@
+"""Jobs that are submitted at the same time: one transaction, and to each what is his."""
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+
+from shared import storage, views
+from shared.broker import Broker
+from shared.config import Settings
+from shared.database import Database
+from shared.errors import Conflict
+from shared.jobs import Job, JobEvent, Request
+from shared.retention import JobInput
+from web.intake import MOST, Accepted, Intake
+
+if TYPE_CHECKING:
+    from tests.conftest import RedisProcess
+
+# Only to end a hang.
+WAIT_SECONDS = 30
+
+
+@pytest.fixture
+def intake(database: Database, redis_server: "RedisProcess", tmp_path: Path) -> Intake:
+    return Intake(database, Broker(Settings(home=tmp_path, broker_url=redis_server.url)))
+
+
+def a_request(**changes: Any) -> Request:
+    given = {"kind": "sentiment", "queue": "cpu", "spec": {"texts": ["a\x00 ☃"]}, "priority": 5}
+    return Request(**{**given, "max_attempts": 3, **changes})
+
+
+def at_once(intake: Intake, requests: Sequence[Request]) -> "list[Future[Accepted]]":
+    """All of them in one turn, in their order."""
+    with ThreadPoolExecutor(len(requests)) as pool:
+        with intake._turn:
+            found = []
+            for number, request in enumerate(requests, 1):
+                found.append(pool.submit(intake.accept, request))
+                ends = time.monotonic() + WAIT_SECONDS
+                while len(intake._waiting) < number and time.monotonic() < ends:
+                    time.sleep(0.001)
+        for one in found:
+            one.exception(WAIT_SECONDS)
+    return found
+
+
+@contextmanager
+def counted(event: str) -> Iterator[list[int]]:
+    seen: list[int] = []
+
+    def count(*_: Any) -> None:
+        seen.append(1)
+
+    sa.event.listen(sa.Engine, event, count)
+    yield seen
+    sa.event.remove(sa.Engine, event, count)
+
+
+def test_who_comes_while_another_commits_goes_with_the_next(
+    intake: Intake, database: Database, redis_server: "RedisProcess"
+) -> None:
+    requests = [a_request(spec={"texts": [f"{number}"]}, priority=number % 3) for number in range(12)]
+    with counted("commit") as commits, counted("before_cursor_execute") as statements:
+        made = [one.result() for one in at_once(intake, requests)]
+    assert len(commits) == 1
+    assert len(statements) < len(requests)
+    assert len(redis_server.messages("cpu")) == len(requests)
+    assert all(one.is_new for one in made)
+    with database.look() as connection:
+        for one, request in zip(made, requests, strict=True):
+            assert one.job == views.see(connection, one.job.id)
+            assert one.job.spec == sa.JSON().bind_processor(connection.dialect)(request.spec)  # type: ignore[misc]
+        assert sorted(one.job.position or 0 for one in made) == list(range(1, 13))
+        told = connection.execute(sa.select(JobEvent.job_id, JobEvent.state)).all()
+    assert sorted(told) == sorted((one.job.id, "queued") for one in made)
+
+
+def test_more_than_fit_into_one_turn_are_all_accepted(intake: Intake, database: Database) -> None:
+    made = {one.result().job.id for one in at_once(intake, [a_request()] * (MOST + 3))}
+    with database.read() as session:
+        assert set(session.scalars(sa.select(Job.id))) == made
+    assert len(made) == MOST + 3
+
+
+def test_one_key_in_one_turn_makes_one_job(intake: Intake, redis_server: "RedisProcess") -> None:
+    same = a_request(idempotency_key="key", request_sha256="a" * 64)
+    other = a_request(idempotency_key="key", request_sha256="b" * 64)
+    first, again, conflict, free = at_once(intake, [same, same, other, a_request()])
+    assert [one.result().is_new for one in (first, again, free)] == [True, False, True]
+    assert first.result().job.id == again.result().job.id != free.result().job.id
+    assert again.result().job.version == 1
+    with pytest.raises(Conflict, match="'key' was used for another request"):
+        conflict.result()
+    assert len(redis_server.messages("cpu")) == 2
+
+
+def test_what_the_database_refuses_of_one_is_not_the_others_fault(intake: Intake, database: Database) -> None:
+    fine, bad, good = at_once(intake, [a_request(), a_request(priority=10), a_request()])
+    with pytest.raises(sa.exc.IntegrityError):
+        bad.result()
+    with database.read() as session:
+        assert set(session.scalars(sa.select(Job.id))) == {fine.result().job.id, good.result().job.id}
+
+
+def test_nobody_is_accepted_while_the_database_is_away(
+    intake: Intake, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> Any:
+        raise sa.exc.OperationalError("BEGIN", None, OSError("away"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "begin", away)
+        refused = at_once(intake, [a_request(), a_request()])
+    assert all(isinstance(one.exception(), sa.exc.OperationalError) for one in refused)
+    assert intake.accept(a_request()).is_new
+    with database.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(Job)) == 1
+
+
+def test_the_files_of_each_are_noted(intake: Intake, database: Database) -> None:
+    with database.write() as session:
+        kept = storage.Stored(key=f"files/{uuid.uuid4()}", bytes=1, sha256="0" * 64)
+        file_id = storage.add_file(session, kept, name="x.csv", media_type="text/csv").id
+    job_id = intake.accept(a_request(), [file_id, file_id]).job.id
+    with database.read() as session:
+        assert [(row.job_id, row.file_id) for row in session.scalars(sa.select(JobInput))] == [
+            (job_id, file_id)
+        ]
+
+
+def test_threads_that_come_as_they_like_are_all_accepted_once(intake: Intake, database: Database) -> None:
+    start = threading.Barrier(8)
+
+    def some(_: int) -> list[uuid.UUID]:
+        start.wait(WAIT_SECONDS)
+        return [intake.accept(a_request()).job.id for _ in range(10)]
+
+    with ThreadPoolExecutor(8) as pool:
+        made = [job_id for found in pool.map(some, range(8)) for job_id in found]
+    with database.read() as session:
+        assert sorted(session.scalars(sa.select(Job.id))) == sorted(set(made))
+    assert len(made) == 80
