@@ -5,7 +5,9 @@ import functools
 import json
 import math
 import select
-from collections.abc import Iterator
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +25,7 @@ NullableJson = sa.JSON(none_as_null=True)
 
 # How long one who writes to SQLite waits for the others.
 LOCK_SECONDS = 20.0
+FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.0002, 0.005
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime.datetime]):
@@ -99,7 +102,7 @@ class Database:
             ) from None
         self._sessions = sessionmaker(expire_on_commit=False)
         self._looks = _without_transactions(self.engine)
-        self._writer = _one_writer(self.engine)
+        self.writer = _one_writer(self.engine)
 
     @contextmanager
     def look(self) -> Iterator[sa.Connection]:
@@ -128,7 +131,7 @@ class Database:
     def begin(self) -> Iterator[sa.Connection]:
         """The same for those who need no session."""
         try:
-            with self._writer.begin() as connection:
+            with self.writer.begin() as connection:
                 yield connection
         except sa.exc.TimeoutError as error:
             # Whoever waits out a database that is away shouldn't have to know where the others queue.
@@ -137,7 +140,7 @@ class Database:
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
-        self._writer.dispose()
+        self.writer.dispose()
 
 
 def _engine(url: str) -> sa.Engine:
@@ -151,29 +154,47 @@ def _engine(url: str) -> sa.Engine:
         )
         sa.event.listen(engine, "checkout", _refuse_if_closed)
         return engine
-    return _sqlite_engine(url, pool_size=10, max_overflow=30)
+    return _sqlite_engine(url, _begin, pool_size=10, max_overflow=30)
 
 
-def _sqlite_engine(url: str | sa.URL, **pool: Any) -> sa.Engine:
+def _sqlite_engine(url: str | sa.URL, begin: Callable[[sa.Connection], None], **pool: Any) -> sa.Engine:
     connect_args = {"timeout": LOCK_SECONDS}
     engine = sa.create_engine(url, json_serializer=to_json, connect_args=connect_args, **pool)
 
     @sa.event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # the driver begins nothing by itself; _begin does
+        connection.isolation_level = None  # the driver begins nothing by itself; `begin` does
         cursor = connection.cursor()
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        # A writer takes the one write lock here and not at its first write: a transaction that
-        # began by reading could not get it once another one has written.
-        immediate = connection.get_execution_options().get("begin_immediate")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
+    sa.event.listen(engine, "begin", begin)
     return engine
+
+
+def _begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _begin_to_write(connection: sa.Connection) -> None:
+    """Take the write lock here and not at the first write: a transaction that began by reading could not get
+    it once another one has written. Most writes of other processes take less than a millisecond, which is
+    SQLite's own shortest wait.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    ends = time.monotonic() + LOCK_SECONDS
+    pause = FIRST_PAUSE_SECONDS
+    driver.execute("PRAGMA busy_timeout=0")  # what comes once the lock is there waits for nobody
+    while True:
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+                raise sa.exc.OperationalError("BEGIN IMMEDIATE", None, error) from error
+        time.sleep(pause)
+        pause = min(1.5 * pause, LAST_PAUSE_SECONDS)
 
 
 # What is written goes to clients as it is, and JSON has no NaN; Python's would let it through.
@@ -203,6 +224,6 @@ def _one_writer(engine: sa.Engine) -> sa.Engine:
     each sleep for milliseconds and look again.
     """
     if engine.dialect.name == "sqlite":
-        writer = _sqlite_engine(engine.url, pool_size=1, max_overflow=0, pool_timeout=LOCK_SECONDS)
-        return writer.execution_options(begin_immediate=True)
+        pool = {"pool_size": 1, "max_overflow": 0, "pool_timeout": LOCK_SECONDS}
+        return _sqlite_engine(engine.url, _begin_to_write, **pool)
     return engine

@@ -52,8 +52,7 @@ def connection_for_migrations(url: str) -> Iterator[sa.Connection]:
     """
     database = Database(url)
     try:
-        with database.engine.connect() as connection:
-            connection = connection.execution_options(begin_immediate=True)
+        with database.writer.connect() as connection:
             if connection.dialect.name == "sqlite":
                 driver = connection.connection.driver_connection
                 driver.execute("PRAGMA foreign_keys=OFF")  # type: ignore[union-attr]
