@@ -4,11 +4,13 @@ The kind is also the name of the Celery task. Validation messages are for people
 user as problem details, with the field's dotted path.
 """
 
+import codecs
 import enum
 from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -24,6 +26,22 @@ MAX_TEXTS = 1_000
 MAX_TEXT_CHARACTERS = 10_000
 MAX_IMAGES = 1_000
 MAX_JOBS = 1_000
+MAX_LEXICON_WORDS = 10_000
+MAX_WORD_CHARACTERS = 100
+
+# What Python calls the encodings that files of texts come in. Those that run into millions of characters
+# for a few bytes, or that are no encodings of text, are not among them.
+SHOWN_ENCODINGS = ("utf-8", "utf-16", "cp1252", "iso8859-1", "gb18030", "shift_jis")
+ENCODINGS = frozenset(
+    (
+        *SHOWN_ENCODINGS,
+        *("ascii", "utf-8-sig", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"),
+        *(f"iso8859-{part}" for part in range(2, 17) if part != 12),
+        *(f"cp125{page}" for page in (0, 1, 3, 4, 5, 6, 7, 8)),
+        *("cp437", "cp850", "cp866", "mac-roman", "koi8-r", "koi8-u"),
+        *("gbk", "gb2312", "big5", "euc_jp", "euc_kr", "cp932", "cp949", "cp950"),
+    )
+)
 
 REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?$"
 
@@ -141,6 +159,47 @@ class PredictSpec(Spec):
         return self.images or []
 
 
+Column = Annotated[
+    Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+    | Annotated[int, Field(strict=True, ge=1, le=1_000)],
+    Field(union_mode="left_to_right"),
+]
+
+
+def _encoding(name: str) -> str:
+    """The codec's own name. Raises ValueError where Python knows no such encoding of text."""
+    try:
+        found = codecs.lookup(name).name
+    except (LookupError, ValueError):
+        found = ""
+    if found not in ENCODINGS:
+        raise ValueError(f"should be an encoding of texts, such as {', '.join(SHOWN_ENCODINGS)}")
+    return found
+
+
+Encoding = Annotated[str, StringConstraints(max_length=30), AfterValidator(_encoding)]
+
+
+def _words(lexicon: dict[str, float]) -> dict[str, float]:
+    """Raises ValueError at a word that VADER could not find in any text."""
+    for word in lexicon:
+        shown = repr(word[:50])
+        if word.split() != [word]:
+            raise ValueError(f"{shown} should be one word, without white space")
+        if len(word) < 2 or len(word) > MAX_WORD_CHARACTERS:
+            raise ValueError(f"{shown} should have 2 to {MAX_WORD_CHARACTERS} characters")
+        if word != word.lower():
+            raise ValueError(f"{shown} should be in lower case: that is how texts are looked up")
+    return lexicon
+
+
+Lexicon = Annotated[
+    dict[str, Annotated[float, Field(ge=-4, le=4)]],
+    Field(min_length=1, max_length=MAX_LEXICON_WORDS),
+    AfterValidator(_words),
+]
+
+
 class Thresholds(Parameters):
     """From which compound score on a text counts as positive or negative."""
 
@@ -169,11 +228,27 @@ class SentimentSpec(Spec):
     queue = Queue.CPU
 
     texts: list[Text] | None = Field(default=None, min_length=1, max_length=MAX_TEXTS)
-    file: UUID | None = Field(default=None, description="Id of an uploaded CSV, JSONL or plain text file")
-    column: Annotated[str, StringConstraints(min_length=1, max_length=1_000)] | None = Field(
-        default=None, description="The file's column of texts (CSV, JSONL); default: `text`"
+    file: UUID | None = Field(
+        default=None,
+        description="Id of an uploaded file: CSV, TSV, JSONL, Parquet or plain lines, also as gzip or zstd",
+    )
+    column: Column | None = Field(
+        default=None, description="The file's column of texts, by name or by number from 1; default: `text`"
+    )
+    group_by: Column | None = Field(
+        default=None, description="Sum up each value of this column of the file as well, by name or number"
+    )
+    encoding: Encoding = Field(default="utf-8", description="Of the file, unless it is Parquet")
+    errors: Literal["fail", "skip"] = Field(
+        default="fail", description="What a broken row does: fail the job, or be left out and reported"
     )
     thresholds: Thresholds = Field(default=Thresholds())
+    lexicon: Lexicon | None = Field(
+        default=None, description="Words and their valences (−4 to 4) for this job, over the lexicon's own"
+    )
+    explain: bool = Field(
+        default=False, description="Of texts: what each word adds to the compound score, and why"
+    )
     format: Literal["parquet", "csv", "jsonl"] = Field(
         default="parquet", description="Format of the scored file"
     )
@@ -182,8 +257,12 @@ class SentimentSpec(Spec):
     def _one_source(self) -> Self:
         if (self.texts is None) == (self.file is None):
             raise ValueError("should have either texts or file")
-        if self.column is not None and self.file is None:
-            raise ValueError("column should only be given with file")
+        if self.file is None:
+            for name in ("column", "group_by", "encoding", "errors", "format"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} should only be given with file")
+        elif self.explain:
+            raise ValueError("explain should only be given with texts")
         return self
 
     @property
