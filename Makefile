@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3 python;
 
 EXTRAS := dev web cpu gpu cuda flower
 
-.PHONY: help install demo up test lint format chaos screenshot lock bench-idle bench-queue clean
+.PHONY: help install demo up test lint format chaos fuzz-text screenshot lock bench-idle bench-queue bench-text clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -43,6 +43,9 @@ test: $(INSTALLED) ## Run all tests
 chaos: $(INSTALLED) ## Throw FAULTS=200 random faults, drawn by SEED=1, at the real stack and check what is left
 	$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --faults $(or $(FAULTS),200)
 
+fuzz-text: $(INSTALLED) ## Compare TEXTS=1000000 texts made to go wrong, from SEED=1 on, with NLTK to the bit
+	$(BIN)/python -m tests.fuzz --texts $(or $(TEXTS),1000000) --seed $(or $(SEED),1)
+
 lint: $(INSTALLED) ## Check style, types and who imports whom
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -66,6 +69,12 @@ bench-queue: $(INSTALLED) ## Measure the engine and the API against peers, in ra
 	"$$folder/bin/python" -m pip install --quiet --disable-pip-version-check -r benchmarks/queue/requirements.txt; \
 	$(BIN)/python -m benchmarks.queue --peers "$$folder/bin/python" \
 		$(if $(filter-out 0,$(QUICK)),--quick) $(if $(ONLY),--only "$(ONLY)")
+
+bench-text: $(INSTALLED) ## Measure the scorer against NLTK and vaderSentiment, and the whole way of a file; QUICK=1 is shorter
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target "$$folder" \
+		-r benchmarks/text/requirements.txt; \
+	$(BIN)/python -m benchmarks.text --pandas "$$folder" $(if $(filter-out 0,$(QUICK)),--quick)
 
 # uv lives in a throw-away environment. Registries' addresses and local wheel folders stay out of the
 # locks; the other locks follow dev's, so that what is tested is what is deployed.

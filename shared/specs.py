@@ -19,13 +19,19 @@ from pydantic import (
     StringConstraints,
     Tag,
     TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
 
 MAX_TEXTS = 1_000
 MAX_TEXT_CHARACTERS = 10_000
 MAX_IMAGES = 1_000
+# What is said of each word takes some hundred times its letters in the result.
+MAX_EXPLAINED_CHARACTERS = 500_000
 MAX_JOBS = 1_000
+MAX_COLUMNS = 1_000
 MAX_LEXICON_WORDS = 10_000
 MAX_WORD_CHARACTERS = 100
 
@@ -159,10 +165,20 @@ class PredictSpec(Spec):
         return self.images or []
 
 
+def _column(value: object, check: ValidatorFunctionWrapHandler) -> str | int:
+    """One message, where the union would give one for each of its types."""
+    try:
+        found: str | int = check(value)
+    except ValidationError:
+        raise ValueError(f"should be a name, or a number from 1 to {MAX_COLUMNS:,}") from None
+    return found
+
+
 Column = Annotated[
     Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
-    | Annotated[int, Field(strict=True, ge=1, le=1_000)],
+    | Annotated[int, Field(strict=True, ge=1, le=MAX_COLUMNS)],
     Field(union_mode="left_to_right"),
+    WrapValidator(_column),
 ]
 
 
@@ -263,6 +279,10 @@ class SentimentSpec(Spec):
                     raise ValueError(f"{name} should only be given with file")
         elif self.explain:
             raise ValueError("explain should only be given with texts")
+        if self.explain and sum(map(len, self.texts or [])) > MAX_EXPLAINED_CHARACTERS:
+            raise ValueError(
+                f"with explain, texts should have at most {MAX_EXPLAINED_CHARACTERS:,} characters in all"
+            )
         return self
 
     @property

@@ -65,13 +65,13 @@ def compare(
     )
 
 
-HEAD = f"{'':<62}{'Jobyard':>9}{'peer':>9} {'':<7}{'ratio':>7}{'from … to':>15}  goal"
+HEAD = f"{'':<62}{'Jobyard':>9}{'peer':>9} {'':<7}{'ratio':>7}{'from … to':>18}  goal"
 
 
 def line(row: Row) -> str:
     """One line of the table."""
     spread = f"{row.lowest:.2f} … {row.highest:.2f}"
     return (
-        f"{row.what:<62}{row.ours:>9,.1f}{row.theirs:>9,.1f} {row.unit:<7}{row.ratio:>7.2f}{spread:>15}"
+        f"{row.what:<62}{row.ours:>9,.1f}{row.theirs:>9,.1f} {row.unit:<7}{row.ratio:>7.2f}{spread:>18}"
         f"  {row.verdict}"
     ).rstrip()

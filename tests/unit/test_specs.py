@@ -205,3 +205,20 @@ def test_a_spec_goes_to_the_database_and_back_unchanged() -> None:
         ImportSpec(name="pets", path="/pets"),
     ):
         assert type(spec).model_validate(spec.model_dump(mode="json")) == spec
+
+
+@pytest.mark.parametrize("column", [0, 1_001, "", "x" * 1_001, 1.5, True, []])
+def test_a_wrong_column_is_said_once(column: object) -> None:
+    with pytest.raises(ValidationError) as caught:
+        SentimentSpec.model_validate({"file": str(uuid.uuid4()), "column": column})
+    (found,) = caught.value.errors()
+    assert found["loc"] == ("column",)
+    assert found["msg"].endswith("should be a name, or a number from 1 to 1,000")
+
+
+def test_explanations_are_for_texts_of_a_bearable_length() -> None:
+    texts = ["a " * (specs.MAX_TEXT_CHARACTERS // 2)] * 50
+    assert specs.SentimentSpec(texts=texts, explain=True).explain
+    assert specs.SentimentSpec(texts=[*texts, "one"]).texts
+    with pytest.raises(ValidationError, match=r"at most 500,000 characters in all"):
+        specs.SentimentSpec(texts=[*texts, "one"], explain=True)

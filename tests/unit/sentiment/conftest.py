@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from shared.specs import SentimentSpec
-from workers.sentiment.files import score_file
+from workers.sentiment.bulk import BulkScorer
+from workers.sentiment.files import Outcome, score_file
 from workers.sentiment.scorer import Scorer
 
 
@@ -34,21 +35,28 @@ class Notes:
         pass
 
 
+LIMIT = 100_000_000
+
+
 class Desk:
     """Scores contents, and reads the scored files back."""
 
-    def __init__(self, folder: Path, scorer: Scorer) -> None:
+    def __init__(self, folder: Path, scorer: Scorer, bulk: BulkScorer) -> None:
         self.folder = folder
         self.scorer = scorer
+        self.bulk = bulk
+        self.limit = LIMIT
         self.notes = Notes()
         self.output = folder / "output"
 
     def score(self, content: str | bytes, name: str = "in.csv", **spec: Any) -> dict[str, Any]:
+        return self.outcome(content, name, **spec).result
+
+    def outcome(self, content: str | bytes, name: str = "in.csv", **spec: Any) -> Outcome:
         source = self.folder / "source"
         source.write_bytes(content.encode() if isinstance(content, str) else content)
-        return score_file(
-            SentimentSpec(file=uuid4(), **spec), source, name, self.output, self.scorer, self.notes
-        )
+        given = SentimentSpec(file=uuid4(), **spec)
+        return score_file(given, source, name, self.output, self.bulk, self.limit, self.notes)
 
     def parquet(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = pq.read_table(self.output).to_pylist()
@@ -72,6 +80,11 @@ def scorer() -> Scorer:
     return Scorer()
 
 
+@pytest.fixture(scope="session")
+def bulk(scorer: Scorer) -> BulkScorer:
+    return BulkScorer(scorer)
+
+
 @pytest.fixture
-def desk(tmp_path: Path, scorer: Scorer) -> Desk:
-    return Desk(tmp_path, scorer)
+def desk(tmp_path: Path, scorer: Scorer, bulk: BulkScorer) -> Desk:
+    return Desk(tmp_path, scorer, bulk)

@@ -3,38 +3,24 @@
 import hashlib
 import subprocess
 import sys
-from importlib import metadata
+import tracemalloc
 from pathlib import Path
 
-import nltk.data
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nltk.sentiment.vader import SentimentIntensityAnalyzer, VaderConstants
+from nltk.sentiment.vader import VaderConstants
 
 import workers
 from shared.errors import ConfigError
+from tests.fuzz.reference import LEXICON, bits, packaged_nltk
+from tests.fuzz.texts import make_texts
 from workers.sentiment.scorer import Scorer
 
 ROOT = Path(workers.__file__).parents[1]
 
-LEXICON = next(
-    Path(str(file.locate()))
-    for file in metadata.files("vaderSentiment") or []
-    if file.name == "vader_lexicon.txt"
-)
-
-
-def plain_nltk() -> SentimentIntensityAnalyzer:
-    """NLTK's analyzer as its own constructor makes it, over the same lexicon."""
-    nltk.data.path.append(str(LEXICON.parents[1]))
-    try:
-        return SentimentIntensityAnalyzer(f"{LEXICON.parent.name}/{LEXICON.name}")
-    finally:
-        nltk.data.path.pop()
-
-
-NLTK = plain_nltk()
+NLTK = packaged_nltk()
 SCORER = Scorer()
 
 WORDS = st.one_of(
@@ -89,6 +75,25 @@ def test_every_text_has_exactly_nltks_scores(text: str) -> None:
     assert SCORER.score(text)._asdict() == NLTK.polarity_scores(text)
 
 
+def test_many_texts_have_nltks_scores_to_the_bit() -> None:
+    texts = make_texts(11, 10_000, sorted(NLTK.lexicon))
+    ours = [SCORER.score(text) for text in texts]
+    assert np.array_equal(bits(ours), bits([tuple(NLTK.polarity_scores(text).values()) for text in texts]))
+
+
+@pytest.mark.parametrize("half", ["\ud800", "good\udc80", "\udfff not good", "\ud83d \ude00 GOOD bad"])
+def test_halves_of_surrogate_pairs_are_characters_as_in_nltk(half: str) -> None:
+    assert SCORER.score(half)._asdict() == NLTK.polarity_scores(half)
+
+
+def test_a_text_of_megabytes_takes_no_kilobyte_a_character() -> None:
+    words = [f"{letters}{number}" for number in range(100_000) for letters in ("word", "not", "good?!")]
+    tracemalloc.start()
+    SCORER.score(" ".join(words))
+    assert tracemalloc.get_traced_memory()[1] < 100e6
+    tracemalloc.stop()
+
+
 @given(st.lists(TEXTS, max_size=4))
 def test_a_score_does_not_depend_on_the_texts_before(texts: list[str]) -> None:
     assert [SCORER.score(text) for text in texts] == [SCORER.score(text) for text in reversed(texts)][::-1]
@@ -96,6 +101,26 @@ def test_a_score_does_not_depend_on_the_texts_before(texts: list[str]) -> None:
 
 def test_the_lexicon_is_named_by_its_hash() -> None:
     assert SCORER.sha256 == hashlib.sha256(LEXICON.read_bytes()).hexdigest()
+
+
+def test_words_of_ones_own_count_over_the_lexicon_and_the_rest_stays() -> None:
+    scorer = Scorer(words={"sick": 2.1, "grumpf": -3})
+    assert scorer.lexicon == SCORER.lexicon | {"sick": 2.1, "grumpf": -3.0}
+    assert scorer.score("sick").compound > 0 > SCORER.score("sick").compound
+    assert scorer.score("grumpf").compound < 0 == SCORER.score("grumpf").compound
+    assert scorer.score("good") == SCORER.score("good")
+
+
+def test_words_of_ones_own_are_in_the_hash_as_lines_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "lexicon.txt"
+    words = {"sick": 2, "😀": 1.5}
+    assert Scorer(words=words).sha256 == Scorer(words=dict(reversed(words.items()))).sha256
+    assert Scorer(words=words).sha256 != Scorer(words=words | {"sick": 2.5}).sha256 != SCORER.sha256
+    assert Scorer(words={}).sha256 == SCORER.sha256
+    added = b"sick\t2.0\n" + "😀\t1.5\n".encode()
+    path.write_bytes(LEXICON.read_bytes().rstrip(b"\r\n") + b"\n" + added)
+    assert Scorer(str(path)).sha256 == Scorer(words=words).sha256
+    assert Scorer(str(path)).lexicon == Scorer(words=words).lexicon
 
 
 def test_the_default_lexicon_is_found_without_importing_its_package() -> None:
@@ -110,7 +135,7 @@ def test_the_default_lexicon_is_found_without_importing_its_package() -> None:
 def test_importing_the_packages_is_cheap() -> None:
     code = (
         "import sys, workers.sentiment, workers.datasets;"
-        "print([name for name in ('nltk', 'pyarrow', 'PIL', 'tensorflow') if name in sys.modules])"
+        "print([name for name in ('nltk', 'numba', 'pyarrow', 'PIL', 'tensorflow') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"

@@ -1,0 +1,23 @@
+"""What one process of `make fuzz-text` does."""
+
+import functools
+
+from nltk.sentiment.vader import SentimentIntensityAnalyzer
+
+from tests.fuzz.reference import different, packaged_nltk
+from tests.fuzz.texts import make_texts
+from workers.sentiment.bulk import BulkScorer
+from workers.sentiment.scorer import Scorer
+
+BATCH = 20_000
+
+
+def differing(seed: int) -> list[str]:
+    """The texts of one seed that have other scores than NLTK's."""
+    analyzer, bulk = _scorers()
+    return different(make_texts(seed, BATCH, sorted(analyzer.lexicon)), analyzer, bulk)
+
+
+@functools.cache
+def _scorers() -> tuple[SentimentIntensityAnalyzer, BulkScorer]:
+    return packaged_nltk(), BulkScorer(Scorer())
