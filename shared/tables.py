@@ -1,6 +1,6 @@
 """All tables: importing this is what makes the metadata whole."""
 
-from shared.catalog import Dataset, Model, Prediction
+from shared.catalog import Dataset, Model, Prediction, ScoreGroup
 from shared.database import Base
 from shared.jobs import Job, JobEvent
 from shared.metrics import Metric
@@ -19,6 +19,7 @@ __all__ = [
     "Metric",
     "Model",
     "Prediction",
+    "ScoreGroup",
     "Worker",
     "metadata",
 ]

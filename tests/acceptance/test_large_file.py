@@ -6,7 +6,7 @@ from pathlib import Path
 from jobyard import Client, Job
 from tests.acceptance.conftest import PATIENCE, Stack, until
 
-ROWS = 300_000
+ROWS = 2_000_000
 SAMPLE = 2_000
 WORDS = [
     "good",
@@ -24,15 +24,15 @@ WORDS = [
     "hate",
 ]
 # How many single texts are sent while the file is scored.
-SINGLES = 5
+SINGLES = 3
 
 
 def write(path: Path, rows: int) -> Path:
     chosen = random.Random(7)
+    texts = [" ".join(chosen.choices(WORDS, k=12)) for _ in range(SAMPLE)]
     with path.open("w") as file:
         file.write("number,text\n")
-        for number in range(rows):
-            file.write(f"{number},{' '.join(chosen.choices(WORDS, k=4))}\n")
+        file.writelines(f"{number},{texts[number % SAMPLE]}\n" for number in range(rows))
     return path
 
 

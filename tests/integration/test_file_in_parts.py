@@ -1,5 +1,6 @@
 """A file's job and its children, done by workers: split, scored in parts, put together, tidied up."""
 
+import gzip
 import os
 import signal
 import threading
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from shared import jobs, retention, storage
+from shared import catalog, jobs, retention, storage
 from shared.broker import Broker
 from shared.config import Settings
 from shared.database import Database, utcnow
@@ -27,13 +28,14 @@ from workers.process import Process
 from workers.sentiment import files
 
 ROWS = 700
+PART_BYTES = 1_500
 DEADLINE_SECONDS = 30
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "CHUNK_ROWS", 20)
-    monkeypatch.setattr(files, "PART_ROWS", 50)
+    monkeypatch.setattr(files, "MIN_PART_BYTES", PART_BYTES)
+    monkeypatch.setattr(files, "MAX_PART_BYTES", PART_BYTES)
 
 
 @pytest.fixture
@@ -91,7 +93,7 @@ def stored_folders(here: Process) -> list[str]:
 def at_once(here: Process, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> Job:
     """The same file, scored by one run."""
     with monkeypatch.context() as patch:
-        patch.setattr("workers.kinds.sentiment.MIN_PARTS", 10**9)
+        patch.setattr(files, "MIN_PARTS", 10**9)
         job_id = submit(here, file=str(upload), **spec)
         drain(here)
     return get(here, job_id)
@@ -125,7 +127,8 @@ def test_a_file_that_is_split_has_the_result_and_the_bytes_of_one_that_is_not(
 def test_a_small_file_is_scored_at_once(
     here: Process, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "PART_ROWS", ROWS // 2)
+    monkeypatch.setattr(files, "MIN_PART_BYTES", ROWS * 20)
+    monkeypatch.setattr(files, "MAX_PART_BYTES", ROWS * 20)
     job_id = submit(here, file=str(upload))
     assert drain(here).begun == [job_id]
     assert get(here, job_id).state == "succeeded"
@@ -160,8 +163,6 @@ def test_a_bad_row_fails_the_file_as_it_would_at_once(here: Process, tmp_path: P
 def test_parts_are_in_use_while_their_file_needs_them_and_not_after_a_cancel(
     here: Process, upload: uuid.UUID
 ) -> None:
-    from shared import catalog
-
     job_id = submit(here, file=str(upload))
     done = 0
 
@@ -225,7 +226,7 @@ def test_a_worker_killed_in_a_part_changes_nothing_in_the_output(
 
 def work_until_killed(home: Path, url: str) -> None:
     """In a process of its own: dies in the middle of the third part."""
-    files.CHUNK_ROWS, files.PART_ROWS = 20, 50
+    files.MIN_PART_BYTES = files.MAX_PART_BYTES = PART_BYTES
     settings = Settings(home=home, broker_url="redis+socket:///nonexistent/redis.sock")
     here = Process(settings, Database(url), Storage(settings.storage), Broker(settings))
     count = 0
@@ -262,3 +263,58 @@ def wait_for(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_packed_file_is_unpacked_once_and_nothing_of_that_is_left(
+    here: Process, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    once = at_once(here, upload, monkeypatch, format="csv")
+    path = tmp_path / "packed"
+    path.write_bytes(gzip.compress((tmp_path / "reviews.csv").read_bytes()))
+    with here.database.write() as session:
+        stored = here.storage.put_file("files", path)
+        packed = storage.add_file(session, stored, name="reviews.csv.gz", media_type="application/gzip").id
+    job_id = submit(here, file=str(packed), format="csv")
+    drain(here)
+    assert len(children(here, job_id)) > 5
+    assert get(here, job_id).result == once.result
+    assert scored(here, job_id) == scored(here, once.id)
+    assert stored_folders(here) == ["files", "files", "scored", "scored"]
+
+
+def test_groups_are_kept_in_order_and_once(
+    here: Process, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = at_once(here, upload, monkeypatch, group_by="number")
+    job_id = submit(here, file=str(upload), group_by="number")
+    drain(here)
+    assert get(here, job_id).result == once.result
+    with here.database.write() as session:
+        groups = catalog.score_groups(session, job_id, limit=ROWS + 1)
+        assert [group.position for group in groups] == list(range(ROWS))
+        assert [group.value for group in groups] == sorted(str(number) for number in range(ROWS))
+        assert {group.rows for group in groups} == {1}
+        assert sum(groups[0].histogram) == 1
+        assert [group.value for group in catalog.score_groups(session, job_id, offset=699, limit=5)] == ["99"]
+        # Another attempt's take the place of the first one's, and they go with their job.
+        again = {name: getattr(groups[0], name) for name in ("value", "rows", "nulls", "labels", "histogram")}
+        catalog.keep_score_groups(session, job_id, [{**again, "mean": None, "std": None}])
+        session.expire_all()
+        assert len(catalog.score_groups(session, job_id)) == 1
+        session.execute(sa.delete(Job.__table__).where(Job.id == job_id))
+        assert catalog.score_groups(session, job_id) == []
+
+
+def test_rows_that_are_skipped_in_parts_are_reported_for_the_whole(here: Process, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text,n\n" + "good,1\n" * 400 + "ragged\n" + "bad,2\n" * 400 + 'a,"b"c\n')
+    with here.database.write() as session:
+        stored = here.storage.put_file("files", path)
+        file = storage.add_file(session, stored, name="rows.csv", media_type="text/plain").id
+    job_id = submit(here, file=str(file), errors="skip")
+    drain(here)
+    result = get(here, job_id).result or {}
+    assert len(children(here, job_id)) > 2
+    assert (result["rows"], result["skipped"]) == (800, 2)
+    assert [error["line"] for error in result["errors"]["first"]] == [402, 803]
+    assert result["most_negative"][0]["row"] == 400

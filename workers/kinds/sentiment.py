@@ -1,23 +1,28 @@
 """sentiment: texts become scores, a file becomes a scored file.
 
-A large file is read once and split: its bytes stay where they are, each child scores a range of them, and
-the file's own job puts the parts together.
+A large file is split: its bytes stay where they are (or lie unpacked beside the plan), each child scores a
+range of them, and the file's own job puts the parts together. What reads files is imported with the first
+one: a process that scores single texts stays small, and starts soon.
 """
 
 import functools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
-from shared import jobs, storage
+from shared import catalog, jobs, storage
 from shared.errors import LeaseLost, WorkError
 from shared.specs import SentimentPart, SentimentSpec
 from workers.attempt import Attempt, Finish, Split
-from workers.sentiment.files import MIN_PARTS, Plan, put_together, read_file, score_part, score_whole
 from workers.sentiment.scorer import Scorer
 from workers.sentiment.texts import score_texts
+
+if TYPE_CHECKING:
+    from workers.sentiment.bulk import BulkScorer
+    from workers.sentiment.files import Outcome, Plan
 
 MEDIA_TYPES = {
     "parquet": "application/vnd.apache.parquet",
@@ -29,7 +34,8 @@ MEDIA_TYPES = {
 # them, a priority lower, and are short.
 WINDOW = 16
 
-scorer_of = functools.cache(Scorer)
+# How many lexicons' scorers are kept: the plain one, and those of jobs with words of their own.
+SCORERS = 4
 
 
 def work(attempt: Attempt, spec: SentimentSpec | SentimentPart) -> Finish | Split:
@@ -37,38 +43,70 @@ def work(attempt: Attempt, spec: SentimentSpec | SentimentPart) -> Finish | Spli
     if isinstance(spec, SentimentPart):
         return _score_part(attempt, spec)
     if spec.file is None:
-        scored = score_texts(spec, _scorer(attempt), attempt.report)
+        scored = score_texts(spec, _scorer(attempt, spec), attempt.report)
         return lambda _: scored
-
-    output = attempt.scratch / f"scored.{spec.format}"
     if attempt.claim.child_window is not None:
-        return _finish(attempt, spec, output, _put_together(attempt, spec, output))
+        return _put_together(attempt, spec)
+    return _score_file(attempt, spec)
+
+
+def _scorer(attempt: Attempt, spec: SentimentSpec) -> Scorer:
+    return _scorer_of(attempt.here.settings.lexicon, _words(spec))
+
+
+def _bulk_scorer(attempt: Attempt, spec: SentimentSpec) -> "BulkScorer":
+    return _bulk_scorer_of(attempt.here.settings.lexicon, _words(spec))
+
+
+def _words(spec: SentimentSpec) -> tuple[tuple[str, float], ...]:
+    return tuple((spec.lexicon or {}).items())
+
+
+@functools.lru_cache(SCORERS)
+def _scorer_of(lexicon: str, words: tuple[tuple[str, float], ...]) -> Scorer:
+    return Scorer(lexicon, dict(words) or None)
+
+
+@functools.lru_cache(SCORERS)
+def _bulk_scorer_of(lexicon: str, words: tuple[tuple[str, float], ...]) -> "BulkScorer":
+    from workers.sentiment.bulk import BulkScorer
+
+    return BulkScorer(_scorer_of(lexicon, words))
+
+
+def _score_file(attempt: Attempt, spec: SentimentSpec) -> Finish | Split:
+    from workers.sentiment.files import MIN_PARTS, read_file, score_whole
+
     with attempt.here.database.read() as session:
-        file = storage.get_file(session, spec.file)
+        file = storage.get_file(session, spec.inputs[0])
+    copy, limit = attempt.scratch / "plain", attempt.here.settings.max_unpacked_bytes
     with attempt.here.storage.local(file.storage_key, attempt.scratch) as source:
-        plan = read_file(spec, source, file.name, attempt.report)
+        plan = read_file(spec, source, file.name, copy, limit, attempt.report)
         if len(plan.parts) >= MIN_PARTS:
-            return _split(attempt, plan)
-        result = score_whole(spec, plan, source, output, _scorer(attempt), attempt.report)
-    return _finish(attempt, spec, output, result)
+            return _split(attempt, plan, copy)
+        output = _output(attempt, spec)
+        scorer = _bulk_scorer(attempt, spec)
+        outcome = score_whole(spec, plan, copy if plan.is_copied else source, output, scorer, attempt.report)
+    return _finish(attempt, spec, output, outcome)
 
 
-def _scorer(attempt: Attempt) -> Scorer:
-    return scorer_of(attempt.here.settings.lexicon)
+def _output(attempt: Attempt, spec: SentimentSpec) -> Path:
+    return attempt.scratch / f"scored.{spec.format}"
 
 
-def _finish(attempt: Attempt, spec: SentimentSpec, output: Path, result: dict[str, Any]) -> Finish:
+def _finish(attempt: Attempt, spec: SentimentSpec, output: Path, outcome: "Outcome") -> Finish:
     stored = attempt.store("scored", output)
 
-    def finish(session: Session) -> dict[str, Any]:
+    def finish(session: Session) -> dict[str, object]:
         storage.add_file(
             session,
             stored,
-            name=result["file"],
+            name=outcome.result["file"],
             media_type=MEDIA_TYPES[spec.format],
             job_id=attempt.job_id,
         )
-        return result
+        catalog.keep_score_groups(session, attempt.job_id, outcome.groups)
+        return outcome.result
 
     return finish
 
@@ -76,65 +114,77 @@ def _finish(attempt: Attempt, spec: SentimentSpec, output: Path, result: dict[st
 # ---- in parts
 
 
-def _split(attempt: Attempt, plan: Plan) -> Split:
-    path = attempt.scratch / "plan.json"
-    path.write_text(plan.to_json())
-    parts = [
-        SentimentPart(part=number, parts=len(plan.parts), rows=rows).model_dump()
-        for number, rows in enumerate(plan.part_rows)
-    ]
+def _split(attempt: Attempt, plan: "Plan", copy: Path) -> Split:
+    """The plan lies at the end of the file's plain bytes, if these had to be written: one key for both."""
+    from workers.sentiment.formats.sealed import seal
+
+    seal(copy, plan.note())
+    count = len(plan.parts)
     return Split(
-        parts,
+        [
+            SentimentPart(part=number, parts=count, rows=max(rows, 1)).model_dump()
+            for number, rows in enumerate(plan.part_rows)
+        ],
         window=WINDOW,
         progress=jobs.Progress("scoring in parts", 0, plan.rows, "rows", None),
-        checkpoint_key=attempt.store("plans", path).key,
+        checkpoint_key=attempt.store("plans", copy).key,
     )
 
 
 def _score_part(attempt: Attempt, spec: SentimentPart) -> Finish:
-    storage_ = attempt.here.storage
-    whole, file, plan = _whole(attempt)
-    source, output = attempt.scratch / "part", attempt.scratch / "scored"
-    part = plan.parts[spec.part]
-    with storage_.open(file.storage_key) as bytes_, source.open("wb") as target:
-        bytes_.seek(part.start)
-        target.write(bytes_.read(part.end - part.start))
-    result = score_part(whole, plan, spec.part, source, output, _scorer(attempt), attempt.report)
+    from workers.sentiment.files import score_part
+
+    with attempt.here.database.read() as session:
+        parent = session.get(jobs.Job, attempt.claim.parent_id)
+        if parent is None:  # it began anew, and this job is gone
+            raise LeaseLost
+        whole = SentimentSpec.model_validate(parent.spec)
+        file = storage.get_file(session, whole.inputs[0])
+    output = attempt.scratch / "scored"
+    scorer = _bulk_scorer(attempt, whole)
+    with _planned(attempt, parent.checkpoint_key, file) as (plan, stream):
+        done = score_part(whole, plan, spec.part, stream, output, scorer, attempt.report)
     stored = attempt.store("parts", output)
 
-    def finish(session: Session) -> dict[str, Any]:
+    def finish(session: Session) -> dict[str, object]:
         jobs.keep_for_parent(session, attempt.job_id, attempt.claim.lease, stored.key)
-        return result
+        return {"done": done}
 
     return finish
 
 
-def _whole(attempt: Attempt) -> tuple[SentimentSpec, storage.File, Plan]:
-    """What a part needs to know of its parent. Raises LeaseLost if that began anew: this job is gone then."""
-    with attempt.here.database.read() as session:
-        found = session.get(jobs.Job, attempt.claim.parent_id)
-        if found is None:
-            raise LeaseLost
-        spec = SentimentSpec.model_validate(found.spec)
-        file = storage.get_file(session, spec.inputs[0])
-    return spec, file, _plan(attempt, found.checkpoint_key)
+@contextmanager
+def _planned(attempt: Attempt, key: str | None, file: storage.File) -> Iterator[tuple["Plan", IO[bytes]]]:
+    """The plan, and the bytes that its parts are ranges of. Raises LeaseLost if the parent began anew."""
+    from workers.sentiment.files import Plan
+    from workers.sentiment.formats.sealed import read_note
 
-
-def _plan(attempt: Attempt, key: str | None) -> Plan:
     if key is None:
         raise LeaseLost
-    with attempt.here.storage.open(key) as stream:
-        return Plan.from_json(stream.read().decode())
+    with attempt.here.storage.open(key) as sealed:
+        plan = Plan.from_note(read_note(sealed)[0])
+        if plan.is_copied:
+            yield plan, sealed
+        else:
+            with attempt.here.storage.open(file.storage_key) as stream:
+                yield plan, stream
 
 
-def _put_together(attempt: Attempt, spec: SentimentSpec, output: Path) -> dict[str, Any]:
+def _put_together(attempt: Attempt, spec: SentimentSpec) -> Finish:
+    from workers.sentiment.files import put_together
+
     with attempt.here.database.read() as session:
         children = jobs.children(session, attempt.job_id)
+        file = storage.get_file(session, spec.inputs[0])
     _refuse_broken(children)
-    parts = [(child.checkpoint_key or "", child.result or {}) for child in children]
-    attempt.unwanted += [key for key, _ in parts]
-    plan = _plan(attempt, attempt.claim.checkpoint_key)
-    return put_together(spec, plan, _local(attempt, parts), output, attempt.report)
+    keys = [child.checkpoint_key or "" for child in children]
+    attempt.unwanted += keys
+    output = _output(attempt, spec)
+    with _planned(attempt, attempt.claim.checkpoint_key, file) as (plan, _):
+        outcome = put_together(
+            spec, plan, lambda number: attempt.here.storage.open(keys[number]), output, attempt.report
+        )
+    return _finish(attempt, spec, output, outcome)
 
 
 def _refuse_broken(children: list[jobs.Job]) -> None:
@@ -146,11 +196,3 @@ def _refuse_broken(children: list[jobs.Job]) -> None:
     for child in children:
         if child.state != jobs.State.SUCCEEDED:
             raise WorkError(f"part {child.spec['part'] + 1} was {child.state}")
-
-
-def _local(
-    attempt: Attempt, parts: list[tuple[str, dict[str, Any]]]
-) -> Iterator[tuple[Path, dict[str, Any]]]:
-    for key, result in parts:
-        with attempt.here.storage.local(key, attempt.scratch) as path:
-            yield path, result

@@ -1,172 +1,316 @@
-"""Scoring a file of texts, in memory that doesn't grow with the file: at once, or in parts."""
+"""Scoring a file of texts, in memory that doesn't grow with the file: at once, or in parts.
 
-import json
+One run does the same parts one after another, so both make the same bytes.
+"""
+
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Self
+from typing import IO, Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from shared.errors import WorkError
 from shared.specs import SentimentSpec
 from workers.report import Report
-from workers.sentiment.readers import MISSING, Part, Row, Table, open_part, open_table, open_whole
-from workers.sentiment.scorer import Scorer
-from workers.sentiment.summary import Summary
-from workers.sentiment.writers import SCORE_COLUMNS, Writer, open_part_writer, open_writer
+from workers.sentiment.bulk import BulkScorer
+from workers.sentiment.formats.broken import Broken
+from workers.sentiment.formats.cells import Scored
+from workers.sentiment.formats.contents import (
+    BOM,
+    PACKED_SUFFIXES,
+    head_of,
+    is_plain,
+    kind_of,
+    open_table,
+    refuse,
+    unpack,
+)
+from workers.sentiment.formats.lines import JsonLines
+from workers.sentiment.formats.merging import MERGERS
+from workers.sentiment.formats.parquet import ParquetTable, strings_of
+from workers.sentiment.formats.sealed import read_note, seal
+from workers.sentiment.formats.table import Rows, Table, check_columns
+from workers.sentiment.formats.window import Part
+from workers.sentiment.formats.writers import WRITERS
+from workers.sentiment.summary import Summary, labels_of
 
-# A chunk ends at whichever comes first: well under a second of scoring.
-CHUNK_ROWS = 2_000
-CHUNK_CHARACTERS = 500_000
+# Arrow's own allocator keeps more of what it has given back, and is no faster here.
+pa.set_memory_pool(pa.system_memory_pool())
 
-# A part is some chunks, about half a second of scoring: so long a text may have to wait for a process.
-PART_ROWS = 6_000
-PART_CHARACTERS = 500_000
-# After so many parts they get twice as large, so that the largest file has some thousand of them.
-PARTS_OF_A_SIZE = 500
+# A part is about a twelfth of the file, within these bounds: so many that processes end together, each up
+# to a second of scoring, which is how long one text may have to wait for a process.
+PARTS = 12
+MIN_PART_BYTES = 4_000_000
+MAX_PART_BYTES = 24_000_000
 # A file of fewer parts is scored at once: it is done sooner than it is split and put together.
 MIN_PARTS = 4
-
-# VADER is made for sentences. NLTK's memory grows with a text's different words: 1 kB a character at worst.
-MAX_TEXT = 200_000
-
-NULLS = [None] * len(SCORE_COLUMNS)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is known of a file that was read once, and so need not be read again to score it in parts.
+    """What is known of a file that was looked through, and so need not be found out again for each part.
 
-    `index` is that of the column of texts.
+    `rows` are counted nearly. `is_copied`: parts are ranges of its plain bytes, which were written aside.
+    `batch`, of Parquet, is how many rows may be read at once.
     """
 
     kind: str
     name: str
     columns: list[str]
-    index: int
-    rows: int
+    column: str
+    group_by: str | None
+    is_copied: bool
+    batch: int
     parts: list[Part]
     part_rows: list[int]
 
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        plan = json.loads(text)
-        return cls(**plan | {"parts": [Part(*part) for part in plan["parts"]]})
+    @property
+    def rows(self) -> int:
+        return sum(self.part_rows)
 
-    def to_json(self) -> str:
-        return json.dumps(vars(self))
+    @classmethod
+    def from_note(cls, note: dict[str, Any]) -> Self:
+        return cls(**note | {"parts": [Part(*part) for part in note["parts"]]})
+
+    def note(self) -> dict[str, Any]:
+        """For `from_note`: what JSON can hold."""
+        return dict(vars(self))
+
+    def table(self, wanted: list[str] | None = None) -> Table:
+        table = open_table(self.kind, list(self.columns), wanted)
+        if isinstance(table, ParquetTable):
+            table.batch = self.batch
+        return table
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A scored file's result, and of each group of its `group_by`, most rows first: see `score_file`."""
+
+    result: dict[str, Any]
+    groups: list[dict[str, Any]]
 
 
 def score_file(
-    spec: SentimentSpec, source: Path, name: str, output: Path, scorer: Scorer, report: Report
-) -> dict[str, Any]:
+    spec: SentimentSpec, source: Path, name: str, output: Path, scorer: BulkScorer, limit: int, report: Report
+) -> Outcome:
     """Score a column of `source` (uploaded as `name`) and write the scored file to `output`.
 
     The scored file has every row in its order, every original column, then neg, neu, pos, compound and
     label. A text that is null, missing or empty is a null: so are its scores and its label. White space
-    alone is a text without words, which NLTK scores with zeros. The file is read twice: first to check
-    and count every row, so that a mistake in the last line costs seconds, then to score.
+    alone is a text without words, which NLTK scores with zeros. Unpacked it may have `limit` bytes.
 
-    Returns {"rows", "nulls", "labels": {label: count}, "mean" (of compound; None if all are null),
-    "histogram": {"edges": [41], "counts": [40]}, "file" (a name for `output`), "format", "column",
-    "lexicon": {"sha256"}}.
+    The result is {"rows", "nulls", "skipped", "labels": {label: count}, "shares": {label: share of the
+    scored rows, None if there are none}, "mean" and "std" (of all there are) of compound, or None,
+    "histogram": {"edges": [41], "counts": [40]}, "most_positive" and "most_negative": up to ten of
+    {"row": from 0, "text": 500 characters of it, "compound"}, "group_by" and "groups": column and number
+    of groups or None, "errors": {"count", "first": [{"line", "error"}], a hundred} or None if they fail
+    the file, "file" (a name for `output`), "format", "column", "lexicon": {"sha256"}}. A group is {"value",
+    "rows", "nulls", "labels", "mean", "std", "histogram": [40]}.
 
     Raises WorkError where the file is not what it should be; `output` is then not left behind.
     """
-    return score_whole(spec, read_file(spec, source, name, report), source, output, scorer, report)
+    copy = output.with_name(f"{output.name}.plain")
+    try:
+        plan = read_file(spec, source, name, copy, limit, report)
+        return score_whole(spec, plan, copy if plan.is_copied else source, output, scorer, report)
+    finally:
+        copy.unlink(missing_ok=True)
 
 
-def read_file(spec: SentimentSpec, source: Path, name: str, report: Report) -> Plan:
-    """Read and check every row of `source`, and see where its parts begin and end. Raises WorkError."""
+def read_file(spec: SentimentSpec, source: Path, name: str, copy: Path, limit: int, report: Report) -> Plan:
+    """Find out what `source` is and where its parts begin and end; `copy` gets its plain bytes if need be.
+
+    Its first rows and the places of all its quotes are checked, the rest where it is scored.
+    Raises WorkError.
+    """
     report.phase("reading")
-    table = open_table(source, name, spec.column)
-    parts: list[Part] = []
-    part_rows: list[int] = []
-    start, lines_before = table.bytes_read, table.lines_read
-    rows = size = 0
-
-    def end_part() -> None:
-        nonlocal start, lines_before, rows, size
-        parts.append(Part(start, table.bytes_read, lines_before))
-        part_rows.append(rows)
-        start, lines_before = table.bytes_read, table.lines_read
-        rows = size = 0
-
-    for chunk in _chunks(table):
-        rows += len(chunk)
-        size += sum(row.size for row in chunk)
-        times = 2 ** (len(parts) // PARTS_OF_A_SIZE)
-        if rows >= PART_ROWS * times or size >= PART_CHARACTERS * times:
-            end_part()
-        report.check()
-    if rows:
-        end_part()
-    if not parts:
+    broken = Broken(skip=spec.errors == "skip")  # in parts they are found once more, and counted there
+    with source.open("rb") as stream:
+        head = head_of(stream)
+    refuse(head, spec.encoding)
+    is_copied = not is_plain(head, spec.encoding)
+    if is_copied:
+        unpack(source, copy, spec.encoding, limit, report)
+    with (copy if is_copied else source).open("rb") as stream:
+        head = head_of(stream)
+        refuse(head, "utf-8")
+        is_asked = spec.column is not None or spec.group_by is not None
+        table = open_table(kind_of(head, name, column=is_asked), [])
+        size = stream.seek(0, 2)
+        whole = table.begin(stream, Part(len(BOM) if head.startswith(BOM) else 0, size, 0), broken)
+        column = table.choose(stream, whole, spec.column, report)
+        group_by = None if spec.group_by is None else table.choose(stream, whole, spec.group_by, report)
+        batch = table.check(stream, column, limit, report) if isinstance(table, ParquetTable) else 0
+        # A little more than that: parts end with a row, before it is reached, and no scrap is to be left.
+        part_size = min(max(size // PARTS + size // 1_000, MIN_PART_BYTES), MAX_PART_BYTES)
+        found = list(table.parts(stream, whole, part_size, broken, report))
+    if not sum(rows for _, rows in found):
         raise WorkError("the file has no rows")
-    index = table.columns.index(table.choose(spec.column))
-    return Plan(table.kind, name, table.columns, index, sum(part_rows), parts, part_rows)
+    return Plan(
+        table.kind,
+        name,
+        table.columns,
+        column,
+        group_by,
+        is_copied,
+        batch,
+        [part for part, _ in found],
+        [rows for _, rows in found],
+    )
 
 
 def score_whole(
-    spec: SentimentSpec, plan: Plan, source: Path, output: Path, scorer: Scorer, report: Report
-) -> dict[str, Any]:
-    """`score_file` of a file that was read."""
+    spec: SentimentSpec, plan: Plan, source: Path, output: Path, scorer: BulkScorer, report: Report
+) -> Outcome:
+    """`score_file` of a file that was read: `source` has the bytes that its parts are ranges of."""
     report.phase("scoring")
-    table = open_whole(plan.kind, source, plan.columns)
-    summary = Summary(spec.thresholds)
-    with _written(output), open_writer(spec.format, output, plan.columns) as writer:
-        _score_table(table, plan.index, plan.rows, writer, scorer, summary, report)
-    return _result(spec, plan, summary, scorer.sha256)
+    paths = [output.with_name(f"{output.name}.{number}") for number in range(len(plan.parts))]
+    try:
+        with source.open("rb") as stream:
+            done = 0
+            for number, path in enumerate(paths):
+                done += _score_part(spec, plan, number, stream, path, scorer, report, done, plan.rows)
+        return _put_together(spec, plan, lambda number: paths[number].open("rb"), output, report)
+    finally:
+        for path in paths:
+            path.unlink(missing_ok=True)
 
 
 def score_part(
     spec: SentimentSpec,
     plan: Plan,
     number: int,
-    source: Path,
+    stream: IO[bytes],
     output: Path,
-    scorer: Scorer,
+    scorer: BulkScorer,
     report: Report,
-) -> dict[str, Any]:
-    """Score one part of the file: `source` has its bytes. What is returned is for `put_together`."""
+) -> int:
+    """Score one part of the file: `output` is for `put_together`. Returns how many rows it had."""
     report.phase("scoring")
-    table = open_part(plan.kind, source, plan.parts[number], plan.columns)
-    rows = plan.part_rows[number]
-    summary = Summary(spec.thresholds)
-    with _written(output), open_part_writer(spec.format, output, plan.columns) as writer:
-        if _score_table(table, plan.index, rows, writer, scorer, summary, report) != rows:
-            raise WorkError("the file has changed since it was read")
-    return {"done": rows, "summary": summary.counted(), "lexicon": {"sha256": scorer.sha256}}
+    return _score_part(spec, plan, number, stream, output, scorer, report, 0, plan.part_rows[number])
 
 
 def put_together(
-    spec: SentimentSpec,
-    plan: Plan,
-    parts: Iterable[tuple[Path, dict[str, Any]]],
-    output: Path,
-    report: Report,
-) -> dict[str, Any]:
-    """The scored file and the result of `score_file`, to the byte, out of all parts in their order.
+    spec: SentimentSpec, plan: Plan, open_part: Callable[[int], IO[bytes]], output: Path, report: Report
+) -> Outcome:
+    """The scored file and the outcome of `score_file`, out of what `score_part` wrote.
 
-    Each comes with what `score_part` returned for it. Raises WorkError if workers with different lexicons
-    have scored them.
+    Raises WorkError if workers with different lexicons have scored the parts.
     """
     report.phase("putting together")
-    summary = Summary(spec.thresholds)
+    return _put_together(spec, plan, open_part, output, report)
+
+
+def _score_part(
+    spec: SentimentSpec,
+    plan: Plan,
+    number: int,
+    stream: IO[bytes],
+    output: Path,
+    scorer: BulkScorer,
+    report: Report,
+    before: int,
+    total: int,
+) -> int:
+    part = plan.parts[number]
+    broken = Broken(skip=spec.errors == "skip")
+    wanted = list(dict.fromkeys(filter(None, (plan.column, plan.group_by))))
+    table = plan.table(wanted if _has_bodies(spec, plan) else None)
+    if isinstance(table, JsonLines):
+        table.columns = []
+        if not _has_bodies(spec, plan):
+            table.learn(stream, part, plan.column)
+    types = table.schema(stream) if isinstance(table, ParquetTable) else None
+    summary = Summary(plan.group_by)
+    with (
+        _written(output),
+        WRITERS[spec.format](output, list(table.columns), types) as writer,
+    ):
+        for rows in table.rows(stream, part, plan.column, broken):
+            scored = _score(spec, plan, rows, scorer, summary)
+            writer.write(rows, scored)
+            report.progress(before + summary.rows, max(total, before + summary.rows), "rows")
+    seal(
+        output,
+        {
+            "columns": table.columns,
+            "summary": summary.note(),
+            "broken": [broken.count, broken.first],
+            "lexicon": scorer.sha256,
+        },
+    )
+    return summary.rows
+
+
+def _has_bodies(spec: SentimentSpec, plan: Plan) -> bool:
+    return plan.kind == "jsonl" and spec.format == "jsonl"
+
+
+def _score(spec: SentimentSpec, plan: Plan, rows: Rows, scorer: BulkScorer, summary: Summary) -> Scored:
+    texts = strings_of(rows.column(plan.column))
+    scores = scorer.score(texts)
+    is_empty = pc.equal(pc.binary_length(texts), 0).fill_null(True).to_numpy(zero_copy_only=False)
+    for numbers in scores:
+        numbers[is_empty] = np.nan
+    labels = labels_of(scores.compound, spec.thresholds)
+    groups = None if plan.group_by is None else _as_groups(rows.column(plan.group_by), plan.group_by)
+    summary.add(texts, scores.compound, labels, groups)
+    return Scored(*scores, labels)
+
+
+def _as_groups(array: Any, name: str) -> Any:
+    try:
+        return strings_of(array)
+    except (pa.ArrowException, UnicodeDecodeError):
+        raise WorkError(
+            f"column {name!r} is {array.type}; should be strings or numbers, to group by"
+        ) from None
+
+
+def _put_together(
+    spec: SentimentSpec, plan: Plan, open_part: Callable[[int], IO[bytes]], output: Path, report: Report
+) -> Outcome:
+    summary = Summary(plan.group_by)
+    broken = Broken(skip=True)
+    columns: dict[str, None] = {}
     lexicons = set()
-    done = 0
-    with _written(output), open_writer(spec.format, output, plan.columns) as writer:
-        for path, result in parts:
-            writer.append(path)
-            summary.add_counted(result["summary"])
-            lexicons.add(result["lexicon"]["sha256"])
-            done += result["done"]
-            if len(lexicons) > 1:
-                raise WorkError("the workers' lexicons differ; JOBYARD_LEXICON should be the same for all")
-            report.progress(done, plan.rows, "rows")
-    return _result(spec, plan, summary, lexicons.pop())
+    for number in range(len(plan.parts)):
+        with open_part(number) as part:
+            note, _ = read_note(part)
+        columns |= dict.fromkeys(note["columns"])
+        summary.add_note(note["summary"])
+        broken.add(*note["broken"])
+        lexicons.add(note["lexicon"])
+    if len(lexicons) > 1:
+        raise WorkError("the workers' lexicons differ; JOBYARD_LEXICON should be the same for all")
+    if plan.kind == "jsonl":
+        check_columns([*columns])
+    merger = MERGERS[spec.format](output, [*columns], as_read=_has_bodies(spec, plan))
+    with _written(output), merger:
+        for number in range(len(plan.parts)):
+            with open_part(number) as part:
+                note, size = read_note(part)
+                merger.append(part, size, note["columns"])
+            report.progress(summary.rows, summary.rows, "rows")
+    groups = summary.groups()
+    result = summary.result() | {
+        "skipped": broken.count,
+        "group_by": plan.group_by,
+        "groups": None if plan.group_by is None else len(groups),
+        "errors": {"count": broken.count, "first": broken.first} if spec.errors == "skip" else None,
+        "file": scored_name(plan.name, spec.format),
+        "format": spec.format,
+        "column": plan.column,
+        "lexicon": {"sha256": lexicons.pop()},
+    }
+    return Outcome(result, groups)
 
 
 @contextmanager
@@ -179,68 +323,10 @@ def _written(output: Path) -> Iterator[None]:
         raise
 
 
-def _score_table(
-    table: Table, index: int, rows: int, writer: Writer, scorer: Scorer, summary: Summary, report: Report
-) -> int:
-    done = 0
-    for chunk in _chunks(table):
-        writer.write(_score(chunk, index, scorer, summary))
-        done += len(chunk)
-        report.progress(done, rows, "rows")
-    return done
-
-
-def _result(spec: SentimentSpec, plan: Plan, summary: Summary, lexicon: str) -> dict[str, Any]:
-    return {
-        "rows": plan.rows,
-        "nulls": plan.rows - sum(summary.labels.values()),
-        "labels": summary.labels,
-        "mean": summary.mean,
-        "histogram": summary.histogram,
-        "file": scored_name(plan.name, spec.format),
-        "format": spec.format,
-        "column": plan.columns[plan.index],
-        "lexicon": {"sha256": lexicon},
-    }
-
-
 def scored_name(name: str, format: str) -> str:  # noqa: A002 (the spec's word)
     """`reviews.csv` → `reviews.scored.parquet`: ASCII letters, digits, '.', '_' and '-' only."""
-    stem = PurePosixPath(name.replace("\\", "/")).stem
-    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.suffix.lower() in PACKED_SUFFIXES and path.stem:
+        path = PurePosixPath(path.stem)
+    plain = unicodedata.normalize("NFKD", path.stem).encode("ascii", "ignore").decode()
     return f"{re.sub(r'[^A-Za-z0-9._-]+', '_', plain).strip('._-')[:80] or 'texts'}.scored.{format}"
-
-
-def _chunks(table: Table) -> Iterator[list[Row]]:
-    chunk: list[Row] = []
-    size = 0
-    for row in table:
-        chunk.append(row)
-        size += row.size
-        if len(chunk) >= CHUNK_ROWS or size >= CHUNK_CHARACTERS:
-            yield chunk
-            chunk = []
-            size = 0
-    if chunk:
-        yield chunk
-
-
-def _score(chunk: list[Row], column: int, scorer: Scorer, summary: Summary) -> list[list[Any]]:
-    """The chunk's values, with the scores and the label after them."""
-    rows = []
-    for row in chunk:
-        text = row.values[column]
-        if text is None or text is MISSING or text == "":
-            rows.append([*row.values, *NULLS])
-            continue
-        if not isinstance(text, str):
-            raise WorkError(
-                f"line {row.line}: the text is {json.dumps(text)[:50]}; should be a string or null"
-            )
-        if len(text) > MAX_TEXT:
-            raise WorkError(
-                f"line {row.line}: the text has {len(text):,} characters; should have at most {MAX_TEXT:,}"
-            )
-        scores = scorer.score(text)
-        rows.append([*row.values, *scores, summary.add(scores)])
-    return rows
