@@ -1140,17 +1140,16 @@ def _held(job_id: uuid.UUID, lease: uuid.UUID | None) -> list[sa.ColumnElement[b
 def _back_to_queue(state: State = State.QUEUED) -> dict[str, Any]:
     """→ queued (or `state`), unless its owner asked for its end or a pause meanwhile."""
     unwanted = Job.cancel_requested_at.is_not(None)
+    paused = Job.pause_requested_at.is_not(None)
     return {
-        "state": sa.case(
-            (unwanted, State.CANCELLED),
-            (Job.pause_requested_at.is_not(None), State.PAUSED),
-            else_=state,
-        ),
+        "state": sa.case((unwanted, State.CANCELLED), (paused, State.PAUSED), else_=state),
         "finished_at": sa.case((unwanted, utcnow()), else_=sa.null()),
         "queued_at": utcnow(),
         "worker": None,
         **_NO_LEASE,
         **_NO_PROGRESS,
+        # While it is paused, its owner sees how far it came.
+        **{name: sa.case((paused, getattr(Job, name))) for name in _NO_PROGRESS if name != "eta_seconds"},
     }
 
 

@@ -116,6 +116,15 @@ class Storage:
         finally:
             path.unlink(missing_ok=True)
 
+    def address(self, key: str) -> tuple[str, Any]:
+        """For readers with file systems of their own: a path on this machine and None, or else an address
+        and the fsspec file system that knows it. Raises NotFound.
+        """
+        path = self._path(key)
+        if not self._fs.isfile(path):
+            raise NotFound(f"the file {key} is gone from the storage")
+        return (path, None) if self.is_local else (self._fs.unstrip_protocol(path), self._fs)
+
     def delete(self, key: str) -> None:
         """Remove the file if it is there."""
         try:

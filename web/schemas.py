@@ -164,3 +164,31 @@ class Prediction(Out):
     probability: float | None
     probabilities: dict[str, float] | None
     error: str | None
+
+
+class ScoredRow(Out):
+    """A row of a scored file; its scores are null where its text is."""
+
+    row: int = Field(description="Its number in the scored file, from 0")
+    columns: dict[str, Any] = Field(
+        description="The original columns by name; times, decimals, NaN and the like as text"
+    )
+    neg: float | None
+    neu: float | None
+    pos: float | None
+    compound: float | None
+    label: str | None
+
+
+class ScoreGroup(Out):
+    """What the rows of a scored file with one value in the column `group_by` come to."""
+
+    value: str | None = Field(description="As text; null for the rows without one")
+    rows: int
+    nulls: int = Field(description="Rows without a text, which have no scores")
+    labels: dict[str, int]
+    mean: float | None = Field(description="Of the compound")
+    std: float | None = Field(description="Standard deviation of the compound")
+    histogram: list[int] = Field(
+        description="Counts of the compound, by the edges in the result's `histogram`"
+    )

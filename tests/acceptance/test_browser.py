@@ -77,6 +77,31 @@ def test_texts_are_submitted_and_seen_to_finish(page: Page, stack: Stack) -> Non
     expect(page.locator("#live")).to_contain_text(re.compile("positive", re.IGNORECASE))
 
 
+def test_a_file_is_scored_and_its_rows_are_found(page: Page, stack: Stack, tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    lines = [
+        f"{number},{'shop' if number % 2 else 'fair'},{'I love' if number % 3 else 'I hate'} it {number}"
+        for number in range(90)
+    ]
+    path.write_text("\n".join(["id,place,review", *lines]) + "\n")
+    page.goto(f"{stack.url}/new/sentiment")
+    page.get_by_text("A file", exact=True).click()
+    page.locator("input[type=file]").set_input_files(path)
+    page.get_by_label("Column of texts").fill("3")
+    page.get_by_label("Group by").fill("place")
+    page.get_by_role("button", name="Score").click()
+    page.wait_for_url(re.compile("/jobs/"))
+    _has_succeeded(page)
+    expect(page.locator("#groups")).to_contain_text("2 groups by place")
+    page.get_by_label("Label", exact=True).select_option("negative")
+    page.get_by_label("Order", exact=True).select_option("-compound")
+    page.get_by_label("Search in the texts").fill("HATE IT 8")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url(re.compile("label=negative"))
+    expect(page.locator("#rows .score")).to_have_count(3)  # 81, 84 and 87
+    expect(page.get_by_label("Label", exact=True)).to_have_value("negative")
+
+
 def test_pictures_are_imported_trained_on_and_predicted(page: Page, stack: Stack, tmp_path: Path) -> None:
     folder = draw_dataset(tmp_path / "forms")
     archive = tmp_path / "forms.zip"

@@ -14,6 +14,7 @@ from PIL import Image
 from shared import catalog, jobs, metrics, specs, storage
 from shared.jobs import Job
 from tests import claims
+from tests.integration.scored import parquet, scored_table
 from web.backend import Backend
 
 # What must never reach a page as it is.
@@ -207,16 +208,30 @@ class World:
             case "texts":
                 return {"count": 60, "labels": LABELS, "scores": [SCORES] * 60}
             case "file":
-                self.file("scored.parquet", b"scores", job.id)
+                table = scored_table(
+                    {"text": [HOSTILE, None, f"{HOSTILE} is great"], HOSTILE: [HOSTILE] * 3},
+                    [0.0, None, 0.6249],
+                )
+                self.file("scored.parquet", parquet(table), job.id)
+                extremes = [{"row": 2, "text": HOSTILE, "compound": 0.6249}]
                 edges = [round(index / 20 - 1, 2) for index in range(41)]
                 histogram = {"edges": edges, "counts": [*range(40)]}
                 return {
                     "rows": 1234567,
                     "nulls": 3,
+                    "skipped": 1234,
                     "labels": LABELS,
                     "mean": 0.25,
+                    "std": 0.5,
                     "histogram": histogram,
+                    "most_positive": extremes,
+                    "most_negative": extremes,
+                    "group_by": None,
+                    "groups": None,
+                    "errors": {"count": 1234, "first": [{"line": 2, "error": f"broken: {HOSTILE}"}]},
                     "file": "scored.parquet",
+                    "format": "parquet",
+                    "column": "text",
                 }
         dataset = self.dataset(job.id)
         return {

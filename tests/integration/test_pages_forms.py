@@ -118,6 +118,51 @@ def test_a_file_of_texts_is_kept_for_its_job(world: World, web: FlaskClient) -> 
     assert "reviews.csv" in web.get(f"/jobs/{job.id}").text
 
 
+def test_a_file_is_scored_with_what_was_filled_in(world: World, web: FlaskClient) -> None:
+    words = "sick 2.1\r\n\r\n  :-/ \t -1 \n"
+    fields = {"source": "file", "file": (io.BytesIO(b"hi\n"), "reviews.csv.gz"), "texts": "not these"}
+    fields |= {"column": "2", "group_by": "2024", "encoding": "cp1252", "errors": "skip", "lexicon": words}
+    spec = accepted(world, send(web, "sentiment", **fields, explain="true")).spec
+    assert {name: spec[name] for name in ("column", "group_by", "encoding", "errors", "explain")} == {
+        "column": 2,
+        "group_by": "2024",
+        "encoding": "cp1252",
+        "errors": "skip",
+        "explain": False,
+    }
+    assert spec["lexicon"] == {"sick": 2.1, ":-/": -1.0}
+
+
+def test_what_is_for_a_file_alone_does_not_matter_to_texts(world: World, web: FlaskClient) -> None:
+    fields = {"source": "texts", "texts": "hi", "explain": "true", "column": "x", "group_by": "y"}
+    fields |= {"encoding": "cp1252", "errors": "skip", "format": "csv", "lexicon": " \n"}
+    spec = accepted(world, send(web, "sentiment", **fields)).spec
+    assert (spec["explain"], spec["column"], spec["errors"], spec["lexicon"]) == (True, None, "fail", None)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("sick 2.1\nsick", "Line 2: should be a word and its valence"),
+        ("very sick 2.1", "Line 1: should be a word and its valence"),
+        ("sick high", "Line 1: should be a word and its valence"),
+        ("sick 5", "&#39;sick&#39; should be less than or equal to 4"),
+        ("Sick 2", "&#39;Sick&#39; should be in lower case"),
+        (f"{HOSTILE.replace(' ', '')} 9", "&lt;script&gt;"),
+    ],
+)
+def test_own_words_say_what_is_wrong(world: World, web: FlaskClient, words: str, said: str) -> None:
+    response = send(web, "sentiment", texts="hi", lexicon=words)
+    refused(world, response, 'id="lexicon-error"', said, '<details class="advanced" open')
+
+
+def test_a_wrong_column_is_said_beside_it(world: World, web: FlaskClient) -> None:
+    upload = (io.BytesIO(b"hi\n"), "reviews.csv")
+    response = send(web, "sentiment", source="file", file=upload, column="x" * 1_001)
+    refused(world, response, 'id="column-error"', "Should be a name, or a number from 1 to 1,000")
+    assert response.text.count("-error") == 2  # the message, and the field that refers to it
+
+
 def test_a_file_of_texts_that_is_not_there_or_empty_is_refused(world: World, web: FlaskClient) -> None:
     refused(world, send(web, "sentiment", source="file"), 'id="file-error"', "Choose a file")
     empty = (io.BytesIO(b""), "empty.csv")

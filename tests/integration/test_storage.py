@@ -207,3 +207,17 @@ def test_memory_file_system_is_a_real_one_that_is_not_local() -> None:
     """What the tests above rely on."""
     fs, _ = fsspec.core.url_to_fs("memory://x")
     assert fs.protocol == "memory"
+
+
+def test_others_can_read_a_file_by_its_address(store: Storage) -> None:
+    key = store.put("files", io.BytesIO(b"bytes")).key
+    address, file_system = store.address(key)
+    if file_system is None:
+        assert Path(address).read_bytes() == b"bytes"
+    else:
+        with fsspec.open(address, "rb") as stream:
+            assert stream.read() == b"bytes"
+        assert file_system.cat_file(address) == b"bytes"
+    assert (file_system is None) == store.is_local
+    with pytest.raises(NotFound, match="gone"):
+        store.address("files/none")

@@ -184,6 +184,37 @@ def test_lists_are_read_page_by_page(script: Script, client: Client) -> None:
     ]
 
 
+def test_scores_and_groups_are_read_page_by_page(script: Script, client: Client) -> None:
+    job = client.score("x")
+    script.answers = [
+        (200, {"items": [{"row": 7}], "next": "0.5:7"}),
+        (200, {"items": [{"row": 3}], "next": None}),
+        (200, {"items": [{"value": "a"}], "next": None}),
+    ]
+    found = job.scores(label="negative", sort="compound", search="50% & more")
+    assert [row["row"] for row in found] == [7, 3]
+    assert list(job.groups()) == [{"value": "a"}]
+    path, asked = f"/api/v1/jobs/{JOB['id']}", "label=negative&sort=compound&search=50%25+%26+more"
+    assert [path for _, path, _, _ in script.seen[1:]] == [
+        f"{path}/scores?limit=200&{asked}",
+        f"{path}/scores?cursor=0.5%3A7&limit=200&{asked}",
+        f"{path}/groups?limit=200",
+    ]
+
+
+def test_a_scoring_says_only_what_was_said(script: Script, client: Client) -> None:
+    given: dict[str, Any] = {
+        "column": 2, "group_by": "shop", "encoding": "cp1252", "errors": "skip", "lexicon": {"sick": 2.1}
+    }  # fmt: skip
+    client.score(file="0198c5b0-0000-7000-8000-000000000001", **given)
+    client.score("x", explain=True)
+    bodies = [json.loads(body)["spec"] for _, _, _, body in script.seen]
+    assert bodies == [
+        {"file": "0198c5b0-0000-7000-8000-000000000001", **given},
+        {"texts": ["x"], "explain": True},
+    ]
+
+
 def test_wait_returns_when_the_job_has_ended(script: Script, client: Client) -> None:
     job = client.score("x")
     script.answers = [

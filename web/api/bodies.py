@@ -5,13 +5,17 @@ client as the JSON that they are.
 """
 
 import datetime
+import re
 from collections.abc import Iterable
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from shared.jobs import TERMINAL, State
 from shared.views import Glance, JobView, why_waiting
 from web import schemas
+
+# A spec with texts is long, and need not be read: within a text the quotes would have backslashes.
+_OF_A_FILE = re.compile(r'"texts":\s*null')
 
 
 def of_job(job: JobView) -> bytes:
@@ -88,6 +92,8 @@ def _links(job: JobView) -> dict[str, str]:
         links |= {"metrics": f"{own}/metrics", "history": f"{own}/history.png"}
     if job.kind == "predict":
         links["predictions"] = f"{own}/predictions"
+    if job.kind == "sentiment":
+        links |= _links_to_scores(own, job.spec)
     if job.child_window is not None:
         links["children"] = f"{schemas.API}/jobs?parent={job.id}"
     if job.parent_id is not None:  # what its owner may do is done to the whole
@@ -101,3 +107,10 @@ def _links(job: JobView) -> dict[str, str]:
     elif job.state != State.SUCCEEDED:
         links["retry"] = f"{own}/retry"
     return links
+
+
+def _links_to_scores(own: str, spec: str) -> dict[str, str]:
+    if not _OF_A_FILE.search(spec):
+        return {}
+    groups = {"groups": f"{own}/groups"} if from_json(spec).get("group_by") is not None else {}
+    return {"scores": f"{own}/scores"} | groups

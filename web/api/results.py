@@ -1,14 +1,16 @@
-"""What a job leaves behind: metrics, history, predictions, artifacts."""
+"""What a job leaves behind: metrics, history, predictions, scores, artifacts."""
 
 from typing import Any, Literal
 
 from flask import Response, request, send_file
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import Field
+from pydantic_core import to_json
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
 from shared import catalog, jobs, metrics, storage
-from shared.errors import NotFound
+from shared.errors import Conflict, NotFound
 from web import schemas
 from web.api.common import ANSWERS, SECURITY, JobPath, Query, answer, not_modified
 from web.backend import backend
@@ -17,7 +19,7 @@ api = APIBlueprint(
     "results",
     __name__,
     url_prefix=f"{schemas.API}/jobs/<uuid:id>",
-    abp_tags=[Tag(name="results", description="Metrics, predictions and files of a job")],
+    abp_tags=[Tag(name="results", description="Metrics, predictions, scores and files of a job")],
     abp_security=SECURITY,
     abp_responses=ANSWERS,
 )
@@ -42,6 +44,27 @@ class PredictionsQuery(Query):
     sort: Literal["row", "probability"] = Field(
         default="row", description="In the pictures' order, or the least sure first"
     )
+    limit: int = Field(default=50, ge=1, le=1_000)
+    cursor: int = Field(default=0, ge=0, lt=2**31, description="`next` of the part before")
+
+
+class ScoresQuery(Query):
+    """Which rows of a scored file."""
+
+    label: Literal["positive", "neutral", "negative"] | None = None
+    search: str | None = Field(
+        default=None, max_length=1_000, description="Only texts with this in them, in whatever case"
+    )
+    sort: Literal["row", "compound", "-compound"] = Field(
+        default="row", description="In the file's order, the most negative first, or the most positive first"
+    )
+    limit: int = Field(default=50, ge=1, le=1_000)
+    cursor: str | None = Field(default=None, max_length=50, description="`next` of the part before")
+
+
+class GroupsQuery(Query):
+    """Which part of the groups."""
+
     limit: int = Field(default=50, ge=1, le=1_000)
     cursor: int = Field(default=0, ge=0, lt=2**31, description="`next` of the part before")
 
@@ -98,6 +121,63 @@ def get_predictions(path: JobPath, query: PredictionsQuery) -> Response:
     items = [schemas.Prediction.model_validate(row) for row in rows[: query.limit]]
     more = str(query.cursor + query.limit) if len(rows) > query.limit else None
     return answer(schemas.Page[schemas.Prediction](items=items, next=more))
+
+
+@api.get("/scores", responses={200: schemas.Page[schemas.ScoredRow]}, summary="Rows of a scored file")
+def get_scores(path: JobPath, query: ScoresQuery) -> Response:
+    """Of a file that was scored with `format: parquet`.
+
+    Rows without scores come last in either order of the compound. A part of the list has fewer rows than
+    `limit` where they are very long: `next` is what says that there are more.
+    """
+    here = backend()
+    with here.database.read() as session:
+        job = jobs.get(session, path.id)
+        file = scored_file(session, job)
+    # DuckDB is 50 MB that an idle web process does without.
+    from web import scores
+
+    question = scores.Question(**query.model_dump())
+    rows = scores.read(here.storage.address(file.storage_key), (job.result or {})["column"], question)
+    return answer(to_json({"items": rows.items, "next": rows.next}, inf_nan_mode="strings"))
+
+
+@api.get("/groups", responses={200: schemas.Page[schemas.ScoreGroup]}, summary="Groups of a scored file")
+def get_groups(path: JobPath, query: GroupsQuery) -> Response:
+    """Of a file that was scored with `group_by`: the largest group first."""
+    with backend().database.read() as session:
+        _check_has_groups(jobs.get(session, path.id))
+        rows = catalog.score_groups(session, path.id, offset=query.cursor, limit=query.limit + 1)
+    items = [schemas.ScoreGroup.model_validate(row) for row in rows[: query.limit]]
+    more = str(query.cursor + query.limit) if len(rows) > query.limit else None
+    return answer(schemas.Page[schemas.ScoreGroup](items=items, next=more))
+
+
+def scored_file(session: Session, job: jobs.Job) -> storage.File:
+    """The file whose rows can be read. Raises NotFound or Conflict where there is none."""
+    result = _result_of_file(job)
+    if result["format"] != "parquet":
+        raise Conflict(
+            f"the scored file of job {job.id} is {result['format']}; rows can be read where the spec has "
+            "`format: parquet`"
+        )
+    found = [file for file in storage.artifacts(session, job.id) if file.name == result["file"]]
+    if not found:
+        raise NotFound(f"the scored file of job {job.id} is gone")
+    return found[0]
+
+
+def _check_has_groups(job: jobs.Job) -> None:
+    if _result_of_file(job).get("group_by") is None:
+        raise NotFound(f"job {job.id} has no groups; they are made where the spec has `group_by`")
+
+
+def _result_of_file(job: jobs.Job) -> dict[str, Any]:
+    if job.kind != "sentiment" or job.spec.get("file") is None:
+        raise NotFound(f"job {job.id} scores no file")
+    if job.state != jobs.State.SUCCEEDED:
+        raise Conflict(f"job {job.id} is {job.state}; what it scored can be read when it has succeeded")
+    return job.result or {}
 
 
 @api.get("/files", responses={200: schemas.Page[schemas.File]}, summary="A job's artifacts")

@@ -168,7 +168,11 @@ def _count(job: Job) -> str:
     if not now:
         return ""
     of = f"/{now['total']:,}" if now["total"] is not None else ""
-    return f"{now['done']:,}{of} {now['unit'] or ''}".strip()
+    unit = now["unit"] or ""
+    speed = (
+        f", {now['per_second']:,.0f} {unit}/s" if (now.get("per_second") or 0) >= 10 and not job.done else ""
+    )
+    return f"{now['done']:,}{of} {unit}".strip() + speed
 
 
 def _left(job: Job) -> str:

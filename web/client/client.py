@@ -85,23 +85,34 @@ class Client:
         texts: str | Sequence[str] | None = None,
         *,
         file: str | Path | uuid.UUID | None = None,
-        column: str | None = None,
+        column: str | int | None = None,
+        group_by: str | int | None = None,
+        encoding: str | None = None,
+        errors: str | None = None,
         format: str | None = None,  # noqa: A002 - the spec's own word
         thresholds: dict[str, float] | None = None,
+        lexicon: dict[str, float] | None = None,
+        explain: bool | None = None,
         priority: int | None = None,
         wait: float | None = None,
         **spec: Any,
     ) -> Job:
         """Score the sentiment of texts, or of a file's column (a path, which is uploaded, or a file's id).
 
-        `wait` as for `submit`.
+        `column` and `group_by` are names, or numbers from 1; `errors` is "fail" or "skip"; `lexicon` has
+        words and their valences, from −4 to 4; `explain` is for texts. `wait` as for `submit`.
         """
         spec = {
             "texts": [texts] if isinstance(texts, str) else texts,
             "file": None if file is None else self._file_id(file),
             "column": column,
+            "group_by": group_by,
+            "encoding": encoding,
+            "errors": errors,
             "format": format,
             "thresholds": thresholds,
+            "lexicon": lexicon,
+            "explain": explain,
             **spec,
         }
         return self.submit("sentiment", spec, priority=priority, wait=wait)

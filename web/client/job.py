@@ -137,6 +137,21 @@ class Job:
         """All rows of a prediction: {image, label, probability, probabilities, error}."""
         return self._transport.items(f"{self._path}/predictions", limit=200)
 
+    def scores(
+        self, *, label: str | None = None, sort: str | None = None, search: str | None = None
+    ) -> Iterator[Json]:
+        """Rows of a file that was scored as Parquet: {row, columns, neg, neu, pos, compound, label}.
+
+        Those with a label, or with `search` in their texts; in the order of "row", "compound" (the most
+        negative first) or "-compound".
+        """
+        given = {"label": label, "sort": sort, "search": search}
+        return self._transport.items(f"{self._path}/scores", limit=200, **given)
+
+    def groups(self) -> Iterator[Json]:
+        """Groups of a scored file, the largest first: {value, rows, nulls, labels, mean, std, histogram}."""
+        return self._transport.items(f"{self._path}/groups", limit=200)
+
     def files(self) -> list[Json]:
         """The job's artifacts: [{name, bytes, sha256, media_type, links}]."""
         items: list[Json] = self._transport.get(f"{self._path}/files")["items"]

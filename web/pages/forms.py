@@ -17,6 +17,7 @@ from shared.errors import BadInput, NotFound, TooLarge
 from web.api.submitting import submit
 from web.api.uploads import OVERHEAD_BYTES, Uploads
 from web.backend import backend
+from web.columns import column
 from web.pages.blueprint import routes
 from web.pages.fields import fields_of
 from web.problems import FieldError, field_errors
@@ -85,6 +86,7 @@ def _form(kind: str, values: Mapping[str, str], errors: Mapping[str, str]) -> Re
             "dataset": [found.reference for found in datasets],
             "model": [found.reference for found in models],
         },
+        encodings=specs.SHOWN_ENCODINGS,
         max_bytes=here.settings.max_upload_bytes,
     )
     return make_response(page)
@@ -132,14 +134,8 @@ def _read(kind: str) -> Filled:
             filled.spec.pop("dataset", None)
             _take_files(filled, "images", "choose at least one picture")
             filled.spec["images"] = [UNSTORED] * max(len(filled.files), 1)
-        case "sentiment" if source == "file":
-            filled.spec.pop("texts", None)
-            _take_files(filled, "file", "choose a file")
-            filled.spec["file"] = UNSTORED
         case "sentiment":
-            filled.spec.pop("column", None)
-            _demand(filled, "texts", "write at least one text")
-            filled.spec["texts"] = [text for _, text in _lines()] or ["-"]
+            _read_sentiment(filled, source)
         case "import" if source == "path":
             _demand(filled, "path", "name a folder")
         case "import":
@@ -147,6 +143,34 @@ def _read(kind: str) -> Filled:
             _take_files(filled, "file", "choose a zip or tar archive")
             filled.spec["file"] = UNSTORED
     return filled
+
+
+def _read_sentiment(filled: Filled, source: str | None) -> None:
+    of_file, of_texts = ("column", "group_by", "encoding", "errors", "format"), ("texts", "explain")
+    for name in of_texts if source == "file" else of_file:
+        filled.spec.pop(name, None)
+    if source == "file":
+        for name in {"column", "group_by"} & filled.spec.keys():
+            filled.spec[name] = column(filled.spec[name])
+        _take_files(filled, "file", "choose a file")
+        filled.spec["file"] = UNSTORED
+    else:
+        _demand(filled, "texts", "write at least one text")
+        filled.spec["texts"] = [text for _, text in _lines("texts")] or ["-"]
+    if "lexicon" in filled.spec:
+        filled.spec["lexicon"] = _own_words(filled)
+
+
+def _own_words(filled: Filled) -> dict[str, float] | None:
+    """A word and its valence on each line."""
+    words = {}
+    for number, line in _lines("lexicon"):
+        try:
+            word, valence = line.split()
+            words[word] = float(valence)
+        except ValueError:
+            filled.missing["lexicon"] = f"line {number}: should be a word and its valence, as in: sick 2.1"
+    return words or None
 
 
 def _demand(filled: Filled, name: str, otherwise: str) -> None:
@@ -174,9 +198,9 @@ def _take_files(filled: Filled, name: str, otherwise: str) -> None:
         filled.missing[name] = otherwise
 
 
-def _lines() -> list[tuple[int, str]]:
-    """The texts with the numbers of their lines; empty lines are no texts."""
-    lines = re.split(r"\r\n|\n|\r", request.form.get("texts", ""))
+def _lines(name: str) -> list[tuple[int, str]]:
+    """Of a field, with their numbers; empty ones are left out."""
+    lines = re.split(r"\r\n|\n|\r", request.form.get(name, ""))
     return [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
 
 
@@ -188,10 +212,13 @@ def _by_field(found: list[FieldError]) -> dict[str, str]:
         message = error.message.partition(", but is ")[0]  # it stands in the field
         if name == "spec":
             name = "form"
+        elif name.startswith("lexicon."):
+            word, name = name.removeprefix("lexicon."), "lexicon"
+            message = f"{word[:50]!r} {message}"
         elif match := re.fullmatch(r"(texts|images)\.(\d+)", name):
             name = match[1]
             if name == "texts":
-                message = f"line {_lines()[int(match[2])][0]}: {message}"
+                message = f"line {_lines('texts')[int(match[2])][0]}: {message}"
             else:
                 message = f"the picture {message}"
         errors[name] = f"{errors[name]}; {message}" if name in errors else message

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Literal
 
 from flask import Response, make_response, redirect, render_template, request, url_for
 from pydantic import BaseModel, Field, ValidationError
@@ -9,13 +10,18 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
 from shared import catalog, jobs, metrics, storage, views
-from shared.errors import Conflict
+from shared.errors import BadInput, Conflict, JobyardError
 from shared.specs import SPECS
+from web.api.results import scored_file
 from web.backend import backend
 from web.pages.blueprint import allow_inline_styles, routes
 
+if TYPE_CHECKING:
+    from web import scores
+
 JOBS_PER_PAGE = 25
 ROWS_PER_PAGE = 24
+GROUPS_PER_PAGE = 20
 
 
 class ListQuery(BaseModel):
@@ -27,10 +33,14 @@ class ListQuery(BaseModel):
 
 
 class RowsQuery(BaseModel):
-    """Which rows of a result."""
+    """Which rows of a result; of a scored file those after `cursor`, of its groups those from `groups` on."""
 
     offset: int = Field(default=0, ge=0, le=10**9)
     sort: str = "row"
+    label: Literal["positive", "neutral", "negative"] | None = None
+    search: str = Field(default="", max_length=1_000)
+    cursor: str | None = None
+    groups: int = Field(default=0, ge=0, le=10**9)
 
 
 @routes.get("/")
@@ -83,6 +93,7 @@ def job(job_id: uuid.UUID) -> Response:
             predictions=predictions,
             query=query,
             rows=ROWS_PER_PAGE,
+            **_scored(session, found, query),
         )
 
 
@@ -109,6 +120,36 @@ def retry(job_id: uuid.UUID) -> AnyResponse:
     """Put a failed or cancelled job back in its queue, then back to its page."""
     budget = backend().settings.max_attempts
     return _ask(job_id, lambda session, job_id: jobs.retry(session, job_id, budget))
+
+
+def _scored(session: Session, job: jobs.Job, query: RowsQuery) -> dict[str, object]:
+    """Rows and groups of a scored file, or why its rows can't be read."""
+    if job.state != jobs.State.SUCCEEDED or job.kind != "sentiment" or not job.spec.get("file"):
+        return {}
+    found: dict[str, object] = {}
+    if (job.result or {}).get("group_by") is not None:
+        found["groups"] = catalog.score_groups(
+            session, job.id, offset=query.groups, limit=GROUPS_PER_PAGE + 1
+        )
+        found["groups_per_page"] = GROUPS_PER_PAGE
+    try:
+        found["scored"] = _rows(session, job, query)
+    except JobyardError as error:
+        found["unreadable"] = error.message
+    return found
+
+
+def _rows(session: Session, job: jobs.Job, query: RowsQuery) -> "scores.Rows":
+    file = scored_file(session, job)
+    from web import scores
+
+    sort: scores.Sort = query.sort if query.sort in scores.ORDERS else "row"  # type: ignore[assignment]
+    asked = scores.Question(query.label, query.search, sort, ROWS_PER_PAGE, query.cursor)
+    address, column = backend().storage.address(file.storage_key), (job.result or {})["column"]
+    try:
+        return scores.read(address, column, asked)
+    except BadInput:  # a cursor of another order
+        return scores.read(address, column, asked._replace(cursor=None))
 
 
 def _ask(job_id: uuid.UUID, verb: Callable[[Session, uuid.UUID], jobs.Job]) -> AnyResponse:
@@ -142,7 +183,7 @@ def _list_query() -> ListQuery:
 
 def _rows_query() -> RowsQuery:
     try:
-        return RowsQuery.model_validate(request.args.to_dict())
+        return RowsQuery.model_validate({name: value for name, value in request.args.items() if value})
     except ValidationError:
         return RowsQuery()
 

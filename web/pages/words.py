@@ -4,7 +4,11 @@ import datetime
 from collections.abc import Mapping
 
 from shared.jobs import GLOSS, Job, State
+from web import explaining
 from web.pages.blueprint import routes
+
+routes.add_app_template_filter(explaining.that_matter)
+routes.add_app_template_filter(explaining.reasons)
 
 KINDS = {
     "train": ("Training", "cpu"),
@@ -92,6 +96,12 @@ def size(count: int) -> str:
 
 
 @routes.app_template_filter()
+def signed(value: float | None) -> str:
+    """0.25 → "+0.2500"; -0.0 → "0.0000"."""
+    return "–" if value is None else f"{value:+.4f}" if value else f"{0:.4f}"
+
+
+@routes.app_template_filter()
 def duration(seconds: float | None) -> str:
     """0.25 → "0.2 s"; 75 → "1 min 15 s"; 7300 → "2 h 1 min"; 200000 → "2 d 7 h"."""
     if seconds is None:
@@ -130,10 +140,14 @@ def clock(moment: datetime.datetime) -> str:
 
 @routes.app_template_filter()
 def ran_for(job: Job) -> float | None:
-    """Seconds since a job was first started, or that it took; None for one that never ran."""
+    """Seconds since a job was first started, or that it took; None for one that never ran.
+
+    While it is paused, those until it was asked to be.
+    """
     if job.started_at is None:
         return None
-    end = job.finished_at or datetime.datetime.now(datetime.UTC)
+    set_aside = job.pause_requested_at if job.state == State.PAUSED else None
+    end = job.finished_at or set_aside or datetime.datetime.now(datetime.UTC)
     return max((end - job.started_at).total_seconds(), 0.0)
 
 

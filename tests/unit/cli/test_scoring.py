@@ -1,0 +1,180 @@
+"""The command score: what it sends, and what it prints."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import web.cli.scoring
+from web.cli import run
+from web.client import Job
+from web.client.transport import Transport
+
+RAW: dict[str, Any] = dict.fromkeys(Job.__annotations__) | {
+    "id": "0198c5b0-0000-7000-8000-000000000001",
+    "kind": "sentiment",
+    "state": "succeeded",
+    "links": {"page": "/jobs/1"},
+}
+OF_A_FILE: dict[str, Any] = {
+    "rows": 10,
+    "nulls": 1,
+    "labels": {"positive": 6, "neutral": 2, "negative": 1},
+    "mean": 0.25,
+    "std": 0.5,
+    "most_positive": [{"row": 3, "text": "love\n\x1b[2J [bold]it", "compound": 0.9}],
+    "most_negative": [{"row": 4, "text": "hate it", "compound": -0.9}],
+    "group_by": "shop",
+    "groups": 1_200,
+    "errors": {"count": 7, "first": [{"line": line, "error": f"broken {line}"} for line in range(1, 8)]},
+    "file": "texts.scored.parquet",
+}
+
+Sent = list[dict[str, Any]]
+
+
+class Server:
+    """Stands in for the client: keeps what is sent, and answers with a result."""
+
+    def __init__(self, result: dict[str, Any]) -> None:
+        self.sent: Sent = []
+        self._result = result
+
+    def score(self, texts: object = None, **spec: Any) -> Job:
+        self.sent.append({"texts": texts, **spec})
+        return Job(Transport("http://localhost", "t", 1.0), RAW | {"result": self._result})
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[dict[str, Any]], Sent]:
+    monkeypatch.chdir(tmp_path)
+    Path("texts.csv").write_text("text\nfine\n")
+
+    def answer(result: dict[str, Any]) -> Sent:
+        server = Server(result)
+
+        @contextmanager
+        def connect() -> Iterator[Server]:
+            yield server
+
+        monkeypatch.setattr(web.cli.scoring, "connect", connect)
+        return server.sent
+
+    return answer
+
+
+def given(sent: Sent) -> dict[str, Any]:
+    (one,) = sent
+    return {name: value for name, value in one.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("options", "spec"),
+    [
+        ([], {}),
+        (["--column", "body"], {"column": "body"}),
+        (["--column", "2", "--group-by", "1000"], {"column": 2, "group_by": 1000}),
+        (["--column", "0", "--group-by", "2024"], {"column": "0", "group_by": "2024"}),
+        (["--column", "２", "--group-by", "-1"], {"column": "２", "group_by": "-1"}),
+        (["--encoding", "cp1252", "--errors", "skip"], {"encoding": "cp1252", "errors": "skip"}),
+        (["--word", "sick=2.1", "--word", "a=b=-1"], {"lexicon": {"sick": 2.1, "a=b": -1.0}}),
+        (["--positive", "0.1"], {"thresholds": {"positive": 0.1}}),
+    ],
+)
+def test_a_file_is_sent_with_what_was_said(
+    serve: Callable[[dict[str, Any]], Sent], options: list[str], spec: dict[str, Any]
+) -> None:
+    sent = serve(OF_A_FILE)
+    assert run(["score", "texts.csv", *options]) == 0
+    assert given(sent) == {"file": Path("texts.csv"), **spec}
+
+
+def test_own_words_of_a_file_yield_to_those_of_the_command_line(
+    serve: Callable[[dict[str, Any]], Sent],
+) -> None:
+    sent = serve(OF_A_FILE)
+    Path("words.json").write_text('{"sick": 2.1, "meh": -1}')
+    assert run(["score", "texts.csv", "--lexicon", "words.json", "--word", "sick=-2"]) == 0
+    assert given(sent)["lexicon"] == {"sick": -2.0, "meh": -1}
+
+
+@pytest.mark.parametrize(("content", "said"), [(b"[1]", "should be an object"), (b"\xff", "is not JSON")])
+def test_own_words_that_are_none_are_one_line(
+    serve: Callable[[dict[str, Any]], Sent], content: bytes, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent = serve(OF_A_FILE)
+    Path("words.json").write_bytes(content)
+    assert run(["score", "texts.csv", "--lexicon", "words.json"]) == 2
+    shown = capsys.readouterr().err
+    assert f"--lexicon words.json: {said}" in shown
+    assert shown.count("\n") == 1
+    assert sent == []
+
+
+def test_a_scored_file_ends_with_its_summary(
+    serve: Callable[[dict[str, Any]], Sent], capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve(OF_A_FILE)
+    assert run(["score", "texts.csv"]) == 0
+    shown = capsys.readouterr().out
+    assert "66.7%" in shown
+    assert "mean compound 0.2500 ± 0.5000 of 9 texts; 1 empty" in shown
+    assert "most positive  +0.9000  love [2J [bold]it" in shown
+    assert "most negative  -0.9000  hate it" in shown
+    assert "1,200 of shop" in shown
+    assert "7 broken rows were left out" in shown
+    assert "line 5: broken 5\n  …" in shown
+    assert "\x1b" not in shown
+
+
+def test_json_is_one_line(
+    serve: Callable[[dict[str, Any]], Sent], capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve(OF_A_FILE)
+    assert run(["score", "texts.csv", "--json"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("\n") == 1
+    assert json.loads(shown)["result"] == OF_A_FILE
+
+
+def test_a_result_without_texts_has_a_summary_too(
+    serve: Callable[[dict[str, Any]], Sent], capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = {"labels": dict.fromkeys(("positive", "neutral", "negative"), 0), "mean": None, "std": None}
+    serve(
+        {**OF_A_FILE, **nothing, "most_positive": [], "most_negative": [], "group_by": None, "errors": None}
+    )
+    assert run(["score", "texts.csv"]) == 0
+    assert "scored file" in capsys.readouterr().out
+
+
+def test_texts_are_explained_word_by_word(
+    serve: Callable[[dict[str, Any]], Sent], capsys: pytest.CaptureFixture[str]
+) -> None:
+    why = [{"rule": "capitals", "word": None, "change": 0.733}]
+    words = [
+        {"word": "it", "first": 0, "valence": 0.0, "score": 0, "because": []},
+        {"word": "[LOVE]", "first": 1, "valence": 3.2, "score": 3.933, "because": why},
+    ]
+    scores = {"neg": 0.0, "neu": 0.2, "pos": 0.8, "compound": 0.7125, "label": "positive"}
+    sent = serve({"scores": [{**scores, "words": words, "punctuation": 0.292}]})
+    assert run(["score", "it LOVE!", "--explain"]) == 0
+    assert given(sent)["explain"] is True
+    shown = capsys.readouterr().out
+    assert "+3.2, in capitals +0.733" in shown
+    assert "[LOVE]" in shown
+    assert "+4.2250" in shown  # the sum, with the punctuation
+    assert "it " in shown
+    assert "+0.7125" in shown
+
+
+def test_an_explanation_is_for_texts(
+    serve: Callable[[dict[str, Any]], Sent], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent = serve(OF_A_FILE)
+    assert run(["score", "texts.csv", "--explain"]) == 2
+    assert "--explain is for texts" in capsys.readouterr().err
+    assert sent == []
