@@ -10,9 +10,9 @@ import signal
 import sys
 import time
 
+from benchmarks.machine import Machine
 from benchmarks.queue import engines, history, latency, routes
-from benchmarks.queue.machine import Machine
-from benchmarks.queue.table import HEAD, Row, line
+from benchmarks.table import HEAD, Row, line
 
 PARTS = "abcde"
 

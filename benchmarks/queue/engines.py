@@ -8,8 +8,8 @@ from functools import partial
 
 import psycopg
 
-from benchmarks.queue.machine import Machine, tell, until
-from benchmarks.queue.table import Row, compare, in_turns
+from benchmarks.machine import Machine, tell, until
+from benchmarks.table import Row, compare, in_turns
 
 PROCESSES = 2
 MODULES = "benchmarks.queue"

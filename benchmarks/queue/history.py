@@ -4,9 +4,9 @@ from functools import partial
 
 import psycopg
 
+from benchmarks.machine import Machine
 from benchmarks.queue.engines import jobyard
-from benchmarks.queue.machine import Machine
-from benchmarks.queue.table import Row, compare, in_turns
+from benchmarks.table import Row, compare, in_turns
 
 # Ids of a UUIDv7's form, in order, made in the year before: old jobs' pages are not where new ones go.
 JOBS = """

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from benchmarks.machine import Machine, tell
 from benchmarks.queue import load
-from benchmarks.queue.machine import Machine, tell
 from benchmarks.queue.routes import BODY, TOKEN
-from benchmarks.queue.table import Row, compare, in_turns
+from benchmarks.table import Row, compare, in_turns
 
 MODULE = "benchmarks.queue.peers.celery_process"
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from benchmarks.machine import Machine
 from benchmarks.queue import load
-from benchmarks.queue.machine import Machine
-from benchmarks.queue.table import Row, compare, in_turns
+from benchmarks.table import Row, compare, in_turns
 
 GUNICORN = ("--worker-class", "gthread", "--workers", "2", "--threads", "4", "--keep-alive", "30")
 TOKEN = "token-of-the-benchmark-0123456789"  # noqa: S105 - a server of some seconds

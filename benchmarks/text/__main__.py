@@ -7,8 +7,8 @@ import sys
 import time
 from collections.abc import Iterable
 
-from benchmarks.queue.machine import Machine
-from benchmarks.queue.table import HEAD, Row, line
+from benchmarks.machine import Machine
+from benchmarks.table import HEAD, Row, line
 from benchmarks.text import scorers, system
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from nltk.sentiment import vader
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer as Package
 
-from benchmarks.queue.table import Row, compare, in_turns
+from benchmarks.table import Row, compare, in_turns
 from benchmarks.text.reviews import corpora, reviews
 from workers.sentiment.bulk import BulkScorer
 from workers.sentiment.scorer import Scorer

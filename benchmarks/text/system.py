@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from benchmarks.queue.machine import ROOT, Machine
-from benchmarks.queue.table import Row, compare, in_turns
+from benchmarks.machine import ROOT, Machine
+from benchmarks.table import Row, compare, in_turns
 from benchmarks.text.reviews import reviews
 from web.client import Client
 from workers.sentiment.bulk import BulkScorer

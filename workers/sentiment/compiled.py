@@ -6,10 +6,10 @@ from typing import Any
 import numba
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     """Compiled at its first call, without the GIL; kept on disk where there is a place for that."""
     try:
-        made: Callable[..., Any] = numba.njit(nogil=True, cache=True)(function)
+        made: Callable[..., Any] = numba.njit(nogil=True, cache=True, **options)(function)
     except RuntimeError:
-        made = numba.njit(nogil=True)(function)
+        made = numba.njit(nogil=True, **options)(function)
     return made

@@ -12,9 +12,10 @@ It is one file, because numba compiles anew what it keeps on disk only when the 
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from workers.sentiment.compiled import compiled
 
 # ---- what `Tables.characters` says of a character: its lower case, and flags
 LETTER = (1 << 21) - 1
@@ -120,12 +121,9 @@ def hash_of(word: str, seed: int) -> int:
 OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False}
 
 
-def _jit(function: Any, **more: Any) -> Any:
-    """Compiled at its first call; kept on disk where there is a place for it."""
-    try:
-        return numba.njit(cache=True, **OPTIONS, **more)(function)
-    except RuntimeError:
-        return numba.njit(**OPTIONS, **more)(function)
+def _jit(function: Any, **options: Any) -> Any:
+    """Without counting references to arrays, which takes longer than the work."""
+    return compiled(function, _nrt=False, **options)
 
 
 def _inlined(function: Any) -> Any:

@@ -21,7 +21,7 @@ from shared.config import Settings
 from shared.migrate import upgrade
 from web.up.redis import find_binary
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 60.0
 # What users of this shell have set is not what is measured.
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("JOBYARD_")}
