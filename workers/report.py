@@ -22,3 +22,19 @@ class Report(Protocol):
 
     def check(self) -> None:
         """Raise Interrupted if the work should stop."""
+
+
+class Unheard:
+    """The Report of work that nobody waits for."""
+
+    def phase(self, name: str) -> None:
+        return None
+
+    def progress(self, done: int, total: int | None, unit: str) -> None:
+        return None
+
+    def metric(self, name: str, step: int, value: float, epoch: int | None = None) -> None:
+        return None
+
+    def check(self) -> None:
+        return None

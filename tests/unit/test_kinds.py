@@ -2,6 +2,8 @@
 
 import sys
 import threading
+import uuid
+from concurrent.futures import Future
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from shared.errors import Cancelled
+from shared.specs import SentimentPart, SentimentSpec
 from workers import kinds
 
 # Only to end a hang.
@@ -66,3 +69,17 @@ def test_a_module_that_can_not_be_imported_fails_each_job_with_its_own_error() -
     for _ in range(2):
         with pytest.raises(ModuleNotFoundError, match="no_such_module_anywhere"):
             work(attempt, None)
+
+
+def test_a_file_that_is_cancelled_while_loops_are_compiled_is_left_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from workers.kinds import sentiment
+
+    never: Future[None] = Future()
+    monkeypatch.setattr(sentiment, "_compiling", lambda: never)
+    attempt: Any = SimpleNamespace(report=Report())
+    for spec in (SentimentSpec(file=uuid.uuid4()), SentimentPart(part=0, parts=2, rows=1)):
+        with pytest.raises(Cancelled):
+            sentiment.work(attempt, spec)
+    assert attempt.report.phases == ["starting"] * 2

@@ -7,9 +7,11 @@ import functools
 import importlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from workers.attempt import Attempt, Finish, Split, Work
+
+Coming = TypeVar("Coming")
 
 # How often a job looks whether it should stop while its module is imported.
 LOOK_SECONDS = 0.1
@@ -25,19 +27,21 @@ def _work(module: str, phase: str | None = None) -> Work:
     """The module's `work`, imported at its first job; `phase` says so where it takes long."""
 
     def work(attempt: Attempt, spec: Any) -> Finish | Split:
-        importing = _importing(module)
-        if phase is not None and not importing.done():
-            attempt.report.phase(phase)
-        while True:
-            try:
-                imported = importing.result(LOOK_SECONDS)
-            except TimeoutError:
-                attempt.report.check()
-            else:
-                made: Finish | Split = imported.work(attempt, spec)
-                return made
+        made: Finish | Split = wait_for(_importing(module), attempt, phase).work(attempt, spec)
+        return made
 
     return work
+
+
+def wait_for(coming: "Future[Coming]", attempt: Attempt, phase: str | None) -> Coming:
+    """What comes of it, unless the job is to stop before; `phase` says what it waits for, if it has to."""
+    if phase is not None and not coming.done():
+        attempt.report.phase(phase)
+    while True:
+        try:
+            return coming.result(LOOK_SECONDS)
+        except TimeoutError:
+            attempt.report.check()
 
 
 WORKS: dict[str, Work] = {

@@ -7,8 +7,10 @@ one: a process that scores single texts stays small, and starts soon.
 
 import functools
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING
 
 from sqlalchemy.orm import Session
@@ -17,6 +19,7 @@ from shared import catalog, jobs, storage
 from shared.errors import LeaseLost, WorkError
 from shared.specs import SentimentPart, SentimentSpec
 from workers.attempt import Attempt, Finish, Split
+from workers.kinds import wait_for
 from workers.sentiment.scorer import Scorer
 from workers.sentiment.texts import score_texts
 
@@ -40,11 +43,12 @@ SCORERS = 4
 
 def work(attempt: Attempt, spec: SentimentSpec | SentimentPart) -> Finish | Split:
     """Score the texts of the spec, or those of a file, or a part of one."""
-    if isinstance(spec, SentimentPart):
-        return _score_part(attempt, spec)
-    if spec.file is None:
+    if isinstance(spec, SentimentSpec) and spec.file is None:
         scored = score_texts(spec, _scorer(attempt, spec), attempt.report)
         return lambda _: scored
+    wait_for(_compiling(), attempt, "starting")
+    if isinstance(spec, SentimentPart):
+        return _score_part(attempt, spec)
     if attempt.claim.child_window is not None:
         return _put_together(attempt, spec)
     return _score_file(attempt, spec)
@@ -60,6 +64,20 @@ def _bulk_scorer(attempt: Attempt, spec: SentimentSpec) -> "BulkScorer":
 
 def _words(spec: SentimentSpec) -> tuple[tuple[str, float], ...]:
     return tuple((spec.lexicon or {}).items())
+
+
+@functools.cache
+def _compiling() -> "Future[None]":
+    """What reads and scores files, once per process: in a thread, for where it was never compiled that takes
+    seconds, and a cancelled job doesn't wait for it."""
+
+    def compile_all() -> None:
+        from workers.sentiment.files import compile_all
+
+        with TemporaryDirectory() as folder:
+            compile_all(Path(folder))
+
+    return ThreadPoolExecutor(1, "compiling").submit(compile_all)
 
 
 @functools.lru_cache(SCORERS)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Self
+from typing import IO, Any, Self, get_args
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 
 from shared.errors import WorkError
 from shared.specs import SentimentSpec
-from workers.report import Report
+from workers.report import Report, Unheard
 from workers.sentiment.bulk import BulkScorer
 from workers.sentiment.formats.broken import Broken
 from workers.sentiment.formats.cells import Scored
@@ -38,6 +39,7 @@ from workers.sentiment.formats.sealed import read_note, seal
 from workers.sentiment.formats.table import Rows, Table, check_columns
 from workers.sentiment.formats.window import Part
 from workers.sentiment.formats.writers import WRITERS
+from workers.sentiment.scorer import Scorer
 from workers.sentiment.summary import Summary, labels_of
 
 # Arrow's own allocator keeps more of what it has given back, and is no faster here.
@@ -311,6 +313,16 @@ def _put_together(
         "lexicon": {"sha256": lexicons.pop()},
     }
     return Outcome(result, groups)
+
+
+def compile_all(folder: Path) -> None:
+    """Have all loops compiled, or loaded from where they are kept: a small file goes through all of them."""
+    source, output = folder / "texts.csv", folder / "scored"
+    source.write_text('text\n"a ""good"" one"\n')
+    scorer = BulkScorer(Scorer())
+    for format_ in get_args(SentimentSpec.model_fields["format"].annotation):
+        spec = SentimentSpec(file=UUID(int=0), format=format_)
+        score_file(spec, source, source.name, output, scorer, source.stat().st_size, Unheard())
 
 
 @contextmanager
