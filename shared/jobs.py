@@ -225,7 +225,9 @@ def submit(session: Session, **request: Any) -> tuple[Job, bool]:
     [made] = submit_each(session.connection(), [Request(**request)])
     if isinstance(made, Conflict):
         raise made
-    return session.get_one(Job, made.id), made.is_new
+    job = session.get_one(Job, made.id)
+    session.expunge(job)  # as it is now: moves are statements, which don't change it
+    return job, made.is_new
 
 
 def submit_each(connection: sa.Connection, requests: Sequence[Request]) -> "list[Submitted | Conflict]":

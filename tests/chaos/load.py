@@ -28,9 +28,10 @@ SENT_TWICE = 0.15
 # How long a submit goes on being sent once the load has ended.
 LAST_SECONDS = 90.0
 
-ROWS = (2_000, 5_000, 20_000)
+# The last is scored in parts.
+ROWS = (2_000, 20_000, 300_000)
 # What a job works on that lasts.
-LONG_ROWS = 40_000
+LONG_ROWS = 1_500_000
 LONG_PICTURES = (100, 800)
 TEXTS = (
     "I love this product, it is absolutely amazing!",

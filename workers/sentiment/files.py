@@ -110,11 +110,11 @@ def score_file(
 
     The result is {"rows", "nulls", "skipped", "labels": {label: count}, "shares": {label: share of the
     scored rows, None if there are none}, "mean" and "std" (of all there are) of compound, or None,
-    "histogram": {"edges": [41], "counts": [40]}, "most_positive" and "most_negative": up to ten of
-    {"row": from 0, "text": 500 characters of it, "compound"}, "group_by" and "groups": column and number
-    of groups or None, "errors": {"count", "first": [{"line", "error"}], a hundred} or None if they fail
-    the file, "file" (a name for `output`), "format", "column", "lexicon": {"sha256"}}. A group is {"value",
-    "rows", "nulls", "labels", "mean", "std", "histogram": [40]}.
+    "histogram": {"edges": [41], "counts": [40]}, "most_positive" and "most_negative": at most ten that
+    are so at all, {"row": from 0, "text": 500 characters of it, "compound"}, "group_by" and "groups":
+    column and number of groups or None, "errors": {"count", "first": [{"line", "error"}], a hundred} or
+    None if they fail the file, "file" (a name for `output`), "format", "column", "lexicon": {"sha256"}}.
+    A group is {"value", "rows", "nulls", "labels", "mean", "std", "histogram": [40]}.
 
     Raises WorkError where the file is not what it should be; `output` is then not left behind.
     """

@@ -100,7 +100,7 @@ class Summary:
         for extremes, sign in zip(self._extremes, (1, -1), strict=True):
             found = [
                 (float(compound[row]), self.rows + row, _shown(texts[row].as_py()))
-                for row in _highest(sign * compound, labels)
+                for row in _highest(sign * compound)
             ]
             extremes[:] = _first(extremes + found, sign)
         if groups is not None:
@@ -171,9 +171,9 @@ class Summary:
         return sorted(found, key=lambda group: (-group["rows"], group["value"] is None, group["value"] or ""))
 
 
-def _highest(scores: npt.NDArray[np.float64], labels: npt.NDArray[np.int8]) -> list[int]:
-    """The rows of the EXTREMES highest scores; of equal ones, the first."""
-    rows = np.flatnonzero(labels != NO_LABEL)
+def _highest(scores: npt.NDArray[np.float64]) -> list[int]:
+    """The rows of the EXTREMES highest scores above 0, which NaN isn't; of equal ones, the first."""
+    rows = np.flatnonzero(scores > 0)
     scores = scores[rows]
     if len(rows) > EXTREMES:
         least = np.partition(scores, -EXTREMES)[-EXTREMES]
