@@ -10,7 +10,7 @@ import enum
 import hashlib
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Final, NamedTuple, cast
 
 import sqlalchemy as sa
@@ -264,13 +264,11 @@ def submit_many(
     Returns their ids. Each job's own key is made from the one for all. Commit, then `broker.wake`.
     """
     connection = session.connection()
-    if idempotency_key is not None:
-        keys = _batch_keys(idempotency_key, len(requests))
-        requests = [
-            replace(request, idempotency_key=key, request_sha256=request_sha256)
-            for key, request in zip(keys, requests, strict=True)
-        ]
-    rows = [_row(uuid7(), request) for request in requests]
+    keys = _batch_keys(idempotency_key, len(requests)) if idempotency_key else [None] * len(requests)
+    rows = [
+        _row(uuid7(), request) | {"idempotency_key": key, "request_sha256": request_sha256}
+        for key, request in zip(keys, requests, strict=True)
+    ]
     savepoint = connection.begin_nested()
     if len(_INSERT(connection, rows)) == len(rows):
         savepoint.commit()
