@@ -253,31 +253,31 @@ def submit_each(connection: sa.Connection, requests: Sequence[Request]) -> "list
 
 
 def submit_many(
-    session: Session,
+    connection: sa.Connection,
     requests: Sequence[Request],
     *,
     idempotency_key: str | None = None,
     request_sha256: str | None = None,
-) -> tuple[list[uuid.UUID], bool]:
+) -> list[Submitted]:
     """→ queued, all of them or none. As `submit`, in as many statements for any number of jobs.
 
-    Returns their ids. Each job's own key is made from the one for all. Commit, then `broker.wake`.
+    Each job's own key is made from the one for all. Commit, then `broker.wake`.
     """
-    connection = session.connection()
     keys = _batch_keys(idempotency_key, len(requests)) if idempotency_key else [None] * len(requests)
     rows = [
         _row(uuid7(), request) | {"idempotency_key": key, "request_sha256": request_sha256}
         for key, request in zip(keys, requests, strict=True)
     ]
     savepoint = connection.begin_nested()
-    if len(_INSERT(connection, rows)) == len(rows):
+    new = _INSERT(connection, rows)
+    if len(new) == len(rows):
         savepoint.commit()
-        return [row["id"] for row in rows], True
+        return [Submitted(row["id"], new[row["id"]], is_new=True) for row in rows]
     savepoint.rollback()
     if first := repeats_of(connection, idempotency_key or "", request_sha256, len(rows)):
-        return first, False
+        return first
     # They were forgotten just now.
-    return submit_many(session, requests, idempotency_key=idempotency_key, request_sha256=request_sha256)
+    return submit_many(connection, requests, idempotency_key=idempotency_key, request_sha256=request_sha256)
 
 
 def repeat_of(
@@ -290,13 +290,13 @@ def repeat_of(
 
 def repeats_of(
     connection: sa.Connection, idempotency_key: str, request_sha256: str | None, count: int
-) -> list[uuid.UUID]:
+) -> list[Submitted]:
     """Those of the jobs that this key made before in one request and that are still there.
 
     Raises Conflict if that was another request.
     """
     keys = _batch_keys(idempotency_key, count)
-    return [job.id for job in _made_by(connection, keys, idempotency_key, request_sha256)]
+    return _made_by(connection, keys, idempotency_key, request_sha256)
 
 
 def _made_by(

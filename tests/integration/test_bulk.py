@@ -125,7 +125,7 @@ def test_what_the_database_refuses_of_one_is_refused_of_all(database: Database) 
 
     def submit() -> None:
         with database.write() as session:
-            jobs.submit_many(session, wanted, idempotency_key="key", request_sha256="a" * 64)
+            jobs.submit_many(session.connection(), wanted, idempotency_key="key", request_sha256="a" * 64)
 
     with pytest.raises(sa.exc.IntegrityError, match="ck_jobs_priority"):
         submit()

@@ -66,7 +66,7 @@ HOT: dict[str, Verb] = {
         session, **(vars(a_request()) | {"idempotency_key": KEY, "request_sha256": DIGEST})
     ),
     "submit_each": lambda session, _: jobs.submit_each(session.connection(), [a_request()] * 3),
-    "submit_many": lambda session, _: jobs.submit_many(session, [a_request()] * 3),
+    "submit_many": lambda session, _: jobs.submit_many(session.connection(), [a_request()] * 3),
     "repeat_of": lambda session, _: jobs.repeat_of(session.connection(), KEY, DIGEST),
     "repeats_of": lambda session, _: jobs.repeats_of(session.connection(), "many", DIGEST, 3),
     "claim": lambda session, _: jobs.claim(session, "cpu", worker="w", lease_seconds=30),

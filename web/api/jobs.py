@@ -82,9 +82,7 @@ def submit_job(body: specs.Submit, query: SubmitQuery) -> Response:
     if isinstance(body.root, list):
         if query.wait:
             raise BadInput("wait", "should only be given with one job, not with a list")
-        made, are_new = submit_many(here, body.root, key)
-        with here.database.look() as connection:
-            seen = views.see_many(connection, made)
+        seen, are_new = submit_many(here, body.root, key)
         return answer(bodies.of_page(seen), 202 if are_new else 200)
     job, is_new = submit(here, body.root, key)
     if query.wait:

@@ -51,7 +51,7 @@ def submit(backend: Backend, submission: specs.AnySubmission, idempotency_key: s
 
 def submit_many(
     backend: Backend, submissions: Sequence[specs.AnySubmission], idempotency_key: str | None
-) -> tuple[list[uuid.UUID], bool]:
+) -> tuple[list[views.JobView], bool]:
     """Accept all jobs in one transaction and one round trip to the broker, or none. Raises as `submit`."""
     digest = _digest(submissions) if idempotency_key else None
     if any(_refers(one.spec) for one in submissions):
@@ -59,25 +59,22 @@ def submit_many(
             if idempotency_key and (
                 first := jobs.repeats_of(session.connection(), idempotency_key, digest, len(submissions))
             ):
-                return first, False
+                return views.see_many(session.connection(), [job.id for job in first]), False
             submissions = [
                 _resolve(session, backend, one, f"{index}.") for index, one in enumerate(submissions)
             ]
     requests = [_request(backend, one) for one in submissions]
-    with backend.database.write() as session:
-        made, are_new = jobs.submit_many(
-            session, requests, idempotency_key=idempotency_key, request_sha256=digest
-        )
-        if are_new:
-            read = zip(made, submissions, strict=True)
-            retention.note_inputs(
-                session.connection(),
-                [(job_id, file_id) for job_id, one in read for file_id in one.spec.inputs],
-            )
-    if are_new:
-        for queue, count in Counter(request.queue for request in requests).items():
-            backend.broker.wake(queue, count)
-    return made, are_new
+    with backend.database.begin() as connection:
+        made = jobs.submit_many(connection, requests, idempotency_key=idempotency_key, request_sha256=digest)
+        if not made[0].is_new:
+            return views.see_many(connection, [job.id for job in made]), False
+        read = zip(made, submissions, strict=True)
+        inputs = [(job.id, file_id) for job, one in read for file_id in one.spec.inputs]
+        retention.note_inputs(connection, inputs)
+        seen = views.see_new(connection, list(zip(made, requests, strict=True)))
+    for queue, count in Counter(request.queue for request in requests).items():
+        backend.broker.wake(queue, count)
+    return [seen[job.id] for job in made], True
 
 
 def _digest(submissions: Sequence[specs.AnySubmission]) -> str:
