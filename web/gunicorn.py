@@ -1,5 +1,7 @@
 """gunicorn's settings: `gunicorn -c python:web.gunicorn "web.app:create_app()"`."""
 
+import gc
+
 from shared.config import Settings
 from web.backend import THREADS
 
@@ -18,3 +20,9 @@ control_socket_disable = True
 access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(B)s %(M)sms'
 accesslog = "-" if _settings.log_level == "DEBUG" else None
 loglevel = _settings.log_level.lower()
+
+
+def post_worker_init(_worker: object) -> None:
+    """What the app is made of stays: the garbage collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
