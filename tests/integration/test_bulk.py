@@ -3,9 +3,8 @@
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +14,7 @@ from shared import catalog, jobs
 from shared.broker import AWAY_SECONDS, ENOUGH
 from shared.database import Database
 from shared.jobs import Job, JobEvent
+from tests.counting import counting
 
 if TYPE_CHECKING:
     from conftest import RedisProcess
@@ -143,19 +143,6 @@ def test_a_thousand_are_accepted_and_one_more_or_none_at_all_is_refused(
     accepted = ids(post(client, batch(1_000)))
     assert accepted == sorted(set(accepted))
     assert stored(database) == (1_000, 1_000)
-
-
-@contextmanager
-def counting(event: str) -> Iterator[list[int]]:
-    """Of all engines: a database has one to read and one to write."""
-    seen: list[int] = []
-
-    def count(*_: Any) -> None:
-        seen.append(1)
-
-    sa.event.listen(sa.Engine, event, count)
-    yield seen
-    sa.event.remove(sa.Engine, event, count)
 
 
 def test_a_batch_is_one_transaction_of_few_statements(make_app: Make, database_url: str) -> None:

@@ -3,9 +3,8 @@
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from shared.database import Database
 from shared.errors import Conflict
 from shared.jobs import Job, JobEvent, Request
 from shared.retention import JobInput
+from tests.counting import counting
 from web.intake import MOST, Accepted, Intake
 
 if TYPE_CHECKING:
@@ -53,23 +53,11 @@ def at_once(intake: Intake, requests: Sequence[Request]) -> "list[Future[Accepte
     return found
 
 
-@contextmanager
-def counted(event: str) -> Iterator[list[int]]:
-    seen: list[int] = []
-
-    def count(*_: Any) -> None:
-        seen.append(1)
-
-    sa.event.listen(sa.Engine, event, count)
-    yield seen
-    sa.event.remove(sa.Engine, event, count)
-
-
 def test_who_comes_while_another_commits_goes_with_the_next(
     intake: Intake, database: Database, redis_server: "RedisProcess"
 ) -> None:
     requests = [a_request(spec={"texts": [f"{number}"]}, priority=number % 3) for number in range(12)]
-    with counted("commit") as commits, counted("before_cursor_execute") as statements:
+    with counting("commit") as commits, counting("before_cursor_execute") as statements:
         made = [one.result() for one in at_once(intake, requests)]
     assert len(commits) == 1
     assert len(statements) < len(requests)
