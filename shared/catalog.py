@@ -48,6 +48,8 @@ class Dataset(Versioned, Base):
     # [{"file": …, "reason": …}], the first thousand
     rejected: Mapped[list[dict[str, str]]] = mapped_column(Json)
     rejected_count: Mapped[int]
+    # What `workers.datasets` found out about the pictures; None for those imported before it looked.
+    report: Mapped[dict[str, Any] | None] = mapped_column(NullableJson)
 
     @property
     def class_names(self) -> list[str]:
@@ -66,6 +68,21 @@ class Model(Versioned, Base):
     classes: Mapped[list[str]] = mapped_column(Json)
     image_size: Mapped[int]
     metrics: Mapped[dict[str, Any]] = mapped_column(Json)
+    # How it was made, and how good it is: outlives the job. None for those trained before it was kept.
+    card: Mapped[dict[str, Any] | None] = mapped_column(NullableJson)
+
+
+class ModelAlias(Base):
+    """A name that people gave to one version of a model: `name@alias` refers to it until it is moved."""
+
+    __tablename__ = "model_aliases"
+
+    name: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    alias: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    model_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("models.id", ondelete="CASCADE"))
+    changed_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (sa.Index("ix_model_aliases_model_id", "model_id"),)
 
 
 class Prediction(Base):

@@ -1,0 +1,38 @@
+"""Reports of data sets, cards of models, and aliases.
+
+Revision ID: 0006
+Revises: 0005
+"""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from alembic import op
+
+revision: str = "0006"
+down_revision: str | None = "0005"
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+
+def upgrade() -> None:
+    op.add_column("datasets", sa.Column("report", sa.JSON(), nullable=True))
+    op.add_column("models", sa.Column("card", sa.JSON(), nullable=True))
+    op.create_table(
+        "model_aliases",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("alias", sa.String(length=64), nullable=False),
+        sa.Column("model_id", sa.Uuid(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["model_id"], ["models.id"], name=op.f("fk_model_aliases_model_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("name", "alias", name=op.f("pk_model_aliases")),
+    )
+    op.create_index("ix_model_aliases_model_id", "model_aliases", ["model_id"])
+
+
+def downgrade() -> None:
+    op.drop_table("model_aliases")
+    op.drop_column("models", "card")
+    op.drop_column("datasets", "report")
