@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,14 @@ Batch = tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Pictures:
-    """Decoded pictures: pixels (n, size, size, 3) uint8, on disk, and labels (n,) int32."""
+    """Decoded pictures: pixels (n, size, size, 3) uint8, on disk, and labels (n,) int32.
+
+    `names` are their places in the data set, "validation/cats/1.jpg".
+    """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int32]
+    names: list[str]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -40,13 +45,14 @@ class Pictures:
         return int(self.pixels.shape[1])
 
 
-def decode_all(split: Split, size: int, workdir: Path, report: Report) -> tuple[Pictures, Pictures]:
-    """Decode the split's pictures to `workdir/pictures.npy`; returns (train, validation).
+def decode_all(split: Split, size: int, workdir: Path, report: Report) -> tuple[Pictures, Pictures, Pictures]:
+    """Decode the split's pictures to `workdir/pictures.npy`; returns (train, validation, test).
 
     They stay on disk and are read batch by batch, so that they may be larger than the memory.
     Raises WorkError for a file that is not a picture, and where the disk is too small.
     """
-    examples = split.train + split.validation
+    parts = (split.train, split.validation, split.test)
+    examples = list(chain(*parts))
     shape = (len(examples), size, size, 3)
     _refuse_full_disk(workdir, math.prod(shape))
     pixels = np.lib.format.open_memmap(workdir / "pictures.npy", mode="w+", dtype=np.uint8, shape=shape)
@@ -64,8 +70,13 @@ def decode_all(split: Split, size: int, workdir: Path, report: Report) -> tuple[
             pool.shutdown(cancel_futures=True)
 
     labels = np.array([label for _, label in examples], dtype=np.int32)
-    border = len(split.train)
-    return Pictures(pixels[:border], labels[:border]), Pictures(pixels[border:], labels[border:])
+    names = ["/".join(path.parts[-3:]) for path, _ in examples]
+    borders = [0, *accumulate(map(len, parts))]
+    train, validation, test = (
+        Pictures(pixels[start:stop], labels[start:stop], names[start:stop])
+        for start, stop in pairwise(borders)
+    )
+    return train, validation, test
 
 
 def steps_of(pictures: Pictures, batch_size: int, steps: int | None) -> int:

@@ -27,9 +27,9 @@ class Training:
 
     `metrics` has "final" (the last epoch) and "best" (the epoch of lowest val_loss). `weights` says of
     which of the two the saved model is: "best" if the spec has patience, else "last". `evaluation` is of
-    the saved model, on all validation pictures, in float32. `timings` are in seconds; training includes
-    the validations and what earlier attempts did of it, and `pictures_per_second` counts its training
-    pictures.
+    the saved model, in float32, on all pictures of `test/` or else all that validated. `timings` are in
+    seconds; training includes the validations and what earlier attempts did of it, and
+    `pictures_per_second` counts its training pictures.
     """
 
     model_path: Path
@@ -97,7 +97,7 @@ def _train(
     started = time.monotonic()
 
     report.phase("decoding")
-    pictures, held_out = data.decode_all(split, spec.image_size, workdir, report)
+    pictures, held_out, test = data.decode_all(split, spec.image_size, workdir, report)
     decoded = time.monotonic()
 
     model = networks.build(spec.network, spec.image_size, len(split.classes), environment.precision)
@@ -122,7 +122,8 @@ def _train(
         best = loop.best_weights
         weights = best if best is not None else model.get_weights()
         finished = _as_float32(spec, len(split.classes), weights)
-        evaluation = evaluate(finished, held_out, split.classes, spec.batch_size, report)
+        judges = test if len(test) else held_out
+        evaluation = evaluate(finished, judges, split.classes, spec.batch_size, report)
         evaluated = time.monotonic()
 
         report.phase("saving")

@@ -1,4 +1,4 @@
-"""Which pictures of a data set train the network, and which ones judge it."""
+"""Which pictures of a data set train the network, which ones choose its best epoch, and which judge it."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -13,25 +13,31 @@ Example = tuple[Path, int]
 
 @dataclass(frozen=True)
 class Split:
-    """The files of both parts, each with the index of its class in `classes` (sorted by name)."""
+    """The files of each part, each with the index of its class in `classes` (sorted by name).
+
+    `test` is empty where the data set has none.
+    """
 
     classes: list[str]
     train: list[Example]
     validation: list[Example]
+    test: list[Example]
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Pictures per part and class."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        counts = {part: Counter(label for _, label in examples) for part, examples in parts.items()}
         return {
             part: {name: labels[index] for index, name in enumerate(self.classes)}
-            for part, labels in (
-                ("train", Counter(label for _, label in self.train)),
-                ("validation", Counter(label for _, label in self.validation)),
-            )
+            for part, labels in counts.items()
+            if labels
         }
 
 
 def find(dataset: Path, validation_split: float, seed: int) -> Split:
     """The split of the folder `dataset`: its own, or a share held out of each class by the seed.
+
+    Pictures of `test/`, if there is one, have no part in the training at all.
 
     Raises WorkError where there is nothing to tell apart, to train on, or to judge by.
     """
@@ -42,15 +48,23 @@ def find(dataset: Path, validation_split: float, seed: int) -> Split:
         raise WorkError(f"the data set has {found}: should have at least two folders of pictures in train/")
     _refuse_empty(train, "train/")
 
-    if (dataset / "validation").is_dir():
-        validation = _files_by_class(dataset / "validation")
-        if strange := sorted(set(validation) - set(train)):
-            raise WorkError(f"validation/ has the class '{strange[0]}', train/ has not: should have the same")
-        _refuse_empty({name: validation.get(name, []) for name in classes}, "validation/")
-    else:
+    test = _same_classes(dataset / "test", classes)
+    validation = _same_classes(dataset / "validation", classes)
+    if not validation:
         train, validation = _hold_out(train, validation_split, seed)
 
-    return Split(classes, _mixed(train, classes, seed), _mixed(validation, classes, seed))
+    return Split(classes, *(_mixed(part, classes, seed) for part in (train, validation, test)))
+
+
+def _same_classes(folder: Path, classes: list[str]) -> dict[str, list[Path]]:
+    """The files of a part that a data set may have; {} if it has not. Raises WorkError."""
+    if not folder.is_dir():
+        return {}
+    files = _files_by_class(folder)
+    if strange := sorted(set(files) - set(classes)):
+        raise WorkError(f"{folder.name}/ has the class '{strange[0]}', train/ has not: should have the same")
+    _refuse_empty({name: files.get(name, []) for name in classes}, f"{folder.name}/")
+    return files
 
 
 def _files_by_class(folder: Path) -> dict[str, list[Path]]:
@@ -93,5 +107,5 @@ def _hold_out(
 
 def _mixed(files: dict[str, list[Path]], classes: list[str], seed: int) -> list[Example]:
     # In the folders' order, `validation_steps` would look at the first classes only.
-    examples = [(file, label) for label, name in enumerate(classes) for file in files[name]]
+    examples = [(file, label) for label, name in enumerate(classes) for file in files.get(name, [])]
     return [examples[index] for index in np.random.default_rng(seed).permutation(len(examples))]

@@ -20,7 +20,7 @@ def pictures() -> data.Pictures:
     """Ten pictures whose every pixel is their own number, times ten."""
     numbers = np.arange(10)
     pixels = np.broadcast_to((10 * numbers)[:, None, None, None], (10, 32, 32, 3)).astype(np.uint8)
-    return data.Pictures(pixels, (numbers % 2).astype(np.int32))
+    return data.Pictures(pixels, (numbers % 2).astype(np.int32), [str(number) for number in numbers])
 
 
 def numbers_of(batch: tuple[object, object]) -> list[int]:
@@ -32,11 +32,13 @@ def test_pictures_are_decoded_once_to_disk_in_order_and_with_their_labels(
 ) -> None:
     split = splits.find(draw_dataset(tmp_path / "set", ["red", "blue"], train=5, validation=2), 0.2, seed=0)
     report = recorder()
-    train, validation = data.decode_all(split, 32, tmp_path, report)
+    train, validation, test = data.decode_all(split, 32, tmp_path, report)
+    assert len(test) == 0
 
     assert (len(train), len(validation), train.size) == (10, 4, 32)
     assert isinstance(np.load(tmp_path / "pictures.npy", mmap_mode="r"), np.memmap)
     for pictures, examples in ((train, split.train), (validation, split.validation)):
+        assert pictures.names == [path.relative_to(tmp_path / "set").as_posix() for path, _ in examples]
         for pixels, label, (path, expected) in zip(pictures.pixels, pictures.labels, examples, strict=True):
             with path.open("rb") as file:
                 np.testing.assert_array_equal(pixels, to_array(decode(file), 32))
@@ -94,7 +96,8 @@ def test_labels_stay_with_their_pictures(pictures: data.Pictures) -> None:
 
 def test_the_seed_decides_order_and_changes() -> None:
     random = np.random.default_rng(0)
-    noise = data.Pictures(random.integers(0, 256, (10, 32, 32, 3), dtype=np.uint8), np.zeros(10, np.int32))
+    pixels = random.integers(0, 256, (10, 32, 32, 3), dtype=np.uint8)
+    noise = data.Pictures(pixels, np.zeros(10, np.int32), [""] * 10)
 
     def first_pixels(seed: int) -> np.ndarray:
         batches = data.training_batches(noise, 5, None, Augment(), seed).take(4)
@@ -121,7 +124,7 @@ def test_pictures_too_many_for_the_disk_are_refused_before_writing(
     tmp_path: Path, recorder: Callable[..., object]
 ) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "one.png")
-    split = splits.Split(["a", "b"], [(tmp_path / "one.png", 0)] * 1_000_000, [])
+    split = splits.Split(["a", "b"], [(tmp_path / "one.png", 0)] * 1_000_000, [], [])
 
     with pytest.raises(WorkError, match=r"need 50331.6 GB of disk"):
         data.decode_all(split, 4_096, tmp_path, recorder())

@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,9 +67,10 @@ def test_a_single_picture_of_a_class_is_refused(tmp_path: Path, draw_dataset: Dr
         splits.find(tmp_path, 0.2, seed=0)
 
 
-@pytest.mark.parametrize("part", ["train", "validation"])
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
 def test_an_empty_class_is_refused(tmp_path: Path, draw_dataset: DrawDataset, part: str) -> None:
     draw_dataset(tmp_path, ["red", "blue"], train=2, validation=2)
+    shutil.copytree(tmp_path / "train", tmp_path / "test")
     for file in (tmp_path / part / "blue").iterdir():
         file.unlink()
 
@@ -87,3 +89,13 @@ def test_a_class_that_only_validation_has_is_refused(tmp_path: Path, draw_datase
 def test_a_folder_without_train_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WorkError, match="no train/ folder"):
         splits.find(tmp_path, 0.2, seed=0)
+
+
+def test_pictures_of_test_are_kept_out_of_the_training(tmp_path: Path, draw_dataset: DrawDataset) -> None:
+    draw_dataset(tmp_path, ["red", "blue"], train=10)
+    shutil.copytree(tmp_path / "train", tmp_path / "test")
+    split = splits.find(tmp_path, 0.2, seed=0)
+
+    assert split.counts()["test"] == {"blue": 10, "red": 10}
+    assert {path.parts[-3] for path, _ in split.test} == {"test"}
+    assert {path.parts[-3] for path, _ in split.train + split.validation} == {"train"}
