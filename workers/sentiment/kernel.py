@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from workers.sentiment.compiled import compiled
+from workers.compiled import compiled
 
 # ---- what `Tables.characters` says of a character: its lower case, and flags
 LETTER = (1 << 21) - 1

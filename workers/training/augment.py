@@ -1,13 +1,10 @@
 """Random shear, zoom and flip of training pictures, as Keras' ImageDataGenerator defines them.
 
-One projective transform per picture does all three, vectorised over the batch. The source of the
+One affine map per picture does all three (`workers.training.warp`). The source of the
 formulas: `keras/src/legacy/preprocessing/image.py`, `get_random_transform` and `apply_affine_transform`.
 """
 
-from typing import Any
-
 import numpy as np
-import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from shared.specs import Augment
@@ -19,7 +16,7 @@ def changes_anything(augment: Augment) -> bool:
 
 
 def draw(random: np.random.Generator, count: int, augment: Augment, size: int) -> NDArray[np.float32]:
-    """Matrices (count, 8) for `warp`, one for each of `count` pictures of `size` pixels.
+    """Maps (count, 5) for `warp`, one for each of `count` pictures of `size` pixels.
 
     Shear is uniform in ± `augment.shear` degrees; the zooms along x and y are uniform in
     1 ± `augment.zoom`, each on its own; half of the pictures are flipped.
@@ -27,13 +24,13 @@ def draw(random: np.random.Generator, count: int, augment: Augment, size: int) -
     shear = random.uniform(-augment.shear, augment.shear, count)
     zoom_x, zoom_y = random.uniform(1 - augment.zoom, 1 + augment.zoom, (2, count))
     flip = (random.random(count) < 0.5) & augment.flip
-    return matrices(shear, zoom_x, zoom_y, flip, size)
+    return maps(shear, zoom_x, zoom_y, flip, size)
 
 
-def matrices(
+def maps(
     shear: ArrayLike, zoom_x: ArrayLike, zoom_y: ArrayLike, flip: ArrayLike, size: int
 ) -> NDArray[np.float32]:
-    """Matrices (n, 8) that say for each pixel of the new picture where in the old one to look.
+    """Maps (n, 5) that say for each pixel of the new picture where in the old one to look.
 
     Keras multiplies shear and zoom around the centre c = (size - 1) / 2 and flips the outcome:
 
@@ -47,24 +44,10 @@ def matrices(
     x_from_x = np.where(flip, -zoom_x, zoom_x)
     x_from_y = -np.sin(angle) * zoom_y
     y_from_y = np.cos(angle) * zoom_y
-    zero = np.zeros_like(angle)
     return np.stack(
         [
             *(x_from_x, x_from_y, centre * (1 - x_from_x - x_from_y)),
-            *(zero, y_from_y, centre * (1 - y_from_y)),
-            *(zero, zero),
+            *(y_from_y, centre * (1 - y_from_y)),
         ],
         axis=-1,
     ).astype(np.float32)
-
-
-def warp(pixels: Any, transforms: Any) -> Any:
-    """Pixels (n, size, size, 3) float32 seen through the matrices (n, 8): bilinear, edges repeated."""
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=pixels,
-        transforms=transforms,
-        output_shape=tf.shape(pixels)[1:3],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="NEAREST",
-    )

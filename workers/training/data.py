@@ -21,8 +21,9 @@ from shared.specs import Augment
 from workers.report import Report
 from workers.training import augment as augmenting
 from workers.training.splits import Example, Split
+from workers.training.warp import warp
 
-Batch = tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.float32]]
+Batch = tuple[NDArray[np.float32], NDArray[np.int32]]
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,8 @@ def training_batches(
     """
     count = len(pictures)
 
+    changes_anything = augmenting.changes_anything(augment)
+
     @lru_cache(maxsize=4)  # neighbouring batches are read at the same time
     def drawn(turn: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         random = np.random.default_rng((seed, turn))
@@ -118,15 +121,16 @@ def training_batches(
         start, stop = span(int(step))
         chosen, changes = [], []
         for turn in range(start // count, (stop - 1) // count + 1):
-            order, matrices = drawn(turn)
+            order, maps = drawn(turn)
             part = slice(max(start - turn * count, 0), stop - turn * count)
             chosen.append(order[part])
-            changes.append(matrices[part])
+            changes.append(maps[part])
         indices = np.concatenate(chosen)
-        return np.asarray(pictures.pixels[indices]), pictures.labels[indices], np.concatenate(changes)
+        pixels = pictures.pixels[indices]
+        changed = warp(pixels, np.concatenate(changes)) if changes_anything else pixels.astype(np.float32)
+        return changed, pictures.labels[indices]
 
-    endless = np.iinfo(np.int64).max
-    return _stream(read, first, endless, pictures.size, augmented=augmenting.changes_anything(augment))
+    return _stream(read, first, np.iinfo(np.int64).max, pictures.size)
 
 
 def validation_batches(pictures: Pictures, batch_size: int, steps: int | None, first: int = 0) -> Any:
@@ -141,20 +145,17 @@ def validation_batches(pictures: Pictures, batch_size: int, steps: int | None, f
         indices = (
             np.arange(start, stop) % len(pictures) if steps else np.arange(start, min(stop, len(pictures)))
         )
-        unchanged = np.empty((len(indices), 8), dtype=np.float32)
-        return np.asarray(pictures.pixels[indices]), pictures.labels[indices], unchanged
+        return pictures.pixels[indices].astype(np.float32), pictures.labels[indices]
 
-    return _stream(read, first, steps_of(pictures, batch_size, steps), pictures.size, augmented=False)
+    return _stream(read, first, steps_of(pictures, batch_size, steps), pictures.size)
 
 
-def _stream(read: Callable[[int], Batch], first: int, stop: int, size: int, *, augmented: bool) -> Any:
+def _stream(read: Callable[[int], Batch], first: int, stop: int, size: int) -> Any:
     def load(step: Any) -> tuple[Any, Any]:
-        pixels, labels, matrices = tf.numpy_function(read, [step], [tf.uint8, tf.int32, tf.float32])
+        pixels, labels = tf.numpy_function(read, [step], [tf.float32, tf.int32])
         pixels.set_shape((None, size, size, 3))
         labels.set_shape((None,))
-        matrices.set_shape((None, 8))
-        pixels = tf.cast(pixels, tf.float32)
-        return (augmenting.warp(pixels, matrices) if augmented else pixels), labels
+        return pixels, labels
 
     return tf.data.Dataset.range(first, stop).map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 

@@ -1,11 +1,16 @@
 """What this process computes on, and how precisely."""
 
 import platform
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+# What multiplies bfloat16: AMX and AVX-512 of Intel and AMD, and ARM's.
+BFLOAT16_UNITS = {"amx_bf16", "avx512_bf16", "bf16"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ def prepare(precision: str, seed: int) -> Environment:
         keras=str(keras.__version__),
         python=platform.python_version(),
         device=str(details.get("device_name", "GPU")) if gpus else "CPU",
-        precision=fastest(details.get("compute_capability")) if precision == "auto" else precision,
+        precision=_fastest_here(gpus, details) if precision == "auto" else precision,
         seed=seed,
     )
 
@@ -45,6 +50,29 @@ def share_gpus() -> list[Any]:
         if not tf.config.experimental.get_memory_growth(gpu):  # it can't be set again after the first use
             tf.config.experimental.set_memory_growth(gpu, True)
     return gpus
+
+
+def _fastest_here(gpus: list[Any], details: dict[str, Any]) -> str:
+    return fastest(details.get("compute_capability")) if gpus else fastest_on_cpu(_cpu_flags())
+
+
+def fastest_on_cpu(flags: frozenset[str]) -> str:
+    """The dtype policy that a processor with these flags (Linux' names) has the units for.
+
+    Flags, and no measurement: the same training on the same machine has the same precision each time,
+    however busy it is. Emulated bfloat16 would be slower than float32.
+    """
+    return "mixed_bfloat16" if flags & BFLOAT16_UNITS else "float32"
+
+
+def _cpu_flags() -> frozenset[str]:
+    """None where the system is not Linux."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in ("flags", "Features"):  # x86, ARM
+                return frozenset(value.split())
+    return frozenset()
 
 
 def fastest(compute_capability: tuple[int, int] | None) -> str:

@@ -40,7 +40,8 @@ def run(
 ) -> tuple[Training, Any]:
     """One training of three epochs that several tests look at."""
     report = recorder()
-    return train(spec_of(epochs=3), dataset, tmp_path_factory.mktemp("work"), report), report
+    spec = spec_of(epochs=3, precision="float32")
+    return train(spec, dataset, tmp_path_factory.mktemp("work"), report), report
 
 
 def progress_by_epoch(report: Any) -> list[list[int]]:

@@ -5,7 +5,7 @@ Importing this imports numba, which takes half a second: whoever reads no files 
 
 import numpy as np
 
-from workers.sentiment.compiled import compiled
+from workers.compiled import compiled
 
 QUOTE, RETURN, NEWLINE, COMMA, BACKSLASH = (ord(mark) for mark in '"\r\n,\\')
 
