@@ -112,10 +112,23 @@ class TrainSpec(Spec):
     network: Literal["classic"] = Field(
         default="classic", description="`classic`: three convolutions (32-64-128) and 512 dense units"
     )
+    init_from: Reference | None = Field(
+        default=None, description="Go on from this model's weights; other classes get a new last layer"
+    )
     epochs: int = Field(default=10, ge=1, le=10_000)
     batch_size: int = Field(default=32, ge=1, le=4_096)
     image_size: int = Field(default=150, ge=32, le=512, description="Pictures are resized to this square")
     learning_rate: float = Field(default=0.001, gt=0, le=1)
+    schedule: Literal["constant", "cosine"] = Field(
+        default="constant", description="`cosine`: the learning rate falls to 0 over all epochs"
+    )
+    warmup_epochs: float = Field(
+        default=0, ge=0, le=100, description="Epochs over which the learning rate first rises from 0"
+    )
+    weight_decay: float = Field(default=0, ge=0, le=1, description="AdamW's; 0 is plain Adam")
+    label_smoothing: float = Field(
+        default=0, ge=0, le=0.5, description="Share of each label spread over all classes; not in val_loss"
+    )
     augment: Augment = Field(default=Augment())
     validation_split: float = Field(
         default=0.2,

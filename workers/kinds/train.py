@@ -1,5 +1,6 @@
 """train: a data set becomes a registered model."""
 
+import shutil
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -9,6 +10,7 @@ from shared.specs import TrainSpec
 from workers.attempt import Attempt, Finish
 from workers.kinds.datasets import find_dataset, folder_of
 from workers.training.fit import train
+from workers.training.saved import Saved
 
 
 def work(attempt: Attempt, spec: TrainSpec) -> Finish:
@@ -22,8 +24,10 @@ def work(attempt: Attempt, spec: TrainSpec) -> Finish:
         attempt.checkpoints,
         dataset_version=dataset.sha256,
         checkpoint_seconds=attempt.here.settings.checkpoint_seconds,
+        init_from=None if spec.init_from is None else _saved(attempt, spec.init_from),
     )
     stored = attempt.store("models", training.model_path)
+    last = None if training.last_path is None else attempt.store("models", training.last_path)
 
     def finish(session: Session) -> dict[str, Any]:
         model = catalog.add(
@@ -36,26 +40,53 @@ def work(attempt: Attempt, spec: TrainSpec) -> Finish:
                 classes=training.classes,
                 image_size=training.image_size,
                 metrics=training.metrics,
+                card={
+                    "spec": spec.model_dump(mode="json"),
+                    "data": {
+                        "dataset": dataset.reference,
+                        "sha256": dataset.sha256,
+                        "pictures": training.counts,
+                    },
+                    "evaluation": training.evaluation,
+                    "environment": training.environment,
+                    "timings": training.timings,
+                },
                 storage_key=stored.key,
                 bytes=stored.bytes,
                 sha256=stored.sha256,
             ),
         )
-        storage.add_file(
-            session, stored, name="model.keras", media_type="application/zip", job_id=attempt.job_id
-        )
+        for name, file in (("model.keras", stored), ("last.keras", last)):
+            if file is not None:
+                storage.add_file(
+                    session, file, name=name, media_type="application/zip", job_id=attempt.job_id
+                )
         return {
             "model": model.reference,
             "dataset": dataset.reference,
+            "dataset_sha256": dataset.sha256,
             "classes": training.classes,
             "metrics": training.metrics,
             "evaluation": training.evaluation,
             "epochs": training.epochs_run,
             "stopped_early": training.stopped_early,
-            "weights": training.weights,
+            # The model's; those of the last epoch, where it is another one, are beside it.
+            "weights": "best",
+            "last": None if last is None else "last.keras",
+            "init_from": None if spec.init_from is None else {"model": spec.init_from, "head": training.head},
             "pictures": training.counts,
             "timings": training.timings,
             "environment": training.environment,
         }
 
     return finish
+
+
+def _saved(attempt: Attempt, reference: str) -> Saved:
+    """A copy of a registered model's file. Raises NotFound."""
+    with attempt.here.database.read() as session:
+        model = catalog.find(session, catalog.Model, reference)
+    path = attempt.scratch / "initial.keras"
+    with attempt.here.storage.open(model.storage_key) as source, path.open("wb") as target:
+        shutil.copyfileobj(source, target)
+    return Saved(model.reference, path, model.sha256, model.classes, model.image_size)

@@ -1,17 +1,15 @@
 """Models as they are kept in memory between jobs."""
 
-import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from shared.errors import WorkError
+from workers.training import saved
 from workers.training.devices import share_gpus
 from workers.training.networks import class_probabilities
 
@@ -57,25 +55,8 @@ class ModelCache:
 
 
 def _load(path: Path, sha256: str, classes: list[str], image_size: int) -> LoadedModel:
-    # A model file can hold code: load only what this server wrote, and no format but the one it writes.
-    if path.suffix != ".keras":
-        raise WorkError(f"the model file is '{path.name}': should be a .keras file")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
-        raise WorkError(f"the model file does not match its SHA-256 (should be {sha256}, is {found})")
     share_gpus()
-    try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise WorkError(f"the model file can't be loaded: {str(error).splitlines()[0]}") from error
-
-    outputs = 1 if len(classes) == 2 else len(classes)
-    if model.input_shape != (None, image_size, image_size, 3) or model.output_shape != (None, outputs):
-        raise WorkError(
-            f"the model takes {model.input_shape} and gives {model.output_shape}: "
-            f"should fit pictures of {image_size} pixels and {len(classes)} classes"
-        )
+    model = saved.load(path, sha256, classes, image_size)
     # One graph for batches of any length: `model.predict` would trace again for the last, shorter one.
     shape = tf.TensorSpec((None, image_size, image_size, 3), tf.float32)
     return LoadedModel(

@@ -7,12 +7,13 @@ CRC. Nothing in it is ever executed (no pickle).
 import json
 import logging
 import struct
+import time
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.lib import format as npy
@@ -25,7 +26,7 @@ from workers.training.watch import Epoch
 log = logging.getLogger(__name__)
 
 # How this file is laid out.
-FORMAT = 1
+FORMAT = 2
 # Grows whenever the same spec and data would compute something else from then on: the order or the changes
 # of the pictures, a network, the loop. A training begun before can't go on exactly, and is not tried to.
 TRAINING = 2
@@ -74,12 +75,32 @@ class Position:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """Seconds of the clock and of this process's processors."""
+
+    wall: float = 0.0
+    compute: float = 0.0
+
+    @classmethod
+    def now(cls) -> Self:
+        """From some moment in the past on: only differences mean something."""
+        return cls(time.monotonic(), time.process_time())
+
+    def __add__(self, other: "Spent") -> "Spent":
+        return Spent(self.wall + other.wall, self.compute + other.compute)
+
+    def __sub__(self, other: "Spent") -> "Spent":
+        return Spent(self.wall - other.wall, self.compute - other.compute)
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """A training at one moment.
 
-    `state` has all variables (weights, random state, optimizer with its learning rate and loss scale,
-    accumulators of the running epoch's metrics), `best_weights` those of the best epoch so far if they are
-    kept. `precision` is the one that "auto" led to; `seconds` of training it took until here.
+    `state` has all variables (weights, random state, optimizer with loss scale and the count of steps that
+    the learning rate follows from, accumulators of the running epoch's metrics), `best_weights` those of
+    the best epoch (none before one has ended). `precision` is the one that "auto" led to; `spent` is what
+    the training took until here.
     """
 
     identity: dict[str, Any]
@@ -87,13 +108,12 @@ class Checkpoint:
     position: Position
     history: list[Epoch]
     stopped_early: str | None
-    seconds: float
+    spent: Spent
     state: Sequence[Any]
-    best_weights: Sequence[Any] | None
+    best_weights: Sequence[Any]
 
     def write(self, path: Path, unwanted: Callable[[], bool] = lambda: False) -> None:
         """Write the file. Raises Abandoned soon after `unwanted` says so."""
-        best = self.best_weights
         header = {
             "format": FORMAT,
             "identity": self.identity,
@@ -101,13 +121,13 @@ class Checkpoint:
             "position": asdict(self.position),
             "history": self.history,
             "stopped_early": self.stopped_early,
-            "seconds": self.seconds,
+            "spent": asdict(self.spent),
             "state": len(self.state),
-            "best_weights": None if best is None else len(best),
+            "best_weights": len(self.best_weights),
         }
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as file:
             file.writestr("header.json", json.dumps(header))
-            for folder, values in (("state", self.state), ("best_weights", best or ())):
+            for folder, values in (("state", self.state), ("best_weights", self.best_weights)):
                 for index, value in enumerate(values):
                     if unwanted():
                         raise Abandoned
@@ -124,18 +144,15 @@ def read(path: Path) -> Checkpoint:
                     f"this training's checkpoint has the format {header['format']}, this worker reads "
                     f"{FORMAT}: retry the job, and it trains from the start"
                 )
-            best = header["best_weights"]
             return Checkpoint(
                 identity=header["identity"],
                 precision=header["precision"],
                 position=Position(**header["position"]),
                 history=header["history"],
                 stopped_early=header["stopped_early"],
-                seconds=header["seconds"],
-                state=[_read_array(file, f"state/{index}.npy") for index in range(header["state"])],
-                best_weights=None
-                if best is None
-                else [_read_array(file, f"best_weights/{index}.npy") for index in range(best)],
+                spent=Spent(**header["spent"]),
+                state=_read_arrays(file, "state", header["state"]),
+                best_weights=_read_arrays(file, "best_weights", header["best_weights"]),
             )
     except (*_DAMAGES, zipfile.BadZipFile) as error:
         raise Damaged(f"{type(error).__name__}: {error}") from error
@@ -179,6 +196,10 @@ def find(checkpoints: Checkpoints | None, identity: dict[str, Any]) -> Checkpoin
 def _write_array(file: zipfile.ZipFile, name: str, array: Array) -> None:
     with file.open(name, "w", force_zip64=True) as part:
         npy.write_array(part, array, allow_pickle=False)
+
+
+def _read_arrays(file: zipfile.ZipFile, folder: str, count: int) -> list[Array]:
+    return [_read_array(file, f"{folder}/{index}.npy") for index in range(count)]
 
 
 def _read_array(file: zipfile.ZipFile, name: str) -> Array:

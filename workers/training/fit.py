@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import keras
 import tensorflow as tf
 
 from shared.errors import WorkError
 from shared.specs import TrainSpec
 from workers.report import Report
 from workers.training import checkpoint as checkpointing
-from workers.training import data, devices, networks, splits
-from workers.training.checkpoint import Checkpoints
+from workers.training import data, devices, machine, networks, recipe, saved, splits
+from workers.training.checkpoint import Checkpoints, Spent
 from workers.training.evaluate import Evaluation, evaluate
 from workers.training.keeper import Keeper
 from workers.training.loop import Loop
+from workers.training.saved import Saved
 from workers.training.watch import Epoch, Watch, tell_metrics
 
 
@@ -25,14 +25,18 @@ from workers.training.watch import Epoch, Watch, tell_metrics
 class Training:
     """A training's outcome; all but `model_path` is JSON.
 
-    `metrics` has "final" (the last epoch) and "best" (the epoch of lowest val_loss). `weights` says of
-    which of the two the saved model is: "best" if the spec has patience, else "last". `evaluation` is of
-    the saved model, in float32, on all pictures of `test/` or else all that validated. `timings` are in
-    seconds; training includes the validations and what earlier attempts did of it, and
-    `pictures_per_second` counts its training pictures.
+    `metrics` has "final" (the last epoch) and "best" (the epoch of lowest val_loss), whose weights are the
+    model; `last_path` has those of the last epoch, where it is another one. `evaluation` is of the model,
+    in float32, on all pictures of `test/` or else all that validated. `head` says what became of the last
+    layer of the model that this one began as, if it did.
+
+    `timings` are in seconds: training includes the validations and what earlier attempts did of it, "wall"
+    everything, and "compute" is how long this process's processors were busy with the training.
+    `pictures_per_second` counts the training pictures.
     """
 
     model_path: Path
+    last_path: Path | None
     sha256: str
     bytes: int
     classes: list[str]
@@ -41,7 +45,7 @@ class Training:
     evaluation: Evaluation
     epochs_run: int
     stopped_early: str | None
-    weights: Literal["best", "last"]
+    head: Literal["kept", "new"] | None
     timings: dict[str, float]
     environment: dict[str, str | int]
     counts: dict[str, dict[str, int]]
@@ -56,20 +60,24 @@ def train(
     *,
     dataset_version: str = "",
     checkpoint_seconds: float = 60,
+    init_from: Saved | None = None,
 ) -> Training:
     """Train on `dataset` (train/<class>/<picture>, validation/ alike if it has one of its own).
 
     With `checkpoints` it goes on exactly where the newest of them was made, and saves one at every epoch's
     end, every `checkpoint_seconds` within it, and when it is interrupted by anything but Cancelled and
     LeaseLost. The whole history is reported again then, from the first epoch on. `dataset_version` tells
-    one content of a data set from another.
+    one content of a data set from another. `init_from` is the model that `spec.init_from` names.
 
-    Writes to the existing folder `workdir`: `pictures.npy`, `model.keras`, and checkpoints for a while.
-    Raises WorkError for what the job's owner can mend: the data set, a learning rate that blows up, too
-    little memory, a checkpoint that doesn't fit any more. Lets the report's Interrupted through.
+    Writes to the existing folder `workdir`: `pictures.npy`, `model.keras`, `last.keras` if the last epoch
+    was not the best, and checkpoints for a while. Raises WorkError for what the job's owner can mend: the
+    data set, a learning rate that blows up, too little memory, a checkpoint or an earlier model that
+    doesn't fit. Lets the report's Interrupted through.
     """
     try:
-        return _train(spec, dataset, workdir, report, checkpoints, dataset_version, checkpoint_seconds)
+        return _train(
+            spec, dataset, workdir, report, checkpoints, dataset_version, checkpoint_seconds, init_from
+        )
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         raise WorkError(
             f"out of memory: lower batch_size (now {spec.batch_size}) or image_size (now {spec.image_size})"
@@ -84,26 +92,35 @@ def _train(
     checkpoints: Checkpoints | None,
     dataset_version: str,
     checkpoint_seconds: float,
+    init_from: Saved | None,
 ) -> Training:
+    began = time.monotonic()
     identity = checkpointing.identity_of(spec, dataset_version)
     earlier = checkpointing.find(checkpoints, identity)
     if earlier is not None:
         report.phase(f"resuming after epoch {earlier.position.epoch}, batch {earlier.position.batch}")
         tell_metrics(report, earlier.history)
 
+    before = earlier.spent if earlier is not None else Spent()
+
     # Another machine might take "auto" differently; a training keeps its precision.
     environment = devices.prepare(spec.precision if earlier is None else earlier.precision, spec.seed)
     split = splits.find(dataset, spec.validation_split, spec.seed)
-    started = time.monotonic()
+    classes = split.classes
+    model = networks.build(spec.network, spec.image_size, len(classes), environment.precision)
+    head = None if init_from is None else saved.go_on(model, classes, init_from)
 
     report.phase("decoding")
+    started = time.monotonic()
     pictures, held_out, test = data.decode_all(split, spec.image_size, workdir, report)
     decoded = time.monotonic()
 
-    model = networks.build(spec.network, spec.image_size, len(split.classes), environment.precision)
     steps = data.steps_of(pictures, spec.batch_size, spec.steps_per_epoch)
     watch = Watch(spec, steps, report)
-    _compile(model, spec, environment.precision, networks.loss_of(len(split.classes)))
+    model.compile(
+        optimizer=recipe.optimizer(spec, environment.precision, steps, model.trainable_variables),
+        loss=recipe.loss(len(classes), spec.label_smoothing),
+    )
     loop = Loop(model, spec, pictures, held_out, watch)
     if earlier is not None:
         loop.restore(earlier)
@@ -119,48 +136,44 @@ def _train(
         trained = time.monotonic()
 
         report.phase("evaluating")
-        best = loop.best_weights
-        weights = best if best is not None else model.get_weights()
-        finished = _as_float32(spec, len(split.classes), weights)
-        judges = test if len(test) else held_out
-        evaluation = evaluate(finished, judges, split.classes, spec.batch_size, report)
+        finished = _as_float32(spec, len(classes), loop.best_weights)
+        judges = ("test", test) if len(test) else ("validation", held_out)
+        evaluation = evaluate(finished, *judges, classes, spec.batch_size, report)
         evaluated = time.monotonic()
 
         report.phase("saving")
-        path = workdir / "model.keras"
+        path, last_path = workdir / "model.keras", workdir / "last.keras"
         finished.save(path)
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        best_is_last = watch.best == watch.history[-1]
+        if not best_is_last:
+            _as_float32(spec, len(classes), model.get_weights()).save(last_path)
 
     seen = spec.batch_size * steps if spec.steps_per_epoch else len(pictures)
     return Training(
         model_path=path,
+        last_path=None if best_is_last else last_path,
         sha256=sha256,
         bytes=path.stat().st_size,
-        classes=split.classes,
+        classes=classes,
         image_size=spec.image_size,
         metrics={"final": watch.history[-1], "best": watch.best},
         evaluation=evaluation,
         epochs_run=len(watch.history),
         stopped_early=watch.stopped_early,
-        weights="last" if best is None else "best",
+        head=head,
         timings={
             "decode_seconds": decoded - started,
-            "train_seconds": loop.seconds,
+            "train_seconds": loop.spent.wall,
             "evaluate_seconds": evaluated - trained,
-            "pictures_per_second": seen * len(watch.history) / loop.seconds,
+            "wall_seconds": before.wall + time.monotonic() - began,
+            "compute_seconds": loop.spent.compute,
+            "pictures_per_second": seen * len(watch.history) / loop.spent.wall,
         },
-        environment=environment.as_dict(),
+        environment=environment.as_dict() | machine.described(),
         counts=split.counts(),
     )
-
-
-def _compile(model: Any, spec: TrainSpec, precision: str, loss: str) -> None:
-    optimizer = keras.optimizers.Adam(spec.learning_rate)
-    if precision == "mixed_float16":
-        # Small gradients vanish in float16. Keras adds this by itself only for a global policy.
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    model.compile(optimizer=optimizer, loss=loss)
 
 
 def _as_float32(spec: TrainSpec, classes: int, weights: list[Any]) -> Any:

@@ -1,6 +1,5 @@
 """The training itself, batch by batch: `model.fit`'s steps in a loop that can begin anywhere."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,8 +9,8 @@ import tensorflow as tf
 
 from shared.errors import WorkError
 from shared.specs import TrainSpec
-from workers.training import data
-from workers.training.checkpoint import Checkpoint, Position
+from workers.training import data, recipe
+from workers.training.checkpoint import Checkpoint, Position, Spent
 from workers.training.data import Pictures
 from workers.training.keeper import Keeper
 from workers.training.watch import Watch
@@ -27,7 +26,7 @@ class Loop:
 
     def __init__(self, model: Any, spec: TrainSpec, pictures: Pictures, held_out: Pictures, watch: Watch):
         self.position = Position()
-        self.best_weights: list[Any] | None = None
+        self.best_weights: list[Any] = []
         self._model = model
         self._spec = spec
         self._pictures = pictures
@@ -36,11 +35,14 @@ class Loop:
         self._steps = data.steps_of(pictures, spec.batch_size, spec.steps_per_epoch)
         self._validation_steps = data.steps_of(held_out, spec.batch_size, spec.validation_steps)
         self._validation = self._validation_batches(0)
+        self._rate = recipe.Rate(spec, self._steps)
+        # Not the compiled one: that may have smoothed labels, which would make runs hard to compare.
+        self._plain_loss = recipe.loss(max(model.output_shape[-1], 2))
         self._loss, self._accuracy = _metrics(model)
         self._val_loss, self._val_accuracy = _metrics(model)
         model.optimizer.build(model.trainable_variables)
-        self._seconds = 0.0
-        self._since: float | None = None
+        self._before = Spent()
+        self._began: Spent | None = None
         # Compiled as Keras would: by XLA on a GPU.
         compiled = tf.function(self._train_step, jit_compile=model.jit_compile, reduce_retracing=True)
         self._train_on = tf.function(lambda batches: compiled(*next(batches)), reduce_retracing=True)
@@ -48,13 +50,13 @@ class Loop:
         self._test_on = tf.function(lambda batches: compiled_test(*next(batches)), reduce_retracing=True)
 
     @property
-    def seconds(self) -> float:
-        """How long the training has taken, with the attempts before that it goes on from."""
-        return self._seconds + (0 if self._since is None else time.monotonic() - self._since)
+    def spent(self) -> Spent:
+        """What the training has taken, with the attempts before that it goes on from."""
+        return self._before if self._began is None else self._before + (Spent.now() - self._began)
 
     def run(self, keeper: Keeper) -> None:
         """Train to the end, from wherever it is."""
-        self._since = time.monotonic()
+        self._began = Spent.now()
         if not self._watch.over:
             self._watch.on_begin(self.position.batch)
             first = self.position.epoch * self._steps + self.position.batch
@@ -66,7 +68,7 @@ class Loop:
             self._end_epoch()
             self._watch.tell_last()
             keeper.epoch_ended()
-        self._seconds, self._since = self.seconds, None
+        self._before, self._began = self.spent, None
 
     def snapshot(self, identity: dict[str, Any], precision: str) -> Checkpoint:
         """This moment. The variables are not copied: TensorFlow does that if a step changes one meanwhile."""
@@ -76,7 +78,7 @@ class Loop:
             position=self.position,
             history=list(self._watch.history),
             stopped_early=self._watch.stopped_early,
-            seconds=self.seconds,
+            spent=self.spent,
             state=[variable.value.read_value() for variable in self._variables()],
             best_weights=self.best_weights,
         )
@@ -93,10 +95,10 @@ class Loop:
         for variable, array in zip(variables, checkpoint.state, strict=True):
             variable.assign(array)
         self.position = checkpoint.position
-        self.best_weights = None if checkpoint.best_weights is None else list(checkpoint.best_weights)
+        self.best_weights = list(checkpoint.best_weights)
         self._watch.history = list(checkpoint.history)
         self._watch.stopped_early = checkpoint.stopped_early
-        self._seconds = checkpoint.seconds
+        self._before = checkpoint.spent
 
     def _train(self, batches: Iterator[Any], keeper: Keeper) -> None:
         for batch in range(self.position.batch, self._steps):
@@ -122,13 +124,13 @@ class Loop:
             "val_loss": self._val_loss,
             "val_accuracy": self._val_accuracy,
         }
-        self._watch.on_epoch_end(
-            self.position.epoch, {name: float(metric.result()) for name, metric in metrics.items()}
-        )
+        ended = {name: float(metric.result()) for name, metric in metrics.items()}
+        ended["learning_rate"] = float(self._rate(self._model.optimizer.iterations - 1))
+        self._watch.on_epoch_end(self.position.epoch, ended)
         for metric in metrics.values():
             metric.reset_state()
         self.position = Position(self.position.epoch + 1)
-        if self._spec.patience is not None and self._watch.best["epoch"] == self.position.epoch:
+        if self._watch.best["epoch"] == self.position.epoch:
             self.best_weights = self._model.get_weights()
 
     def _training_batches(self, first: int) -> Any:
@@ -156,7 +158,7 @@ class Loop:
 
     def _test_step(self, pixels: Any, labels: Any) -> None:
         outputs = self._model(pixels, training=False)
-        loss = self._model.compute_loss(x=pixels, y=labels, y_pred=outputs, training=False)
+        loss = self._plain_loss(labels, outputs)
         self._val_accuracy.update_state(labels, outputs)
         self._val_loss.update_state(loss, sample_weight=tf.shape(labels)[0])
 

@@ -26,11 +26,6 @@ def build(network: str, image_size: int, classes: int, precision: str) -> Any:
     )
 
 
-def loss_of(classes: int) -> str:
-    """The loss that fits the last layer."""
-    return "binary_crossentropy" if classes == 2 else "sparse_categorical_crossentropy"
-
-
 def class_probabilities(outputs: ArrayLike) -> NDArray[np.float64]:
     """Outputs (n, 1) or (n, classes) of a network as probabilities (n, classes), in order of the classes."""
     outputs = np.asarray(outputs, dtype=np.float64)

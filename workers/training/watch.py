@@ -10,13 +10,17 @@ from workers.report import Report
 
 
 class Epoch(TypedDict):
-    """One epoch's metrics; `epoch` counts from 1."""
+    """One epoch's metrics; `epoch` counts from 1, `learning_rate` is that of its last step.
+
+    `loss` is what was minimised, label smoothing included; `val_loss` is the plain cross-entropy.
+    """
 
     epoch: int
     loss: float
     accuracy: float
     val_loss: float
     val_accuracy: float
+    learning_rate: float
 
 
 class Watch:
@@ -65,6 +69,7 @@ class Watch:
             accuracy=float(logs["accuracy"]),
             val_loss=float(logs["val_loss"]),
             val_accuracy=float(logs["val_accuracy"]),
+            learning_rate=float(logs["learning_rate"]),
         )
         self._refuse_nan("val_loss", ended["val_loss"], ended["epoch"])
         self.history.append(ended)
@@ -101,3 +106,4 @@ def tell_metrics(report: Report, epochs: Sequence[Epoch]) -> None:
         report.metric("accuracy", number, epoch["accuracy"], number)
         report.metric("val_loss", number, epoch["val_loss"], number)
         report.metric("val_accuracy", number, epoch["val_accuracy"], number)
+        report.metric("learning_rate", number, epoch["learning_rate"], number)

@@ -16,10 +16,11 @@ from shared.errors import Cancelled, WorkError
 from shared.pictures import decode, to_array
 from shared.specs import TrainSpec
 from workers.training.fit import Training, train
+from workers.training.saved import Saved
 from workers.training.watch import Watch
 
 DrawDataset = Callable[..., Path]
-METRICS = ["loss", "accuracy", "val_loss", "val_accuracy"]
+METRICS = ["loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
 
 
 def spec_of(**changes: Any) -> TrainSpec:
@@ -64,8 +65,8 @@ def test_each_epochs_metrics_are_reported_as_soon_as_it_ends(run: tuple[Training
     ]
     kinds = [event for event in report.events if event[0] != "check"]
     second = kinds.index(("phase", "training epoch 2/3"))
-    assert [event[0] for event in kinds[second - 4 : second]] == ["metric"] * 4
-    assert training.metrics["final"] == {"epoch": 3} | {name: value for name, _, value, _ in metrics[-4:]}
+    assert [event[0] for event in kinds[second - 5 : second]] == ["metric"] * 5
+    assert training.metrics["final"] == {"epoch": 3} | {name: value for name, _, value, _ in metrics[-5:]}
 
 
 def test_progress_moves_within_the_epoch_up_to_the_total(run: tuple[Training, Any]) -> None:
@@ -96,16 +97,22 @@ def test_the_record_is_json_and_complete(run: tuple[Training, Any]) -> None:
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     assert training.classes == ["blue", "red"]
     assert training.counts == {"train": {"blue": 18, "red": 18}, "validation": {"blue": 5, "red": 5}}
-    assert (training.epochs_run, training.stopped_early, training.weights) == (3, None, "last")
-    assert set(training.environment) == {"tensorflow", "keras", "python", "device", "precision", "seed"}
+    assert (training.epochs_run, training.stopped_early) == (3, None)
+    assert set(training.environment) == {
+        *("jobyard", "tensorflow", "keras", "numpy", "python"),
+        *("device", "processor", "cores", "precision", "seed"),
+    }
     assert min(training.timings.values()) > 0
 
 
-def test_the_evaluation_is_of_the_last_epochs_weights(run: tuple[Training, Any]) -> None:
+def test_the_evaluation_is_of_the_best_epochs_weights(run: tuple[Training, Any]) -> None:
     training, _ = run
 
-    assert training.evaluation["loss"] == pytest.approx(training.metrics["final"]["val_loss"], rel=1e-4)
-    assert training.evaluation["accuracy"] == training.metrics["final"]["val_accuracy"]
+    assert training.evaluation["loss"] == pytest.approx(training.metrics["best"]["val_loss"], rel=1e-4)
+    assert training.evaluation["accuracy"] == training.metrics["best"]["val_accuracy"]
+    assert training.evaluation["split"] == "validation"
+    for mistake in training.evaluation["mistakes"]:
+        assert mistake["picture"].startswith(f"validation/{mistake['class']}/")
 
 
 def test_the_saved_model_is_the_one_that_was_evaluated(run: tuple[Training, Any], dataset: Path) -> None:
@@ -146,7 +153,7 @@ def test_every_epoch_has_all_its_steps_though_the_data_is_smaller(
         for start, end in zip(*_validation_bounds(report.events), strict=True)
     ]
     assert checks == [3, 3, 3]
-    assert len(report.of("metric")) == 12
+    assert len(report.of("metric")) == 15
 
 
 def _validation_bounds(events: list[Any]) -> tuple[list[int], list[int]]:
@@ -203,9 +210,112 @@ def test_patience_stops_early_and_keeps_the_best_epochs_weights(
 
     assert training.epochs_run == best["epoch"] + 2 < 40
     assert training.stopped_early == f"val_loss has not fallen in the 2 epochs after epoch {best['epoch']}"
-    assert training.weights == "best"
     assert training.evaluation["loss"] == pytest.approx(best["val_loss"], rel=1e-4)
-    assert training.evaluation["loss"] != pytest.approx(training.metrics["final"]["val_loss"], rel=1e-4)
+    assert training.last_path == tmp_path / "last.keras"
+
+    last = keras.models.load_model(training.last_path, compile=False)
+    folders = [(label, tmp_path / "noise" / "validation" / name) for label, name in enumerate("ab")]
+    losses = []
+    for label, folder in folders:
+        for path in folder.iterdir():
+            with path.open("rb") as file:
+                second = float(
+                    last.predict_on_batch(to_array(decode(file), 32)[None].astype("float32"))[0, 0]
+                )
+            losses.append(-np.log(second if label else 1 - second))
+    assert np.mean(losses) == pytest.approx(training.metrics["final"]["val_loss"], rel=1e-4)
+
+
+def test_an_epoch_that_is_both_best_and_last_is_kept_once(
+    dataset: Path, tmp_path: Path, recorder: Callable[..., Any]
+) -> None:
+    training = train(spec_of(epochs=1), dataset, tmp_path, recorder())
+
+    assert training.last_path is None
+    assert not (tmp_path / "last.keras").exists()
+
+
+def test_smoothed_labels_and_a_schedule_change_the_training_but_not_what_it_is_judged_by(
+    dataset: Path, tmp_path: Path, recorder: Callable[..., Any]
+) -> None:
+    spec = spec_of(
+        epochs=3, schedule="cosine", warmup_epochs=0.4, label_smoothing=0.4, weight_decay=0.01, patience=1
+    )
+    training = train(spec, dataset, tmp_path, report := recorder())
+    rates = [value for name, _, value, _ in report.of("metric") if name == "learning_rate"]
+
+    # 15 steps, 2 of them warming up: the last ones of the epochs are the numbers 4, 9 and 14.
+    expected = [0.0005 * (1 + np.cos(np.pi * (step - 2) / 13)) for step in (4, 9, 14)]
+    assert rates == pytest.approx(expected[: len(rates)], rel=1e-4)
+    assert training.evaluation["loss"] == pytest.approx(training.metrics["best"]["val_loss"], rel=1e-4)
+    # Labels of 0.8 and 0.2 can't be met with less than their own entropy.
+    assert min(epoch["loss"] for epoch in training.metrics.values()) > 0.5
+
+
+def saved_from(training: Training, reference: str = "earlier@1", **changes: Any) -> Saved:
+    known = {name: getattr(training, name) for name in ("sha256", "classes", "image_size")}
+    return Saved(reference, training.model_path, **(known | changes))
+
+
+def test_going_on_from_a_model_begins_where_that_one_ended(
+    run: tuple[Training, Any], dataset: Path, tmp_path: Path, recorder: Callable[..., Any]
+) -> None:
+    earlier, _ = run
+    spec = spec_of(epochs=1, init_from="earlier@1", learning_rate=1e-12)
+    training = train(spec, dataset, tmp_path, recorder(), init_from=saved_from(earlier))
+
+    assert training.head == "kept"
+    assert training.evaluation["loss"] == pytest.approx(earlier.evaluation["loss"], rel=1e-4)
+
+
+def test_for_other_classes_all_but_the_last_layer_goes_on(
+    run: tuple[Training, Any], tmp_path: Path, draw_dataset: DrawDataset, recorder: Callable[..., Any]
+) -> None:
+    earlier, _ = run
+    draw_dataset(tmp_path / "data", ["red", "blue", "green"], train=10)
+    spec = spec_of(epochs=1, init_from="earlier@1", learning_rate=1e-12)
+    training = train(spec, tmp_path / "data", tmp_path, recorder(), init_from=saved_from(earlier))
+
+    before, after = (keras.models.load_model(one.model_path, compile=False) for one in (earlier, training))
+    assert training.head == "new"
+    assert after.output_shape == (None, 3)
+    for old, new in zip(before.layers[:-1], after.layers[:-1], strict=True):
+        for a, b in zip(old.get_weights(), new.get_weights(), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("spec", "changes", "message"),
+    [
+        (
+            {"image_size": 64},
+            {},
+            "from earlier@1, it is for pictures of 32 pixels: image_size should be that, but is 64",
+        ),
+        ({}, {"sha256": "0" * 64}, "the model file does not match its SHA-256"),
+        ({}, {"classes": ["a", "b", "c"]}, "should fit pictures of 32 pixels and 3 classes"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_refused_before_anything_is_decoded(
+    run: tuple[Training, Any],
+    dataset: Path,
+    tmp_path: Path,
+    recorder: Callable[..., Any],
+    spec: dict[str, Any],
+    changes: dict[str, Any],
+    message: str,
+) -> None:
+    report = recorder()
+
+    with pytest.raises(WorkError, match=message):
+        train(
+            spec_of(init_from="earlier@1", **spec),
+            dataset,
+            tmp_path,
+            report,
+            init_from=saved_from(run[0], **changes),
+        )
+    assert not report.of("phase")
 
 
 def test_three_classes_train_without_a_validation_folder_and_in_mixed_precision(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -20,14 +21,27 @@ from shared.specs import TrainSpec
 from workers.training import checkpoint, devices, fit, keeper
 from workers.training.checkpoint import Position
 from workers.training.fit import Training, train
+from workers.training.loop import Loop
 
 DrawDataset = Callable[..., Path]
-NAMES = ("loss", "accuracy", "val_loss", "val_accuracy")
+NAMES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 
-# 5 batches and 2 of validation in each of 3 epochs; patience, so that best weights are kept.
+# 5 batches and 2 of validation in each of 3 epochs; all that a step may depend on.
 SPEC = TrainSpec.model_validate(
-    {"dataset": "drawn", "epochs": 3, "batch_size": 8, "image_size": 32, "patience": 3}
+    {
+        "dataset": "drawn",
+        "epochs": 3,
+        "batch_size": 8,
+        "image_size": 32,
+        "patience": 3,
+        "schedule": "cosine",
+        "warmup_epochs": 0.7,
+        "weight_decay": 0.01,
+        "label_smoothing": 0.1,
+    }
 )
+# How often a training is killed. Each costs a new process that imports TensorFlow.
+KILLS = 3
 
 
 class Pausing(Interrupted):
@@ -95,21 +109,21 @@ class Outcome:
 def run(
     spec: TrainSpec, dataset: Path, workdir: Path, report: Upserts, *args: Any, **options: Any
 ) -> Outcome:
-    """A whole training, with the weights that it ended with."""
+    """A whole training, with the weights that it ended with, and those that it kept."""
     trained: list[Any] = []
-    compile_ = fit._compile
 
-    def noting(model: Any, *more: Any) -> None:
+    def noting(model: Any, *more: Any) -> Loop:
         trained.append(model)
-        compile_(model, *more)
+        return Loop(model, *more)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "_compile", noting)
+        patch.setattr(fit, "Loop", noting)
         workdir.mkdir(exist_ok=True)
         training = train(spec, dataset, workdir, report, *args, **options)
     (model,) = trained
     ended = [variable.numpy() for variable in [*model.variables, *model.optimizer.variables]]
-    return Outcome(training, dict(report.metrics), ended, report.calls)
+    kept = keras.models.load_model(training.model_path, compile=False).get_weights()
+    return Outcome(training, dict(report.metrics), ended + kept, report.calls)
 
 
 def assert_same(one: Outcome, other: Outcome) -> None:
@@ -340,30 +354,44 @@ def test_time_counts_over_all_attempts(dataset: Path, tmp_path: Path) -> None:
     assert resumed.training.timings["train_seconds"] > 3
 
 
-def test_killed_it_goes_on_from_its_last_checkpoint_bit_by_bit_the_same(
-    whole: Outcome, dataset: Path, tmp_path: Path
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_killed_again_and_again_it_ends_bit_by_bit_the_same(
+    dataset: Path, tmp_path: Path, precision: str
 ) -> None:
+    spec = SPEC.model_copy(update={"epochs": 2 * KILLS, "patience": 2 * KILLS, "precision": precision})
     kept = Folder(tmp_path / "kept")
-    (tmp_path / "work").mkdir()
+    chance = random.Random()
+    for number in range(KILLS):
+        code = killed(
+            spec, dataset, tmp_path / str(number), kept, chance.randint(1, 6), chance.uniform(0, 0.3)
+        )
+        assert code == -signal.SIGKILL
+
+    report = Upserts()
+    resumed = run(spec, dataset, tmp_path / "resumed", report, kept)
+    assert report.phases[0].startswith("resuming after epoch")
+    assert_same(resumed, run(spec, dataset, tmp_path / "whole", Upserts()))
+
+
+def killed(
+    spec: TrainSpec, dataset: Path, workdir: Path, kept: Folder, batches: int, seconds: float
+) -> int | None:
+    """A training in a process of its own, killed `seconds` after so many batches; its exit status."""
+    workdir.mkdir()
+    command = [sys.executable, __file__, spec.model_dump_json(), dataset, workdir, kept.path]
     child = subprocess.Popen(
-        [sys.executable, __file__, str(dataset), str(tmp_path / "work"), str(kept.path)],
+        [str(part) for part in command],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         text=True,
     )
     with child:
         assert child.stdout is not None
-        for line in child.stdout:
-            if line == "7\n":  # batches: in the second epoch
-                time.sleep(random.Random().uniform(0, 0.3))
-                child.send_signal(signal.SIGKILL)
-                break
-    assert child.returncode == -signal.SIGKILL
-
-    report = Upserts()
-    resumed = run(SPEC, dataset, tmp_path / "resumed", report, kept)
-    assert report.phases[0].startswith("resuming after epoch")
-    assert_same(resumed, whole)
+        for _ in range(batches):
+            child.stdout.readline()
+        time.sleep(seconds)
+        child.kill()
+    return child.returncode
 
 
 class Telling(Upserts):
@@ -377,5 +405,13 @@ class Telling(Upserts):
 
 
 if __name__ == "__main__":
-    _dataset, _workdir, _kept = map(Path, sys.argv[1:])
-    train(SPEC, _dataset, _workdir, Telling(), Folder(_kept), checkpoint_seconds=0)
+    _spec, *_paths = sys.argv[1:]
+    _dataset, _workdir, _kept = map(Path, _paths)
+    train(
+        TrainSpec.model_validate_json(_spec),
+        _dataset,
+        _workdir,
+        Telling(),
+        Folder(_kept),
+        checkpoint_seconds=0,
+    )

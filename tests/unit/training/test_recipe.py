@@ -1,0 +1,92 @@
+import math
+from itertools import pairwise
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from shared.specs import TrainSpec
+from workers.training import networks, recipe
+
+
+def spec_of(**fields: Any) -> TrainSpec:
+    return TrainSpec.model_validate({"dataset": "drawn", "epochs": 5, "learning_rate": 0.01, **fields})
+
+
+def rates(**fields: Any) -> list[float]:
+    """Of 5 epochs of 4 steps."""
+    rate = recipe.Rate(spec_of(**fields), 4)
+    return [float(rate(tf.constant(step))) for step in range(20)]
+
+
+def test_a_constant_rate_is_the_full_one_to_the_last_bit() -> None:
+    assert set(rates()) == {float(np.float32(0.01))}
+
+
+def test_a_warm_up_rises_in_a_line_to_the_full_rate() -> None:
+    assert rates(warmup_epochs=1.5)[:7] == pytest.approx(
+        [0.01 * (step + 1) / 6 for step in range(6)] + [0.01]
+    )
+    assert set(rates(warmup_epochs=1.5)[6:]) == set(rates())
+
+
+def test_a_cosine_falls_from_the_full_rate_to_none_over_all_epochs() -> None:
+    falling = [0.005 * (1 + math.cos(math.pi * step / 20)) for step in range(20)]
+
+    assert rates(schedule="cosine") == pytest.approx(falling, abs=1e-8)
+    assert float(recipe.Rate(spec_of(schedule="cosine"), 4)(20)) == pytest.approx(0, abs=1e-9)
+
+
+def test_after_a_warm_up_the_cosine_begins_at_the_full_rate() -> None:
+    found = rates(schedule="cosine", warmup_epochs=1)
+
+    assert found[:5] == pytest.approx([0.0025, 0.005, 0.0075, 0.01, 0.01])
+    assert found[12] == pytest.approx(0.005)
+    assert all(later < earlier for earlier, later in pairwise(found[4:]))
+
+
+def test_a_warm_up_longer_than_the_training_is_all_there_is() -> None:
+    assert rates(schedule="cosine", warmup_epochs=10)[-1] == pytest.approx(0.005)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_a_step_moves_the_weights_at_the_rate_of_its_number(precision: str) -> None:
+    weight = keras.Variable(0.0)
+    spec = spec_of(warmup_epochs=1)
+    optimizer = recipe.optimizer(spec, precision, 4, [weight])
+    optimizer.build([weight])
+    moved = []
+    for _ in range(5):
+        before = float(weight.numpy())
+        gradient = tf.constant(1.0) * (optimizer.dynamic_scale if precision == "mixed_float16" else 1)
+        optimizer.apply_gradients([(gradient, weight)])
+        moved.append(before - float(weight.numpy()))
+
+    # A constant gradient moves Adam by the rate.
+    assert moved == pytest.approx([0.0025, 0.005, 0.0075, 0.01, 0.01], rel=1e-4)
+
+
+def test_weight_decay_shrinks_kernels_but_not_biases() -> None:
+    kernel, bias = keras.Variable(np.ones((2, 2), np.float32)), keras.Variable(np.ones(2, np.float32))
+    optimizer = recipe.optimizer(spec_of(weight_decay=0.5), "float32", 4, [kernel, bias])
+    optimizer.build([kernel, bias])
+    optimizer.apply_gradients([(tf.zeros((2, 2)), kernel), (tf.zeros(2), bias)])
+
+    np.testing.assert_allclose(kernel.numpy(), 1 - 0.5 * 0.01, rtol=1e-6)
+    np.testing.assert_array_equal(bias.numpy(), 1)
+    assert not hasattr(recipe.optimizer(spec_of(), "float32", 4, [kernel]), "_exclude_from_weight_decay")
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_loss_is_the_cross_entropy_with_labels_spread_as_asked(classes: int, smoothing: float) -> None:
+    random = np.random.default_rng(0)
+    outputs = random.dirichlet(np.ones(classes), 6).astype(np.float32)
+    labels = random.integers(0, classes, 6).astype(np.int32)
+    found = recipe.loss(classes, smoothing)(labels, outputs[:, 1:] if classes == 2 else outputs)
+
+    wanted = (1 - smoothing) * np.eye(classes)[labels] + smoothing / classes
+    probabilities = networks.class_probabilities(outputs[:, 1:] if classes == 2 else outputs)
+    assert float(found) == pytest.approx(-np.mean(np.sum(wanted * np.log(probabilities), axis=1)), rel=1e-4)
