@@ -25,6 +25,7 @@ def work(attempt: Attempt, spec: TrainSpec) -> Finish:
         dataset_version=dataset.sha256,
         checkpoint_seconds=attempt.here.settings.checkpoint_seconds,
         init_from=None if spec.init_from is None else _saved(attempt, spec.init_from),
+        cache=attempt.here.cache / "pixels",
     )
     stored = attempt.store("models", training.model_path)
     last = None if training.last_path is None else attempt.store("models", training.last_path)

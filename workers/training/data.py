@@ -1,13 +1,8 @@
 """Pictures decoded once to disk, and the streams of batches read from there."""
 
-import math
-import os
-import shutil
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +10,29 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from shared.errors import WorkError
-from shared.pictures import NotAPicture, decode, to_array
 from shared.specs import Augment
+from workers.datasets.pixels import decode_once, place_of
 from workers.report import Report
 from workers.training import augment as augmenting
 from workers.training.splits import Example, Split
 from workers.training.warp import warp
 
 Batch = tuple[NDArray[np.float32], NDArray[np.int32]]
+
+
+class Rows:
+    """Some pictures of an array on disk, (n, size, size, 3) uint8: an index reads those that it names."""
+
+    def __init__(self, pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
+        self._pixels = pixels
+        self._rows = rows
+        self.shape = (len(rows), *pixels.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> NDArray[np.uint8]:
+        return np.asarray(self._pixels[self._rows[index]])
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,7 @@ class Pictures:
     `names` are their places in the data set, "validation/cats/1.jpg".
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: Rows | NDArray[np.uint8]
     labels: NDArray[np.int32]
     names: list[str]
 
@@ -46,37 +55,26 @@ class Pictures:
         return int(self.pixels.shape[1])
 
 
-def decode_all(split: Split, size: int, workdir: Path, report: Report) -> tuple[Pictures, Pictures, Pictures]:
-    """Decode the split's pictures to `workdir/pictures.npy`; returns (train, validation, test).
+def decode_all(
+    split: Split, size: int, workdir: Path, report: Report, cache: Path | None = None, version: str = ""
+) -> tuple[Pictures, Pictures, Pictures]:
+    """The split's pictures, decoded: (train, validation, test).
 
-    They stay on disk and are read batch by batch, so that they may be larger than the memory.
-    Raises WorkError for a file that is not a picture, and where the disk is too small.
+    They come from the folder `cache`, or are decoded to `workdir/pictures.npy`, which moves there; see
+    `decode_once`. They stay on disk and are read batch by batch, so that they may be larger than the
+    memory. Raises WorkError for a file that is not a picture, and where the disk is too small.
     """
     parts = (split.train, split.validation, split.test)
-    examples = list(chain(*parts))
-    shape = (len(examples), size, size, 3)
-    _refuse_full_disk(workdir, math.prod(shape))
-    pixels = np.lib.format.open_memmap(workdir / "pictures.npy", mode="w+", dtype=np.uint8, shape=shape)
+    files = [path for part in parts for path, _ in part]
+    decoded = decode_once(files, size, workdir / "pictures.npy", report, cache, version)
 
-    def decode_one(index: int) -> None:
-        pixels[index] = _decode(examples[index], split.classes, size)
+    def pictures(part: list[Example]) -> Pictures:
+        names = [place_of(path) for path, _ in part]
+        rows = np.array([decoded.rows[name] for name in names], dtype=np.int64)
+        labels = np.array([label for _, label in part], dtype=np.int32)
+        return Pictures(Rows(decoded.pixels, rows), labels, names)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
-        futures = [pool.submit(decode_one, index) for index in range(len(examples))]
-        try:
-            for done, future in enumerate(as_completed(futures), start=1):
-                future.result()
-                report.progress(done, len(examples), "pictures")
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-    labels = np.array([label for _, label in examples], dtype=np.int32)
-    names = ["/".join(path.parts[-3:]) for path, _ in examples]
-    borders = [0, *accumulate(map(len, parts))]
-    train, validation, test = (
-        Pictures(pixels[start:stop], labels[start:stop], names[start:stop])
-        for start, stop in pairwise(borders)
-    )
+    train, validation, test = map(pictures, parts)
     return train, validation, test
 
 
@@ -158,22 +156,3 @@ def _stream(read: Callable[[int], Batch], first: int, stop: int, size: int) -> A
         return pixels, labels
 
     return tf.data.Dataset.range(first, stop).map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
-
-
-def _decode(example: Example, classes: list[str], size: int) -> NDArray[np.uint8]:
-    path, label = example
-    try:
-        with path.open("rb") as file:
-            return to_array(decode(file), size)
-    except (NotAPicture, OSError) as error:
-        raise WorkError(f"{classes[label]}/{path.name} {error}") from None
-
-
-def _refuse_full_disk(workdir: Path, needed: int) -> None:
-    # Writing to a memory map on a full disk kills the process instead of raising.
-    free = shutil.disk_usage(workdir).free
-    if needed > free:
-        raise WorkError(
-            f"the decoded pictures need {needed / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB are free: "
-            "lower image_size or make room"
-        )

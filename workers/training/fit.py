@@ -61,22 +61,25 @@ def train(
     dataset_version: str = "",
     checkpoint_seconds: float = 60,
     init_from: Saved | None = None,
+    cache: Path | None = None,
 ) -> Training:
     """Train on `dataset` (train/<class>/<picture>, validation/ alike if it has one of its own).
 
     With `checkpoints` it goes on exactly where the newest of them was made, and saves one at every epoch's
     end, every `checkpoint_seconds` within it, and when it is interrupted by anything but Cancelled and
     LeaseLost. The whole history is reported again then, from the first epoch on. `dataset_version` tells
-    one content of a data set from another. `init_from` is the model that `spec.init_from` names.
+    one content of a data set from another. `init_from` is the model that `spec.init_from` names. The
+    decoded pictures are kept in the folder `cache`, on the disk of `workdir`, for later trainings on the
+    same version.
 
-    Writes to the existing folder `workdir`: `pictures.npy`, `model.keras`, `last.keras` if the last epoch
-    was not the best, and checkpoints for a while. Raises WorkError for what the job's owner can mend: the
-    data set, a learning rate that blows up, too little memory, a checkpoint or an earlier model that
-    doesn't fit. Lets the report's Interrupted through.
+    Writes to the existing folder `workdir`: `pictures.npy` (without `cache`), `model.keras`, `last.keras`
+    if the last epoch was not the best, and checkpoints for a while. Raises WorkError for what the job's
+    owner can mend: the data set, a learning rate that blows up, too little memory, a checkpoint or an
+    earlier model that doesn't fit. Lets the report's Interrupted through.
     """
     try:
         return _train(
-            spec, dataset, workdir, report, checkpoints, dataset_version, checkpoint_seconds, init_from
+            spec, dataset, workdir, report, checkpoints, dataset_version, checkpoint_seconds, init_from, cache
         )
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         raise WorkError(
@@ -93,6 +96,7 @@ def _train(
     dataset_version: str,
     checkpoint_seconds: float,
     init_from: Saved | None,
+    cache: Path | None,
 ) -> Training:
     began = time.monotonic()
     identity = checkpointing.identity_of(spec, dataset_version)
@@ -112,7 +116,9 @@ def _train(
 
     report.phase("decoding")
     started = time.monotonic()
-    pictures, held_out, test = data.decode_all(split, spec.image_size, workdir, report)
+    pictures, held_out, test = data.decode_all(
+        split, spec.image_size, workdir, report, cache, dataset_version
+    )
     decoded = time.monotonic()
 
     steps = data.steps_of(pictures, spec.batch_size, spec.steps_per_epoch)

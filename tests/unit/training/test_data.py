@@ -1,11 +1,13 @@
 import itertools
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
+import workers
 from shared.errors import Cancelled, WorkError
 from shared.pictures import decode, to_array
 from shared.specs import Augment
@@ -123,9 +125,64 @@ def test_validation_steps_are_full_batches_of_repeated_pictures(pictures: data.P
 def test_pictures_too_many_for_the_disk_are_refused_before_writing(
     tmp_path: Path, recorder: Callable[..., object]
 ) -> None:
-    Image.new("RGB", (8, 8)).save(tmp_path / "one.png")
-    split = splits.Split(["a", "b"], [(tmp_path / "one.png", 0)] * 1_000_000, [], [])
+    files = [(tmp_path / "train" / "a" / f"{number}.png", 0) for number in range(1_000)]
+    split = splits.Split(["a", "b"], files, [], [])
 
-    with pytest.raises(WorkError, match=r"need 50331.6 GB of disk"):
-        data.decode_all(split, 4_096, tmp_path, recorder())
+    with pytest.raises(WorkError, match=r"need 49152.0 GB of disk"):
+        data.decode_all(split, 128_000, tmp_path, recorder())
     assert not (tmp_path / "pictures.npy").exists()
+
+
+def test_the_second_training_of_a_data_set_decodes_nothing_whatever_its_split(
+    tmp_path: Path, draw_dataset: DrawDataset, recorder: Callable[..., object]
+) -> None:
+    folder = draw_dataset(tmp_path / "set", ["red", "blue"])
+    for seed in (0, 1):
+        split = splits.find(folder, 0.2, seed)
+        report = recorder()
+        parts = data.decode_all(split, 32, tmp_path, report, tmp_path / "cache", "a")
+        assert len(report.of("progress")) == (40 if seed == 0 else 0)
+        for pictures, examples in zip(parts, (split.train, split.validation, split.test), strict=True):
+            assert len(pictures.pixels) == len(examples)
+            for pixels, (path, _) in zip(pictures.pixels, examples, strict=True):
+                with path.open("rb") as file:
+                    np.testing.assert_array_equal(pixels, to_array(decode(file), 32))
+
+
+ALONE = """
+import sys
+from pathlib import Path
+from shared.specs import Augment
+from workers.report import Unheard
+from workers.training import data, splits
+
+def anonymous():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) * 1024
+
+folder = Path(sys.argv[1])
+split = splits.find(folder / "set", 0.2, 0)
+before = anonymous()
+train, held_out, _ = data.decode_all(split, 512, folder, Unheard(), folder / "cache", "a")
+decoding = anonymous() - before
+most = []
+for step, _ in enumerate(data.training_batches(train, 8, None, Augment(shear=0, zoom=0), 0).take(100)):
+    if step % 10 == 0:
+        most.append(anonymous())
+for _ in data.validation_batches(held_out, 8, None):
+    most.append(anonymous())
+print((len(train) + len(held_out)) * 512 * 512 * 3, decoding, max(most[3:]) - most[2])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux' account of a process's memory")
+def test_a_data_set_larger_than_the_memory_stays_on_disk(tmp_path: Path, draw_dataset: DrawDataset) -> None:
+    draw_dataset(tmp_path / "set", ["red", "blue"], train=150)
+    root = Path(workers.__file__).parents[1]
+    said = subprocess.run(
+        [sys.executable, "-c", ALONE, str(tmp_path)], cwd=root, check=True, stdout=subprocess.PIPE
+    ).stdout
+    pictures, decoding, reading = map(int, said.split())
+    assert pictures == 300 * 512 * 512 * 3
+    assert decoding < pictures / 3
+    assert reading < pictures / 3

@@ -1,0 +1,130 @@
+"""Pictures decoded once on this machine, for every later job that wants them at the same size."""
+
+import hashlib
+import math
+import os
+import shutil
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+
+from shared.errors import WorkError
+from shared.pictures import NotAPicture, decode, to_array
+from workers.report import Report
+
+# The cache holds so much; what was used longest ago goes first, and earlier still if the disk is full.
+MAX_BYTES = 50 * 1000**3
+
+# Part of an entry's name: raise the number when `shared.pictures` makes other pixels of the same bytes.
+DECODER = f"1, Pillow {PIL.__version__}"
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """`pixels` (n, size, size, 3) uint8 lie on disk; `rows` has each picture's place, "train/cats/1.jpg"."""
+
+    pixels: NDArray[np.uint8]
+    rows: dict[str, int]
+
+
+def place_of(path: Path) -> str:
+    """Where a picture is in its data set: `split/class/name`."""
+    return "/".join(path.parts[-3:])
+
+
+def decode_once(
+    files: Iterable[Path],
+    size: int,
+    draft: Path,
+    report: Report,
+    cache: Path | None = None,
+    version: str = "",
+) -> Decoded:
+    """The pictures at `size`: from the folder `cache` if it has them, else decoded to the new file `draft`.
+
+    With `cache`, where `version` tells the content of this data set from any other, the whole draft moves
+    there: an entry is never half a one, and of two processes that make the same the later one's stays.
+    An entry may be removed while it is in use: whoever has it open goes on reading it. The draft should
+    be on the cache's disk, in a folder that is cleaned up if this process dies.
+
+    Raises WorkError for a file that is not a picture, and where the disk is too small.
+    """
+    places = dict(sorted((place_of(file), file) for file in files))
+    rows = {place: row for row, place in enumerate(places)}
+    shape = (len(places), size, size, 3)
+    entry = None if cache is None else cache / f"{_digest(version, rows)}-{size}.npy"
+    if entry is not None:
+        # Both fail on what a broken disk left.
+        with suppress(FileNotFoundError, ValueError, EOFError):
+            pixels = np.load(entry, mmap_mode="r")
+            if pixels.shape == shape and pixels.dtype == np.uint8:
+                os.utime(entry)
+                return Decoded(pixels, rows)
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        _make_room(entry.parent, math.prod(shape))
+    _decode_to(draft, shape, list(places.values()), report)
+    if entry is not None:
+        draft = draft.replace(entry)
+    return Decoded(np.load(draft, mmap_mode="r"), rows)
+
+
+def _digest(version: str, rows: Iterable[str]) -> str:
+    # The version says nothing of names, and a row is found by its name.
+    return hashlib.sha256("\n".join((DECODER, version, *rows)).encode(errors="surrogateescape")).hexdigest()
+
+
+def _decode_to(path: Path, shape: tuple[int, int, int, int], files: list[Path], report: Report) -> None:
+    _refuse_full_disk(path.parent, math.prod(shape))
+    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+
+    def decode_one(row: int) -> None:
+        pixels[row] = _decode(files[row], shape[1])
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
+        futures = [pool.submit(decode_one, row) for row in range(len(files))]
+        try:
+            for done, future in enumerate(as_completed(futures), start=1):
+                future.result()
+                report.progress(done, len(files), "pictures")
+        finally:
+            pool.shutdown(cancel_futures=True)
+    pixels.flush()  # before it gets its name: after a power cut that should not name zeros
+
+
+def _decode(path: Path, size: int) -> NDArray[np.uint8]:
+    try:
+        with path.open("rb") as file:
+            return to_array(decode(file), size)
+    except (NotAPicture, OSError) as error:
+        raise WorkError(f"{path.parent.name}/{path.name} {error}") from None
+
+
+def _make_room(cache: Path, needed: int) -> None:
+    """Remove the entries that were used longest ago, until `needed` more bytes fit."""
+    entries = []
+    for path in cache.glob("*.npy"):
+        with suppress(FileNotFoundError):  # another process makes room too
+            status = path.stat()
+            entries.append((status.st_mtime, status.st_size, path))
+    held = sum(size for _, size, _ in entries)
+    for _, size, path in sorted(entries):
+        if held + needed <= MAX_BYTES and needed <= shutil.disk_usage(cache).free:
+            break
+        path.unlink(missing_ok=True)
+        held -= size
+
+
+def _refuse_full_disk(folder: Path, needed: int) -> None:
+    # Writing to a memory map on a full disk kills the process instead of raising.
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise WorkError(
+            f"the decoded pictures need {needed / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB are free: "
+            "lower image_size or make room"
+        )
