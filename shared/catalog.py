@@ -125,11 +125,7 @@ Thing = TypeVar("Thing", Dataset, Model)
 
 def add(session: Session, thing: Thing) -> Thing:
     """Register `thing` (id and version are given here) as the newest version of its name."""
-    if session.get_bind().dialect.name == "postgresql":
-        # Two jobs that register the same name at once take turns, and so get two versions.
-        session.execute(
-            sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"{thing.__tablename__}/{thing.name}")))
-        )
+    _take_turn(session, thing)
     kind = type(thing)
     newest = session.scalar(sa.select(sa.func.max(kind.version)).where(kind.name == thing.name))
     thing.id = uuid7()
@@ -139,6 +135,33 @@ def add(session: Session, thing: Thing) -> Thing:
     session.flush()
     session.refresh(thing)
     return thing
+
+
+def add_dataset(session: Session, dataset: Dataset) -> Dataset:
+    """Register `dataset`, or return the version of its name that has the same contents, however old.
+
+    That one gets the report, if it was imported before there were any.
+    """
+    _take_turn(session, dataset)
+    same = session.scalar(
+        sa.select(Dataset)
+        .where(Dataset.name == dataset.name, Dataset.sha256 == dataset.sha256)
+        .order_by(Dataset.version.desc())
+        .limit(1)
+    )
+    if same is None:
+        return add(session, dataset)
+    if same.report is None:
+        same.report = dataset.report
+    return same
+
+
+def _take_turn(session: Session, thing: Dataset | Model) -> None:
+    """Two jobs that register the same name at once get two versions, or one of the same contents."""
+    if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer at a time
+        session.execute(
+            sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"{thing.__tablename__}/{thing.name}")))
+        )
 
 
 def find(session: Session, kind: type[Thing], reference: str) -> Thing:

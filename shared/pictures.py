@@ -12,6 +12,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
+SIGNATURES = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"BM": "BMP",
+}
+SUFFIXES = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png", ".apng"),
+    "GIF": (".gif",),
+    "BMP": (".bmp", ".dib"),
+    "WEBP": (".webp",),
+}
 
 # A phone's largest photograph has 200 million pixels; decoded as RGB that is 600 MB.
 MAX_PIXELS = 200_000_000
@@ -26,12 +40,14 @@ class NotAPicture(JobyardError):
     """The file is not a picture that can be read."""
 
 
-def check_signature(start: bytes) -> None:
-    """Look at a file's first bytes (12 or more) only. Raises NotAPicture if no picture begins so."""
-    if start.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM")):
-        return
-    if not (start.startswith(b"RIFF") and start[8:12] == b"WEBP"):
-        raise NotAPicture(UNKNOWN)
+def check_signature(start: bytes) -> str:
+    """The format of FORMATS that a file's first bytes (12 or more) are of. Raises NotAPicture if of none."""
+    for signature, name in SIGNATURES.items():
+        if start.startswith(signature):
+            return name
+    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
+        return "WEBP"
+    raise NotAPicture(UNKNOWN)
 
 
 def check_header(file: IO[bytes]) -> None:

@@ -136,6 +136,10 @@ class Dataset(Out):
     pictures: int
     rejected: list[dict[str, str]]
     rejected_count: int
+    report: dict[str, Any] | None = Field(
+        description="What the import found out: sizes, formats, duplicates, leaks between splits, pictures "
+        "under two classes, imbalance, and `warnings` in words; null if it was imported before there were any"
+    )
     bytes: int
     sha256: str = Field(description="Of the contents: the same pictures have the same")
     job_id: uuid.UUID | None

@@ -1,5 +1,6 @@
 """Which class and split each file of an archive belongs to, by the folders that it lies in."""
 
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
@@ -11,9 +12,17 @@ from shared.errors import WorkError
 
 TRAIN = "train"
 VALIDATION = "validation"
-SPLITS = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "valid": VALIDATION}
+TEST = "test"
+SPLITS = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
 
-LAYOUTS = "should have train/CLASS/ (and validation/CLASS/) folders, or a folder per class"
+LAYOUTS = (
+    "should have train/CLASS/ (and validation/CLASS/, test/CLASS/) folders, or a folder per class, "
+    "or one folder of files like cat.0.jpg"
+)
+
+# Of a file that says its own class, as in Kaggle's data sets: "cat.0.jpg". No other way of writing it,
+# so that what a camera calls IMG_0001.jpg is never taken for a class.
+FLAT = re.compile(r"(?P<class>[^\W\d_][\w-]*)\.\d+\.\w+")
 
 # What systems leave in folders and archives, besides names that begin with a dot.
 LITTER = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "$recycle.bin", "@eadir"}
@@ -45,40 +54,39 @@ class Layout:
 
 
 def lay_out(members: Iterable[Member]) -> Layout:
-    """Find the class folders: at the top, or inside outer folders that hold nothing else.
+    """Find the classes: folders at the top, or inside outer folders that hold nothing else.
+
+    Where one of the folders is `train` and has folders inside, these are the classes, and those in
+    `validation` (or `val`, `valid`) and `test` beside it. Else every folder is a class, whatever it is
+    called. Where there is one folder only, or none, and its files are called CLASS.NUMBER.SUFFIX (two
+    classes or more), then a file's class is what stands before its first dot.
 
     Hidden files and what systems leave behind (.DS_Store, __MACOSX, Thumbs.db) are passed over without
-    a word; other files that are not directly in a class folder are `misplaced`.
+    a word; other files that have no class are `misplaced`.
 
-    Raises WorkError if there are no class folders, only one class, an empty one, classes that differ
-    between train and validation, or two whose safe names are the same.
+    Raises WorkError if there are no classes, only one, an empty one, classes that differ between train
+    and validation or test, or two whose safe names are the same.
     """
-    files: set[tuple[str, ...]] = set()
-    folders: set[tuple[str, ...]] = set()
-    misplaced = []
-    for member in members:
-        if any(part.startswith(".") or part.casefold() in LITTER for part in member.parts):
-            continue
-        parts = member.parts
-        if not member.folder:
-            if parts in files:
-                misplaced.append((member.name, "twice in the archive"))
-            files.add(parts)
-            parts = parts[:-1]
-        folders.update(parts[:depth] for depth in range(1, len(parts) + 1))
+    files, folders, misplaced = _gather(members)
     if not files:
         raise WorkError(f"there are no pictures; the archive {LAYOUTS}")
 
     root, split = _find_root(folders)
-    classes = _find_classes(folders, root, split)
+    flat = None if split else _find_flat(files, folders, root)
+    if flat is None:
+        classes = _find_classes(folders, root, split)
+        wrong = "not in a class folder"
+    else:
+        classes = {(*flat, name): (TRAIN, safe_name(name)) for name in sorted(_flat_classes(files, flat))}
+        wrong = "should be called CLASS.NUMBER.SUFFIX, as cat.0.jpg, to have a class"
     _check_classes(classes)
 
     places = {}
     taken: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for parts in sorted(files):
-        place = classes.get(parts[:-1])
+        place = classes.get(parts[:-1] if flat is None else _flat_class(parts, flat))
         if place is None:
-            misplaced.append((printable("/".join(parts)), "not in a class folder"))
+            misplaced.append((printable("/".join(parts)), wrong))
         else:
             places[parts] = Place(*place, _unique(safe_name(parts[-1]), taken[place]))
     names: dict[str, list[str]] = defaultdict(list)
@@ -87,6 +95,26 @@ def lay_out(members: Iterable[Member]) -> Layout:
             raise WorkError(f"the class {class_name!r} is empty in {split_name}; it should have pictures")
         names[split_name].append(class_name)
     return Layout(places, misplaced, dict(names))
+
+
+def _gather(
+    members: Iterable[Member],
+) -> tuple[set[tuple[str, ...]], set[tuple[str, ...]], list[tuple[str, str]]]:
+    """The files, the folders that they or others lie in, and files that come twice."""
+    files: set[tuple[str, ...]] = set()
+    folders: set[tuple[str, ...]] = set()
+    twice = []
+    for member in members:
+        if any(part.startswith(".") or part.casefold() in LITTER for part in member.parts):
+            continue
+        parts = member.parts
+        if not member.folder:
+            if parts in files:
+                twice.append((member.name, "twice in the archive"))
+            files.add(parts)
+            parts = parts[:-1]
+        folders.update(parts[:depth] for depth in range(1, len(parts) + 1))
+    return files, folders, twice
 
 
 def safe_name(name: str) -> str:
@@ -116,6 +144,25 @@ def _find_root(folders: set[tuple[str, ...]]) -> tuple[tuple[str, ...], bool]:
         root = inside[0]
 
 
+def _find_flat(
+    files: set[tuple[str, ...]], folders: set[tuple[str, ...]], root: tuple[str, ...]
+) -> tuple[str, ...] | None:
+    """The one folder whose files say their classes, two or more of them; None if there is no such."""
+    inside = [folder for folder in folders if folder[:-1] == root]
+    candidates = [root, *inside] if len(inside) <= 1 else []
+    return next((folder for folder in candidates if len(_flat_classes(files, folder)) > 1), None)
+
+
+def _flat_classes(files: set[tuple[str, ...]], folder: tuple[str, ...]) -> set[str]:
+    return {path[-1] for path in (_flat_class(parts, folder) for parts in files) if path}
+
+
+def _flat_class(parts: tuple[str, ...], folder: tuple[str, ...]) -> tuple[str, ...]:
+    """The file's class, as if it were a folder in `folder`; () if it has none."""
+    match = FLAT.fullmatch(parts[-1]) if parts[:-1] == folder else None
+    return (*folder, match["class"]) if match else ()
+
+
 def _find_classes(
     folders: set[tuple[str, ...]], root: tuple[str, ...], split: bool
 ) -> dict[tuple[str, ...], tuple[str, str]]:
@@ -142,15 +189,16 @@ def _check_classes(classes: dict[tuple[str, ...], tuple[str, str]]) -> None:
                 f"{printable('/'.join(other))!r} and {printable('/'.join(folder))!r} would be one class; "
                 "their names should differ by more than case and special characters"
             )
-    train, validation = (
-        {name for split, name in classes.values() if split == wanted} for wanted in (TRAIN, VALIDATION)
+    train, *judging = (
+        {name for split, name in classes.values() if split == wanted} for wanted in (TRAIN, VALIDATION, TEST)
     )
     if len(train) < 2:
         raise WorkError(f"there is only one class, {_list(train)}; there should be two or more: {LAYOUTS}")
-    if validation and validation != train:
-        raise WorkError(
-            f"validation should have the classes of train ({_list(train)}), but has {_list(validation)}"
-        )
+    for split, names in zip((VALIDATION, TEST), judging, strict=True):
+        if names and names != train:
+            raise WorkError(
+                f"{split} should have the classes of train ({_list(train)}), but has {_list(names)}"
+            )
 
 
 def _list(names: set[str], most: int = 10) -> str:

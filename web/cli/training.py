@@ -46,8 +46,9 @@ def train(
     as_json: bool,
     **spec: Any,
 ) -> int:
-    """Train on DIR, a folder (or an archive of one) with one folder of pictures per class, or with
-    train/ and validation/ folders of those; or on DATASET, an imported one by name or name@version.
+    """Train on DIR, a folder (or an archive of one) with one folder of pictures per class, with train/,
+    validation/ and test/ folders of those, or of files like cat.0.jpg; or on DATASET, an imported one
+    by name or name@version.
     """
     given = {"shear": shear, "zoom": zoom, "flip": flip}
     augment = {key: value for key, value in given.items() if value is not None}
@@ -71,11 +72,14 @@ def train(
 
 
 def import_pictures(client: Client, source: Path, name: str) -> Job:
-    """Upload and import; says which pictures were rejected."""
+    """Upload and import; says which pictures were rejected, and what should be looked at."""
     with working(f"uploading {source} …"):
         job = client.import_pictures(name, source)
     follow(job)
-    rejected = (job.result or {}).get("rejected", [])
+    result = job.result or {}
+    for warning in result.get("warnings", []):
+        click.echo(f"  warning: {warning}", err=True)
+    rejected = result.get("rejected", [])
     for row in rejected[:5]:
         click.echo(f"  rejected: {row['file']}: {row['reason']}", err=True)
     if len(rejected) > 5:

@@ -7,14 +7,15 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO
 
-from shared.archives.layout import LAYOUTS, TRAIN, VALIDATION, Layout, Place, lay_out
-from shared.archives.members import DAMAGED, Member, reason, too_large
+from shared.archives.layout import LAYOUTS, SPLITS, Layout, Place, lay_out
+from shared.archives.members import DAMAGED, Member, printable, reason, too_large
 from shared.archives.walk import MAX_FILE_BYTES, walk
 from shared.errors import WorkError
-from shared.pictures import NotAPicture, check_signature, decode
+from shared.pictures import SUFFIXES, NotAPicture, check_signature, decode
+from workers.datasets.findings import Findings, Seen, find_out, pixel_digest
 from workers.report import Report
 
 # Rejected files that are listed; the rest is only counted.
@@ -30,8 +31,9 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 class Imported:
     """What became of an import.
 
-    `classes` is {"train": {class: pictures}} and, where there is one, "validation" likewise.
-    `rejected` is [{"file", "reason"}], the first 1,000 of `rejected_count`. `sha256` is the version of
+    `classes` is {"train": {class: pictures}} and, where there are such, "validation" and "test" likewise.
+    `rejected` is [{"file", "reason"}], the first 1,000 of `rejected_count`. `report` is what was found out
+    about the others. `sha256` is the version of
     the content: it depends on the split, the class and the bytes of every picture, and on nothing else.
     `pictures` is their number and `bytes` their sum.
     """
@@ -39,6 +41,7 @@ class Imported:
     classes: dict[str, dict[str, int]]
     rejected: list[dict[str, str]]
     rejected_count: int
+    report: Findings
     pictures: int
     sha256: str
     bytes: int
@@ -49,6 +52,7 @@ class _Kept:
     """An accepted picture in the spool file."""
 
     place: Place
+    seen: Seen
     sha256: str
     offset: int
     size: int
@@ -57,11 +61,9 @@ class _Kept:
 def import_pictures(source: Path, output: Path, max_bytes: int, report: Report) -> Imported:
     """Check every picture of `source`, and write the good ones to `output`, a zip of our own layout.
 
-    `source` is a zip or tar archive (told by its content) or a folder, with `train/CLASS/` and perhaps
-    `validation/CLASS/` (or `val`, `valid`), or with a folder per class; all of it may be inside outer
-    folders. `output` is an uncompressed zip of `train/CLASS/FILE` and `validation/CLASS/FILE`, sorted,
-    with the original bytes of each picture that decodes fully. The others are listed with the reason
-    and don't stop the import.
+    `source` is a zip or tar archive (told by its content) or a folder, in one of the layouts of `lay_out`.
+    `output` is an uncompressed zip of `SPLIT/CLASS/FILE`, sorted, with the original bytes of each picture
+    that decodes fully. The others are listed with the reason and don't stop the import.
 
     Raises WorkError, and leaves no `output`, if the archive is hostile, damaged as a whole, or unpacks
     to over `max_bytes`; if its folders are not classes; or if nothing is left of a class.
@@ -72,7 +74,7 @@ def import_pictures(source: Path, output: Path, max_bytes: int, report: Report) 
     # A tar comes in its own order and can't be read in another: pictures wait in a file without a
     # name, which the system removes whatever happens to this process.
     with tempfile.TemporaryFile(dir=output.parent) as spool:
-        kept, rejected = _decode_all(source, layout, spool, max_bytes, report)
+        kept, rejected, noted = _decode_all(source, layout, spool, max_bytes, report)
         classes = _count(kept, layout)
         _write(output, kept, spool, report)
     rejected = [*layout.misplaced, *rejected]
@@ -80,6 +82,7 @@ def import_pictures(source: Path, output: Path, max_bytes: int, report: Report) 
         classes=classes,
         rejected=[{"file": name, "reason": why} for name, why in rejected[:MAX_REJECTED]],
         rejected_count=len(rejected),
+        report=find_out([picture.seen for picture in kept], classes, noted),
         pictures=len(kept),
         sha256=_version(kept),
         bytes=sum(picture.size for picture in kept),
@@ -95,10 +98,11 @@ def _checked(source: Path, max_bytes: int, report: Report) -> Iterator[Member]:
 
 def _decode_all(
     source: Path, layout: Layout, spool: IO[bytes], max_bytes: int, report: Report
-) -> tuple[list[_Kept], list[tuple[str, str]]]:
-    """Write the pictures that decode to `spool`; returns them, and the others' names with reasons."""
+) -> tuple[list[_Kept], list[tuple[str, str]], list[tuple[str, str]]]:
+    """Write the pictures that decode to `spool`; returns them, the rejected with reasons, and the noted."""
     kept: list[_Kept] = []
     rejected: list[tuple[str, str]] = []
+    noted: list[tuple[str, str]] = []
     places = dict(layout.places)
     read = 0
     for member in walk(source, max_bytes):
@@ -108,30 +112,34 @@ def _decode_all(
             report.check()
             continue
         try:
-            content = _read(member)
+            content, kind = _read(member)
             read += len(content)
             if read > max_bytes:
                 raise too_large(max_bytes)
-            decode(io.BytesIO(content))
+            image = decode(io.BytesIO(content))
+            seen = Seen(place, *image.size, kind, pixel_digest(image))
             digest = hashlib.sha256(content).hexdigest()
-            kept.append(_Kept(place, digest, spool.tell(), len(content)))
+            kept.append(_Kept(place, seen, digest, spool.tell(), len(content)))
             spool.write(content)
+            suffix = PurePosixPath(member.parts[-1]).suffix
+            if suffix.lower() not in ("", *SUFFIXES[kind]):
+                noted.append((member.name, f"is a {kind}, and is called {printable(suffix)}"))
         except NotAPicture as error:
             rejected.append((member.name, error.message))
         report.progress(len(kept) + len(rejected), len(layout.places), "pictures")
-    return kept, rejected
+    return kept, rejected, noted
 
 
-def _read(member: Member) -> bytes:
-    """All bytes of a file, if its first ones are a picture's. Raises NotAPicture."""
+def _read(member: Member) -> tuple[bytes, str]:
+    """All bytes of a file, if its first ones are a picture's, and its format. Raises NotAPicture."""
     if member.problem is not None:
         raise NotAPicture(member.problem)
     content = bytearray()
+    kind = ""
     try:
         with member.open() as file:
             while piece := file.read(PIECE):
-                if not content:
-                    check_signature(piece)
+                kind = kind or check_signature(piece)
                 content += piece
                 if len(content) > MAX_FILE_BYTES:  # whatever was said about its size
                     raise NotAPicture(f"too large: should have at most {MAX_FILE_BYTES:,} bytes")
@@ -139,7 +147,7 @@ def _read(member: Member) -> bytes:
         raise NotAPicture(f"can't be read: {reason(error)}") from None
     if not content:
         raise NotAPicture("the file is empty")
-    return bytes(content)
+    return bytes(content), kind
 
 
 def _count(kept: list[_Kept], layout: Layout) -> dict[str, dict[str, int]]:
@@ -153,7 +161,7 @@ def _count(kept: list[_Kept], layout: Layout) -> dict[str, dict[str, int]]:
                 raise WorkError(f"the class {name!r} has no picture in {split} that can be decoded")
     return {
         split: {name: counts[split, name] for name in layout.classes[split]}
-        for split in (TRAIN, VALIDATION)
+        for split in dict.fromkeys(SPLITS.values())
         if split in layout.classes
     }
 

@@ -12,11 +12,11 @@ from workers.report import Report
 PIECE = 1024**2
 
 # What the importer writes. No name begins with a dot, so that none is "..".
-PATH = re.compile(r"(train|validation)/[^./\\\0][^/\\\0]*/[^./\\\0][^/\\\0]*")
+PATH = re.compile(r"(train|validation|test)/[^./\\\0][^/\\\0]*/[^./\\\0][^/\\\0]*")
 
 
 def unpack(archive: Path, folder: Path, report: Report) -> None:
-    """Unpack a zip of the importer's to `folder`: `train/CLASS/FILE` and perhaps `validation/…`.
+    """Unpack a zip of the importer's to `folder`: `train/CLASS/FILE`, perhaps `validation/…`, `test/…`.
 
     The folder appears at once and whole; one that exists is taken to be the same data set. Two
     processes may do this at the same time. Raises WorkError if the archive is not one of ours.

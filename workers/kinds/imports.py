@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from shared import catalog, storage
@@ -19,36 +18,32 @@ def work(attempt: Attempt, spec: ImportSpec) -> Finish:
     stored = attempt.store("datasets", output)
 
     def finish(session: Session) -> dict[str, Any]:
-        newest = session.scalar(
-            sa.select(catalog.Dataset)
-            .where(catalog.Dataset.name == spec.name)
-            .order_by(catalog.Dataset.version.desc())
-            .limit(1)
+        made = catalog.Dataset(
+            name=spec.name,
+            job_id=attempt.job_id,
+            classes=imported.classes,
+            pictures=imported.pictures,
+            rejected=imported.rejected,
+            rejected_count=imported.rejected_count,
+            report=dict(imported.report),
+            storage_key=stored.key,
+            bytes=stored.bytes,
+            sha256=imported.sha256,
         )
-        if newest is not None and newest.sha256 == imported.sha256:
-            dataset = newest  # the same pictures are the same version
+        dataset = catalog.add_dataset(session, made)
+        if dataset is not made:
             attempt.unwanted.append(stored.key)
-        else:
-            dataset = catalog.add(
-                session,
-                catalog.Dataset(
-                    name=spec.name,
-                    job_id=attempt.job_id,
-                    classes=imported.classes,
-                    pictures=imported.pictures,
-                    rejected=imported.rejected,
-                    rejected_count=imported.rejected_count,
-                    storage_key=stored.key,
-                    bytes=stored.bytes,
-                    sha256=imported.sha256,
-                ),
-            )
         return {
             "dataset": dataset.reference,
             "classes": imported.classes,
             "pictures": imported.pictures,
             "rejected": imported.rejected,
             "rejected_count": imported.rejected_count,
+            "warnings": imported.report["warnings"],
+            "duplicates_count": imported.report["duplicates_count"],
+            "leaks_count": imported.report["leaks_count"],
+            "conflicts_count": imported.report["conflicts_count"],
+            "noted_count": imported.report["noted_count"],
         }
 
     return finish

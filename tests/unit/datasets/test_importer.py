@@ -118,6 +118,73 @@ def test_train_and_validation_are_found_inside_outer_folders(
     assert desk.content() == PETS
 
 
+def test_pictures_to_test_on_are_a_split_of_their_own(desk: Desk) -> None:
+    files = PETS | {"test/cats/e.png": picture(6), "test/dogs/f.png": picture(7)}
+    imported = desk.take(files)
+    assert desk.content() == files
+    assert list(imported.classes) == ["train", "validation", "test"]
+    assert imported.classes["test"] == {"cats": 1, "dogs": 1}
+    del files["validation/cats/c.png"], files["validation/dogs/d.png"]
+    assert list(desk.take(files).classes) == ["train", "test"]
+
+
+def test_pictures_to_test_on_without_classes_are_misplaced(desk: Desk) -> None:
+    imported = desk.take(PETS | {"test/1.png": picture(6)})
+    assert desk.content() == PETS
+    assert imported.rejected == [{"file": "test/1.png", "reason": "not in a class folder"}]
+
+
+@pytest.mark.parametrize("name", ["test", "validation", "Val"])
+def test_without_train_every_folder_is_a_class_whatever_it_is_called(desk: Desk, name: str) -> None:
+    imported = desk.take({f"{name}/a.png": picture(1), "car/a.png": picture(2), "cat/a.png": picture(3)})
+    assert imported.classes == {"train": {"car": 1, "cat": 1, name: 1}}
+
+
+def test_a_class_of_each_split_may_be_called_test(desk: Desk) -> None:
+    files = {
+        f"{split}/{name}/{n}.png": picture(10 * n + m)
+        for n, split in enumerate(("train", "test"))
+        for m, name in enumerate(("test", "car"))
+    }
+    assert desk.take(files).classes == {split: {"car": 1, "test": 1} for split in ("train", "test")}
+    assert desk.content() == files
+
+
+@pytest.mark.parametrize("pack", ["zip", "tar.gz", "folder"])
+@pytest.mark.parametrize("prefix", ["", "train/", "data/pets/"])
+def test_a_flat_folder_of_names_that_say_their_class_is_all_training(
+    desk: Desk, prefix: str, pack: str
+) -> None:
+    files = {
+        "cat.0.png": picture(1),
+        "cat.1.PNG": picture(2),
+        "dog.007.png": picture(3),
+        "great_dane-2.4.png": picture(4),
+    }
+    strange = [
+        "cat.png", "dog_1.png", "IMG_0001.png", "4.2.png", "cat.x.png", ".cat.1.png", "cat.1.2.png", "cat.1",
+    ]  # fmt: skip
+    given = files | dict.fromkeys(strange, picture(9))
+    imported = desk.take({prefix + name: content for name, content in given.items()}, PACKS[pack])
+    assert imported.classes == {"train": {"cat": 2, "dog": 1, "great_dane-2": 1}}
+    assert desk.content() == {
+        f"train/{name.split('.')[0]}/{name}": content for name, content in files.items()
+    }
+    assert {row["file"] for row in imported.rejected} == {
+        prefix + name for name in strange if not name.startswith(".")
+    }
+    assert {row["reason"] for row in imported.rejected} == {
+        "should be called CLASS.NUMBER.SUFFIX, as cat.0.jpg, to have a class"
+    }
+
+
+def test_files_that_say_a_class_are_not_asked_where_folders_do(desk: Desk) -> None:
+    files = {"cats/cat.0.png": picture(1), "dogs/dog.0.png": picture(2), "cat.1.png": picture(3)}
+    imported = desk.take(files)
+    assert imported.classes == {"train": {"cats": 1, "dogs": 1}}
+    assert imported.rejected == [{"file": "cat.1.png", "reason": "not in a class folder"}]
+
+
 @pytest.mark.parametrize("prefix", ["", "pets/", "validation/", "train/"])
 def test_a_folder_per_class_is_all_training(desk: Desk, prefix: str) -> None:
     imported = desk.take({f"{prefix}cats/a.png": picture(1), f"{prefix}dogs/a.png": picture(2)})
@@ -161,13 +228,13 @@ def test_what_does_not_decode_is_rejected_with_its_reason(desk: Desk) -> None:
             "train/cats/inner.zip": b"PK\x03\x04",
             "train/cats/old/deep.png": picture(7),
             "labels.csv": b"a,b",
-            "test/cats/a.png": picture(8),
+            "other/cats/a.png": picture(8),
         }
     )
     reasons = {row["file"]: row["reason"] for row in imported.rejected}
     assert reasons == {
         "labels.csv": "not in a class folder",
-        "test/cats/a.png": "not in a class folder",
+        "other/cats/a.png": "not in a class folder",
         "train/cats/old/deep.png": "not in a class folder",
         "train/cats/empty.jpg": "the file is empty",
         "train/cats/half.png": reasons["train/cats/half.png"],
@@ -200,6 +267,13 @@ def test_the_list_of_rejected_files_is_cut_but_counted(desk: Desk) -> None:
             PETS | {"validation/birds/a.png": picture()},
             "validation should have the classes of train ('cats', 'dogs'), but has 'birds', 'cats', 'dogs'",
         ),
+        (
+            PETS | {"test/cats/a.png": picture()},
+            "test should have the classes of train ('cats', 'dogs'), but has 'cats'",
+        ),
+        ({"cat.0.png": picture(), "cat.1.png": picture()}, "there are no class folders"),
+        ({"a/cat.0.png": picture(), "a/cat.1.png": picture()}, "there is only one class, 'a'"),
+        ({"cat.0.png": picture(), "Cat.1.png": picture()}, "'Cat' and 'cat' would be one class"),
         ({**PETS, "validation/cats/c.png": b"x"}, "the class 'cats' has no picture in validation"),
         ({"a?/1.png": picture(), "a*/1.png": picture()}, "'a*' and 'a?' would be one class"),
         ({"Cats/1.png": picture(), "cats/1.png": picture()}, "'Cats' and 'cats' would be one class"),
