@@ -86,6 +86,23 @@ class World:
             target.writestr("train/cats/2.svg", "<svg onload='alert(1)'/>")
         archive.seek(0)
         stored = self.here.storage.put("datasets", archive)
+        places = ["train/cats/1.png", f"validation/dogs/{HOSTILE}.png"]
+        report = {
+            "width": {"min": 8, "median": 12.5, "max": 5000},
+            "height": {"min": 9, "median": 99.0, "max": 999},
+            "shorter_side": {"edges": [1, 32, 64], "counts": [10, 2]},
+            "formats": {"PNG": 11, "JPEG": 1},
+            "duplicates": [places],
+            "duplicates_count": 250,
+            "leaks": [{"picture": places[1], "same_as": places[0]}],
+            "leaks_count": 150,
+            "conflicts": [places],
+            "conflicts_count": 1,
+            "noted": [{"file": f"{HOSTILE}.png", "note": "is a JPEG, and is called .png"}],
+            "noted_count": 3,
+            "imbalance": 2.5,
+            "warnings": [f"150 pictures of validation are in train too: {HOSTILE}"],
+        }
         rejected = [{"file": f"cats/{HOSTILE}.jpg", "reason": "not a picture"}]
         dataset = catalog.Dataset(
             name="pets",
@@ -94,6 +111,7 @@ class World:
             pictures=12,
             rejected=rejected,
             rejected_count=70,
+            report=report,
             storage_key=stored.key,
             bytes=stored.bytes,
             sha256=stored.sha256,
@@ -239,6 +257,7 @@ class World:
             "classes": CLASSES,
             "rejected": dataset.rejected,
             "rejected_count": 70,
+            "warnings": (dataset.report or {})["warnings"],
         }
 
     def _history(self, job: Job) -> None:

@@ -59,6 +59,41 @@ def test_eight_jobs_that_register_one_name_at_once_get_eight_versions(database: 
         assert sorted(pool.map(one, range(THREADS))) == list(range(1, THREADS + 1))
 
 
+def test_eight_jobs_that_import_the_same_files_at_once_get_one_version(database: Database) -> None:
+    barrier = Barrier(THREADS)
+
+    def one(_: int) -> str:
+        barrier.wait(30)
+        with database.write() as session:
+            return catalog.add_dataset(session, dataset("pets")).reference
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        assert set(pool.map(one, range(THREADS))) == {"pets@1"}
+
+
+def test_the_same_contents_are_the_same_version_however_old(database: Database) -> None:
+    def imported(name: str, sha256: str) -> str:
+        with database.write() as session:
+            return catalog.add_dataset(session, dataset(name, sha256=sha256)).reference
+
+    assert [imported("pets", sha256) for sha256 in ("a", "b", "a", "b", "c")] == [
+        "pets@1",
+        "pets@2",
+        "pets@1",
+        "pets@2",
+        "pets@3",
+    ]
+    assert imported("birds", "a") == "birds@1"
+
+
+def test_a_data_set_from_before_there_were_reports_gets_one_and_keeps_it(database: Database) -> None:
+    for report in (None, {"warnings": ["first"]}, {"warnings": ["second"]}):
+        with database.write() as session:
+            catalog.add_dataset(session, dataset("pets", report=report))
+    with database.read() as session:
+        assert catalog.find(session, Dataset, "pets@1").report == {"warnings": ["first"]}
+
+
 def test_versions_are_of_a_name_and_a_noun(database: Database) -> None:
     assert add(database, dataset("pets")).reference == "pets@1"
     assert add(database, dataset("pets")).reference == "pets@2"

@@ -6,10 +6,12 @@ import uuid
 from urllib.parse import urlsplit
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
+from shared import catalog
 from tests.conftest import TOKEN
 from tests.integration.pages import HOSTILE, HTML, KINDS, STATES, Page, World, browser, picture
 
@@ -164,6 +166,15 @@ def test_buttons_change_the_job_and_lead_back(world: World, web: FlaskClient) ->
     assert web.post(f"/jobs/{uuid.uuid4()}/cancel").status_code == 404
 
 
+def test_a_data_set_from_before_there_were_reports_has_a_page(world: World, web: FlaskClient) -> None:
+    made = world.dataset()
+    with world.here.database.write() as session:
+        session.execute(sa.update(catalog.Dataset).values(report=None))
+    page = look(web, f"/datasets/{made.reference}")
+    assert "Pictures by class" in page.text
+    assert "Sizes and formats" not in page.text
+
+
 def test_data_sets_and_models_have_pages(world: World, web: FlaskClient) -> None:
     assert "No data sets yet" in look(web, "/datasets").text
     assert "No models yet" in look(web, "/models").text
@@ -173,6 +184,19 @@ def test_data_sets_and_models_have_pages(world: World, web: FlaskClient) -> None
     page = look(web, "/datasets/pets")
     assert f"/jobs/{imported.id}" in page.addresses
     assert "/datasets/pets@1/thumbnail/train/cats/1.png" in page.addresses
+    for said in (
+        "150 pictures of validation are in train too",
+        "8 to 5,000, median 12 pixels",
+        "32 to 63",
+        "150 pictures in more than one split",
+        "and 149 more",
+        "1 picture under more than one class",
+        "250 pictures that repeat another one",
+        "is a JPEG, and is called .png",
+        "and 2 more",
+    ):
+        assert said in page.text
+    assert "150 pictures of validation are in train too" in look(web, f"/jobs/{imported.id}").text
     assert "/models/pets@1" in look(web, "/models").addresses
     page = look(web, "/models/pets@1")
     assert f"/jobs/{trained.id}" in page.addresses

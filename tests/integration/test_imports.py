@@ -1,0 +1,78 @@
+"""An import, from the job to the data set: the same files are one version, and people hear of what is odd."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared import catalog, jobs
+from shared.broker import Broker
+from shared.config import Settings
+from shared.database import Database
+from shared.specs import ImportSpec
+from shared.storage import Storage
+from tests.drains import Notes
+from tests.pictures import draw, draw_dataset
+from workers.attempt import Drain
+from workers.kinds import imports
+from workers.process import Process
+
+
+@pytest.fixture
+def here(database: Database, tmp_path: Path) -> Process:
+    settings = Settings(home=tmp_path / "home", broker_url="redis+socket:///nonexistent/redis.sock")
+    return Process(settings, database, Storage(settings.storage), Broker(settings))
+
+
+def import_folder(here: Process, folder: Path) -> dict[str, Any]:
+    """The job's result."""
+    spec = ImportSpec(name="drawn", path=str(folder)).model_dump(mode="json")
+    with here.database.write() as session:
+        job_id = jobs.submit(session, kind="import", queue="cpu", spec=spec, priority=5, max_attempts=3)[0].id
+    Drain(here, {"import": imports.work}, "cpu", "w", threading.Event(), Notes()).run()
+    with here.database.read() as session:
+        result = jobs.get(session, job_id).result
+    assert result is not None
+    return result
+
+
+def stored(here: Process) -> int:
+    return sum(path.is_file() for path in (here.settings.home / "storage").rglob("*"))
+
+
+def test_what_was_found_out_is_with_the_data_set_and_the_short_of_it_with_the_job(
+    here: Process, tmp_path: Path
+) -> None:
+    folder = draw_dataset(tmp_path / "set" / "train", per_class=4)
+    draw_dataset(folder.parent / "test", per_class=1)
+    draw(folder / "discs" / "more.png", "discs", seed=99).rename(folder / "discs" / "more.jpg")
+    result = import_folder(here, folder.parent)
+    assert result["dataset"] == "drawn@1"
+    assert result["classes"]["test"] == {"discs": 1, "squares": 1}
+    assert {name: count for name, count in result.items() if name.endswith("_count")} == {
+        "rejected_count": 0,
+        "duplicates_count": 2,
+        "leaks_count": 2,
+        "conflicts_count": 0,
+        "noted_count": 1,
+    }
+    with here.database.read() as session:
+        report = catalog.find(session, catalog.Dataset, "drawn").report
+    assert report is not None
+    assert report["warnings"] == result["warnings"]
+    assert report["leaks"][0] == {"picture": "test/discs/000.png", "same_as": "train/discs/000.png"}
+    assert report["noted"] == [
+        {"file": "train/discs/more.jpg", "note": "is a PNG, and is called .jpg"},
+    ]
+
+
+def test_the_same_files_are_the_same_version_also_of_an_older_one(here: Process, tmp_path: Path) -> None:
+    folder = draw_dataset(tmp_path / "set", per_class=2)
+    assert import_folder(here, folder)["dataset"] == "drawn@1"
+    extra = draw(folder / "discs" / "more.png", "discs", seed=99)
+    assert import_folder(here, folder)["dataset"] == "drawn@2"
+    extra.unlink()
+    assert stored(here) == 2
+    assert import_folder(here, folder)["dataset"] == "drawn@1"
+    assert stored(here) == 2, "what is there already is not stored again"
