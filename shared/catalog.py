@@ -125,7 +125,7 @@ Thing = TypeVar("Thing", Dataset, Model)
 
 def add(session: Session, thing: Thing) -> Thing:
     """Register `thing` (id and version are given here) as the newest version of its name."""
-    _take_turn(session, thing)
+    take_turn(session, thing)
     kind = type(thing)
     newest = session.scalar(sa.select(sa.func.max(kind.version)).where(kind.name == thing.name))
     thing.id = uuid7()
@@ -142,7 +142,7 @@ def add_dataset(session: Session, dataset: Dataset) -> Dataset:
 
     That one gets the report, if it was imported before there were any.
     """
-    _take_turn(session, dataset)
+    take_turn(session, dataset)
     same = session.scalar(
         sa.select(Dataset)
         .where(Dataset.name == dataset.name, Dataset.sha256 == dataset.sha256)
@@ -156,7 +156,7 @@ def add_dataset(session: Session, dataset: Dataset) -> Dataset:
     return same
 
 
-def _take_turn(session: Session, thing: Dataset | Model) -> None:
+def take_turn(session: Session, thing: Dataset | Model) -> None:
     """Two jobs that register the same name at once get two versions, or one of the same contents."""
     if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer at a time
         session.execute(

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from shared import catalog
 from shared.database import Base, utcnow
+from shared.errors import BadInput, Conflict
 from shared.jobs import TERMINAL, Job, needed_by_parent
 from shared.storage import File, Storage
 
@@ -66,6 +67,25 @@ def forget(session: Session, days: float, limit: int = 1_000) -> tuple[list[str]
         delete = sa.delete(File).where(File.id.in_(unneeded), unread).returning(File.storage_key)
         keys |= set(session.scalars(delete.execution_options(synchronize_session=False)))
     return _unused(session, sorted(keys)), limit in (len(jobs), len(unneeded))
+
+
+def delete_dataset(session: Session, reference: str) -> list[str]:
+    """Delete one version of a data set, by `name@version` or id. Models that were trained on it stay.
+
+    Returns the storage's keys that nothing refers to now: delete them after the commit. Raises NotFound,
+    BadInput for a name without a version, and Conflict while a job that has not ended needs it.
+    """
+    dataset = catalog.find(session, catalog.Dataset, reference)
+    if reference not in (dataset.reference, str(dataset.id)):
+        raise BadInput("id", f"should be an id or name@version; the newest is {dataset.reference}")
+    catalog.take_turn(session, dataset)  # or an import of the same files might refer to what is gone
+    needs = Job.spec["dataset"].as_string().in_([dataset.reference, str(dataset.id)])
+    job_id = session.scalar(sa.select(Job.id).where(Job.state.not_in(TERMINAL), needs).limit(1))
+    if job_id is not None:
+        raise Conflict(f"the job {job_id} needs {dataset.reference}; it should end first, or be cancelled")
+    session.delete(dataset)
+    session.flush()
+    return _unused(session, [dataset.storage_key])
 
 
 def leftovers(session: Session, limit: int = KEYS_AT_ONCE) -> list[str]:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from shared import catalog, jobs
+from shared import catalog, jobs, retention
 from shared.catalog import Dataset, Model, Prediction
 from shared.database import Database
-from shared.errors import NotFound
+from shared.errors import BadInput, Conflict, NotFound
 
 THREADS = 8
 
@@ -92,6 +92,25 @@ def test_a_data_set_from_before_there_were_reports_gets_one_and_keeps_it(databas
             catalog.add_dataset(session, dataset("pets", report=report))
     with database.read() as session:
         assert catalog.find(session, Dataset, "pets@1").report == {"warnings": ["first"]}
+
+
+def test_a_data_set_is_deleted_when_no_job_needs_it(database: Database) -> None:
+    kept, gone = (add(database, dataset("pets")) for _ in range(2))
+    spec = {"dataset": gone.reference}
+    with database.write() as session:
+        submitted = jobs.submit(session, kind="train", queue="gpu", spec=spec, priority=5, max_attempts=3)
+        job = submitted[0].id
+    with database.write() as session, pytest.raises(Conflict, match=f"the job {job} needs pets@2"):
+        retention.delete_dataset(session, "pets@2")
+    with database.write() as session:
+        jobs.cancel(session, job)
+        assert retention.delete_dataset(session, "pets@2") == [gone.storage_key]
+    with database.write() as session, pytest.raises(NotFound):
+        retention.delete_dataset(session, "pets@2")
+    with database.write() as session, pytest.raises(BadInput, match="the newest is pets@1"):
+        retention.delete_dataset(session, "pets")
+    with database.read() as session:
+        assert catalog.find(session, Dataset, "pets").id == kept.id
 
 
 def test_versions_are_of_a_name_and_a_noun(database: Database) -> None:

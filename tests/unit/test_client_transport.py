@@ -16,6 +16,7 @@ from web.client import (
     Conflict,
     ConnectionFailed,
     JobFailed,
+    JobyardClientError,
     NotFound,
     Refused,
     WaitTimeout,
@@ -74,7 +75,7 @@ def script() -> Iterator[Script]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_POST = do_GET  # noqa: N815 - http.server's own name
+        do_POST = do_DELETE = do_GET  # noqa: N815 - http.server's own names
 
         def log_message(self, *args: Any) -> None:
             pass
@@ -126,6 +127,17 @@ def test_a_cancel_whose_answer_is_lost_is_not_repeated(script: Script, client: C
     with pytest.raises(ConnectionFailed, match=r"the connection to .* broke"):
         job.cancel()
     assert len(script.seen) == 2
+
+
+def test_a_data_set_is_deleted_once(script: Script, client: Client) -> None:
+    script.answers = [(204, b""), (503, problem(503, "away"))]
+    client.delete_dataset("pets@1")
+    with pytest.raises(JobyardClientError, match="away"):
+        client.delete_dataset("pets@2")
+    assert [(method, path) for method, path, _, _ in script.seen] == [
+        ("DELETE", "/api/v1/datasets/pets@1"),
+        ("DELETE", "/api/v1/datasets/pets@2"),
+    ]
 
 
 def test_an_upload_is_sent_whole_at_the_second_try_too(

@@ -1,12 +1,13 @@
 """Data sets and models."""
 
+from contextlib import suppress
 from typing import TypeVar
 
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
-from shared import catalog
+from shared import catalog, retention
 from web import schemas
 from web.api.common import ANSWERS, SECURITY, PageQuery, answer
 from web.backend import backend
@@ -39,6 +40,26 @@ def get_dataset(path: ReferencePath) -> Response:
     with backend().database.read() as session:
         found = catalog.find(session, catalog.Dataset, path.id)
     return answer(schemas.Dataset.model_validate(found))
+
+
+@api.delete("/datasets/<id>", responses={204: None}, summary="Delete a version of a data set")
+def delete_dataset(path: ReferencePath) -> Response:
+    """By `name@version` or id: a name alone is refused. Models that were trained on it stay.
+
+    409 while a job that has not ended needs it.
+    """
+    delete_version(path.id)
+    return Response(status=204)
+
+
+def delete_version(reference: str) -> None:
+    """Delete a data set's row, and then its pictures. Raises as `retention.delete_dataset`."""
+    here = backend()
+    with here.database.write() as session:
+        keys = retention.delete_dataset(session, reference)
+    with suppress(OSError):  # the sweeper finds later what no row refers to
+        for key in keys:
+            here.storage.delete(key)
 
 
 @api.get("/models", responses={200: schemas.Page[schemas.Model]}, summary="List models, newest first")

@@ -164,6 +164,10 @@ class Client:
         """A data set by name (its newest version), `name@version` or id."""
         return self._transport.get(f"/datasets/{quote(reference, safe='@')}")
 
+    def delete_dataset(self, reference: str) -> None:
+        """Delete a data set by `name@version` or id; a name alone is refused. Its models stay."""
+        self._transport.delete(f"/datasets/{quote(reference, safe='@')}")
+
     def models(self) -> Iterator[Json]:
         """All models, newest first."""
         return self._transport.items("/models")

@@ -67,6 +67,10 @@ class Transport:
             self._send("POST", path, json=body, headers=headers, repeatable=key is not None, **options)
         )
 
+    def delete(self, path: str) -> None:
+        """A DELETE; one whose answer was lost is not sent again: it may have been heeded."""
+        self._send("DELETE", path, repeatable=False)
+
     def _patience(self, longer: float) -> httpx.Timeout:
         return httpx.Timeout(self._timeout + longer, connect=5.0)
 

@@ -2,10 +2,12 @@
 
 import uuid
 
-from flask import Response, make_response, render_template, request
+from flask import Response, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
 
 from shared import catalog, jobs, storage
 from shared.errors import NotFound
+from web.api.registry import delete_version
 from web.backend import backend
 from web.pages.blueprint import routes
 from web.pages.pictures import sample
@@ -25,6 +27,13 @@ def dataset(reference: str) -> Response:
     with backend().database.read() as session:
         found = catalog.find(session, catalog.Dataset, reference)
     return make_response(render_template("registry/dataset.html", dataset=found, sample=sample(found)))
+
+
+@routes.post("/datasets/<reference>/delete")
+def delete_dataset(reference: str) -> AnyResponse:
+    """Delete the version, then back to the list."""
+    delete_version(reference)
+    return redirect(url_for("pages.datasets"), 303)
 
 
 @routes.get("/models")
