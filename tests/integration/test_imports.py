@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared import catalog, jobs
+from shared import catalog, jobs, retention
 from shared.broker import Broker
 from shared.config import Settings
 from shared.database import Database
@@ -14,8 +14,9 @@ from shared.specs import ImportSpec
 from shared.storage import Storage
 from tests.drains import Notes
 from tests.pictures import draw, draw_dataset
-from workers.attempt import Drain
+from workers.attempt import Attempt, Drain, Finish, Work
 from workers.kinds import imports
+from workers.kinds.datasets import find_dataset, folder_of
 from workers.process import Process
 
 
@@ -27,10 +28,15 @@ def here(database: Database, tmp_path: Path) -> Process:
 
 def import_folder(here: Process, folder: Path) -> dict[str, Any]:
     """The job's result."""
+    return run(here, imports.work, folder)
+
+
+def run(here: Process, work: Work, folder: Path) -> dict[str, Any]:
+    """The result of this work's job, whose spec is an import's of the folder."""
     spec = ImportSpec(name="drawn", path=str(folder)).model_dump(mode="json")
     with here.database.write() as session:
         job_id = jobs.submit(session, kind="import", queue="cpu", spec=spec, priority=5, max_attempts=3)[0].id
-    Drain(here, {"import": imports.work}, "cpu", "w", threading.Event(), Notes()).run()
+    Drain(here, {"import": work}, "cpu", "w", threading.Event(), Notes()).run()
     with here.database.read() as session:
         result = jobs.get(session, job_id).result
     assert result is not None
@@ -76,3 +82,23 @@ def test_the_same_files_are_the_same_version_also_of_an_older_one(here: Process,
     assert stored(here) == 2
     assert import_folder(here, folder)["dataset"] == "drawn@1"
     assert stored(here) == 2, "what is there already is not stored again"
+
+
+def test_an_unpacked_data_set_goes_from_the_machine_after_its_version_was_deleted(
+    here: Process, tmp_path: Path
+) -> None:
+    def unpack(attempt: Attempt, _: ImportSpec) -> Finish:
+        folder = folder_of(attempt, find_dataset(attempt, "drawn"))
+        return lambda _: {"pictures": sorted(path.name for path in folder.rglob("*.png"))}
+
+    folder = draw_dataset(tmp_path / "set", per_class=1)
+    import_folder(here, folder)
+    assert run(here, unpack, folder)["pictures"] == ["000.png", "000.png"]
+    (old,) = (here.cache / "datasets").iterdir()
+    draw(folder / "discs" / "more.png", "discs", seed=99)
+    import_folder(here, folder)
+    with here.database.write() as session:
+        retention.delete_dataset(session, "drawn@1")
+    assert run(here, unpack, folder)["pictures"] == ["000.png", "000.png", "more.png"]
+    (new,) = (here.cache / "datasets").iterdir()
+    assert new != old
