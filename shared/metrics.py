@@ -5,7 +5,7 @@ import math
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -13,8 +13,10 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from shared.database import Base, UtcDateTime, utcnow
 
-# Databases limit the parameters of one statement; a row has six.
-ROWS_AT_ONCE = 1_000
+# So many rows are looked at for the highs and lows of a history: within 100 ms on either database.
+MAX_LOOKED_AT = 20_000
+# Databases limit the parameters of one statement.
+STEPS_AT_ONCE = 1_000
 
 
 class Metric(Base):
@@ -43,9 +45,6 @@ class Point:
 
 def write(session: Session, job_id: uuid.UUID, points: Sequence[Point]) -> None:
     """Insert points; one that is there already is overwritten. Fence it with `jobs.heartbeat` before."""
-    if not points:
-        return
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     rows = [
         {
             "job_id": job_id,
@@ -53,19 +52,24 @@ def write(session: Session, job_id: uuid.UUID, points: Sequence[Point]) -> None:
             "step": point.step,
             "epoch": point.epoch,
             "value": point.value if math.isfinite(point.value) else None,
-            "at": utcnow(),
         }
         for point in {(point.name, point.step): point for point in points}.values()
     ]
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        statement = insert(Metric).values(rows[start : start + ROWS_AT_ONCE])
-        new = statement.excluded
-        session.execute(
-            statement.on_conflict_do_update(
-                index_elements=["job_id", "name", "step"],
-                set_={"epoch": new.epoch, "value": new.value, "at": new.at},
-            )
-        )
+    if rows:
+        # One statement, made once: to write many points takes the training's interpreter little time.
+        session.execute(_UPSERTS[session.get_bind().dialect.name], rows)
+
+
+def _upsert(insert: Any) -> Any:
+    statement = insert(Metric.__table__).values(at=utcnow())
+    new = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=["job_id", "name", "step"],
+        set_={"epoch": new.epoch, "value": new.value, "at": new.at},
+    )
+
+
+_UPSERTS: Final = {"postgresql": _upsert(postgresql.insert), "sqlite": _upsert(sqlite.insert)}
 
 
 def clear(session: Session, job_id: uuid.UUID) -> None:
@@ -76,20 +80,89 @@ def clear(session: Session, job_id: uuid.UUID) -> None:
 def history(
     session: Session, job_id: uuid.UUID, *, name: str | None = None, points: int | None = None
 ) -> list[Metric]:
-    """The history, by name and step; at most `points` of each name, evenly taken, first and last kept."""
-    query = sa.select(Metric).where(Metric.job_id == job_id).order_by(Metric.name, Metric.step)
-    if name is not None:
-        query = query.where(Metric.name == name)
-    rows = list(session.scalars(query))
+    """The history, by name and step; of each name at most `points`, chosen as `_thinned` says."""
     if points is None:
-        return rows
-    return [row for _, group in groupby(rows, key=lambda row: row.name) for row in _thin(list(group), points)]
+        query = sa.select(Metric).where(Metric.job_id == job_id).order_by(Metric.name, Metric.step)
+        return list(session.scalars(query if name is None else query.where(Metric.name == name)))
+    names = _names(session, job_id) if name is None else [name]
+    share = MAX_LOOKED_AT // max(len(names), 1)
+    return [row for each in names for row in _thinned(session, job_id, each, points, share)]
 
 
-def _thin(rows: list[Metric], points: int) -> list[Metric]:
-    if len(rows) <= points:
-        return rows
+def compare(
+    session: Session, job_ids: Sequence[uuid.UUID], name: str, points: int
+) -> dict[uuid.UUID, list[Metric]]:
+    """The histories of one metric, by job, each as `history` has it."""
+    share = MAX_LOOKED_AT // max(len(job_ids), 1)
+    return {job_id: _thinned(session, job_id, name, points, share) for job_id in job_ids}
+
+
+def names_of(session: Session, job_ids: Sequence[uuid.UUID]) -> list[str]:
+    """What at least one of the jobs has told of, in order."""
+    return sorted({name for job_id in job_ids for name in _names(session, job_id)})
+
+
+def _names(session: Session, job_id: uuid.UUID) -> list[str]:
+    """From each name to the next by the primary key: rows that have a name seen already are not read."""
+    least = sa.select(sa.func.min(Metric.name)).where(Metric.job_id == job_id)
+    seen = sa.select(least.scalar_subquery().label("name")).cte("seen", recursive=True)
+    following = least.where(Metric.name > seen.c.name).correlate(seen).scalar_subquery()
+    seen = seen.union_all(sa.select(following).where(seen.c.name.is_not(None)))
+    return list(session.scalars(sa.select(seen.c.name).where(seen.c.name.is_not(None))))
+
+
+def _thinned(session: Session, job_id: uuid.UUID, name: str, points: int, look: int) -> list[Metric]:
+    """At most `points` rows of one name, by step: the first, the last, and so that no peak vanishes, the
+    lowest and the highest value of each of (points − 2) // 2 equal ranges of steps between them.
+
+    In each range its first rows are looked at, `look` in all: of a longer history that is a sample, and the
+    answer takes as long for a million rows as for some ten thousand. Values that were not finite give way.
+    """
+    own = sa.select(Metric).where(Metric.job_id == job_id, Metric.name == name)
+    by_step = own.order_by(Metric.step)
+    first = session.scalar(by_step.limit(1))
+    last = session.scalar(own.order_by(Metric.step.desc()).limit(1))
+    if first is None or last is None:
+        return []
+    # In no order, which PostgreSQL would make by itself as long as it has no statistics of the table.
+    more = own.with_only_columns(Metric.step).where(Metric.step > first.step).offset(points - 1).limit(1)
+    if last.step - first.step < points or session.scalar(more) is None:
+        return list(session.scalars(by_step))
     if points == 1:
-        return rows[-1:]
-    last = len(rows) - 1
-    return [rows[round(index * last / (points - 1))] for index in range(points)]
+        return [last]
+    if ranges := (points - 2) // 2:
+        steps = sorted(_extremes(session, job_id, name, (first.step + 1, last.step), ranges, look // ranges))
+    else:
+        steps = []
+    between: list[Metric] = []
+    for start in range(0, len(steps), STEPS_AT_ONCE):
+        between += session.scalars(by_step.where(Metric.step.in_(steps[start : start + STEPS_AT_ONCE])))
+    return [first, *between, last]
+
+
+def _extremes(
+    session: Session, job_id: uuid.UUID, name: str, steps: tuple[int, int], ranges: int, look: int
+) -> set[int]:
+    """Steps of the lowest and the highest value in each of so many equal ranges of these steps.
+
+    Of each range its first `look` rows count. The database walks the primary key from each range's beginning.
+    """
+    begin, end = steps
+    width = -(-(end - begin) // ranges)
+    starts = sa.select(sa.literal(begin, sa.BigInteger).label("start")).cte("starts", recursive=True)
+    following = starts.c.start + width
+    starts = starts.union_all(sa.select(following).where(following < end))
+    looked_at = (
+        sa.select(Metric.step, Metric.value)
+        .where(Metric.job_id == job_id, Metric.name == name)
+        .where(Metric.step >= starts.c.start, Metric.step < starts.c.start + width, Metric.step < end)
+        .order_by(Metric.step)
+        .limit(max(look, 1))
+        .correlate(starts)
+        .subquery()
+    )
+    finite = sa.select(looked_at.c.step).where(looked_at.c.value.is_not(None)).limit(1).correlate(starts)
+    lowest = finite.order_by(looked_at.c.value, looked_at.c.step).scalar_subquery()
+    highest = finite.order_by(looked_at.c.value.desc(), looked_at.c.step).scalar_subquery()
+    found = session.execute(sa.select(lowest, highest).select_from(starts))
+    return {step for row in found for step in row if step is not None}

@@ -555,6 +555,34 @@ def test_a_database_that_fails_for_a_while_costs_the_work_nothing(
     assert job.state == "succeeded"
 
 
+def test_a_write_that_stands_still_delays_no_step(here: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = submit(here)
+    write, writing, go_on = metrics.write, threading.Event(), threading.Event()
+
+    def stand_still(*given: Any) -> None:
+        writing.set()
+        assert go_on.wait(DEADLINE_SECONDS), "the work waited for the write"
+        write(*given)
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        attempt.report.metric("loss", 1, 0.9)
+        assert writing.wait(DEADLINE_SECONDS)
+        for step in range(2, 1_001):
+            attempt.report.phase("training")
+            attempt.report.progress(step, 1_000, "batches")
+            attempt.report.metric("loss", step, 0.9)
+            attempt.report.check()
+        assert steps(here, job_id) == []
+        go_on.set()
+        return easy(attempt, spec)
+
+    monkeypatch.setattr(metrics, "write", stand_still)
+    job = attempt(here, job_id, work)
+    assert job is not None
+    assert job.state == "succeeded"
+    assert steps(here, job_id) == list(range(1, 1_001))
+
+
 def test_work_that_ends_well_in_spite_of_a_cancel_has_succeeded(here: Process) -> None:
     """A cancelled job whose work carries on to a good end has succeeded: there is a result to show."""
     job_id = submit(here)

@@ -105,6 +105,9 @@ HOT: dict[str, Verb] = {
     "glance": lambda session, filled: views.glance(session.connection(), filled.queued.id),
     "events": lambda session, filled: jobs.events(session, filled.running.id),
     "metric_history": lambda session, filled: metrics.history(session, filled.running.id),
+    "thinned_history": lambda session, filled: metrics.history(session, filled.running.id, points=20),
+    "compared_metrics": lambda session, filled: metrics.compare(session, [filled.running.id], "loss", 20),
+    "names_of_metrics": lambda session, filled: metrics.names_of(session, [filled.running.id]),
     "page": lambda session, _: jobs.page(session),
     "page_of_a_kind": lambda session, _: jobs.page(session, kind="sentiment"),
     "page_of_a_state": lambda session, _: jobs.page(session, state=State.RUNNING),
@@ -300,7 +303,10 @@ def _fill(session: Session) -> None:
     session.execute(sa.insert(Job), rows)
     event = {"at": LONG_AGO, "state": "queued", "attempt": 1}
     session.execute(sa.insert(JobEvent), [{"job_id": row["id"], **event} for row in rows])
-    points = [{"job_id": row["id"], "name": "loss", "step": 1, "value": 0.5, "at": LONG_AGO} for row in rows]
+    point = {"name": "loss", "value": 0.5, "at": LONG_AGO}
+    points = [{"job_id": row["id"], "step": 1, **point} for row in rows]
+    running = [row["id"] for row in rows if row["state"] == State.RUNNING]
+    points += [{"job_id": job_id, "step": step, **point} for job_id in running for step in range(2, 500)]
     session.execute(sa.insert(metrics.Metric), points)
 
 

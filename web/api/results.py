@@ -35,7 +35,12 @@ class MetricsQuery(Query):
     name: str | None = Field(
         default=None, max_length=64, pattern=r"^[^\x00]*$", description="`loss`, `val_accuracy`, …"
     )
-    points: int | None = Field(default=None, ge=1, le=100_000, description="At most so many of each name")
+    points: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description="At most so many of each name: the first, the last, and the lows and highs between them",
+    )
 
 
 class PredictionsQuery(Query):
@@ -97,7 +102,7 @@ def get_history(path: JobPath) -> Response:
         rows = metrics.history(session, path.id, points=1_000)
     if not rows:
         raise NotFound(f"job {path.id} has no metrics (yet)")
-    etag = f'"{job.version}.{len(rows)}"'
+    etag = f'"{job.version}.{max(row.step for row in rows)}"'
     if unchanged := not_modified(etag):
         return unchanged
     # matplotlib is 40 MB that an idle web process does without.

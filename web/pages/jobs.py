@@ -89,7 +89,7 @@ def job(job_id: uuid.UUID) -> Response:
             files=_file_names(session, [found]),
             events=jobs.events(session, job_id),
             artifacts=storage.artifacts(session, job_id),
-            has_metrics=bool(metrics.history(session, job_id, name="loss")),
+            has_metrics=bool(metrics.history(session, job_id, name="loss", points=1)),
             predictions=predictions,
             query=query,
             rows=ROWS_PER_PAGE,
