@@ -17,6 +17,9 @@ from shared.jobs import TERMINAL, Job, needed_by_parent
 from shared.specs import REFERENCE
 from shared.storage import File
 
+# Of each name that has versions, these are found and not set: the newest, and the most accurate model.
+LATEST, BEST = "latest", "best"
+
 
 class Versioned:
     """A name and a version that grows by one; `name@version` is how people refer to it."""
@@ -70,6 +73,19 @@ class Model(Versioned, Base):
     metrics: Mapped[dict[str, Any]] = mapped_column(Json)
     # How it was made, and how good it is: outlives the job. None for those trained before it was kept.
     card: Mapped[dict[str, Any] | None] = mapped_column(NullableJson)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Of its evaluation; where its card has none, its best epoch's on validation pictures."""
+        found: float | None = ((self.card or {}).get("evaluation") or {}).get("accuracy")
+        return self.metrics.get("best", {}).get("val_accuracy") if found is None else found
+
+
+def by_accuracy() -> list[sa.ColumnElement[Any]]:
+    """An order of models: the most accurate first, of those that are as accurate the newest."""
+    evaluated = Model.card[("evaluation", "accuracy")].as_float()
+    validated = Model.metrics[("best", "val_accuracy")].as_float()
+    return [sa.func.coalesce(evaluated, validated).desc().nulls_last(), Model.version.desc()]
 
 
 class ModelAlias(Base):
@@ -165,20 +181,34 @@ def take_turn(session: Session, thing: Dataset | Model) -> None:
 
 
 def find(session: Session, kind: type[Thing], reference: str) -> Thing:
-    """By name (its newest version), `name@version` or id. Raises NotFound that names what there is."""
+    """By name (its newest version), `name@version`, `name@latest`, id, and of models by `name@best` and
+    `name@alias`. Raises NotFound that names what there is.
+    """
     noun = {"datasets": "data set", "models": "model"}[kind.__tablename__]
     found: Thing | None = None
     with suppress(ValueError):
         found = session.get(kind, uuid.UUID(reference))
     if found is None and re.fullmatch(REFERENCE, reference, re.ASCII):
-        name, _, version = reference.partition("@")
-        query = sa.select(kind).where(kind.name == name).order_by(kind.version.desc()).limit(1)
-        found = session.scalar(query.where(kind.version == int(version)) if version else query)
+        found = session.scalar(_named(kind, *reference.partition("@")[::2]).limit(1))
     if found is None:
         names = session.scalars(sa.select(kind.name).distinct().order_by(kind.name).limit(10)).all()
         there_is = f"there are: {', '.join(names)}" if names else "there is none yet"
         raise NotFound(f"no {noun} {reference!r}; {there_is}")
     return found
+
+
+def _named(kind: type[Thing], name: str, which: str) -> sa.Select[Any]:
+    query = sa.select(kind).where(kind.name == name)
+    if which.isdecimal():
+        return query.where(kind.version == int(which))
+    if which in ("", LATEST):
+        return query.order_by(kind.version.desc())
+    if kind is Dataset:
+        return query.where(sa.false())
+    if which == BEST:
+        return query.order_by(*by_accuracy())
+    meant = sa.select(ModelAlias.model_id).where(ModelAlias.name == name, ModelAlias.alias == which)
+    return query.where(kind.id.in_(meant))
 
 
 def page(

@@ -49,7 +49,9 @@ ENCODINGS = frozenset(
     )
 )
 
-REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?$"
+ALIAS = r"[A-Za-z][A-Za-z0-9._-]{0,63}"
+ALIAS_IS = "a letter, then letters, digits, '.', '_' and '-', at most 64"
+REFERENCE = rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}(@([1-9][0-9]{{0,8}}|{ALIAS}))?$"
 
 Name = Annotated[
     str,
@@ -59,7 +61,16 @@ Name = Annotated[
 Reference = Annotated[
     str,
     StringConstraints(pattern=REFERENCE),
-    Field(description="A name (its latest version), `name@version`, or an id"),
+    Field(description="A name (its latest version), `name@version`, `name@latest`, or an id"),
+]
+ModelReference = Annotated[
+    Reference,
+    Field(description="A name (its latest version), `name@version`, `name@alias`, or an id"),
+]
+Alias = Annotated[
+    str,
+    StringConstraints(pattern=rf"^{ALIAS}$"),
+    Field(description=f"Should be {ALIAS_IS}"),
 ]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT_CHARACTERS, pattern=r"\S")]
 
@@ -158,7 +169,7 @@ class PredictSpec(Spec):
     kind = "predict"
     queue = Queue.PREDICT
 
-    model: Reference
+    model: ModelReference
     images: list[UUID] | None = Field(
         default=None, min_length=1, max_length=MAX_IMAGES, description="Ids of uploaded files"
     )

@@ -62,7 +62,11 @@ def problem(
 
 def invalid(error: ValidationError) -> Response:
     """pydantic's findings, in the words of Jobyard."""
-    if not request.is_json and request.mimetype != "multipart/form-data" and request.method == "POST":
+    if (
+        not request.is_json
+        and request.mimetype != "multipart/form-data"
+        and request.method in ("POST", "PUT")
+    ):
         return problem(
             415, "Unsupported Media Type", "the body should be JSON, with Content-Type: application/json"
         )
@@ -110,6 +114,8 @@ def _message(found: Any) -> str:
             return (
                 f"should be of letters, digits, '.', '_' and '-', at most 64, but is {_shown(found['input'])}"
             )
+        case "string_pattern_mismatch" if context["pattern"] == f"^{specs.ALIAS}$":
+            return f"should be {specs.ALIAS_IS}, but is {_shown(found['input'])}"
         case "string_pattern_mismatch" if context["pattern"].startswith("^/"):
             return f"should be an absolute path, but is {_shown(found['input'])}"
         case "value_error":

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, RootModel
 
-from shared import jobs, storage
+from shared import catalog, jobs, storage
 
 API = "/api/v1"
 
@@ -154,12 +154,52 @@ class Model(Out):
     network: str
     classes: list[str] = Field(description="In the order of the network's outputs")
     image_size: int
+    aliases: list[str] = Field(
+        [], description="`latest` and `best` where it is that, then those that were set"
+    )
+    accuracy: float | None = Field(description="Of its evaluation; what makes it the `best` of its name")
     metrics: dict[str, Any]
     bytes: int
     sha256: str
     dataset_id: uuid.UUID | None
     job_id: uuid.UUID | None
     created_at: Moment
+    links: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, model: catalog.Model, aliases: list[str]) -> Self:
+        out = cls.model_validate(model)
+        out.aliases = aliases
+        here = f"{API}/models/{model.reference}"
+        out.links = {"self": here, "file": f"{here}/file", "card": f"{here}/card"}
+        return out
+
+
+class ModelCard(Out):
+    """What a model is, how good it is, and how to use its file without this server."""
+
+    name: str
+    version: int
+    reference: str
+    aliases: list[str]
+    created_at: str
+    format: str
+    bytes: int
+    sha256: str = Field(description="Of the file; check it before you load it")
+    network: str
+    image_size: int
+    preprocessing: str
+    classes: list[str]
+    outputs: str
+    accuracy: float | None
+    metrics: dict[str, Any]
+    data: dict[str, Any] | None = Field(
+        description="The data set it was trained on: reference, SHA-256, pictures"
+    )
+    evaluation: dict[str, Any] | None
+    environment: dict[str, Any] | None
+    timings: dict[str, Any] | None
+    spec: dict[str, Any] | None = Field(description="Of the training")
 
 
 class Prediction(Out):

@@ -206,6 +206,48 @@ def test_data_sets_and_models_have_pages(world: World, web: FlaskClient) -> None
     assert look(web, "/datasets?cursor=nonsense", 404).text
 
 
+def test_a_model_is_named_and_renamed_on_its_page(world: World, web: FlaskClient) -> None:
+    world.model(), world.model()
+    page = look(web, "/models/pets@2")
+    assert all(badge in page.text for badge in ("@latest", "@best"))
+    for reference in ("pets@2", "pets@1"):
+        response = web.post(f"/models/{reference}/aliases", data={"alias": " prod "})
+        assert (response.status_code, response.headers["Location"]) == (303, f"/models/{reference}")
+    assert "@prod" not in look(web, "/models/pets@2").text
+    page = look(web, "/models/pets@prod")
+    assert "pets@1" in page.text
+    assert "/models/pets@1/aliases/prod/remove" in page.addresses
+    assert "/api/v1/models/pets@1/card" in page.addresses
+    assert look(web, "/models").text.count("@prod") == 1
+    for _ in range(2):
+        assert web.post("/models/pets@1/aliases/prod/remove").status_code == 303
+    look(web, "/models/pets@prod", 404)
+
+
+@pytest.mark.parametrize(("alias", "words"), [("best", "is found by the"), (HOSTILE, "A letter, then")])
+def test_an_alias_that_can_not_be_is_said_beside_its_field(
+    world: World, web: FlaskClient, alias: str, words: str
+) -> None:
+    world.model()
+    response = web.post("/models/pets@1/aliases", data={"alias": alias})
+    assert response.status_code == 422
+    assert words.lower() in response.text.lower()
+    assert 'name="alias"' in response.text
+    assert HOSTILE not in response.text
+
+
+def test_a_model_is_deleted_on_its_page_unless_a_job_needs_it(world: World, web: FlaskClient) -> None:
+    job = world.job("predict", "queued")
+    world.model()
+    refused = web.post("/models/pets@1/delete")
+    assert refused.status_code == 409
+    assert f"Job {job.id} needs the model pets@1" in refused.text
+    assert web.post(f"/jobs/{job.id}/cancel").status_code == 303
+    assert web.post("/models/pets@1/delete").headers["Location"] == "/models"
+    look(web, "/models/pets@1", 404)
+    look(web, f"/jobs/{job.id}")
+
+
 def test_a_thumbnail_is_drawn_anew_and_never_the_file_itself(world: World, web: FlaskClient) -> None:
     wide = world.file("wide.png", picture())
     response = web.get(f"/files/{wide.id}/thumbnail")

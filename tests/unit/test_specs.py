@@ -27,6 +27,7 @@ NAME = string.ascii_letters + string.digits + "._-"
 NAMES = st.builds(str.__add__, st.sampled_from(NAME[:62]), st.text(NAME, max_size=63))
 name = TypeAdapter(specs.Name).validate_python
 reference = TypeAdapter(specs.Reference).validate_python
+alias = TypeAdapter(specs.Alias).validate_python
 
 
 def test_each_kind_has_its_queue() -> None:
@@ -80,6 +81,17 @@ def test_good_names_are_taken_as_they_are(text: str) -> None:
     assert reference(text) == text
     assert reference(f"{text}@1") == f"{text}@1"
     assert reference(f"{text}@999999999") == f"{text}@999999999"
+    assert reference(f"{text}@latest") == f"{text}@latest"
+
+
+@given(NAMES)
+def test_an_alias_is_a_name_that_begins_with_a_letter(text: str) -> None:
+    if text[0].isalpha():
+        assert alias(text) == text
+        assert reference(f"pets@{text}") == f"pets@{text}"
+    else:
+        with pytest.raises(ValidationError):
+            alias(text)
 
 
 @given(st.text(max_size=70))
@@ -98,7 +110,9 @@ def test_one_bad_character_anywhere_spoils_a_name(text: str, bad: str, place: in
         name((text[:place] + bad + text[place:])[:64] if place < 63 else text[:63] + bad)
 
 
-@pytest.mark.parametrize("version", ["", "0", "01", "-1", "1.0", "one", "²", "1234567890", "1@2"])
+@pytest.mark.parametrize(
+    "version", ["", "0", "01", "-1", "1.0", "1st", "-one", "a b", "é", "a" * 65, "²", "1234567890", "1@2"]
+)
 def test_a_version_that_is_none_is_refused(version: str) -> None:
     with pytest.raises(ValidationError):
         reference(f"pets@{version}")

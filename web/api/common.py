@@ -4,9 +4,12 @@ import functools
 import uuid
 from typing import Any
 
-from flask import Response, request
+from flask import Response, request, send_file
 from pydantic import BaseModel, Field
+from werkzeug.wrappers import Response as AnyResponse
 
+from shared import catalog, storage
+from web.backend import backend
 from web.problems import Problem
 
 ANSWERS: dict[str | int, Any] = {401: Problem, 404: Problem, 409: Problem, 422: Problem}
@@ -42,6 +45,28 @@ def answer(body: BaseModel | bytes, status: int = 200, headers: dict[str, str] |
     """A model, or what is JSON already."""
     content = body if isinstance(body, bytes) else body.model_dump_json()
     return Response(content, status, headers, content_type="application/json")
+
+
+def binary(media_type: str) -> dict[str, Any]:
+    """An answer of bytes, as OpenAPI has it."""
+    return {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}
+
+
+def download(file: storage.File | catalog.Model, name: str, media_type: str) -> AnyResponse:
+    """What is stored, to be saved under a name; with ranges and an ETag. Raises NotFound if it is gone."""
+    if unchanged := not_modified(f'"{file.sha256}"'):
+        return unchanged
+    response = send_file(
+        backend().storage.open(file.storage_key),
+        mimetype=media_type,
+        as_attachment=True,
+        download_name=name,
+        etag=file.sha256,
+    )
+    response.content_length = file.bytes
+    response.accept_ranges = "bytes"
+    response.make_conditional(request.environ, accept_ranges=True, complete_length=file.bytes)
+    return response
 
 
 def not_modified(etag: str) -> Response | None:

@@ -6,10 +6,11 @@ from typing import TypeVar
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
+from werkzeug.wrappers import Response as AnyResponse
 
-from shared import catalog, retention
+from shared import catalog, models, retention, specs
 from web import schemas
-from web.api.common import ANSWERS, SECURITY, PageQuery, answer
+from web.api.common import ANSWERS, SECURITY, PageQuery, answer, binary, download
 from web.backend import backend
 
 api = APIBlueprint(
@@ -25,7 +26,30 @@ api = APIBlueprint(
 class ReferencePath(BaseModel):
     """Which one."""
 
-    id: str = Field(max_length=80, description="An id, a name (its newest version), or `name@version`")
+    id: str = Field(max_length=130, description="An id, a name (its newest version), or `name@version`")
+
+
+class ModelPath(BaseModel):
+    """Which model."""
+
+    id: str = Field(
+        max_length=130,
+        description="An id, a name (its newest version), `name@version`, `name@latest`, `name@best` "
+        "(the most accurate) or `name@alias`",
+    )
+
+
+class AliasPath(BaseModel):
+    """An alias of a name."""
+
+    name: specs.Name
+    alias: specs.Alias
+
+
+class Meant(specs.Parameters):
+    """What an alias refers to."""
+
+    version: int = Field(ge=1, lt=10**9, description="Of the same name")
 
 
 @api.get("/datasets", responses={200: schemas.Page[schemas.Dataset]}, summary="List data sets, newest first")
@@ -65,15 +89,66 @@ def delete_version(reference: str) -> None:
 @api.get("/models", responses={200: schemas.Page[schemas.Model]}, summary="List models, newest first")
 def list_models(query: PageQuery) -> Response:
     """All versions."""
-    return _page(catalog.Model, schemas.Model, query)
+    with backend().database.read() as session:
+        found = catalog.page(session, catalog.Model, before=query.cursor, limit=query.limit + 1)
+        known = models.aliases(session, found)
+    items = [schemas.Model.of(model, known[model.id]) for model in found[: query.limit]]
+    more = str(items[-1].id) if len(found) > query.limit else None
+    return answer(schemas.Page[schemas.Model](items=items, next=more))
 
 
 @api.get("/models/<id>", responses={200: schemas.Model}, summary="Look at a model")
-def get_model(path: ReferencePath) -> Response:
-    """Its classes, picture size, metrics and SHA-256; its job has the file."""
+def get_model(path: ModelPath) -> Response:
+    """Its classes, picture size, aliases, metrics and SHA-256."""
     with backend().database.read() as session:
         found = catalog.find(session, catalog.Model, path.id)
-    return answer(schemas.Model.model_validate(found))
+        known = models.aliases(session, [found])
+    return answer(schemas.Model.of(found, known[found.id]))
+
+
+@api.get(
+    "/models/<id>/file", responses={200: binary("application/zip"), 304: None}, summary="Download a model"
+)
+def get_model_file(path: ModelPath) -> AnyResponse:
+    """The `.keras` file, as long as the model is there; ranges and ETags work."""
+    with backend().database.read() as session:
+        found = catalog.find(session, catalog.Model, path.id)
+    return download(found, f"{found.name}-{found.version}.keras", "application/zip")
+
+
+@api.get("/models/<id>/card", responses={200: schemas.ModelCard}, summary="A model's card")
+def get_model_card(path: ModelPath) -> Response:
+    """What goes with the file: classes, picture size, how to prepare pictures, data, metrics, evaluation."""
+    with backend().database.read() as session:
+        found = models.card(session, catalog.find(session, catalog.Model, path.id))
+    return answer(schemas.ModelCard.model_validate(found))
+
+
+@api.delete("/models/<id>", responses={204: None}, summary="Delete a model")
+def delete_model(path: ModelPath) -> Response:
+    """By `name@version` or id; 409 while a job that has not ended needs it. What it predicted stays."""
+    here = backend()
+    with here.database.write() as session:
+        key = models.delete(session, path.id)
+    here.storage.delete(key)
+    return Response(status=204)
+
+
+@api.put("/models/<name>/aliases/<alias>", responses={200: schemas.Model}, summary="Set or move an alias")
+def set_alias(path: AliasPath, body: Meant) -> Response:
+    """From now on `name@alias` is this version. Jobs keep the version that they were submitted with."""
+    with backend().database.write() as session:
+        model = models.set_alias(session, path.name, path.alias, body.version)
+        known = models.aliases(session, [model])
+    return answer(schemas.Model.of(model, known[model.id]))
+
+
+@api.delete("/models/<name>/aliases/<alias>", responses={204: None}, summary="Remove an alias")
+def remove_alias(path: AliasPath) -> Response:
+    """The version that it was of stays."""
+    with backend().database.write() as session:
+        models.remove_alias(session, path.name, path.alias)
+    return Response(status=204)
 
 
 Item = TypeVar("Item", bound=BaseModel)

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from flask import Response, request, send_file
+from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import Field
 from pydantic_core import to_json
@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from shared import catalog, jobs, metrics, storage
 from shared.errors import Conflict, NotFound
 from web import schemas
-from web.api.common import ANSWERS, SECURITY, JobPath, Query, answer, not_modified
+from web.api.common import ANSWERS, SECURITY, JobPath, Query, answer, binary, download, not_modified
 from web.backend import backend
 
 api = APIBlueprint(
@@ -23,10 +23,6 @@ api = APIBlueprint(
     abp_security=SECURITY,
     abp_responses=ANSWERS,
 )
-
-
-def _bytes(media_type: str) -> dict[str, Any]:
-    return {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}
 
 
 class MetricsQuery(Query):
@@ -92,7 +88,7 @@ def get_metrics(path: JobPath, query: MetricsQuery) -> Response:
 
 @api.get(
     "/history.png",
-    responses={200: _bytes("image/png"), 304: None},
+    responses={200: binary("image/png"), 304: None},
     summary="Accuracy and loss, training and validation, as a picture",
 )
 def get_history(path: JobPath) -> Response:
@@ -194,26 +190,13 @@ def list_artifacts(path: JobPath) -> Response:
     return answer(schemas.Page[schemas.File](items=items))
 
 
-@api.get("/files/<name>", responses={200: _bytes("*/*"), 304: None}, summary="Download an artifact")
+@api.get("/files/<name>", responses={200: binary("*/*"), 304: None}, summary="Download an artifact")
 def get_artifact(path: FilePath) -> AnyResponse:
     """Ranges and ETags work."""
-    here = backend()
-    with here.database.read() as session:
+    with backend().database.read() as session:
         jobs.get(session, path.id)
         found = [file for file in storage.artifacts(session, path.id) if file.name == path.name]
     if not found:
         raise NotFound(f"job {path.id} has no file {path.name!r}")
     file = found[0]
-    if unchanged := not_modified(f'"{file.sha256}"'):
-        return unchanged
-    response = send_file(
-        here.storage.open(file.storage_key),
-        mimetype=file.media_type,
-        as_attachment=True,
-        download_name=file.name,
-        etag=file.sha256,
-    )
-    response.content_length = file.bytes
-    response.accept_ranges = "bytes"
-    response.make_conditional(request.environ, accept_ranges=True, complete_length=file.bytes)
-    return response
+    return download(file, file.name, file.media_type)

@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "web.cli.training",
     "predict": "web.cli.predicting",
     "score": "web.cli.scoring",
+    "models": "web.cli.models",
     "jobs": "web.cli.jobs",
     "watch": "web.cli.jobs",
     "pause": "web.cli.jobs",

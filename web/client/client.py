@@ -173,8 +173,30 @@ class Client:
         return self._transport.items("/models")
 
     def model(self, reference: str) -> Json:
-        """A model by name (its newest version), `name@version` or id."""
-        return self._transport.get(f"/models/{quote(reference, safe='@')}")
+        """A model by name (its newest version), `name@version`, `name@alias` (such as best) or id."""
+        return self._transport.get(_model(reference))
+
+    def model_card(self, reference: str) -> Json:
+        """What goes with a model's file: classes, picture size, preprocessing, data, metrics, evaluation."""
+        return self._transport.get(f"{_model(reference)}/card")
+
+    def download_model(self, reference: str, path: str | Path) -> Path:
+        """Save a model's `.keras` file as `path`."""
+        path = Path(path)
+        self._transport.download(f"{_model(reference)}/file", path)
+        return path
+
+    def delete_model(self, reference: str) -> None:
+        """Delete a model, by `name@version` or id. Raises Conflict while an unfinished job needs it."""
+        self._transport.delete(_model(reference))
+
+    def set_alias(self, name: str, alias: str, version: int) -> Json:
+        """From now on `name@alias` is this version of the model; returns it."""
+        return self._transport.put(_alias(name, alias), {"version": version})
+
+    def remove_alias(self, name: str, alias: str) -> None:
+        """`name@alias` means nothing any more; the version that it was of stays."""
+        self._transport.delete(_alias(name, alias))
 
     def _job(self, raw: Json) -> Job:
         return Job(self._transport, raw)
@@ -189,6 +211,14 @@ class Client:
             except ValueError:
                 pass
         return str(self.upload(file)["id"])
+
+
+def _model(reference: str) -> str:
+    return f"/models/{quote(reference, safe='@')}"
+
+
+def _alias(name: str, alias: str) -> str:
+    return f"/models/{quote(name, safe='')}/aliases/{quote(alias, safe='')}"
 
 
 def zip_folder(folder: Path, archive: Path) -> None:

@@ -67,8 +67,12 @@ class Transport:
             self._send("POST", path, json=body, headers=headers, repeatable=key is not None, **options)
         )
 
+    def put(self, path: str, body: Json) -> Json:
+        """A PUT of JSON, which may be sent again after a lost answer."""
+        return self._json(self._send("PUT", path, json=body))
+
     def delete(self, path: str) -> None:
-        """A DELETE; one whose answer was lost is not sent again: it may have been heeded."""
+        """A DELETE. It is not sent again after a lost answer: what it deleted would not be found."""
         self._send("DELETE", path, repeatable=False)
 
     def _patience(self, longer: float) -> httpx.Timeout:

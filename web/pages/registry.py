@@ -1,18 +1,23 @@
 """Pages of data sets and models."""
 
 import uuid
+from collections.abc import Sequence
+from contextlib import suppress
 
 from flask import Response, make_response, redirect, render_template, request, url_for
+from pydantic import TypeAdapter, ValidationError
 from werkzeug.wrappers import Response as AnyResponse
 
-from shared import catalog, jobs, storage
-from shared.errors import NotFound
+from shared import catalog, jobs, specs, storage
+from shared import models as models_
+from shared.errors import BadInput, Conflict, NotFound
 from web.api.registry import delete_version
 from web.backend import backend
 from web.pages.blueprint import routes
 from web.pages.pictures import sample
 
 THINGS_PER_PAGE = 25
+ALIAS: TypeAdapter[str] = TypeAdapter(specs.Alias)
 
 
 @routes.get("/datasets")
@@ -44,23 +49,73 @@ def models() -> Response:
 
 @routes.get("/models/<reference>")
 def model(reference: str) -> Response:
-    """How good it is, what it was trained on, and its file."""
+    """How good it is, what it was trained on, its aliases, and its file."""
+    return _model_page(reference)
+
+
+@routes.post("/models/<reference>/aliases")
+def set_alias(reference: str) -> AnyResponse:
+    """Give it an alias, then back to its page; or there at once with what is wrong."""
+    try:
+        alias = ALIAS.validate_python(request.form.get("alias", "").strip())
+    except ValidationError:
+        return _model_page(reference, 422, alias=f"should be {specs.ALIAS_IS}")
+    try:
+        with backend().database.write() as session:
+            found = catalog.find(session, catalog.Model, reference)
+            models_.set_alias(session, found.name, alias, found.version)
+    except BadInput as error:
+        return _model_page(reference, 422, alias=error.message)
+    return redirect(url_for("pages.model", reference=reference), 303)
+
+
+@routes.post("/models/<reference>/aliases/<alias>/remove")
+def remove_alias(reference: str, alias: str) -> AnyResponse:
+    """Take an alias away, then back to the model's page."""
+    with backend().database.write() as session:
+        found = catalog.find(session, catalog.Model, reference)
+        with suppress(NotFound):  # it is gone already, which the page shows
+            models_.remove_alias(session, found.name, alias)
+    return redirect(url_for("pages.model", reference=found.reference), 303)
+
+
+@routes.post("/models/<reference>/delete")
+def delete_model(reference: str) -> AnyResponse:
+    """Delete it, then to the list; or back to its page with the job that needs it."""
+    here = backend()
+    try:
+        with here.database.write() as session:
+            key = models_.delete(session, reference)
+    except Conflict as error:
+        return _model_page(reference, 409, delete=error.message)
+    here.storage.delete(key)
+    return redirect(url_for("pages.models"), 303)
+
+
+def _model_page(reference: str, status: int = 200, **errors: str) -> Response:
     with backend().database.read() as session:
         found = catalog.find(session, catalog.Model, reference)
-        trained_on = found.dataset_id and session.get(catalog.Dataset, found.dataset_id)
-        job = found.job_id and session.get(jobs.Job, found.job_id)
-        artifacts = storage.artifacts(session, found.job_id) if found.job_id else []
-    return make_response(
-        render_template("registry/model.html", model=found, dataset=trained_on, job=job, artifacts=artifacts)
-    )
+        page = render_template(
+            "registry/model.html",
+            model=found,
+            aliases=models_.aliases(session, [found])[found.id],
+            computed=(catalog.LATEST, catalog.BEST),
+            card=models_.card(session, found),
+            dataset=found.dataset_id and session.get(catalog.Dataset, found.dataset_id),
+            job=found.job_id and session.get(jobs.Job, found.job_id),
+            artifacts=storage.artifacts(session, found.job_id) if found.job_id else [],
+            errors=errors,
+        )
+    return make_response(page, status)
 
 
 def _list(template: str, kind: type[catalog.Thing]) -> Response:
     with backend().database.read() as session:
         found = catalog.page(session, kind, before=_cursor(), limit=THINGS_PER_PAGE + 1)
-    shown = found[:THINGS_PER_PAGE]
-    more = shown[-1].id if len(found) > THINGS_PER_PAGE else None
-    return make_response(render_template(template, things=shown, next=more))
+        shown: Sequence[object] = found[:THINGS_PER_PAGE]
+        aliases = models_.aliases(session, [thing for thing in shown if isinstance(thing, catalog.Model)])
+    more = found[THINGS_PER_PAGE - 1].id if len(found) > THINGS_PER_PAGE else None
+    return make_response(render_template(template, things=shown, next=more, aliases=aliases))
 
 
 def _cursor() -> uuid.UUID | None:

@@ -1,0 +1,133 @@
+"""What is done with registered models: their aliases, their cards, and that they go."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from shared import catalog
+from shared.catalog import BEST, LATEST, Dataset, Model, ModelAlias
+from shared.database import utcnow
+from shared.errors import BadInput, Conflict, NotFound
+from shared.jobs import TERMINAL, Job, State
+from shared.storage import File
+
+PREPROCESSING = (
+    "pixels of 0…255 in RGB, upright, resized bilinearly (antialiased) to image_size × image_size; "
+    "rescaling is inside the model"
+)
+OUTPUTS = {
+    "sigmoid": "one number for each picture: the probability of classes[1]; the rest is that of classes[0]",
+    "softmax": "a probability for each class, in the order of classes",
+}
+
+
+def aliases(session: Session, models: Sequence[Model]) -> dict[uuid.UUID, list[str]]:
+    """Of each of these models: `latest` and `best` where it is that, then those that people set."""
+    found: dict[uuid.UUID, list[str]] = {model.id: [] for model in models}
+    names = {model.name for model in models}
+    for alias, order in ((LATEST, [Model.version.desc()]), (BEST, catalog.by_accuracy())):
+        rank = sa.func.row_number().over(partition_by=Model.name, order_by=order)
+        ranked = sa.select(Model.id, rank.label("rank")).where(Model.name.in_(names)).subquery()
+        for model_id in session.scalars(sa.select(ranked.c.id).where(ranked.c.rank == 1)):
+            if model_id in found:
+                found[model_id].append(alias)
+    given = sa.select(ModelAlias.model_id, ModelAlias.alias).where(ModelAlias.model_id.in_(found))
+    for model_id, alias in session.execute(given.order_by(ModelAlias.alias)):
+        found[model_id].append(alias)
+    return found
+
+
+def set_alias(session: Session, name: str, alias: str, version: int) -> Model:
+    """`name@alias` is this version from now on, whatever it was before: one statement, so never nothing.
+
+    Raises NotFound where there is no such version, BadInput for the aliases that are found and not set.
+    """
+    if alias in (LATEST, BEST):
+        raise BadInput("alias", f"{alias!r} is found by the server, and can't be set; choose another name")
+    # Until the commit it can't be deleted.
+    model = session.scalar(
+        sa.select(Model).where(Model.name == name, Model.version == version).with_for_update(read=True)
+    )
+    if model is None:
+        raise NotFound(f"there is no model {name}@{version}")
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    put = insert(ModelAlias).values(name=name, alias=alias, model_id=model.id, changed_at=utcnow())
+    new = put.excluded
+    session.execute(
+        put.on_conflict_do_update(
+            index_elements=["name", "alias"], set_={"model_id": new.model_id, "changed_at": new.changed_at}
+        )
+    )
+    return model
+
+
+def remove_alias(session: Session, name: str, alias: str) -> None:
+    """`name@alias` means nothing from now on. Raises NotFound if it did not before."""
+    if session.get(ModelAlias, (name, alias)) is None:
+        raise NotFound(f"the model {name} has no alias {alias!r} that was set")
+    session.execute(sa.delete(ModelAlias).where(ModelAlias.name == name, ModelAlias.alias == alias))
+
+
+def delete(session: Session, reference: str) -> str:
+    """Delete a model, by `name@version` or id, with its aliases and what its training's job shows of it.
+
+    Returns the key of its file: delete that after the commit. Raises NotFound; BadInput for what may mean
+    another model tomorrow; Conflict while a job that has not ended needs it. A job that is being submitted
+    at the same time, and pinned the model before, is accepted and fails: "no model".
+    """
+    model = catalog.find(session, Model, reference)
+    if reference not in (model.reference, str(model.id)):
+        raise BadInput("id", f"should name the version to delete, as in {model.reference}, or an id")
+    # Nobody gives it an alias meanwhile.
+    session.execute(sa.select(Model.id).where(Model.id == model.id).with_for_update())
+    needs = [Job.spec[field].as_string() == model.reference for field in ("model", "init_from")]
+    unended = [state for state in State if state not in TERMINAL]
+    needed_by = session.scalars(
+        sa.select(Job.id).where(Job.state.in_(unended), sa.or_(*needs)).order_by(Job.id).limit(1)
+    ).first()
+    if needed_by is not None:
+        raise Conflict(f"job {needed_by} needs the model {model.reference}; wait for its end, or cancel it")
+    session.execute(sa.delete(File).where(File.storage_key == model.storage_key))
+    session.execute(sa.delete(Model).where(Model.id == model.id))
+    return model.storage_key
+
+
+def card(session: Session, model: Model) -> dict[str, Any]:
+    """All that is known of a model, and how to use its file, as JSON.
+
+    What a model has no card of is taken from its data set and its training's result, as long as these are.
+    """
+    kept = model.card or {}
+    job = session.get(Job, model.job_id) if model.job_id else None
+    dataset = session.get(Dataset, model.dataset_id) if model.dataset_id else None
+    data = (
+        {"dataset": dataset.reference, "sha256": dataset.sha256, "pictures": dataset.pictures}
+        if dataset
+        else None
+    )
+    result = (job.result or {}) if job else {}
+    told = {name: kept.get(name) or result.get(name) for name in ("evaluation", "environment", "timings")}
+    return {
+        "name": model.name,
+        "version": model.version,
+        "reference": model.reference,
+        "aliases": aliases(session, [model])[model.id],
+        "created_at": model.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "format": "keras",
+        "bytes": model.bytes,
+        "sha256": model.sha256,
+        "network": model.network,
+        "image_size": model.image_size,
+        "preprocessing": PREPROCESSING,
+        "classes": model.classes,
+        "outputs": OUTPUTS["sigmoid" if len(model.classes) == 2 else "softmax"],
+        "accuracy": model.accuracy,
+        "metrics": model.metrics,
+        "data": kept.get("data") or data,
+        **told,
+        "spec": kept.get("spec") or (job.spec if job else None),
+    }
