@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3 python;
 
 EXTRAS := dev web cpu gpu cuda flower
 
-.PHONY: help install demo up test lint format chaos fuzz-text screenshot lock bench-idle bench-queue bench-text clean
+.PHONY: help install demo up test lint format chaos fuzz-text screenshot lock bench-idle bench-queue bench-text bench-train clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -75,6 +75,13 @@ bench-text: $(INSTALLED) ## Measure the scorer against NLTK and vaderSentiment, 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target "$$folder" \
 		-r benchmarks/text/requirements.txt; \
 	$(BIN)/python -m benchmarks.text --pandas "$$folder" $(if $(filter-out 0,$(QUICK)),--quick)
+
+bench-train: $(INSTALLED) ## Measure training against the tutorial's script and tensors in memory; DATA=folder, QUICK=1 is shorter
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target "$$folder" \
+		-r benchmarks/training/requirements.txt; \
+	$(BIN)/python -m benchmarks.training --scipy "$$folder" $(if $(DATA),--data "$(DATA)") \
+		$(if $(filter-out 0,$(QUICK)),--quick)
 
 # uv lives in a throw-away environment. Registries' addresses and local wheel folders stay out of the
 # locks; the other locks follow dev's, so that what is tested is what is deployed.

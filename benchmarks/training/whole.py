@@ -1,0 +1,78 @@
+"""A whole training job, from claim to rows, against the bare `train()` that it runs."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+
+from benchmarks.table import Row, compare, in_turns
+from shared import catalog, jobs
+from shared.broker import Broker
+from shared.config import Settings
+from shared.database import Database
+from shared.migrate import upgrade
+from shared.specs import ImportSpec, Spec, TrainSpec
+from shared.storage import Storage
+from workers import kinds
+from workers.attempt import Drain, Ended
+from workers.datasets.unpack import unpack
+from workers.process import Process
+from workers.report import Unheard
+from workers.training.fit import train
+
+
+class _Unwatched:
+    def started(self, claim: jobs.Claim) -> None:
+        return None
+
+    def ended(self, claim: jobs.Claim, ended: Ended | None) -> None:
+        if ended is None or ended.state != jobs.State.SUCCEEDED:
+            raise RuntimeError(f"the job ended otherwise: {ended}")
+
+
+def bench(folder: Path, scratch: Path, *, epochs: int, rounds: int) -> list[Row]:
+    """`folder` has train/ and validation/; both trainings find their pictures decoded."""
+    settings = Settings(home=scratch / "home", broker_url=f"redis+socket://{scratch}/no-redis.sock")
+    upgrade(settings)
+    here = Process(settings, Database(settings.database), Storage(settings.storage), Broker(settings))
+    _run(here, ImportSpec(path=str(folder), name="pictures"))
+    with here.database.read() as session:
+        dataset = catalog.find(session, catalog.Dataset, "pictures")
+    spec = TrainSpec(dataset=dataset.reference, network="classic", epochs=epochs)
+    unpacked = scratch / "unpacked"
+    with here.storage.local(dataset.storage_key, scratch) as archive:
+        unpack(archive, unpacked, Unheard())
+
+    def bare() -> None:
+        workdir = scratch / "bare"
+        workdir.mkdir(exist_ok=True)
+        train(spec, unpacked, workdir, Unheard(), dataset_version=dataset.sha256, cache=scratch / "pixels")
+
+    found = in_turns({"job": _timed(lambda: _run(here, spec)), "bare": _timed(bare)}, rounds)
+    what = f"a whole training job of {epochs} epochs to the bare train()"
+    return [compare(what, found["job"], found["bare"], "s", goal=1.02, at_most=True)]
+
+
+def _run(here: Process, spec: Spec) -> None:
+    """Submit a job and do it, as a worker's child does."""
+    with here.database.write() as session:
+        jobs.submit(
+            session,
+            kind=spec.kind,
+            queue=spec.queue.value,
+            spec=spec.model_dump(mode="json"),
+            priority=5,
+            max_attempts=1,
+        )
+    Drain(
+        here, kinds.WORKS, spec.queue.value, "benchmark", threading.Event(), _Unwatched(), single=True
+    ).run()
+
+
+def _timed(do: Callable[[], None]) -> Callable[[], float]:
+    def measure() -> float:
+        began = perf_counter()
+        do()
+        return perf_counter() - began
+
+    return measure
