@@ -34,7 +34,7 @@ def pixel(content: bytes, at: tuple[int, int] = (0, 0)) -> tuple[int, ...]:
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_format_is_read(format: str) -> None:  # noqa: A002
     content = saved(Image.new("RGB", (9, 7), RED), format)
-    check_signature(content[:16])
+    assert check_signature(content[:16]) == format
     check_header(io.BytesIO(content))
     assert decode(io.BytesIO(content)).size == (9, 7)
     assert np.allclose(pixel(content), RED, atol=3)
@@ -54,14 +54,41 @@ def test_sixteen_bit_grey_is_scaled_and_not_clipped() -> None:
     assert [image.getpixel((x, 0)) for x in range(4)] == [(value,) * 3 for value in (0, 64, 128, 255)]
 
 
+@pytest.mark.parametrize(
+    ("colours", "samples", "seen"),
+    [
+        (0, [0x8000], (128, 128, 128)),
+        (2, [0xFFFF, 0x8000, 0x00FF], (255, 128, 0)),
+        (4, [0x8000, 0xFFFF], (128, 128, 128)),
+        (6, [0xFFFF, 0x8000, 0x00FF, 0x1234], (255, 128, 0)),
+    ],
+)
+def test_sixteen_bit_pictures_of_every_colour_type_are_scaled(
+    colours: int, samples: list[int], seen: tuple[int, ...]
+) -> None:
+    content = png(1, 1, 16, colours, b"\0" + struct.pack(f">{len(samples)}H", *samples))
+    assert np.allclose(pixel(content), seen, atol=1)
+
+
+def test_the_colours_of_cmyk_are_right() -> None:
+    inks = {RED: (0, 255, 255, 0), (0, 0, 255): (255, 255, 0, 0), (0, 0, 0): (0, 0, 0, 255)}
+    for colour, ink in inks.items():
+        content = saved(Image.new("CMYK", (16, 16), ink), "JPEG", quality=95)
+        assert np.allclose(pixel(content, (8, 8)), colour, atol=3)
+
+
 def test_a_palette_with_transparency_is_read_without_a_warning() -> None:
     image = Image.new("P", (2, 2), 1)
     image.putpalette([0, 0, 0, *RED])
     assert pixel(saved(image, transparency=b"\x00\x80")) == RED
 
 
+@pytest.mark.parametrize(
+    ("format", "options"),
+    [("JPEG", {"quality": 95, "subsampling": 0}), ("PNG", {}), ("WEBP", {"lossless": True})],
+)
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_followed(orientation: int) -> None:
+def test_exif_orientation_is_followed(orientation: int, format: str, options: dict[str, Any]) -> None:  # noqa: A002
     upright = Image.new("RGB", (40, 20), (0, 0, 255))
     upright.paste(RED, (0, 0, 20, 10))
     undo = {
@@ -76,7 +103,7 @@ def test_exif_orientation_is_followed(orientation: int) -> None:
     stored = upright.transpose(undo[orientation]) if orientation in undo else upright
     exif = Image.Exif()
     exif[0x0112] = orientation
-    content = saved(stored, "JPEG", exif=exif, quality=95, subsampling=0)
+    content = saved(stored, format, exif=exif, **options)
     assert decode(io.BytesIO(content)).size == (40, 20)
     assert np.allclose(pixel(content, (5, 5)), RED, atol=8)
 
@@ -123,12 +150,18 @@ def test_other_formats_that_pillow_knows_are_refused() -> None:
         decode(io.BytesIO(content))
 
 
-def test_a_bomb_is_refused_by_its_header() -> None:
+def png(width: int, height: int, bits: int, colours: int, rows: bytes) -> bytes:
+    """A PNG of that colour type; each of the rows begins with its filter, 0."""
+
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0))
-    bomb = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1_000))) + chunk(b"IEND", b"")
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colours, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def test_a_bomb_is_refused_by_its_header() -> None:
+    bomb = png(50_000, 50_000, 8, 2, bytes(1_000))
     for look in (check_header, decode):
         with pytest.raises(
             NotAPicture, match="too large: 50000×50000 pixels, should have at most 200,000,000"

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -373,3 +374,25 @@ def test_no_name_escapes_the_layout(desk: Desk, names: list[str], pack: str) -> 
             assert (split, class_name) in {(s, c) for s in ("train", "validation") for c in ("cats", "dogs")}
             assert file_name == safe_name(file_name)
         assert len(archive.namelist()) == imported.pictures
+
+
+@given(
+    st.lists(
+        st.from_regex(r"(cat|dog|[a-z_.]{0,3})[._]?[0-9]{0,2}\.(png|jpg)?", fullmatch=True).filter(
+            lambda name: not name.startswith(".")
+        ),
+        unique_by=str.casefold,
+        max_size=12,
+    )
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_of_a_flat_folder_every_file_has_the_class_of_its_name_or_is_listed(
+    desk: Desk, names: list[str]
+) -> None:
+    names = ["cat.100.png", "dog.100.png", *names]
+    imported = desk.take({name: picture(n) for n, name in enumerate(names)})
+    taken = [name.split("/") for name in desk.content()]
+    listed = [row["file"] for row in imported.rejected]
+    assert sorted([name for _, _, name in taken] + listed) == sorted(names)
+    assert all(name.split(".")[0] == class_name for _, class_name, name in taken)
+    assert all(not re.fullmatch(r"[a-z][a-z_]*\.\d+\.\w+", name) for name in listed)
