@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from uuid_utils.compat import uuid7
 
@@ -88,6 +89,17 @@ def by_accuracy() -> list[sa.ColumnElement[Any]]:
     return [sa.func.coalesce(evaluated, validated).desc().nulls_last(), Model.version.desc()]
 
 
+class LastVersion(Base):
+    """The newest version that a name ever had: a deleted version's number is not given again."""
+
+    __tablename__ = "last_versions"
+
+    # The table that the name is in.
+    kind: Mapped[str] = mapped_column(sa.String(16), primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    version: Mapped[int]
+
+
 class ModelAlias(Base):
     """A name that people gave to one version of a model: `name@alias` refers to it until it is moved."""
 
@@ -142,10 +154,15 @@ Thing = TypeVar("Thing", Dataset, Model)
 def add(session: Session, thing: Thing) -> Thing:
     """Register `thing` (id and version are given here) as the newest version of its name."""
     take_turn(session, thing)
-    kind = type(thing)
-    newest = session.scalar(sa.select(sa.func.max(kind.version)).where(kind.name == thing.name))
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    count = (
+        insert(LastVersion)
+        .values(kind=thing.__tablename__, name=thing.name, version=1)
+        .on_conflict_do_update(index_elements=["kind", "name"], set_={"version": LastVersion.version + 1})
+        .returning(LastVersion.version)
+    )
     thing.id = uuid7()
-    thing.version = (newest or 0) + 1
+    thing.version = session.scalars(count).one()
     thing.created_at = utcnow()
     session.add(thing)
     session.flush()

@@ -1,6 +1,6 @@
 """All tables: importing this is what makes the metadata whole."""
 
-from shared.catalog import Dataset, Model, ModelAlias, Prediction, ScoreGroup
+from shared.catalog import Dataset, LastVersion, Model, ModelAlias, Prediction, ScoreGroup
 from shared.database import Base
 from shared.jobs import Job, JobEvent
 from shared.metrics import Metric
@@ -16,6 +16,7 @@ __all__ = [
     "Job",
     "JobEvent",
     "JobInput",
+    "LastVersion",
     "Metric",
     "Model",
     "ModelAlias",

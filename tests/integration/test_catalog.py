@@ -113,6 +113,14 @@ def test_a_data_set_is_deleted_when_no_job_needs_it(database: Database) -> None:
         assert catalog.find(session, Dataset, "pets").id == kept.id
 
 
+def test_a_deleted_versions_number_is_not_given_again(database: Database) -> None:
+    for make in (dataset, model):
+        things = [add(database, make("pets")) for _ in range(2)]
+        with database.write() as session:
+            session.delete(session.get_one(type(things[1]), things[1].id))
+        assert add(database, make("pets")).reference == "pets@3"
+
+
 def test_versions_are_of_a_name_and_a_noun(database: Database) -> None:
     assert add(database, dataset("pets")).reference == "pets@1"
     assert add(database, dataset("pets")).reference == "pets@2"

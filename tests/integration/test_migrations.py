@@ -1,5 +1,9 @@
 """The schema in the database is the one in the code, on both databases."""
 
+import datetime
+import uuid
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -8,6 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from shared import jobs, metrics
+from shared.catalog import LastVersion
 from shared.database import Database
 from shared.migrate import alembic_config, connection_for_migrations
 from shared.tables import metadata
@@ -63,6 +68,27 @@ def test_rows_survive_every_step_up_and_down(database_url: str) -> None:
                     step,
                 )
     database.dispose()
+
+
+def test_versions_go_on_from_those_that_were_there_before_they_were_counted(database_url: str) -> None:
+    config = alembic_config()
+    given: dict[str, Any] = {"network": "classic", "image_size": 32, "sha256": "", "bytes": 1}
+    given |= {"classes": [], "metrics": {}, "created_at": datetime.datetime.now(datetime.UTC)}
+    with connection_for_migrations(database_url) as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0005")
+        identity = sa.Column("id", sa.Uuid, primary_key=True)  # which SQLite knows only as text
+        models = sa.Table("models", sa.MetaData(), identity, autoload_with=connection)
+        for name, version in (("pets", 4), ("pets", 7), ("cars", 1)):
+            key = uuid.uuid4()
+            row = {"id": key, "name": name, "version": version, "storage_key": str(key)} | given
+            connection.execute(sa.insert(models).values(row))
+        command.upgrade(config, "head")
+    database = Database(database_url)
+    with database.read() as session:
+        found = {(row.kind, row.name): row.version for row in session.scalars(sa.select(LastVersion))}
+    database.dispose()
+    assert found == {("models", "pets"): 7, ("models", "cars"): 1}
 
 
 def current(connection: sa.Connection) -> str:
