@@ -113,6 +113,10 @@ class Augment(Parameters):
     flip: bool = Field(default=True, description="Mirror half of the pictures")
 
 
+# The networks whose weights fit pictures of any size, so that `init_from` may change it.
+ANY_SIZE: frozenset[str] = frozenset()
+
+
 class TrainSpec(Spec):
     """Train a CNN on a data set of pictures."""
 

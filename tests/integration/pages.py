@@ -203,6 +203,7 @@ class World:
             case "train":
                 self._history(job)
                 model = self.model(job.id)
+                self.file("last.keras", b"weights", job.id)
                 classes = ["cats", HOSTILE]
                 evaluation = {
                     "accuracy": 0.9123,
@@ -210,16 +211,37 @@ class World:
                     "classes": classes,
                     "confusion": [[3, 1], [2, 2]],
                     "per_class": dict.fromkeys(classes, SCORE),
+                    "split": "validation",
+                    "pictures": 8,
+                    "accuracy_interval": [0.8012, 0.9655],
+                    "roc_auc": 0.8765,
+                    "roc": [[0.0, 0.0], [0.25, 0.5], [1.0, 1.0]],
+                    "calibration_error": 0.0432,
+                    "calibration": [
+                        {"low": 0.8, "high": 13 / 15, "count": 8, "confidence": 0.85, "accuracy": 0.75}
+                    ],
+                    "mistakes": [
+                        {
+                            "picture": "train/cats/1.png",
+                            "class": "cats",
+                            "predicted": HOSTILE,
+                            "probability": 0.9876,
+                        }
+                    ],
                 }
                 return {
                     "model": model.reference,
                     "metrics": model.metrics,
                     "evaluation": evaluation,
-                    "weights": "last",
+                    "dataset": "pets@1",
+                    "dataset_sha256": HOSTILE,
+                    "weights": "best",
+                    "last": "last.keras",
+                    "init_from": {"model": "pets@1", "head": "new"},
                     "epochs": 1,
                     "stopped_early": f"because {HOSTILE}",
-                    "timings": {"train_seconds": 75.0},
-                    "environment": {"device": HOSTILE},
+                    "timings": {"train_seconds": 75.0, "wall_seconds": 81.0, "compute_seconds": 140.0},
+                    "environment": {"device": HOSTILE, "processor": HOSTILE, "cores": 2},
                 }
             case "predict" | "predict-dataset":
                 return self._predictions(job)

@@ -113,6 +113,13 @@ def test_a_training_shows_its_chart_only_when_there_is_something_to_draw(
     assert f"/api/v1/jobs/{job.id}/metrics?points=500" in page.addresses
     assert any(address.startswith("/assets/plotly.min.js") for address in page.addresses)
     assert "91.2 %" in page.text
+    assert "80.1 % to 96.5 %" in page.text
+    assert 'class="plot-line"' in page.text
+    assert "8 pictures: 75.0 % right, 85.0 % probable" in page.text
+    assert any(
+        address.startswith("/datasets/pets@1/thumbnail/train/cats/1.png") for address in page.addresses
+    )
+    assert f"/api/v1/jobs/{job.id}/files/last.keras" in page.addresses
     assert f"/api/v1/jobs/{job.id}/files/model.keras" in page.addresses
     assert f"/api/v1/jobs/{job.id}/history.png" in page.addresses
     assert look(web, f"/jobs/{world.job('texts', 'queued').id}").text.count("plotly") == 0

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from shared import jobs, storage
+from shared import catalog, jobs, storage
 from tests.integration.pages import HOSTILE, World, browser, picture
 from tests.pictures import zipped_dataset
 
@@ -78,6 +78,39 @@ def test_a_training_gets_what_was_filled_in_and_defaults_for_the_rest(world: Wor
     assert spec["batch_size"] == 32
     assert spec["patience"] is None
     assert spec["augment"] == {"shear": 0, "zoom": 0.2, "flip": False}
+
+
+GOING_ON = {"dataset": "pets", "init_from": "pets", "image_size": "64"}
+
+
+def test_a_training_goes_on_from_a_model_with_a_schedule(world: World, web: FlaskClient) -> None:
+    world.dataset()
+    world.model()
+    assert "nothing, begin anew" in web.get("/new/train").text
+
+    recipe = {"schedule": "cosine", "warmup_epochs": "1.5", "weight_decay": "0.01", "label_smoothing": "0.1"}
+    spec = accepted(world, send(web, "train", **GOING_ON, **recipe)).spec
+
+    assert (spec["init_from"], spec["schedule"], spec["warmup_epochs"]) == ("pets@1", "cosine", 1.5)
+    assert (spec["weight_decay"], spec["label_smoothing"]) == (0.01, 0.1)
+
+
+def test_a_training_need_not_go_on_from_anything(world: World, web: FlaskClient) -> None:
+    world.dataset()
+    assert accepted(world, send(web, "train", dataset="pets", init_from="")).spec["init_from"] is None
+
+
+def test_a_training_that_can_not_go_on_from_a_model_says_why(world: World, web: FlaskClient) -> None:
+    world.model()
+    world.dataset()
+    size = send(web, "train", **GOING_ON | {"image_size": "32"})
+    refused(world, size, 'id="image_size-error"', "Should be 64, as that of pets@1 in init_from")
+    unknown = send(web, "train", **GOING_ON | {"init_from": "dogs"})
+    refused(world, unknown, 'id="init_from-error"', "No model &#39;dogs&#39;; there are: pets")
+    with world.here.database.write() as session:
+        session.execute(sa.update(catalog.Model).values(network="older"))
+    network = send(web, "train", **GOING_ON)
+    refused(world, network, 'id="network-error"', "Should be &#39;older&#39;, as that of pets@1 in init_from")
 
 
 def test_a_training_says_what_is_wrong_beside_each_field_and_keeps_the_rest(

@@ -56,6 +56,8 @@ def test_a_training_of_nothing_but_a_data_set_is_the_classic_one() -> None:
         ("steps_per_epoch", 1, 1_000_000),
         ("validation_steps", 1, 1_000_000),
         ("seed", 0, 2**31 - 1),
+        ("warmup_epochs", 0, 100),
+        ("weight_decay", 0, 1),
     ],
 )
 def test_numbers_of_a_training_end_where_they_should(field: str, least: int, most: int) -> None:
@@ -64,6 +66,14 @@ def test_numbers_of_a_training_end_where_they_should(field: str, least: int, mos
     for value in (least - 1, most + 1):
         with pytest.raises(ValidationError, match=field):
             TrainSpec.model_validate({"dataset": "pets", field: value})
+
+
+def test_of_a_label_more_than_half_stays() -> None:
+    for value in (0, 0.5):
+        assert TrainSpec(dataset="pets", label_smoothing=value).label_smoothing == value
+    for value in (-0.01, 0.51):
+        with pytest.raises(ValidationError, match="label_smoothing"):
+            TrainSpec(dataset="pets", label_smoothing=value)
 
 
 @pytest.mark.parametrize("kind", specs.SPECS)

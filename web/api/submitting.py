@@ -121,12 +121,12 @@ def _resolved(session: Session, backend: Backend, spec: specs.Spec) -> specs.Spe
     """Check what the spec refers to, and pin names to versions: the job means what was there now."""
     match spec:
         case specs.TrainSpec():
-            return spec.model_copy(update={"dataset": _dataset(session, spec.dataset)})
+            pinned = {"dataset": _dataset(session, spec.dataset)}
+            if spec.init_from is not None:
+                pinned["init_from"] = _initial(session, spec, spec.init_from)
+            return spec.model_copy(update=pinned)
         case specs.PredictSpec():
-            try:
-                pinned = {"model": catalog.find(session, catalog.Model, spec.model).reference}
-            except NotFound as error:
-                raise BadInput("spec.model", error.message) from None
+            pinned = {"model": _model(session, "spec.model", spec.model).reference}
             if spec.dataset is not None:
                 pinned["dataset"] = _dataset(session, spec.dataset)
             for index, image in enumerate(spec.images or []):
@@ -144,6 +144,24 @@ def _dataset(session: Session, reference: str) -> str:
         return catalog.find(session, catalog.Dataset, reference).reference
     except NotFound as error:
         raise BadInput("spec.dataset", error.message) from None
+
+
+def _model(session: Session, field: str, reference: str) -> catalog.Model:
+    try:
+        return catalog.find(session, catalog.Model, reference)
+    except NotFound as error:
+        raise BadInput(field, error.message) from None
+
+
+def _initial(session: Session, spec: specs.TrainSpec, reference: str) -> str:
+    """The model that a training goes on from: of the same network, and for pictures of the same size."""
+    model = _model(session, "spec.init_from", reference)
+    wanted = f"as that of {model.reference} in init_from, but is"
+    if model.network != spec.network:
+        raise BadInput("spec.network", f"should be {model.network!r}, {wanted} {spec.network!r}")
+    if model.image_size != spec.image_size and model.network not in specs.ANY_SIZE:
+        raise BadInput("spec.image_size", f"should be {model.image_size}, {wanted} {spec.image_size}")
+    return model.reference
 
 
 def _file(session: Session, field: str, file_id: uuid.UUID) -> storage.File:

@@ -21,10 +21,15 @@ MAX_NAME = 64
 @click.option("--name", help="Name of the data set that DIR becomes; default: the folder's name.")
 @click.option("--model-name", help="Name of the model; default: the data set's.")
 @click.option("--network", help="The kind of network; default: classic.")
+@click.option("--init-from", metavar="MODEL", help="Go on from this model's weights.")
 @click.option("--epochs", type=int, help="How often to go through the pictures; default: 10.")
 @click.option("--batch-size", type=int, help="Pictures in a batch; default: 32.")
 @click.option("--image-size", type=int, help="Pictures are resized to this square; default: 150.")
 @click.option("--learning-rate", type=float, help="Adam's learning rate; default: 0.001.")
+@click.option("--schedule", help="constant, or cosine: the rate falls to 0; default: constant.")
+@click.option("--warmup-epochs", type=float, help="Epochs in which the rate first rises; default: 0.")
+@click.option("--weight-decay", type=float, help="Of AdamW; default: 0, plain Adam.")
+@click.option("--label-smoothing", type=float, help="Share of a label spread over all classes; default: 0.")
 @click.option("--shear", type=float, help="Largest random shear in degrees; default: 0.2.")
 @click.option("--zoom", type=float, help="Largest random zoom, 1 ± this; default: 0.2.")
 @click.option("--flip/--no-flip", default=None, help="Mirror half of the pictures; default: yes.")
@@ -112,17 +117,21 @@ def show_training(job: Job) -> None:
     """How good the model is, and where it is."""
     result = job.result or {}
     evaluation = result["evaluation"]
-    final = result["metrics"].get("final", {})
+    low, high = evaluation["accuracy_interval"]
+    best = result["metrics"]["best"]
     console = output()
     table = Table("class", "precision", "recall", "F1", "pictures", title=f"Model {result['model']}")
     for name, score in evaluation["per_class"].items():
         numbers = [f"{score[key]:.3f}" for key in ("precision", "recall", "f1")]
         table.add_row(escape(name), *numbers, str(score["support"]))
     console.print(table)
-    if (accuracy := final.get("accuracy")) is not None:
-        console.print(
-            f"accuracy {accuracy:.3f} in training, {evaluation['accuracy']:.3f} on validation pictures"
-        )
+    console.print(
+        f"accuracy {evaluation['accuracy']:.3f} ({low:.3f} to {high:.3f} at 95 %) "
+        f"on {evaluation['pictures']:,} {evaluation['split']} pictures, {best['accuracy']:.3f} in training"
+    )
+    console.print(f"weights  of epoch {best['epoch']}, the best of {result['epochs']}")
+    if result["stopped_early"]:
+        console.print(f"stopped  {result['stopped_early']}")
     console.print(f"history  {job.link('history')}", soft_wrap=True)
     console.print(f"page     {job.link('page')}", soft_wrap=True)
     console.print(f"next     jobyard predict {result['model']} PICTURE...", soft_wrap=True)

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -224,6 +225,18 @@ def test_patience_stops_early_and_keeps_the_best_epochs_weights(
                 )
             losses.append(-np.log(second if label else 1 - second))
     assert np.mean(losses) == pytest.approx(training.metrics["final"]["val_loss"], rel=1e-4)
+
+
+def test_pictures_of_a_test_folder_judge_the_model_and_nothing_else(
+    dataset: Path, tmp_path: Path, recorder: Callable[..., Any]
+) -> None:
+    shutil.copytree(dataset, tmp_path / "data")
+    for name in ("blue", "red"):
+        shutil.copytree(dataset / "train" / name, tmp_path / "data" / "test" / name)
+    training = train(spec_of(epochs=1), tmp_path / "data", tmp_path, recorder())
+
+    assert (training.evaluation["split"], training.evaluation["pictures"]) == ("test", 36)
+    assert all(one["picture"].startswith("test/") for one in training.evaluation["mistakes"])
 
 
 def test_an_epoch_that_is_both_best_and_last_is_kept_once(

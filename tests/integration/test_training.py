@@ -1,0 +1,163 @@
+"""A training's way from the job's spec to its rows, and how it goes on after a pause."""
+
+import io
+import threading
+import uuid
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session
+
+from shared import catalog, jobs, metrics, storage
+from shared.broker import Broker
+from shared.config import Settings
+from shared.database import Database
+from shared.jobs import Job
+from shared.specs import TrainSpec
+from shared.storage import Storage
+from tests.drains import Notes
+from tests.pictures import draw
+from workers.attempt import Drain, Work
+from workers.kinds import train as training
+from workers.process import Process
+
+SMALL = {"epochs": 3, "batch_size": 8, "image_size": 32}
+
+
+@pytest.fixture
+def here(sqlite_url: str, tmp_path: Path) -> Process:
+    settings = Settings(
+        home=tmp_path / "home",
+        broker_url="redis+socket:///nonexistent/redis.sock",
+        heartbeat_seconds=0.01,
+        checkpoint_seconds=1,
+    )
+    return Process(settings, Database(sqlite_url), Storage(settings.storage), Broker(settings))
+
+
+@pytest.fixture
+def dataset(here: Process, tmp_path: Path) -> str:
+    """Discs and squares, ten of each to train and three to validate."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as target:
+        for kind in ("discs", "squares"):
+            for index in range(13):
+                part = "train" if index < 10 else "validation"
+                target.write(draw(tmp_path / "one.png", kind, seed=index), f"{part}/{kind}/{index}.png")
+    archive.seek(0)
+    stored = here.storage.put("datasets", archive)
+    with here.database.write() as session:
+        return catalog.add(
+            session,
+            catalog.Dataset(
+                name="shapes",
+                classes={"train": {"discs": 10, "squares": 10}},
+                pictures=26,
+                rejected=[],
+                rejected_count=0,
+                storage_key=stored.key,
+                bytes=stored.bytes,
+                sha256=stored.sha256,
+            ),
+        ).reference
+
+
+def submit(here: Process, dataset: str, **fields: Any) -> uuid.UUID:
+    spec = TrainSpec.model_validate({"dataset": dataset, **SMALL, **fields})
+    with here.database.write() as session:
+        job, _ = jobs.submit(
+            session,
+            kind="train",
+            queue="gpu",
+            spec=spec.model_dump(mode="json"),
+            priority=5,
+            max_attempts=3,
+        )
+    return job.id
+
+
+def attempt(here: Process, job_id: uuid.UUID, work: Work = training.work) -> Job:
+    """Do the only training that is ready; the job as that left it."""
+    assert Drain(here, {"train": work}, "gpu", "w", threading.Event(), Notes()).run() == 1
+    with here.database.read() as session:
+        return jobs.get(session, job_id)
+
+
+def run(here: Process, dataset: str, **fields: Any) -> Job:
+    job = attempt(here, submit(here, dataset, **fields))
+    assert job.state == "succeeded", job.error_message
+    return job
+
+
+def history(session: Session, job_id: uuid.UUID) -> list[tuple[str, int, float | None]]:
+    return [(row.name, row.step, row.value) for row in metrics.history(session, job_id)]
+
+
+def test_a_model_is_registered_with_a_card_and_another_training_goes_on_from_it(
+    here: Process, dataset: str
+) -> None:
+    job = run(here, dataset, seed=3)
+    result = job.result or {}
+    with here.database.read() as session:
+        model = catalog.find(session, catalog.Model, result["model"])
+        files = {file.name: file for file in storage.artifacts(session, job.id)}
+        known = catalog.find(session, catalog.Dataset, dataset)
+
+    card = model.card or {}
+    assert set(card) == {"spec", "data", "evaluation", "environment", "timings"}
+    assert card["spec"] == job.spec
+    assert card["data"] == {"dataset": dataset, "sha256": known.sha256, "pictures": result["pictures"]}
+    assert card["evaluation"] == result["evaluation"]
+    assert card["evaluation"]["split"] == "validation"
+    assert card["evaluation"]["pictures"] == 6
+    assert card["environment"]["seed"] == 3
+    assert card["timings"]["wall_seconds"] > card["timings"]["train_seconds"] > 0
+
+    assert files["model.keras"].sha256 == model.sha256
+    best_is_last = result["metrics"]["best"]["epoch"] == 3
+    assert (result["weights"], result["last"]) == ("best", None if best_is_last else "last.keras")
+    assert ("last.keras" in files) == (not best_is_last)
+
+    again = run(here, dataset, init_from=model.reference, epochs=1)
+    assert (again.result or {})["init_from"] == {"model": model.reference, "head": "kept"}
+
+
+def test_paused_and_resumed_a_training_has_the_history_and_the_model_of_one_that_never_was(
+    here: Process, dataset: str
+) -> None:
+    paused = submit(here, dataset)
+    asked = False
+
+    def pausing(current: Any, spec: TrainSpec) -> Any:
+        progress = current.report.progress
+
+        def noting(done: int, total: int | None, unit: str) -> None:
+            nonlocal asked
+            if unit == "batches" and done == 5 and not asked:
+                asked = True
+                with here.database.write() as session:
+                    jobs.pause(session, paused)
+                while True:
+                    current.report.check()  # until the heart has heard of it
+            progress(done, total, unit)
+
+        current.report.progress = noting
+        return training.work(current, spec)
+
+    job = attempt(here, paused, pausing)
+    assert (job.state, bool(job.checkpoint_key)) == ("paused", True)
+    with here.database.write() as session:
+        jobs.resume(session, paused)
+    job = attempt(here, paused)
+    assert job.state == "succeeded", job.error_message
+    whole = run(here, dataset)
+
+    with here.database.read() as session:
+        assert history(session, paused) == history(session, whole.id)
+        assert len(history(session, paused)) == 15
+        phases = [event.phase for event in jobs.events(session, paused)]
+    assert (job.result or {})["metrics"] == (whole.result or {})["metrics"]
+    assert (job.result or {})["evaluation"] == (whole.result or {})["evaluation"]
+    assert "resuming after epoch 1, batch 2" in phases
