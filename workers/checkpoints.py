@@ -43,18 +43,18 @@ class Checkpoints:
         checkpoint, not the work.
         """
         try:
-            stored = self._here.storage.put_file("checkpoints", path)
+            key = self._here.storage.move_file("checkpoints", path)
             with self._here.database.write() as session:
-                job = jobs.keep_checkpoint(session, self._job_id, self._lease, stored.key)
+                job = jobs.keep_checkpoint(session, self._job_id, self._lease, key)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             # What was stored is rubbish now or the newest after all: the sweeper finds out.
             log.warning("job %s: can't keep a checkpoint: %s", self._job_id, str(error).splitlines()[0])
             raise
         if job is None:
-            self._here.storage.delete(stored.key)
+            self._here.storage.delete(key)
             raise LeaseLost
         self._delete()
-        self._key = stored.key
+        self._key = key
 
     def discard(self) -> None:
         """The job has ended: nobody will go on from here."""

@@ -120,6 +120,19 @@ def test_a_stored_file_is_a_path_on_this_machine_and_the_storage_keeps_it(
     assert source.exists()
 
 
+def test_a_file_can_be_moved_into_the_storage(store: Storage, scratch: Path) -> None:
+    (scratch / "large").write_bytes(b"checkpoint")
+    key = store.move_file("files", scratch / "large")
+
+    assert KEY.fullmatch(key)
+    with store.open(key) as file:
+        assert file.read() == b"checkpoint"
+    assert list(scratch.iterdir()) == []
+    with pytest.raises(FileNotFoundError):
+        store.move_file("files", scratch / "large")
+    assert len(all_files(store)) == 1
+
+
 def test_a_copy_of_a_file_that_is_not_local_is_gone_after_an_error_too(scratch: Path) -> None:
     store = Storage(f"memory://storage-{uuid.uuid4()}")
     stored = store.put("files", io.BytesIO(b"x"))

@@ -33,5 +33,5 @@ def test_every_file_that_is_named_exists() -> None:
 
 def test_every_storage_folder_is_named() -> None:
     code = "".join(path.read_text() for room in ("web", "workers") for path in (ROOT / room).rglob("*.py"))
-    written = set(re.findall(r"\.(?:put|put_file|store)\(\s*\"(\w+)\"", code))
+    written = set(re.findall(r"\.(?:put|put_file|move_file|store)\(\s*\"(\w+)\"", code))
     assert written == set(re.findall(r"^\| `(\w+)/<uuid>`", TEXT, re.MULTILINE))
