@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3 python;
 
 EXTRAS := dev web cpu gpu cuda flower
 
-.PHONY: help install demo up test lint format chaos fuzz-text screenshot lock bench-idle bench-queue bench-text bench-train clean
+.PHONY: help install demo up test lint format chaos fuzz-text screenshot lock bench-idle bench-metrics bench-predict bench-queue bench-text bench-train clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -61,6 +61,9 @@ screenshot: $(INSTALLED) ## Run the demo and make docs/dashboard.png from its tr
 
 bench-idle: $(INSTALLED) ## Measure the memory of idle processes
 	$(BIN)/python benchmarks/idle.py
+
+bench-metrics: $(INSTALLED) ## Measure how long metric histories of a million points take to answer
+	$(BIN)/python -m benchmarks.metrics
 
 # The peers live in a throw-away environment.
 bench-queue: $(INSTALLED) ## Measure the engine and the API against peers, in ratios; QUICK=1 is shorter, ONLY=abcde picks

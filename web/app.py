@@ -11,7 +11,7 @@ import web.auth
 import web.problems
 from shared.config import Settings
 from web import health, pages
-from web.api import files, jobs, queues, registry, results
+from web.api import comparing, files, jobs, queues, registry, results
 from web.backend import Backend
 from web.schemas import API
 from web.shortcut import Shortcut
@@ -54,7 +54,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     Bootstrap5(app)
     web.problems.register(app)
     web.auth.register(app)
-    for blueprint in (jobs.api, queues.api, results.api, files.api, registry.api):
+    for blueprint in (jobs.api, queues.api, results.api, comparing.api, files.api, registry.api):
         app.register_api(blueprint)
     app.register_blueprint(health.routes)
     app.register_blueprint(pages.routes)

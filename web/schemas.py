@@ -7,6 +7,7 @@ from typing import Annotated, Any, Generic, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, RootModel
 
 from shared import catalog, jobs, storage
+from web import comparing
 
 API = "/api/v1"
 
@@ -106,6 +107,56 @@ class Metric(Out):
     epoch: int | None
     value: float | None = Field(description="null where the number was not finite")
     at: Moment
+
+
+class ComparedPoint(Out):
+    step: int
+    epoch: int | None
+    value: float | None
+
+
+class ComparedJob(Out):
+    """One job of a comparison."""
+
+    id: uuid.UUID
+    label: str = Field(description="The model that it made; else its kind and the end of its id")
+    state: str
+    points: list[ComparedPoint]
+    best: ComparedPoint | None
+    last: ComparedPoint | None
+
+
+class Comparison(Out):
+    """One metric of several jobs."""
+
+    name: str
+    names: list[str] = Field(description="Metrics that at least one of the jobs has")
+    lower_is_better: bool
+    jobs: list[ComparedJob]
+    differences: dict[str, list[Any]] = Field(
+        description="Fields of the specs that are not all the same: the value of each job, in their order"
+    )
+
+    @classmethod
+    def of(cls, found: comparing.Comparison) -> Self:
+        runs = [
+            ComparedJob(
+                id=run.job.id,
+                label=run.label,
+                state=run.job.state,
+                points=[ComparedPoint.model_validate(point) for point in run.points],
+                best=None if run.best is None else ComparedPoint.model_validate(run.best),
+                last=None if run.last is None else ComparedPoint.model_validate(run.last),
+            )
+            for run in found.runs
+        ]
+        return cls(
+            name=found.name,
+            names=found.names,
+            lower_is_better=found.lower_is_better,
+            jobs=runs,
+            differences=found.differences,
+        )
 
 
 class File(Out):

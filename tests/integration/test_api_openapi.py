@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-BLUEPRINTS = ("jobs.", "queues.", "results.", "files.", "registry.")
+BLUEPRINTS = ("jobs.", "queues.", "results.", "comparing.", "files.", "registry.")
 
 
 @pytest.fixture

@@ -289,7 +289,7 @@ def test_everything_a_page_refers_to_is_there(world: World, web: FlaskClient) ->
     own = [address for address in page.addresses if address.startswith("/") and "/docs" not in address]
     assert len(own) > 15
     for address in own:
-        with web.get(address) as response:
+        with web.get(address, follow_redirects=True) as response:
             assert response.status_code == 200, address
 
 

@@ -156,6 +156,16 @@ class Client:
         asked = self._transport.items("/jobs", kind=kind, state=state, parent=parent, limit=limit)
         return map(self._job, asked)
 
+    def compare(
+        self, jobs: Sequence[Job | str | uuid.UUID], name: str | None = None, points: int | None = None
+    ) -> Json:
+        """One metric (by default val_accuracy) of several jobs, and how their specs differ.
+
+        {name, names, lower_is_better, jobs: [{id, label, state, points, best, last}], differences}
+        """
+        ids = ",".join(job.id if isinstance(job, Job) else str(job) for job in jobs)
+        return self._transport.get("/metrics/compare", jobs=ids, name=name, points=points)
+
     def datasets(self) -> Iterator[Json]:
         """All data sets, newest first."""
         return self._transport.items("/datasets")

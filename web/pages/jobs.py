@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Literal
 
-from flask import Response, make_response, redirect, render_template, request, url_for
+from flask import Response, redirect, request, url_for
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
@@ -15,6 +15,7 @@ from shared.specs import SPECS
 from web.api.results import scored_file
 from web.backend import backend
 from web.pages.blueprint import allow_inline_styles, routes
+from web.pages.live import live
 
 if TYPE_CHECKING:
     from web import scores
@@ -52,7 +53,7 @@ def index() -> Response:
             session, kind=query.kind, state=query.state, before=query.cursor, limit=JOBS_PER_PAGE + 1
         )
         shown = found[:JOBS_PER_PAGE]
-        return _live(
+        return live(
             "jobs/list.html",
             "jobs/_list.html",
             query=query,
@@ -80,7 +81,7 @@ def job(job_id: uuid.UUID) -> Response:
             offset=query.offset,
             limit=ROWS_PER_PAGE + 1,
         )
-        return _live(
+        return live(
             "jobs/page.html",
             "jobs/_live.html",
             job=found,
@@ -162,15 +163,6 @@ def _ask(job_id: uuid.UUID, verb: Callable[[Session, uuid.UUID], jobs.Job]) -> A
     else:
         here.wake(job)
     return redirect(url_for("pages.job", job_id=job_id), 303)
-
-
-def _live(page: str, fragment: str, **context: object) -> Response:
-    """A page, or only its part that changes for the script that asks for that; 304 if it has not."""
-    alone = request.headers.get("X-Fragment") == "live"
-    response = make_response(render_template(fragment if alone else page, **context))
-    response.add_etag()
-    response.make_conditional(request.environ)
-    return response
 
 
 def _list_query() -> ListQuery:
