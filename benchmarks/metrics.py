@@ -38,7 +38,7 @@ NUMBERS = {
 }
 FILL = """
 INSERT INTO metrics (job_id, name, step, epoch, value, at)
-SELECT :job_id, :name, step, step / 1000, (step * 7919 % 10007) / 10007.0 + 100.0 / step, CURRENT_TIMESTAMP
+SELECT :job_id, :name, step, step / 1000, (step % 10007 * 7919 % 10007) / 10007.0 + 100.0 / step, CURRENT_TIMESTAMP
 FROM ({numbers}) AS all_of_them
 """
 
@@ -57,6 +57,7 @@ def main() -> int:
                 token=TOKEN,
                 database_url=machine.migrate(url),
                 broker_url=machine.new_broker(),
+                log_level="WARNING",
             )
             client = create_app(settings).test_client()
             client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"

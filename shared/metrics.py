@@ -124,8 +124,8 @@ def _thinned(session: Session, job_id: uuid.UUID, name: str, points: int, look: 
     last = session.scalar(own.order_by(Metric.step.desc()).limit(1))
     if first is None or last is None:
         return []
-    # In no order, which PostgreSQL would make by itself as long as it has no statistics of the table.
-    more = own.with_only_columns(Metric.step).where(Metric.step > first.step).offset(points - 1).limit(1)
+    # From the first on: without that, PostgreSQL sorts all of them as long as it has no statistics.
+    more = by_step.with_only_columns(Metric.step).where(Metric.step > first.step).offset(points - 1).limit(1)
     if last.step - first.step < points or session.scalar(more) is None:
         return list(session.scalars(by_step))
     if points == 1:
