@@ -9,7 +9,7 @@ import hashlib
 import re
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -210,6 +210,12 @@ def get_file(session: Session, file_id: uuid.UUID) -> File:
     if file is None or file.job_id is not None:
         raise NotFound(f"there is no file {file_id}; upload it with POST /api/v1/files")
     return file
+
+
+def get_files(session: Session, ids: Sequence[uuid.UUID]) -> list[File]:
+    """Uploaded files, in this order. Raises NotFound, as `get_file` does."""
+    found = {file.id: file for file in session.scalars(sa.select(File).where(File.id.in_(set(ids))))}
+    return [found[i] if i in found and found[i].job_id is None else get_file(session, i) for i in ids]
 
 
 def artifacts(session: Session, job_id: uuid.UUID) -> list[File]:

@@ -259,6 +259,9 @@ class Prediction(Out):
     probability: float | None
     probabilities: dict[str, float] | None
     error: str | None
+    overlay: str | None = Field(
+        default=None, description="Name of the job's file that shows what spoke for the label; with `explain`"
+    )
 
 
 class ScoredRow(Out):

@@ -41,7 +41,7 @@ class Split:
     specs: Sequence[dict[str, Any]]
     window: int
     progress: jobs.Progress
-    checkpoint_key: str
+    checkpoint_key: str | None = None
 
 
 @dataclass

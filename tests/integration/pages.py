@@ -303,4 +303,5 @@ class World:
         ]
         with self.here.database.write() as session:
             session.add_all(rows)
-        return {"model": "pets@1", "count": count, "failed": 1, "predictions": []}
+        labels = {"cats": 0, HOSTILE: count - 1}
+        return {"model": "pets@1", "count": count, "failed": 1, "labels": labels, "predictions": []}

@@ -142,7 +142,7 @@ BAD: list[tuple[Any, str, str]] = [
     (text(), "spec", "should have either texts or file"),
     (text(texts=["one"], file=ID), "spec", "should have either texts or file"),
     (text(texts=["one"], column="text"), "spec", "column should only be given with file"),
-    (predict(model="pets"), "spec", "should have either images or dataset"),
+    (predict(model="pets"), "spec", "should have either images, dataset or archive"),
     ({"kind": "import", "spec": {"name": "pets"}}, "spec", "should have either file or path"),
     # names and paths
     ({"kind": "import", "spec": {"name": "../pets", "path": "/pets"}}, "spec.name", "letters, digits"),

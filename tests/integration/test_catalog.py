@@ -204,26 +204,64 @@ def test_a_data_set_outlives_its_job_and_predictions_go_with_theirs(database: Da
         assert catalog.predictions(session, job.id) == []
 
 
+def rows_of(database: Database, job_id: uuid.UUID, **asked: Any) -> list[int]:
+    with database.read() as session:
+        return [row.row for row in catalog.predictions(session, job_id, **asked)]
+
+
+def predicted(database: Database, sure: list[float | None]) -> uuid.UUID:
+    """A prediction of so many pictures, by turns labelled "a" and "b"; None: one that failed."""
+    with database.write() as session:
+        job, _ = jobs.submit(session, kind="predict", queue="predict", spec={}, priority=5, max_attempts=3)
+        rows = [
+            {
+                "image": f"{row}.jpg",
+                "label": None if probability is None else "ab"[row % 2],
+                "probability": probability,
+                "probabilities": {},
+                "error": "not a picture" if probability is None else None,
+            }
+            for row, probability in enumerate(sure)
+        ]
+        catalog.keep_predictions(session, job.id, rows)
+    return job.id
+
+
 def test_predictions_are_in_the_pictures_order_or_the_least_sure_first(database: Database) -> None:
-    sure = [0.9, 0.6, 0.7, 0.6]
-    with database.write() as session:
-        job, _ = jobs.submit(session, kind="predict", queue="predict", spec={}, priority=5, max_attempts=3)
-        for row, probability in enumerate(sure):
-            session.add(
-                Prediction(job_id=job.id, row=row, image=f"{row}.jpg", label="a", probability=probability)
-            )
+    job_id = predicted(database, [0.9, 0.6, None, 0.7, 0.6, None])
+    assert rows_of(database, job_id) == [0, 1, 2, 3, 4, 5]
+    assert rows_of(database, job_id, unsure_first=True) == [1, 4, 3, 0, 2, 5]
+    assert rows_of(database, job_id, label="b") == [1, 3]
+    assert rows_of(database, job_id, label="a", unsure_first=True) == [4, 0]
+    assert rows_of(database, job_id, label="c") == []
     with database.read() as session:
-        assert [row.row for row in catalog.predictions(session, job.id)] == [0, 1, 2, 3]
-        assert [row.row for row in catalog.predictions(session, job.id, unsure_first=True)] == [1, 3, 2, 0]
-        assert [row.row for row in catalog.predictions(session, job.id, offset=1, limit=2)] == [1, 2]
+        assert catalog.count_predictions(session, job_id) == {"a": 2, "b": 2, None: 2}
 
 
-def test_pictures_that_failed_have_their_place_in_both_orders_on_both_databases(database: Database) -> None:
+@pytest.mark.parametrize("limit", [1, 2, 3, 4])
+def test_predictions_go_on_where_the_part_before_ended(database: Database, limit: int) -> None:
+    job_id = predicted(database, [0.5, 1 / 3, None, 0.5, 1.0, None, 0.1 + 0.2])
+    for unsure_first in (False, True):
+        whole = rows_of(database, job_id, unsure_first=unsure_first)
+        found: list[int] = []
+        after: catalog.Place | None = None
+        while True:
+            with database.read() as session:
+                part = catalog.predictions(
+                    session, job_id, unsure_first=unsure_first, after=after, limit=limit
+                )
+            if not part:
+                break
+            found += [row.row for row in part]
+            after = part[-1].probability, part[-1].row
+        assert found == whole
+
+
+def test_rows_of_an_earlier_attempt_make_room_and_others_stay(database: Database) -> None:
+    job_id = predicted(database, [0.9] * 6)
+    row = {"image": "new.jpg", "label": "b", "probability": 0.2, "probabilities": {}, "error": None}
     with database.write() as session:
-        job, _ = jobs.submit(session, kind="predict", queue="predict", spec={}, priority=5, max_attempts=3)
-        session.add(Prediction(job_id=job.id, row=0, image="0.jpg", label="a", probability=0.9))
-        session.add(Prediction(job_id=job.id, row=1, image="1.jpg", error="not a picture"))
-        session.add(Prediction(job_id=job.id, row=2, image="2.jpg", label="a", probability=0.6))
+        catalog.keep_predictions(session, job_id, [row] * 2, 3)
+    assert rows_of(database, job_id, unsure_first=True) == [3, 4, 0, 1, 2, 5]
     with database.read() as session:
-        assert [row.row for row in catalog.predictions(session, job.id)] == [0, 1, 2]
-        assert [row.row for row in catalog.predictions(session, job.id, unsure_first=True)] == [2, 0, 1]
+        assert [row.image for row in catalog.predictions(session, job_id)][2:5] == ["2.jpg", *["new.jpg"] * 2]

@@ -134,9 +134,12 @@ def test_predictions_come_page_by_page_least_sure_first_if_asked(world: World, w
         return [address for address in addresses if "/thumbnail" in address]
 
     assert shown("") == thumbnails[1:24]  # the first one can't be decoded
-    assert shown("?offset=24") == thumbnails[24:]
-    assert shown("?sort=unsure") == thumbnails[:5:-1]
-    assert shown("?offset=nonsense") == thumbnails[1:24]
+    assert shown("?cursor=23") == thumbnails[24:]
+    assert shown("?sort=probability") == thumbnails[:5:-1]
+    assert shown("?sort=probability&cursor=0.76:24") == thumbnails[23:0:-1]
+    assert shown("?cursor=nonsense") == thumbnails[1:24]
+    assert shown("?label=cats") == []
+    assert f"/api/v1/jobs/{job.id}/predictions.parquet" in look(web, f"/jobs/{job.id}").addresses
     dataset = look(web, f"/jobs/{world.job('predict-dataset', 'succeeded').id}")
     assert any(address.startswith("/datasets/pets@1/thumbnail/train/cats/") for address in dataset.addresses)
 

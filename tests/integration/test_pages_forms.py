@@ -1,6 +1,7 @@
 """Forms: what is right becomes a job, what is wrong is said beside its field, and nothing half-made stays."""
 
 import io
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,11 @@ def test_texts_say_which_line_is_wrong(world: World, web: FlaskClient) -> None:
     refused(world, send(web, "sentiment", texts=" \n "), 'id="texts-error"', "Write at least one text")
     response = send(web, "sentiment", texts=f"{HOSTILE}\n\n{'x' * 10_001}")
     refused(world, response, 'id="texts-error"', "Line 3: ", "&lt;script&gt;")
-    refused(world, send(web, "sentiment", texts="\n".join("x" * 1001)), "at most 1000 items")
+    refused(
+        world,
+        send(web, "sentiment", texts="\n".join("x" * 1001)),
+        "at most 1000 items",
+    )
     crossed = {"texts": "hi", "thresholds.positive": "-1", "thresholds.negative": "1"}
     refused(world, send(web, "sentiment", **crossed), 'id="thresholds-error"', "Negative should be below")
 
@@ -240,6 +245,25 @@ def test_a_data_set_can_be_predicted(world: World, web: FlaskClient) -> None:
     assert (spec["dataset"], spec["images"], spec["top"]) == ("pets@1", None, 1)
 
 
+def test_an_archive_can_be_predicted_and_explained(world: World, web: FlaskClient) -> None:
+    world.model()
+    archive = (io.BytesIO(zipped_dataset()), "pictures.zip")
+    spec = accepted(
+        world, send(web, "predict", source="archive", model="pets", archive=archive, explain="true")
+    ).spec
+    assert (spec["images"], spec["dataset"], spec["explain"]) == (None, None, True)
+    with world.here.database.read() as session:
+        assert storage.get_file(session, uuid.UUID(spec["archive"])).name == "pictures.zip"
+
+
+def test_what_is_no_archive_is_said_beside_it(world: World, web: FlaskClient) -> None:
+    world.model()
+    fields = {"source": "archive", "model": "pets"}
+    broken = (io.BytesIO(b"no archive"), "pictures.zip")
+    refused(world, send(web, "predict", **fields, archive=broken), 'id="archive-error"', "zip or tar archive")
+    refused(world, send(web, "predict", **fields), "Choose a zip or tar archive")
+
+
 def test_a_prediction_names_the_picture_that_is_none_and_keeps_no_other(
     world: World, web: FlaskClient
 ) -> None:
@@ -274,4 +298,8 @@ def test_what_is_too_large_is_refused(make_app: Any) -> None:
 def test_as_many_pictures_as_a_job_may_have_fit_into_a_form(world: World, web: FlaskClient) -> None:
     world.model()
     pictures = [(io.BytesIO(picture()), f"{index}.png") for index in range(1001)]
-    refused(world, send(web, "predict", model="pets", images=pictures), "at most 1000 items")
+    refused(
+        world,
+        send(web, "predict", model="pets", images=pictures),
+        "At most 1,000 at once; an archive may have more",
+    )

@@ -91,7 +91,7 @@ def _links(job: JobView) -> dict[str, str]:
     if job.kind == "train":
         links |= {"metrics": f"{own}/metrics", "history": f"{own}/history.png"}
     if job.kind == "predict":
-        links["predictions"] = f"{own}/predictions"
+        links |= {name: f"{own}/{name}" for name in ("predictions", "predictions.csv", "predictions.parquet")}
     if job.kind == "sentiment":
         links |= _links_to_scores(own, job.spec)
     if job.child_window is not None:

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from flask import Response
+from flask import Response, send_file
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import Field
 from pydantic_core import to_json
@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from shared import catalog, jobs, metrics, storage
 from shared.errors import Conflict, NotFound
-from web import schemas
+from web import predicted, schemas
 from web.api.common import ANSWERS, SECURITY, JobPath, Query, answer, binary, download, not_modified
 from web.backend import backend
 
@@ -42,11 +42,14 @@ class MetricsQuery(Query):
 class PredictionsQuery(Query):
     """Which part of the predictions."""
 
+    label: str | None = Field(default=None, max_length=200, pattern=r"^[^\x00]*$")
     sort: Literal["row", "probability"] = Field(
         default="row", description="In the pictures' order, or the least sure first"
     )
     limit: int = Field(default=50, ge=1, le=1_000)
-    cursor: int = Field(default=0, ge=0, lt=2**31, description="`next` of the part before")
+    cursor: str | None = Field(
+        default=None, pattern=r"^([0-9.e-]{0,30}:)?[0-9]{1,9}$", description="`next` of the part before"
+    )
 
 
 class ScoresQuery(Query):
@@ -109,19 +112,53 @@ def get_history(path: JobPath) -> Response:
 
 @api.get("/predictions", responses={200: schemas.Page[schemas.Prediction]}, summary="Rows of a prediction")
 def get_predictions(path: JobPath, query: PredictionsQuery) -> Response:
-    """All of them, where the job's result holds the first thousand."""
+    """All of them, where the job's result holds the first thousand; pictures with an error have no label."""
+    unsure_first = query.sort == "probability"
     with backend().database.read() as session:
-        jobs.get(session, path.id)
-        rows = catalog.predictions(
-            session,
-            path.id,
-            unsure_first=query.sort == "probability",
-            offset=query.cursor,
-            limit=query.limit + 1,
-        )
-    items = [schemas.Prediction.model_validate(row) for row in rows[: query.limit]]
-    more = str(query.cursor + query.limit) if len(rows) > query.limit else None
-    return answer(schemas.Page[schemas.Prediction](items=items, next=more))
+        job = jobs.get(session, path.id)
+        rows = predicted.read(session, job, query.label, query.cursor, query.limit, unsure_first=unsure_first)
+    return answer(schemas.Page[schemas.Prediction](items=rows.items, next=rows.next))
+
+
+@api.get(
+    "/predictions.csv", responses={200: binary("text/csv")}, summary="All rows of a prediction as a table"
+)
+def get_predictions_csv(path: JobPath) -> Response:
+    """Row, image, label, probability, error, and the probability of each class, as UTF-8.
+
+    Names are as they were sent: a spreadsheet takes one that begins with `=` for a formula.
+    """
+    database = backend().database
+    with database.read() as session:
+        classes = predicted.classes_of(jobs.get(session, path.id))
+    lines = predicted.as_csv(database, path.id, classes)
+    return Response(lines, mimetype="text/csv", headers=_named(f"predictions-{path.id}.csv"))
+
+
+@api.get(
+    "/predictions.parquet",
+    responses={200: binary("application/vnd.apache.parquet")},
+    summary="All rows of a prediction as Parquet",
+)
+def get_predictions_parquet(path: JobPath) -> AnyResponse:
+    """The columns of the CSV."""
+    database = backend().database
+    with database.read() as session:
+        classes = predicted.classes_of(jobs.get(session, path.id))
+    # DuckDB is 50 MB that an idle web process does without.
+    from web.parquet import write
+
+    file = write(predicted.columns(classes), predicted.table(database, path.id, classes))
+    return send_file(
+        file,
+        mimetype="application/vnd.apache.parquet",
+        as_attachment=True,
+        download_name=f"predictions-{path.id}.parquet",
+    )
+
+
+def _named(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f"attachment; filename={name}"}
 
 
 @api.get("/scores", responses={200: schemas.Page[schemas.ScoredRow]}, summary="Rows of a scored file")

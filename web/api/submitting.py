@@ -4,13 +4,14 @@ import hashlib
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from sqlalchemy.orm import Session
 
 from shared import catalog, jobs, pictures, retention, specs, storage, views
 from shared.archives.layout import lay_out
+from shared.archives.loose import loose_files
 from shared.archives.members import Member
 from shared.archives.walk import walk
 from shared.errors import BadInput, NotFound, WorkError
@@ -121,27 +122,33 @@ def _resolved(session: Session, backend: Backend, spec: specs.Spec) -> specs.Spe
     """Check what the spec refers to, and pin names to versions: the job means what was there now."""
     match spec:
         case specs.TrainSpec():
-            pinned = {"dataset": _dataset(session, spec.dataset)}
+            pinned = {"dataset": _dataset(session, spec.dataset).reference}
             if spec.init_from is not None:
                 pinned["init_from"] = _initial(session, spec, spec.init_from)
             return spec.model_copy(update=pinned)
         case specs.PredictSpec():
             pinned = {"model": _model(session, "spec.model", spec.model).reference}
             if spec.dataset is not None:
-                pinned["dataset"] = _dataset(session, spec.dataset)
-            for index, image in enumerate(spec.images or []):
-                _check_picture(session, backend.storage, f"spec.images.{index}", image)
+                dataset = _dataset(session, spec.dataset)
+                pinned["dataset"] = dataset.reference
+                _check_explained(spec, dataset.pictures)
+            if spec.archive is not None:
+                file = _file(session, "spec.archive", spec.archive)
+                _check_archive(
+                    backend, file, "spec.archive", lambda members: _check_explained(spec, _count(members))
+                )
+            _check_pictures(session, backend.storage, spec.images or [])
             return spec.model_copy(update=pinned)
         case specs.SentimentSpec() if spec.file is not None:
             _file(session, "spec.file", spec.file)
         case specs.ImportSpec() if spec.file is not None:
-            _check_archive(backend, _file(session, "spec.file", spec.file))
+            _check_archive(backend, _file(session, "spec.file", spec.file), "spec.file", lay_out)
     return spec
 
 
-def _dataset(session: Session, reference: str) -> str:
+def _dataset(session: Session, reference: str) -> catalog.Dataset:
     try:
-        return catalog.find(session, catalog.Dataset, reference).reference
+        return catalog.find(session, catalog.Dataset, reference)
     except NotFound as error:
         raise BadInput("spec.dataset", error.message) from None
 
@@ -171,16 +178,37 @@ def _file(session: Session, field: str, file_id: uuid.UUID) -> storage.File:
         raise BadInput(field, error.message) from None
 
 
-def _check_picture(session: Session, store: storage.Storage, field: str, file_id: uuid.UUID) -> None:
-    file = _file(session, field, file_id)
+def _check_pictures(session: Session, store: storage.Storage, ids: Sequence[uuid.UUID]) -> None:
+    """Look at the pictures' headers; those past CHECK_SECONDS are left to the job."""
     try:
-        with store.open(file.storage_key) as stream:
-            pictures.check_header(stream)
-    except (pictures.NotAPicture, NotFound) as error:
-        raise BadInput(field, f"{file.name}: {error.message}") from None
+        files = storage.get_files(session, ids)
+    except NotFound:
+        files = [_file(session, f"spec.images.{index}", file_id) for index, file_id in enumerate(ids)]
+    ends = time.monotonic() + CHECK_SECONDS
+    for index, file in enumerate(files):
+        if time.monotonic() > ends:
+            return
+        try:
+            with store.open(file.storage_key) as stream:
+                pictures.check_header(stream)
+        except (pictures.NotAPicture, NotFound) as error:
+            raise BadInput(f"spec.images.{index}", f"{file.name}: {error.message}") from None
 
 
-def _check_archive(backend: Backend, file: storage.File) -> None:
+def _check_explained(spec: specs.PredictSpec, count: int) -> None:
+    try:
+        spec.check_explained(count)
+    except ValueError as error:
+        raise BadInput("spec.explain", str(error)) from None
+
+
+def _count(members: Iterator[Member]) -> int:
+    return sum(1 for _ in loose_files(members))
+
+
+def _check_archive(
+    backend: Backend, file: storage.File, field: str, look: Callable[[Iterator[Member]], object]
+) -> None:
     """Look at the names in an archive, so that its sender hears at once what the job would say later.
 
     The job looks again, and at the pictures too. What would take long is left to it: an archive in a
@@ -198,8 +226,8 @@ def _check_archive(backend: Backend, file: storage.File) -> None:
 
     try:
         with backend.storage.local(file.storage_key, Path()) as path:
-            lay_out(members(path))
+            look(members(path))
     except TimeoutError:
         return
     except (WorkError, NotFound) as error:
-        raise BadInput("spec.file", f"{file.name}: {error.message}") from None
+        raise BadInput(field, f"{file.name}: {error.message}") from None

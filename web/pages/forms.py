@@ -22,8 +22,9 @@ from web.pages.blueprint import routes
 from web.pages.fields import fields_of
 from web.problems import FieldError, field_errors
 
-# A form with the most pictures that a job may have, and its other fields.
-MAX_PARTS = specs.MAX_IMAGES + 100
+# A form holds its files in memory or open: more pictures come in an archive, or one by one through the API.
+MAX_PICTURES = 1_000
+MAX_PARTS = MAX_PICTURES + 100
 MAX_CHOICES = 500
 
 # Stands in for the ids of files until everything else is known to be right.
@@ -107,9 +108,11 @@ def _submit(kind: str) -> uuid.UUID:
     try:
         with Uploads() as uploads:
             spec = submission.spec
-            if isinstance(spec, specs.PredictSpec) and filled.files:
+            if isinstance(spec, specs.PredictSpec) and spec.images:
                 ids = [uploads.keep(file, "images").id for file in filled.files]
                 spec = spec.model_copy(update={"images": ids})
+            elif isinstance(spec, specs.PredictSpec) and spec.archive:
+                spec = spec.model_copy(update={"archive": uploads.keep(filled.files[0], "archive").id})
             elif filled.files:
                 spec = spec.model_copy(update={"file": uploads.keep(filled.files[0], "file").id})
             job, _ = submit(backend(), submission.model_copy(update={"spec": spec}), None)
@@ -130,9 +133,15 @@ def _read(kind: str) -> Filled:
     match kind:
         case "predict" if source == "dataset":
             _demand(filled, "dataset", "choose a data set")
+        case "predict" if source == "archive":
+            filled.spec.pop("dataset", None)
+            _take_files(filled, "archive", "choose a zip or tar archive")
+            filled.spec["archive"] = UNSTORED
         case "predict":
             filled.spec.pop("dataset", None)
             _take_files(filled, "images", "choose at least one picture")
+            if len(filled.files) > MAX_PICTURES:
+                filled.missing["images"] = f"at most {MAX_PICTURES:,} at once; an archive may have more"
             filled.spec["images"] = [UNSTORED] * max(len(filled.files), 1)
         case "sentiment":
             _read_sentiment(filled, source)

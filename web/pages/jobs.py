@@ -1,8 +1,10 @@
 """The list of jobs and the page of one; both update themselves by fetching their fragment again."""
 
+import functools
+import re
 import uuid
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from flask import Response, redirect, request, url_for
 from pydantic import BaseModel, Field, ValidationError
@@ -12,6 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from shared import catalog, jobs, metrics, storage, views
 from shared.errors import BadInput, Conflict, JobyardError
 from shared.specs import SPECS
+from web import predicted
 from web.api.results import scored_file
 from web.backend import backend
 from web.pages.blueprint import allow_inline_styles, routes
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 JOBS_PER_PAGE = 25
 ROWS_PER_PAGE = 24
 GROUPS_PER_PAGE = 20
+# Shown beside their pictures, and not among the downloads.
+OVERLAY = re.compile(r"overlay-\d+\.png")
 
 
 class ListQuery(BaseModel):
@@ -34,11 +39,11 @@ class ListQuery(BaseModel):
 
 
 class RowsQuery(BaseModel):
-    """Which rows of a result; of a scored file those after `cursor`, of its groups those from `groups` on."""
+    """Which rows of a result: of texts those from `offset` on, else those after `cursor`; which `groups`."""
 
     offset: int = Field(default=0, ge=0, le=10**9)
     sort: str = "row"
-    label: Literal["positive", "neutral", "negative"] | None = None
+    label: str | None = Field(default=None, max_length=200, pattern=r"^[^\x00]*$")
     search: str = Field(default="", max_length=1_000)
     cursor: str | None = None
     groups: int = Field(default=0, ge=0, le=10**9)
@@ -71,16 +76,10 @@ def job(job_id: uuid.UUID) -> Response:
     query = _rows_query()
     with backend().database.read() as session:
         found = jobs.get(session, job_id)
+        artifacts = storage.artifacts(session, job_id)
         seen = views.glance(session.connection(), job_id)
         if found.kind == "train":
             allow_inline_styles()
-        predictions = catalog.predictions(
-            session,
-            job_id,
-            unsure_first=query.sort == "unsure",
-            offset=query.offset,
-            limit=ROWS_PER_PAGE + 1,
-        )
         return live(
             "jobs/page.html",
             "jobs/_live.html",
@@ -89,9 +88,9 @@ def job(job_id: uuid.UUID) -> Response:
             waiting_for=views.why_waiting(found.queue, seen.heard),
             files=_file_names(session, [found]),
             events=jobs.events(session, job_id),
-            artifacts=storage.artifacts(session, job_id),
+            artifacts=[file for file in artifacts if not OVERLAY.fullmatch(file.name)],
             has_metrics=bool(metrics.history(session, job_id, name="loss", points=1)),
-            predictions=predictions,
+            predictions=_predicted(session, found, query),
             query=query,
             rows=ROWS_PER_PAGE,
             **_scored(session, found, query),
@@ -121,6 +120,19 @@ def retry(job_id: uuid.UUID) -> AnyResponse:
     """Put a failed or cancelled job back in its queue, then back to its page."""
     budget = backend().settings.max_attempts
     return _ask(job_id, lambda session, job_id: jobs.retry(session, job_id, budget))
+
+
+def _predicted(session: Session, job: jobs.Job, query: RowsQuery) -> predicted.Rows | None:
+    if job.kind != "predict" or job.result is None:
+        return None
+    unsure_first = query.sort == "probability"
+    asked = functools.partial(
+        predicted.read, session, job, query.label, limit=ROWS_PER_PAGE, unsure_first=unsure_first
+    )
+    try:
+        return asked(query.cursor)
+    except BadInput:  # a cursor of another order
+        return asked(None)
 
 
 def _scored(session: Session, job: jobs.Job, query: RowsQuery) -> dict[str, object]:

@@ -1,70 +1,183 @@
-"""predict: pictures become labels, by a registered model that stays loaded."""
+"""predict: pictures become labels, by a registered model that stays loaded.
+
+Many pictures are split: each child predicts some hundred of them, and writes their rows for the whole.
+"""
 
 import functools
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared import catalog, storage
-from shared.specs import PredictSpec
-from workers.attempt import Attempt, Finish
-from workers.kinds.datasets import find_dataset, folder_of
+from shared import catalog, jobs, storage
+from shared.errors import LeaseLost, WorkError
+from shared.specs import PredictPart, PredictSpec, overlay_name
+from workers.attempt import Attempt, Finish, Split
+from workers.kinds.datasets import find_dataset
+from workers.kinds.parts import refuse_broken
+from workers.prediction.archives import ZipOfPictures, check_archive
 from workers.prediction.models import LoadedModel, ModelCache
-from workers.prediction.predict import predict
+from workers.prediction.predict import Picture, Prediction, predict
 
 # The result in the job holds so many; all of them are rows.
 MAX_IN_RESULT = 1_000
 
+# Of a part: some seconds of work, so that small jobs, which come before the next part, need not wait long.
+PART_PICTURES = 512
+WINDOW = 16
+
+
+class OpenZip:
+    """The zip that was read from last stays open: it begins with a long list, and parts follow each other."""
+
+    def __init__(self) -> None:
+        self._key: str | None = None
+        self._zip: ZipOfPictures | None = None
+
+    def get(self, here: storage.Storage, key: str) -> ZipOfPictures:
+        """The zip of that key in the storage. Raises NotFound, and WorkError where it is damaged."""
+        if self._zip is None or self._key != key:
+            self.close()
+            self._zip, self._key = ZipOfPictures(here.open(key)), key
+        return self._zip
+
+    def close(self) -> None:
+        if self._zip is not None:
+            self._zip.close()
+            self._zip = None
+
+
 _models = ModelCache()
+_open_zip = OpenZip()
 
-Picture = tuple[str, Callable[[], IO[bytes]]]
 
-
-def work(attempt: Attempt, spec: PredictSpec) -> Finish:
+def work(attempt: Attempt, spec: PredictSpec | PredictPart) -> Finish | Split:
     """Predict every picture; one that can't be decoded is a row with an error, not a failed job."""
-    with attempt.here.database.read() as session:
-        model = catalog.find(session, catalog.Model, spec.model)
-        files = [storage.get_file(session, file_id) for file_id in spec.images or []]
-    attempt.report.phase("loading the model")
-    loaded = _load(attempt, model)
-    if spec.dataset is not None:
-        pictures = _dataset_pictures(attempt, spec.dataset)
-    else:
-        open_key = attempt.here.storage.open
-        pictures = [(file.name, functools.partial(open_key, file.storage_key)) for file in files]
-    attempt.report.phase("predicting")
-    rows = list(predict(loaded, pictures, len(pictures), spec.top, attempt.report))
+    if isinstance(spec, PredictPart):
+        return _predict_part(attempt, spec)
+    model = _find_model(attempt, spec)
+    if attempt.claim.child_window is not None:
+        return _sum_up(attempt, spec, model)
+    return _predict_all(attempt, spec, model)
+
+
+def _predict_all(attempt: Attempt, spec: PredictSpec, model: catalog.Model) -> Finish | Split:
+    copied = None if spec.archive is None else _plain_copy(attempt, spec)
+    count = len(spec.images or ()) or len(_zip(attempt, spec, copied))
+    try:
+        spec.check_explained(count)
+    except ValueError as error:
+        raise WorkError(str(error)) from None
+    if count >= 2 * PART_PICTURES:
+        return _split(count, copied)
+    if copied is not None:
+        attempt.unwanted.append(copied)
+    rows = _predict(attempt, spec, model, _pictures(attempt, spec, copied, 0, count))
+    overlays = {
+        overlay_name(number): _store_overlay(attempt, row.overlay)
+        for number, row in enumerate(rows)
+        if row.overlay is not None
+    }
 
     def finish(session: Session) -> dict[str, Any]:
-        shown = [
-            {
-                "image": row.image,
-                "label": row.label,
-                "probability": row.probability,
-                "probabilities": row.probabilities,
-                "error": row.error,
-            }
-            for row in rows
-        ]
-        # A retried job's earlier rows make room for the new ones.
-        session.execute(sa.delete(catalog.Prediction).where(catalog.Prediction.job_id == attempt.job_id))
-        session.execute(
-            sa.insert(catalog.Prediction),
-            [{"job_id": attempt.job_id, "row": index, **row} for index, row in enumerate(shown)],
-        )
-        return {
-            "model": model.reference,
-            "count": len(rows),
-            "failed": sum(row.error is not None for row in rows),
-            "predictions": shown[:MAX_IN_RESULT],
-        }
+        catalog.keep_predictions(session, attempt.job_id, [_columns(row) for row in rows])
+        for name, stored in overlays.items():
+            storage.add_file(session, stored, name=name, media_type="image/png", job_id=attempt.job_id)
+        return _result(spec, model, Counter(row.label for row in rows), rows)
 
     return finish
+
+
+def _result(
+    spec: PredictSpec,
+    model: catalog.Model,
+    labels: Mapping[str | None, int],
+    rows: Sequence[Prediction | catalog.Prediction],
+) -> dict[str, Any]:
+    return {
+        "model": model.reference,
+        "count": sum(labels.values()),
+        "failed": labels.get(None, 0),
+        "labels": {name: labels.get(name, 0) for name in model.classes},
+        "predictions": [
+            _columns(row) | {"overlay": overlay_name(number) if spec.explain and row.error is None else None}
+            for number, row in enumerate(rows[:MAX_IN_RESULT])
+        ],
+    }
+
+
+def _columns(row: Prediction | catalog.Prediction) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in ("image", "label", "probability", "probabilities", "error")}
+
+
+def _predict(
+    attempt: Attempt, spec: PredictSpec, model: catalog.Model, pictures: Sequence[Picture]
+) -> list[Prediction]:
+    attempt.report.phase("loading the model")
+    loaded = _load(attempt, model)
+    attempt.report.phase("predicting")
+    found = predict(loaded, pictures, len(pictures), spec.top, attempt.report, explain=spec.explain)
+    return list(found)
+
+
+def _store_overlay(attempt: Attempt, png: bytes) -> storage.Stored:
+    path = attempt.scratch / "overlay.png"
+    path.write_bytes(png)
+    return attempt.store("overlays", path)
+
+
+# ---- in parts
+
+
+def _split(count: int, copied: str | None) -> Split:
+    starts = range(0, count, PART_PICTURES)
+    parts = [
+        PredictPart(part=part, parts=len(starts), start=start, count=min(PART_PICTURES, count - start))
+        for part, start in enumerate(starts)
+    ]
+    return Split(
+        [part.model_dump() for part in parts],
+        window=WINDOW,
+        progress=jobs.Progress("predicting in parts", 0, count, "pictures", None),
+        checkpoint_key=copied,
+    )
+
+
+def _predict_part(attempt: Attempt, part: PredictPart) -> Finish:
+    with attempt.here.database.read() as session:
+        whole = session.get(jobs.Job, attempt.claim.parent_id)
+    if whole is None:  # it began anew, and this job is gone
+        raise LeaseLost
+    spec = PredictSpec.model_validate(whole.spec)
+    model = _find_model(attempt, spec)
+    pictures = _pictures(attempt, spec, whole.checkpoint_key, part.start, part.start + part.count)
+    rows = [_columns(row) for row in _predict(attempt, spec, model, pictures)]
+
+    def finish(session: Session) -> dict[str, Any]:
+        catalog.keep_predictions(session, whole.id, rows, part.start)
+        return {"done": len(rows)}
+
+    return finish
+
+
+def _sum_up(attempt: Attempt, spec: PredictSpec, model: catalog.Model) -> Finish:
+    with attempt.here.database.read() as session:
+        refuse_broken(jobs.children(session, attempt.job_id))
+        labels = catalog.count_predictions(session, attempt.job_id)
+        rows = catalog.predictions(session, attempt.job_id, limit=MAX_IN_RESULT)
+    return lambda _: _result(spec, model, labels, rows)
+
+
+# ---- models and pictures
+
+
+def _find_model(attempt: Attempt, spec: PredictSpec) -> catalog.Model:
+    with attempt.here.database.read() as session:
+        return catalog.find(session, catalog.Model, spec.model)
 
 
 def _load(attempt: Attempt, model: catalog.Model) -> LoadedModel:
@@ -88,15 +201,37 @@ def _is_whole(path: Path, sha256: str) -> bool:
         return False
 
 
-def _dataset_pictures(attempt: Attempt, reference: str) -> list[Picture]:
-    folder = folder_of(attempt, find_dataset(attempt, reference))
-    return list(_walk(folder))
+def _pictures(
+    attempt: Attempt, spec: PredictSpec, copied: str | None, start: int, stop: int
+) -> Sequence[Picture]:
+    """Those of the numbers `start` to `stop`, in the order of the spec's, or else by their paths."""
+    if spec.images is None:
+        return _zip(attempt, spec, copied).pictures(start, stop)
+    with attempt.here.database.read() as session:
+        files = storage.get_files(session, spec.images[start:stop])
+    open_key = attempt.here.storage.open
+    return [(file.name, functools.partial(open_key, file.storage_key)) for file in files]
 
 
-def _walk(folder: Path) -> Iterator[Picture]:
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        yield path.relative_to(folder).as_posix(), functools.partial(_open, path)
+def _zip(attempt: Attempt, spec: PredictSpec, copied: str | None) -> ZipOfPictures:
+    """Of a data set, or an archive: the copy of it, if it was no zip itself."""
+    if spec.dataset is not None:
+        key = find_dataset(attempt, spec.dataset).storage_key
+    else:
+        key = copied or _archive(attempt, spec).storage_key
+    return _open_zip.get(attempt.here.storage, key)
 
 
-def _open(path: Path) -> IO[bytes]:
-    return path.open("rb")
+def _plain_copy(attempt: Attempt, spec: PredictSpec) -> str | None:
+    """Check the archive; what is no zip is made one in the storage, and that is its key."""
+    attempt.report.phase("looking into the archive")
+    copy = attempt.scratch / "copy.zip"
+    limit = attempt.here.settings.max_unpacked_bytes
+    with attempt.here.storage.local(_archive(attempt, spec).storage_key, attempt.scratch) as source:
+        is_copied = check_archive(source, copy, limit, attempt.report)
+    return attempt.store("plans", copy).key if is_copied else None
+
+
+def _archive(attempt: Attempt, spec: PredictSpec) -> storage.File:
+    with attempt.here.database.read() as session:
+        return storage.get_file(session, spec.inputs[0])

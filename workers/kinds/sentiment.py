@@ -16,10 +16,11 @@ from typing import IO, TYPE_CHECKING
 from sqlalchemy.orm import Session
 
 from shared import catalog, jobs, storage
-from shared.errors import LeaseLost, WorkError
+from shared.errors import LeaseLost
 from shared.specs import SentimentPart, SentimentSpec
 from workers.attempt import Attempt, Finish, Split
 from workers.kinds import wait_for
+from workers.kinds.parts import refuse_broken
 from workers.sentiment.scorer import Scorer
 from workers.sentiment.texts import score_texts
 
@@ -194,7 +195,7 @@ def _put_together(attempt: Attempt, spec: SentimentSpec) -> Finish:
     with attempt.here.database.read() as session:
         children = jobs.children(session, attempt.job_id)
         file = storage.get_file(session, spec.inputs[0])
-    _refuse_broken(children)
+    refuse_broken(children)
     keys = [child.checkpoint_key or "" for child in children]
     attempt.unwanted += keys
     output = _output(attempt, spec)
@@ -203,14 +204,3 @@ def _put_together(attempt: Attempt, spec: SentimentSpec) -> Finish:
             spec, plan, lambda number: attempt.here.storage.open(keys[number]), output, attempt.report
         )
     return _finish(attempt, spec, output, outcome)
-
-
-def _refuse_broken(children: list[jobs.Job]) -> None:
-    """Raises WorkError with what the first part that failed says."""
-    for child in children:
-        if child.state == jobs.State.FAILED:
-            where = "" if child.error_type == WorkError.__name__ else f"part {child.spec['part'] + 1}: "
-            raise WorkError(f"{where}{child.error_message}")
-    for child in children:
-        if child.state != jobs.State.SUCCEEDED:
-            raise WorkError(f"part {child.spec['part'] + 1} was {child.state}")

@@ -16,16 +16,17 @@ from workers.training.networks import class_probabilities
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model with what belongs to it. `function` maps pixels (n, size, size, 3) to Keras' outputs."""
+    """A model with what belongs to it. `function` maps uint8 pixels (n, size, size, 3) to Keras' outputs."""
 
     sha256: str
     classes: list[str]
     image_size: int
+    network: Any
     function: Any
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Pixels (n, image_size, image_size, 3) of 0…255 to (n, classes), in order of `classes`."""
-        return class_probabilities(self.function(pixels.astype(np.float32)))
+        return class_probabilities(self.function(pixels))
 
 
 class ModelCache:
@@ -46,7 +47,7 @@ class ModelCache:
 
         Raises WorkError if the file is another one, is not a .keras file, or does not fit its record.
         """
-        model = self._models.get(sha256) or _load(path, sha256, classes, image_size)
+        model = self._models.get(sha256) or _prepare(path, sha256, classes, image_size)
         self._models[sha256] = model
         self._models.move_to_end(sha256)
         while len(self._models) > self._size:
@@ -54,11 +55,10 @@ class ModelCache:
         return model
 
 
-def _load(path: Path, sha256: str, classes: list[str], image_size: int) -> LoadedModel:
+def _prepare(path: Path, sha256: str, classes: list[str], image_size: int) -> LoadedModel:
     share_gpus()
-    model = saved.load(path, sha256, classes, image_size)
+    network = saved.load(path, sha256, classes, image_size)
     # One graph for batches of any length: `model.predict` would trace again for the last, shorter one.
-    shape = tf.TensorSpec((None, image_size, image_size, 3), tf.float32)
-    return LoadedModel(
-        sha256, classes, image_size, tf.function(lambda pixels: model(pixels, training=False), [shape])
-    )
+    shape = tf.TensorSpec((None, image_size, image_size, 3), tf.uint8)
+    function = tf.function(lambda pixels: network(tf.cast(pixels, tf.float32), training=False), [shape])
+    return LoadedModel(sha256, classes, image_size, network, function)

@@ -1,30 +1,41 @@
 """What is on the pictures, one answer for each, in their order."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from shared.errors import NotFound
 from shared.pictures import NotAPicture, decode, to_array
+from workers.prediction.explain import MAX_SIDE, Explainer, overlay
 from workers.prediction.models import LoadedModel
 from workers.report import Report
 
 BATCH_SIZE = 32
 
 Picture = tuple[str, Callable[[], IO[bytes]]]
-Decoded = NDArray[np.uint8] | str
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The pixels (size, size, 3) for the model, and the picture to draw on where that is wanted."""
+
+    pixels: NDArray[np.uint8]
+    shown: Image.Image | None
 
 
 @dataclass(frozen=True)
 class Prediction:
     """One picture's answer: the most probable class, or the reason why there is none in `error`.
 
-    `probabilities` has the most probable class first, and all classes or the `top` ones.
+    `probabilities` has the most probable class first, and all classes or the `top` ones. `overlay` is the
+    picture with what spoke for the label, as a PNG, where that was asked for.
     """
 
     image: str
@@ -32,30 +43,40 @@ class Prediction:
     probability: float | None
     probabilities: dict[str, float]
     error: str | None
+    overlay: bytes | None = None
 
 
 def predict(
-    model: LoadedModel, pictures: Iterable[Picture], total: int, top: int | None, report: Report
+    model: LoadedModel,
+    pictures: Iterable[Picture],
+    total: int,
+    top: int | None,
+    report: Report,
+    *,
+    explain: bool = False,
 ) -> Iterator[Prediction]:
     """Predict `total` pictures, given as (name, function that opens it), lazily and in their order.
 
-    A picture that can't be read costs its own row only. Lets the report's Interrupted through.
+    A picture that can't be read costs its own row only. Lets the report's Interrupted through; raises
+    WorkError for a model that can't be explained.
     """
     waiting = iter(pictures)
+    explainer = Explainer(model.network) if explain else None
     done = 0
-    pool = ThreadPoolExecutor()
+    # More threads than cores only take turns with the model's.
+    pool = ThreadPoolExecutor(os.cpu_count())
     try:
 
-        def submit_batch() -> list[tuple[str, Future[Decoded]]]:
+        def submit_batch() -> Batch:
             return [
-                (name, pool.submit(_decode, open_picture, model.image_size))
+                (name, pool.submit(_decode, open_picture, model.image_size, explain))
                 for name, open_picture in islice(waiting, BATCH_SIZE)
             ]
 
         following = submit_batch()
         while following:
             batch, following = following, submit_batch()  # the next one is decoded meanwhile
-            yield from _predict_batch(model, batch, top, report)
+            yield from _predict_batch(model, batch, top, explainer, report)
             done += len(batch)
             report.progress(done, total, "pictures")
     finally:
@@ -63,34 +84,63 @@ def predict(
         pool.shutdown(cancel_futures=True)
 
 
+Batch = list[tuple[str, Future[Decoded | str]]]
+
+
 def _predict_batch(
-    model: LoadedModel, batch: list[tuple[str, Future[Decoded]]], top: int | None, report: Report
+    model: LoadedModel, batch: Batch, top: int | None, explainer: Explainer | None, report: Report
 ) -> Iterator[Prediction]:
-    decoded: list[tuple[str, Decoded]] = []
+    decoded = []
     for name, future in batch:
         report.check()
         decoded.append((name, future.result()))
-    readable = [pixels for _, pixels in decoded if not isinstance(pixels, str)]
-    answers = iter(model.probabilities(np.stack(readable)) if readable else ())
-    for name, pixels in decoded:
-        if isinstance(pixels, str):
-            yield Prediction(name, None, None, {}, error=pixels)
+    readable = [found for _, found in decoded if isinstance(found, Decoded)]
+    answers: Iterator[tuple[NDArray[np.float64], bytes | None]] = iter(())
+    if readable:
+        pixels = np.stack([found.pixels for found in readable])
+        probabilities = model.probabilities(pixels)
+        drawn = _overlays(explainer, readable, pixels, probabilities, report)
+        answers = zip(probabilities, drawn, strict=False)
+    for name, found in decoded:
+        if isinstance(found, str):
+            yield Prediction(name, None, None, {}, error=found)
         else:
-            yield _prediction(name, next(answers), model.classes, top)
+            of_classes, overlay = next(answers)
+            yield _prediction(name, of_classes, model.classes, top, overlay)
+
+
+def _overlays(
+    explainer: Explainer | None,
+    readable: list[Decoded],
+    pixels: NDArray[np.uint8],
+    probabilities: NDArray[np.float64],
+    report: Report,
+) -> Iterator[bytes | None]:
+    if explainer is None:
+        yield from repeat(None)
+        return
+    maps = explainer.maps(pixels, probabilities.argmax(axis=1))
+    for found, heat in zip(readable, maps, strict=True):
+        report.check()
+        yield None if found.shown is None else overlay(found.shown, heat)
 
 
 def _prediction(
-    name: str, probabilities: NDArray[np.float64], classes: list[str], top: int | None
+    name: str, probabilities: NDArray[np.float64], classes: list[str], top: int | None, overlay: bytes | None
 ) -> Prediction:
     order = np.argsort(-probabilities, kind="stable")
     best = {classes[index]: float(probabilities[index]) for index in order[:top]}
     label = classes[order[0]]
-    return Prediction(name, label, best[label], best, error=None)
+    return Prediction(name, label, best[label], best, error=None, overlay=overlay)
 
 
-def _decode(open_picture: Callable[[], IO[bytes]], size: int) -> Decoded:
+def _decode(open_picture: Callable[[], IO[bytes]], size: int, is_shown: bool) -> Decoded | str:
     try:
         with open_picture() as file:
-            return to_array(decode(file), size)
+            picture = decode(file)
+        pixels = to_array(picture, size)
+        if is_shown:
+            picture.thumbnail((MAX_SIDE, MAX_SIDE))
+        return Decoded(pixels, picture if is_shown else None)
     except (NotAPicture, NotFound, OSError) as error:
         return str(error)

@@ -81,7 +81,14 @@ function replaceForm(html, inputs) {
 function enhance(root) {
   for (const zone of root.querySelectorAll("[data-drop]")) {
     const input = zone.querySelector("input[type=file]");
-    input.addEventListener("change", () => show(zone, input));
+    // What is dropped, and not chosen with care in a dialog, is sent at once where the zone says so.
+    let isDropped = false;
+    if ("atOnce" in zone.dataset) zone.addEventListener("drop", () => { isDropped = true; });
+    input.addEventListener("change", () => {
+      show(zone, input);
+      if (isDropped) input.form.requestSubmit();
+      isDropped = false;
+    });
     for (const type of ["dragenter", "dragleave", "drop"]) {
       input.addEventListener(type, () => zone.classList.toggle("is-over", type === "dragenter"));
     }

@@ -1,0 +1,333 @@
+"""Pictures of a data set, an archive or uploads in parts: predicted, counted, tidied up."""
+
+import hashlib
+import io
+import os
+import signal
+import tarfile
+import threading
+import time
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+import sqlalchemy as sa
+
+from shared import catalog, jobs, storage
+from shared.broker import Broker
+from shared.config import Settings
+from shared.database import Database, utcnow
+from shared.jobs import Job
+from shared.storage import Storage
+from tests.drains import Notes
+from tests.pictures import draw
+from workers import kinds
+from workers.attempt import Attempt, Drain, Finish, Split
+from workers.kinds import predict
+from workers.process import Process
+from workers.training import networks
+
+COUNT = 23
+PART = 5
+SIZE = 32
+CLASSES = ["discs", "squares"]
+DEADLINE_SECONDS = 60
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(predict, "PART_PICTURES", PART)
+    yield
+    predict._open_zip.close()
+
+
+@pytest.fixture
+def here(database: Database, tmp_path: Path) -> Process:
+    settings = Settings(
+        home=tmp_path / "home", broker_url="redis+socket:///nonexistent/redis.sock", heartbeat_seconds=0.05
+    )
+    return Process(settings, database, Storage(settings.storage), Broker(settings))
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained network, saved as a training saves it."""
+    keras.utils.set_random_seed(3)
+    path = tmp_path_factory.mktemp("network") / "model.keras"
+    networks.build("classic", SIZE, len(CLASSES), "float32").save(path)
+    return path
+
+
+@pytest.fixture
+def model(here: Process, network: Path) -> None:
+    stored = here.storage.put_file("models", network)
+    with here.database.write() as session:
+        catalog.add(
+            session,
+            catalog.Model(
+                name="shapes",
+                network="classic",
+                classes=CLASSES,
+                image_size=SIZE,
+                metrics={},
+                storage_key=stored.key,
+                bytes=stored.bytes,
+                sha256=hashlib.sha256(network.read_bytes()).hexdigest(),
+            ),
+        )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """COUNT files, of which one is no picture, and what systems leave behind."""
+    for index in range(COUNT - 1):
+        draw(tmp_path / "shown" / "some" / f"{index:03}.png", CLASSES[index % 2], 48, index)
+    (tmp_path / "shown" / "some" / "010-broken.png").write_bytes(b"no picture")
+    (tmp_path / "shown" / ".DS_Store").write_bytes(b"")
+    return tmp_path / "shown"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+
+
+def zipped(folder: Path) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*"), reverse=True):
+            archive.write(path, path.relative_to(folder))
+    return target.getvalue()
+
+
+def tarred(folder: Path) -> bytes:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w:gz") as archive:
+        archive.add(folder, ".")
+    return target.getvalue()
+
+
+def upload(here: Process, name: str, content: bytes) -> uuid.UUID:
+    stored = here.storage.put("files", io.BytesIO(content))
+    with here.database.write() as session:
+        return storage.add_file(session, stored, name=name, media_type="application/octet-stream").id
+
+
+def submit(here: Process, **spec: Any) -> uuid.UUID:
+    request = {"kind": "predict", "queue": "predict", "priority": 5, "max_attempts": 3}
+    with here.database.write() as session:
+        return jobs.submit(session, spec={"model": "shapes@1", **spec}, **request)[0].id
+
+
+def drain(here: Process, work: Any = kinds.WORKS["predict"]) -> Notes:
+    notes = Notes()
+    Drain(here, {"predict": work}, "predict", "w", threading.Event(), notes).run()
+    return notes
+
+
+def get(here: Process, job_id: uuid.UUID) -> Job:
+    with here.database.read() as session:
+        return jobs.get(session, job_id)
+
+
+def children(here: Process, job_id: uuid.UUID) -> list[Job]:
+    with here.database.read() as session:
+        return jobs.children(session, job_id)
+
+
+Answer = tuple[int, str, str | None, float | None, str | None]
+
+
+def rows(here: Process, job_id: uuid.UUID) -> list[Answer]:
+    with here.database.read() as session:
+        found = catalog.predictions(session, job_id, limit=1_000)
+    return [(row.row, row.image, row.label, row.probability, row.error) for row in found]
+
+
+def at_once(here: Process, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> uuid.UUID:
+    """The same pictures, predicted by one run."""
+    with monkeypatch.context() as patch:
+        patch.setattr(predict, "PART_PICTURES", 10**6)
+        job_id = submit(here, **spec)
+        assert drain(here).begun == [job_id]
+    assert get(here, job_id).state == "succeeded"
+    return job_id
+
+
+def stored_folders(here: Process) -> list[str]:
+    folder = here.settings.home / "storage"
+    return sorted(path.parent.name for path in folder.rglob("*") if path.is_file())
+
+
+def check_same(here: Process, job_id: uuid.UUID, once: uuid.UUID) -> None:
+    """Whether two jobs say the same, but for what floating point makes of batches of another length."""
+    ours, theirs = rows(here, job_id), rows(here, once)
+    assert [(row[:3], row[4]) for row in ours] == [(row[:3], row[4]) for row in theirs]
+    assert [row[3] for row in ours] == pytest.approx([row[3] for row in theirs])
+    result, expected = get(here, job_id).result or {}, get(here, once).result or {}
+    assert {**result, "predictions": len(result["predictions"])} == {
+        **expected,
+        "predictions": len(expected["predictions"]),
+    }
+    assert [row["image"] for row in result["predictions"]] == [row[1] for row in ours]
+
+
+@pytest.mark.usefixtures("model")
+@pytest.mark.parametrize("pack", [zipped, tarred])
+def test_an_archive_in_parts_has_the_rows_and_the_result_of_one_that_is_not(
+    here: Process, folder: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[Path], bytes]
+) -> None:
+    archive = upload(here, "pictures", pack(folder))
+    once = at_once(here, monkeypatch, archive=str(archive))
+    job_id = submit(here, archive=str(archive))
+    notes = drain(here)
+    parts = children(here, job_id)
+    assert notes.begun == [job_id, *(part.id for part in parts), job_id]
+    assert [(part.state, part.spec["count"]) for part in parts] == [("succeeded", PART)] * 4 + [
+        ("succeeded", COUNT - 4 * PART)
+    ]
+    assert [row[1] for row in rows(here, job_id)] == names(folder)
+    check_same(here, job_id, once)
+    result = get(here, job_id).result or {}
+    assert (result["count"], result["failed"]) == (COUNT, 1)
+    assert sum(result["labels"].values()) == COUNT - 1
+    assert list(result["labels"]) == CLASSES
+    assert [rows(here, part.id) for part in parts] == [[]] * 5
+    # No copy of the archive is left.
+    assert stored_folders(here) == ["files", "models"]
+
+
+@pytest.mark.usefixtures("model")
+def test_a_data_set_and_uploads_are_predicted_in_parts(
+    here: Process, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = here.storage.put("datasets", io.BytesIO(zipped(folder)))
+    with here.database.write() as session:
+        catalog.add(
+            session,
+            catalog.Dataset(
+                name="shapes",
+                classes={},
+                pictures=COUNT,
+                rejected=[],
+                rejected_count=0,
+                storage_key=stored.key,
+                bytes=stored.bytes,
+                sha256=stored.sha256,
+            ),
+        )
+    uploads = [upload(here, name, (folder / name).read_bytes()) for name in names(folder)]
+    for source in ({"dataset": "shapes@1"}, {"images": [str(file_id) for file_id in uploads]}):
+        once = at_once(here, monkeypatch, **source)
+        job_id = submit(here, **source)
+        drain(here)
+        assert len(children(here, job_id)) == 5
+        check_same(here, job_id, once)
+        assert [row[1] for row in rows(here, job_id)] == names(folder)
+
+
+def work_until_killed(home: Path, url: str) -> None:
+    """In a process of its own: dies when the third part is done, before that is written."""
+    predict.PART_PICTURES = PART
+    settings = Settings(home=home, broker_url="redis+socket:///nonexistent/redis.sock")
+    here = Process(settings, Database(url), Storage(settings.storage), Broker(settings))
+    count = 0
+
+    def work(attempt: Attempt, spec: Any) -> Finish | Split:
+        nonlocal count
+        count += 1
+        made = kinds.WORKS["predict"](attempt, spec)
+        if count == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return made
+
+    drain(here, work)
+
+
+@pytest.mark.usefixtures("model")
+def test_a_worker_that_is_lost_in_the_middle_changes_nothing(
+    here: Process, folder: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    archive = upload(here, "pictures.tar.gz", tarred(folder))
+    once = at_once(here, monkeypatch, archive=str(archive))
+    job_id = submit(here, archive=str(archive))
+    process = get_context("spawn").Process(target=work_until_killed, args=(here.settings.home, database_url))
+    process.start()
+    process.join(DEADLINE_SECONDS)
+    assert process.exitcode == -signal.SIGKILL
+    assert [row[0] for row in rows(here, job_id)] == list(range(2 * PART))  # there before the whole is
+    (lost,) = [part for part in children(here, job_id) if part.state == "running"]
+    with here.database.write() as session:
+        expired = {"lease_expires_at": utcnow(-60)}
+        session.execute(sa.update(Job.__table__).where(Job.id == lost.id).values(**expired))
+        assert [job.id for job in jobs.rescue(session)] == [lost.id]
+        session.execute(sa.update(Job.__table__).where(Job.id == lost.id).values(available_at=utcnow(-1)))
+    drain(here)
+    assert (get(here, job_id).state, get(here, lost.id).attempt) == ("succeeded", 2)
+    check_same(here, job_id, once)
+
+
+@pytest.mark.usefixtures("model")
+def test_a_cancel_stops_parts_and_a_retry_replaces_their_rows(here: Process, folder: Path) -> None:
+    job_id = submit(here, archive=str(upload(here, "pictures.zip", zipped(folder))))
+    parts = 0
+
+    def cancelled(attempt: Attempt, spec: Any) -> Finish | Split:
+        nonlocal parts
+        parts += attempt.claim.parent_id is not None
+        if parts < 2:
+            return kinds.WORKS["predict"](attempt, spec)
+        with here.database.write() as session:
+            jobs.cancel(session, job_id)
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while time.monotonic() < deadline:
+            attempt.report.check()
+            time.sleep(0.01)
+        raise AssertionError("nobody stopped it")
+
+    drain(here, cancelled)
+    assert get(here, job_id).state == "cancelled"
+    assert [part.state for part in children(here, job_id)] == ["succeeded", *["cancelled"] * 4]
+    assert len(rows(here, job_id)) == PART
+    with here.database.write() as session:
+        session.execute(sa.update(catalog.Prediction).values(image="of the first attempt"))
+        jobs.retry(session, job_id, 3)
+    drain(here)
+    assert get(here, job_id).state == "succeeded"
+    assert [row[1] for row in rows(here, job_id)] == names(folder)
+
+
+@pytest.mark.usefixtures("model")
+def test_explained_pictures_have_overlays_as_files_of_the_job(here: Process, folder: Path) -> None:
+    chosen = [upload(here, name, (folder / name).read_bytes()) for name in names(folder)[9:12]]
+    job_id = submit(here, images=[str(file_id) for file_id in chosen], explain=True)
+    drain(here)
+    with here.database.read() as session:
+        files = {
+            file.name: here.storage.open(file.storage_key) for file in storage.artifacts(session, job_id)
+        }
+    shown = (get(here, job_id).result or {})["predictions"]
+    assert [row["overlay"] for row in shown] == ["overlay-0.png", None, "overlay-2.png"]
+    assert sorted(files) == ["overlay-0.png", "overlay-2.png"]
+    for file in files.values():
+        with file:
+            assert file.read(8) == b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.usefixtures("model")
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"no archive", "should be a zip or tar archive"),
+        (b"PK and no more", "zip archive is truncated or damaged"),
+    ],
+)
+def test_what_is_no_archive_fails_the_job_with_the_reason(here: Process, content: bytes, said: str) -> None:
+    job_id = submit(here, archive=str(upload(here, "pictures.zip", content)))
+    drain(here)
+    job = get(here, job_id)
+    assert (job.state, said in str(job.error_message)) == ("failed", True), job.error_message

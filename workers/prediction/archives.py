@@ -1,0 +1,95 @@
+"""Pictures in a zip: what an archive from outside becomes, and what a data set is.
+
+An archive is checked once, by `check_archive`. From then on it is a zip whose members are read one by one,
+where it lies: nothing is unpacked.
+"""
+
+import functools
+import io
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from shared.archives.loose import is_meant, loose_files
+from shared.archives.members import DAMAGED, Member, printable, reason
+from shared.archives.walk import walk
+from shared.errors import WorkError
+from shared.pictures import NotAPicture
+from workers.prediction.predict import Picture
+from workers.report import Report
+
+
+def check_archive(source: Path, copy: Path, max_bytes: int, report: Report) -> bool:
+    """Look at all that an archive from outside says it holds; what is no zip becomes one at `copy`.
+
+    Returns whether it did. Raises WorkError if it is not an archive, holds no files, is damaged as
+    a whole, is hostile, or unpacks to over `max_bytes`.
+    """
+    files = loose_files(walk(source, max_bytes))
+    with source.open("rb") as file:
+        is_zip = file.read(2) == b"PK"  # as `walk` tells it: nothing else was checked as one
+    if is_zip:
+        for _ in files:
+            report.check()
+        return False
+    with zipfile.ZipFile(copy, "w", zipfile.ZIP_STORED) as target:
+        for count, member in enumerate(files, 1):
+            # A tar may hold a name twice, and one that is no Unicode.
+            name = member.name
+            if name in target.NameToInfo:
+                name = f"{name} ({count})"
+            target.writestr(name, _read(member))
+            report.progress(count, None, "pictures")
+    return True
+
+
+def _read(member: Member) -> bytes:
+    try:
+        with member.open() as file:
+            return file.read()
+    except DAMAGED as error:
+        raise WorkError(f"{member.name!r} can't be read: {reason(error)}") from None
+
+
+class ZipOfPictures:
+    """A zip that was checked, or that this server wrote, open for reading by several threads at once."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        """Raises WorkError for a damaged zip."""
+        self._file = file
+        try:
+            self._archive = zipfile.ZipFile(file)
+        except DAMAGED as error:
+            file.close()
+            raise WorkError(f"the zip archive is damaged: {reason(error)}") from None
+        found = ((_parts(info.filename), info) for info in self._archive.infolist() if not info.is_dir())
+        meant = [(parts, info) for parts, info in found if parts and is_meant(parts)]
+        self._members = sorted(meant, key=lambda member: member[0])
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def pictures(self, start: int, stop: int) -> Sequence[Picture]:
+        """Those from `start` to `stop`, in the order of their paths."""
+        return [
+            (printable("/".join(parts)), functools.partial(self._open, info))
+            for parts, info in self._members[start:stop]
+        ]
+
+    def close(self) -> None:
+        self._archive.close()
+        self._file.close()
+
+    def _open(self, info: zipfile.ZipInfo) -> IO[bytes]:
+        """In memory: reading stops at the size that was checked."""
+        try:
+            return io.BytesIO(self._archive.read(info))
+        except DAMAGED as error:
+            raise NotAPicture(f"can't be read: {reason(error)}") from None
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """As `walk` has them; a path that ends as a folder's has none."""
+    path = name.replace("\\", "/")
+    return () if path.endswith("/") else tuple(part for part in path.split("/") if part not in ("", "."))
