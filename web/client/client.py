@@ -71,13 +71,24 @@ class Client:
         images: Sequence[str | Path | uuid.UUID] | None = None,
         *,
         dataset: str | None = None,
+        archive: str | Path | uuid.UUID | None = None,
         top: int | None = None,
+        explain: bool | None = None,
         priority: int | None = None,
         **spec: Any,
     ) -> Job:
-        """Predict pictures, given as paths (which are uploaded) or as ids of files; or a whole data set."""
-        ids = None if images is None else [self._file_id(image) for image in images]
-        spec = {"model": model, "images": ids, "dataset": dataset, "top": top, **spec}
+        """Predict pictures, given as paths (which are uploaded) or as ids of files; or a whole data set, or a
+        zip or tar of pictures. With `explain`, each row names an overlay, which `job.download` saves.
+        """
+        spec = {
+            "model": model,
+            "images": None if images is None else [self._file_id(image) for image in images],
+            "dataset": dataset,
+            "archive": None if archive is None else self._file_id(archive),
+            "top": top,
+            "explain": explain,
+            **spec,
+        }
         return self.submit("predict", spec, priority=priority)
 
     def score(

@@ -133,9 +133,19 @@ class Job:
         items: list[Json] = self._transport.get(f"{self._path}/events")["items"]
         return items
 
-    def predictions(self) -> Iterator[Json]:
-        """All rows of a prediction: {image, label, probability, probabilities, error}."""
-        return self._transport.items(f"{self._path}/predictions", limit=200)
+    def predictions(self, *, label: str | None = None, sort: str | None = None) -> Iterator[Json]:
+        """All rows of a prediction: {image, label, probability, probabilities, error, overlay}.
+
+        Those with a label; in the order of "row" or "probability" (the least sure first).
+        """
+        return self._transport.items(f"{self._path}/predictions", limit=500, label=label, sort=sort)
+
+    def save_predictions(self, path: str | Path) -> Path:
+        """Save all rows of a prediction as a table: Parquet if the path ends in .parquet, else CSV."""
+        path = Path(path)
+        kind = "parquet" if path.suffix == ".parquet" else "csv"
+        self._transport.download(f"{self._path}/predictions.{kind}", path)
+        return path
 
     def scores(
         self, *, label: str | None = None, sort: str | None = None, search: str | None = None

@@ -1,0 +1,238 @@
+"""Rows of a prediction over HTTP: page by page, by label, the least sure first, and as tables."""
+
+import csv
+import io
+import json
+import uuid
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+import sqlalchemy as sa
+
+from shared import catalog, jobs
+from shared.jobs import Job
+from tests.pictures import zipped_dataset
+from web import predicted
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient
+
+    from web.backend import Backend
+
+CLASSES = ["cats", '=dogs"']
+NAMES = ["a.jpg", "=1+1.jpg", 'comma, "quoted".jpg', "line\nbreak.jpg", "☃.jpg"]
+
+
+@pytest.fixture
+def here(app: "Flask") -> "Backend":
+    found: Backend = app.extensions["jobyard"]
+    return found
+
+
+def predict(here: "Backend", count: int, *, explain: bool = False, state: str = "succeeded") -> uuid.UUID:
+    """A prediction of `count` pictures; every fifth failed."""
+    spec = {"model": "pets@1", "images": [str(uuid.uuid4())], "explain": explain}
+    request = {"kind": "predict", "queue": "predict", "priority": 5, "max_attempts": 3}
+    rows = [answer(number) for number in range(count)]
+    with here.database.write() as session:
+        job, _ = jobs.submit(session, spec=spec, **request)
+        catalog.keep_predictions(session, job.id, rows)
+        if state == "succeeded":
+            claim = jobs.claim(session, "predict", worker="w", lease_seconds=30)
+            assert claim is not None
+            result = {"count": count, "failed": 0, "labels": dict.fromkeys(CLASSES, 0), "predictions": []}
+            assert jobs.succeed(session, job.id, claim.lease, result)
+    return job.id
+
+
+def answer(number: int) -> dict[str, Any]:
+    name = NAMES[number % len(NAMES)]
+    if number % 5 == 4:
+        return {
+            "image": name,
+            "label": None,
+            "probability": None,
+            "probabilities": {},
+            "error": "not a picture",
+        }
+    sure = 0.5 + (number * 7 % 50) / 100
+    label = CLASSES[number % 2]
+    other = CLASSES[1 - number % 2]
+    shares = {label: sure, other: 1 - sure}
+    return {"image": name, "label": label, "probability": sure, "probabilities": shares, "error": None}
+
+
+def pages(api: "FlaskClient", address: str, **query: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while True:
+        given = {**query, "cursor": cursor} if cursor else query
+        response = api.get(address, query_string=given)
+        assert response.status_code == 200, response.text
+        found += response.json["items"]
+        cursor = response.json["next"]
+        if cursor is None:
+            return found
+
+
+@pytest.mark.parametrize("limit", [1, 7, 23, 24, 1000])
+def test_rows_come_page_by_page_in_either_order_and_by_label(
+    api: "FlaskClient", here: "Backend", limit: int
+) -> None:
+    address = f"/api/v1/jobs/{predict(here, 23)}/predictions"
+    whole = [{**answer(number), "overlay": None} for number in range(23)]
+    assert pages(api, address, limit=limit) == whole
+    sure = [row for row in whole if row["error"] is None]
+    unsure_first = sorted(sure, key=lambda row: row["probability"]) + [row for row in whole if row["error"]]
+    assert pages(api, address, limit=limit, sort="probability") == unsure_first
+    for label in CLASSES:
+        assert pages(api, address, limit=limit, label=label) == [row for row in sure if row["label"] == label]
+        assert pages(api, address, limit=limit, label=label, sort="probability") == [
+            row for row in unsure_first if row["label"] == label
+        ]
+    assert pages(api, address, label="birds") == []
+
+
+def test_a_cursor_of_another_order_is_refused(api: "FlaskClient", here: "Backend") -> None:
+    address = f"/api/v1/jobs/{predict(here, 3)}/predictions"
+    for query in ("cursor=0.5:1", "cursor=1&sort=probability", "cursor=e-:1&sort=probability"):
+        response = api.get(f"{address}?{query}")
+        assert response.status_code == 422
+        assert response.json["errors"][0]["field"] == "cursor"
+
+
+def test_explained_rows_name_their_overlays(api: "FlaskClient", here: "Backend") -> None:
+    address = f"/api/v1/jobs/{predict(here, 5, explain=True)}/predictions"
+    wanted = ["overlay-0.png", "overlay-1.png", "overlay-2.png", "overlay-3.png", None]
+    assert [row["overlay"] for row in pages(api, address, limit=2)] == wanted
+
+
+@pytest.mark.parametrize("count", [0, 7, 8, 20])
+def test_tables_hold_every_row_as_it_is(
+    api: "FlaskClient", here: "Backend", monkeypatch: pytest.MonkeyPatch, tmp_path: Any, count: int
+) -> None:
+    monkeypatch.setattr(predicted, "ROWS_AT_ONCE", 4)
+    job_id = predict(here, count)
+    expected = [
+        (
+            number,
+            *(answer(number)[name] for name in ("image", "label", "probability", "error")),
+            *(answer(number)["probabilities"].get(name) for name in CLASSES),
+        )
+        for number in range(count)
+    ]
+    header = ["row", "image", "label", "probability", "error", "probability_cats", 'probability_=dogs"']
+    response = api.get(f"/api/v1/jobs/{job_id}/predictions.csv")
+    assert (response.status_code, response.mimetype) == (200, "text/csv")
+    assert f"predictions-{job_id}.csv" in response.headers["Content-Disposition"]
+    first, *lines = csv.reader(io.StringIO(response.text, newline=""))
+    assert first == header
+    assert lines == [["" if value is None else str(value) for value in row] for row in expected]
+
+    response = api.get(f"/api/v1/jobs/{job_id}/predictions.parquet")
+    assert response.status_code == 200
+    path = tmp_path / "table.parquet"
+    path.write_bytes(response.data)
+    response.close()
+    with duckdb.connect() as connection:
+        table = connection.execute("SELECT * FROM read_parquet(?)", [str(path)])
+        assert [column[0] for column in table.description] == header
+        assert table.fetchall() == expected
+
+
+def test_there_is_no_table_of_a_prediction_that_has_not_ended_nor_of_other_jobs(
+    api: "FlaskClient", here: "Backend"
+) -> None:
+    queued = predict(here, 3, state="queued")
+    for kind in ("csv", "parquet"):
+        response = api.get(f"/api/v1/jobs/{queued}/predictions.{kind}")
+        assert (response.status_code, "when it has succeeded" in response.json["detail"]) == (409, True)
+        text = api.post("/api/v1/jobs", json={"kind": "sentiment", "spec": {"texts": ["hi"]}}).json["id"]
+        response = api.get(f"/api/v1/jobs/{text}/predictions.{kind}")
+        assert (response.status_code, "predicts no pictures" in response.json["detail"]) == (404, True)
+
+
+# ---- submitting
+
+
+@pytest.fixture
+def model(here: "Backend") -> None:
+    with here.database.write() as session:
+        catalog.add(
+            session,
+            catalog.Model(
+                name="pets",
+                network="classic",
+                classes=CLASSES,
+                image_size=32,
+                metrics={},
+                storage_key=f"models/{uuid.uuid4()}",
+                bytes=1,
+                sha256="0" * 64,
+            ),
+        )
+
+
+def upload(api: "FlaskClient", content: bytes) -> str:
+    response = api.post("/api/v1/files", data={"file": (io.BytesIO(content), "pictures.zip")})
+    return str(response.json["id"])
+
+
+def archive(*names: str) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as packed:
+        for name in names:
+            packed.writestr(name, b"")
+    return target.getvalue()
+
+
+def submit(api: "FlaskClient", **spec: Any) -> Any:
+    return api.post("/api/v1/jobs", json={"kind": "predict", "spec": {"model": "pets", **spec}})
+
+
+@pytest.mark.usefixtures("model")
+def test_an_archive_is_accepted_and_kept_for_its_job(api: "FlaskClient", here: "Backend") -> None:
+    file_id = upload(api, zipped_dataset())
+    response = submit(api, archive=file_id, explain=True)
+    assert response.status_code == 202
+    assert response.json["spec"]["archive"] == file_id
+    assert response.json["links"]["predictions.csv"].endswith("/predictions.csv")
+    with here.database.read() as session:
+        inputs = session.execute(sa.text("SELECT count(*) FROM job_inputs")).scalar_one()
+        assert (inputs, session.scalar(sa.select(sa.func.count()).select_from(Job))) == (1, 1)
+
+
+@pytest.mark.usefixtures("model")
+@pytest.mark.parametrize(
+    ("content", "more", "field", "said"),
+    [
+        (b"no archive", {}, "spec.archive", "should be a zip or tar archive"),
+        (archive("../out.png"), {}, "spec.archive", "should have no paths with '..'"),
+        (archive(".hidden.png", "__MACOSX/a.png"), {}, "spec.archive", "there are no pictures"),
+        (archive(*map(str, range(101))), {"explain": True}, "spec.explain", "at most 100 pictures, not 101"),
+    ],
+)
+def test_an_archive_that_will_not_do_is_said_at_once(
+    api: "FlaskClient", content: bytes, more: dict[str, Any], field: str, said: str
+) -> None:
+    response = submit(api, archive=upload(api, content), **more)
+    assert response.status_code == 422
+    (error,) = response.json["errors"]
+    assert (error["field"], said in error["message"]) == (field, True), error
+
+
+@pytest.mark.usefixtures("model")
+def test_thousands_of_pictures_are_one_request(api: "FlaskClient", here: "Backend") -> None:
+    shown = zipfile.ZipFile(io.BytesIO(zipped_dataset())).read("discs/1.png")
+    ids = [upload(api, shown) for _ in range(3)]
+    response = submit(api, images=ids * 1_000)
+    assert response.status_code == 202
+    assert len(json.loads(response.data)["spec"]["images"]) == 3_000
+    missing = str(uuid.uuid4())
+    response = submit(api, images=[*ids, missing])
+    assert response.json["errors"][0]["field"] == "spec.images.3"
+    response = submit(api, images=[*ids, upload(api, b"no picture")])
+    assert "not a picture" in response.json["errors"][0]["message"]
