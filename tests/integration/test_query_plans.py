@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared import jobs, metrics, queues, retention, views
+from shared import catalog, jobs, metrics, queues, retention, views
 from shared.config import Settings
 from shared.database import Database
 from shared.jobs import Job, JobEvent, Progress, Request, State
@@ -23,9 +23,10 @@ from shared.migrate import upgrade
 
 FINISHED = 20_000
 QUEUED = 50
+PREDICTED = 5_000
 RUNNING = 10
 # Tables that grow with the jobs; the few workers may be read from end to end.
-GROWING = {"jobs", "job_events", "metrics"}
+GROWING = {"jobs", "job_events", "metrics", "predictions"}
 LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 KEY = "key-7"
 DIGEST = "0" * 64
@@ -59,6 +60,9 @@ class Scan:
 
 
 Verb = Callable[[Session, Filled], object]
+
+PREDICTION = {"image": "a.jpg", "label": "cats", "probability": 0.5, "probabilities": {}, "error": None}
+UNSURE = (0.5, 99)
 
 HOT: dict[str, Verb] = {
     "submit": lambda session, _: jobs.submit(session, **vars(a_request())),
@@ -108,6 +112,19 @@ HOT: dict[str, Verb] = {
     "thinned_history": lambda session, filled: metrics.history(session, filled.running.id, points=20),
     "compared_metrics": lambda session, filled: metrics.compare(session, [filled.running.id], "loss", 20),
     "names_of_metrics": lambda session, filled: metrics.names_of(session, [filled.running.id]),
+    "predictions": lambda session, filled: catalog.predictions(session, filled.running.id, after=(None, 99)),
+    "predictions_of_a_label": lambda session, filled: catalog.predictions(
+        session, filled.running.id, label="cats"
+    ),
+    "unsure_predictions": lambda session, filled: catalog.predictions(
+        session, filled.running.id, unsure_first=True, after=UNSURE
+    ),
+    "failed_predictions": lambda session, filled: catalog.predictions(
+        session, filled.running.id, unsure_first=True, after=(None, 99)
+    ),
+    "keep_predictions": lambda session, filled: catalog.keep_predictions(
+        session, filled.running.id, [PREDICTION] * 3, 7_000
+    ),
     "page": lambda session, _: jobs.page(session),
     "page_of_a_kind": lambda session, _: jobs.page(session, kind="sentiment"),
     "page_of_a_state": lambda session, _: jobs.page(session, state=State.RUNNING),
@@ -141,6 +158,15 @@ def test_the_first_in_line_is_the_first_of_an_index_and_nothing_is_sorted(filled
     assert not [step for step in steps if SORTS.search(step)], steps
     line = [scan for scan in scans(filled.database, statement, parameters) if scan.index == "ix_jobs_line"]
     assert [(scan.narrowed, scan.limited) for scan in line] == [(True, True)]
+
+
+@pytest.mark.parametrize("verb", ["predictions", "unsure_predictions"])
+def test_the_next_predictions_are_those_after_a_place_in_an_index_and_nothing_is_sorted(
+    filled: Filled, verb: str
+) -> None:
+    ((statement, parameters),) = sent_by(filled, HOT[verb])
+    steps = plan(filled.database, statement, parameters)
+    assert not [step for step in steps if SORTS.search(step)], steps
 
 
 def test_a_claim_that_sorts_the_line_is_found(filled: Filled) -> None:
@@ -308,6 +334,18 @@ def _fill(session: Session) -> None:
     running = [row["id"] for row in rows if row["state"] == State.RUNNING]
     points += [{"job_id": job_id, "step": step, **point} for job_id in running for step in range(2, 500)]
     session.execute(sa.insert(metrics.Metric), points)
+    # Two large predictions, and those of jobs of one picture.
+    for job in rows[FINISHED : FINISHED + 2]:
+        catalog.keep_predictions(session, job["id"], [_prediction(number) for number in range(PREDICTED)])
+    for job in rows[:PREDICTED]:
+        catalog.keep_predictions(session, job["id"], [PREDICTION])
+
+
+def _prediction(number: int) -> dict[str, Any]:
+    return PREDICTION | {
+        "label": "cats" if number % 3 else "dogs",
+        "probability": None if number % 50 == 0 else (number * 7919 % PREDICTED) / PREDICTED,
+    }
 
 
 def _family(number: int, state: State, children: dict[State, int]) -> list[dict[str, Any]]:
