@@ -86,6 +86,9 @@ bench-train: $(INSTALLED) ## Measure training against the tutorial's script and 
 	$(BIN)/python -m benchmarks.training --scipy "$$folder" $(if $(DATA),--data "$(DATA)") \
 		$(if $(filter-out 0,$(QUICK)),--quick)
 
+bench-predict: $(INSTALLED) ## Measure prediction against Keras' own predict() and the usual loop, and one picture's whole way; QUICK=1 is shorter
+	$(BIN)/python -m benchmarks.prediction $(if $(filter-out 0,$(QUICK)),--quick)
+
 # uv lives in a throw-away environment. Registries' addresses and local wheel folders stay out of the
 # locks; the other locks follow dev's, so that what is tested is what is deployed.
 lock: ## Write locks/*.txt after a change of pyproject.toml; UPGRADE=1 takes the newest versions
