@@ -38,8 +38,8 @@ NUMBERS = {
 }
 FILL = """
 INSERT INTO metrics (job_id, name, step, epoch, value, at)
-SELECT :job_id, :name, step, step / 1000, (step % 10007 * 7919 % 10007) / 10007.0 + 100.0 / step,
-    CURRENT_TIMESTAMP
+SELECT :job_id, :name, step, step / 1000,
+       (step % 10007 * 7919 % 10007) / 10007.0 + 100.0 / step, CURRENT_TIMESTAMP
 FROM ({numbers}) AS all_of_them
 """
 
