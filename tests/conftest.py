@@ -6,9 +6,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,7 @@ import kombu.pools
 import pytest
 import redis
 import sqlalchemy as sa
+from werkzeug.serving import make_server
 
 from shared.config import Settings
 from shared.database import Database
@@ -207,6 +210,20 @@ def logged_in(app: "Flask") -> "FlaskClient":
     client = app.test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
     return client
+
+
+@contextmanager
+def served(app: "Flask") -> Iterator[str]:
+    """The app behind a real socket; its address."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def _admin(postgres: str, statement: str) -> None:

@@ -2,17 +2,15 @@
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from werkzeug.serving import make_server
 
 from shared import catalog, jobs
 from shared.errors import NotFound as Gone
-from tests.conftest import TOKEN
+from tests.conftest import TOKEN, served
 from tests.integration.pages import World
 from web.cli import run
 from web.client import BadRequest, Client, Conflict, NotFound
@@ -33,17 +31,11 @@ def world(app: "Flask") -> World:
 @pytest.fixture
 def client(app: "Flask", monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Client]:
     """Of the app behind a real socket, where the command line finds it too."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    monkeypatch.setenv("JOBYARD_URL", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("JOBYARD_TOKEN", TOKEN)
     monkeypatch.chdir(tmp_path)
-    with Client(f"http://127.0.0.1:{server.server_port}", TOKEN) as opened:
+    with served(app) as url, Client(url, TOKEN) as opened:
+        monkeypatch.setenv("JOBYARD_URL", url)
         yield opened
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def said(api: "FlaskClient", method: str, path: str, status: int, **options: object) -> str:

@@ -9,8 +9,10 @@ from flask.testing import FlaskClient
 
 from shared import jobs, metrics
 from shared.metrics import Point
+from tests.conftest import TOKEN, served
 from tests.integration.pages import HOSTILE, Page, World, browser
 from tests.integration.test_pages import look
+from web.client import Client, NotFound
 from web.comparing import MAX_RUNS, differences
 
 
@@ -108,6 +110,16 @@ def test_what_differs_is_told_field_by_field() -> None:
     ]
     assert differences(specs) == {"augment.zoom": [0.2, 0.1], "schedule": [None, "cosine"]}
     assert differences(specs[:1]) == differences([]) == {}
+
+
+def test_the_client_compares_jobs_and_ids(world: World, app: Flask) -> None:
+    one, other = train(world, {"val_loss": [0.5, 0.25]}), train(world, {"val_loss": [0.75]}, seed=7)
+    with served(app) as url, Client(url, TOKEN) as client:
+        found = client.compare([client.job(one), other], "val_loss", points=1)
+        assert [job["best"]["value"] for job in found["jobs"]] == [0.25, 0.75]
+        assert found["differences"] == {"seed": [None, 7]}
+        with pytest.raises(NotFound, match="there is no job"):
+            client.compare([one, uuid.uuid4()])
 
 
 # ---- the page

@@ -9,7 +9,7 @@ export function colour(name) {
 }
 
 /** Draw lines into an element, or again. `x` and `y` are what is special about the axes. */
-export function plot(element, lines, { x, y, height }) {
+export function plot(element, lines, { x, y, height, showlegend = true }) {
   const axis = { gridcolor: colour("--chart-grid"), zeroline: false, automargin: true, fixedrange: true };
   const layout = {
     height,
@@ -17,6 +17,7 @@ export function plot(element, lines, { x, y, height }) {
     paper_bgcolor: "transparent",
     plot_bgcolor: "transparent",
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("--chart-text") },
+    showlegend,
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
     hovermode: "x unified",
     hoverlabel: { bgcolor: colour("--chart-hover"), bordercolor: colour("--chart-grid") },

@@ -3,6 +3,7 @@ import { colour, dark, plot, whole } from "./charts.js";
 
 // As many colours as the style sheet has; runs beyond have them again, dashed.
 const COLOURS = 10;
+const MOST_IN_LEGEND = 8;
 let runs = [];
 
 function line(run, index) {
@@ -22,8 +23,9 @@ function draw(chart) {
   const last = Math.max(1, ...runs.map((run) => run.last?.step ?? 1));
   const epochs = points.every((point) => point.step === point.epoch);
   const y = chart.dataset.share ? { tickformat: ".0%" } : {};
-  // The table below says whose a colour is.
-  plot(chart, runs.map(line), { x: whole(epochs ? "epoch" : "step", last), y, height: 380 });
+  // The table below says whose a colour is too.
+  const showlegend = runs.length <= MOST_IN_LEGEND;
+  plot(chart, runs.map(line), { x: whole(epochs ? "epoch" : "step", last), y, height: 380, showlegend });
 }
 
 async function update() {
