@@ -152,7 +152,7 @@ BAD: list[tuple[Any, str, str]] = [
     ({"kind": "import", "spec": {"name": "pets", "path": "pets"}}, "spec.path", "absolute path"),
     # what is not there
     (train(), "spec.dataset", "no data set 'pets'; there is none yet"),
-    (train(dataset="pets@one"), "spec.dataset", "letters, digits"),
+    (train(dataset="pets@1st"), "spec.dataset", "letters, digits"),
     (predict(model="pets", images=[ID]), "spec.model", "no model 'pets'; there is none yet"),
     (text(file=ID), "spec.file", "upload it with POST /api/v1/files"),
     ({"kind": "import", "spec": {"name": "pets", "file": ID}}, "spec.file", "upload it with POST"),
