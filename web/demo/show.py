@@ -110,8 +110,9 @@ def _show_training(demo: Demo, dataset: str, spec: Json) -> str:
     demo.add("training", f"{spec['epochs']} epochs in {seconds:.0f} s, {speed:.0f} pictures a second")
     if "steps_per_epoch" in spec:
         demo.add("", f"epochs cut to {spec['steps_per_epoch']} batches, to stay short")
-    pictures = sum(score["support"] for score in evaluation["per_class"].values())
-    demo.add("accuracy", f"{evaluation['accuracy']:.3f} on {pictures} validation pictures")
+    low, high = evaluation["accuracy_interval"]
+    judged_by = f"{evaluation['pictures']} {evaluation['split']} pictures"
+    demo.add("accuracy", f"{evaluation['accuracy']:.3f} ({low:.3f} to {high:.3f}) on {judged_by}")
     demo.add("model", result["model"])
     job.save_history(_results(demo) / "history.png")
     return str(result["model"])
