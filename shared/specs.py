@@ -128,7 +128,7 @@ class TrainSpec(Spec):
     network: Literal["classic"] = Field(
         default="classic", description="`classic`: three convolutions (32-64-128) and 512 dense units"
     )
-    init_from: Reference | None = Field(
+    init_from: ModelReference | None = Field(
         default=None, description="Go on from this model's weights; other classes get a new last layer"
     )
     epochs: int = Field(default=10, ge=1, le=10_000)
