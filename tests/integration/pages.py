@@ -26,7 +26,7 @@ SCORE = {"precision": 0.5, "recall": 0.25, "f1": 0.3333, "support": 4}
 SCORES = {"neg": 0.0, "neu": 0.5, "pos": 0.5, "compound": 0.6369, "label": "positive"}
 LABELS = {"positive": 2, "neutral": 1, "negative": 1}
 STATES = ("queued", "running", "cancelling", "succeeded", "failed", "cancelled")
-KINDS = ("train", "predict", "predict-dataset", "texts", "file", "import")
+KINDS = ("train", "predict", "predict-dataset", "predict-archive", "texts", "file", "import")
 
 
 @dataclass
@@ -189,6 +189,8 @@ class World:
             case "predict":
                 ids = [self.file(f"{HOSTILE}{index}.png", picture()).id for index in range(30)]
                 return specs.PredictSpec(model="pets@1", images=ids)
+            case "predict-archive":
+                return specs.PredictSpec(model="pets@1", archive=self.file(f"{HOSTILE}.zip", b"PK").id)
             case "predict-dataset":
                 return specs.PredictSpec(model="pets@1", dataset="pets@1")
             case "texts":
@@ -243,7 +245,7 @@ class World:
                     "timings": {"train_seconds": 75.0, "wall_seconds": 81.0, "compute_seconds": 140.0},
                     "environment": {"device": HOSTILE, "processor": HOSTILE, "cores": 2},
                 }
-            case "predict" | "predict-dataset":
+            case "predict" | "predict-dataset" | "predict-archive":
                 return self._predictions(job)
             case "texts":
                 return {"count": 60, "labels": LABELS, "scores": [SCORES] * 60}

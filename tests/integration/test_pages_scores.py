@@ -60,7 +60,7 @@ def after(page: str) -> str | None:
         ("?label=negative", [row for row in range(60) if COMPOUNDS[row] <= -0.05]),
         ("?search=TEXT+5&label=&sort=row", [5, *range(50, 60)]),
         ("?sort=nonsense&search=", [*range(60)]),
-        ("?label=nonsense&sort=compound", [*range(60)]),
+        ("?label=nonsense&sort=compound", sorted(range(60), key=COMPOUNDS.__getitem__)),
         ("?cursor=nonsense", [*range(60)]),
         ("?sort=compound&cursor=5", sorted(range(60), key=COMPOUNDS.__getitem__)),
         ("?search=nothing+like+it", []),

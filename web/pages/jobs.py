@@ -157,7 +157,8 @@ def _rows(session: Session, job: jobs.Job, query: RowsQuery) -> "scores.Rows":
     from web import scores
 
     sort: scores.Sort = query.sort if query.sort in scores.ORDERS else "row"  # type: ignore[assignment]
-    asked = scores.Question(query.label, query.search, sort, ROWS_PER_PAGE, query.cursor)
+    label = query.label if query.label in ("positive", "neutral", "negative") else None
+    asked = scores.Question(label, query.search, sort, ROWS_PER_PAGE, query.cursor)
     address, column = backend().storage.address(file.storage_key), (job.result or {})["column"]
     try:
         return scores.read(address, column, asked)
@@ -194,5 +195,6 @@ def _rows_query() -> RowsQuery:
 
 def _file_names(session: Session, shown: Iterable[jobs.Job]) -> dict[str, str]:
     """Names of the files that specs refer to, by id as the specs have it."""
-    ids = [uuid.UUID(job.spec["file"]) for job in shown if job.spec.get("file")]
+    given = (job.spec.get("file") or job.spec.get("archive") for job in shown)
+    ids = [uuid.UUID(file_id) for file_id in given if file_id]
     return {str(file_id): name for file_id, name in storage.file_names(session, ids).items()} if ids else {}

@@ -175,11 +175,13 @@ def what(job: Job, files: Mapping[str, str]) -> str:
     match job.kind:
         case "train":
             return f"{spec['network']} on {spec['dataset']}"
+        case "predict" | "sentiment" if job.parent_id is not None:
+            return f"part {spec['part'] + 1:,} of {spec['parts']:,}"
+        case "predict" if spec.get("archive") is not None:  # older ones have no such field
+            return f"{files.get(spec['archive'], 'an archive')} by {spec['model']}"
         case "predict":
             of = spec["dataset"] or counted(len(spec["images"]), "picture")
             return f"{of} by {spec['model']}"
-        case "sentiment" if job.parent_id is not None:
-            return f"part {spec['part'] + 1:,} of {spec['parts']:,}"
         case "sentiment" if spec["texts"] is not None:
             return counted(len(spec["texts"]), "text")
         case "sentiment":
