@@ -85,12 +85,14 @@ def test_a_training_leaves_metrics_evaluation_and_a_model(
     client: Client, stack: Stack, dataset: str, tmp_path: Path
 ) -> None:
     job = client.train(dataset, model_name="small", **SMALL).wait()
-    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
         assert [point["step"] for point in job.metrics(name)] == [1, 2, 3]
     evaluation = job.result["evaluation"]
     assert sum(map(sum, evaluation["confusion"])) == sum(
         one["support"] for one in evaluation["per_class"].values()
     )
+    low, high = evaluation["accuracy_interval"]
+    assert 0 <= low <= evaluation["accuracy"] <= high <= 1
     model = client.model(job.result["model"])
     assert model["classes"] == ["discs", "squares"]
     assert model["image_size"] == 32
