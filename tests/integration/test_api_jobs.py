@@ -473,8 +473,8 @@ def test_metrics_are_there_while_the_job_runs_and_can_be_thinned(
         "value": None,
         "at": None,
     }
-    thinned = api.get(address, query_string={"name": "loss", "points": 3}).json["items"]
-    assert [item["step"] for item in thinned] == [1, 51, 100]
+    thinned = api.get(address, query_string={"name": "loss", "points": 4}).json["items"]
+    assert [item["step"] for item in thinned] == [1, 2, 99, 100]  # the highest and the lowest between
 
 
 def test_history_is_a_picture_with_an_etag(api: "FlaskClient", database: Database) -> None:

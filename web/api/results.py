@@ -101,7 +101,8 @@ def get_history(path: JobPath) -> Response:
         rows = metrics.history(session, path.id, points=1_000)
     if not rows:
         raise NotFound(f"job {path.id} has no metrics (yet)")
-    etag = f'"{job.version}.{max(row.step for row in rows)}"'
+    ends = {row.name: row.step for row in rows}
+    etag = f'"{job.version}.{len(ends)}.{sum(ends.values())}"'
     if unchanged := not_modified(etag):
         return unchanged
     # matplotlib is 40 MB that an idle web process does without.
