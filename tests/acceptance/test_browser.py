@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import ConsoleMessage, Locator, Page, expect, sync_playwright
 
 from tests.acceptance.conftest import PATIENCE, Stack
 from tests.pictures import draw, draw_dataset
@@ -126,11 +126,27 @@ def test_pictures_are_imported_trained_on_and_predicted(page: Page, stack: Stack
     expect(page.locator("#live")).to_contain_text("by-browser@1")
 
     page.goto(f"{stack.url}/new/predict?model=by-browser@1")
-    page.locator("input[type=file]").set_input_files(draw(tmp_path / "what.png", "discs", seed=7))
-    page.get_by_role("button", name="Predict").click()
+    page.get_by_label("Show what speaks for each label").check()
+    # Dropped, a picture is sent at once.
+    _drop(page, draw(tmp_path / "what.png", "discs", seed=7), page.locator("#images"))
     page.wait_for_url(re.compile("/jobs/"))
     _has_succeeded(page)
     expect(page.get_by_text("what.png").first).to_be_visible()
+    overlay = page.get_by_alt_text("What spoke for")
+    expect(overlay).to_be_visible()
+    assert overlay.evaluate("image => image.naturalWidth") > 0
+
+
+def _drop(page: Page, file: Path, target: Locator) -> None:
+    """As a hand does it: the browser itself puts the file where it is dropped."""
+    target.scroll_into_view_if_needed()
+    box = target.bounding_box()
+    assert box is not None
+    place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
+    session = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "data": data, **place})
 
 
 def test_the_job_list_updates_itself(page: Page, stack: Stack) -> None:
