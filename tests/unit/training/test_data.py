@@ -166,10 +166,11 @@ before = anonymous()
 train, held_out, _ = data.decode_all(split, 512, folder, Unheard(), folder / "cache", "a")
 decoding = anonymous() - before
 most = []
-for step, _ in enumerate(data.training_batches(train, 8, None, Augment(shear=0, zoom=0), 0).take(100)):
-    if step % 10 == 0:
+# Of small batches: what is on its way at once is some of them, however many pictures there are.
+for step, _ in enumerate(data.training_batches(train, 2, None, Augment(shear=0, zoom=0), 0).take(400)):
+    if step % 40 == 0:
         most.append(anonymous())
-for _ in data.validation_batches(held_out, 8, None):
+for _ in data.validation_batches(held_out, 2, None):
     most.append(anonymous())
 print((len(train) + len(held_out)) * 512 * 512 * 3, decoding, max(most[3:]) - most[2])
 """
