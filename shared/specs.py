@@ -163,7 +163,8 @@ class TrainSpec(Spec):
     )
     seed: int = Field(default=0, ge=0, lt=2**31)
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = Field(
-        default="auto", description="`auto`: mixed on a GPU that has the units for it, else float32"
+        default="auto",
+        description="`auto`: mixed where the GPU or processor has the units for it, else float32",
     )
     model_name: Name | None = Field(default=None, description="Name in the registry; default: the data set's")
 

@@ -10,6 +10,7 @@ import pytest
 
 from shared import catalog, jobs
 from shared.errors import NotFound as Gone
+from shared.storage import Storage
 from tests.conftest import TOKEN, served
 from tests.integration.pages import World
 from web.cli import run
@@ -129,6 +130,23 @@ def test_a_model_outlives_its_job_with_file_card_and_page(world: World, api: "Fl
     assert card["evaluation"] is None
     assert "rescaling is inside the model" in card["preprocessing"]
     assert api.get("/models/pets@1").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("DELETE", "/api/v1/models/pets@1", 204), ("POST", "/models/pets@1/delete", 303)],
+)
+def test_a_model_whose_file_can_not_be_deleted_now_is_gone_all_the_same(
+    world: World, api: "FlaskClient", monkeypatch: pytest.MonkeyPatch, method: str, path: str, status: int
+) -> None:
+    world.model()
+
+    def refuse(_: Storage, key: str) -> None:
+        raise OSError(f"{key}: the storage is away")
+
+    monkeypatch.setattr(Storage, "delete", refuse)
+    assert api.open(path, method=method).status_code == status
+    said(api, "GET", "/models/pets@1", 404)
 
 
 def test_a_deleted_model_is_gone_from_the_storage_and_from_its_job(world: World, api: "FlaskClient") -> None:

@@ -72,18 +72,28 @@ def delete_dataset(path: ReferencePath) -> Response:
 
     409 while a job that has not ended needs it.
     """
-    delete_version(path.id)
+    remove_dataset(path.id)
     return Response(status=204)
 
 
-def delete_version(reference: str) -> None:
+def remove_dataset(reference: str) -> None:
     """Delete a data set's row, and then its pictures. Raises as `retention.delete_dataset`."""
-    here = backend()
-    with here.database.write() as session:
+    with backend().database.write() as session:
         keys = retention.delete_dataset(session, reference)
+    _remove_bytes(keys)
+
+
+def remove_model(reference: str) -> None:
+    """Delete a model's row, and then its file. Raises as `models.delete`."""
+    with backend().database.write() as session:
+        key = models.delete(session, reference)
+    _remove_bytes([key])
+
+
+def _remove_bytes(keys: list[str]) -> None:
     with suppress(OSError):  # the sweeper finds later what no row refers to
         for key in keys:
-            here.storage.delete(key)
+            backend().storage.delete(key)
 
 
 @api.get("/models", responses={200: schemas.Page[schemas.Model]}, summary="List models, newest first")
@@ -127,11 +137,7 @@ def get_model_card(path: ModelPath) -> Response:
 @api.delete("/models/<id>", responses={204: None}, summary="Delete a model")
 def delete_model(path: ModelPath) -> Response:
     """By `name@version` or id; 409 while a job that has not ended needs it. What it predicted stays."""
-    here = backend()
-    with here.database.write() as session:
-        key = models.delete(session, path.id)
-    with suppress(OSError):  # the sweeper finds later what no row refers to
-        here.storage.delete(key)
+    remove_model(path.id)
     return Response(status=204)
 
 

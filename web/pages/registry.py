@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from shared import catalog, jobs, specs, storage
 from shared import models as models_
 from shared.errors import BadInput, Conflict, NotFound
-from web.api.registry import delete_version
+from web.api.registry import remove_dataset, remove_model
 from web.backend import backend
 from web.pages.blueprint import routes
 from web.pages.pictures import sample
@@ -37,7 +37,7 @@ def dataset(reference: str) -> Response:
 @routes.post("/datasets/<reference>/delete")
 def delete_dataset(reference: str) -> AnyResponse:
     """Delete the version, then back to the list."""
-    delete_version(reference)
+    remove_dataset(reference)
     return redirect(url_for("pages.datasets"), 303)
 
 
@@ -82,13 +82,10 @@ def remove_alias(reference: str, alias: str) -> AnyResponse:
 @routes.post("/models/<reference>/delete")
 def delete_model(reference: str) -> AnyResponse:
     """Delete it, then to the list; or back to its page with the job that needs it."""
-    here = backend()
     try:
-        with here.database.write() as session:
-            key = models_.delete(session, reference)
+        remove_model(reference)
     except Conflict as error:
         return _model_page(reference, 409, delete=error.message)
-    here.storage.delete(key)
     return redirect(url_for("pages.models"), 303)
 
 
