@@ -152,8 +152,10 @@ Thing = TypeVar("Thing", Dataset, Model)
 
 
 def add(session: Session, thing: Thing) -> Thing:
-    """Register `thing` (id and version are given here) as the newest version of its name."""
-    take_turn(session, thing)
+    """Register `thing` (id and version are given here) as the newest version of its name.
+
+    Jobs that register one name at once take turns: the row of its count is locked until the commit.
+    """
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     count = (
         insert(LastVersion)
@@ -189,11 +191,13 @@ def add_dataset(session: Session, dataset: Dataset) -> Dataset:
     return same
 
 
-def take_turn(session: Session, thing: Dataset | Model) -> None:
-    """Two jobs that register the same name at once get two versions, or one of the same contents."""
+def take_turn(session: Session, dataset: Dataset) -> None:
+    """Of jobs that import the same files at once, the later ones find the version of the first."""
     if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer at a time
         session.execute(
-            sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"{thing.__tablename__}/{thing.name}")))
+            sa.select(
+                sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"{dataset.__tablename__}/{dataset.name}"))
+            )
         )
 
 
