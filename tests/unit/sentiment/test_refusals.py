@@ -21,6 +21,11 @@ ZIP = "the file is a zip archive or a workbook; should be CSV, JSONL, Parquet or
 LONG = b"text\n" + b"\n".join(b"%d" % number for number in random.Random(0).choices(range(10**9), k=999))
 
 
+def gz(content: bytes) -> bytes:
+    """The same bytes each time: they name a test, which two processes must call the same."""
+    return gzip.compress(content, mtime=0)
+
+
 def parquet(*, use_dictionary: bool = True, **columns: Any) -> bytes:
     file = io.BytesIO()
     pq.write_table(pa.table(columns), file, use_dictionary=use_dictionary)
@@ -102,14 +107,14 @@ def parquet(*, use_dictionary: bool = True, **columns: Any) -> bytes:
         ),
         (b"BZh91AY", "in.csv", {}, "the file is compressed (bzip2); should be gzip, zstd or not compressed"),
         (
-            gzip.compress(gzip.compress(b"text\ngood\n")),
+            gz(gz(b"text\ngood\n")),
             "in.csv",
             {},
             "the file is compressed twice; should be once",
         ),
-        (gzip.compress(LONG)[:-9], "in.csv", {}, "the file's gzip ends too early: it was truncated"),
+        (gz(LONG)[:-9], "in.csv", {}, "the file's gzip ends too early: it was truncated"),
         (
-            gzip.compress(LONG)[:-8] + b"12345678",
+            gz(LONG)[:-8] + b"12345678",
             "in.csv",
             {},
             "the file's gzip is broken: its bytes were changed, or it is none",
@@ -120,8 +125,8 @@ def parquet(*, use_dictionary: bool = True, **columns: Any) -> bytes:
             {},
             "the file's zstd ends too early: it was truncated",
         ),
-        (gzip.compress(b""), "in.csv.gz", {}, "the file is empty"),
-        (gzip.compress(b"PK\x03\x04..."), "in.gz", {}, ZIP),
+        (gz(b""), "in.csv.gz", {}, "the file is empty"),
+        (gz(b"PK\x03\x04..."), "in.gz", {}, ZIP),
         (b"PK\x03\x04...", "in.csv", {}, ZIP),
         (
             "text\ngood\n".encode("utf-16"),
