@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3 python;
 
 EXTRAS := dev web cpu gpu cuda flower
 
-.PHONY: help install demo up test lint format chaos fuzz-text screenshot lock bench-idle bench-metrics bench-predict bench-queue bench-text bench-train clean
+.PHONY: help install demo up test lint format chaos fuzz-text kill-training screenshot lock bench-idle bench-metrics bench-networks bench-predict bench-queue bench-text bench-train clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -45,6 +45,9 @@ chaos: $(INSTALLED) ## Throw FAULTS=200 random faults, drawn by SEED=1, at the r
 
 fuzz-text: $(INSTALLED) ## Compare TEXTS=1000000 texts made to go wrong, from SEED=1 on, with NLTK to the bit
 	$(BIN)/python -m tests.fuzz --texts $(or $(TEXTS),1000000) --seed $(or $(SEED),1)
+
+kill-training: $(INSTALLED) ## Kill a training KILLS=10 times in both precisions, and compare with one that never was
+	KILLS=$(or $(KILLS),10) $(BIN)/python -m pytest tests/unit/training/test_resume.py -k killed
 
 lint: $(INSTALLED) ## Check style, types and who imports whom
 	$(BIN)/ruff check
@@ -78,6 +81,10 @@ bench-text: $(INSTALLED) ## Measure the scorer against NLTK and vaderSentiment, 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target "$$folder" \
 		-r benchmarks/text/requirements.txt; \
 	$(BIN)/python -m benchmarks.text --pandas "$$folder" $(if $(filter-out 0,$(QUICK)),--quick)
+
+bench-networks: $(INSTALLED) ## Cross-validate the networks on the photographs of DATA=folder; FOLDS=5, TEST=folder, ONLY=1 fold
+	$(BIN)/python -m benchmarks.training.networks --data "$(DATA)" --folds $(or $(FOLDS),5) \
+		$(if $(TEST),--test "$(TEST)") $(if $(ONLY),--only $(ONLY))
 
 bench-train: $(INSTALLED) ## Measure training against the tutorial's script and tensors in memory; DATA=folder, QUICK=1 is shorter
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \

@@ -6,7 +6,7 @@ user as problem details, with the field's dotted path.
 
 import codecs
 import enum
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
 
 from pydantic import (
@@ -109,41 +109,68 @@ class Spec(Parameters):
 class Augment(Parameters):
     """Random changes of training pictures; validation pictures stay as they are."""
 
-    shear: float = Field(default=0.2, ge=0, le=45, description="Largest shear angle in degrees, as in Keras")
-    zoom: float = Field(default=0.2, ge=0, lt=1, description="Zoom by 1 ± this")
+    shear: float = Field(default=8, ge=0, le=45, description="Largest shear angle in degrees, as in Keras")
+    zoom: float = Field(default=0.1, ge=0, lt=1, description="Zoom width and height, each by 1 ± this")
+    crop: float = Field(
+        default=0.4, ge=0, lt=1, description="Cut up to this share off width and height, anywhere"
+    )
     flip: bool = Field(default=True, description="Mirror half of the pictures")
 
 
 # The networks whose weights fit pictures of any size, so that `init_from` may change it.
-ANY_SIZE: frozenset[str] = frozenset()
+ANY_SIZE = frozenset({"compact"})
+
+# What a network is trained with where nothing else is said; `compact` by the defaults of the fields.
+RECIPES: dict[str, dict[str, Any]] = {
+    "compact": {},
+    "classic": {
+        "epochs": 10,
+        "batch_size": 32,
+        "image_size": 150,
+        "optimizer": "adam",
+        "learning_rate": 0.001,
+        "schedule": "constant",
+        "warmup_epochs": 0,
+        "weight_decay": 0,
+        "label_smoothing": 0,
+        "augment": {"shear": 0.2, "zoom": 0.2, "crop": 0},
+    },
+}
 
 
 class TrainSpec(Spec):
-    """Train a CNN on a data set of pictures."""
+    """Train a CNN on a data set of pictures. Defaults are those of `compact`; `classic` has its own."""
 
     kind = "train"
     queue = Queue.GPU
 
     dataset: Reference
-    network: Literal["classic"] = Field(
-        default="classic", description="`classic`: three convolutions (32-64-128) and 512 dense units"
+    network: Literal["compact", "classic"] = Field(
+        default="compact",
+        description="`compact`: a small residual network; "
+        "`classic`: three convolutions (32-64-128) and 512 dense units",
     )
     init_from: ModelReference | None = Field(
         default=None, description="Go on from this model's weights; other classes get a new last layer"
     )
-    epochs: int = Field(default=10, ge=1, le=10_000)
-    batch_size: int = Field(default=32, ge=1, le=4_096)
-    image_size: int = Field(default=150, ge=32, le=512, description="Pictures are resized to this square")
-    learning_rate: float = Field(default=0.001, gt=0, le=1)
+    epochs: int = Field(default=40, ge=1, le=10_000)
+    batch_size: int = Field(default=64, ge=1, le=4_096)
+    image_size: int = Field(default=96, ge=32, le=512, description="Pictures are resized to this square")
+    optimizer: Literal["muon", "adam"] = Field(
+        default="muon", description="`muon`: convolutions by Muon, all else by Adam"
+    )
+    learning_rate: float = Field(default=0.008, gt=0, le=1)
     schedule: Literal["constant", "cosine"] = Field(
-        default="constant", description="`cosine`: the learning rate falls to 0 over all epochs"
+        default="cosine", description="`cosine`: the learning rate falls to 0 over all epochs"
     )
     warmup_epochs: float = Field(
-        default=0, ge=0, le=100, description="Epochs over which the learning rate first rises from 0"
+        default=2, ge=0, le=100, description="Epochs over which the learning rate first rises from 0"
     )
-    weight_decay: float = Field(default=0, ge=0, le=1, description="AdamW's; 0 is plain Adam")
+    weight_decay: float = Field(
+        default=0.05, ge=0, le=1, description="Decoupled from the gradient, as in AdamW; 0 is none"
+    )
     label_smoothing: float = Field(
-        default=0, ge=0, le=0.5, description="Share of each label spread over all classes; not in val_loss"
+        default=0.1, ge=0, le=0.5, description="Share of each label spread over all classes; not in val_loss"
     )
     augment: Augment = Field(default=Augment())
     validation_split: float = Field(
@@ -167,6 +194,18 @@ class TrainSpec(Spec):
         description="`auto`: mixed where the GPU or processor has the units for it, else float32",
     )
     model_name: Name | None = Field(default=None, description="Name in the registry; default: the data set's")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_the_networks_recipe(cls, given: Any) -> Any:
+        """What is not said is as the network's recipe has it."""
+        if not isinstance(given, dict):
+            return given
+        recipe = RECIPES.get(str(given.get("network")), {})
+        filled = recipe | given
+        if isinstance(given.get("augment"), dict):
+            filled["augment"] = recipe.get("augment", {}) | given["augment"]
+        return filled
 
 
 class PredictSpec(Spec):

@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.machine import CLEAN, ROOT
 from benchmarks.table import Row, compare, in_turns
 from shared.errors import Cancelled
-from shared.specs import Augment, TrainSpec
+from shared.specs import TrainSpec
 from workers.report import Unheard
 from workers.training import data, networks, splits
 from workers.training.fit import train
@@ -174,7 +174,6 @@ def accuracies(folder: Path, scratch: Path, auto: str, seeds: int, epochs: int) 
                 batch_size=BATCH_SIZE,
                 precision=precision,
                 seed=seed,
-                augment=Augment(),
             )
             found.append(train(spec, folder, workdir, Unheard()).metrics["final"]["val_accuracy"])
         yield f"  seed {seed}: float32 {found[0]:.3f}, {auto} {found[1]:.3f}"

@@ -76,9 +76,9 @@ def test_a_training_gets_what_was_filled_in_and_defaults_for_the_rest(world: Wor
 
     assert spec["dataset"] == "pets@1"
     assert spec["epochs"] == 3
-    assert spec["batch_size"] == 32
+    assert (spec["network"], spec["batch_size"]) == ("compact", 64)
     assert spec["patience"] is None
-    assert spec["augment"] == {"shear": 0, "zoom": 0.2, "flip": False}
+    assert spec["augment"] == {"shear": 0, "zoom": 0.1, "crop": 0.4, "flip": False}
 
 
 GOING_ON = {"dataset": "pets", "init_from": "pets", "image_size": "64"}
@@ -92,6 +92,7 @@ def test_a_training_goes_on_from_a_model_with_a_schedule(world: World, web: Flas
     recipe = {"schedule": "cosine", "warmup_epochs": "1.5", "weight_decay": "0.01", "label_smoothing": "0.1"}
     spec = accepted(world, send(web, "train", **GOING_ON, **recipe)).spec
 
+    assert (spec["network"], spec["optimizer"], spec["epochs"]) == ("classic", "adam", 10)
     assert (spec["init_from"], spec["schedule"], spec["warmup_epochs"]) == ("pets@1", "cosine", 1.5)
     assert (spec["weight_decay"], spec["label_smoothing"]) == (0.01, 0.1)
 

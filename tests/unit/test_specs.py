@@ -14,6 +14,7 @@ from shared.specs import (
     MAX_IMAGES,
     MAX_TEXT_CHARACTERS,
     MAX_TEXTS,
+    Augment,
     ImportSpec,
     PredictSpec,
     Queue,
@@ -39,12 +40,50 @@ def test_each_kind_has_its_queue() -> None:
     }
 
 
-def test_a_training_of_nothing_but_a_data_set_is_the_classic_one() -> None:
+def test_a_training_of_nothing_but_a_data_set_is_the_compact_one() -> None:
     spec = TrainSpec(dataset="pets")
-    assert spec.network == "classic"
-    assert (spec.epochs, spec.batch_size, spec.image_size) == (10, 32, 150)
-    assert (spec.augment.shear, spec.augment.zoom, spec.augment.flip) == (0.2, 0.2, True)
+    assert spec.network == "compact"
+    assert (spec.optimizer, spec.schedule) == ("muon", "cosine")
+    assert (spec.augment.crop, spec.augment.flip) == (0.4, True)
     assert (spec.steps_per_epoch, spec.validation_steps) == (None, None)
+
+
+def test_classic_is_trained_as_in_the_tutorial_unless_something_else_is_said() -> None:
+    spec = TrainSpec(dataset="pets", network="classic")
+    assert (spec.epochs, spec.batch_size, spec.image_size) == (10, 32, 150)
+    assert (spec.optimizer, spec.learning_rate, spec.schedule) == ("adam", 0.001, "constant")
+    assert (spec.warmup_epochs, spec.weight_decay, spec.label_smoothing) == (0, 0, 0)
+    assert spec.augment == Augment(shear=0.2, zoom=0.2, crop=0, flip=True)
+
+    other = TrainSpec.model_validate(
+        {"dataset": "pets", "network": "classic", "epochs": 3, "augment": {"zoom": 0.5}}
+    )
+    assert other == spec.model_copy(
+        update={"epochs": 3, "augment": spec.augment.model_copy(update={"zoom": 0.5})}
+    )
+
+
+@pytest.mark.parametrize("network", specs.RECIPES)
+def test_a_spec_that_was_written_down_is_read_back_as_it_was(network: str) -> None:
+    spec = TrainSpec.model_validate({"dataset": "pets", "network": network, "learning_rate": 0.5})
+
+    assert TrainSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"network": ["classic"]}, "network"),
+        ({"network": None}, "network"),
+        ({"network": "classic", "augment": "none"}, "augment"),
+        ({"network": "classic", "augment": {"crops": 1}}, "augment.crops"),
+    ],
+)
+def test_a_networks_recipe_hides_no_mistake(given: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        TrainSpec.model_validate({"dataset": "pets", **given})
+
+    assert [".".join(map(str, error["loc"])) for error in caught.value.errors()] == [field]
 
 
 @pytest.mark.parametrize(

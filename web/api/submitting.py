@@ -122,10 +122,8 @@ def _resolved(session: Session, backend: Backend, spec: specs.Spec) -> specs.Spe
     """Check what the spec refers to, and pin names to versions: the job means what was there now."""
     match spec:
         case specs.TrainSpec():
-            pinned = {"dataset": _dataset(session, spec.dataset).reference}
-            if spec.init_from is not None:
-                pinned["init_from"] = _initial(session, spec, spec.init_from)
-            return spec.model_copy(update=pinned)
+            spec = spec.model_copy(update={"dataset": _dataset(session, spec.dataset).reference})
+            return spec if spec.init_from is None else _initialised(session, spec, spec.init_from)
         case specs.PredictSpec():
             pinned = {"model": _model(session, "spec.model", spec.model).reference}
             if spec.dataset is not None:
@@ -160,15 +158,22 @@ def _model(session: Session, field: str, reference: str) -> catalog.Model:
         raise BadInput(field, error.message) from None
 
 
-def _initial(session: Session, spec: specs.TrainSpec, reference: str) -> str:
-    """The model that a training goes on from: of the same network, and for pictures of the same size."""
+def _initialised(session: Session, spec: specs.TrainSpec, reference: str) -> specs.TrainSpec:
+    """A training that goes on from a model: of the same network, and for pictures of the same size.
+
+    What the spec does not say of these two is as the model has it, with the recipe of that network.
+    """
     model = _model(session, "spec.init_from", reference)
+    spec = spec.model_copy(update={"init_from": model.reference})
+    if model.network in specs.RECIPES:
+        known = {"network": model.network, "image_size": model.image_size}
+        spec = specs.TrainSpec.model_validate(known | spec.model_dump(exclude_unset=True))
     wanted = f"as that of {model.reference} in init_from, but is"
     if model.network != spec.network:
         raise BadInput("spec.network", f"should be {model.network!r}, {wanted} {spec.network!r}")
     if model.image_size != spec.image_size and model.network not in specs.ANY_SIZE:
         raise BadInput("spec.image_size", f"should be {model.image_size}, {wanted} {spec.image_size}")
-    return model.reference
+    return spec
 
 
 def _file(session: Session, field: str, file_id: uuid.UUID) -> storage.File:

@@ -20,18 +20,22 @@ MAX_NAME = 64
 @click.argument("data", metavar="DIR|DATASET")
 @click.option("--name", help="Name of the data set that DIR becomes; default: the folder's name.")
 @click.option("--model-name", help="Name of the model; default: the data set's.")
-@click.option("--network", help="The kind of network; default: classic.")
+@click.option("--network", help="compact, or classic: the tutorial's, to compare; default: compact.")
 @click.option("--init-from", metavar="MODEL", help="Go on from this model's weights.")
-@click.option("--epochs", type=int, help="How often to go through the pictures; default: 10.")
-@click.option("--batch-size", type=int, help="Pictures in a batch; default: 32.")
-@click.option("--image-size", type=int, help="Pictures are resized to this square; default: 150.")
-@click.option("--learning-rate", type=float, help="Adam's learning rate; default: 0.001.")
-@click.option("--schedule", help="constant, or cosine: the rate falls to 0; default: constant.")
-@click.option("--warmup-epochs", type=float, help="Epochs in which the rate first rises; default: 0.")
-@click.option("--weight-decay", type=float, help="Of AdamW; default: 0, plain Adam.")
-@click.option("--label-smoothing", type=float, help="Share of a label spread over all classes; default: 0.")
-@click.option("--shear", type=float, help="Largest random shear in degrees; default: 0.2.")
-@click.option("--zoom", type=float, help="Largest random zoom, 1 ± this; default: 0.2.")
+@click.option("--epochs", type=int, help="How often to go through the pictures; default: 40; classic: 10.")
+@click.option("--batch-size", type=int, help="Pictures in a batch; default: 64; classic: 32.")
+@click.option("--image-size", type=int, help="Side to resize pictures to; default: 96; classic: 150.")
+@click.option("--optimizer", help="muon or adam; default: muon; classic: adam.")
+@click.option("--learning-rate", type=float, help="Of the optimizer; default: 0.008; classic: 0.001.")
+@click.option("--schedule", help="cosine: the rate falls to 0; default: cosine; classic: constant.")
+@click.option("--warmup-epochs", type=float, help="Epochs in which the rate rises; default: 2; classic: 0.")
+@click.option("--weight-decay", type=float, help="Decoupled, as in AdamW; default: 0.05; classic: 0.")
+@click.option(
+    "--label-smoothing", type=float, help="Share of a label for all classes; default: 0.1; classic: 0."
+)
+@click.option("--shear", type=float, help="Largest random shear in degrees; default: 8; classic: 0.2.")
+@click.option("--zoom", type=float, help="Largest random zoom, 1 ± this; default: 0.1; classic: 0.2.")
+@click.option("--crop", type=float, help="Largest share cut off each side; default: 0.4; classic: 0.")
 @click.option("--flip/--no-flip", default=None, help="Mirror half of the pictures; default: yes.")
 @click.option("--validation-split", type=float, help="Share held out for validation; default: 0.2.")
 @click.option("--steps-per-epoch", type=int, help="Batches in an epoch; default: all pictures once.")
@@ -46,6 +50,7 @@ def train(
     name: str | None,
     shear: float | None,
     zoom: float | None,
+    crop: float | None,
     flip: bool | None,
     priority: int | None,
     as_json: bool,
@@ -55,7 +60,7 @@ def train(
     validation/ and test/ folders of those, or of files like cat.0.jpg; or on DATASET, an imported one
     by name or name@version.
     """
-    given = {"shear": shear, "zoom": zoom, "flip": flip}
+    given = {"shear": shear, "zoom": zoom, "crop": crop, "flip": flip}
     augment = {key: value for key, value in given.items() if value is not None}
     with connect() as client:
         source = _source(data)

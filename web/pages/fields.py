@@ -6,12 +6,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from shared.specs import SPECS
+from shared.specs import RECIPES, SPECS
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a spec. `step` is "any" for numbers with a fraction, "1" for whole ones."""
+    """One field of a spec. `step` is "any" for numbers with a fraction, "1" for whole ones.
+
+    `varies` says the defaults of one that has several, "40; classic: 10"; it has no `default` then.
+    """
 
     name: str
     required: bool
@@ -21,6 +24,7 @@ class Field:
     most: float | None
     step: str
     choices: tuple[str, ...]
+    varies: str
 
 
 @cache
@@ -43,13 +47,23 @@ def _fields(model: type[BaseModel], prefix: str) -> list[Field]:
 def _field(name: str, schema: dict[str, Any], required: bool) -> Field:
     # An optional field is "anyOf" its type and null.
     kind = schema["anyOf"][0] if "anyOf" in schema else schema
+    others = {network: _at(recipe, name) for network, recipe in RECIPES.items()}
+    varies = [f"{network}: {value}" for network, value in others.items() if value is not None]
     return Field(
         name=name,
         required=required,
-        default=schema.get("default"),
+        default=None if varies else schema.get("default"),
         help=schema.get("description", kind.get("description", "")),
         least=kind.get("minimum"),
         most=kind.get("maximum"),
         step="1" if kind.get("type") == "integer" else "any",
         choices=tuple(kind.get("enum", (kind["const"],) if "const" in kind else ())),
+        varies="; ".join([str(schema.get("default")), *varies]) if varies else "",
     )
+
+
+def _at(recipe: Any, name: str) -> Any:
+    """What a recipe has for `augment.shear`; None if nothing."""
+    for part in name.split("."):
+        recipe = recipe.get(part) if isinstance(recipe, dict) else None
+    return recipe

@@ -1,7 +1,7 @@
-"""Random shear, zoom and flip of training pictures, as Keras' ImageDataGenerator defines them.
+"""Random shear, zoom and flip of training pictures, as Keras' ImageDataGenerator defines them, and crops.
 
-One affine map per picture does all three (`workers.training.warp`). The source of the
-formulas: `keras/src/legacy/preprocessing/image.py`, `get_random_transform` and `apply_affine_transform`.
+One affine map per picture does them all (`workers.training.warp`). The source of the formulas, but that
+of the crop: `keras/src/legacy/preprocessing/image.py`, `get_random_transform` and `apply_affine_transform`.
 """
 
 import numpy as np
@@ -12,19 +12,24 @@ from shared.specs import Augment
 
 def changes_anything(augment: Augment) -> bool:
     """Whether there is anything to change."""
-    return bool(augment.shear or augment.zoom or augment.flip)
+    return bool(augment.shear or augment.zoom or augment.crop or augment.flip)
 
 
 def draw(random: np.random.Generator, count: int, augment: Augment, size: int) -> NDArray[np.float32]:
     """Maps (count, 5) for `warp`, one for each of `count` pictures of `size` pixels.
 
     Shear is uniform in ± `augment.shear` degrees; the zooms along x and y are uniform in
-    1 ± `augment.zoom`, each on its own; half of the pictures are flipped.
+    1 ± `augment.zoom`, each on its own; half of the pictures are flipped. Of that, a crop shows a square
+    of a side uniform in 1 - `augment.crop` … 1, at a place uniform in the picture.
     """
     shear = random.uniform(-augment.shear, augment.shear, count)
     zoom_x, zoom_y = random.uniform(1 - augment.zoom, 1 + augment.zoom, (2, count))
     flip = (random.random(count) < 0.5) & augment.flip
-    return maps(shear, zoom_x, zoom_y, flip, size)
+    side = random.uniform(1 - augment.crop, 1, count)
+    aside = random.uniform(-1, 1, (2, count)) * (1 - side) * (size - 1) / 2
+    changes = maps(shear, zoom_x * side, zoom_y * side, flip, size)
+    changes[:, [2, 4]] += aside.T.astype(np.float32)
+    return changes
 
 
 def maps(

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 FORMAT = 2
 # Grows whenever the same spec and data would compute something else from then on: the order or the changes
 # of the pictures, a network, the loop. A training begun before can't go on exactly, and is not tried to.
-TRAINING = 2
+TRAINING = 3
 
 # What does not decide what is computed. The data set's name may; its content is compared, too.
 IRRELEVANT = {"dataset", "model_name", "deadline_seconds"}

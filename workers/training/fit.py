@@ -111,7 +111,9 @@ def _train(
     environment = devices.prepare(spec.precision if earlier is None else earlier.precision, spec.seed)
     split = splits.find(dataset, spec.validation_split, spec.seed)
     classes = split.classes
-    model = networks.build(spec.network, spec.image_size, len(classes), environment.precision)
+    model = networks.build(
+        spec.network, spec.image_size, len(classes), environment.precision, for_training=True
+    )
     head = None if init_from is None else saved.go_on(model, classes, init_from)
 
     report.phase("decoding")

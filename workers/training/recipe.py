@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from shared.specs import TrainSpec
 
+PIXEL_CHANNELS = 3
+
 
 class Rate(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
     """The learning rate of step n (from 0): the number of the step is all that it depends on.
@@ -40,18 +42,50 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[mis
 
 
 def optimizer(spec: TrainSpec, precision: str, steps: int, weights: list[Any]) -> Any:
-    """Adam; with weight decay AdamW, which leaves biases and the scales of normalisations alone.
+    """Muon or Adam; weight decay is decoupled, and leaves biases and the scales of normalisations alone.
 
     `steps` are those of one epoch, `weights` the variables that will be trained.
     """
     rate = Rate(spec, steps)
-    if spec.weight_decay:
+    if spec.optimizer == "muon":
+        made = _Muon(
+            rate,
+            adam_lr_ratio=0.5,
+            weight_decay=spec.weight_decay,
+            adam_weight_decay=spec.weight_decay,
+            adam_beta_2=0.99,
+            name="muon",  # not the class's, which TensorFlow takes for no name
+        )
+    elif spec.weight_decay:
         made = keras.optimizers.AdamW(rate, weight_decay=spec.weight_decay)
-        made.exclude_from_weight_decay([weight for weight in weights if len(weight.shape) < 2])
     else:
         made = keras.optimizers.Adam(rate)
+    if spec.weight_decay:
+        made.exclude_from_weight_decay([weight for weight in weights if len(weight.shape) < 2])
     # Small gradients vanish in float16. Keras adds this by itself only for a global policy.
     return keras.optimizers.LossScaleOptimizer(made) if precision == "mixed_float16" else made
+
+
+class _Muon(keras.optimizers.Muon):  # type: ignore[misc]
+    """Keras' Muon, which takes matrices only, for the kernels of convolutions; all else is left to Adam.
+
+    A kernel is taken as a matrix with a column per filter, as K. Jordan et al. do (Muon, 2024,
+    kellerjordan.github.io/posts/muon); that of the pixels is left to Adam, too, as is advised there for
+    what comes first and last.
+    """
+
+    def _should_use_adamw(self, variable: Any) -> bool:
+        return len(variable.shape) != 4 or variable.shape[2] == PIXEL_CHANNELS
+
+    def _muon_update_step(self, gradient: Any, variable: Any, lr: Any, m: Any) -> None:
+        self.assign_add(m, gradient - m * (1 - self.momentum))
+        if self.nesterov:
+            gradient = gradient + self.momentum * m
+        else:
+            gradient = m
+        matrix = tf.reshape(gradient, (-1, variable.shape[-1]))
+        update = self.lr_adjust(lr * self.zeropower_via_newtonschulz5(matrix, self.ns_steps))
+        self.assign_sub(variable, tf.reshape(update, variable.shape))
 
 
 def loss(classes: int, label_smoothing: float = 0.0) -> Any:

@@ -55,7 +55,7 @@ def go_on(model: Any, classes: list[str], saved: Saved) -> Literal["kept", "new"
     """
     source = load(saved.path, saved.sha256, saved.classes, saved.image_size)
     count = None if classes == saved.classes else -1
-    mine, theirs = model.layers[:count], source.layers[:count]
+    mine, theirs = _weighted(model)[:count], _weighted(source)[:count]
     if [_shapes(layer) for layer in mine] != [_shapes(layer) for layer in theirs]:
         size = model.input_shape[1]
         why = (
@@ -67,6 +67,11 @@ def go_on(model: Any, classes: list[str], saved: Saved) -> Literal["kept", "new"
     for layer, other in zip(mine, theirs, strict=True):
         layer.set_weights(other.get_weights())
     return "kept" if count is None else "new"
+
+
+def _weighted(model: Any) -> list[Any]:
+    """The layers that have weights; the last one is the head."""
+    return [layer for layer in model.layers if layer.weights]
 
 
 def _shapes(layer: Any) -> list[tuple[int, ...]]:

@@ -72,7 +72,8 @@ def test_every_picture_of_a_batch_has_a_change_of_its_own(picture: Pixels) -> No
 
 
 def test_changes_are_drawn_uniformly_from_the_ranges() -> None:
-    drawn = augment.draw(np.random.default_rng(0), 20_000, Augment(shear=30, zoom=0.2, flip=True), size=24)
+    changes = Augment(shear=30, zoom=0.2, crop=0, flip=True)
+    drawn = augment.draw(np.random.default_rng(0), 20_000, changes, size=24)
     flipped = drawn[:, 0] < 0
     zoom_x = np.abs(drawn[:, 0])
     shear = np.rad2deg(np.arctan(-drawn[:, 1] / drawn[:, 3]))
@@ -87,8 +88,41 @@ def test_changes_are_drawn_uniformly_from_the_ranges() -> None:
     assert abs(np.corrcoef(zoom_x, zoom_y)[0, 1]) < 0.03
 
 
-def test_nothing_is_changed_without_shear_zoom_and_flip() -> None:
-    nothing = Augment(shear=0, zoom=0, flip=False)
+def test_crops_are_uniform_in_size_and_place_and_lie_within_the_picture() -> None:
+    crop = Augment(shear=0, zoom=0, crop=0.4, flip=False)
+    drawn = augment.draw(np.random.default_rng(0), 20_000, crop, size=25).astype(np.float64)
+    side, left, top = drawn[:, 0], drawn[:, 2], drawn[:, 4]
+    share_of_room = np.stack([left, top]) / (24 * (1 - side))
+
+    np.testing.assert_array_equal(drawn[:, 3], side)
+    assert 0.6 <= side.min() <= side.max() <= 1
+    np.testing.assert_allclose(np.quantile(side, [0.25, 0.5, 0.75]), [0.7, 0.8, 0.9], atol=0.01)
+    assert np.stack([left, top]).min() >= -1e-5
+    assert (np.stack([left, top]) + 24 * side).max() <= 24 + 1e-5
+    for share in share_of_room:
+        np.testing.assert_allclose(np.quantile(share, [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.02)
+    assert abs(np.corrcoef(share_of_room)[0, 1]) < 0.03
+
+
+def test_a_crop_is_the_part_of_the_picture_that_it_names(picture: Pixels) -> None:
+    changes = augment.draw(
+        np.random.default_rng(3), 1, Augment(shear=0, zoom=0, crop=0.5, flip=False), size=24
+    )
+    side, left, top = changes[0, [0, 2, 4]]
+    places = np.arange(24)
+    columns, rows = left + side * places, top + side * places
+
+    cropped = warp(picture[None], changes)[0]
+    for row, column in [(0, 0), (0, 23), (23, 0), (23, 23), (11, 7)]:
+        y, x = int(rows[row]), int(columns[column])
+        down, over = rows[row] - y, columns[column] - x
+        corners = picture[y : y + 2, x : x + 2].astype(np.float32)
+        weights = np.outer([1 - down, down], [1 - over, over])[: len(corners), : corners.shape[1], None]
+        np.testing.assert_allclose(cropped[row, column], (corners * weights).sum(axis=(0, 1)), atol=0.1)
+
+
+def test_nothing_is_changed_without_shear_zoom_crop_and_flip() -> None:
+    nothing = Augment(shear=0, zoom=0, crop=0, flip=False)
     drawn = augment.draw(np.random.default_rng(0), 5, nothing, size=24)
 
     assert not augment.changes_anything(nothing)

@@ -25,8 +25,16 @@ METRICS = ["loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
 
 
 def spec_of(**changes: Any) -> TrainSpec:
+    """Of the network that is quicker to build, unless it is said."""
     return TrainSpec.model_validate(
-        {"dataset": "drawn", "epochs": 2, "batch_size": 8, "image_size": 32, **changes}
+        {
+            "dataset": "drawn",
+            "network": "classic",
+            "epochs": 2,
+            "batch_size": 8,
+            "image_size": 32,
+            **changes,
+        }
     )
 
 
@@ -208,7 +216,7 @@ def test_patience_stops_early_and_keeps_the_best_epochs_weights(
     tmp_path: Path, draw_dataset: DrawDataset, recorder: Callable[..., Any]
 ) -> None:
     draw_dataset(tmp_path / "noise", ["a", "b"], train=8, validation=4, colour="red")
-    spec = spec_of(epochs=40, patience=2, augment={"shear": 0, "zoom": 0, "flip": False})
+    spec = spec_of(epochs=40, patience=2, augment={"shear": 0, "zoom": 0, "crop": 0, "flip": False})
     training = train(spec, tmp_path / "noise", tmp_path, recorder())
     best = training.metrics["best"]
 
@@ -292,12 +300,49 @@ def test_for_other_classes_all_but_the_last_layer_goes_on(
     spec = spec_of(epochs=1, init_from="earlier@1", learning_rate=1e-12)
     training = train(spec, tmp_path / "data", tmp_path, recorder(), init_from=saved_from(earlier))
 
-    before, after = (keras.models.load_model(one.model_path, compile=False) for one in (earlier, training))
     assert training.head == "new"
-    assert after.output_shape == (None, 3)
-    for old, new in zip(before.layers[:-1], after.layers[:-1], strict=True):
-        for a, b in zip(old.get_weights(), new.get_weights(), strict=True):
-            np.testing.assert_allclose(a, b, atol=1e-6)
+    assert keras.models.load_model(training.model_path, compile=False).output_shape == (None, 3)
+    assert_same_but_for_the_head(earlier, training)
+
+
+def test_compact_goes_on_with_pictures_of_another_size(
+    tmp_path: Path, draw_dataset: DrawDataset, recorder: Callable[..., Any]
+) -> None:
+    draw_dataset(tmp_path / "data", ["red", "blue", "green"], train=10)
+    draw_dataset(tmp_path / "two", ["red", "blue"], train=10)
+    (tmp_path / "small").mkdir()
+    recipe = {"network": "compact", "epochs": 1, "precision": "float32"}
+    small = train(spec_of(**recipe), tmp_path / "two", tmp_path / "small", recorder())
+    spec = spec_of(**recipe, image_size=48, init_from="earlier@1", learning_rate=1e-12)
+    training = train(spec, tmp_path / "data", tmp_path, recorder(), init_from=saved_from(small))
+
+    assert training.head == "new"
+    assert keras.models.load_model(training.model_path, compile=False).input_shape == (None, 48, 48, 3)
+    assert_same_but_for_the_head(small, training)
+
+
+def test_compact_learns_and_what_is_kept_is_what_was_judged(
+    dataset: Path, tmp_path: Path, recorder: Callable[..., Any]
+) -> None:
+    spec = spec_of(network="compact", epochs=12, precision="float32")
+    training = train(spec, dataset, tmp_path, recorder())
+    best = training.metrics["best"]
+
+    assert training.evaluation["accuracy"] == best["val_accuracy"] == 1
+    assert training.evaluation["loss"] == pytest.approx(best["val_loss"], rel=1e-4)
+    kept = keras.models.load_model(training.model_path, compile=False, safe_mode=True)
+    for label, name in enumerate(["blue", "red"]):
+        for path in (dataset / "validation" / name).iterdir():
+            with path.open("rb") as file:
+                pixels = to_array(decode(file), 32)[None].astype("float32")
+            assert round(float(kept(pixels)[0, 0])) == label
+
+
+def assert_same_but_for_the_head(one: Training, other: Training) -> None:
+    """In what is trained: what normalisations have seen of the pictures moves with every batch."""
+    before, after = (keras.models.load_model(each.model_path, compile=False) for each in (one, other))
+    for a, b in zip(before.trainable_weights[:-2], after.trainable_weights[:-2], strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6, err_msg=a.path)
 
 
 @pytest.mark.parametrize(

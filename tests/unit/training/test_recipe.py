@@ -12,7 +12,10 @@ from workers.training import networks, recipe
 
 
 def spec_of(**fields: Any) -> TrainSpec:
-    return TrainSpec.model_validate({"dataset": "drawn", "epochs": 5, "learning_rate": 0.01, **fields})
+    """Of Adam without anything else, unless it is said."""
+    return TrainSpec.model_validate(
+        {"dataset": "drawn", "network": "classic", "epochs": 5, "learning_rate": 0.01, **fields}
+    )
 
 
 def rates(**fields: Any) -> list[float]:
@@ -77,6 +80,47 @@ def test_weight_decay_shrinks_kernels_but_not_biases() -> None:
     np.testing.assert_allclose(kernel.numpy(), 1 - 0.5 * 0.01, rtol=1e-6)
     np.testing.assert_array_equal(bias.numpy(), 1)
     assert not hasattr(recipe.optimizer(spec_of(), "float32", 4, [kernel]), "_exclude_from_weight_decay")
+
+
+def test_muon_turns_the_kernels_of_convolutions_by_a_step_of_equal_size_in_every_direction() -> None:
+    random = np.random.default_rng(0)
+    kernel = keras.Variable(np.zeros((3, 3, 4, 8), np.float32))
+    optimizer = recipe.optimizer(spec_of(optimizer="muon"), "float32", 4, [kernel])
+    optimizer.build([kernel])
+    gradient = random.normal(size=kernel.shape).astype(np.float32)
+    optimizer.apply_gradients([(tf.constant(gradient), kernel)])
+    moved = -kernel.numpy().reshape(36, 8)
+
+    # Newton and Schulz's steps make all singular values about 1; the rate is made as large as Adam's.
+    left, singular, right = np.linalg.svd(moved / (0.01 * 0.2 * 36**0.5), full_matrices=False)
+    assert 0.6 < singular.min() <= singular.max() < 1.3
+    nearest, _, other = np.linalg.svd(gradient.reshape(36, 8), full_matrices=False)
+    np.testing.assert_allclose(left @ right, nearest @ other, atol=0.05)
+
+
+def test_muon_leaves_all_but_inner_convolutions_to_adam() -> None:
+    shapes = [(3, 3, 3, 8), (8,), (8, 1)]
+    weights = [keras.Variable(np.zeros(shape, np.float32)) for shape in shapes]
+    optimizer = recipe.optimizer(spec_of(optimizer="muon"), "float32", 4, weights)
+    optimizer.build(weights)
+    optimizer.apply_gradients(
+        [(tf.ones(shape), weight) for shape, weight in zip(shapes, weights, strict=True)]
+    )
+
+    # At half the rate: a first step of Adam's is as large as its rate, wherever the gradient is not 0.
+    for weight in weights:
+        np.testing.assert_allclose(weight.numpy(), -0.005, rtol=1e-4)
+
+
+def test_muons_weight_decay_spares_biases() -> None:
+    kernel = keras.Variable(np.ones((3, 3, 4, 8), np.float32))
+    bias = keras.Variable(np.ones(8, np.float32))
+    optimizer = recipe.optimizer(spec_of(optimizer="muon", weight_decay=0.5), "float32", 4, [kernel, bias])
+    optimizer.build([kernel, bias])
+    optimizer.apply_gradients([(tf.zeros(kernel.shape), kernel), (tf.zeros(8), bias)])
+
+    np.testing.assert_allclose(kernel.numpy(), 1 - 0.5 * 0.01, rtol=1e-6)
+    np.testing.assert_array_equal(bias.numpy(), 1)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
