@@ -148,7 +148,7 @@ class TrainSpec(Spec):
     network: Literal["compact", "classic"] = Field(
         default="compact",
         description="`compact`: a small residual network; "
-        "`classic`: three convolutions (32-64-128) and 512 dense units",
+        "`classic`: three convolutions (32-64-128) and 512 dense units. With init_from, that model's",
     )
     init_from: ModelReference | None = Field(
         default=None, description="Go on from this model's weights; other classes get a new last layer"

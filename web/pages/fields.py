@@ -13,7 +13,7 @@ from shared.specs import RECIPES, SPECS
 class Field:
     """One field of a spec. `step` is "any" for numbers with a fraction, "1" for whole ones.
 
-    `varies` says the defaults of one that has several, "40; classic: 10"; it has no `default` then.
+    `varies` says the defaults of one that has several, "compact: 40, classic: 10"; it has no `default` then.
     """
 
     name: str
@@ -47,8 +47,12 @@ def _fields(model: type[BaseModel], prefix: str) -> list[Field]:
 def _field(name: str, schema: dict[str, Any], required: bool) -> Field:
     # An optional field is "anyOf" its type and null.
     kind = schema["anyOf"][0] if "anyOf" in schema else schema
-    others = {network: _at(recipe, name) for network, recipe in RECIPES.items()}
-    varies = [f"{network}: {value}" for network, value in others.items() if value is not None]
+    defaults = {network: _at(recipe, name) for network, recipe in RECIPES.items()}
+    varies = any(value is not None for value in defaults.values())
+    each = [
+        f"{network}: {schema.get('default') if value is None else value}"
+        for network, value in defaults.items()
+    ]
     return Field(
         name=name,
         required=required,
@@ -58,7 +62,7 @@ def _field(name: str, schema: dict[str, Any], required: bool) -> Field:
         most=kind.get("maximum"),
         step="1" if kind.get("type") == "integer" else "any",
         choices=tuple(kind.get("enum", (kind["const"],) if "const" in kind else ())),
-        varies="; ".join([str(schema.get("default")), *varies]) if varies else "",
+        varies=", ".join(each) if varies else "",
     )
 
 
