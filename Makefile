@@ -83,7 +83,7 @@ bench-text: $(INSTALLED) ## Measure the scorer against NLTK and vaderSentiment, 
 	$(BIN)/python -m benchmarks.text --pandas "$$folder" $(if $(filter-out 0,$(QUICK)),--quick)
 
 bench-networks: $(INSTALLED) ## Cross-validate the networks on the photographs of DATA=folder; FOLDS=5, TEST=folder, ONLY=1 fold
-	$(BIN)/python -m benchmarks.training.networks --data "$(DATA)" --folds $(or $(FOLDS),5) \
+	$(BIN)/python -m benchmarks.training.networks $(if $(DATA),--data "$(DATA)") --folds $(or $(FOLDS),5) \
 		$(if $(TEST),--test "$(TEST)") $(if $(ONLY),--only $(ONLY))
 
 bench-train: $(INSTALLED) ## Measure training against the tutorial's script and tensors in memory; DATA=folder, QUICK=1 is shorter

@@ -153,7 +153,7 @@ class TrainSpec(Spec):
     init_from: ModelReference | None = Field(
         default=None, description="Go on from this model's weights; other classes get a new last layer"
     )
-    epochs: int = Field(default=40, ge=1, le=10_000)
+    epochs: int = Field(default=36, ge=1, le=10_000)
     batch_size: int = Field(default=64, ge=1, le=4_096)
     image_size: int = Field(default=96, ge=32, le=512, description="Pictures are resized to this square")
     optimizer: Literal["muon", "adam"] = Field(

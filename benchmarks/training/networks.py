@@ -49,6 +49,9 @@ def main() -> int:
     parser.add_argument("--folds", type=int, default=5, help="into how many folds to deal the photographs")
     parser.add_argument("--only", type=int, help="try so many of the folds")
     chosen = parser.parse_args()
+    for folder in filter(None, (chosen.data, chosen.test)):
+        if not folder.is_dir() or sum(path.is_dir() for path in folder.iterdir()) < 2:
+            parser.error(f"{folder} should be a folder with a folder of photographs for each class")
     trials: dict[str, list[Trial]] = {name: [] for name in sorted(RECIPES)}
     print(f"{os.cpu_count()} cores; {chosen.data.name}; accuracy on photographs never seen, and seconds")
     print(f"{'fold':<6}" + "".join(f"{f'{name} ({PRECISIONS[name]})':>24}" for name in trials), flush=True)

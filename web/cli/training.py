@@ -22,7 +22,7 @@ MAX_NAME = 64
 @click.option("--model-name", help="Name of the model; default: the data set's.")
 @click.option("--network", help="compact, or classic: the tutorial's, to compare; default: compact.")
 @click.option("--init-from", metavar="MODEL", help="Go on from this model's weights.")
-@click.option("--epochs", type=int, help="How often to go through the pictures; default: 40; classic: 10.")
+@click.option("--epochs", type=int, help="How often to go through the pictures; default: 36; classic: 10.")
 @click.option("--batch-size", type=int, help="Pictures in a batch; default: 64; classic: 32.")
 @click.option("--image-size", type=int, help="Side to resize pictures to; default: 96; classic: 150.")
 @click.option("--optimizer", help="muon or adam; default: muon; classic: adam.")

@@ -13,7 +13,7 @@ from shared.specs import RECIPES, SPECS
 class Field:
     """One field of a spec. `step` is "any" for numbers with a fraction, "1" for whole ones.
 
-    `varies` says the defaults of one that has several, "compact: 40, classic: 10"; it has no `default` then.
+    `varies` says the defaults of one that has several, "compact: 36, classic: 10"; it has no `default` then.
     """
 
     name: str
