@@ -111,7 +111,7 @@ def _folds(chosen: argparse.Namespace, scratch: Path) -> Iterator[Path]:
                 trained = list(files)
             else:
                 tested = list(files[fold :: chosen.folds])
-                trained = [file for file in files if file not in set(tested)]
+                trained = [file for index, file in enumerate(files) if index % chosen.folds != fold]
             for part, linked in (("train", trained), ("test", tested)):
                 target = folder / part / kind
                 target.mkdir(parents=True)

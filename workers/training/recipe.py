@@ -79,11 +79,8 @@ class _Muon(keras.optimizers.Muon):  # type: ignore[misc]
 
     def _muon_update_step(self, gradient: Any, variable: Any, lr: Any, m: Any) -> None:
         self.assign_add(m, gradient - m * (1 - self.momentum))
-        if self.nesterov:
-            gradient = gradient + self.momentum * m
-        else:
-            gradient = m
-        matrix = tf.reshape(gradient, (-1, variable.shape[-1]))
+        ahead = gradient + self.momentum * m  # Nesterov's
+        matrix = tf.reshape(ahead, (-1, variable.shape[-1]))
         update = self.lr_adjust(lr * self.zeropower_via_newtonschulz5(matrix, self.ns_steps))
         self.assign_sub(variable, tf.reshape(update, variable.shape))
 
