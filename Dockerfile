@@ -44,6 +44,7 @@ RUN /venv/bin/pip install --no-deps -r flower.txt
 FROM base AS contract
 WORKDIR /app
 COPY docker/healthy.py docker/
+COPY jobyard/ jobyard/
 COPY migrations/ migrations/
 COPY shared/ shared/
 
@@ -74,24 +75,24 @@ USER jobyard
 FROM house AS web
 COPY --from=pip-web /venv /venv
 COPY --from=code-web /app /app
-CMD ["gunicorn", "-c", "python:web.gunicorn", "web.app:create_app()"]
+CMD ["gunicorn", "-c", "python:jobyard.web.gunicorn", "jobyard.web.app:create_app()"]
 
 FROM house AS cpu
 COPY --from=pip-cpu /venv /venv
 COPY --from=code-workers /app /app
-CMD ["python", "-m", "workers", "cpu"]
+CMD ["python", "-m", "jobyard.workers", "cpu"]
 
 FROM house AS gpu
 COPY --from=pip-gpu /venv /venv
 COPY --from=code-workers /app /app
-CMD ["python", "-m", "workers", "gpu"]
+CMD ["python", "-m", "jobyard.workers", "gpu"]
 
 FROM house AS cuda
 COPY --from=pip-cuda /venv /venv
 COPY --from=code-workers /app /app
-CMD ["python", "-m", "workers", "gpu"]
+CMD ["python", "-m", "jobyard.workers", "gpu"]
 
 FROM house AS flower
 COPY --from=pip-flower /venv /venv
 COPY --from=code-workers /app /app
-CMD ["python", "-m", "workers", "flower"]
+CMD ["python", "-m", "jobyard.workers", "flower"]

@@ -16,8 +16,13 @@ import psutil
 
 GOAL_MB = 130
 SETTLE_SECONDS = 12
-ROLES = {"web.gunicorn": "web", "workers cpu": "cpu", "workers gpu": "gpu", "workers predict": "predict"}
-ROLES |= {"workers sweeper": "sweeper", "workers flower": "flower", "redis-server": "redis"}
+ROLES = {
+    "jobyard.web.gunicorn": "web",
+    "jobyard.workers cpu": "cpu",
+    "jobyard.workers gpu": "gpu",
+    "jobyard.workers predict": "predict",
+}
+ROLES |= {"jobyard.workers sweeper": "sweeper", "jobyard.workers flower": "flower", "redis-server": "redis"}
 
 
 def main() -> int:
@@ -25,7 +30,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="jy-") as home:
         environment = os.environ | {"JOBYARD_HOME": home, "JOBYARD_PORT": "0", "JOBYARD_FLOWER_PORT": "0"}
         up = subprocess.Popen(
-            [sys.executable, "-m", "web.cli", "up"],
+            [sys.executable, "-m", "jobyard.cli", "up"],
             env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -17,9 +17,9 @@ from typing import IO, Any, Self
 import psutil
 import psycopg
 
-from shared.config import Settings
-from shared.migrate import upgrade
-from web.up.redis import find_binary
+from jobyard.shared.config import Settings
+from jobyard.shared.migrate import upgrade
+from jobyard.up.redis import find_binary
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 60.0

@@ -16,10 +16,10 @@ from flask.testing import FlaskClient
 
 from benchmarks.machine import Machine
 from benchmarks.table import in_turns
-from shared import jobs
-from shared.config import Settings
-from shared.database import Database
-from web.app import create_app
+from jobyard.shared import jobs
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.web.app import create_app
 
 GOAL_MS = 200
 ROUNDS = 15

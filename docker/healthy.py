@@ -19,13 +19,13 @@ ESTABLISHED = "01"
 
 
 def main_process() -> int | None:
-    """The oldest process that runs `python -m workers`; a pool's children are younger."""
+    """The oldest process that runs `python -m jobyard.workers`; a pool's children are younger."""
     for pid in sorted(int(path.name) for path in PROC.iterdir() if path.name.isdecimal()):
         try:
             command = (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue  # it has just ended
-        if command[1:3] == [b"-m", b"workers"]:
+        if command[1:3] == [b"-m", b"jobyard.workers"]:
             return pid
     return None
 

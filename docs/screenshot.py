@@ -18,7 +18,7 @@ TARGET = Path("docs/dashboard.png")
 def main() -> None:
     """Run the demo, look at its training, end the demo."""
     demo = subprocess.run(
-        [sys.executable, "-m", "web.cli", "demo", "--keep"], check=True, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "jobyard.cli", "demo", "--keep"], check=True, stdout=subprocess.PIPE, text=True
     )
     try:
         url, token = ((DEMO / name).read_text().strip() for name in ("url", "token"))

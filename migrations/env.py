@@ -5,10 +5,10 @@ from typing import Any, Literal
 from alembic import context
 from sqlalchemy import Connection
 
-import shared.tables
-from shared.config import Settings
-from shared.database import UtcDateTime
-from shared.migrate import connection_for_migrations
+import jobyard.shared.tables
+from jobyard.shared.config import Settings
+from jobyard.shared.database import UtcDateTime
+from jobyard.shared.migrate import connection_for_migrations
 
 
 def _render(kind: str, item: Any, _autogen: object) -> str | Literal[False]:
@@ -21,7 +21,7 @@ def _render(kind: str, item: Any, _autogen: object) -> str | Literal[False]:
 def _run(connection: Connection) -> None:
     context.configure(
         connection=connection,
-        target_metadata=shared.tables.metadata,
+        target_metadata=jobyard.shared.tables.metadata,
         # SQLite can't alter a table in place: Alembic copies it.
         render_as_batch=connection.dialect.name == "sqlite",
         render_item=_render,

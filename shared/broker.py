@@ -14,8 +14,8 @@ from kombu import Exchange, Producer, Queue
 from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.transport.redis import Channel as RedisChannel
 
-from shared import specs
-from shared.config import Settings
+from jobyard.shared import specs
+from jobyard.shared.config import Settings
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ VISIBILITY_SECONDS = 7 * 24 * 3600
 
 
 def make_celery(settings: Settings, *, sender: bool = False) -> Celery:
-    """The app as every process configures it; `workers.app` adds the tasks and the pool.
+    """The app as every process configures it; `workers.runtime.app` adds the tasks and the pool.
 
     A `sender` gives up soon when the broker is away; a worker tries to reach it for ever.
     """
@@ -55,7 +55,7 @@ def make_celery(settings: Settings, *, sender: bool = False) -> Celery:
         result_backend=None,
         task_serializer="json",
         accept_content=["json"],
-        # Flower hears of jobs, from `workers.events`; of messages there is nothing to tell.
+        # Flower hears of jobs, from `workers.runtime.events`; of messages there is nothing to tell.
         task_send_sent_event=False,
         worker_send_task_events=False,
         # A worker takes a message only when it can heed it: what it reserved, no idle worker could have.

@@ -12,11 +12,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from uuid_utils.compat import uuid7
 
-from shared.database import Base, Json, NullableJson, UtcDateTime, utcnow
-from shared.errors import NotFound
-from shared.jobs import TERMINAL, Job, needed_by_parent
-from shared.specs import REFERENCE
-from shared.storage import File
+from jobyard.shared.database import Base, Json, NullableJson, UtcDateTime, utcnow
+from jobyard.shared.errors import NotFound
+from jobyard.shared.jobs import TERMINAL, Job, needed_by_parent
+from jobyard.shared.specs import REFERENCE
+from jobyard.shared.storage import File
 
 # Of each name that has versions, these are found and not set: the newest, and the most accurate model.
 LATEST, BEST = "latest", "best"

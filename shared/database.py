@@ -16,7 +16,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.sql.functions import FunctionElement
 
-from shared.errors import ConfigError
+from jobyard.shared.errors import ConfigError
 
 # A spec may hold NUL characters (in a text, say), which PostgreSQL's JSONB refuses and JSON keeps.
 Json = sa.JSON()

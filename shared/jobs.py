@@ -18,8 +18,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 from uuid_utils.compat import uuid7
 
-from shared.database import Base, Json, NullableJson, UtcDateTime, to_json, utcnow
-from shared.errors import Conflict, NotFound
+from jobyard.shared.database import Base, Json, NullableJson, UtcDateTime, to_json, utcnow
+from jobyard.shared.errors import Conflict, NotFound
 
 
 class State(enum.StrEnum):

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from shared.database import Base, UtcDateTime, utcnow
+from jobyard.shared.database import Base, UtcDateTime, utcnow
 
 # So many rows are looked at for the highs and lows of a history: within 100 ms on either database.
 MAX_LOOKED_AT = 20_000

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from shared.config import Settings
-from shared.database import Database
-from shared.errors import ConfigError, JobyardError
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.errors import ConfigError, JobyardError
 
 # Any number will do, as long as all processes take the same one.
 ADVISORY_LOCK = 0x4A6F6279
@@ -70,7 +70,7 @@ def alembic_config() -> Config:
 
 
 def main() -> int:
-    """`python -m shared.migrate`: for compose files and deploys."""
+    """`python -m jobyard.shared.migrate`: for compose files and deploys."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         upgrade(Settings.load())

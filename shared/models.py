@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from shared import catalog
-from shared.catalog import BEST, LATEST, Dataset, Model, ModelAlias
-from shared.database import utcnow
-from shared.errors import BadInput, Conflict, NotFound
-from shared.jobs import TERMINAL, Job, State
-from shared.storage import File
+from jobyard.shared import catalog
+from jobyard.shared.catalog import BEST, LATEST, Dataset, Model, ModelAlias
+from jobyard.shared.database import utcnow
+from jobyard.shared.errors import BadInput, Conflict, NotFound
+from jobyard.shared.jobs import TERMINAL, Job, State
+from jobyard.shared.storage import File
 
 PREPROCESSING = (
     "pixels of 0…255 in RGB, upright, resized bilinearly (antialiased) to image_size × image_size; "

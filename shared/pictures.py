@@ -5,7 +5,7 @@ from typing import IO, TYPE_CHECKING
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from shared.errors import JobyardError
+from jobyard.shared.errors import JobyardError
 
 if TYPE_CHECKING:
     import numpy as np

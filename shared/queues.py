@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from shared import specs
-from shared.database import Base, UtcDateTime, utcnow
-from shared.jobs import Job, State
+from jobyard.shared import specs
+from jobyard.shared.database import Base, UtcDateTime, utcnow
+from jobyard.shared.jobs import Job, State
 
 # How often a worker says that it is there, and how long it is believed.
 PRESENCE_SECONDS = 5.0

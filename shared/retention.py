@@ -5,11 +5,11 @@ import uuid
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
-from shared import catalog
-from shared.database import Base, utcnow
-from shared.errors import BadInput, Conflict
-from shared.jobs import TERMINAL, Job, State, needed_by_parent
-from shared.storage import File, Storage
+from jobyard.shared import catalog
+from jobyard.shared.database import Base, utcnow
+from jobyard.shared.errors import BadInput, Conflict
+from jobyard.shared.jobs import TERMINAL, Job, State, needed_by_parent
+from jobyard.shared.storage import File, Storage
 
 DAY_SECONDS = 86_400.0
 # A file without a row that is younger may belong to an attempt or an upload that still runs.

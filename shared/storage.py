@@ -21,8 +21,8 @@ from fsspec.implementations.local import LocalFileSystem
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from uuid_utils.compat import uuid7
 
-from shared.database import Base, UtcDateTime, utcnow
-from shared.errors import ConfigError, NotFound, TooLarge
+from jobyard.shared.database import Base, UtcDateTime, utcnow
+from jobyard.shared.errors import ConfigError, NotFound, TooLarge
 
 CHUNK_BYTES = 1 << 20
 # What `put` makes: a folder and a UUID.

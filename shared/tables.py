@@ -1,12 +1,12 @@
 """All tables: importing this is what makes the metadata whole."""
 
-from shared.catalog import Dataset, LastVersion, Model, ModelAlias, Prediction, ScoreGroup
-from shared.database import Base
-from shared.jobs import Job, JobEvent
-from shared.metrics import Metric
-from shared.queues import Worker
-from shared.retention import JobInput
-from shared.storage import File
+from jobyard.shared.catalog import Dataset, LastVersion, Model, ModelAlias, Prediction, ScoreGroup
+from jobyard.shared.database import Base
+from jobyard.shared.jobs import Job, JobEvent
+from jobyard.shared.metrics import Metric
+from jobyard.shared.queues import Worker
+from jobyard.shared.retention import JobInput
+from jobyard.shared.storage import File
 
 metadata = Base.metadata
 

@@ -11,10 +11,10 @@ from typing import Any, Final, NamedTuple, cast
 
 import sqlalchemy as sa
 
-from shared.database import to_json, utcnow
-from shared.errors import NotFound
-from shared.jobs import TERMINAL, Job, Request, State, Submitted
-from shared.queues import BELIEVED_SECONDS, Worker
+from jobyard.shared.database import to_json, utcnow
+from jobyard.shared.errors import NotFound
+from jobyard.shared.jobs import TERMINAL, Job, Request, State, Submitted
+from jobyard.shared.queues import BELIEVED_SECONDS, Worker
 
 
 class JobView(NamedTuple):

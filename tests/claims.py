@@ -6,8 +6,8 @@ import uuid
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared import jobs
-from shared.jobs import Claim, Job, State
+from jobyard.shared import jobs
+from jobyard.shared.jobs import Claim, Job, State
 
 NEVER = datetime.datetime(2999, 1, 1, tzinfo=datetime.UTC)
 

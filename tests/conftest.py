@@ -21,10 +21,10 @@ import redis
 import sqlalchemy as sa
 from werkzeug.serving import make_server
 
-from shared.config import Settings
-from shared.database import Database
-from shared.migrate import upgrade
-from web.up.redis import find_binary
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.migrate import upgrade
+from jobyard.up.redis import find_binary
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -171,7 +171,7 @@ def redis_server() -> Iterator[RedisProcess]:
 @pytest.fixture
 def make_app(tmp_path: Path, sqlite_url: str) -> "Iterator[Callable[..., Flask]]":
     """Flask apps on this test's SQLite, without a broker; every setting can be given."""
-    from web.app import create_app
+    from jobyard.web.app import create_app
 
     made: list[Flask] = []
 

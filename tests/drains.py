@@ -4,10 +4,10 @@ import threading
 import uuid
 from dataclasses import dataclass, field
 
-from shared import jobs
-from shared.jobs import Claim, Job
-from workers.attempt import Drain, Ended, Work
-from workers.process import Process
+from jobyard.shared import jobs
+from jobyard.shared.jobs import Claim, Job
+from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.executor import Drain, Ended, Work
 
 
 @dataclass

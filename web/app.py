@@ -1,4 +1,4 @@
-"""The Flask app: `gunicorn "web.app:create_app()"`."""
+"""The Flask app: `gunicorn "jobyard.web.app:create_app()"`."""
 
 import logging
 
@@ -7,14 +7,14 @@ from flask_bootstrap import Bootstrap5
 from flask_openapi3 import Info, OpenAPI
 from werkzeug.wrappers import Response
 
-import web.auth
-import web.problems
-from shared.config import Settings
-from web import health, pages
-from web.api import comparing, files, jobs, queues, registry, results
-from web.backend import Backend
-from web.schemas import API
-from web.shortcut import Shortcut
+import jobyard.web.auth
+import jobyard.web.problems
+from jobyard.shared.config import Settings
+from jobyard.web import health, pages
+from jobyard.web.api import comparisons, files, jobs, queues, registry, results
+from jobyard.web.backend import Backend
+from jobyard.web.fast_path import Shortcut
+from jobyard.web.schemas import API
 
 # A request without a file: a thousand texts of ten thousand characters fit.
 MAX_JSON_BYTES = 64 << 20
@@ -40,8 +40,8 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         ),
         security_schemes={"token": {"type": "http", "scheme": "bearer"}},
         doc_prefix=API,
-        validation_error_model=web.problems.Problem,
-        validation_error_callback=web.problems.invalid,
+        validation_error_model=jobyard.web.problems.Problem,
+        validation_error_callback=jobyard.web.problems.invalid,
         static_folder="static",
     )
     here = app.extensions["jobyard"] = Backend.build(settings)
@@ -52,9 +52,9 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         SEND_FILE_MAX_AGE_DEFAULT=3600,
     )
     Bootstrap5(app)
-    web.problems.register(app)
-    web.auth.register(app)
-    for blueprint in (jobs.api, queues.api, results.api, comparing.api, files.api, registry.api):
+    jobyard.web.problems.register(app)
+    jobyard.web.auth.register(app)
+    for blueprint in (jobs.api, queues.api, results.api, comparisons.api, files.api, registry.api):
         app.register_api(blueprint)
     app.register_blueprint(health.routes)
     app.register_blueprint(pages.routes)

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, make_response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from web.backend import backend
-from web.problems import problem
+from jobyard.web.backend import backend
+from jobyard.web.problems import problem
 
 COOKIE = "jobyard"
 COOKIE_SECONDS = 30 * 24 * 3600
@@ -84,6 +84,6 @@ def _unauthorized(detail: str) -> Response:
 
 
 def _ask_to_log_in(why: str | None) -> AnyResponse:
-    from web.pages import login_needed
+    from jobyard.web.pages import login_needed
 
     return login_needed(why)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 from flask import current_app
 
-from shared.broker import Broker
-from shared.config import Settings
-from shared.database import Database
-from shared.jobs import Job, State
-from shared.storage import Storage
-from web.intake import Intake
+from jobyard.shared.broker import Broker
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.jobs import Job, State
+from jobyard.shared.storage import Storage
+from jobyard.web.services.group_commit import Intake
 
 # Threads of one web process, and how many of them may be held by requests that wait for a change.
 THREADS = 32

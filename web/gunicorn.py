@@ -1,9 +1,9 @@
-"""gunicorn's settings: `gunicorn -c python:web.gunicorn "web.app:create_app()"`."""
+"""gunicorn's settings: `gunicorn -c python:jobyard.web.gunicorn "jobyard.web.app:create_app()"`."""
 
 import gc
 
-from shared.config import Settings
-from web.backend import THREADS
+from jobyard.shared.config import Settings
+from jobyard.web.backend import THREADS
 
 _settings = Settings.load()
 

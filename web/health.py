@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from flask import Blueprint, Response, jsonify
 
-from web.backend import backend
-from web.problems import RETRY_AFTER_SECONDS
+from jobyard.web.backend import backend
+from jobyard.web.problems import RETRY_AFTER_SECONDS
 
 routes = Blueprint("health", __name__)
 

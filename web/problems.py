@@ -10,8 +10,8 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
-from shared import specs
-from shared.errors import BadInput, Conflict, JobyardError, NotFound, TooLarge
+from jobyard.shared import specs
+from jobyard.shared.errors import BadInput, Conflict, JobyardError, NotFound, TooLarge
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, RootModel
 
-from shared import catalog, jobs, storage
-from web import comparing
+from jobyard.shared import catalog, jobs, storage
+from jobyard.web.services import comparisons
 
 API = "/api/v1"
 
@@ -47,7 +47,7 @@ class JobError(Out):
 
 
 class Job(Out):
-    """A job as everybody sees it; `web.api.bodies` writes it."""
+    """A job as everybody sees it; `web.api.serializers` writes it."""
 
     id: uuid.UUID
     kind: str
@@ -138,7 +138,7 @@ class Comparison(Out):
     )
 
     @classmethod
-    def of(cls, found: comparing.Comparison) -> Self:
+    def of(cls, found: comparisons.Comparison) -> Self:
         runs = [
             ComparedJob(
                 id=run.job.id,

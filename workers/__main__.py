@@ -1,17 +1,17 @@
-"""`python -m workers gpu | predict | cpu | sweeper | flower`: one process of Jobyard."""
+"""`python -m jobyard.workers gpu | predict | cpu | sweeper | flower`: one process of Jobyard."""
 
 import argparse
 import os
 import sys
 
-from shared.config import Settings
-from shared.errors import JobyardError
-from shared.specs import Queue
+from jobyard.shared.config import Settings
+from jobyard.shared.errors import JobyardError
+from jobyard.shared.specs import Queue
 
 
 def main() -> int:
     """Run until SIGTERM; 2 where a setting is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m jobyard.workers", description=__doc__)
     parser.add_argument("role", choices=[*(queue.value for queue in Queue), "sweeper", "flower"])
     parser.add_argument("--name", help="tell apart several workers of one queue on one machine")
     arguments = parser.parse_args()
@@ -24,15 +24,15 @@ def main() -> int:
 
 
 def _run(settings: Settings, role: str, name: str | None) -> int:
-    from workers.app import make_worker, set_up_logging
+    from jobyard.workers.runtime.app import make_worker, set_up_logging
 
     set_up_logging(settings.log_level)
     if role == "sweeper":
-        from workers import sweeper
+        from jobyard.workers.runtime import sweeper
 
         return sweeper.main(settings)
     if role == "flower":
-        from workers import flower
+        from jobyard.workers.runtime import flower
 
         return flower.main(settings)
     # TensorFlow would begin each job with a page of notices; the children inherit this.

@@ -16,11 +16,11 @@ import numpy as np
 
 from benchmarks.prediction.photographs import photographs
 from benchmarks.table import Row, compare, in_turns
-from shared.pictures import decode, to_array
-from workers.prediction.models import LoadedModel, ModelCache
-from workers.prediction.predict import predict
-from workers.report import Unheard
-from workers.training import networks
+from jobyard.shared.pictures import decode, to_array
+from jobyard.workers.prediction.models import LoadedModel, ModelCache
+from jobyard.workers.prediction.predict import predict
+from jobyard.workers.runtime.progress import Unheard
+from jobyard.workers.training import networks
 
 SIZE = 150
 CLASSES = ["cats", "dogs"]

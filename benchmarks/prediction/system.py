@@ -14,12 +14,12 @@ from benchmarks.machine import Machine
 from benchmarks.prediction.speed import CLASSES, SIZE
 from benchmarks.queue import load
 from benchmarks.queue.latency import celery
-from shared import catalog
-from shared.config import Settings
-from shared.database import Database
-from shared.storage import Storage
-from web.client import Client
-from workers.prediction.models import ModelCache
+from jobyard.client import Client
+from jobyard.shared import catalog
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.storage import Storage
+from jobyard.workers.prediction.models import ModelCache
 
 TOKEN = "token-of-the-benchmark-0123456789"  # noqa: S105 - a server of some seconds
 # What a job may add to the forward pass and a bare Celery round trip.
@@ -35,9 +35,11 @@ def bench(machine: Machine, model: Path, files: list[Path], count: int) -> Itera
         "JOBYARD_TOKEN": TOKEN,
     }
     _register(Settings(home=machine.folder / "system"), str(environment["JOBYARD_DATABASE_URL"]), model)
-    machine.python("workers", "predict", **environment)
-    machine.python("workers", "sweeper", **environment)
-    port = machine.gunicorn("web.app:create_app()", "-c", "python:web.gunicorn", **environment)
+    machine.python("jobyard.workers", "predict", **environment)
+    machine.python("jobyard.workers", "sweeper", **environment)
+    port = machine.gunicorn(
+        "jobyard.web.app:create_app()", "-c", "python:jobyard.web.gunicorn", **environment
+    )
     with Client(f"http://127.0.0.1:{port}", TOKEN) as client:
         image = client.upload(files[0])["id"]
         began = time.perf_counter()

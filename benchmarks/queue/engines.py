@@ -58,7 +58,7 @@ def jobyard(machine: Machine, name: str, database_url: str) -> Engine:
         "JOBYARD_BROKER_URL": machine.new_broker(),
     }
     machine.python(f"{MODULES}.jobyard_process", "worker", **environment)
-    machine.python("workers", "sweeper", **environment)
+    machine.python("jobyard.workers", "sweeper", **environment)
     return Engine(
         machine,
         name=name,

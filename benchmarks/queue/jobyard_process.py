@@ -10,14 +10,14 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from benchmarks.queue import submitter
-from shared import jobs
-from shared.broker import Broker
-from shared.config import Settings
-from shared.database import Database
-from shared.specs import Queue, SentimentSpec
-from workers import kinds
-from workers.app import make_worker, set_up_logging
-from workers.attempt import Attempt, Finish
+from jobyard.shared import jobs
+from jobyard.shared.broker import Broker
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.specs import Queue, SentimentSpec
+from jobyard.workers import kinds
+from jobyard.workers.runtime.app import make_worker, set_up_logging
+from jobyard.workers.runtime.executor import Attempt, Finish
 
 PROCESSES = 2
 SPEC = SentimentSpec(texts=["nothing"]).model_dump(mode="json")
@@ -31,7 +31,7 @@ def do_nothing(_attempt: Attempt, _spec: Any) -> Finish:
 
 
 def work(settings: Settings) -> None:
-    """Run the worker of queue `cpu` as `python -m workers cpu` does, with PROCESSES processes."""
+    """Run the worker of queue `cpu` as `python -m jobyard.workers cpu` does, with PROCESSES processes."""
     kinds.WORKS["sentiment"] = do_nothing
     set_up_logging(settings.log_level)
     app = make_worker(settings, Queue.CPU)

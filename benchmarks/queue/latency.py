@@ -44,8 +44,10 @@ def jobyard(machine: Machine, name: str, database_url: str) -> Callable[[int], f
         "JOBYARD_BROKER_URL": machine.new_broker(),
         "JOBYARD_TOKEN": TOKEN,
     }
-    machine.python("workers", "cpu", **environment)
-    port = machine.gunicorn("web.app:create_app()", "-c", "python:web.gunicorn", **environment)
+    machine.python("jobyard.workers", "cpu", **environment)
+    port = machine.gunicorn(
+        "jobyard.web.app:create_app()", "-c", "python:jobyard.web.gunicorn", **environment
+    )
     head = {"Authorization": f"Bearer {TOKEN}"}
     score = load.request("POST", "/api/v1/jobs?wait=20", head, BODY)
 

@@ -92,8 +92,8 @@ def jobyard(machine: Machine, name: str, *options: str) -> Site:
     file = home / "jobyard.db"
     machine.migrate(f"sqlite:///{file}")
     port = machine.gunicorn(
-        "web.app:create_app()",
-        *("-c", "python:web.gunicorn"),
+        "jobyard.web.app:create_app()",
+        *("-c", "python:jobyard.web.gunicorn"),
         *options,
         JOBYARD_HOME=home,
         JOBYARD_BROKER_URL=machine.new_broker(),

@@ -15,8 +15,8 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer as Package
 
 from benchmarks.table import Row, compare, in_turns
 from benchmarks.text.reviews import corpora, reviews
-from workers.sentiment.bulk import BulkScorer
-from workers.sentiment.scorer import Scorer
+from jobyard.workers.sentiment.vader.bulk import BulkScorer
+from jobyard.workers.sentiment.vader.scorer import Scorer
 
 # Of the texts, so many are enough to time NLTK and vaderSentiment with: evenly from all of them.
 SAMPLE = 1_000
@@ -31,12 +31,12 @@ GOAL_THREADS = 1.7
 STARTING = """
 import resource, time
 began = time.perf_counter()
-from workers.sentiment.scorer import Scorer
+from jobyard.workers.sentiment.vader.scorer import Scorer
 scorer = Scorer()
 scorer.score("good")
 one = time.perf_counter()
 import pyarrow as pa
-from workers.sentiment.bulk import BulkScorer
+from jobyard.workers.sentiment.vader.bulk import BulkScorer
 BulkScorer(scorer).score(pa.array(["good"]))
 print(one - began, time.perf_counter() - one, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """

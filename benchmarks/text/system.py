@@ -17,9 +17,9 @@ import pyarrow as pa
 from benchmarks.machine import ROOT, Machine
 from benchmarks.table import Row, compare, in_turns
 from benchmarks.text.reviews import reviews
-from web.client import Client
-from workers.sentiment.bulk import BulkScorer
-from workers.sentiment.scorer import Scorer
+from jobyard.client import Client
+from jobyard.workers.sentiment.vader.bulk import BulkScorer
+from jobyard.workers.sentiment.vader.scorer import Scorer
 
 TOKEN = "token-of-the-benchmark-0123456789"  # noqa: S105 - a server of some seconds
 # Of the file's rows, so many are enough to time the loop with.
@@ -29,8 +29,8 @@ GOAL = 3
 LOOP = """
 import sys, time
 import pandas
-from workers.sentiment.rules import Analyzer
-from workers.sentiment.scorer import Scorer
+from jobyard.workers.sentiment.vader.rules import Analyzer
+from jobyard.workers.sentiment.vader.scorer import Scorer
 analyzer = Analyzer(Scorer().lexicon)
 began = time.perf_counter()
 table = pandas.read_csv(sys.argv[1], nrows=int(sys.argv[2]))
@@ -78,9 +78,11 @@ def client_of(machine: Machine) -> Client:
         "JOBYARD_BROKER_URL": machine.new_broker(),
         "JOBYARD_TOKEN": TOKEN,
     }
-    machine.python("workers", "cpu", **environment)
-    machine.python("workers", "sweeper", **environment)
-    port = machine.gunicorn("web.app:create_app()", "-c", "python:web.gunicorn", **environment)
+    machine.python("jobyard.workers", "cpu", **environment)
+    machine.python("jobyard.workers", "sweeper", **environment)
+    port = machine.gunicorn(
+        "jobyard.web.app:create_app()", "-c", "python:jobyard.web.gunicorn", **environment
+    )
     return Client(f"http://127.0.0.1:{port}", TOKEN)
 
 

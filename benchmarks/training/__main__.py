@@ -13,8 +13,8 @@ from PIL import Image
 
 from benchmarks.table import HEAD, Row, line
 from benchmarks.training import speed, whole
-from web.demo.pictures import draw_set
-from workers.training.devices import prepare
+from jobyard.demo.pictures import draw_set
+from jobyard.workers.training.devices import prepare
 
 # As photographs come, roughly: the script decodes and shrinks them in every epoch.
 PHOTOGRAPH = (500, 375)

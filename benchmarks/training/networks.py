@@ -16,10 +16,10 @@ from time import perf_counter
 
 import numpy as np
 
-from shared.specs import RECIPES, TrainSpec
-from workers.report import Unheard
-from workers.training.evaluate import wilson
-from workers.training.fit import train
+from jobyard.shared.specs import RECIPES, TrainSpec
+from jobyard.workers.runtime.progress import Unheard
+from jobyard.workers.training.evaluate import wilson
+from jobyard.workers.training.fit import train
 
 # Which precision each takes: the reference is what the tutorial was, the default what users get.
 PRECISIONS = {"classic": "float32", "compact": "auto"}

@@ -14,11 +14,11 @@ import numpy as np
 
 from benchmarks.machine import CLEAN, ROOT
 from benchmarks.table import Row, compare, in_turns
-from shared.errors import Cancelled
-from shared.specs import TrainSpec
-from workers.report import Unheard
-from workers.training import data, networks, splits
-from workers.training.fit import train
+from jobyard.shared.errors import Cancelled
+from jobyard.shared.specs import TrainSpec
+from jobyard.workers.runtime.progress import Unheard
+from jobyard.workers.training import data, networks, splits
+from jobyard.workers.training.fit import train
 
 BATCH_SIZE = 32
 

@@ -6,19 +6,19 @@ from pathlib import Path
 from time import perf_counter
 
 from benchmarks.table import Row, compare, in_turns
-from shared import catalog, jobs
-from shared.broker import Broker
-from shared.config import Settings
-from shared.database import Database
-from shared.migrate import upgrade
-from shared.specs import ImportSpec, Spec, TrainSpec
-from shared.storage import Storage
-from workers import kinds
-from workers.attempt import Drain, Ended
-from workers.datasets.unpack import unpack
-from workers.process import Process
-from workers.report import Unheard
-from workers.training.fit import train
+from jobyard.shared import catalog, jobs
+from jobyard.shared.broker import Broker
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.migrate import upgrade
+from jobyard.shared.specs import ImportSpec, Spec, TrainSpec
+from jobyard.shared.storage import Storage
+from jobyard.workers import kinds
+from jobyard.workers.datasets.unpack import unpack
+from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.executor import Drain, Ended
+from jobyard.workers.runtime.progress import Unheard
+from jobyard.workers.training.fit import train
 
 
 class _Unwatched:

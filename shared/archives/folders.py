@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NoReturn
 
-from shared.archives.members import DAMAGED, Member, printable, reason
-from shared.errors import WorkError
+from jobyard.shared.archives.members import DAMAGED, Member, printable, reason
+from jobyard.shared.errors import WorkError
 
 
 def walk_folder(source: Path) -> Iterator[Member]:

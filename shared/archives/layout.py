@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from shared.archives.members import Member, printable
-from shared.errors import WorkError
+from jobyard.shared.archives.members import Member, printable
+from jobyard.shared.errors import WorkError
 
 TRAIN = "train"
 VALIDATION = "validation"

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from shared.archives.layout import LITTER
-from shared.archives.members import Member
-from shared.errors import WorkError
+from jobyard.shared.archives.layout import LITTER
+from jobyard.shared.archives.members import Member
+from jobyard.shared.errors import WorkError
 
 
 def loose_files(members: Iterable[Member]) -> Iterator[Member]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO
 
-from shared.errors import WorkError
+from jobyard.shared.errors import WorkError
 
 # What zipfile, tarfile and the decompressors raise on a broken archive, and the disk on a broken file.
 DAMAGED = (

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
-from shared.archives.folders import walk_folder
-from shared.archives.members import DAMAGED, Member, printable, reason, too_large
-from shared.errors import WorkError
+from jobyard.shared.archives.folders import walk_folder
+from jobyard.shared.archives.members import DAMAGED, Member, printable, reason, too_large
+from jobyard.shared.errors import WorkError
 
 # No xz: its header may ask for 4 GiB of memory, and the standard library can't set a limit.
 MAX_MEMBERS = 500_000

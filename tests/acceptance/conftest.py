@@ -45,7 +45,7 @@ class Stack:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "web.cli", "up"],
+                [sys.executable, "-m", "jobyard.cli", "up"],
                 env=environment(self.home, **self.settings),
                 stdout=log,
                 stderr=log,
@@ -96,7 +96,7 @@ class Stack:
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """The command line, as a user of this machine calls it."""
         return subprocess.run(
-            [sys.executable, "-m", "web.cli", *arguments],
+            [sys.executable, "-m", "jobyard.cli", *arguments],
             env=environment(self.home),
             capture_output=True,
             text=True,

@@ -15,8 +15,8 @@ import pytest
 import sqlalchemy as sa
 
 from jobyard import Client, Job
-from shared import jobs
-from shared.metrics import Metric
+from jobyard.shared import jobs
+from jobyard.shared.metrics import Metric
 from tests.acceptance.conftest import PATIENCE, until
 from tests.chaos import checker
 from tests.chaos.stack import Stack

@@ -64,7 +64,7 @@ def test_a_busy_worker_does_not_keep_the_next_job_from_an_idle_one(own_stack: St
     own_stack.start()
     client, first = _train_for_long(own_stack, tmp_path)
     second_worker = subprocess.Popen(
-        [sys.executable, "-m", "workers", "gpu", "--name", "gpu2"],
+        [sys.executable, "-m", "jobyard.workers", "gpu", "--name", "gpu2"],
         env=environment(own_stack.home),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -13,8 +13,8 @@ import pytest
 from kombu.exceptions import OperationalError
 
 from jobyard import Client
-from shared.broker import ENOUGH, Broker
-from shared.config import Settings
+from jobyard.shared.broker import ENOUGH, Broker
+from jobyard.shared.config import Settings
 from tests.acceptance.conftest import PATIENCE, Stack, until
 
 # Debian's wrapper on the PATH insists on a user of its own; this is what it calls.

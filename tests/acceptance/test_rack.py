@@ -20,9 +20,9 @@ import pytest
 import yaml
 
 from jobyard import Client
+from jobyard.up.redis import find_binary
 from tests.acceptance.conftest import PATIENCE, until
 from tests.pictures import draw_dataset
-from web.up.redis import find_binary
 
 ROOT = Path(__file__).parents[2]
 SECRETS = {

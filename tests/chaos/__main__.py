@@ -13,7 +13,7 @@ from types import FrameType
 import psutil
 import sqlalchemy as sa
 
-from shared.jobs import Job
+from jobyard.shared.jobs import Job
 from tests.chaos import checker, report
 from tests.chaos.faults import PROBE_SECONDS, Thrower, Thrown, check_outage, draw
 from tests.chaos.findings import NOTED, TERMINAL, Violation

@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared.catalog import Dataset, Model, Prediction
-from shared.jobs import Job
-from shared.metrics import Metric
-from shared.storage import File
+from jobyard.shared.catalog import Dataset, Model, Prediction
+from jobyard.shared.jobs import Job
+from jobyard.shared.metrics import Metric
+from jobyard.shared.storage import File
 from tests.chaos import timelines
 from tests.chaos.findings import TERMINAL, Answer, Violation, Wish
 from tests.chaos.timelines import check_timelines, intervals, named

@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared.jobs import Job, JobEvent
+from jobyard.shared.jobs import Job, JobEvent
 from tests.chaos import timelines
 from tests.chaos.faults import AWAY, Thrown
 from tests.chaos.findings import COLUMNS, FOOTNOTE, TERMINAL, VERBS, Violation, Wish

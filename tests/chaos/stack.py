@@ -25,12 +25,12 @@ import redis
 import sqlalchemy as sa
 
 from jobyard import Client
-from shared.config import Settings
-from shared.database import Database
-from shared.jobs import Job, State
-from shared.migrate import upgrade
-from shared.specs import Queue
-from web.up.redis import find_binary
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.jobs import Job, State
+from jobyard.shared.migrate import upgrade
+from jobyard.shared.specs import Queue
+from jobyard.up.redis import find_binary
 
 ROOT = Path(__file__).parents[2]
 MARK = "JY_CHAOS"
@@ -158,13 +158,15 @@ class Stack:
             ],
         )
         gunicorn = str(Path(sys.executable).parent / "gunicorn")
-        yield Service("web", "web", [gunicorn, "-c", "python:web.gunicorn", "web.app:create_app()"])
+        yield Service(
+            "web", "web", [gunicorn, "-c", "python:jobyard.web.gunicorn", "jobyard.web.app:create_app()"]
+        )
         for number in ("1", "2"):
             for queue in Queue:
                 name = f"{queue.value}{number}"
-                line = [sys.executable, "-m", "workers", queue.value, "--name", name]
+                line = [sys.executable, "-m", "jobyard.workers", queue.value, "--name", name]
                 yield Service(name, queue.value, line)
-            yield Service(f"sweeper{number}", "sweeper", [sys.executable, "-m", "workers", "sweeper"])
+            yield Service(f"sweeper{number}", "sweeper", [sys.executable, "-m", "jobyard.workers", "sweeper"])
 
     # ---- up and down
 

@@ -16,8 +16,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared import catalog, jobs, metrics, storage
-from shared.database import Database, utcnow
+from jobyard.shared import catalog, jobs, metrics, storage
+from jobyard.shared.database import Database, utcnow
 from tests import claims
 from tests.chaos import __main__ as chaos
 from tests.chaos import checker, faults, timelines

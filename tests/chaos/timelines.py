@@ -14,7 +14,7 @@ from itertools import groupby, pairwise
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared.jobs import Job, JobEvent
+from jobyard.shared.jobs import Job, JobEvent
 from tests.chaos.findings import TERMINAL, VERBS, Violation, Wish
 
 MOVES = {

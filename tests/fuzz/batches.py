@@ -4,10 +4,10 @@ import functools
 
 from nltk.sentiment.vader import SentimentIntensityAnalyzer
 
+from jobyard.workers.sentiment.vader.bulk import BulkScorer
+from jobyard.workers.sentiment.vader.scorer import Scorer
 from tests.fuzz.reference import different, packaged_nltk
 from tests.fuzz.texts import make_texts
-from workers.sentiment.bulk import BulkScorer
-from workers.sentiment.scorer import Scorer
 
 BATCH = 20_000
 

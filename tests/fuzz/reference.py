@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from nltk.sentiment.vader import SentimentIntensityAnalyzer
 
-from workers.sentiment.bulk import BulkScorer, BulkScores
+from jobyard.workers.sentiment.vader.bulk import BulkScorer, BulkScores
 
 LEXICON = next(
     Path(str(file.locate()))

@@ -11,11 +11,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
-from shared import catalog, jobs, metrics, specs, storage
-from shared.jobs import Job
+from jobyard.shared import catalog, jobs, metrics, specs, storage
+from jobyard.shared.jobs import Job
+from jobyard.web.backend import Backend
 from tests import claims
 from tests.integration.scored import parquet, scored_table
-from web.backend import Backend
 
 # What must never reach a page as it is.
 HOSTILE = '<script>alert("x")</script>'

@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shared import jobs, specs, storage
+from jobyard.shared import jobs, specs, storage
+from jobyard.web.backend import Backend
 from tests import claims
-from web.backend import Backend
 
 EDGES = [round(index / 20 - 1, 2) for index in range(41)]
 

@@ -12,10 +12,10 @@ import pytest
 import sqlalchemy as sa
 from PIL import Image
 
-from shared import catalog
-from shared.database import Database
-from shared.jobs import Job, JobEvent
-from shared.storage import File
+from jobyard.shared import catalog
+from jobyard.shared.database import Database
+from jobyard.shared.jobs import Job, JobEvent
+from jobyard.shared.storage import File
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared import jobs
-from shared.jobs import Progress
+from jobyard.shared import jobs
+from jobyard.shared.jobs import Progress
 from tests import claims
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from shared import catalog, jobs
+from jobyard.shared import catalog, jobs
 from tests.integration.pages import World, browser
 
 

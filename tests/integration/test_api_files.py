@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared import jobs, storage
+from jobyard.shared import jobs, storage
 from tests.pictures import zipped_dataset
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared import jobs, metrics
-from shared.database import Database
-from shared.jobs import Job
+from jobyard.shared import jobs, metrics
+from jobyard.shared.database import Database
+from jobyard.shared.jobs import Job
 from tests import claims
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from shared import jobs, queues
-from shared.database import Database, utcnow
-from shared.jobs import Job, State
+from jobyard.shared import jobs, queues
+from jobyard.shared.database import Database, utcnow
+from jobyard.shared.jobs import Job, State
+from jobyard.web import schemas
+from jobyard.web.api.common import Query
 from tests import claims
-from web import schemas
-from web.api.common import Query
 
 if TYPE_CHECKING:
     from flask import Flask

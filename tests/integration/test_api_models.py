@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared import catalog, jobs
-from shared.errors import NotFound as Gone
-from shared.storage import Storage
+from jobyard.cli import run
+from jobyard.client import BadRequest, Client, Conflict, NotFound
+from jobyard.shared import catalog, jobs
+from jobyard.shared.errors import NotFound as Gone
+from jobyard.shared.storage import Storage
 from tests.conftest import TOKEN, served
 from tests.integration.pages import World
-from web.cli import run
-from web.client import BadRequest, Client, Conflict, NotFound
 
 if TYPE_CHECKING:
     from flask import Flask

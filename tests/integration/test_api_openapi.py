@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared import specs
+from jobyard.shared import specs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

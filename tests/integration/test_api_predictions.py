@@ -11,16 +11,16 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 
-from shared import catalog, jobs
-from shared.jobs import Job
+from jobyard.shared import catalog, jobs
+from jobyard.shared.jobs import Job
+from jobyard.web.services import predictions
 from tests.pictures import zipped_dataset
-from web import predicted
 
 if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-    from web.backend import Backend
+    from jobyard.web.backend import Backend
 
 CLASSES = ["cats", '=dogs"']
 NAMES = ["a.jpg", "=1+1.jpg", 'comma, "quoted".jpg', "line\nbreak.jpg", "☃.jpg"]
@@ -114,7 +114,7 @@ def test_explained_rows_name_their_overlays(api: "FlaskClient", here: "Backend")
 def test_tables_hold_every_row_as_it_is(
     api: "FlaskClient", here: "Backend", monkeypatch: pytest.MonkeyPatch, tmp_path: Any, count: int
 ) -> None:
-    monkeypatch.setattr(predicted, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(predictions, "ROWS_AT_ONCE", 4)
     job_id = predict(here, count)
     expected = [
         (

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared import catalog, jobs
-from shared.errors import BadInput, Conflict
+from jobyard.shared import catalog, jobs
+from jobyard.shared.errors import BadInput, Conflict
+from jobyard.web import schemas
+from jobyard.web.backend import Backend
+from jobyard.web.services import scores
 from tests.integration.scored import parquet, scored_job, scored_table
-from web import schemas, scores
-from web.backend import Backend
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,17 +11,17 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared import catalog, jobs, metrics, storage
-from shared.broker import Broker
-from shared.config import Settings
-from shared.database import Database
-from shared.errors import Interrupted, NotFound, WorkError
-from shared.jobs import Job
-from shared.storage import Storage
+from jobyard.shared import catalog, jobs, metrics, storage
+from jobyard.shared.broker import Broker
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.errors import Interrupted, NotFound, WorkError
+from jobyard.shared.jobs import Job
+from jobyard.shared.storage import Storage
+from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.executor import Attempt, Finish
 from tests import claims
 from tests.drains import attempt, drain
-from workers.attempt import Attempt, Finish
-from workers.process import Process
 
 if TYPE_CHECKING:
     from conftest import RedisProcess

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kombu.exceptions import OperationalError
 
-from shared.broker import AWAY_SECONDS, ENOUGH, Broker, make_celery
-from shared.config import Settings
+from jobyard.shared.broker import AWAY_SECONDS, ENOUGH, Broker, make_celery
+from jobyard.shared.config import Settings
 
 if TYPE_CHECKING:
     from conftest import RedisProcess

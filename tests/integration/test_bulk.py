@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from shared import catalog, jobs
-from shared.broker import AWAY_SECONDS, ENOUGH
-from shared.database import Database
-from shared.jobs import Job, JobEvent
+from jobyard.shared import catalog, jobs
+from jobyard.shared.broker import AWAY_SECONDS, ENOUGH
+from jobyard.shared.database import Database
+from jobyard.shared.jobs import Job, JobEvent
 from tests.counting import counting
 
 if TYPE_CHECKING:

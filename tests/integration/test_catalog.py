@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from shared import catalog, jobs, retention
-from shared.catalog import Dataset, Model, Prediction
-from shared.database import Database
-from shared.errors import BadInput, Conflict, NotFound
+from jobyard.shared import catalog, jobs, retention
+from jobyard.shared.catalog import Dataset, Model, Prediction
+from jobyard.shared.database import Database
+from jobyard.shared.errors import BadInput, Conflict, NotFound
 
 THREADS = 8
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from shared import jobs
-from shared.database import Database
-from shared.errors import Conflict
-from shared.jobs import Claim, Job, Progress, State
+from jobyard.shared import jobs
+from jobyard.shared.database import Database
+from jobyard.shared.errors import Conflict
+from jobyard.shared.jobs import Claim, Job, Progress, State
 from tests import claims
 
 LEASE_SECONDS = 30.0

@@ -7,13 +7,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from shared import jobs, metrics
-from shared.metrics import Point
+from jobyard.client import Client, NotFound
+from jobyard.shared import jobs, metrics
+from jobyard.shared.metrics import Point
+from jobyard.web.services.comparisons import MAX_RUNS, differences
 from tests.conftest import TOKEN, served
 from tests.integration.pages import HOSTILE, Page, World, browser
 from tests.integration.test_pages import look
-from web.client import Client, NotFound
-from web.comparing import MAX_RUNS, differences
 
 
 @pytest.fixture

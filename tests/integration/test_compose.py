@@ -19,8 +19,8 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from shared.config import PREFIX, Settings
-from web.up.redis import find_binary
+from jobyard.shared.config import PREFIX, Settings
+from jobyard.up.redis import find_binary
 
 Config: TypeAlias = dict[str, Any]
 
@@ -359,10 +359,12 @@ def test_every_command_is_one_that_its_image_has(
         module = arguments[-1].partition(":")[0]
     assert importlib.util.find_spec(module) is not None
     (code,) = re.findall(r"COPY --from=(\S+) /app /app", "\n".join(stages[target]))
-    folder = module.partition(".")[0]
-    assert f"COPY {folder}/ {folder}/" in _built(stages, code)
-    if module == "workers":
-        help_text = _run([sys.executable, "-m", "workers", "--help"], {}).stdout
+    package, folder = module.split(".")[:2]
+    copied = _built(stages, code)
+    # The package has links to the folders.
+    assert {f"COPY {name}/ {name}/" for name in (package, folder)} <= set(copied)
+    if module == "jobyard.workers":
+        help_text = _run([sys.executable, "-m", "jobyard.workers", "--help"], {}).stdout
         assert re.search(rf"\b{arguments[2]}\b", help_text)
 
 
@@ -483,9 +485,9 @@ def test_the_health_check_finds_the_worker_s_parent(
     healthy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for pid, command in {
-        1: "docker-init -- python -m workers cpu",
-        7: "python -m workers cpu",
-        9: "python -m workers cpu",
+        1: "docker-init -- python -m jobyard.workers cpu",
+        7: "python -m jobyard.workers cpu",
+        9: "python -m jobyard.workers cpu",
         12: "python docker/healthy.py process 6379",
     }.items():
         (tmp_path / str(pid)).mkdir()

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from shared import database as room
-from shared import jobs
-from shared.database import Database
-from shared.queues import Worker, say_present
+from jobyard.shared import database as room
+from jobyard.shared import jobs
+from jobyard.shared.database import Database
+from jobyard.shared.queues import Worker, say_present
 
 THREADS = 8
 # Only to end a hang.

@@ -12,16 +12,16 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared import jobs
-from shared.broker import Broker
-from shared.config import Settings
-from shared.database import Database
-from shared.jobs import Job, State
-from shared.storage import Storage
+from jobyard.shared import jobs
+from jobyard.shared.broker import Broker
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.jobs import Job, State
+from jobyard.shared.storage import Storage
+from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.executor import Attempt, Finish
+from jobyard.workers.runtime.sweeper import Sweeper
 from tests import claims, drains
-from workers.attempt import Attempt, Finish
-from workers.process import Process
-from workers.sweeper import Sweeper
 
 if TYPE_CHECKING:
     from flask import Flask

@@ -13,17 +13,17 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared import jobs, storage
-from shared.broker import ENOUGH, Broker
-from shared.config import Settings
-from shared.database import Database
-from shared.errors import Stopping, WorkError
-from shared.jobs import Job, State
-from shared.storage import Storage
+from jobyard.shared import jobs, storage
+from jobyard.shared.broker import ENOUGH, Broker
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.errors import Stopping, WorkError
+from jobyard.shared.jobs import Job, State
+from jobyard.shared.storage import Storage
+from jobyard.workers.runtime import executor
+from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.executor import Attempt, Finish
 from tests.drains import Notes, drain
-from workers import attempt
-from workers.attempt import Attempt, Finish
-from workers.process import Process
 
 if TYPE_CHECKING:
     from conftest import RedisProcess
@@ -256,7 +256,7 @@ def test_a_stop_between_two_jobs_costs_the_next_one_no_attempt(
     stopping = threading.Event()
 
     class StopsAfterTheFirst(Notes):
-        def ended(self, claim: jobs.Claim, ended: attempt.Ended | None) -> None:
+        def ended(self, claim: jobs.Claim, ended: executor.Ended | None) -> None:
             super().ended(claim, ended)
             stopping.set()
 
@@ -265,7 +265,7 @@ def test_a_stop_between_two_jobs_costs_the_next_one_no_attempt(
         return easy(attempt, spec)
 
     notes = StopsAfterTheFirst()
-    attempt.Drain(here, {"sentiment": work}, "cpu", "w", stopping, notes).run()
+    executor.Drain(here, {"sentiment": work}, "cpu", "w", stopping, notes).run()
     assert notes.told[:3] == [("started", first), ("succeeded", first), ("started", second)]
     assert notes.told[3:] == [("queued", second)]
     assert (get(here, second).state, get(here, second).attempt) == ("queued", 0)
@@ -295,7 +295,7 @@ def test_a_process_for_a_single_job_that_found_none_wakes_nobody(
 def test_after_its_time_a_message_is_done_with_and_another_goes_on(
     here: Process, redis_server: "RedisProcess", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt, "DRAIN_SECONDS", 0.0)
+    monkeypatch.setattr(executor, "DRAIN_SECONDS", 0.0)
     first, second = submit(here), submit(here)
     each_once(drain(here, easy), first)
     assert states(here, second) == ["queued"]
@@ -372,7 +372,7 @@ def test_the_watcher_is_told_why_a_job_failed(here: Process) -> None:
     submit(here)
     submit(here, "bad")
     good, bad = drain(here, work).ends
-    assert good == attempt.Ended(State.SUCCEEDED)
+    assert good == executor.Ended(State.SUCCEEDED)
     assert bad is not None
     assert (bad.state, bad.error) == (State.FAILED, "no column")
     assert bad.traceback is not None
@@ -536,7 +536,7 @@ def test_a_failure_whose_answer_was_lost_is_not_written_over_and_the_next_jobs_r
 def test_a_worker_that_gave_up_an_outcome_takes_no_other_job(
     here: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(executor, "PATIENCE_SECONDS", 0.0)
     first, second = submit(here), submit(here)
 
     def work(_: Attempt, __: Any) -> Finish:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from celery.events.state import State as Seen
 
-from shared.broker import Broker, make_celery
-from shared.config import Settings
-from shared.jobs import Claim, State
-from workers import events as module
-from workers.attempt import Ended
-from workers.events import Events
+from jobyard.shared.broker import Broker, make_celery
+from jobyard.shared.config import Settings
+from jobyard.shared.jobs import Claim, State
+from jobyard.workers.runtime import events as module
+from jobyard.workers.runtime.events import Events
+from jobyard.workers.runtime.executor import Ended
 
 if TYPE_CHECKING:
     from conftest import RedisProcess

@@ -15,17 +15,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from shared import catalog, jobs, retention, storage
-from shared.broker import Broker
-from shared.config import Settings
-from shared.database import Database, utcnow
-from shared.jobs import Job
-from shared.storage import Storage
+from jobyard.shared import catalog, jobs, retention, storage
+from jobyard.shared.broker import Broker
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database, utcnow
+from jobyard.shared.jobs import Job
+from jobyard.shared.storage import Storage
+from jobyard.workers import kinds
+from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.executor import Attempt, Drain, Finish, Split
+from jobyard.workers.sentiment import files
 from tests.drains import Notes
-from workers import kinds
-from workers.attempt import Attempt, Drain, Finish, Split
-from workers.process import Process
-from workers.sentiment import files
 
 ROWS = 700
 PART_BYTES = 1_500

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from shared import catalog, jobs, retention
-from shared.broker import Broker
-from shared.config import Settings
-from shared.database import Database
-from shared.specs import ImportSpec
-from shared.storage import Storage
+from jobyard.shared import catalog, jobs, retention
+from jobyard.shared.broker import Broker
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.specs import ImportSpec
+from jobyard.shared.storage import Storage
+from jobyard.workers.kinds import imports
+from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.dataset_cache import find_dataset, folder_of
+from jobyard.workers.runtime.executor import Attempt, Drain, Finish, Work
 from tests.drains import Notes
 from tests.pictures import draw, draw_dataset
-from workers.attempt import Attempt, Drain, Finish, Work
-from workers.kinds import imports
-from workers.kinds.datasets import find_dataset, folder_of
-from workers.process import Process
 
 
 @pytest.fixture

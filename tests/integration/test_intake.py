@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from shared import storage, views
-from shared.broker import Broker
-from shared.config import Settings
-from shared.database import Database
-from shared.errors import Conflict
-from shared.jobs import Job, JobEvent, Request
-from shared.retention import JobInput
+from jobyard.shared import storage, views
+from jobyard.shared.broker import Broker
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.errors import Conflict
+from jobyard.shared.jobs import Job, JobEvent, Request
+from jobyard.shared.retention import JobInput
+from jobyard.web.services.group_commit import MOST, Accepted, Intake
 from tests.counting import counting
-from web.intake import MOST, Accepted, Intake
 
 if TYPE_CHECKING:
     from tests.conftest import RedisProcess

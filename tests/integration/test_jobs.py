@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy.orm import Session
 
-from shared import jobs, views
-from shared.database import Database, utcnow
-from shared.errors import Conflict, NotFound
-from shared.jobs import MOVES, TERMINAL, Claim, Job, JobEvent, Progress, State
+from jobyard.shared import jobs, views
+from jobyard.shared.database import Database, utcnow
+from jobyard.shared.errors import Conflict, NotFound
+from jobyard.shared.jobs import MOVES, TERMINAL, Claim, Job, JobEvent, Progress, State
 from tests import claims
 
 THREADS = 16

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared import jobs, metrics
-from shared.database import Database
-from shared.metrics import Metric, Point
+from jobyard.shared import jobs, metrics
+from jobyard.shared.database import Database
+from jobyard.shared.metrics import Metric, Point
 
 
 @pytest.fixture

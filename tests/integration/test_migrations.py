@@ -11,11 +11,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from shared import jobs, metrics
-from shared.catalog import LastVersion
-from shared.database import Database
-from shared.migrate import alembic_config, connection_for_migrations
-from shared.tables import metadata
+from jobyard.shared import jobs, metrics
+from jobyard.shared.catalog import LastVersion
+from jobyard.shared.database import Database
+from jobyard.shared.migrate import alembic_config, connection_for_migrations
+from jobyard.shared.tables import metadata
 
 
 def test_there_is_one_head() -> None:

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from shared import catalog, jobs, models
-from shared.catalog import Model, ModelAlias
-from shared.database import Database, utcnow
-from shared.errors import BadInput, Conflict, NotFound
-from shared.jobs import State
-from shared.storage import File, Stored, add_file
+from jobyard.shared import catalog, jobs, models
+from jobyard.shared.catalog import Model, ModelAlias
+from jobyard.shared.database import Database, utcnow
+from jobyard.shared.errors import BadInput, Conflict, NotFound
+from jobyard.shared.jobs import State
+from jobyard.shared.storage import File, Stored, add_file
 
 THREADS = 8
 

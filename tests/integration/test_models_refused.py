@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from shared import catalog, jobs, models
-from shared.broker import Broker
-from shared.config import Settings
-from shared.database import Database
-from shared.jobs import Job
-from shared.specs import PredictSpec
-from shared.storage import Storage, add_file
+from jobyard.shared import catalog, jobs, models
+from jobyard.shared.broker import Broker
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.jobs import Job
+from jobyard.shared.specs import PredictSpec
+from jobyard.shared.storage import Storage, add_file
+from jobyard.workers import kinds
+from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.executor import Drain
 from tests.drains import Notes
 from tests.integration.pages import picture
-from workers import kinds
-from workers.attempt import Drain
-from workers.process import Process
 
 HDF5 = b"\x89HDF\r\n\x1a\n" + b"weights"
 

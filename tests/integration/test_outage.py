@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from shared import jobs, metrics, storage
-from shared.broker import Broker
-from shared.config import Settings
-from shared.database import Database
-from shared.errors import WorkError
-from shared.jobs import Job, State
-from shared.storage import Storage
+from jobyard.shared import jobs, metrics, storage
+from jobyard.shared.broker import Broker
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.errors import WorkError
+from jobyard.shared.jobs import Job, State
+from jobyard.shared.storage import Storage
+from jobyard.workers.runtime import executor
+from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.executor import Attempt, Finish
+from jobyard.workers.runtime.sweeper import Sweeper
 from tests import claims, drains
-from workers import attempt
-from workers.attempt import Attempt, Finish
-from workers.process import Process
-from workers.sweeper import Sweeper
 
 NO_BROKER = "redis+socket:///nonexistent/redis.sock"
 LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
@@ -200,7 +200,7 @@ def test_a_worker_gives_up_after_its_patience_or_soon_when_it_is_stopped_and_its
     why: str,
     ending: str,
 ) -> None:
-    monkeypatch.setattr(attempt, "PATIENCE_SECONDS" if why == "patience" else "STOPPING_SECONDS", 0.5)
+    monkeypatch.setattr(executor, "PATIENCE_SECONDS" if why == "patience" else "STOPPING_SECONDS", 0.5)
     job_id = new_job(database)
     stopping = threading.Event()
 
@@ -227,7 +227,7 @@ def test_a_worker_gives_up_after_its_patience_or_soon_when_it_is_stopped_and_its
 def test_a_success_whose_worker_gave_up_is_not_a_failure_when_the_database_is_back_just_then(
     here: Process, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(executor, "PATIENCE_SECONDS", 0.0)
     job_id = new_job(database)
     tried = 0
 

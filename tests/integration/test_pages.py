@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
-from shared import catalog
+from jobyard.shared import catalog
 from tests.conftest import TOKEN
 from tests.integration.pages import HOSTILE, HTML, KINDS, STATES, Page, World, browser, picture
 

@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from shared import catalog, jobs, storage
+from jobyard.shared import catalog, jobs, storage
 from tests.integration.pages import HOSTILE, World, browser, picture
 from tests.pictures import zipped_dataset
 

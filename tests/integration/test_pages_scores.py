@@ -10,11 +10,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from shared import catalog, jobs
+from jobyard.shared import catalog, jobs
+from jobyard.workers.sentiment.vader.scorer import Scorer
 from tests import claims
 from tests.integration.pages import HOSTILE, World, browser
 from tests.integration.scored import scored_job, scored_table
-from workers.sentiment.scorer import Scorer
 
 TEXTS = [f"text {number}" for number in range(60)]
 COMPOUNDS = [round((number * 37 % 60) / 30 - 1, 4) for number in range(60)]

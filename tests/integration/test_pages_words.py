@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from web.pages.words import ago, counted, duration, number, percent, size
+from jobyard.web.pages.filters import ago, counted, duration, number, percent, size
 
 
 @pytest.mark.parametrize(

@@ -18,19 +18,19 @@ import keras
 import pytest
 import sqlalchemy as sa
 
-from shared import catalog, jobs, storage
-from shared.broker import Broker
-from shared.config import Settings
-from shared.database import Database, utcnow
-from shared.jobs import Job
-from shared.storage import Storage
+from jobyard.shared import catalog, jobs, storage
+from jobyard.shared.broker import Broker
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database, utcnow
+from jobyard.shared.jobs import Job
+from jobyard.shared.storage import Storage
+from jobyard.workers import kinds
+from jobyard.workers.kinds import predict
+from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.executor import Attempt, Drain, Finish, Split
+from jobyard.workers.training import networks
 from tests.drains import Notes
 from tests.pictures import draw
-from workers import kinds
-from workers.attempt import Attempt, Drain, Finish, Split
-from workers.kinds import predict
-from workers.process import Process
-from workers.training import networks
 
 COUNT = 23
 PART = 5

@@ -15,11 +15,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared import catalog, jobs, metrics, queues, retention, views
-from shared.config import Settings
-from shared.database import Database
-from shared.jobs import Job, JobEvent, Progress, Request, State
-from shared.migrate import upgrade
+from jobyard.shared import catalog, jobs, metrics, queues, retention, views
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.jobs import Job, JobEvent, Progress, Request, State
+from jobyard.shared.migrate import upgrade
 
 FINISHED = 20_000
 QUEUED = 50

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from shared import jobs, queues
-from shared.database import Database, utcnow
-from shared.jobs import Job
-from shared.queues import QueueView, Worker
+from jobyard.shared import jobs, queues
+from jobyard.shared.database import Database, utcnow
+from jobyard.shared.jobs import Job
+from jobyard.shared.queues import QueueView, Worker
+from jobyard.workers.runtime.registration import Presence
 from tests import claims
-from workers.presence import Presence
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -265,7 +265,7 @@ def test_a_worker_outlives_a_database_that_is_away(
     presence.start("cpu@here")
     wait_for(lambda: workers(database) == ["cpu@here"])
     rename(database, "workers", "elsewhere")
-    with caplog.at_level(logging.WARNING, logger="workers.presence"):
+    with caplog.at_level(logging.WARNING, logger="jobyard.workers.runtime.registration"):
         wait_for(lambda: len(caplog.messages) >= 2)
     assert "can't say that this worker is there" in caplog.text
     rename(database, "elsewhere", "workers")

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from shared import catalog, jobs, metrics, retention, storage
-from shared.broker import Broker
-from shared.catalog import Dataset, Model, Prediction
-from shared.config import Settings
-from shared.database import Base, Database, utcnow
-from shared.jobs import TERMINAL, Job, JobEvent, State
-from shared.metrics import Metric
-from shared.retention import DAY_SECONDS, RUBBISH_SECONDS, JobInput
-from shared.storage import File, Storage
-from workers.sweeper import Sweeper
+from jobyard.shared import catalog, jobs, metrics, retention, storage
+from jobyard.shared.broker import Broker
+from jobyard.shared.catalog import Dataset, Model, Prediction
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Base, Database, utcnow
+from jobyard.shared.jobs import TERMINAL, Job, JobEvent, State
+from jobyard.shared.metrics import Metric
+from jobyard.shared.retention import DAY_SECONDS, RUBBISH_SECONDS, JobInput
+from jobyard.shared.storage import File, Storage
+from jobyard.workers.runtime.sweeper import Sweeper
 
 if TYPE_CHECKING:
     from flask import Flask

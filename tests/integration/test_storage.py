@@ -11,11 +11,11 @@ import fsspec
 import pytest
 import sqlalchemy as sa
 
-from shared import jobs, storage
-from shared.config import Settings
-from shared.database import Database
-from shared.errors import NotFound, TooLarge
-from shared.storage import CHUNK_BYTES, Storage
+from jobyard.shared import jobs, storage
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.errors import NotFound, TooLarge
+from jobyard.shared.storage import CHUNK_BYTES, Storage
 
 KEY = re.compile(r"files/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

@@ -14,15 +14,15 @@ import pytest
 import sqlalchemy as sa
 from kombu.exceptions import OperationalError
 
-from shared import jobs
-from shared.broker import AWAY_SECONDS, ENOUGH, Broker
-from shared.config import Settings
-from shared.database import Database
-from shared.jobs import Job
-from shared.storage import Storage
+from jobyard.shared import jobs
+from jobyard.shared.broker import AWAY_SECONDS, ENOUGH, Broker
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.jobs import Job
+from jobyard.shared.storage import Storage
+from jobyard.workers.runtime import sweeper as module
+from jobyard.workers.runtime.sweeper import Sweeper
 from tests import claims
-from workers import sweeper as module
-from workers.sweeper import Sweeper
 
 if TYPE_CHECKING:
     from conftest import RedisProcess
@@ -227,7 +227,7 @@ def test_the_sweepers_process_survives_an_outage_rescues_and_ends_at_sigterm(
     }
     database = Database(sqlite_url)
     redis_server.kill()
-    process = subprocess.Popen([sys.executable, "-m", "workers", "sweeper"], env=environment)
+    process = subprocess.Popen([sys.executable, "-m", "jobyard.workers", "sweeper"], env=environment)
     try:
         waiting, lost = submit(database), submit(database)
         lose_worker(database, lost)

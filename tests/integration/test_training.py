@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from shared import catalog, jobs, metrics, storage
-from shared.broker import Broker
-from shared.config import Settings
-from shared.database import Database
-from shared.jobs import Job
-from shared.specs import TrainSpec
-from shared.storage import Storage
+from jobyard.shared import catalog, jobs, metrics, storage
+from jobyard.shared.broker import Broker
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.jobs import Job
+from jobyard.shared.specs import TrainSpec
+from jobyard.shared.storage import Storage
+from jobyard.workers.kinds import train as training
+from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.executor import Drain, Work
 from tests.drains import Notes
 from tests.pictures import draw
-from workers.attempt import Drain, Work
-from workers.kinds import train as training
-from workers.process import Process
 
 SMALL = {"epochs": 3, "batch_size": 8, "image_size": 32}
 

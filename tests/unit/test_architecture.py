@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from shared import jobs
+from jobyard.shared import jobs
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "architecture.md").read_text()

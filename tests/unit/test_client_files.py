@@ -5,7 +5,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from web.client.client import zip_folder
+from jobyard.client.client import zip_folder
 
 
 def test_a_folder_is_packed_with_its_classes_and_without_hidden_files(tmp_path: Path) -> None:

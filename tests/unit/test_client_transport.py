@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from web.client import (
+from jobyard.client import (
     BadRequest,
     Client,
     Conflict,

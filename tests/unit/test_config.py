@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from shared.config import MAX_SOCKET_PATH, Settings
-from shared.database import Database
-from shared.errors import ConfigError
-from shared.migrate import upgrade
-from web.backend import Backend
+from jobyard.shared.config import MAX_SOCKET_PATH, Settings
+from jobyard.shared.database import Database
+from jobyard.shared.errors import ConfigError
+from jobyard.shared.migrate import upgrade
+from jobyard.web.backend import Backend
 
 
 @pytest.fixture
@@ -132,7 +132,11 @@ def test_the_token_is_in_no_text_of_the_settings(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_wrong_setting_ends_a_process_with_2_and_one_line(home: Path) -> None:
-    for command in (["-m", "workers", "cpu"], ["-m", "workers", "sweeper"], ["-m", "shared.migrate"]):
+    for command in (
+        ["-m", "jobyard.workers", "cpu"],
+        ["-m", "jobyard.workers", "sweeper"],
+        ["-m", "jobyard.shared.migrate"],
+    ):
         environment = os.environ | {"JOBYARD_PORT": "http"}
         process = subprocess.run(
             [sys.executable, *command], env=environment, capture_output=True, text=True, check=False
@@ -166,7 +170,7 @@ def test_the_token_of_the_environment_wins_and_makes_no_file(
 
 
 def test_processes_that_start_at_once_make_one_token(home: Path) -> None:
-    code = "from shared.config import Settings; print(Settings.load().secret_token())"
+    code = "from jobyard.shared.config import Settings; print(Settings.load().secret_token())"
     environment = dict(os.environ)
     processes = [
         subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from web.explaining import reasons, that_matter
-from workers.sentiment.scorer import Scorer
+from jobyard.client.explanations import reasons, that_matter
+from jobyard.workers.sentiment.vader.scorer import Scorer
 
 
 @pytest.mark.parametrize(

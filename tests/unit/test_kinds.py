@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from shared.errors import Cancelled
-from shared.specs import SentimentPart, SentimentSpec
-from workers import kinds
+from jobyard.shared.errors import Cancelled
+from jobyard.shared.specs import SentimentPart, SentimentSpec
+from jobyard.workers import kinds
 
 # Only to end a hang.
 SECONDS = 20
@@ -74,7 +74,7 @@ def test_a_module_that_can_not_be_imported_fails_each_job_with_its_own_error() -
 def test_a_file_that_is_cancelled_while_loops_are_compiled_is_left_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from workers.kinds import sentiment
+    from jobyard.workers.kinds import sentiment
 
     never: Future[None] = Future()
     monkeypatch.setattr(sentiment, "_compiling", lambda: never)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from shared.pictures import FORMATS, NotAPicture, check_header, check_signature, decode, to_array
+from jobyard.shared.pictures import FORMATS, NotAPicture, check_header, check_signature, decode, to_array
 
 RED = (255, 0, 0)
 

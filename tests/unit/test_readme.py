@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from shared import specs, tables
-from shared.config import PREFIX, Settings
+from jobyard.shared import specs, tables
+from jobyard.shared.config import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text()

@@ -13,19 +13,20 @@ HEAVY = {"tensorflow", "keras", "nltk"}
 
 
 def loaded_after(code: str) -> set[str]:
-    """The top-level modules (of `shared`, `web` and `workers` all) that the code leaves loaded."""
+    """The top-level modules that the code leaves loaded; of ours all, without the prefix `jobyard.`."""
     shown = f"{code}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"
     process = subprocess.run(
         [sys.executable, "-W", "error", "-c", shown], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert process.returncode == 0, process.stderr
     modules = json.loads(process.stdout.splitlines()[-1])
-    return {module if module.startswith(("web.", "workers.")) else module.split(".")[0] for module in modules}
+    ours = {module.removeprefix("jobyard.") for module in modules if module.startswith("jobyard.")}
+    return ours | {module.split(".")[0] for module in modules}
 
 
 @pytest.fixture(scope="module")
 def web() -> set[str]:
-    return loaded_after("import web.app, web.gunicorn")
+    return loaded_after("import jobyard.web.app, jobyard.web.gunicorn")
 
 
 def test_the_heavy_libraries_are_there_to_be_left_out() -> None:
@@ -42,9 +43,9 @@ def test_web_loads_neither_the_work_nor_its_libraries(web: set[str]) -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "import workers.app, workers.tasks, workers.__main__",
-        "import workers.sweeper",
-        "import workers.kinds",
+        "import jobyard.workers.runtime.app, jobyard.workers.runtime.tasks, jobyard.workers.__main__",
+        "import jobyard.workers.runtime.sweeper",
+        "import jobyard.workers.kinds",
     ],
 )
 def test_the_parents_of_pools_load_no_heavy_library(code: str) -> None:
@@ -56,9 +57,9 @@ def test_the_parents_of_pools_load_no_heavy_library(code: str) -> None:
 def test_a_worker_of_each_queue_is_made_without_a_heavy_library(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path\n"
-        "from shared.config import Settings\n"
-        "from shared.specs import Queue\n"
-        "from workers.app import make_worker\n"
+        "from jobyard.shared.config import Settings\n"
+        "from jobyard.shared.specs import Queue\n"
+        "from jobyard.workers.runtime.app import make_worker\n"
         f"settings = Settings(home=Path({str(tmp_path)!r}))\n"
         "for queue in Queue:\n"
         "    app = make_worker(settings, queue)\n"
@@ -72,16 +73,16 @@ def test_scoring_texts_loads_no_tensorflow(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path\n"
         "import threading\n"
-        "from shared import jobs\n"
-        "from shared.broker import Broker\n"
-        "from shared.config import Settings\n"
-        "from shared.database import Database\n"
-        "from shared.migrate import upgrade\n"
-        "from shared.storage import Storage\n"
-        "from workers import kinds\n"
+        "from jobyard.shared import jobs\n"
+        "from jobyard.shared.broker import Broker\n"
+        "from jobyard.shared.config import Settings\n"
+        "from jobyard.shared.database import Database\n"
+        "from jobyard.shared.migrate import upgrade\n"
+        "from jobyard.shared.storage import Storage\n"
+        "from jobyard.workers import kinds\n"
         "from tests.drains import Notes\n"
-        "from workers.attempt import Drain\n"
-        "from workers.process import Process\n"
+        "from jobyard.workers.runtime.executor import Drain\n"
+        "from jobyard.workers.runtime.context import Process\n"
         f"settings = Settings(home=Path({str(tmp_path)!r}))\n"
         "upgrade(settings)\n"
         "database = Database(settings.database)\n"
@@ -102,17 +103,21 @@ def test_scoring_texts_loads_no_tensorflow(tmp_path: Path) -> None:
     assert not loaded & {"tensorflow", "keras", "web", "flask"}
 
 
-@pytest.mark.parametrize("code", ["import workers.sentiment.scorer, workers.sentiment.files"])
+@pytest.mark.parametrize(
+    "code", ["import jobyard.workers.sentiment.vader.scorer, jobyard.workers.sentiment.files"]
+)
 def test_the_work_on_texts_knows_no_queue_and_no_sql(code: str) -> None:
     assert not loaded_after(code) & {"celery", "kombu", "sqlalchemy", "tensorflow", "web", "flask"}
 
 
 def test_the_client_loads_nothing_of_the_server() -> None:
-    loaded = loaded_after("import web.client")
-    assert "web.client.client" in loaded
+    loaded = loaded_after("import jobyard.client")
+    assert "client.client" in loaded
     assert not loaded & {"shared", "flask", "sqlalchemy", "celery", "pydantic", "workers", *HEAVY}
 
 
 def test_the_contract_loads_neither_side() -> None:
-    code = "import shared.broker, shared.migrate, shared.tables, shared.pictures"
+    code = (
+        "import jobyard.shared.broker, jobyard.shared.migrate, jobyard.shared.tables, jobyard.shared.pictures"
+    )
     assert not loaded_after(code) & {"web", "workers", "flask", *HEAVY}

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from shared import specs
-from shared.specs import (
+from jobyard.shared import specs
+from jobyard.shared.specs import (
     MAX_IMAGES,
     MAX_TEXT_CHARACTERS,
     MAX_TEXTS,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.config import Settings
-from web.up.checks import choose_ports, sole_user
+from jobyard.shared.config import Settings
+from jobyard.up.checks import choose_ports, sole_user
 
 
 @pytest.fixture
@@ -27,7 +27,11 @@ def up(home: Path, **settings: object) -> subprocess.CompletedProcess[str]:
     environment |= {"JOBYARD_HOME": str(home), "JOBYARD_PORT": "0", "JOBYARD_FLOWER_PORT": "0"}
     environment |= {f"JOBYARD_{name}": str(value) for name, value in settings.items()}
     return subprocess.run(
-        [sys.executable, "-m", "web.cli", "up"], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "jobyard.cli", "up"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 

@@ -15,8 +15,8 @@ PRELUDE = """
 import os, signal, sys, time
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 from pathlib import Path
-from shared.errors import JobyardError
-from web.up.supervisor import Supervisor, Stopped, KeepsFailing
+from jobyard.shared.errors import JobyardError
+from jobyard.up.supervisor import Supervisor, Stopped, KeepsFailing
 """
 
 

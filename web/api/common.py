@@ -8,9 +8,9 @@ from flask import Response, request, send_file
 from pydantic import BaseModel, Field
 from werkzeug.wrappers import Response as AnyResponse
 
-from shared import catalog, storage
-from web.backend import backend
-from web.problems import Problem
+from jobyard.shared import catalog, storage
+from jobyard.web.backend import backend
+from jobyard.web.problems import Problem
 
 ANSWERS: dict[str | int, Any] = {401: Problem, 404: Problem, 409: Problem, 422: Problem}
 SECURITY: list[dict[str, list[str]]] = [{"token": []}]

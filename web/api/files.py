@@ -6,16 +6,16 @@ from flask import Response, request
 from flask_openapi3 import APIBlueprint, FileStorage, Tag
 from pydantic import BaseModel, BeforeValidator
 
-from shared import specs
-from shared.errors import BadInput
-from web import schemas
-from web.api import registry
-from web.api.common import ANSWERS, SECURITY, answer
-from web.api.jobs import answer_with
-from web.api.submitting import submit
-from web.api.uploads import OVERHEAD_BYTES, Uploads, store
-from web.backend import backend
-from web.problems import Problem
+from jobyard.shared import specs
+from jobyard.shared.errors import BadInput
+from jobyard.web import schemas
+from jobyard.web.api import registry
+from jobyard.web.api.common import ANSWERS, SECURITY, answer
+from jobyard.web.api.jobs import answer_with
+from jobyard.web.backend import backend
+from jobyard.web.problems import Problem
+from jobyard.web.services.submission import submit
+from jobyard.web.services.uploads import OVERHEAD_BYTES, Uploads, store
 
 api = APIBlueprint(
     "files",

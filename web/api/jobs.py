@@ -9,14 +9,14 @@ from flask import Response, request, stream_with_context
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import Field
 
-from shared import jobs, specs, views
-from shared.errors import BadInput
-from web import schemas
-from web.api import bodies
-from web.api.common import ANSWERS, SECURITY, JobPath, PageQuery, Query, answer, not_modified
-from web.api.submitting import checked_key, submit, submit_many
-from web.backend import Backend, backend
-from web.waiting import MAX_WAIT_SECONDS, until_it_ends, wait_until
+from jobyard.shared import jobs, specs, views
+from jobyard.shared.errors import BadInput
+from jobyard.web import schemas
+from jobyard.web.api import serializers
+from jobyard.web.api.common import ANSWERS, SECURITY, JobPath, PageQuery, Query, answer, not_modified
+from jobyard.web.backend import Backend, backend
+from jobyard.web.services.long_polling import MAX_WAIT_SECONDS, until_it_ends, wait_until
+from jobyard.web.services.submission import checked_key, submit, submit_many
 
 api = APIBlueprint(
     "jobs",
@@ -83,7 +83,7 @@ def submit_job(body: specs.Submit, query: SubmitQuery) -> Response:
         if query.wait:
             raise BadInput("wait", "should only be given with one job, not with a list")
         seen, are_new = submit_many(here, body.root, key)
-        return answer(bodies.of_page(seen), 202 if are_new else 200)
+        return answer(serializers.of_page(seen), 202 if are_new else 200)
     job, is_new = submit(here, body.root, key)
     if query.wait:
         ended = until_it_ends(here, job.id, query.wait)
@@ -106,7 +106,7 @@ def list_jobs(query: JobsQuery) -> Response:
         shown = [job.id for job in found[: query.limit]]
         oldest_first = views.see_many(session.connection(), shown)
     more = str(shown[-1]) if len(found) > query.limit else None
-    return answer(bodies.of_page(reversed(oldest_first), more))
+    return answer(serializers.of_page(reversed(oldest_first), more))
 
 
 @api.get("/<uuid:id>", responses={200: schemas.Job, 304: None}, summary="Look at a job, or wait for it")
@@ -117,7 +117,7 @@ def get_job(path: JobPath, query: JobQuery) -> Response:
         _wait_for_change(here, path.id, query.wait)
     if "If-None-Match" in request.headers:
         with here.database.look() as connection:
-            etag = bodies.etag_of(views.glance(connection, path.id))
+            etag = serializers.etag_of(views.glance(connection, path.id))
         if unchanged := not_modified(etag):
             return unchanged
     return job_answer(path.id, 200)
@@ -190,10 +190,10 @@ def job_answer(job_id: uuid.UUID, status: int) -> Response:
 
 def answer_with(job: views.JobView, status: int) -> Response:
     """A job as it was seen."""
-    headers = {"ETag": bodies.etag_of(job)}
+    headers = {"ETag": serializers.etag_of(job)}
     if request.method == "POST":
         headers["Location"] = f"{schemas.API}/jobs/{job.id}"
-    return answer(bodies.of_job(job), status, headers)
+    return answer(serializers.of_job(job), status, headers)
 
 
 def _wait_for_change(here: Backend, job_id: uuid.UUID, seconds: float) -> None:
@@ -205,7 +205,7 @@ def _wait_for_change(here: Backend, job_id: uuid.UUID, seconds: float) -> None:
     def changed(now: views.Glance) -> bool:
         if now.state != before.state:
             return True
-        return bool(known) and not known.contains(bodies.etag_of(now).strip('"'))
+        return bool(known) and not known.contains(serializers.etag_of(now).strip('"'))
 
     if not before.terminal:
         wait_until(here, job_id, seconds, changed)

@@ -3,10 +3,10 @@
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 
-from shared import queues
-from web import schemas
-from web.api.common import ANSWERS, SECURITY, answer
-from web.backend import backend
+from jobyard.shared import queues
+from jobyard.web import schemas
+from jobyard.web.api.common import ANSWERS, SECURITY, answer
+from jobyard.web.backend import backend
 
 api = APIBlueprint(
     "queues",

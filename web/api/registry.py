@@ -8,10 +8,10 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 from werkzeug.wrappers import Response as AnyResponse
 
-from shared import catalog, models, retention, specs
-from web import schemas
-from web.api.common import ANSWERS, SECURITY, PageQuery, answer, binary, download
-from web.backend import backend
+from jobyard.shared import catalog, models, retention, specs
+from jobyard.web import schemas
+from jobyard.web.api.common import ANSWERS, SECURITY, PageQuery, answer, binary, download
+from jobyard.web.backend import backend
 
 api = APIBlueprint(
     "registry",

@@ -9,11 +9,12 @@ from pydantic_core import to_json
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from shared import catalog, jobs, metrics, storage
-from shared.errors import Conflict, NotFound
-from web import predicted, schemas
-from web.api.common import ANSWERS, SECURITY, JobPath, Query, answer, binary, download, not_modified
-from web.backend import backend
+from jobyard.shared import catalog, jobs, metrics, storage
+from jobyard.shared.errors import Conflict, NotFound
+from jobyard.web import schemas
+from jobyard.web.api.common import ANSWERS, SECURITY, JobPath, Query, answer, binary, download, not_modified
+from jobyard.web.backend import backend
+from jobyard.web.services import predictions
 
 api = APIBlueprint(
     "results",
@@ -106,7 +107,7 @@ def get_history(path: JobPath) -> Response:
     if unchanged := not_modified(etag):
         return unchanged
     # matplotlib is 40 MB that an idle web process does without.
-    from web.history import draw
+    from jobyard.web.services.history_plot import draw
 
     return Response(draw(rows), mimetype="image/png", headers={"ETag": etag, "Cache-Control": "no-cache"})
 
@@ -117,7 +118,9 @@ def get_predictions(path: JobPath, query: PredictionsQuery) -> Response:
     unsure_first = query.sort == "probability"
     with backend().database.read() as session:
         job = jobs.get(session, path.id)
-        rows = predicted.read(session, job, query.label, query.cursor, query.limit, unsure_first=unsure_first)
+        rows = predictions.read(
+            session, job, query.label, query.cursor, query.limit, unsure_first=unsure_first
+        )
     return answer(schemas.Page[schemas.Prediction](items=rows.items, next=rows.next))
 
 
@@ -131,8 +134,8 @@ def get_predictions_csv(path: JobPath) -> Response:
     """
     database = backend().database
     with database.read() as session:
-        classes = predicted.classes_of(jobs.get(session, path.id))
-    lines = predicted.as_csv(database, path.id, classes)
+        classes = predictions.classes_of(jobs.get(session, path.id))
+    lines = predictions.as_csv(database, path.id, classes)
     return Response(lines, mimetype="text/csv", headers=_named(f"predictions-{path.id}.csv"))
 
 
@@ -145,11 +148,11 @@ def get_predictions_parquet(path: JobPath) -> AnyResponse:
     """The columns of the CSV."""
     database = backend().database
     with database.read() as session:
-        classes = predicted.classes_of(jobs.get(session, path.id))
+        classes = predictions.classes_of(jobs.get(session, path.id))
     # DuckDB is 50 MB that an idle web process does without.
-    from web.parquet import write
+    from jobyard.web.services.parquet import write
 
-    file = write(predicted.columns(classes), predicted.table(database, path.id, classes))
+    file = write(predictions.columns(classes), predictions.table(database, path.id, classes))
     return send_file(
         file,
         mimetype="application/vnd.apache.parquet",
@@ -174,7 +177,7 @@ def get_scores(path: JobPath, query: ScoresQuery) -> Response:
         job = jobs.get(session, path.id)
         file = scored_file(session, job)
     # DuckDB is 50 MB that an idle web process does without.
-    from web import scores
+    from jobyard.web.services import scores
 
     question = scores.Question(**query.model_dump())
     rows = scores.read(here.storage.address(file.storage_key), (job.result or {})["column"], question)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from flask import Response, current_app, request, url_for
 
-from shared.errors import NotFound
-from web.pages.blueprint import routes
+from jobyard.shared.errors import NotFound
+from jobyard.web.pages.blueprint import routes
 
 YEAR_SECONDS = 365 * 24 * 3600
 

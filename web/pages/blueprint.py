@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, g, request
 from werkzeug.wrappers import Response
 
-from web.backend import backend
+from jobyard.web.backend import backend
 
 routes = Blueprint("pages", __name__)
 

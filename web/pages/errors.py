@@ -3,8 +3,8 @@
 from flask import Response, make_response, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from web.pages.blueprint import routes
-from web.problems import Problem
+from jobyard.web.pages.blueprint import routes
+from jobyard.web.problems import Problem
 
 
 def login_needed(why: str | None) -> Response:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from shared.specs import RECIPES, SPECS
+from jobyard.shared.specs import RECIPES, SPECS
 
 
 @dataclass(frozen=True)

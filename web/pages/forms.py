@@ -12,15 +12,15 @@ from pydantic import ValidationError
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
-from shared import catalog, specs
-from shared.errors import BadInput, NotFound, TooLarge
-from web.api.submitting import submit
-from web.api.uploads import OVERHEAD_BYTES, Uploads
-from web.backend import backend
-from web.columns import column
-from web.pages.blueprint import routes
-from web.pages.fields import fields_of
-from web.problems import FieldError, field_errors
+from jobyard.client.columns import column
+from jobyard.shared import catalog, specs
+from jobyard.shared.errors import BadInput, NotFound, TooLarge
+from jobyard.web.backend import backend
+from jobyard.web.pages.blueprint import routes
+from jobyard.web.pages.fields import fields_of
+from jobyard.web.problems import FieldError, field_errors
+from jobyard.web.services.submission import submit
+from jobyard.web.services.uploads import OVERHEAD_BYTES, Uploads
 
 # A form holds its files in memory or open: more pictures come in an archive, or one by one through the API.
 MAX_PICTURES = 1_000

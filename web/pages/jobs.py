@@ -11,17 +11,17 @@ from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from shared import catalog, jobs, metrics, storage, views
-from shared.errors import BadInput, Conflict, JobyardError
-from shared.specs import SPECS
-from web import predicted
-from web.api.results import scored_file
-from web.backend import backend
-from web.pages.blueprint import allow_inline_styles, routes
-from web.pages.live import live
+from jobyard.shared import catalog, jobs, metrics, storage, views
+from jobyard.shared.errors import BadInput, Conflict, JobyardError
+from jobyard.shared.specs import SPECS
+from jobyard.web.api.results import scored_file
+from jobyard.web.backend import backend
+from jobyard.web.pages.blueprint import allow_inline_styles, routes
+from jobyard.web.pages.live import live
+from jobyard.web.services import predictions
 
 if TYPE_CHECKING:
-    from web import scores
+    from jobyard.web.services import scores
 
 JOBS_PER_PAGE = 25
 ROWS_PER_PAGE = 24
@@ -122,12 +122,12 @@ def retry(job_id: uuid.UUID) -> AnyResponse:
     return _ask(job_id, lambda session, job_id: jobs.retry(session, job_id, budget))
 
 
-def _predicted(session: Session, job: jobs.Job, query: RowsQuery) -> predicted.Rows | None:
+def _predicted(session: Session, job: jobs.Job, query: RowsQuery) -> predictions.Rows | None:
     if job.kind != "predict" or job.result is None:
         return None
     unsure_first = query.sort == "probability"
     asked = functools.partial(
-        predicted.read, session, job, query.label, limit=ROWS_PER_PAGE, unsure_first=unsure_first
+        predictions.read, session, job, query.label, limit=ROWS_PER_PAGE, unsure_first=unsure_first
     )
     try:
         return asked(query.cursor)
@@ -154,7 +154,7 @@ def _scored(session: Session, job: jobs.Job, query: RowsQuery) -> dict[str, obje
 
 def _rows(session: Session, job: jobs.Job, query: RowsQuery) -> "scores.Rows":
     file = scored_file(session, job)
-    from web import scores
+    from jobyard.web.services import scores
 
     sort: scores.Sort = query.sort if query.sort in scores.ORDERS else "row"  # type: ignore[assignment]
     label = query.label if query.label in ("positive", "neutral", "negative") else None

@@ -10,10 +10,10 @@ from typing import IO
 
 from flask import Response, request
 
-from shared import catalog, pictures, storage
-from shared.errors import NotFound
-from web.backend import backend
-from web.pages.blueprint import routes
+from jobyard.shared import catalog, pictures, storage
+from jobyard.shared.errors import NotFound
+from jobyard.web.backend import backend
+from jobyard.web.pages.blueprint import routes
 
 THUMBNAIL_PIXELS = 192
 # A picture of 200 million pixels takes 600 MB to decode: not all threads at once.

@@ -8,13 +8,13 @@ from flask import Response, make_response, redirect, render_template, request, u
 from pydantic import TypeAdapter, ValidationError
 from werkzeug.wrappers import Response as AnyResponse
 
-from shared import catalog, jobs, specs, storage
-from shared import models as models_
-from shared.errors import BadInput, Conflict, NotFound
-from web.api.registry import remove_dataset, remove_model
-from web.backend import backend
-from web.pages.blueprint import routes
-from web.pages.pictures import sample
+from jobyard.shared import catalog, jobs, specs, storage
+from jobyard.shared import models as models_
+from jobyard.shared.errors import BadInput, Conflict, NotFound
+from jobyard.web.api.registry import remove_dataset, remove_model
+from jobyard.web.backend import backend
+from jobyard.web.pages.blueprint import routes
+from jobyard.web.pages.pictures import sample
 
 THINGS_PER_PAGE = 25
 ALIAS: TypeAdapter[str] = TypeAdapter(specs.Alias)

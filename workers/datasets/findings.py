@@ -10,7 +10,7 @@ from typing import TypedDict
 
 from PIL import Image
 
-from shared.archives.layout import SPLITS, TRAIN, Place
+from jobyard.shared.archives.layout import SPLITS, TRAIN, Place
 
 # What is listed by name; the rest is only counted.
 MAX_LISTED = 100

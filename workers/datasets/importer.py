@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from shared.archives.layout import LAYOUTS, SPLITS, Layout, Place, lay_out
-from shared.archives.members import DAMAGED, Member, printable, reason, too_large
-from shared.archives.walk import MAX_FILE_BYTES, walk
-from shared.errors import WorkError
-from shared.pictures import SUFFIXES, NotAPicture, check_signature, decode
-from workers.datasets.findings import Findings, Seen, find_out, pixel_digest
-from workers.report import Report
+from jobyard.shared.archives.layout import LAYOUTS, SPLITS, Layout, Place, lay_out
+from jobyard.shared.archives.members import DAMAGED, Member, printable, reason, too_large
+from jobyard.shared.archives.walk import MAX_FILE_BYTES, walk
+from jobyard.shared.errors import WorkError
+from jobyard.shared.pictures import SUFFIXES, NotAPicture, check_signature, decode
+from jobyard.workers.datasets.findings import Findings, Seen, find_out, pixel_digest
+from jobyard.workers.runtime.progress import Report
 
 # Rejected files that are listed; the rest is only counted.
 MAX_REJECTED = 1_000

@@ -14,9 +14,9 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from shared.errors import WorkError
-from shared.pictures import NotAPicture, decode, to_array
-from workers.report import Report
+from jobyard.shared.errors import WorkError
+from jobyard.shared.pictures import NotAPicture, decode, to_array
+from jobyard.workers.runtime.progress import Report
 
 # The cache holds so much; what was used longest ago goes first, and earlier still if the disk is full.
 MAX_BYTES = 50 * 1000**3

@@ -6,8 +6,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from shared.errors import WorkError
-from workers.report import Report
+from jobyard.shared.errors import WorkError
+from jobyard.workers.runtime.progress import Report
 
 PIECE = 1024**2
 

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import ModuleType
 from typing import Any, TypeVar
 
-from workers.attempt import Attempt, Finish, Split, Work
+from jobyard.workers.runtime.executor import Attempt, Finish, Split, Work
 
 Coming = TypeVar("Coming")
 
@@ -45,8 +45,8 @@ def wait_for(coming: "Future[Coming]", attempt: Attempt, phase: str | None) -> C
 
 
 WORKS: dict[str, Work] = {
-    "train": _work("workers.kinds.train", "starting TensorFlow"),
-    "predict": _work("workers.kinds.predict", "starting TensorFlow"),
-    "sentiment": _work("workers.kinds.sentiment"),
-    "import": _work("workers.kinds.imports"),
+    "train": _work("jobyard.workers.kinds.train", "starting TensorFlow"),
+    "predict": _work("jobyard.workers.kinds.predict", "starting TensorFlow"),
+    "sentiment": _work("jobyard.workers.kinds.sentiment"),
+    "import": _work("jobyard.workers.kinds.imports"),
 }

@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from shared import catalog, storage
-from shared.specs import ImportSpec
-from workers.attempt import Attempt, Finish
-from workers.datasets.importer import Imported, import_pictures
+from jobyard.shared import catalog, storage
+from jobyard.shared.specs import ImportSpec
+from jobyard.workers.datasets.importer import Imported, import_pictures
+from jobyard.workers.runtime.executor import Attempt, Finish
 
 
 def work(attempt: Attempt, spec: ImportSpec) -> Finish:

@@ -13,15 +13,15 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from shared import catalog, jobs, storage
-from shared.errors import LeaseLost, WorkError
-from shared.specs import PredictPart, PredictSpec, overlay_name
-from workers.attempt import Attempt, Finish, Split
-from workers.kinds.datasets import find_dataset
-from workers.kinds.parts import refuse_broken
-from workers.prediction.archives import ZipOfPictures, check_archive
-from workers.prediction.models import LoadedModel, ModelCache
-from workers.prediction.predict import Picture, Prediction, predict
+from jobyard.shared import catalog, jobs, storage
+from jobyard.shared.errors import LeaseLost, WorkError
+from jobyard.shared.specs import PredictPart, PredictSpec, overlay_name
+from jobyard.workers.prediction.archives import ZipOfPictures, check_archive
+from jobyard.workers.prediction.models import LoadedModel, ModelCache
+from jobyard.workers.prediction.predict import Picture, Prediction, predict
+from jobyard.workers.runtime.dataset_cache import find_dataset
+from jobyard.workers.runtime.executor import Attempt, Finish, Split
+from jobyard.workers.runtime.parts import refuse_broken
 
 # The result in the job holds so many; all of them are rows.
 MAX_IN_RESULT = 1_000

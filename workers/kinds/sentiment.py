@@ -15,18 +15,18 @@ from typing import IO, TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
-from shared import catalog, jobs, storage
-from shared.errors import LeaseLost
-from shared.specs import SentimentPart, SentimentSpec
-from workers.attempt import Attempt, Finish, Split
-from workers.kinds import wait_for
-from workers.kinds.parts import refuse_broken
-from workers.sentiment.scorer import Scorer
-from workers.sentiment.texts import score_texts
+from jobyard.shared import catalog, jobs, storage
+from jobyard.shared.errors import LeaseLost
+from jobyard.shared.specs import SentimentPart, SentimentSpec
+from jobyard.workers.kinds import wait_for
+from jobyard.workers.runtime.executor import Attempt, Finish, Split
+from jobyard.workers.runtime.parts import refuse_broken
+from jobyard.workers.sentiment.vader.scorer import Scorer
+from jobyard.workers.sentiment.vader.texts import score_texts
 
 if TYPE_CHECKING:
-    from workers.sentiment.bulk import BulkScorer
-    from workers.sentiment.files import Outcome, Plan
+    from jobyard.workers.sentiment.files import Outcome, Plan
+    from jobyard.workers.sentiment.vader.bulk import BulkScorer
 
 MEDIA_TYPES = {
     "parquet": "application/vnd.apache.parquet",
@@ -73,7 +73,7 @@ def _compiling() -> "Future[None]":
     seconds, and a cancelled job doesn't wait for it."""
 
     def compile_all() -> None:
-        from workers.sentiment.files import compile_all
+        from jobyard.workers.sentiment.files import compile_all
 
         with TemporaryDirectory() as folder:
             compile_all(Path(folder))
@@ -88,13 +88,13 @@ def _scorer_of(lexicon: str, words: tuple[tuple[str, float], ...]) -> Scorer:
 
 @functools.lru_cache(SCORERS)
 def _bulk_scorer_of(lexicon: str, words: tuple[tuple[str, float], ...]) -> "BulkScorer":
-    from workers.sentiment.bulk import BulkScorer
+    from jobyard.workers.sentiment.vader.bulk import BulkScorer
 
     return BulkScorer(_scorer_of(lexicon, words))
 
 
 def _score_file(attempt: Attempt, spec: SentimentSpec) -> Finish | Split:
-    from workers.sentiment.files import MIN_PARTS, read_file, score_whole
+    from jobyard.workers.sentiment.files import MIN_PARTS, read_file, score_whole
 
     with attempt.here.database.read() as session:
         file = storage.get_file(session, spec.inputs[0])
@@ -135,7 +135,7 @@ def _finish(attempt: Attempt, spec: SentimentSpec, output: Path, outcome: "Outco
 
 def _split(attempt: Attempt, plan: "Plan", copy: Path) -> Split:
     """The plan lies at the end of the file's plain bytes, if these had to be written: one key for both."""
-    from workers.sentiment.formats.sealed import seal
+    from jobyard.workers.sentiment.tables.trailer import seal
 
     seal(copy, plan.note())
     count = len(plan.parts)
@@ -151,7 +151,7 @@ def _split(attempt: Attempt, plan: "Plan", copy: Path) -> Split:
 
 
 def _score_part(attempt: Attempt, spec: SentimentPart) -> Finish:
-    from workers.sentiment.files import score_part
+    from jobyard.workers.sentiment.files import score_part
 
     with attempt.here.database.read() as session:
         parent = session.get(jobs.Job, attempt.claim.parent_id)
@@ -175,8 +175,8 @@ def _score_part(attempt: Attempt, spec: SentimentPart) -> Finish:
 @contextmanager
 def _planned(attempt: Attempt, key: str | None, file: storage.File) -> Iterator[tuple["Plan", IO[bytes]]]:
     """The plan, and the bytes that its parts are ranges of. Raises LeaseLost if the parent began anew."""
-    from workers.sentiment.files import Plan
-    from workers.sentiment.formats.sealed import read_note
+    from jobyard.workers.sentiment.files import Plan
+    from jobyard.workers.sentiment.tables.trailer import read_note
 
     if key is None:
         raise LeaseLost
@@ -190,7 +190,7 @@ def _planned(attempt: Attempt, key: str | None, file: storage.File) -> Iterator[
 
 
 def _put_together(attempt: Attempt, spec: SentimentSpec) -> Finish:
-    from workers.sentiment.files import put_together
+    from jobyard.workers.sentiment.files import put_together
 
     with attempt.here.database.read() as session:
         children = jobs.children(session, attempt.job_id)

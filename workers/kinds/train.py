@@ -5,12 +5,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from shared import catalog, storage
-from shared.specs import TrainSpec
-from workers.attempt import Attempt, Finish
-from workers.kinds.datasets import find_dataset, folder_of
-from workers.training.fit import train
-from workers.training.saved import Saved
+from jobyard.shared import catalog, storage
+from jobyard.shared.specs import TrainSpec
+from jobyard.workers.runtime.dataset_cache import find_dataset, folder_of
+from jobyard.workers.runtime.executor import Attempt, Finish
+from jobyard.workers.training.fit import train
+from jobyard.workers.training.model_file import Saved
 
 
 def work(attempt: Attempt, spec: TrainSpec) -> Finish:

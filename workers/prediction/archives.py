@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from shared.archives.loose import is_meant, loose_files
-from shared.archives.members import DAMAGED, Member, printable, reason
-from shared.archives.walk import walk
-from shared.errors import WorkError
-from shared.pictures import NotAPicture
-from workers.prediction.predict import Picture
-from workers.report import Report
+from jobyard.shared.archives.loose import is_meant, loose_files
+from jobyard.shared.archives.members import DAMAGED, Member, printable, reason
+from jobyard.shared.archives.walk import walk
+from jobyard.shared.errors import WorkError
+from jobyard.shared.pictures import NotAPicture
+from jobyard.workers.prediction.predict import Picture
+from jobyard.workers.runtime.progress import Report
 
 
 def check_archive(source: Path, copy: Path, max_bytes: int, report: Report) -> bool:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
 
-from shared.errors import WorkError
+from jobyard.shared.errors import WorkError
 
 # Of an overlay, in pixels.
 MAX_SIDE = 512

@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from workers.training import saved
-from workers.training.devices import share_gpus
-from workers.training.networks import class_probabilities
+from jobyard.workers.training import model_file
+from jobyard.workers.training.devices import share_gpus
+from jobyard.workers.training.networks import class_probabilities
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class ModelCache:
 
 def _prepare(path: Path, sha256: str, classes: list[str], image_size: int) -> LoadedModel:
     share_gpus()
-    network = saved.load(path, sha256, classes, image_size)
+    network = model_file.load(path, sha256, classes, image_size)
     # One graph for batches of any length: `model.predict` would trace again for the last, shorter one.
     shape = tf.TensorSpec((None, image_size, image_size, 3), tf.uint8)
     function = tf.function(lambda pixels: network(tf.cast(pixels, tf.float32), training=False), [shape])

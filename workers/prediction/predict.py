@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from shared.errors import NotFound
-from shared.pictures import NotAPicture, decode, to_array
-from workers.prediction.explain import MAX_SIDE, Explainer, overlay
-from workers.prediction.models import LoadedModel
-from workers.report import Report
+from jobyard.shared.errors import NotFound
+from jobyard.shared.pictures import NotAPicture, decode, to_array
+from jobyard.workers.prediction.explain import MAX_SIDE, Explainer, overlay
+from jobyard.workers.prediction.models import LoadedModel
+from jobyard.workers.runtime.progress import Report
 
 BATCH_SIZE = 32
 

@@ -16,13 +16,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.errors import WorkError
-from shared.specs import SentimentSpec
-from workers.report import Report, Unheard
-from workers.sentiment.bulk import BulkScorer
-from workers.sentiment.formats.broken import Broken
-from workers.sentiment.formats.cells import Scored
-from workers.sentiment.formats.contents import (
+from jobyard.shared.errors import WorkError
+from jobyard.shared.specs import SentimentSpec
+from jobyard.workers.runtime.progress import Report, Unheard
+from jobyard.workers.sentiment.summary import Summary, labels_of
+from jobyard.workers.sentiment.tables.broken import Broken
+from jobyard.workers.sentiment.tables.cells import Scored
+from jobyard.workers.sentiment.tables.contents import (
     BOM,
     PACKED_SUFFIXES,
     head_of,
@@ -32,15 +32,15 @@ from workers.sentiment.formats.contents import (
     refuse,
     unpack,
 )
-from workers.sentiment.formats.lines import JsonLines
-from workers.sentiment.formats.merging import MERGERS
-from workers.sentiment.formats.parquet import ParquetTable, strings_of
-from workers.sentiment.formats.sealed import read_note, seal
-from workers.sentiment.formats.table import Rows, Table, check_columns
-from workers.sentiment.formats.window import Part
-from workers.sentiment.formats.writers import WRITERS
-from workers.sentiment.scorer import Scorer
-from workers.sentiment.summary import Summary, labels_of
+from jobyard.workers.sentiment.tables.lines import JsonLines
+from jobyard.workers.sentiment.tables.merging import MERGERS
+from jobyard.workers.sentiment.tables.parquet import ParquetTable, strings_of
+from jobyard.workers.sentiment.tables.table import Rows, Table, check_columns
+from jobyard.workers.sentiment.tables.trailer import read_note, seal
+from jobyard.workers.sentiment.tables.window import Part
+from jobyard.workers.sentiment.tables.writers import WRITERS
+from jobyard.workers.sentiment.vader.bulk import BulkScorer
+from jobyard.workers.sentiment.vader.scorer import Scorer
 
 # Arrow's own allocator keeps more of what it has given back, and is no faster here.
 pa.set_memory_pool(pa.system_memory_pool())

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from shared.errors import WorkError
-from shared.specs import Thresholds
-from workers.sentiment.labels import LABELS
+from jobyard.shared.errors import WorkError
+from jobyard.shared.specs import Thresholds
+from jobyard.workers.sentiment.vader.labels import LABELS
 
 NO_LABEL = -1
 BINS = 40

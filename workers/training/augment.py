@@ -1,13 +1,13 @@
 """Random shear, zoom and flip of training pictures, as Keras' ImageDataGenerator defines them, and crops.
 
-One affine map per picture does them all (`workers.training.warp`). The source of the formulas, but that
+One affine map per picture does them all (`workers.training.affine`). The source of the formulas, but that
 of the crop: `keras/src/legacy/preprocessing/image.py`, `get_random_transform` and `apply_affine_transform`.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from shared.specs import Augment
+from jobyard.shared.specs import Augment
 
 
 def changes_anything(augment: Augment) -> bool:

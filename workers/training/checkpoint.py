@@ -19,9 +19,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from shared.errors import WorkError
-from shared.specs import TrainSpec
-from workers.training.watch import Epoch
+from jobyard.shared.errors import WorkError
+from jobyard.shared.specs import TrainSpec
+from jobyard.workers.training.watch import Epoch
 
 log = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from shared.specs import Augment
-from workers.datasets.pixels import decode_once, place_of
-from workers.report import Report
-from workers.training import augment as augmenting
-from workers.training.splits import Example, Split
-from workers.training.warp import warp
+from jobyard.shared.specs import Augment
+from jobyard.workers.datasets.pixels import decode_once, place_of
+from jobyard.workers.runtime.progress import Report
+from jobyard.workers.training import augment as augmenting
+from jobyard.workers.training.affine import warp
+from jobyard.workers.training.splits import Example, Split
 
 Batch = tuple[NDArray[np.float32], NDArray[np.int32]]
 

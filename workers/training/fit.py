@@ -8,17 +8,17 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from shared.errors import WorkError
-from shared.specs import TrainSpec
-from workers.report import Report
-from workers.training import checkpoint as checkpointing
-from workers.training import data, devices, machine, networks, recipe, saved, splits
-from workers.training.checkpoint import Checkpoints, Spent
-from workers.training.evaluate import Evaluation, evaluate
-from workers.training.keeper import Keeper
-from workers.training.loop import Loop
-from workers.training.saved import Saved
-from workers.training.watch import Epoch, Watch, tell_metrics
+from jobyard.shared.errors import WorkError
+from jobyard.shared.specs import TrainSpec
+from jobyard.workers.runtime.progress import Report
+from jobyard.workers.training import checkpoint as checkpointing
+from jobyard.workers.training import data, devices, machine, model_file, networks, optimization, splits
+from jobyard.workers.training.checkpoint import Checkpoints, Spent
+from jobyard.workers.training.checkpoint_writer import Keeper
+from jobyard.workers.training.evaluate import Evaluation, evaluate
+from jobyard.workers.training.loop import Loop
+from jobyard.workers.training.model_file import Saved
+from jobyard.workers.training.watch import Epoch, Watch, tell_metrics
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _train(
     model = networks.build(
         spec.network, spec.image_size, len(classes), environment.precision, for_training=True
     )
-    head = None if init_from is None else saved.go_on(model, classes, init_from)
+    head = None if init_from is None else model_file.go_on(model, classes, init_from)
 
     report.phase("decoding")
     started = time.monotonic()
@@ -126,8 +126,8 @@ def _train(
     steps = data.steps_of(pictures, spec.batch_size, spec.steps_per_epoch)
     watch = Watch(spec, steps, report)
     model.compile(
-        optimizer=recipe.optimizer(spec, environment.precision, steps, model.trainable_variables),
-        loss=recipe.loss(len(classes), spec.label_smoothing),
+        optimizer=optimization.optimizer(spec, environment.precision, steps, model.trainable_variables),
+        loss=optimization.loss(len(classes), spec.label_smoothing),
     )
     loop = Loop(model, spec, pictures, held_out, watch)
     if earlier is not None:

@@ -7,13 +7,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from shared.errors import WorkError
-from shared.specs import TrainSpec
-from workers.training import data, recipe
-from workers.training.checkpoint import Checkpoint, Position, Spent
-from workers.training.data import Pictures
-from workers.training.keeper import Keeper
-from workers.training.watch import Watch
+from jobyard.shared.errors import WorkError
+from jobyard.shared.specs import TrainSpec
+from jobyard.workers.training import data, optimization
+from jobyard.workers.training.checkpoint import Checkpoint, Position, Spent
+from jobyard.workers.training.checkpoint_writer import Keeper
+from jobyard.workers.training.data import Pictures
+from jobyard.workers.training.watch import Watch
 
 
 class Loop:
@@ -35,9 +35,9 @@ class Loop:
         self._steps = data.steps_of(pictures, spec.batch_size, spec.steps_per_epoch)
         self._validation_steps = data.steps_of(held_out, spec.batch_size, spec.validation_steps)
         self._validation = self._validation_batches(0)
-        self._rate = recipe.Rate(spec, self._steps)
+        self._rate = optimization.Rate(spec, self._steps)
         # Not the compiled one: that may have smoothed labels, which would make runs hard to compare.
-        self._plain_loss = recipe.loss(max(model.output_shape[-1], 2))
+        self._plain_loss = optimization.loss(max(model.output_shape[-1], 2))
         self._loss, self._accuracy = _metrics(model)
         self._val_loss, self._val_accuracy = _metrics(model)
         model.optimizer.build(model.trainable_variables)

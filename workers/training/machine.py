@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shared import __version__
+from jobyard import __version__
 
 
 def described() -> dict[str, str | int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.errors import WorkError
+from jobyard.shared.errors import WorkError
 
 Example = tuple[Path, int]
 

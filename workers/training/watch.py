@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
-from shared.errors import WorkError
-from shared.specs import TrainSpec
-from workers.report import Report
+from jobyard.shared.errors import WorkError
+from jobyard.shared.specs import TrainSpec
+from jobyard.workers.runtime.progress import Report
 
 
 class Epoch(TypedDict):

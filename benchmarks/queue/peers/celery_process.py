@@ -9,7 +9,7 @@ import os
 from celery import Celery
 
 from benchmarks.queue import submitter
-from workers.sentiment.scorer import Scorer
+from jobyard.workers.sentiment.vader.scorer import Scorer
 
 app = Celery("peer", broker=os.environ["BENCH_BROKER_URL"], backend=os.environ["BENCH_RESULT_URL"])
 

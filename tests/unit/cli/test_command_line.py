@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from web.cli import COMMANDS, run
-from web.cli.training import folder_name
+from jobyard.cli import COMMANDS, run
+from jobyard.cli.trainings import folder_name
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +110,7 @@ def test_a_folder_gives_its_name_to_the_data_set(folder: str, name: str, tmp_pat
 
 def test_client_commands_load_no_server_and_no_tensorflow() -> None:
     code = (
-        "import sys, web.cli.jobs, web.cli.training, web.cli.predicting, web.cli.scoring; "
+        "import sys, jobyard.cli.jobs, jobyard.cli.trainings, jobyard.cli.predictions, jobyard.cli.scores; "
         "loaded = {name.split('.')[0] for name in sys.modules}; "
         "sys.exit(str(loaded & {'flask', 'sqlalchemy', 'celery', 'tensorflow', 'nltk', 'workers'} or ''))"
     )

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import ConfigError
-from web.demo.pictures import CLASSES, SIZE, draw, draw_set
-from web.demo.reviews import review, write_reviews
-from web.demo.server import make_folder
-from web.demo.show import BUDGET_PICTURES, SPEC, _affordable_epochs
+from jobyard.demo.pictures import CLASSES, SIZE, draw, draw_set
+from jobyard.demo.reviews import review, write_reviews
+from jobyard.demo.server import make_folder
+from jobyard.demo.show import BUDGET_PICTURES, SPEC, _affordable_epochs
+from jobyard.shared.errors import ConfigError
 
 
 @pytest.mark.parametrize("name", CLASSES)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from web.cli import predicting
-from web.cli.predicting import _sent
+from jobyard.cli import predictions
+from jobyard.cli.predictions import _sent
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_the_pictures_anywhere_in_a_folder_are_sent_one_by_one(folder: Path) -> 
 def test_many_pictures_travel_in_one_zip_and_keep_their_paths(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predicting, "MAX_UPLOADS", 2)
+    monkeypatch.setattr(predictions, "MAX_UPLOADS", 2)
     sent = _sent((folder / "b", folder))
     with sent.packed() as source:
         assert set(source) == {"archive"}

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-import web.cli.scoring
-from web.cli import run
-from web.client import Job
-from web.client.transport import Transport
+import jobyard.cli.scores
+from jobyard.cli import run
+from jobyard.client import Job
+from jobyard.client.transport import Transport
 
 RAW: dict[str, Any] = dict.fromkeys(Job.__annotations__) | {
     "id": "0198c5b0-0000-7000-8000-000000000001",
@@ -60,7 +60,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[dict[str
         def connect() -> Iterator[Server]:
             yield server
 
-        monkeypatch.setattr(web.cli.scoring, "connect", connect)
+        monkeypatch.setattr(jobyard.cli.scores, "connect", connect)
         return server.sent
 
     return answer

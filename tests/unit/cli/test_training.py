@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from web.cli.training import show_training
+from jobyard.cli.trainings import show_training
 
 SCORE = {"precision": 0.9, "recall": 0.875, "f1": 0.887, "support": 40}
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from shared.archives.layout import Place
+from jobyard.shared.archives.layout import Place
+from jobyard.workers.datasets import findings
+from jobyard.workers.datasets.findings import Findings, Seen, find_out, pixel_digest
+from jobyard.workers.datasets.importer import import_pictures
 from tests.unit.datasets.conftest import PETS, Notes, pack_zip, picture
-from workers.datasets import findings
-from workers.datasets.findings import Findings, Seen, find_out, pixel_digest
-from workers.datasets.importer import import_pictures
 
 
 def look(folder: Path, files: dict[str, bytes]) -> Findings:

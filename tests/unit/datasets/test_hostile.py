@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.archives import walk as archives
-from shared.errors import WorkError
+from jobyard.shared.archives import walk as archives
+from jobyard.shared.errors import WorkError
+from jobyard.workers.datasets.importer import import_pictures
 from tests.unit.datasets.conftest import PETS, Notes, pack_tar, pack_zip, picture
-from workers.datasets.importer import import_pictures
 
 LIMIT = 10_000_000
 

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from shared.archives.layout import safe_name
-from shared.errors import Cancelled, WorkError
+from jobyard.shared.archives.layout import safe_name
+from jobyard.shared.errors import Cancelled, WorkError
+from jobyard.workers.datasets.importer import EPOCH, Imported, import_pictures
 from tests.unit.datasets.conftest import PETS, Notes, pack_folder, pack_tar, pack_zip, picture
-from workers.datasets.importer import EPOCH, Imported, import_pictures
 
 LIMIT = 10_000_000
 

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import workers
-from shared.errors import Cancelled, WorkError
-from shared.pictures import decode, to_array
+from jobyard.shared.errors import Cancelled, WorkError
+from jobyard.shared.pictures import decode, to_array
+from jobyard.workers.datasets import pixels
+from jobyard.workers.datasets.pixels import Decoded, decode_once
 from tests.pictures import draw_dataset
 from tests.unit.datasets.conftest import Notes
-from workers.datasets import pixels
-from workers.datasets.pixels import Decoded, decode_once
 
 
 class Desk:
@@ -177,8 +176,8 @@ def test_a_full_disk_costs_the_cache_its_entries_before_it_costs_the_job(
 ALONE = """
 import sys
 from pathlib import Path
-from workers.datasets.pixels import decode_once
-from workers.report import Unheard
+from jobyard.workers.datasets.pixels import decode_once
+from jobyard.workers.runtime.progress import Unheard
 
 folder, scratch, cache = map(Path, sys.argv[1:])
 decoded = decode_once(folder.rglob("*.png"), 32, scratch / "pictures.npy", Unheard(), cache, "a")
@@ -195,7 +194,7 @@ def scratches(tmp_path: Path) -> list[Path]:
 
 
 def test_several_processes_may_make_the_same_entry_at_once(desk: Desk, scratches: list[Path]) -> None:
-    root = Path(workers.__file__).parents[1]
+    root = Path(__file__).parents[3]
     pictures = desk.files[0].parents[2]
     processes = [
         subprocess.Popen(

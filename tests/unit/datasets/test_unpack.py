@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import workers
-from shared.errors import Cancelled, WorkError
+from jobyard.shared.errors import Cancelled, WorkError
+from jobyard.workers.datasets.importer import import_pictures
+from jobyard.workers.datasets.unpack import unpack
 from tests.unit.datasets.conftest import PETS, Notes, pack_zip
-from workers.datasets.importer import import_pictures
-from workers.datasets.unpack import unpack
 
 
 @pytest.fixture
@@ -64,7 +63,7 @@ def test_an_interruption_leaves_nothing(archive: Path, tmp_path: Path) -> None:
 ALONE = """
 import sys
 from pathlib import Path
-from workers.datasets.unpack import unpack
+from jobyard.workers.datasets.unpack import unpack
 
 class Silent:
     def phase(self, *_): pass
@@ -76,7 +75,7 @@ unpack(Path(sys.argv[1]), Path(sys.argv[2]), Silent())
 
 def test_several_processes_may_unpack_at_once(archive: Path, tmp_path: Path) -> None:
     folder = tmp_path / "cache" / "pets"
-    root = Path(workers.__file__).parents[1]
+    root = Path(__file__).parents[3]
     processes = [
         subprocess.Popen([sys.executable, "-c", ALONE, str(archive), str(folder)], cwd=root) for _ in range(3)
     ]

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.errors import Cancelled
-from workers.prediction.models import LoadedModel, ModelCache
-from workers.training import networks
+from jobyard.shared.errors import Cancelled
+from jobyard.workers.prediction.models import LoadedModel, ModelCache
+from jobyard.workers.training import networks
 
 SIZE = 32
 

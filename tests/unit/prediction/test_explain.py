@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from shared.errors import WorkError
-from workers.prediction.explain import MAX_SIDE, Explainer, overlay
-from workers.training import networks, recipe
+from jobyard.shared.errors import WorkError
+from jobyard.workers.prediction.explain import MAX_SIDE, Explainer, overlay
+from jobyard.workers.training import networks, optimization
 
 SIZE = 48
 HALF = SIZE // 2
@@ -61,7 +61,7 @@ def probabilities(network: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float64
 @pytest.mark.parametrize("classes", [2, 3])
 def test_covering_the_marked_quarter_costs_the_class_more_than_covering_others(classes: int) -> None:
     network = build(classes)
-    network.compile(keras.optimizers.Adam(0.003), recipe.loss(classes))
+    network.compile(keras.optimizers.Adam(0.003), optimization.loss(classes))
     pixels, labels, _ = drawn(600, classes, seed=0)
     network.fit(pixels.astype(np.float32), labels, batch_size=32, epochs=8, verbose=0)
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import WorkError
-from workers.prediction.models import ModelCache
+from jobyard.shared.errors import WorkError
+from jobyard.workers.prediction.models import ModelCache
 
 SaveModel = Callable[..., tuple[Path, str]]
 CLASSES = ["cat", "dog"]

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from shared.errors import Cancelled, NotFound
-from shared.pictures import decode, to_array
-from workers.prediction.predict import Picture, Prediction, predict
+from jobyard.shared.errors import Cancelled, NotFound
+from jobyard.shared.pictures import decode, to_array
+from jobyard.workers.prediction.predict import Picture, Prediction, predict
 
 Png = Callable[[int], bytes]
 

@@ -9,10 +9,10 @@ from uuid import uuid4
 import pyarrow.parquet as pq
 import pytest
 
-from shared.specs import SentimentSpec
-from workers.sentiment.bulk import BulkScorer
-from workers.sentiment.files import Outcome, score_file
-from workers.sentiment.scorer import Scorer
+from jobyard.shared.specs import SentimentSpec
+from jobyard.workers.sentiment.files import Outcome, score_file
+from jobyard.workers.sentiment.vader.bulk import BulkScorer
+from jobyard.workers.sentiment.vader.scorer import Scorer
 
 
 class Notes:

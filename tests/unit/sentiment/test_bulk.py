@@ -18,17 +18,16 @@ from hypothesis import strategies as st
 from nltk.sentiment import vader
 from nltk.sentiment.vader import SentimentIntensityAnalyzer, VaderConstants
 
-import workers
+from jobyard.workers.sentiment.vader import vader_kernel
+from jobyard.workers.sentiment.vader.bulk import BulkScorer
+from jobyard.workers.sentiment.vader.rules import PUNCTUATION
+from jobyard.workers.sentiment.vader.scorer import Scorer
+from jobyard.workers.sentiment.vader.vader_kernel import _rounded
+from jobyard.workers.sentiment.vader.vader_tables import LAST_CASED
 from tests.fuzz.reference import bits, different, packaged_nltk
 from tests.fuzz.texts import BOOSTERS, IDIOMS, NEGATIONS, ODD, RULE_WORDS, make_texts
-from workers.sentiment import kernel
-from workers.sentiment.bulk import BulkScorer
-from workers.sentiment.kernel import _rounded
-from workers.sentiment.lookup import LAST_CASED
-from workers.sentiment.rules import PUNCTUATION
-from workers.sentiment.scorer import Scorer
 
-ROOT = Path(workers.__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 # Stands beside the repository, and not everywhere.
 CORPORA = ROOT.parent / "shared" / "data" / "texts"
 TEXTS = 200_000
@@ -234,7 +233,7 @@ def test_all_arrays_are_scored_by_one_compiled_loop() -> None:
     BULK.score(pa.Array.from_buffers(pa.string(), 1, [None, offsets, writable]))
     for array in (pa.array(["good"]), pa.array(["good"], pa.large_string()), pa.array([], pa.string())):
         BULK.score(array)
-    assert len(kernel.score_batch.signatures) == 1
+    assert len(vader_kernel.score_batch.signatures) == 1
 
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.string_view(), pa.int64(), pa.null()])
@@ -267,7 +266,7 @@ def test_the_lexicon_is_named_as_the_scorers() -> None:
 
 def test_numba_is_imported_with_the_first_bulk_scorer_and_not_before() -> None:
     code = (
-        "import sys; from workers.sentiment.bulk import BulkScorer, Scorer;"
+        "import sys; from jobyard.workers.sentiment.vader.bulk import BulkScorer, Scorer;"
         "scorer = Scorer(); scorer.score('good'); scorer.explain('good'); print('numba' in sys.modules);"
         "BulkScorer(scorer); print('numba' in sys.modules)"
     )
@@ -356,4 +355,4 @@ def test_code_is_compiled_where_it_can_be_kept_nowhere(
         return njit(*functions, **options)
 
     monkeypatch.setattr(numba, "njit", nowhere)
-    assert kernel._jit(lambda number: number + 1)(1) == 2
+    assert vader_kernel._jit(lambda number: number + 1)(1) == 2

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.specs import SentimentSpec
+from jobyard.shared.specs import SentimentSpec
+from jobyard.workers.sentiment.vader.scorer import Scorer
+from jobyard.workers.sentiment.vader.texts import score_texts
 from tests.fuzz.reference import packaged_nltk
 from tests.fuzz.texts import make_texts
 from tests.unit.sentiment.conftest import Notes
-from workers.sentiment.scorer import Scorer
-from workers.sentiment.texts import score_texts
 
 SCORER = Scorer()
 LEXICON = sorted(packaged_nltk().lexicon)

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.errors import Cancelled
-from shared.specs import SentimentSpec
+from jobyard.shared.errors import Cancelled
+from jobyard.shared.specs import SentimentSpec
+from jobyard.workers.sentiment.files import score_file, scored_name
+from jobyard.workers.sentiment.tables import table, writers
 from tests.unit.sentiment.conftest import LIMIT, Desk, Notes
-from workers.sentiment.files import score_file, scored_name
-from workers.sentiment.formats import table, writers
 
 SCORES = ["neg", "neu", "pos", "compound", "label"]
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.sentiment.formats.joining import Joiner
-from workers.sentiment.formats.thrift import (
+from jobyard.workers.sentiment.tables.joining import Joiner
+from jobyard.workers.sentiment.tables.thrift import (
     BINARY,
     BYTE,
     DOUBLE,

@@ -18,14 +18,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.errors import WorkError
-from shared.specs import SentimentSpec
+from jobyard.shared.errors import WorkError
+from jobyard.shared.specs import SentimentSpec
+from jobyard.workers.sentiment import files
+from jobyard.workers.sentiment.files import Outcome, Plan, put_together, read_file, score_part, score_whole
+from jobyard.workers.sentiment.tables import lines, table, window, writers
+from jobyard.workers.sentiment.vader.bulk import BulkScorer
+from jobyard.workers.sentiment.vader.scorer import Scorer
 from tests.unit.sentiment.conftest import LIMIT, Notes
-from workers.sentiment import files
-from workers.sentiment.bulk import BulkScorer
-from workers.sentiment.files import Outcome, Plan, put_together, read_file, score_part, score_whole
-from workers.sentiment.formats import lines, table, window, writers
-from workers.sentiment.scorer import Scorer
 
 WORDS = ["good", "awful", "table", "not", "very", "LOVE", "hate!", "ça", "naïve", "🙂", ",", '"', "\u2028"]
 HUGE = 1 << 30

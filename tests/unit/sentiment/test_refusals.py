@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.errors import WorkError
+from jobyard.shared.errors import WorkError
+from jobyard.workers.sentiment.tables.window import MAX_LINE
 from tests.unit.sentiment.conftest import Desk
-from workers.sentiment.formats.window import MAX_LINE
 
 ZIP = "the file is a zip archive or a workbook; should be CSV, JSONL, Parquet or plain text"
 LONG = b"text\n" + b"\n".join(b"%d" % number for number in random.Random(0).choices(range(10**9), k=999))

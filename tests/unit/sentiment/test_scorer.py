@@ -12,13 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nltk.sentiment.vader import VaderConstants
 
-import workers
-from shared.errors import ConfigError
+from jobyard.shared.errors import ConfigError
+from jobyard.workers.sentiment.vader.scorer import Scorer
 from tests.fuzz.reference import LEXICON, bits, packaged_nltk
 from tests.fuzz.texts import make_texts
-from workers.sentiment.scorer import Scorer
 
-ROOT = Path(workers.__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 
 NLTK = packaged_nltk()
 SCORER = Scorer()
@@ -125,7 +124,7 @@ def test_words_of_ones_own_are_in_the_hash_as_lines_of_the_file(tmp_path: Path) 
 
 def test_the_default_lexicon_is_found_without_importing_its_package() -> None:
     code = (
-        "import sys; from workers.sentiment.scorer import Scorer; Scorer();"
+        "import sys; from jobyard.workers.sentiment.vader.scorer import Scorer; Scorer();"
         "print('vaderSentiment' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -134,7 +133,7 @@ def test_the_default_lexicon_is_found_without_importing_its_package() -> None:
 
 def test_importing_the_packages_is_cheap() -> None:
     code = (
-        "import sys, workers.sentiment, workers.datasets;"
+        "import sys, jobyard.workers.sentiment, jobyard.workers.datasets;"
         "print([name for name in ('nltk', 'numba', 'pyarrow', 'PIL', 'tensorflow') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -2,11 +2,11 @@
 
 import pytest
 
-from shared.errors import Cancelled
-from shared.specs import SentimentSpec, Thresholds
+from jobyard.shared.errors import Cancelled
+from jobyard.shared.specs import SentimentSpec, Thresholds
+from jobyard.workers.sentiment.vader.scorer import Scorer
+from jobyard.workers.sentiment.vader.texts import score_texts
 from tests.unit.sentiment.conftest import Notes
-from workers.sentiment.scorer import Scorer
-from workers.sentiment.texts import score_texts
 
 
 def test_each_text_gets_its_scores_and_label_in_order(scorer: Scorer, notes: Notes) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.errors import Cancelled
+from jobyard.shared.errors import Cancelled
 
 COLOURS = {"blue": (100, 120, 150), "green": (100, 150, 120), "red": (150, 120, 100)}
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.specs import Augment
-from workers.training import augment
-from workers.training.warp import warp
+from jobyard.shared.specs import Augment
+from jobyard.workers.training import augment
+from jobyard.workers.training.affine import warp
 
 Pixels = NDArray[np.uint8]
 

@@ -4,10 +4,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.errors import WorkError
-from shared.specs import TrainSpec
-from workers.training import checkpoint
-from workers.training.checkpoint import Abandoned, Checkpoint, Damaged, Position, Spent
+from jobyard.shared.errors import WorkError
+from jobyard.shared.specs import TrainSpec
+from jobyard.workers.training import checkpoint
+from jobyard.workers.training.checkpoint import Abandoned, Checkpoint, Damaged, Position, Spent
 
 SPEC = TrainSpec.model_validate({"dataset": "drawn"})
 EPOCH = {

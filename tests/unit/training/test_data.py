@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import workers
-from shared.errors import Cancelled, WorkError
-from shared.pictures import decode, to_array
-from shared.specs import Augment
-from workers.training import data, splits
+from jobyard.shared.errors import Cancelled, WorkError
+from jobyard.shared.pictures import decode, to_array
+from jobyard.shared.specs import Augment
+from jobyard.workers.training import data, splits
 
 NOTHING = Augment(shear=0, zoom=0, flip=False)
 DrawDataset = Callable[..., Path]
@@ -152,9 +151,9 @@ def test_the_second_training_of_a_data_set_decodes_nothing_whatever_its_split(
 ALONE = """
 import sys
 from pathlib import Path
-from shared.specs import Augment
-from workers.report import Unheard
-from workers.training import data, splits
+from jobyard.shared.specs import Augment
+from jobyard.workers.runtime.progress import Unheard
+from jobyard.workers.training import data, splits
 
 def anonymous():
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -179,7 +178,7 @@ print((len(train) + len(held_out)) * 512 * 512 * 3, decoding, max(most[3:]) - mo
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux' account of a process's memory")
 def test_a_data_set_larger_than_the_memory_stays_on_disk(tmp_path: Path, draw_dataset: DrawDataset) -> None:
     draw_dataset(tmp_path / "set", ["red", "blue"], train=150)
-    root = Path(workers.__file__).parents[1]
+    root = Path(__file__).parents[3]
     said = subprocess.run(
         [sys.executable, "-c", ALONE, str(tmp_path)], cwd=root, check=True, stdout=subprocess.PIPE
     ).stdout

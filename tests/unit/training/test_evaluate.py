@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from workers.training import evaluate
-from workers.training.evaluate import Evaluation
+from jobyard.workers.training import evaluate
+from jobyard.workers.training.evaluate import Evaluation
 
 # Scores of two classes that tie often, and which of them are positive.
 SCORED = st.lists(st.tuples(st.integers(0, 12).map(lambda score: score / 12), st.booleans()), min_size=1)

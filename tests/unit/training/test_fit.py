@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from shared.errors import Cancelled, WorkError
-from shared.pictures import decode, to_array
-from shared.specs import TrainSpec
-from workers.training.fit import Training, train
-from workers.training.saved import Saved
-from workers.training.watch import Watch
+from jobyard.shared.errors import Cancelled, WorkError
+from jobyard.shared.pictures import decode, to_array
+from jobyard.shared.specs import TrainSpec
+from jobyard.workers.training.fit import Training, train
+from jobyard.workers.training.model_file import Saved
+from jobyard.workers.training.watch import Watch
 
 DrawDataset = Callable[..., Path]
 METRICS = ["loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
@@ -409,7 +409,7 @@ def test_a_loss_that_blows_up_is_explained(recorder: Callable[..., Any], value: 
 
 def test_importing_the_packages_does_not_import_tensorflow() -> None:
     code = (
-        "import sys, workers.training, workers.prediction; "
+        "import sys, jobyard.workers.training, jobyard.workers.prediction; "
         "sys.exit(bool({'tensorflow', 'keras'} & set(sys.modules)))"
     )
 

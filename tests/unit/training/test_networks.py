@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from workers.training import devices, networks
+from jobyard.workers.training import devices, networks
 
 
 def test_classic_has_exactly_the_promised_layers() -> None:

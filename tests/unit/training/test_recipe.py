@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from shared.specs import TrainSpec
-from workers.training import networks, recipe
+from jobyard.shared.specs import TrainSpec
+from jobyard.workers.training import networks, optimization
 
 
 def spec_of(**fields: Any) -> TrainSpec:
@@ -20,7 +20,7 @@ def spec_of(**fields: Any) -> TrainSpec:
 
 def rates(**fields: Any) -> list[float]:
     """Of 5 epochs of 4 steps."""
-    rate = recipe.Rate(spec_of(**fields), 4)
+    rate = optimization.Rate(spec_of(**fields), 4)
     return [float(rate(tf.constant(step))) for step in range(20)]
 
 
@@ -39,7 +39,7 @@ def test_a_cosine_falls_from_the_full_rate_to_none_over_all_epochs() -> None:
     falling = [0.005 * (1 + math.cos(math.pi * step / 20)) for step in range(20)]
 
     assert rates(schedule="cosine") == pytest.approx(falling, abs=1e-8)
-    assert float(recipe.Rate(spec_of(schedule="cosine"), 4)(20)) == pytest.approx(0, abs=1e-9)
+    assert float(optimization.Rate(spec_of(schedule="cosine"), 4)(20)) == pytest.approx(0, abs=1e-9)
 
 
 def test_after_a_warm_up_the_cosine_begins_at_the_full_rate() -> None:
@@ -58,7 +58,7 @@ def test_a_warm_up_longer_than_the_training_is_all_there_is() -> None:
 def test_a_step_moves_the_weights_at_the_rate_of_its_number(precision: str) -> None:
     weight = keras.Variable(0.0)
     spec = spec_of(warmup_epochs=1)
-    optimizer = recipe.optimizer(spec, precision, 4, [weight])
+    optimizer = optimization.optimizer(spec, precision, 4, [weight])
     optimizer.build([weight])
     moved = []
     for _ in range(5):
@@ -73,19 +73,21 @@ def test_a_step_moves_the_weights_at_the_rate_of_its_number(precision: str) -> N
 
 def test_weight_decay_shrinks_kernels_but_not_biases() -> None:
     kernel, bias = keras.Variable(np.ones((2, 2), np.float32)), keras.Variable(np.ones(2, np.float32))
-    optimizer = recipe.optimizer(spec_of(weight_decay=0.5), "float32", 4, [kernel, bias])
+    optimizer = optimization.optimizer(spec_of(weight_decay=0.5), "float32", 4, [kernel, bias])
     optimizer.build([kernel, bias])
     optimizer.apply_gradients([(tf.zeros((2, 2)), kernel), (tf.zeros(2), bias)])
 
     np.testing.assert_allclose(kernel.numpy(), 1 - 0.5 * 0.01, rtol=1e-6)
     np.testing.assert_array_equal(bias.numpy(), 1)
-    assert not hasattr(recipe.optimizer(spec_of(), "float32", 4, [kernel]), "_exclude_from_weight_decay")
+    assert not hasattr(
+        optimization.optimizer(spec_of(), "float32", 4, [kernel]), "_exclude_from_weight_decay"
+    )
 
 
 def test_muon_turns_the_kernels_of_convolutions_by_a_step_of_equal_size_in_every_direction() -> None:
     random = np.random.default_rng(0)
     kernel = keras.Variable(np.zeros((3, 3, 4, 8), np.float32))
-    optimizer = recipe.optimizer(spec_of(optimizer="muon"), "float32", 4, [kernel])
+    optimizer = optimization.optimizer(spec_of(optimizer="muon"), "float32", 4, [kernel])
     optimizer.build([kernel])
     gradient = random.normal(size=kernel.shape).astype(np.float32)
     optimizer.apply_gradients([(tf.constant(gradient), kernel)])
@@ -101,7 +103,7 @@ def test_muon_turns_the_kernels_of_convolutions_by_a_step_of_equal_size_in_every
 def test_muon_leaves_all_but_inner_convolutions_to_adam() -> None:
     shapes = [(3, 3, 3, 8), (8,), (8, 1)]
     weights = [keras.Variable(np.zeros(shape, np.float32)) for shape in shapes]
-    optimizer = recipe.optimizer(spec_of(optimizer="muon"), "float32", 4, weights)
+    optimizer = optimization.optimizer(spec_of(optimizer="muon"), "float32", 4, weights)
     optimizer.build(weights)
     optimizer.apply_gradients(
         [(tf.ones(shape), weight) for shape, weight in zip(shapes, weights, strict=True)]
@@ -115,7 +117,9 @@ def test_muon_leaves_all_but_inner_convolutions_to_adam() -> None:
 def test_muons_weight_decay_spares_biases() -> None:
     kernel = keras.Variable(np.ones((3, 3, 4, 8), np.float32))
     bias = keras.Variable(np.ones(8, np.float32))
-    optimizer = recipe.optimizer(spec_of(optimizer="muon", weight_decay=0.5), "float32", 4, [kernel, bias])
+    optimizer = optimization.optimizer(
+        spec_of(optimizer="muon", weight_decay=0.5), "float32", 4, [kernel, bias]
+    )
     optimizer.build([kernel, bias])
     optimizer.apply_gradients([(tf.zeros(kernel.shape), kernel), (tf.zeros(8), bias)])
 
@@ -129,7 +133,7 @@ def test_the_loss_is_the_cross_entropy_with_labels_spread_as_asked(classes: int,
     random = np.random.default_rng(0)
     outputs = random.dirichlet(np.ones(classes), 6).astype(np.float32)
     labels = random.integers(0, classes, 6).astype(np.int32)
-    found = recipe.loss(classes, smoothing)(labels, outputs[:, 1:] if classes == 2 else outputs)
+    found = optimization.loss(classes, smoothing)(labels, outputs[:, 1:] if classes == 2 else outputs)
 
     wanted = (1 - smoothing) * np.eye(classes)[labels] + smoothing / classes
     probabilities = networks.class_probabilities(outputs[:, 1:] if classes == 2 else outputs)

@@ -16,12 +16,12 @@ import keras
 import numpy as np
 import pytest
 
-from shared.errors import Cancelled, Interrupted, LeaseLost, Stopping, WorkError
-from shared.specs import TrainSpec
-from workers.training import checkpoint, devices, fit, keeper
-from workers.training.checkpoint import Position
-from workers.training.fit import Training, train
-from workers.training.loop import Loop
+from jobyard.shared.errors import Cancelled, Interrupted, LeaseLost, Stopping, WorkError
+from jobyard.shared.specs import TrainSpec
+from jobyard.workers.training import checkpoint, checkpoint_writer, devices, fit
+from jobyard.workers.training.checkpoint import Position
+from jobyard.workers.training.fit import Training, train
+from jobyard.workers.training.loop import Loop
 
 DrawDataset = Callable[..., Path]
 NAMES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
@@ -232,7 +232,7 @@ def test_between_two_phases_it_goes_on_with_the_next(
 def test_each_epochs_end_and_each_interval_within_leave_a_checkpoint(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeper, "REST", 0)
+    monkeypatch.setattr(checkpoint_writer, "REST", 0)
     patient, hasty = Folder(tmp_path / "patient"), Folder(tmp_path / "hasty")
 
     class Slow(Upserts):  # so that no checkpoint is still being written when the next is due

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import WorkError
-from workers.training import splits
+from jobyard.shared.errors import WorkError
+from jobyard.workers.training import splits
 
 DrawDataset = Callable[..., Path]
 

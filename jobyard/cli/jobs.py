@@ -1,0 +1,189 @@
+"""Commands on jobs that are there: jobs, watch, pause, resume, cancel, retry, logs."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from jobyard.cli.follow import follow
+from jobyard.cli.predictions import show_predictions
+from jobyard.cli.scores import show_file
+from jobyard.cli.session import connect, json_option, outcome, output, print_json
+from jobyard.cli.trainings import show_training
+from jobyard.client import Job, WaitTimeout
+from jobyard.client.errors import Json
+
+KINDS = ("train", "predict", "sentiment", "import")
+STYLES = {
+    "queued": "dim",
+    "running": "cyan",
+    "waiting": "cyan",
+    "paused": "yellow",
+    "succeeded": "green",
+    "failed": "red",
+    "cancelled": "yellow",
+}
+CANCEL_SECONDS = 60.0
+LOG_POLL_SECONDS = 1.0
+
+
+@click.command()
+@click.option("--kind", type=click.Choice(KINDS), help="Only jobs of this kind.")
+@click.option("--state", type=click.Choice(list(STYLES)), help="Only jobs in this state.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each job.")
+def jobs(kind: str | None, state: str | None, limit: int, as_json: bool) -> None:
+    """List jobs, newest first."""
+    with connect() as client:
+        found = itertools.islice(client.jobs(kind=kind, state=state, limit=min(limit, 200)), limit)
+        if as_json:
+            for job in found:
+                print_json(job.raw)
+            return
+        table = Table("id", "kind", "state", "doing", "submitted", "ran")
+        for job in found:
+            table.add_row(
+                job.id,
+                job.kind,
+                f"[{STYLES[job.state]}]{job.state}",
+                escape(_doing(job)),
+                _local(job.created_at),
+                _ran(job),
+            )
+        if table.row_count:
+            output().print(table)
+        else:
+            click.echo("no jobs")
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@json_option
+def watch(job_id: str, as_json: bool) -> int:
+    """Follow a job to its end."""
+    with connect() as client:
+        return _follow_to_end(client.job(job_id), as_json)
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@json_option
+def pause(job_id: str, as_json: bool) -> int:
+    """Set a job aside; a training keeps what it has done."""
+    with connect() as client:
+        return _told(client.job(job_id).pause(), "was asked to pause", as_json)
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@json_option
+def resume(job_id: str, as_json: bool) -> int:
+    """Go on with a paused job."""
+    with connect() as client:
+        return _told(client.job(job_id).resume(), "goes on", as_json)
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@json_option
+def cancel(job_id: str, as_json: bool) -> int:
+    """End a job: at once if it is queued, at its next step if it runs."""
+    with connect() as client:
+        job = client.job(job_id).cancel()
+        try:
+            job.wait(CANCEL_SECONDS, check=False)
+        except WaitTimeout:
+            click.echo(f"job {job.id} was asked to end, and will", err=True)
+        if as_json:
+            print_json(job.raw)
+        elif job.done:
+            click.echo(f"job {job.id} {'is' if job.state == 'cancelled' else 'had already'} {job.state}")
+        return 0
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@json_option
+def retry(job_id: str, as_json: bool) -> int:
+    """Run a failed or cancelled job again, and follow it."""
+    with connect() as client:
+        return _follow_to_end(client.job(job_id).retry(), as_json)
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@click.option("--follow", "-f", "keep_on", is_flag=True, help="Go on until the job has ended.")
+def logs(job_id: str, keep_on: bool) -> None:
+    """Print a job's timeline, with the traceback of what failed."""
+    with connect() as client:
+        job = client.job(job_id)
+        last = 0
+        while True:
+            ended = job.done  # asked before the events, so that the last of them are seen
+            for event in job.events():
+                if event["id"] > last:
+                    last = event["id"]
+                    _print_event(event)
+            if ended or not keep_on:
+                return
+            job.refresh(wait=LOG_POLL_SECONDS)
+
+
+def _follow_to_end(job: Job, as_json: bool) -> int:
+    follow(job)
+    if as_json:
+        print_json(job.raw)
+    elif job.succeeded:
+        _show_result(job)
+    return outcome(job)
+
+
+def _show_result(job: Job) -> None:
+    result = job.result or {}
+    if job.kind == "train":
+        show_training(job)
+    elif job.kind == "predict":
+        show_predictions(job, job.predictions())
+    elif job.kind == "sentiment" and "file" in result:
+        show_file(job, None)
+    else:
+        click.echo(f"{job.kind} {job.state}: {job.link('page')}")
+
+
+def _print_event(event: Json) -> None:
+    what = " · ".join(text for text in (event["phase"], event["message"]) if text)
+    worker = f"  [{event['worker']}]" if event["worker"] else ""
+    click.echo(f"{_local(event['at'])}  {event['state']:<9}  attempt {event['attempt']}  {what}{worker}")
+    if event["traceback"]:
+        click.echo("".join(f"    {line}" for line in event["traceback"].splitlines(keepends=True)))
+
+
+def _doing(job: Job) -> str:
+    if job.error:
+        return str(job.error["message"])
+    if job.state == "queued" and job.position is not None:
+        return f"number {job.position} in line"
+    if job.state == "running" and job.progress and job.progress["total"]:
+        return f"{job.phase or ''} {job.progress['done'] / job.progress['total']:.0%}".strip()
+    return (job.phase or "") if job.state == "running" else ""
+
+
+def _local(moment: str) -> str:
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _ran(job: Job) -> str:
+    if job.started_at is None:
+        return ""
+    end = datetime.fromisoformat(job.finished_at) if job.finished_at else datetime.now(UTC)
+    return str(timedelta(seconds=round((end - datetime.fromisoformat(job.started_at)).total_seconds())))
+
+
+def _told(job: Job, what: str, as_json: bool) -> int:
+    if as_json:
+        print_json(job.raw)
+    else:
+        click.echo(f"job {job.id} {what} ({job.state})")
+    return 0

@@ -1,0 +1,233 @@
+"""The command score."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from jobyard.cli.follow import POLL_SECONDS, follow, working
+from jobyard.cli.session import connect, json_option, outcome, output, print_json, priority_option
+from jobyard.client import Job
+from jobyard.client.columns import column
+from jobyard.client.errors import Json
+from jobyard.client.explanations import reasons, that_matter
+
+FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
+# What somebody who names a file of texts would call it; also compressed.
+TEXT_FILES = frozenset({".csv", ".jsonl", ".ndjson", ".parquet", ".tsv", ".txt"})
+COMPRESSED = frozenset({".gz", ".zst"})
+SHOWN_ERRORS = 5
+SHOWN_ROWS = 3
+LABELS = ("positive", "neutral", "negative")
+STYLES = {"positive": "green", "neutral": "yellow", "negative": "red"}
+
+
+@click.command(short_help="Score the sentiment of texts, or of a file of them.")
+@click.argument("what", metavar="FILE|TEXT...", nargs=-1, required=True)
+@click.option("--column", metavar="NAME|NUMBER", help="The column of texts in FILE; default: text.")
+@click.option("--group-by", metavar="NAME|NUMBER", help="Sum up each value of this column of FILE, too.")
+@click.option("--encoding", metavar="NAME", help="FILE's encoding; default: utf-8.")
+@click.option(
+    "--errors", type=click.Choice(["fail", "skip"]),
+    help="What a broken row of FILE does: fail the job (default), or be left out and reported.",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", "target", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Save the scored file; its suffix says how: .parquet, .csv or .jsonl.",
+)  # fmt: skip
+@click.option("--positive", type=float, help="From this compound score on, positive; default: 0.05.")
+@click.option("--negative", type=float, help="Down from this compound score, negative; default: -0.05.")
+@click.option(
+    "--lexicon", "lexicon_file", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
+    help='Own words and their valences, -4 to 4: a JSON file like {"sick": 2.1}.',
+)  # fmt: skip
+@click.option(
+    "--word", "words", multiple=True, metavar="WORD=VALENCE", help="One own word; any number of times."
+)
+@click.option("--explain", is_flag=True, help="Of TEXTs: show what each word adds to the score, and why.")
+@priority_option
+@json_option
+def score(
+    what: tuple[str, ...],
+    target: Path | None,
+    positive: float | None,
+    negative: float | None,
+    lexicon_file: Path | None,
+    words: tuple[str, ...],
+    explain: bool,
+    priority: int | None,
+    as_json: bool,
+    **of_file: str | None,
+) -> int:
+    """Score FILE (CSV, TSV, JSONL, Parquet or plain lines, also as .gz or .zst), or each TEXT, with NLTK's
+    VADER.
+    """
+    file = _file(what)
+    _check_options(file, {**of_file, "output": target}, explain)
+    given = {"positive": positive, "negative": negative}
+    spec: Json = {
+        "thresholds": {key: value for key, value in given.items() if value is not None} or None,
+        "lexicon": _own_words(lexicon_file, words) or None,
+        "explain": explain or None,
+    }
+    if file is not None:
+        spec |= of_file
+        spec |= {name: column(spec[name]) for name in ("column", "group_by") if spec[name] is not None}
+        spec["format"] = None if target is None else _format(target)
+    with connect() as client:
+        if file is None:
+            job = client.score(what, priority=priority, wait=POLL_SECONDS, **spec)
+        else:
+            with working(f"uploading {file} …"):
+                job = client.score(file=file, priority=priority, **spec)
+        follow(job)
+        if job.succeeded and target is not None:
+            with working(f"saving {target} …"):
+                job.download(scored_file(job), target)
+        if as_json:
+            print_json(job.raw)
+        elif job.succeeded:
+            show_texts(job, what) if file is None else show_file(job, target)
+        return outcome(job)
+
+
+def _check_options(file: Path | None, of_file: Mapping[str, object], explain: bool) -> None:
+    """Raises UsageError at an option that is for the other kind of source."""
+    if file is not None:
+        if explain:
+            raise click.UsageError("--explain is for texts, not for a file")
+        return
+    for name, value in of_file.items():
+        if value is not None:
+            option = "-o" if name == "output" else f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{option} is for a file, not for texts")
+
+
+def _own_words(file: Path | None, words: tuple[str, ...]) -> dict[str, float]:
+    """Of the file, and over them those of the command line. Raises UsageError."""
+    found: dict[str, float] = {}
+    if file is not None:
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:  # not UTF-8, or not JSON
+            raise click.UsageError(f"--lexicon {file}: is not JSON: {error}") from None
+        if not isinstance(found, dict):
+            raise click.UsageError(f'--lexicon {file}: should be an object, as {{"sick": 2.1}}')
+    for pair in words:
+        word, _, valence = pair.rpartition("=")
+        try:
+            found[word] = float(valence)
+        except ValueError:
+            word = ""
+        if not word:
+            raise click.UsageError(f"--word {pair}: should be a word and its valence, as sick=2.1")
+    return found
+
+
+def scored_file(job: Job) -> str:
+    """The name of the artifact that holds the scores."""
+    return str((job.result or {})["file"])
+
+
+def _file(what: tuple[str, ...]) -> Path | None:
+    """The file that is meant, or None if these are texts."""
+    path = Path(what[0]).expanduser()
+    if len(what) == 1 and len(what[0]) < 4_096 and path.is_file():
+        return path
+    suffix = (path.with_suffix("") if path.suffix.lower() in COMPRESSED else path).suffix.lower()
+    if len(what) == 1 and suffix in TEXT_FILES and " " not in what[0]:
+        raise click.UsageError(f"there is no file {what[0]}")
+    return None
+
+
+def _format(target: Path) -> str:
+    try:
+        found = FORMATS[target.suffix.lower()]
+    except KeyError:
+        raise click.UsageError(f"-o {target}: should end in {', '.join(FORMATS)}") from None
+    if not target.absolute().parent.is_dir():
+        raise click.UsageError(f"-o {target}: there is no folder {target.absolute().parent}")
+    return found
+
+
+def show_texts(job: Job, texts: tuple[str, ...]) -> None:
+    """A table with a row for each text, and below it what each word added where that was asked for."""
+    table = Table("text", "label", "compound", "neg", "neu", "pos")
+    rows = (job.result or {})["scores"]
+    for text, row in zip(texts, rows, strict=True):
+        numbers = [f"{row[name]:.4f}" for name in ("compound", "neg", "neu", "pos")]
+        table.add_row(escape(text), f"[{STYLES[row['label']]}]{row['label']}", *numbers)
+    console = output()
+    console.print(table)
+    for text, row in zip(texts, rows, strict=True):
+        if "words" in row and (telling := that_matter(row["words"])):
+            console.print(_why(text, row, telling))
+
+
+def _why(text: str, row: Json, telling: list[Json]) -> Table:
+    """What each word and the punctuation add, and their sum."""
+    table = Table("word", "adds", "why", title=escape(text[:80]), title_justify="left")
+    for word in telling:
+        table.add_row(escape(word["word"]), f"{word['score']:+.4f}", escape(reasons(word)))
+    if row["punctuation"]:
+        table.add_row("! ?", f"{row['punctuation']:+.4f}", "")
+    total = sum(word["score"] for word in row["words"]) + row["punctuation"]
+    table.add_section()
+    table.add_row("sum", f"{total:+.4f}", f"compound {row['compound']:+.4f}")
+    return table
+
+
+def show_file(job: Job, target: Path | None) -> None:
+    """Counts per label, mean and deviation, what was left out, the extremes, and where the scored file is."""
+    result = job.result or {}
+    rows = sum(result["labels"].values())
+    table = Table("label", "rows", "share")
+    for label in LABELS:
+        count = result["labels"][label]
+        table.add_row(f"[{STYLES[label]}]{label}", f"{count:,}", f"{count / rows:.1%}" if rows else "–")
+    console = output()
+    console.print(table)
+    if result["mean"] is not None:
+        spread = f" ± {result['std']:.4f}" if result.get("std") is not None else ""
+        console.print(
+            f"mean compound {result['mean']:.4f}{spread} of {rows:,} texts; {result['nulls']:,} empty"
+        )
+    for name in ("most_positive", "most_negative"):
+        for row in result.get(name, [])[:SHOWN_ROWS]:
+            text = _on_a_line(row["text"])
+            console.print(
+                f"{name.replace('_', ' ')}  {row['compound']:+.4f}  {escape(text)}",
+                no_wrap=True,
+                overflow="ellipsis",
+            )
+    if result.get("group_by") is not None:
+        console.print(
+            f"groups        {result['groups']:,} of {escape(result['group_by'])}, on {job.link('page')}",
+            soft_wrap=True,
+        )
+    _show_errors(console, result)
+    where = (
+        f"{target}"
+        if target is not None
+        else f"{job.link('page')} has it to download; `-o FILE` saves it at once"
+    )
+    console.print(f"scored file   {escape(where)}", soft_wrap=True)
+
+
+def _show_errors(console: Console, result: Json) -> None:
+    report = result.get("errors") or {"count": 0, "first": []}
+    if report["count"]:
+        console.print(f"[yellow]{report['count']:,} broken rows were left out:")
+    for found in report["first"][:SHOWN_ERRORS]:
+        console.print(f"  line {found['line']}: {escape(_on_a_line(found['error']))}", soft_wrap=True)
+    if report["count"] > SHOWN_ERRORS:
+        console.print("  …")
+
+
+def _on_a_line(text: str) -> str:
+    """What a file holds must not move the cursor of a terminal."""
+    return "".join(character for character in " ".join(text.split()) if character.isprintable())

@@ -1,0 +1,75 @@
+"""What the client commands have in common: the server they talk to, and how they end."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+
+from jobyard.cli import FAILED
+from jobyard.client import Client, ConnectionFailed, Job, JobFailed, JobyardClientError, Refused
+from jobyard.shared.config import Settings
+from jobyard.shared.errors import ConfigError
+
+WIDE = 160
+
+
+@contextmanager
+def connect() -> Iterator[Client]:
+    """The server of the settings; what goes wrong with it becomes one line."""
+    settings = Settings.load()
+    token = settings.find_token()
+    if token is None:
+        raise ConfigError(
+            f"JOBYARD_TOKEN: no token is set, and there is none in {settings.home / 'token'}; "
+            "start a server here with `jobyard up`, or set JOBYARD_URL and JOBYARD_TOKEN to another's"
+        )
+    url = settings.find_url()
+    try:
+        with Client(url, token) as client:
+            yield client
+    except ConnectionFailed as error:
+        raise click.ClickException(
+            f"{error}; is `jobyard up` running? (JOBYARD_URL is another address)"
+        ) from None
+    except Refused as error:
+        raise click.ClickException(f"{url} refused the token: {error}; set JOBYARD_TOKEN") from None
+    except JobyardClientError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--json` for programs."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print one line of JSON to standard output at the end."
+    )(command)
+
+
+def priority_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--priority` of a job."""
+    return click.option(
+        "--priority", type=click.IntRange(0, 9), help="9 runs first, 0 last; the server's default is 5."
+    )(command)
+
+
+def print_json(value: object) -> None:
+    """One line of JSON."""
+    click.echo(json.dumps(value, ensure_ascii=False, separators=(", ", ": ")))
+
+
+def output() -> Console:
+    """Standard output for people; where it is no terminal, wide enough not to cut anything useful."""
+    console = Console(highlight=False, emoji=False)
+    return console if console.is_terminal else Console(highlight=False, emoji=False, width=WIDE)
+
+
+def outcome(job: Job) -> int:
+    """The exit status for an ended job; says on standard error why it failed."""
+    if job.succeeded:
+        return 0
+    click.echo(f"jobyard: {JobFailed(job)}", err=True)
+    if job.state == "failed":
+        click.echo(f"         `jobyard logs {job.id}` tells more", err=True)
+    return FAILED

@@ -1,0 +1,142 @@
+"""The command train."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from jobyard.cli.follow import follow, working
+from jobyard.cli.session import connect, json_option, outcome, output, print_json, priority_option
+from jobyard.client import Client, Job
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+MAX_NAME = 64
+
+
+@click.command(short_help="Train on a folder of pictures or an imported data set.")
+@click.argument("data", metavar="DIR|DATASET")
+@click.option("--name", help="Name of the data set that DIR becomes; default: the folder's name.")
+@click.option("--model-name", help="Name of the model; default: the data set's.")
+@click.option("--network", help="compact, or classic: the tutorial's, to compare; default: compact.")
+@click.option("--init-from", metavar="MODEL", help="Go on from this model's weights.")
+@click.option("--epochs", type=int, help="How often to go through the pictures; default: 36; classic: 10.")
+@click.option("--batch-size", type=int, help="Pictures in a batch; default: 64; classic: 32.")
+@click.option("--image-size", type=int, help="Side to resize pictures to; default: 96; classic: 150.")
+@click.option("--optimizer", help="muon or adam; default: muon; classic: adam.")
+@click.option("--learning-rate", type=float, help="Of the optimizer; default: 0.008; classic: 0.001.")
+@click.option("--schedule", help="cosine: the rate falls to 0; default: cosine; classic: constant.")
+@click.option("--warmup-epochs", type=float, help="Epochs in which the rate rises; default: 2; classic: 0.")
+@click.option("--weight-decay", type=float, help="Decoupled, as in AdamW; default: 0.05; classic: 0.")
+@click.option(
+    "--label-smoothing", type=float, help="Share of a label for all classes; default: 0.1; classic: 0."
+)
+@click.option("--shear", type=float, help="Largest random shear in degrees; default: 8; classic: 0.2.")
+@click.option("--zoom", type=float, help="Largest random zoom, 1 ± this; default: 0.1; classic: 0.2.")
+@click.option("--crop", type=float, help="Largest share cut off each side; default: 0.4; classic: 0.")
+@click.option("--flip/--no-flip", default=None, help="Mirror half of the pictures; default: yes.")
+@click.option("--validation-split", type=float, help="Share held out for validation; default: 0.2.")
+@click.option("--steps-per-epoch", type=int, help="Batches in an epoch; default: all pictures once.")
+@click.option("--validation-steps", type=int, help="Batches in a validation; default: all once.")
+@click.option("--patience", type=int, help="Stop after so many epochs without a lower val_loss.")
+@click.option("--seed", type=int, help="Seed of all that is random; default: 0.")
+@click.option("--precision", help="auto, float32, mixed_bfloat16 or mixed_float16; default: auto.")
+@priority_option
+@json_option
+def train(
+    data: str,
+    name: str | None,
+    shear: float | None,
+    zoom: float | None,
+    crop: float | None,
+    flip: bool | None,
+    priority: int | None,
+    as_json: bool,
+    **spec: Any,
+) -> int:
+    """Train on DIR, a folder (or an archive of one) with one folder of pictures per class, with train/,
+    validation/ and test/ folders of those, or of files like cat.0.jpg; or on DATASET, an imported one
+    by name or name@version.
+    """
+    given = {"shear": shear, "zoom": zoom, "crop": crop, "flip": flip}
+    augment = {key: value for key, value in given.items() if value is not None}
+    with connect() as client:
+        source = _source(data)
+        if source is None and name is not None:
+            raise click.UsageError("--name is for a folder or an archive, and there is none called " + data)
+        if source is not None:
+            imported = import_pictures(client, source, name or folder_name(source))
+            if not imported.succeeded:
+                if as_json:
+                    print_json(imported.raw)
+                return outcome(imported)
+            data = imported.result["dataset"] if imported.result else data
+        job = follow(client.train(data, priority=priority, augment=augment or None, **spec))
+        if as_json:
+            print_json(job.raw)
+        elif job.succeeded:
+            show_training(job)
+        return outcome(job)
+
+
+def import_pictures(client: Client, source: Path, name: str) -> Job:
+    """Upload and import; says which pictures were rejected, and what should be looked at."""
+    with working(f"uploading {source} …"):
+        job = client.import_pictures(name, source)
+    follow(job)
+    result = job.result or {}
+    for warning in result.get("warnings", []):
+        click.echo(f"  warning: {warning}", err=True)
+    rejected = result.get("rejected", [])
+    for row in rejected[:5]:
+        click.echo(f"  rejected: {row['file']}: {row['reason']}", err=True)
+    if len(rejected) > 5:
+        click.echo(f"  … and more; see {job.link('page')}", err=True)
+    return job
+
+
+def folder_name(source: Path) -> str:
+    """A data set's name for a folder or an archive: its own name, in the letters that are allowed."""
+    name = source.resolve().name
+    for suffix in ARCHIVES:
+        name = name.removesuffix(suffix)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")
+    return name[:MAX_NAME] or "pictures"
+
+
+def _source(data: str) -> Path | None:
+    """The folder or archive that is meant, or None if it is the name of a data set."""
+    path = Path(data).expanduser()
+    if path.is_dir() or (path.is_file() and path.name.lower().endswith(ARCHIVES)):
+        return path
+    if path.is_file():
+        raise click.UsageError(f"{data} should be a folder, or an archive ({', '.join(ARCHIVES)})")
+    if "/" in data or data.startswith("."):
+        raise click.UsageError(f"there is no folder {data}")
+    return None
+
+
+def show_training(job: Job) -> None:
+    """How good the model is, and where it is."""
+    result = job.result or {}
+    evaluation = result["evaluation"]
+    low, high = evaluation["accuracy_interval"]
+    best = result["metrics"]["best"]
+    console = output()
+    table = Table("class", "precision", "recall", "F1", "pictures", title=f"Model {result['model']}")
+    for name, score in evaluation["per_class"].items():
+        numbers = [f"{score[key]:.3f}" for key in ("precision", "recall", "f1")]
+        table.add_row(escape(name), *numbers, str(score["support"]))
+    console.print(table)
+    console.print(
+        f"accuracy {evaluation['accuracy']:.3f} ({low:.3f} to {high:.3f} at 95 %) "
+        f"on {evaluation['pictures']:,} {evaluation['split']} pictures, {best['accuracy']:.3f} in training"
+    )
+    console.print(f"weights  of epoch {best['epoch']}, the best of {result['epochs']}")
+    if result["stopped_early"]:
+        console.print(f"stopped  {result['stopped_early']}")
+    console.print(f"history  {job.link('history')}", soft_wrap=True)
+    console.print(f"page     {job.link('page')}", soft_wrap=True)
+    console.print(f"next     jobyard predict {result['model']} PICTURE...", soft_wrap=True)

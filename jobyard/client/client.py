@@ -1,0 +1,251 @@
+"""The client: one method for each thing that the server does."""
+
+import tempfile
+import uuid
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+from jobyard.client.errors import Json, NotFound
+from jobyard.client.job import Job
+from jobyard.client.transport import Transport
+
+
+class Client:
+    """A Jobyard server, by its address and token.
+
+        with Client("http://127.0.0.1:8642", token) as client:
+            data = client.import_pictures("pets", "photos/").wait()
+            training = client.train(data.result["dataset"], epochs=10).wait()
+            client.predict(training.result["model"], ["rex.jpg"]).wait().result["predictions"]
+
+    Every method raises a JobyardClientError whose message says what is wrong. A server that is away
+    is tried again for a while; jobs are sent with an Idempotency-Key, so that none is made twice.
+    """
+
+    def __init__(self, url: str, token: str, *, timeout: float = 60.0) -> None:
+        self._transport = Transport(url, token, timeout)
+        self.url = self._transport.url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def submit(
+        self,
+        kind: str,
+        spec: Json,
+        *,
+        priority: int | None = None,
+        idempotency_key: str | None = None,
+        wait: float | None = None,
+    ) -> Job:
+        """Submit a job of any kind; fields of `spec` that are None take the server's defaults.
+
+        The same key gives the same job, however often and from wherever it is sent. With `wait`, return
+        when the job has ended, or after so many seconds (at most 60): for short jobs, one request does.
+        """
+        body: Json = {
+            "kind": kind,
+            "spec": {name: value for name, value in spec.items() if value is not None},
+        }
+        if priority is not None:
+            body["priority"] = priority
+        key = idempotency_key or str(uuid.uuid4())
+        return self._job(self._transport.post("/jobs", body, key=key, longer=wait or 0.0, wait=wait))
+
+    def train(self, dataset: str, *, priority: int | None = None, **spec: Any) -> Job:
+        """Train on an imported data set; `spec` is the rest of the job's spec (epochs=…, batch_size=…)."""
+        return self.submit("train", {"dataset": dataset, **spec}, priority=priority)
+
+    def predict(
+        self,
+        model: str,
+        images: Sequence[str | Path | uuid.UUID] | None = None,
+        *,
+        dataset: str | None = None,
+        archive: str | Path | uuid.UUID | None = None,
+        top: int | None = None,
+        explain: bool | None = None,
+        priority: int | None = None,
+        **spec: Any,
+    ) -> Job:
+        """Predict pictures, given as paths (which are uploaded) or as ids of files; or a whole data set, or a
+        zip or tar of pictures. With `explain`, each row names an overlay, which `job.download` saves.
+        """
+        spec = {
+            "model": model,
+            "images": None if images is None else [self._file_id(image) for image in images],
+            "dataset": dataset,
+            "archive": None if archive is None else self._file_id(archive),
+            "top": top,
+            "explain": explain,
+            **spec,
+        }
+        return self.submit("predict", spec, priority=priority)
+
+    def score(
+        self,
+        texts: str | Sequence[str] | None = None,
+        *,
+        file: str | Path | uuid.UUID | None = None,
+        column: str | int | None = None,
+        group_by: str | int | None = None,
+        encoding: str | None = None,
+        errors: str | None = None,
+        format: str | None = None,  # noqa: A002 - the spec's own word
+        thresholds: dict[str, float] | None = None,
+        lexicon: dict[str, float] | None = None,
+        explain: bool | None = None,
+        priority: int | None = None,
+        wait: float | None = None,
+        **spec: Any,
+    ) -> Job:
+        """Score the sentiment of texts, or of a file's column (a path, which is uploaded, or a file's id).
+
+        `column` and `group_by` are names, or numbers from 1; `errors` is "fail" or "skip"; `lexicon` has
+        words and their valences, from −4 to 4; `explain` is for texts. `wait` as for `submit`.
+        """
+        spec = {
+            "texts": [texts] if isinstance(texts, str) else texts,
+            "file": None if file is None else self._file_id(file),
+            "column": column,
+            "group_by": group_by,
+            "encoding": encoding,
+            "errors": errors,
+            "format": format,
+            "thresholds": thresholds,
+            "lexicon": lexicon,
+            "explain": explain,
+            **spec,
+        }
+        return self.submit("sentiment", spec, priority=priority, wait=wait)
+
+    def import_pictures(self, name: str, source: str | Path, *, priority: int | None = None) -> Job:
+        """Make a data set of an archive (zip, tar) or of a folder, which is zipped and uploaded."""
+        source = Path(source)
+        if not source.is_dir():
+            return self._import(name, source, priority)
+        with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:
+            archive = Path(folder) / f"{name}.zip"
+            zip_folder(source, archive)
+            return self._import(name, archive, priority)
+
+    def _import(self, name: str, archive: Path, priority: int | None) -> Job:
+        spec = {"name": name, "file": self.upload(archive)["id"]}
+        return self.submit("import", spec, priority=priority)
+
+    def upload(self, path: str | Path) -> Json:
+        """Upload a file: {id, name, bytes, sha256, media_type}."""
+        path = Path(path)
+        return self._transport.upload(path, path.name)
+
+    def job(self, job_id: str | uuid.UUID) -> Job:
+        """A job by its id."""
+        try:
+            job_id = uuid.UUID(str(job_id))
+        except ValueError:
+            raise NotFound(f"there is no job {job_id!r}: an id is like {uuid.UUID(int=0)}") from None
+        return self._job(self._transport.get(f"/jobs/{job_id}"))
+
+    def jobs(
+        self,
+        *,
+        kind: str | None = None,
+        state: str | None = None,
+        parent: str | None = None,
+        limit: int = 50,
+    ) -> Iterator[Job]:
+        """All jobs, or the parts of the job `parent`, newest first, fetched `limit` at a time."""
+        asked = self._transport.items("/jobs", kind=kind, state=state, parent=parent, limit=limit)
+        return map(self._job, asked)
+
+    def compare(
+        self, jobs: Sequence[Job | str | uuid.UUID], name: str | None = None, points: int | None = None
+    ) -> Json:
+        """One metric (by default val_accuracy) of several jobs, and how their specs differ.
+
+        {name, names, lower_is_better, jobs: [{id, label, state, points, best, last}], differences}
+        """
+        ids = ",".join(job.id if isinstance(job, Job) else str(job) for job in jobs)
+        return self._transport.get("/metrics/compare", jobs=ids, name=name, points=points)
+
+    def datasets(self) -> Iterator[Json]:
+        """All data sets, newest first."""
+        return self._transport.items("/datasets")
+
+    def dataset(self, reference: str) -> Json:
+        """A data set by name (its newest version), `name@version` or id."""
+        return self._transport.get(f"/datasets/{quote(reference, safe='@')}")
+
+    def delete_dataset(self, reference: str) -> None:
+        """Delete a data set by `name@version` or id; a name alone is refused. Its models stay."""
+        self._transport.delete(f"/datasets/{quote(reference, safe='@')}")
+
+    def models(self) -> Iterator[Json]:
+        """All models, newest first."""
+        return self._transport.items("/models")
+
+    def model(self, reference: str) -> Json:
+        """A model by name (its newest version), `name@version`, `name@alias` (such as best) or id."""
+        return self._transport.get(_model(reference))
+
+    def model_card(self, reference: str) -> Json:
+        """What goes with a model's file: classes, picture size, preprocessing, data, metrics, evaluation."""
+        return self._transport.get(f"{_model(reference)}/card")
+
+    def download_model(self, reference: str, path: str | Path) -> Path:
+        """Save a model's `.keras` file as `path`."""
+        path = Path(path)
+        self._transport.download(f"{_model(reference)}/file", path)
+        return path
+
+    def delete_model(self, reference: str) -> None:
+        """Delete a model, by `name@version` or id. Raises Conflict while an unfinished job needs it."""
+        self._transport.delete(_model(reference))
+
+    def set_alias(self, name: str, alias: str, version: int) -> Json:
+        """From now on `name@alias` is this version of the model; returns it."""
+        return self._transport.put(_alias(name, alias), {"version": version})
+
+    def remove_alias(self, name: str, alias: str) -> None:
+        """`name@alias` means nothing any more; the version that it was of stays."""
+        self._transport.delete(_alias(name, alias))
+
+    def _job(self, raw: Json) -> Job:
+        return Job(self._transport, raw)
+
+    def _file_id(self, file: str | Path | uuid.UUID) -> str:
+        """The id of an uploaded file: given as such, or got by uploading a path."""
+        if isinstance(file, uuid.UUID):
+            return str(file)
+        if isinstance(file, str):
+            try:
+                return str(uuid.UUID(file))
+            except ValueError:
+                pass
+        return str(self.upload(file)["id"])
+
+
+def _model(reference: str) -> str:
+    return f"/models/{quote(reference, safe='@')}"
+
+
+def _alias(name: str, alias: str) -> str:
+    return f"/models/{quote(name, safe='')}/aliases/{quote(alias, safe='')}"
+
+
+def zip_folder(folder: Path, archive: Path) -> None:
+    """Pack a folder's files, hidden ones left out, without compressing: pictures are compressed already."""
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED, strict_timestamps=False) as packed:
+        for path in sorted(folder.rglob("*")):
+            inside = path.relative_to(folder)
+            if path.is_file() and not any(part.startswith(".") for part in inside.parts):
+                packed.write(path, inside)

@@ -1,0 +1,189 @@
+"""A job as its owner holds it."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote
+
+from jobyard.client.errors import JobyardClientError, Json
+from jobyard.client.transport import Transport
+
+TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
+
+# One request waits at most so long for a change of state.
+POLL_SECONDS = 20.0
+BREATH_SECONDS = 0.5
+
+
+class JobFailed(JobyardClientError):
+    """The job failed or was cancelled; `job` says more."""
+
+    def __init__(self, job: "Job") -> None:
+        why = f": {job.error['message']}" if job.error else ""
+        super().__init__(f"job {job.id} {'was cancelled' if job.state == 'cancelled' else job.state}{why}")
+        self.job = job
+
+
+class WaitTimeout(JobyardClientError):
+    """The job goes on, but the time to wait for it is over."""
+
+
+class Job:
+    """One job, as the server last told it (`refresh` asks again).
+
+    `raw` is the whole JSON; `progress` is {done, total, unit, eta_seconds}, `error` {type, message}.
+    """
+
+    id: str
+    kind: str
+    state: str
+    phase: str | None
+    queue: str
+    priority: int
+    spec: Json
+    result: Json | None
+    error: Json | None
+    progress: Json | None
+    attempt: int
+    max_attempts: int
+    position: int | None
+    parent_id: str | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    links: dict[str, str]
+
+    def __init__(self, transport: Transport, raw: Json) -> None:
+        self._transport = transport
+        self._take(raw)
+
+    def __repr__(self) -> str:
+        return f"<Job {self.id} {self.kind} {self.state}>"
+
+    @property
+    def done(self) -> bool:
+        """Whether the job has ended, one way or another."""
+        return self.state in TERMINAL
+
+    @property
+    def succeeded(self) -> bool:
+        return self.state == "succeeded"
+
+    def link(self, name: str) -> str:
+        """The whole address of one of its `links`: page, metrics, history, …"""
+        return self._transport.url + self.links[name]
+
+    def refresh(self, wait: float | None = None) -> Self:
+        """Ask how the job is; with `wait`, return at its next change of state or after so many seconds."""
+        if wait is None:
+            self._take(self._transport.get(self._path))
+            return self
+        before, asked = self.state, time.monotonic()
+        self._take(self._transport.get(self._path, longer=wait, wait=wait))
+        # A server with many waiters answers some at once: they must not come back at once.
+        early = wait - (time.monotonic() - asked)
+        if self.state == before and early > 0 and not self.done:
+            time.sleep(min(early, BREATH_SECONDS))
+        return self
+
+    def wait(self, timeout: float | None = None, *, check: bool = True) -> Self:
+        """Return when the job has ended.
+
+        Raises WaitTimeout after `timeout` seconds, and JobFailed if the job failed or was cancelled
+        (not with check=False).
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self.done:
+            left = POLL_SECONDS if deadline is None else min(POLL_SECONDS, deadline - time.monotonic())
+            if left <= 0:
+                raise WaitTimeout(f"job {self.id} is still {self.state} after {timeout:g} seconds")
+            self.refresh(wait=round(left, 3))
+        if check and not self.succeeded:
+            raise JobFailed(self)
+        return self
+
+    def cancel(self) -> Self:
+        """Ask for the job's end: a queued job ends at once, a running one soon (`wait` for it)."""
+        self._take(self._transport.post(f"{self._path}/cancel"))
+        return self
+
+    def pause(self) -> Self:
+        """Ask the server to set the job aside; a training keeps what it has done."""
+        self._take(self._transport.post(f"{self._path}/pause"))
+        return self
+
+    def resume(self) -> Self:
+        """Go on with a paused job."""
+        self._take(self._transport.post(f"{self._path}/resume"))
+        return self
+
+    def retry(self) -> Self:
+        """Queue a failed or cancelled job again."""
+        self._take(self._transport.post(f"{self._path}/retry"))
+        return self
+
+    def metrics(self, name: str | None = None, points: int | None = None) -> list[Json]:
+        """The metric history by name and step: [{name, step, epoch, value, at}], at most `points` of each."""
+        items: list[Json] = self._transport.get(f"{self._path}/metrics", name=name, points=points)["items"]
+        return items
+
+    def events(self) -> list[Json]:
+        """The timeline: [{id, at, state, attempt, phase, message, worker, traceback}]."""
+        items: list[Json] = self._transport.get(f"{self._path}/events")["items"]
+        return items
+
+    def predictions(self, *, label: str | None = None, sort: str | None = None) -> Iterator[Json]:
+        """All rows of a prediction: {image, label, probability, probabilities, error, overlay}.
+
+        Those with a label; in the order of "row" or "probability" (the least sure first).
+        """
+        return self._transport.items(f"{self._path}/predictions", limit=500, label=label, sort=sort)
+
+    def save_predictions(self, path: str | Path) -> Path:
+        """Save all rows of a prediction as a table: Parquet if the path ends in .parquet, else CSV."""
+        path = Path(path)
+        kind = "parquet" if path.suffix == ".parquet" else "csv"
+        self._transport.download(f"{self._path}/predictions.{kind}", path)
+        return path
+
+    def scores(
+        self, *, label: str | None = None, sort: str | None = None, search: str | None = None
+    ) -> Iterator[Json]:
+        """Rows of a file that was scored as Parquet: {row, columns, neg, neu, pos, compound, label}.
+
+        Those with a label, or with `search` in their texts; in the order of "row", "compound" (the most
+        negative first) or "-compound".
+        """
+        given = {"label": label, "sort": sort, "search": search}
+        return self._transport.items(f"{self._path}/scores", limit=200, **given)
+
+    def groups(self) -> Iterator[Json]:
+        """Groups of a scored file, the largest first: {value, rows, nulls, labels, mean, std, histogram}."""
+        return self._transport.items(f"{self._path}/groups", limit=200)
+
+    def files(self) -> list[Json]:
+        """The job's artifacts: [{name, bytes, sha256, media_type, links}]."""
+        items: list[Json] = self._transport.get(f"{self._path}/files")["items"]
+        return items
+
+    def download(self, name: str, path: str | Path) -> Path:
+        """Save the artifact `name` as `path`."""
+        path = Path(path)
+        self._transport.download(f"{self._path}/files/{quote(name, safe='')}", path)
+        return path
+
+    def save_history(self, path: str | Path) -> Path:
+        """Save a training's chart of accuracy and loss as a PNG."""
+        path = Path(path)
+        self._transport.download(f"{self._path}/history.png", path)
+        return path
+
+    @property
+    def _path(self) -> str:
+        return f"/jobs/{self.id}"
+
+    def _take(self, raw: Json) -> None:
+        self.raw = raw
+        for name in Job.__annotations__:
+            setattr(self, name, raw[name])

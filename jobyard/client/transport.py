@@ -1,0 +1,177 @@
+"""Requests to the server: the token, patience with a server that is away, and its errors."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from jobyard.client.errors import ConnectionFailed, JobyardClientError, Json, error_of
+
+API = "/api/v1"
+
+# A server that answered before may be starting anew and is waited for; one that never did is
+# probably not there.
+PATIENCE_SECONDS = 30.0
+FIRST_PATIENCE_SECONDS = 2.0
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 5.0
+
+AWAY = frozenset({502, 503})
+CHUNK_BYTES = 1 << 20
+
+
+class Transport:
+    """One server's API; `timeout` in seconds is for one answer."""
+
+    def __init__(self, url: str, token: str, timeout: float) -> None:
+        self.url = url.rstrip("/")
+        self._timeout = timeout
+        self._reached = False
+        try:
+            host = httpx.URL(self.url).host
+        except httpx.InvalidURL as error:
+            raise ConnectionFailed(f"{url!r} is no address of a server: {error}") from None
+        if not self.url.startswith(("http://", "https://")) or not host:
+            raise ConnectionFailed(f"{url!r} is no address of a server: should be like http://127.0.0.1:8642")
+        self._http = httpx.Client(
+            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            timeout=httpx.Timeout(timeout, connect=5.0),
+            # A proxy of the environment is not for this machine's own addresses.
+            trust_env=not _is_local(host),
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def get(self, path: str, *, longer: float = 0.0, **params: Any) -> Json:
+        """A GET; parameters that are None are left out, and the answer may take `longer` seconds."""
+        return self._json(self._send("GET", path, params=_given(params), timeout=self._patience(longer)))
+
+    def post(
+        self,
+        path: str,
+        body: Json | None = None,
+        *,
+        key: str | None = None,
+        longer: float = 0.0,
+        **params: Any,
+    ) -> Json:
+        """A POST of JSON. With an idempotency key it may be sent again after a lost answer."""
+        options: Json = {"params": _given(params), "timeout": self._patience(longer)}
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return self._json(
+            self._send("POST", path, json=body, headers=headers, repeatable=key is not None, **options)
+        )
+
+    def put(self, path: str, body: Json) -> Json:
+        """A PUT of JSON, which may be sent again after a lost answer."""
+        return self._json(self._send("PUT", path, json=body))
+
+    def delete(self, path: str) -> None:
+        """A DELETE. It is not sent again after a lost answer: what it deleted would not be found."""
+        self._send("DELETE", path, repeatable=False)
+
+    def _patience(self, longer: float) -> httpx.Timeout:
+        return httpx.Timeout(self._timeout + longer, connect=5.0)
+
+    def upload(self, path: Path, name: str) -> Json:
+        """Send a file's bytes under a name; a repetition after a lost answer only leaves a spare copy."""
+        return self._json(self._send("POST", "/files", file=(name, path)))
+
+    def items(self, path: str, **params: Any) -> Iterator[Json]:
+        """Everything in a list, page after page."""
+        cursor = None
+        while True:
+            page = self.get(path, cursor=cursor, **params)
+            yield from page["items"]
+            cursor = page.get("next")
+            if cursor is None:
+                return
+
+    def download(self, path: str, target: Path) -> None:
+        """Write an answer's body to `target`, which appears only when it is whole."""
+        draft = target.with_name(f".{target.name}.part")
+        try:
+            with draft.open("wb") as file:
+                response = self._send("GET", path, stream=True)
+                try:
+                    for chunk in response.iter_bytes(CHUNK_BYTES):
+                        file.write(chunk)
+                except httpx.TransportError as error:
+                    raise ConnectionFailed(f"the download of {target.name} broke off: {error}") from None
+                finally:
+                    response.close()
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        repeatable: bool = True,
+        stream: bool = False,
+        file: tuple[str, Path] | None = None,
+        **options: Any,
+    ) -> httpx.Response:
+        """Send until there is an answer. Raises JobyardClientError for one of status 400 or more."""
+        patience = PATIENCE_SECONDS if self._reached else FIRST_PATIENCE_SECONDS
+        give_up = time.monotonic() + patience
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            with ExitStack() as opened:
+                if file is not None:
+                    options["files"] = {"file": (file[0], opened.enter_context(file[1].open("rb")))}
+                failure: JobyardClientError
+                try:
+                    request = self._http.build_request(method, f"{self.url}{API}{path}", **options)
+                    response = self._http.send(request, stream=stream)
+                except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                    # Nothing was sent: this may be repeated whatever it was.
+                    failure = ConnectionFailed(f"can't reach {self.url}: {_reason(error)}")
+                except httpx.TransportError as error:
+                    failure = ConnectionFailed(f"the connection to {self.url} broke: {_reason(error)}")
+                    if not repeatable:
+                        raise failure from None
+                else:
+                    self._reached = True
+                    if response.status_code < 400:
+                        return response
+                    response.read()
+                    failure = error_of(response)
+                    if response.status_code not in AWAY or not repeatable:
+                        raise failure
+            if time.monotonic() + pause > give_up:
+                raise failure
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _json(self, response: httpx.Response) -> Json:
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise ConnectionFailed(f"{self.url} does not answer like a Jobyard server")
+        return answer
+
+
+def _given(params: Json) -> Json:
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _reason(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    return "connection refused" if "refused" in text.lower() else text

@@ -1,0 +1,162 @@
+"""The order of things: what must be there before what, and what ends after what."""
+
+import http.client
+import importlib.resources
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from honcho.environ import parse_procfile
+
+from jobyard.shared.config import PREFIX, Settings
+from jobyard.shared.errors import ConfigError
+from jobyard.up import redis
+from jobyard.up.checks import choose_ports, make_home, sole_user
+from jobyard.up.supervisor import KeepsFailing, Stopped, Supervisor
+
+REDIS = "redis"
+EARLIER_REDIS_SECONDS = 10.0
+READY_EVERY_SECONDS = 0.5
+
+# Addresses to listen on that are no addresses to go to.
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
+
+
+def up(settings: Settings) -> int:
+    """Run everything on this machine until a signal; returns the exit status.
+
+    Raises ConfigError if a setting is wrong, before or after the start.
+    """
+    make_home(settings.home)
+    with sole_user(settings.home):
+        settings = choose_ports(settings)
+        settings.secret_token()
+        supervisor = Supervisor(_commands(settings), _environment(settings))
+        try:
+            with _address_file(settings):
+                _run(supervisor, settings)
+        except Stopped:
+            return 0
+        except KeepsFailing as error:
+            click.echo(f"jobyard: {error.message}", err=True)
+            return 1
+        finally:
+            supervisor.stop(last=REDIS)
+
+
+def _run(supervisor: Supervisor, settings: Settings) -> NoReturn:
+    commands = _commands(settings)
+    if REDIS in commands:
+        _wait_for_earlier_redis(settings)
+        supervisor.start([REDIS])
+        supervisor.run_until(lambda: redis.answers(settings))
+    with supervisor.interruptible():
+        _migrate(settings)
+    supervisor.start(name for name in commands if name != REDIS)
+    supervisor.run_until(_Readiness(settings).reached)
+    with suppress(OSError):  # nobody reads it
+        click.echo(banner(settings))
+    supervisor.run()
+
+
+def banner(settings: Settings) -> str:
+    """Where everything is. The login link holds the token: it is for the terminal."""
+    token = settings.secret_token()
+    return (
+        f"\n  Jobyard is up; Ctrl-C ends it\n"
+        f"  Dashboard  {web_url(settings)}/login?token={token}\n"
+        f"  Flower     {flower_url(settings)}  (user: jobyard, password: the token)\n"
+        f"  Token      {'JOBYARD_TOKEN' if settings.token else settings.home / 'token'}\n"
+        f"  Data       {settings.home}\n"
+    )
+
+
+def web_url(settings: Settings) -> str:
+    return f"http://{_go_to(settings)}:{settings.port}"
+
+
+def flower_url(settings: Settings) -> str:
+    return f"http://{_go_to(settings)}:{settings.flower_port}"
+
+
+def _go_to(settings: Settings) -> str:
+    host = ANYWHERE.get(settings.host, settings.host)
+    return f"[{host}]" if ":" in host else host
+
+
+def _commands(settings: Settings) -> dict[str, str]:
+    procfile = importlib.resources.files("jobyard.up").joinpath("Procfile").read_text()
+    commands: dict[str, str] = parse_procfile(procfile).processes
+    if not settings.embedded_redis:
+        del commands[REDIS]
+    return commands
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """This process' environment, with what was decided here."""
+    return os.environ | {
+        f"{PREFIX}HOME": str(settings.home),
+        f"{PREFIX}PORT": str(settings.port),
+        f"{PREFIX}FLOWER_PORT": str(settings.flower_port),
+        # The Procfile says `python` and `gunicorn`: those beside this one are meant.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "PYTHONUNBUFFERED": "1",
+        # A folder called `shared` or `web` in the user's working directory must not be imported.
+        "PYTHONSAFEPATH": "1",
+    }
+
+
+@contextmanager
+def _address_file(settings: Settings) -> Iterator[None]:
+    """HOME/url tells the command line where the server is, as long as it is there."""
+    path = settings.home / "url"
+    path.write_text(f"{web_url(settings)}\n")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _wait_for_earlier_redis(settings: Settings) -> None:
+    """After a killed `up` its Redis may still be ending; two on the same files would spoil them."""
+    deadline = time.monotonic() + EARLIER_REDIS_SECONDS
+    while redis.answers(settings):
+        if time.monotonic() > deadline:
+            raise ConfigError(
+                f"JOBYARD_HOME: another Redis listens on {settings.redis_socket}; "
+                "end it, or set another folder"
+            )
+        time.sleep(0.2)
+
+
+def _migrate(settings: Settings) -> None:
+    from jobyard.shared.migrate import upgrade  # SQLAlchemy takes its time: after the quick checks
+
+    upgrade(settings)
+
+
+class _Readiness:
+    """Asks /readyz now and then."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._next = 0.0
+
+    def reached(self) -> bool:
+        if time.monotonic() < self._next:
+            return False
+        self._next = time.monotonic() + READY_EVERY_SECONDS
+        host = ANYWHERE.get(self._settings.host, self._settings.host)
+        connection = http.client.HTTPConnection(host, self._settings.port, timeout=2.0)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()

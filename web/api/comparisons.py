@@ -1,0 +1,45 @@
+"""One metric of several jobs."""
+
+from flask import Response
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import Field
+
+from jobyard.web import schemas
+from jobyard.web.api.common import ANSWERS, SECURITY, Query, answer
+from jobyard.web.backend import backend
+from jobyard.web.services import comparisons
+
+api = APIBlueprint(
+    "comparing",
+    __name__,
+    url_prefix=f"{schemas.API}/metrics",
+    abp_tags=[Tag(name="results", description="Metrics, predictions, scores and files of a job")],
+    abp_security=SECURITY,
+    abp_responses=ANSWERS,
+)
+
+
+class CompareQuery(Query):
+    """Which jobs, and what of them."""
+
+    jobs: str = Field(
+        max_length=2_000, description=f"Ids with commas between them, at most {comparisons.MAX_RUNS}"
+    )
+    name: str = Field(
+        default=comparisons.USUAL,
+        max_length=64,
+        pattern=r"^[^\x00]*$",
+        description="`loss`, `val_accuracy`, …",
+    )
+    points: int = Field(
+        default=320, ge=1, le=10_000, description="At most so many of each job: first, last, lows and highs"
+    )
+
+
+@api.get("/compare", responses={200: schemas.Comparison}, summary="Compare a metric of several jobs")
+def compare(query: CompareQuery) -> Response:
+    """Each job's history with its best and last value, and how their specs differ."""
+    ids = comparisons.ids_of(query.jobs)
+    with backend().database.read() as session:
+        found = comparisons.compare(session, ids, query.name, query.points)
+    return answer(schemas.Comparison.of(found))

@@ -1,5 +1,0 @@
-"""`python -m web.cli`: the command `jobyard`."""
-
-from web.cli import main
-
-main()

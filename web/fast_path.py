@@ -1,0 +1,111 @@
+"""The way past Flask for what clients ask all the time: `GET /api/v1/jobs/{id}` and `POST /api/v1/jobs`.
+
+Flask's share of such a request is larger than the database's. Only its plain form is answered here: the
+token in its header, a job that is there, or one job that is accepted. Everything else goes on to
+Flask, whose answer to the plain form is the same (a test compares them).
+"""
+
+import io
+import json
+import re
+import uuid
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+import sqlalchemy as sa
+
+from jobyard.shared import specs, views
+from jobyard.shared.errors import BadInput, NotFound
+from jobyard.web import auth
+from jobyard.web.api import serializers
+from jobyard.web.backend import Backend
+from jobyard.web.problems import FAILED
+from jobyard.web.schemas import API
+from jobyard.web.services import submission
+from jobyard.web.services.long_polling import until_it_ends
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+# As Flask's own converter has it.
+JOB: Final = re.compile(rf"{API}/jobs/([0-9A-Fa-f]{{8}}(?:-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}})")
+
+JOBS: Final = f"{API}/jobs"
+# In its plainest form, and within MAX_WAIT_SECONDS.
+WAIT: Final = re.compile(r"(?:wait=([1-5]?[0-9]))?")
+# So many bytes of a request are read here; Flask knows what to say of too many.
+SHORT: Final = 1 << 20
+
+Answer = tuple[str, list[tuple[str, str]], bytes]
+
+
+class Shortcut:
+    """Wraps Flask's `wsgi_app`; `headers` are those that every answer has."""
+
+    def __init__(self, app: "WSGIApplication", here: Backend, headers: Iterable[tuple[str, str]]) -> None:
+        self._app = app
+        self._here = here
+        self._headers = list(headers)
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if answer := self._answer(environ):
+            status, headers, body = answer
+            start_response(status, headers + self._headers)
+            return [body]
+        return self._app(environ, start_response)
+
+    def _answer(self, environ: "WSGIEnvironment") -> Answer | None:
+        """None if Flask should answer."""
+        if not auth.is_bearer(environ.get("HTTP_AUTHORIZATION", ""), self._here.token):
+            return None
+        method, path, query = environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("QUERY_STRING")
+        if method == "GET" and not query and (found := JOB.fullmatch(path)):
+            return self._look(uuid.UUID(found[1]), environ.get("HTTP_IF_NONE_MATCH"))
+        if method == "POST" and path == JOBS and (asked := WAIT.fullmatch(query or "")):
+            return self._submit(environ, float(asked[1] or 0))
+        return None
+
+    def _look(self, job_id: uuid.UUID, known: str | None) -> Answer | None:
+        try:
+            with self._here.database.look() as connection:
+                if known is not None:
+                    etag = serializers.etag_of(views.glance(connection, job_id))
+                    # It may be a list, a weak one or `*`: Flask reads those.
+                    return ("304 NOT MODIFIED", [("ETag", etag)], b"") if known == etag else None
+                job = views.see(connection, job_id)
+        except (NotFound, sa.exc.SQLAlchemyError):
+            return None
+        return _answer("200 OK", job)
+
+    def _submit(self, environ: "WSGIEnvironment", wait: float) -> Answer | None:
+        length = environ.get("CONTENT_LENGTH", "")
+        if environ.get("CONTENT_TYPE") != "application/json" or not length.isdecimal() or int(length) > SHORT:
+            return None
+        body = environ["wsgi.input"].read(int(length))
+        environ["wsgi.input"] = io.BytesIO(body)  # for Flask, if it comes to that
+        try:
+            asked = specs.SUBMISSION.validate_python(json.loads(body))
+            key = submission.checked_key(environ.get("HTTP_IDEMPOTENCY_KEY"))
+        except (ValueError, RecursionError, BadInput):
+            return None
+        try:
+            job, is_new = submission.submit(self._here, asked, key)
+            ended = wait > 0 and until_it_ends(self._here, job.id, wait)
+            if wait:
+                with self._here.database.look() as connection:
+                    job = views.see(connection, job.id)
+        except Exception as error:  # noqa: BLE001 - nobody but Flask has answers to errors
+            environ[FAILED] = error
+            return None
+        status, headers, answer = _answer("202 ACCEPTED" if is_new and not ended else "200 OK", job)
+        return status, [*headers, ("Location", f"{JOBS}/{job.id}")], answer
+
+
+def _answer(status: str, job: views.JobView) -> Answer:
+    body = serializers.of_job(job)
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))),
+        ("ETag", serializers.etag_of(job)),
+    ]
+    return status, headers, body

@@ -1,0 +1,191 @@
+"""Numbers, times and jobs in words, as filters of the templates."""
+
+import datetime
+from collections.abc import Mapping
+
+from jobyard.client import explanations
+from jobyard.shared.jobs import GLOSS, Job, State
+from jobyard.web.pages.blueprint import routes
+
+routes.add_app_template_filter(explanations.that_matter)
+routes.add_app_template_filter(explanations.reasons)
+
+KINDS = {
+    "train": ("Training", "cpu"),
+    "predict": ("Prediction", "image"),
+    "sentiment": ("Sentiment", "chat-square-text"),
+    "import": ("Import", "box-seam"),
+}
+STATE_ICONS = {
+    "queued": "hourglass-split",
+    "running": "play-fill",
+    "waiting": "diagram-3",
+    "paused": "pause-fill",
+    "succeeded": "check-lg",
+    "failed": "x-lg",
+    "cancelled": "slash-circle",
+}
+
+
+@routes.app_template_filter()
+def kind_name(kind: str) -> str:
+    """`train` → "Training"."""
+    return KINDS[kind][0] if kind in KINDS else kind
+
+
+@routes.app_template_filter()
+def kind_icon(kind: str) -> str:
+    """The name of a Bootstrap icon."""
+    return KINDS[kind][1] if kind in KINDS else "gear"
+
+
+@routes.app_template_filter()
+def state_icon(state: str) -> str:
+    """The name of a Bootstrap icon."""
+    return STATE_ICONS.get(state, "question")
+
+
+@routes.app_template_filter()
+def gloss(state: str) -> str:
+    """What a state means, in a line."""
+    return GLOSS[State(state)]
+
+
+@routes.app_template_filter()
+def number(value: float | None) -> str:
+    """1234567 → "1,234,567"; fractions keep four digits after the point."""
+    if value is None:
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}"
+
+
+@routes.app_template_filter()
+def plain(value: object) -> str:
+    """A value of a spec: True → "yes", 0.001 → "0.001"."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+@routes.app_template_filter()
+def counted(value: int, noun: str) -> str:
+    """(1, "picture") → "1 picture"; (2000, "picture") → "2,000 pictures"; (2, "class") → "2 classes"."""
+    plural = noun + ("es" if noun.endswith(("s", "x")) else "s")
+    return f"{value:,} {noun if value == 1 else plural}"
+
+
+@routes.app_template_filter()
+def capitalize_first(sentence: str) -> str:
+    """Only the first letter: names further on stay as they are."""
+    return sentence[:1].upper() + sentence[1:]
+
+
+@routes.app_template_filter()
+def percent(value: float | None, digits: int = 1) -> str:
+    """0.9321 → "93.2 %"."""
+    return "–" if value is None else f"{100 * value:.{digits}f} %"
+
+
+@routes.app_template_filter()
+def size(count: int) -> str:
+    """1536 → "1.5 kB"."""
+    if count < 1000:
+        return counted(count, "byte")
+    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB")):
+        if count >= 1000**power:
+            return f"{count / 1000**power:.3g} {unit}"
+    return f"{count / 1000:.3g} kB"
+
+
+@routes.app_template_filter()
+def signed(value: float | None) -> str:
+    """0.25 → "+0.2500"; -0.0 → "0.0000"."""
+    return "–" if value is None else f"{value:+.4f}" if value else f"{0:.4f}"
+
+
+@routes.app_template_filter()
+def duration(seconds: float | None) -> str:
+    """0.25 → "0.2 s"; 75 → "1 min 15 s"; 7300 → "2 h 1 min"; 200000 → "2 d 7 h"."""
+    if seconds is None:
+        return "–"
+    if seconds < 10:
+        return f"{max(seconds, 0):.1f} s"
+    whole = round(seconds)
+    for over, unit, part, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= over:
+            rest = whole % over // part
+            return f"{whole // over} {unit} {rest} {small}" if rest else f"{whole // over} {unit}"
+    return f"{whole} s"
+
+
+@routes.app_template_filter()
+def ago(moment: datetime.datetime) -> str:
+    """ "just now", "4 min ago", "3 h ago", "12 d ago"."""
+    seconds = (datetime.datetime.now(datetime.UTC) - moment).total_seconds()
+    for over, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= over:
+            return f"{int(seconds // over)} {unit} ago"
+    return "just now"
+
+
+@routes.app_template_filter()
+def exact(moment: datetime.datetime) -> str:
+    """ "2026-01-31 23:59:59 UTC"."""
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+@routes.app_template_filter()
+def clock(moment: datetime.datetime) -> str:
+    """ "23:59:59"."""
+    return f"{moment:%H:%M:%S}"
+
+
+@routes.app_template_filter()
+def ran_for(job: Job) -> float | None:
+    """Seconds since a job was first started, or that it took; None for one that never ran.
+
+    While it is paused, those until it was asked to be.
+    """
+    if job.started_at is None:
+        return None
+    set_aside = job.pause_requested_at if job.state == State.PAUSED else None
+    end = job.finished_at or set_aside or datetime.datetime.now(datetime.UTC)
+    return max((end - job.started_at).total_seconds(), 0.0)
+
+
+@routes.app_template_filter()
+def share_done(job: Job) -> float | None:
+    """0…1, or None where it isn't known."""
+    if job.progress_done is None or not job.progress_total:
+        return None
+    return min(job.progress_done / job.progress_total, 1.0)
+
+
+@routes.app_template_filter()
+def per_second(job: Job) -> str:
+    """ "12,000 rows/s", as the time left was reckoned; "" where it isn't known."""
+    if not job.eta_seconds or not job.progress_total:
+        return ""
+    speed = (job.progress_total - (job.progress_done or 0)) / job.eta_seconds
+    return f"{speed:,.{0 if speed >= 10 else 1}f} {job.progress_unit or ''}/s"
+
+
+@routes.app_template_filter()
+def what(job: Job, files: Mapping[str, str]) -> str:
+    """A job's spec in a few words; `files` has the names of uploaded files by id."""
+    spec = job.spec
+    match job.kind:
+        case "train":
+            return f"{spec['network']} on {spec['dataset']}"
+        case "predict" | "sentiment" if job.parent_id is not None:
+            return f"part {spec['part'] + 1:,} of {spec['parts']:,}"
+        case "predict" if spec.get("archive") is not None:  # older ones have no such field
+            return f"{files.get(spec['archive'], 'an archive')} by {spec['model']}"
+        case "predict":
+            of = spec["dataset"] or counted(len(spec["images"]), "picture")
+            return f"{of} by {spec['model']}"
+        case "sentiment" if spec["texts"] is not None:
+            return counted(len(spec["texts"]), "text")
+        case "sentiment":
+            return files.get(spec["file"], "a file")
+        case "import":
+            return f"{spec['name']} from {spec['path'] or files.get(spec['file'], 'a file')}"
+    return job.kind

@@ -1,0 +1,101 @@
+"""Accepting jobs: those that come at the same time are accepted in one transaction."""
+
+import threading
+import uuid
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from jobyard.shared import jobs, retention, views
+from jobyard.shared.broker import Broker
+from jobyard.shared.database import Database
+from jobyard.shared.errors import Conflict
+
+# So many jobs in one transaction: none of them waits long for the others.
+MOST = 32
+
+
+class Accepted(NamedTuple):
+    """The job that a request has made, now or when it came before."""
+
+    job: views.JobView
+    is_new: bool
+
+
+@dataclass
+class _Entry:
+    """A request, the files that it reads, and what came of it: the job, or why there is none."""
+
+    request: jobs.Request
+    inputs: Sequence[uuid.UUID]
+    outcome: Accepted | Exception | None = None
+
+    @property
+    def is_new(self) -> bool:
+        return isinstance(self.outcome, Accepted) and self.outcome.is_new
+
+
+class Intake:
+    """Insert, commit, wake. Whoever comes while another commits is taken along by the next one.
+
+    A transaction costs about as much for ten jobs as for one, and SQLite has one at a time.
+    """
+
+    def __init__(self, database: Database, broker: Broker) -> None:
+        self._database = database
+        self._broker = broker
+        self._waiting: deque[_Entry] = deque()
+        self._turn = threading.Lock()
+
+    def accept(self, request: jobs.Request, inputs: Sequence[uuid.UUID] = ()) -> Accepted:
+        """The job, which is committed. `inputs` are the files that it reads.
+
+        Raises Conflict if the request's key was used for another request.
+        """
+        entry = _Entry(request, inputs)
+        self._waiting.append(entry)
+        while entry.outcome is None:
+            taken: list[_Entry] = []
+            with self._turn:
+                if entry.outcome is None:
+                    taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST))]
+                    self._commit(taken)
+            # The next turn need not wait for the broker.
+            for queue, count in Counter(one.request.queue for one in taken if one.is_new).items():
+                self._broker.wake(queue, count)
+        if isinstance(entry.outcome, Exception):
+            raise entry.outcome
+        return entry.outcome
+
+    def _commit(self, entries: list[_Entry]) -> None:
+        """Give each its outcome."""
+        try:
+            with self._database.begin() as connection:
+                outcomes = _accept(connection, entries)
+        except Exception as error:  # noqa: BLE001 - it is raised where the request came from
+            # Perhaps in the commit: then nobody knows whether it was done.
+            away = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+            if len(entries) > 1 and not away:  # the fault of one of them, which is not the others'
+                for entry in entries:
+                    self._commit([entry])
+                return
+            outcomes = [error] * len(entries)
+        for entry, outcome in zip(entries, outcomes, strict=True):
+            entry.outcome = outcome
+
+
+def _accept(connection: sa.Connection, entries: Sequence[_Entry]) -> list[Accepted | Exception]:
+    made = jobs.submit_each(connection, [entry.request for entry in entries])
+    both = zip(made, entries, strict=True)
+    new = [(job, entry) for job, entry in both if isinstance(job, jobs.Submitted) and job.is_new]
+    retention.note_inputs(connection, [(job.id, file_id) for job, entry in new for file_id in entry.inputs])
+    seen = views.see_new(connection, [(job, entry.request) for job, entry in new])
+    return [
+        job
+        if isinstance(job, Conflict)
+        else Accepted(seen.get(job.id) or views.see(connection, job.id), job.is_new)
+        for job in made
+    ]

@@ -1,0 +1,40 @@
+"""Waiting until a job has come so far: `?wait=SECONDS`."""
+
+import time
+import uuid
+from collections.abc import Callable
+from typing import Final
+
+from jobyard.shared import views
+from jobyard.web.backend import Backend
+
+MAX_WAIT_SECONDS: Final = 60
+# How often a waiting request looks: soon at first, for short jobs, then less and less, whenever it has
+# waited a tenth longer.
+FIRST_LOOK_SECONDS = 0.001
+LAST_LOOK_SECONDS = 0.25
+
+
+def wait_until(
+    here: Backend, job_id: uuid.UUID, seconds: float, enough: Callable[[views.Glance], bool]
+) -> bool:
+    """Until `enough` says so, which is True, or the time is over. Raises NotFound."""
+    # More waiters than the process has threads to spare are answered at once, and ask again.
+    if not here.waiters.acquire(blocking=False):
+        return False
+    try:
+        began = time.monotonic()
+        while (waited := time.monotonic() - began) < seconds:
+            with here.database.look() as connection:
+                if enough(views.glance(connection, job_id)):
+                    return True
+            pause = min(max(FIRST_LOOK_SECONDS, waited / 10), LAST_LOOK_SECONDS)
+            time.sleep(min(pause, seconds - waited))
+        return False
+    finally:
+        here.waiters.release()
+
+
+def until_it_ends(here: Backend, job_id: uuid.UUID, seconds: float) -> bool:
+    """`wait_until` the job has ended."""
+    return wait_until(here, job_id, seconds, lambda now: now.terminal)

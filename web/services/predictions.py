@@ -1,0 +1,126 @@
+"""Rows of a prediction: page by page, and all of them as a table."""
+
+import csv
+import io
+import math
+import uuid
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from sqlalchemy.orm import Session
+
+from jobyard.shared import catalog
+from jobyard.shared.database import Database
+from jobyard.shared.errors import BadInput, Conflict, NotFound
+from jobyard.shared.jobs import Job, State
+from jobyard.shared.specs import overlay_name
+from jobyard.web import schemas
+
+# What a table holds in memory at once.
+ROWS_AT_ONCE = 1_000
+FIRST_COLUMNS = {
+    "row": "BIGINT",
+    "image": "VARCHAR",
+    "label": "VARCHAR",
+    "probability": "DOUBLE",
+    "error": "VARCHAR",
+}
+
+
+class Rows(NamedTuple):
+    """A part of the list, the rows' numbers, and the cursor of the part after it."""
+
+    items: list[schemas.Prediction]
+    numbers: list[int]
+    next: str | None
+
+    @property
+    def numbered(self) -> list[tuple[int, schemas.Prediction]]:
+        return list(zip(self.numbers, self.items, strict=True))
+
+
+def read(
+    session: Session, job: Job, label: str | None, cursor: str | None, limit: int, *, unsure_first: bool
+) -> Rows:
+    """Those with a label, after a cursor. Raises BadInput for a cursor that is none, or of another order."""
+    after = None if cursor is None else _place(cursor, unsure_first)
+    found = catalog.predictions(
+        session, job.id, unsure_first=unsure_first, label=label, after=after, limit=limit + 1
+    )
+    shown = found[:limit]
+    following = _cursor(shown[-1], unsure_first) if len(found) > limit else None
+    explained = job.spec.get("explain", False)
+    items = [schemas.Prediction.model_validate(row) for row in shown]
+    for row, item in zip(shown, items, strict=True):
+        item.overlay = overlay_name(row.row) if explained and row.error is None else None
+    return Rows(items, [row.row for row in shown], following)
+
+
+def _cursor(row: catalog.Prediction, unsure_first: bool) -> str:
+    if not unsure_first:
+        return str(row.row)
+    return f"{'' if row.probability is None else repr(row.probability)}:{row.row}"
+
+
+def _place(cursor: str, unsure_first: bool) -> catalog.Place:
+    probability, colon, row = cursor.rpartition(":")
+    try:
+        if bool(colon) != unsure_first or not (row.isascii() and row.isdecimal() and len(row) < 10):
+            raise ValueError
+        found = float(probability) if probability else None
+        if found is not None and not math.isfinite(found):
+            raise ValueError
+    except ValueError:
+        raise BadInput("cursor", "should be `next` of the part before, in the same order") from None
+    return found, int(row)
+
+
+# ---- all of them
+
+
+def classes_of(job: Job) -> list[str]:
+    """The classes that a prediction's model knows. Raises NotFound or Conflict where there is no table."""
+    if job.kind != "predict" or job.parent_id is not None:
+        raise NotFound(f"job {job.id} predicts no pictures")
+    if job.state != State.SUCCEEDED:
+        raise Conflict(f"job {job.id} is {job.state}; its table can be downloaded when it has succeeded")
+    result = job.result or {}
+    # Results that were made before labels were counted know the classes of their rows only.
+    known = result.get("labels") or {
+        name: 0 for row in result["predictions"] for name in row["probabilities"]
+    }
+    return list(known)
+
+
+def columns(classes: list[str]) -> dict[str, str]:
+    """The table's columns, and their types in SQL."""
+    return FIRST_COLUMNS | {f"probability_{name}": "DOUBLE" for name in classes}
+
+
+def table(database: Database, job_id: uuid.UUID, classes: list[str]) -> Iterator[tuple[Any, ...]]:
+    """The table's rows, as a few at a time are read."""
+    after: catalog.Place | None = None
+    while True:
+        with database.read() as session:
+            rows = catalog.predictions(session, job_id, after=after, limit=ROWS_AT_ONCE)
+        for row in rows:
+            each = row.probabilities or {}
+            first = (row.row, row.image, row.label, row.probability, row.error)
+            yield first + tuple(each.get(name) for name in classes)
+        if len(rows) < ROWS_AT_ONCE:
+            return
+        after = None, rows[-1].row
+
+
+def as_csv(database: Database, job_id: uuid.UUID, classes: list[str]) -> Iterator[str]:
+    """The table's lines, many at a time."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(columns(classes))
+    for number, row in enumerate(table(database, job_id, classes), 1):
+        writer.writerow(row)
+        if number % ROWS_AT_ONCE == 0:
+            yield text.getvalue()
+            text.seek(0)
+            text.truncate()
+    yield text.getvalue()

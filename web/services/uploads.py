@@ -1,0 +1,71 @@
+"""Files that came with a request: kept if it is accepted, gone without a trace if it is refused."""
+
+import mimetypes
+from contextlib import ExitStack
+from pathlib import PurePosixPath, PureWindowsPath
+from types import TracebackType
+from typing import Self
+
+from werkzeug.datastructures import FileStorage
+
+from jobyard.shared import storage
+from jobyard.shared.errors import BadInput, TooLarge
+from jobyard.web.backend import backend
+
+# What a multipart body has beside the file itself.
+OVERHEAD_BYTES = 1 << 20
+
+
+def store(upload: FileStorage, field: str) -> storage.File:
+    """Keep an uploaded file. Raises BadInput for an empty one, TooLarge past the limit."""
+    here = backend()
+    if not isinstance(upload, FileStorage):
+        raise BadInput(field, "should be a file with a name, but is a plain field")
+    # Browsers of old send whole paths, programs whatever they like: only the last part is a name.
+    name = PureWindowsPath(PurePosixPath(upload.filename or "").name).name.strip()
+    name = "".join(character for character in name if character.isprintable())[:200]
+    name = name if name.strip(".") else "file"
+    try:
+        stored = here.storage.put("files", upload.stream, here.settings.max_upload_bytes)
+    except TooLarge as error:
+        raise TooLarge(f"{field}: {error.message}") from None
+    if stored.bytes == 0:
+        here.storage.delete(stored.key)
+        raise BadInput(field, "the file is empty")
+    media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    try:
+        with here.database.write() as session:
+            return storage.add_file(session, stored, name=name, media_type=media_type)
+    except BaseException:
+        here.storage.delete(stored.key)
+        raise
+
+
+class Uploads:
+    """A context: an exception that leaves it discards every file that was kept in it."""
+
+    def __init__(self) -> None:
+        self._discards = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._discards.pop_all()
+        self._discards.close()
+
+    def keep(self, upload: FileStorage, field: str) -> storage.File:
+        """Store a file. Raises what `store` raises."""
+        file = store(upload, field)
+        self._discards.callback(_discard, file)
+        return file
+
+
+def _discard(file: storage.File) -> None:
+    here = backend()
+    with here.database.write() as session:
+        session.delete(file)
+    here.storage.delete(file.storage_key)

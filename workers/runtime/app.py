@@ -1,0 +1,83 @@
+"""The Celery app of the workers: `python -m jobyard.workers gpu`.
+
+This module and `workers.runtime.tasks` are imported by the parents of pools, which never import TensorFlow:
+the work is imported in the child that does it.
+"""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from billiard.process import active_children
+from celery import Celery, signals
+
+from jobyard.shared.broker import make_celery
+from jobyard.shared.config import Settings
+from jobyard.shared.specs import Queue
+from jobyard.workers.runtime.registration import Presence
+
+# A process that has imported TensorFlow holds twice as much, one that has not, half.
+WITHOUT_TENSORFLOW_KB = 200_000
+
+# Set in a pool's child when its worker is being stopped: its job goes back to the queue.
+stopping = threading.Event()
+
+
+def make_worker(settings: Settings, queue: Queue) -> Celery:
+    """The app for one queue, with the pool that its work needs."""
+    app = make_celery(settings)
+    app.conf.include = ["jobyard.workers.runtime.tasks"]
+    app.conf.worker_redirect_stdouts = False
+    # A child that starts on a loaded machine takes longer than Celery's four seconds, and was killed for it.
+    app.conf.worker_proc_alive_timeout = 60.0
+    if queue is Queue.CPU:
+        app.conf.worker_concurrency = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    else:
+        # TensorFlow hangs after a fork, so the child is a fresh interpreter.
+        app.conf.worker_pool_start_method = "spawn"
+        app.conf.worker_concurrency = 1
+    if queue is Queue.GPU:
+        # TensorFlow gives GPU memory back only when its process ends. One that only found that there was
+        # nothing to do stays: a new one takes seconds.
+        app.conf.worker_max_memory_per_child = WITHOUT_TENSORFLOW_KB
+    # In the parent, from when it listens until it has ended.
+    presence = Presence(settings.database, queue.value)
+    signals.worker_ready.connect(lambda sender, **_: presence.start(sender.hostname), weak=False)
+    signals.worker_shutdown.connect(lambda **_: presence.stop(), weak=False)
+    return app
+
+
+@signals.setup_logging.connect  # type: ignore[untyped-decorator]
+def set_up_logging(loglevel: int | str = logging.INFO, **_: Any) -> None:
+    """Ours in place of Celery's, so that parent, children and sweeper log alike."""
+    logging.basicConfig(level=loglevel, format="%(levelname)s %(name)s: %(message)s")
+    # What these say, jobyard.workers.runtime.executor says better, or nobody needs.
+    for name in ("celery.app.trace", "celery.worker.strategy"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("multiprocessing").setLevel(logging.WARNING)
+
+
+@contextmanager
+def heeding_stop() -> Iterator[None]:
+    """In the child, around its jobs: SIGTERM means "let go of your job", not "die in the middle of it".
+
+    The pool sets its own handlers after `worker_process_init`, so this can't be done once and for all.
+    """
+    # A child that was told alone, and not its worker, goes on with the next job.
+    stopping.clear()
+    before = signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _tell_children(**_: Any) -> None:
+    """In the parent: whoever stops only the parent (docker stop does) means the children too."""
+    for child in active_children():
+        os.kill(child.pid, signal.SIGTERM)

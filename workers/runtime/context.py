@@ -1,0 +1,107 @@
+"""What one worker process keeps between jobs: made at its first job, after any fork."""
+
+import fcntl
+import functools
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from jobyard.shared.broker import Broker
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.storage import Storage
+from jobyard.workers.runtime.heartbeat import Heart
+
+# A folder in scratch that is younger may be about to be locked by its maker.
+NEW_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Process:
+    """Settings, and the connections made from them."""
+
+    settings: Settings
+    database: Database
+    storage: Storage
+    broker: Broker
+
+    def scratch(self) -> "Scratch":
+        """A folder of its own for one attempt of a job, as a context manager."""
+        return Scratch(self.settings.home / "scratch")
+
+    @functools.cached_property
+    def heart(self) -> Heart:
+        """What beats for the job at hand."""
+        return Heart(self.settings.heartbeat_seconds)
+
+    @property
+    def cache(self) -> Path:
+        """Where copies of what the storage holds may lie: unpacked data sets, models."""
+        return self.settings.home / "cache"
+
+
+class Scratch:
+    """A folder that is made when it is first asked for, and gone afterwards.
+
+    A killed process can't clean up: whoever comes next removes the folders that nobody holds.
+    """
+
+    def __init__(self, parent: Path) -> None:
+        self._parent = parent
+        self._exits = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    @functools.cached_property
+    def path(self) -> Path:
+        self._parent.mkdir(parents=True, exist_ok=True)
+        for left in self._parent.iterdir():
+            with _held(left) as is_ours:
+                # A new folder is not held yet for a moment.
+                if is_ours and left.stat().st_mtime < time.time() - NEW_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
+        folder = tempfile.TemporaryDirectory(dir=self._parent, ignore_cleanup_errors=True)
+        path = Path(self._exits.enter_context(folder))
+        self._exits.enter_context(_held(path))
+        return path
+
+
+@functools.cache
+def process() -> Process:
+    """This process's own. Raises ConfigError where a setting is wrong."""
+    settings = Settings.load()
+    logging.getLogger().setLevel(settings.log_level)
+    return Process(
+        settings=settings,
+        database=Database(settings.database),
+        storage=Storage(settings.storage),
+        broker=Broker(settings),
+    )
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[bool]:
+    """Lock a folder for as long as this process lives; False if another process holds it, or it is gone."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(descriptor)

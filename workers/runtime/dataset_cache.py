@@ -1,0 +1,39 @@
+"""A registered data set as a folder on this machine."""
+
+import shutil
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from jobyard.shared import catalog
+from jobyard.workers.datasets.unpack import unpack
+from jobyard.workers.runtime.executor import Attempt
+
+
+def find_dataset(attempt: Attempt, reference: str) -> catalog.Dataset:
+    """Raises NotFound."""
+    with attempt.here.database.read() as session:
+        return catalog.find(session, catalog.Dataset, reference)
+
+
+def folder_of(attempt: Attempt, dataset: catalog.Dataset) -> Path:
+    """Unpacked once per machine: `<split>/<class>/<picture>`."""
+    folder = attempt.here.cache / "datasets" / str(dataset.id)
+    if not folder.is_dir():
+        attempt.report.phase("unpacking")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_deleted(attempt, folder.parent)
+        with attempt.here.storage.local(dataset.storage_key, attempt.scratch) as archive:
+            unpack(archive, folder, attempt.report)
+    return folder
+
+
+def _remove_deleted(attempt: Attempt, cache: Path) -> None:
+    """Folders of data sets that are no more make room: nobody will ask for them again."""
+    # Looked for before the database is asked: what is unpacked from now on has a row.
+    folders = [path for path in cache.iterdir() if not path.name.startswith(".")]
+    with attempt.here.database.read() as session:
+        known = {str(known) for known in session.scalars(sa.select(catalog.Dataset.id))}
+    for path in folders:
+        if path.name not in known:
+            shutil.rmtree(path, ignore_errors=True)

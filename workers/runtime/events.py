@@ -1,0 +1,103 @@
+"""What Flower hears: of each job, in Celery's words for a task, with the job's kind and id."""
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from typing import Any
+
+from celery import Celery
+from celery.events.event import Event, get_exchange
+from kombu.exceptions import OperationalError
+
+from jobyard.shared import jobs
+from jobyard.shared.broker import RETRY
+from jobyard.shared.jobs import State
+from jobyard.workers.runtime.executor import Ended
+
+log = logging.getLogger(__name__)
+
+SEND_SECONDS = 0.5
+# What may wait for a broker that is away; older events are dropped.
+MAX_WAITING = 5_000
+
+
+class Events:
+    """Implements `workers.runtime.executor.Watcher` for one process.
+
+    A thread sends what has come together, so that it costs a job next to nothing. What can't be sent is
+    lost: it is only to be looked at.
+    """
+
+    def __init__(self, app: Celery, hostname: str) -> None:
+        self._app = app
+        self._hostname = hostname
+        self._lock = threading.Lock()
+        self._waiting: deque[dict[str, Any]] = deque(maxlen=MAX_WAITING)
+        self._came = threading.Event()
+        self._began = 0.0
+        threading.Thread(target=self._run, name="events", daemon=True).start()
+
+    def started(self, claim: jobs.Claim) -> None:
+        self._began = time.monotonic()
+        # Nobody takes a job before it can begin it, so both are now.
+        self._add("task-received", claim, args=str(claim.id), kwargs="", retries=0)
+        self._add("task-started", claim)
+
+    def ended(self, claim: jobs.Claim, ended: Ended | None) -> None:
+        if ended is not None and ended.state is State.FAILED:
+            self._add("task-failed", claim, exception=ended.error, traceback=ended.traceback)
+            return
+        result = "left to another worker" if ended is None else ended.state.value
+        self._add("task-succeeded", claim, result=result, runtime=time.monotonic() - self._began)
+
+    def _add(self, type_: str, claim: jobs.Claim, **fields: Any) -> None:
+        event = Event(
+            type_,
+            uuid=str(claim.id),
+            name=claim.kind,
+            hostname=self._hostname,
+            utcoffset=0,
+            pid=os.getpid(),
+            clock=self._app.clock.forward(),
+            **fields,
+        )
+        with self._lock:
+            self._waiting.append(event)
+        self._came.set()
+
+    def _run(self) -> None:
+        while self._came.wait():
+            time.sleep(SEND_SECONDS)
+            self.send()
+
+    def send(self) -> None:
+        """What waits, now: to be called by a process that may end."""
+        self._came.clear()
+        with self._lock:
+            events = list(self._waiting)
+            self._waiting.clear()
+        try:
+            self._publish(events)
+        except (OperationalError, OSError) as error:
+            log.debug("Flower misses %d events: %s", len(events), error)
+
+    def _publish(self, events: list[dict[str, Any]]) -> None:
+        if not events:
+            return
+        with self._app.producer_pool.acquire(block=True) as producer:
+            exchange = get_exchange(producer.connection, name=self._app.conf.event_exchange)
+            producer.publish(
+                events,
+                routing_key="task.multi",
+                exchange=exchange,
+                declare=[exchange],
+                serializer=self._app.conf.event_serializer,
+                headers={"hostname": self._hostname},
+                delivery_mode="transient",
+                # A connection that went stale since the last time; and without it, kombu lets through
+                # whatever its transport raises.
+                retry=True,
+                retry_policy=RETRY,
+            )

@@ -1,0 +1,292 @@
+"""The jobs of a queue, one after another; of each one attempt: claim, work, outcome."""
+
+import logging
+import threading
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from jobyard.shared import catalog, jobs, specs
+from jobyard.shared.errors import Cancelled, Interrupted, JobyardError, LeaseLost, Paused, Stopping
+from jobyard.shared.jobs import State
+from jobyard.shared.storage import Stored
+from jobyard.workers.runtime.checkpoints import Checkpoints
+from jobyard.workers.runtime.context import Process, Scratch
+from jobyard.workers.runtime.heartbeat import Pulse
+from jobyard.workers.runtime.progress import Report
+
+log = logging.getLogger(__name__)
+
+# What a kind of work hands back: called in the transaction that makes the job succeed, it adds its rows
+# (a model, predictions, artifacts) and returns the job's result.
+Finish = Callable[[Session], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Split:
+    """What it hands back instead, if children are to do the work: their specs, in order.
+
+    The job is run again when they have ended, with `Attempt.claim.child_window` set. `window` is how many
+    may be at work at once, `progress` how far the whole is, `checkpoint_key` what children and the whole
+    go on from.
+    """
+
+    specs: Sequence[dict[str, Any]]
+    window: int
+    progress: jobs.Progress
+    checkpoint_key: str | None = None
+
+
+@dataclass
+class Attempt:
+    """What the work of one attempt may use."""
+
+    here: Process
+    claim: jobs.Claim
+    report: Report
+    _scratch: Scratch
+    checkpoints: Checkpoints
+    # Keys in the storage that go if the job does not succeed, and those that go even then.
+    stored: list[str] = field(default_factory=list)
+    unwanted: list[str] = field(default_factory=list)
+
+    @property
+    def job_id(self) -> uuid.UUID:
+        return self.claim.id
+
+    @property
+    def scratch(self) -> Path:
+        """A folder of its own, gone when the attempt ends."""
+        return self._scratch.path
+
+    def store(self, folder: str, path: Path) -> Stored:
+        """Put a file into the storage; it is removed again unless the job succeeds or is split."""
+        stored = self.here.storage.put_file(folder, path)
+        self.stored.append(stored.key)
+        return stored
+
+
+Work = Callable[[Attempt, Any], Finish | Split]
+
+
+class Watcher(Protocol):
+    """Whoever wants to hear of attempts; it must never fail or wait."""
+
+    def started(self, claim: jobs.Claim) -> None:
+        """An attempt begins."""
+
+    def ended(self, claim: jobs.Claim, ended: "Ended | None") -> None:
+        """It is over; None: it is not (or no longer) this worker's to say how."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How an attempt left its job."""
+
+    state: State
+    error: str | None = None
+    traceback: str | None = None
+
+
+# How long an outcome waits for a database that is away, and how long if the worker is being stopped.
+PATIENCE_SECONDS = 600.0
+STOPPING_SECONDS = 2.0
+# After so long a message is done with and another goes on: no broker has to wait for it any longer.
+DRAIN_SECONDS = 60.0
+
+
+class Drain:
+    """The jobs of one queue, first in line first, until none is ready or the worker is to stop.
+
+    The next one is claimed in the transaction that writes the outcome of the one before. `single`: only
+    one job, since its process ends with it.
+    """
+
+    def __init__(
+        self,
+        here: Process,
+        works: dict[str, Work],
+        queue: str,
+        worker: str,
+        stopping: threading.Event,
+        watcher: Watcher,
+        *,
+        single: bool = False,
+    ) -> None:
+        self._here = here
+        self._works = works
+        self._queue = queue
+        self._worker = worker
+        self._stopping = stopping
+        self._watcher = watcher
+        self._single = single
+        self._ends = time.monotonic() + DRAIN_SECONDS
+        self._next: jobs.Claim | None = None
+        self._has_looked = False
+
+    def run(self) -> int:
+        """Returns how many jobs there were. Never raises for the sake of a job's work."""
+        count = 0
+        claim = self._take()
+        while claim is not None:
+            count += 1
+            self._next, self._has_looked = None, False
+            self._watcher.started(claim)
+            ended = self._attempt(claim)
+            self._watcher.ended(claim, ended)
+            claim = self._take() if self._goes_on() and not self._has_looked else self._next
+        if count and not self._goes_on():
+            # There may be more for another process, and its message may have been this one.
+            self._here.broker.wake(self._queue)
+        return count
+
+    def _goes_on(self) -> bool:
+        return not (self._single or self._stopping.is_set() or time.monotonic() > self._ends)
+
+    def _claim(self, session: Session) -> jobs.Claim | None:
+        seconds = self._here.settings.lease_seconds
+        return jobs.claim(session, self._queue, worker=self._worker, lease_seconds=seconds)
+
+    def _take(self) -> jobs.Claim | None:
+        """The first in line, claimed in a transaction of its own."""
+        with self._here.database.write() as session:
+            return self._claim(session)
+
+    def _attempt(self, claim: jobs.Claim) -> Ended | None:
+        here = self._here
+        attempt: Attempt | None = None
+        ended: Ended | None = None
+        try:
+            kinds = specs.SPECS if claim.parent_id is None else specs.PARTS
+            spec = kinds[claim.kind].model_validate(claim.spec)
+            with here.scratch() as scratch:
+                pulse = Pulse(
+                    here.heart,
+                    here.database,
+                    claim.id,
+                    claim.lease,
+                    lease_seconds=here.settings.lease_seconds,
+                    stopping=self._stopping,
+                )
+                attempt = Attempt(here, claim, pulse, scratch, Checkpoints(here, claim, scratch))
+                with pulse:
+                    made = self._works[claim.kind](attempt, spec)
+                ended = self._write(lambda session: _as_made(session, claim, made, pulse))
+                if ended is None:  # a job that was done is not failed for that: it runs again
+                    raise LeaseLost
+            if ended.state in (State.SUCCEEDED, State.WAITING):
+                attempt.stored = attempt.unwanted
+            if isinstance(made, Split):
+                here.broker.wake(claim.queue, made.window)
+            log.info("job %s: %s", claim.id, ended.state)
+        except Interrupted as interruption:
+            ended = self._let_go(claim, interruption)
+        except JobyardError as error:
+            ended = self._fail(claim, error, error.message)
+        except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+            # That the database is away is not the job's fault. Its lease runs out, and it runs again; an
+            # error that is always there ends it after as many attempts as a lost worker does.
+            log.error("job %s: the database failed it: %s", claim.id, error)
+        except Exception as error:  # noqa: BLE001 - whatever the work does, the job ends, the worker goes on
+            message = f"unexpected {_named(error)}; the job's timeline has the traceback"
+            ended = self._fail(claim, error, message)
+        finally:
+            if attempt is not None and attempt.stored:
+                self._remove(attempt.stored)
+            if attempt is not None and ended is not None and ended.state in jobs.TERMINAL:
+                attempt.checkpoints.discard()
+        return ended
+
+    def _let_go(self, claim: jobs.Claim, interruption: Interrupted) -> Ended | None:
+        log.info("job %s: %s", claim.id, interruption.message)
+        match interruption:
+            case Cancelled():
+                return self._write(
+                    lambda session: _as_left(jobs.finish_cancel(session, claim.id, claim.lease))
+                )
+            case Paused() | Stopping():
+                return self._write(lambda session: _as_left(jobs.release(session, claim.id, claim.lease)))
+            case _:  # the lease is lost: whoever holds the job now decides what becomes of it
+                return None
+
+    def _fail(self, claim: jobs.Claim, error: Exception, message: str) -> Ended | None:
+        message, trace = _storable(message), _storable("".join(traceback.format_exception(error)))
+        log.error("job %s: failed: %s\n%s", claim.id, message, trace)
+        kind = type(error).__name__
+        return self._write(
+            lambda session: _as_left(
+                jobs.fail(session, claim.id, claim.lease, error_type=kind, message=message, traceback=trace),
+                trace,
+            )
+        )
+
+    def _write(self, change: Callable[[Session], Ended | None]) -> Ended | None:
+        """Write the outcome, however long the database is away: days of work may hang on it.
+
+        Trying again is harmless: what was written after all no longer holds the lease. None once the
+        patience is spent, which is soon if the worker is being stopped: then the lease runs out by itself.
+        """
+        began = time.monotonic()
+        pause = 0.25
+        while True:
+            try:
+                looks = self._goes_on()
+                with self._here.database.write() as session:
+                    ended = change(session)
+                    following = self._claim(session) if looks else None
+                # Not before the commit. Should only its answer be lost, this lease runs out by itself.
+                self._next, self._has_looked = following, looks
+                return ended
+            except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+                waited = time.monotonic() - began
+                if waited > (STOPPING_SECONDS if self._stopping.is_set() else PATIENCE_SECONDS):
+                    log.error("can't write a job's outcome, gave up: %s", error)
+                    self._has_looked = True  # there is no use in looking for the next one now
+                    return None
+                log.warning("can't write a job's outcome yet: %s", str(error).splitlines()[0])
+            time.sleep(pause)
+            # Soon enough once the database is back: the sweeper waits a lease before it takes the job away.
+            pause = min(pause * 2, 5.0, self._here.settings.lease_seconds / 3)
+
+    def _remove(self, keys: list[str]) -> None:
+        """Delete what no row refers to: a commit whose answer was lost may have made the job succeed."""
+        try:
+            with self._here.database.read() as session:
+                kept = catalog.in_use(session, keys)
+        except sa.exc.SQLAlchemyError as error:
+            log.warning("left in the storage, the database can't be asked: %s: %s", ", ".join(keys), error)
+            return
+        for key in keys:
+            if key not in kept:
+                self._here.storage.delete(key)
+
+
+def _as_made(session: Session, claim: jobs.Claim, made: Finish | Split, pulse: Pulse) -> Ended | None:
+    if isinstance(made, Split):
+        return _as_left(jobs.split(session, claim.id, claim.lease, **vars(made)))
+    result = made(session)
+    pulse.write_rest(session)
+    if not jobs.succeed(session, claim.id, claim.lease, result):
+        raise LeaseLost  # which rolls back all of this
+    return Ended(State.SUCCEEDED)
+
+
+def _as_left(job: jobs.Job | None, trace: str | None = None) -> Ended | None:
+    return None if job is None else Ended(State(job.state), job.error_message, trace)
+
+
+def _storable(text: str) -> str:
+    """Without what a database refuses in a text: NUL, and the surrogates of odd file names."""
+    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _named(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:500]}" if lines else type(error).__name__

@@ -1,0 +1,187 @@
+"""The heartbeat of a running job: a thread that writes what the work tells, and listens.
+
+The work itself never touches SQL: it notes phase, progress and metrics in memory, and a metric sink
+or database that is away for a while neither slows nor kills it.
+"""
+
+import logging
+import threading
+import time
+import uuid
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from jobyard.shared import jobs, metrics
+from jobyard.shared.database import Database
+from jobyard.shared.errors import Cancelled, Interrupted, LeaseLost, Paused, Stopping
+
+log = logging.getLogger(__name__)
+
+# A heart that had nothing to beat for so often stands still until it is needed again.
+IDLE_BEATS = 10
+
+
+class Heart:
+    """The thread that beats for the job at hand: one for all jobs of a process, most of which are short."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        # Held while a beat is under way: whoever lets go waits for it.
+        self._lock = threading.Lock()
+        self._pulse: Pulse | None = None
+        self._thread: threading.Thread | None = None
+
+    def take(self, pulse: "Pulse") -> None:
+        """Beat for it from now on."""
+        with self._lock:
+            self._pulse = pulse
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+                self._thread.start()
+
+    def let_go(self) -> None:
+        """No beat is under way afterwards."""
+        with self._lock:
+            self._pulse = None
+
+    def _run(self) -> None:
+        idle = 0
+        while idle < IDLE_BEATS:
+            time.sleep(self._seconds)
+            with self._lock:
+                idle = 0 if self._pulse else idle + 1
+                if self._pulse:
+                    try:
+                        self._pulse.beat()
+                    except Exception:  # a heart that stopped would cost every later job its lease
+                        log.exception("an unexpected error in a heartbeat")
+                elif idle == IDLE_BEATS:
+                    self._thread = None
+
+
+class Pulse:
+    """Implements `Report` for one lease. A context manager: the heart beats for it within."""
+
+    def __init__(
+        self,
+        heart: Heart,
+        database: Database,
+        job_id: uuid.UUID,
+        lease: uuid.UUID,
+        *,
+        lease_seconds: float,
+        stopping: threading.Event,
+    ) -> None:
+        self._heart = heart
+        self._database = database
+        self._job_id = job_id
+        self._lease = lease
+        self._lease_seconds = lease_seconds
+        self._stopping = stopping
+        self._lock = threading.Lock()
+        self._progress = jobs.Progress(None, None, None, None, None)
+        self._written = self._progress
+        # Where the present count (of a unit, up to a total) began: what the time left is reckoned from.
+        self._counting: tuple[str, int | None] | None = None
+        self._counting_from = (0.0, 0)
+        self._points: list[metrics.Point] = []
+        self._is_first_write = True
+        self._interruption: Interrupted | None = None
+
+    def __enter__(self) -> Self:
+        self._heart.take(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """The last beat writes what is still in memory: the job's outcome comes after its metrics."""
+        self._heart.let_go()
+        if not isinstance(self._interruption, LeaseLost) and (self._points or error is not None):
+            self._beat()
+
+    def write_rest(self, session: Session) -> None:
+        """What the last beat could not, in the transaction of the outcome, which fences it."""
+        self._write(session, self._points)
+
+    # ---- for the work
+
+    def phase(self, name: str) -> None:
+        with self._lock:
+            self._progress = replace(self._progress, phase=name)
+        self.check()
+
+    def progress(self, done: int, total: int | None, unit: str) -> None:
+        with self._lock:
+            eta = self._eta(done, total, unit)
+            self._progress = jobs.Progress(self._progress.phase, done, total, unit, eta)
+        self.check()
+
+    def metric(self, name: str, step: int, value: float, epoch: int | None = None) -> None:
+        with self._lock:
+            self._points.append(metrics.Point(name, step, float(value), epoch))
+
+    def check(self) -> None:
+        if self._interruption is not None:
+            raise self._interruption
+        if self._stopping.is_set():
+            raise Stopping
+
+    # ---- the heart
+
+    def beat(self) -> None:
+        """Renew the lease, write what came together, hear what is wanted; never raises for the database."""
+        if self._interruption is None:
+            self._beat()
+
+    def _eta(self, done: int, total: int | None, unit: str) -> float | None:
+        """Seconds left if it goes on as it did since this count began; None before that can be told."""
+        now = time.monotonic()
+        if self._counting != (unit, total):
+            self._counting, self._counting_from = (unit, total), (now, done)
+        since, first = self._counting_from
+        if total is None or done <= first or now - since < 1:
+            return None
+        return round((now - since) * (total - done) / (done - first), 1)
+
+    def _beat(self) -> None:
+        with self._lock:
+            progress, points = self._progress, self._points
+            self._points = []
+        changed = progress if progress != self._written else None
+        try:
+            with self._database.write() as session:
+                job = jobs.heartbeat(
+                    session, self._job_id, self._lease, lease_seconds=self._lease_seconds, progress=changed
+                )
+                if job is not None:
+                    self._write(session, points)
+                    if changed is not None and progress.phase != self._written.phase:
+                        jobs.note_phase(session, job)
+        except sa.exc.SQLAlchemyError as error:
+            log.warning(
+                "job %s: can't write its heartbeat, will try again: %s",
+                self._job_id,
+                str(error).splitlines()[0],
+            )
+            with self._lock:
+                self._points = points + self._points
+            return
+        self._written = progress
+        self._is_first_write = self._is_first_write and not points
+        if job is None:
+            self._interruption = LeaseLost()
+        elif job.cancel_requested_at is not None:
+            self._interruption = Cancelled()
+        elif job.pause_requested_at is not None:
+            self._interruption = Paused()
+
+    def _write(self, session: Session, points: list[metrics.Point]) -> None:
+        """An earlier history goes once this attempt has its own; from a checkpoint all is told again."""
+        if points and self._is_first_write:
+            metrics.clear(session, self._job_id)
+        metrics.write(session, self._job_id, points)

@@ -1,0 +1,46 @@
+"""The Celery task: a message wakes a process, which does the jobs of a queue until none is left."""
+
+import functools
+import logging
+import os
+from typing import Any
+
+import sqlalchemy as sa
+from celery import shared_task
+
+from jobyard.shared import specs
+from jobyard.shared.broker import WAKE_UP
+from jobyard.workers import kinds
+from jobyard.workers.runtime.app import heeding_stop, stopping
+from jobyard.workers.runtime.context import process
+from jobyard.workers.runtime.events import Events
+from jobyard.workers.runtime.executor import Drain
+
+log = logging.getLogger(__name__)
+
+
+@functools.cache
+def _events(hostname: str) -> Events:
+    return Events(process().broker.app, hostname)
+
+
+@shared_task(bind=True, name=WAKE_UP)  # type: ignore[untyped-decorator]
+def wake_up(task: Any, queue: str) -> int:
+    """Returns how many jobs there were; what came of them is in SQL."""
+    hostname = task.request.hostname
+    events = _events(hostname)
+    # TensorFlow gives a GPU's memory back only when its process ends.
+    single = queue == specs.Queue.GPU
+    with heeding_stop():
+        drain = Drain(
+            process(), kinds.WORKS, queue, f"{hostname}/{os.getpid()}", stopping, events, single=single
+        )
+        try:
+            return drain.run()
+        except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+            # The sweeper wakes the queue again once the database is back.
+            log.warning("queue %s: can't look for jobs: %s", queue, str(error).splitlines()[0])
+            return 0
+        finally:
+            if single or stopping.is_set():
+                events.send()

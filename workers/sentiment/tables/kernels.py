@@ -1,0 +1,224 @@
+"""Compiled loops over bytes: the rows of CSV, and cells put into rows.
+
+Importing this imports numba, which takes half a second: whoever reads no files never does.
+"""
+
+import numpy as np
+
+from jobyard.workers.compiled import compiled
+
+QUOTE, RETURN, NEWLINE, COMMA, BACKSLASH = (ord(mark) for mark in '"\r\n,\\')
+
+# How `rows_of` ended: it goes on with more bytes, or at a row that is broken.
+MORE, RAGGED, UNCLOSED, UNDOUBLED, LONE_RETURN, TOO_LONG = range(6)
+
+# How a cell is written.
+PLAIN, CSV, JSON = range(3)
+
+# How many bytes JSON needs for a byte of a string, and the letter of an escape of two.
+WIDTHS = np.array([6 if byte < 32 else 1 for byte in range(256)], np.uint8)
+LETTERS = np.zeros(256, np.uint8)
+for _byte, _letter in zip(b'"\\\b\f\n\r\t', b'"\\bfnrt', strict=True):
+    WIDTHS[_byte], LETTERS[_byte] = 2, _letter
+HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
+UNICODE = np.frombuffer(b"\\u00", np.uint8)
+
+
+@compiled
+def rows_of(  # type: ignore[no-untyped-def] # noqa: C901 - one loop: to go through functions costs half the speed
+    buffer, begin, stop, is_last, delimiter, longest, starts, lengths, spans, rows, most
+):
+    """The rows of CSV in `buffer[begin:stop]`, as Python's csv module takes them if it is strict.
+
+    Field f of row r begins at `starts[r, f]` (`~` that, if it has doubled quotes), and has `lengths[r, f]`
+    bytes once these are undoubled; the row has the bytes from `spans[r, 0]` to `spans[r, 1]`. Where there is
+    no room for fields nothing is kept, and rows are counted only. They are numbered from `rows` on, up to
+    `most`. Blank lines are no rows. Unless `is_last`, a row that may go on is left for later.
+
+    Returns (rows, where the next row begins, how it ended, where that is, a ragged row's fields).
+    """
+    columns = starts.shape[1]
+    while begin < stop and rows < most:
+        is_too_long = stop - begin > longest
+        whole = is_last and not is_too_long
+        end = min(stop, begin + longest)
+        at = begin
+        fields = 0
+        if buffer[at] != NEWLINE and buffer[at] != RETURN:
+            while True:
+                doubled = 0
+                if at < end and buffer[at] == QUOTE:
+                    opened = at
+                    at += 1
+                    while True:
+                        while at < end and buffer[at] != QUOTE:
+                            at += 1
+                        if at + 1 < end and buffer[at + 1] == QUOTE:
+                            doubled += 1
+                            at += 2
+                        else:
+                            break
+                    if at >= end or (at + 1 == end and not whole):
+                        if whole or is_too_long:
+                            return rows, begin, UNCLOSED, opened, 0
+                        return rows, begin, MORE, at, 0
+                    start = opened + 1
+                    length = at - start - doubled
+                    at += 1
+                    if (
+                        at < end
+                        and buffer[at] != delimiter
+                        and buffer[at] != NEWLINE
+                        and buffer[at] != RETURN
+                    ):
+                        return rows, begin, UNDOUBLED, at, 0
+                else:
+                    start = at
+                    while (
+                        at < end
+                        and buffer[at] != delimiter
+                        and buffer[at] != NEWLINE
+                        and buffer[at] != RETURN
+                    ):
+                        at += 1
+                    length = at - start
+                if fields < columns:
+                    starts[rows, fields] = ~start if doubled else start
+                    lengths[rows, fields] = length
+                fields += 1
+                if at < end and buffer[at] == delimiter:
+                    at += 1
+                    continue
+                break
+        while at < end and buffer[at] == RETURN:
+            at += 1
+        if at < end:
+            if buffer[at] != NEWLINE:
+                return rows, begin, LONE_RETURN, at, 0
+            at += 1
+        elif not whole:
+            if is_too_long:
+                return rows, begin, TOO_LONG, at - 1, 0
+            return rows, begin, MORE, at, 0
+        if fields:
+            if columns and fields != columns:
+                return rows, begin, RAGGED, at - 1, fields
+            if columns:
+                spans[rows, 0] = begin
+                spans[rows, 1] = at
+            rows += 1
+        begin = at
+    return rows, begin, MORE, begin, 0
+
+
+@compiled
+def undoubled(buffer, starts, lengths, offsets, data):  # type: ignore[no-untyped-def]
+    """Copy fields, as `rows_of` found them, one after another: `offsets` and `data` of an Arrow array."""
+    to = 0
+    for row in range(len(starts)):
+        offsets[row] = to
+        start = starts[row]
+        length = lengths[row]
+        if start >= 0:
+            for at in range(length):
+                data[to + at] = buffer[start + at]
+        else:
+            start = ~start
+            for at in range(length):
+                data[to + at] = buffer[start]
+                start += 2 if buffer[start] == QUOTE else 1
+        to += length
+    offsets[len(starts)] = to
+
+
+@compiled
+def _quotes(data, begin, end):  # type: ignore[no-untyped-def]
+    """How many quotes a field of CSV has, and whether it has to stand in quotes."""
+    quotes = 0
+    others = 0
+    for at in range(begin, end):
+        byte = data[at]
+        quotes += byte == QUOTE
+        others += (byte == COMMA) | (byte == NEWLINE) | (byte == RETURN)
+    return quotes, quotes + others > 0
+
+
+@compiled
+def measure(offsets, data, nulls, null_length, prefix_length, style, sizes):  # type: ignore[no-untyped-def]
+    """Add to `sizes` how many bytes `put` writes for each cell of a column."""
+    for row in range(len(sizes)):
+        if len(nulls) and nulls[row]:
+            sizes[row] += prefix_length + null_length
+            continue
+        begin, end = offsets[row], offsets[row + 1]
+        size = prefix_length + end - begin
+        if style == CSV:
+            quotes, is_quoted = _quotes(data, begin, end)
+            size += quotes + 2 * is_quoted
+        elif style == JSON:
+            size += 2
+            for at in range(begin, end):
+                size += WIDTHS[data[at]] - 1
+        sizes[row] += size
+
+
+@compiled
+def put(offsets, data, nulls, null, prefix, style, cursors, out):  # type: ignore[no-untyped-def]
+    """Write each cell of a column, after `prefix`, at its row's cursor in `out`; moves the cursors."""
+    for row in range(len(cursors)):
+        to = _copy(prefix, 0, len(prefix), out, cursors[row])
+        begin, end = offsets[row], offsets[row + 1]
+        if len(nulls) and nulls[row]:
+            to = _copy(null, 0, len(null), out, to)
+        elif style == JSON:
+            to = _put_json(data, begin, end, out, to)
+        elif style == CSV and _quotes(data, begin, end)[1]:
+            to = _put_quoted(data, begin, end, out, to)
+        else:
+            to = _copy(data, begin, end, out, to)
+        cursors[row] = to
+
+
+@compiled
+def _copy(data, begin, end, out, to):  # type: ignore[no-untyped-def]
+    for at in range(begin, end):
+        out[to] = data[at]
+        to += 1
+    return to
+
+
+@compiled
+def _put_quoted(data, begin, end, out, to):  # type: ignore[no-untyped-def]
+    """A field of CSV in quotes; those inside it are doubled."""
+    out[to] = QUOTE
+    to += 1
+    for at in range(begin, end):
+        out[to] = data[at]
+        to += 1
+        if data[at] == QUOTE:
+            out[to] = QUOTE
+            to += 1
+    out[to] = QUOTE
+    return to + 1
+
+
+@compiled
+def _put_json(data, begin, end, out, to):  # type: ignore[no-untyped-def]
+    """A string of JSON, escaped as Python's json does it."""
+    out[to] = QUOTE
+    to += 1
+    for at in range(begin, end):
+        byte = data[at]
+        width = WIDTHS[byte]
+        if width == 1:
+            out[to] = byte
+        elif width == 2:
+            out[to] = BACKSLASH
+            out[to + 1] = LETTERS[byte]
+        else:
+            to = _copy(UNICODE, 0, len(UNICODE), out, to) - len(UNICODE)
+            out[to + 4] = HEX[byte >> 4]
+            out[to + 5] = HEX[byte & 15]
+        to += width
+    out[to] = QUOTE
+    return to + 1

@@ -1,0 +1,78 @@
+"""Model files of the registry: how they are read, and how a training goes on from one."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+
+from jobyard.shared.errors import WorkError
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A registered model: its file, and what the registry knows of it."""
+
+    reference: str
+    path: Path
+    sha256: str
+    classes: list[str]
+    image_size: int
+
+
+def load(path: Path, sha256: str, classes: list[str], image_size: int) -> Any:
+    """The keras.Model of that SHA-256, uncompiled, from a file `.keras`.
+
+    A model file can hold code: only what this server wrote is loaded, and no format but the one it writes.
+    Raises WorkError if the file is another one, is not a .keras file, or does not fit its record.
+    """
+    if path.suffix != ".keras":
+        raise WorkError(f"the model file is '{path.name}': should be a .keras file")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise WorkError(f"the model file does not match its SHA-256 (should be {sha256}, is {found})")
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise WorkError(f"the model file can't be loaded: {str(error).splitlines()[0]}") from error
+
+    outputs = 1 if len(classes) == 2 else len(classes)
+    if model.input_shape != (None, image_size, image_size, 3) or model.output_shape != (None, outputs):
+        raise WorkError(
+            f"the model takes {model.input_shape} and gives {model.output_shape}: "
+            f"should fit pictures of {image_size} pixels and {len(classes)} classes"
+        )
+    return model
+
+
+def go_on(model: Any, classes: list[str], saved: Saved) -> Literal["kept", "new"]:
+    """Give `model`, a fresh network for `classes`, the weights of a saved one of the same network.
+
+    Returns what became of the last layer: it is kept where the classes are the same, else stays new.
+    Raises WorkError where the file is not to be trusted (see `load`) or another network's.
+    """
+    source = load(saved.path, saved.sha256, saved.classes, saved.image_size)
+    count = None if classes == saved.classes else -1
+    mine, theirs = _weighted(model)[:count], _weighted(source)[:count]
+    if [_shapes(layer) for layer in mine] != [_shapes(layer) for layer in theirs]:
+        size = model.input_shape[1]
+        why = (
+            f"it is for pictures of {saved.image_size} pixels: image_size should be that, but is {size}"
+            if size != saved.image_size
+            else "its network has other layers: it should be of the same network and version"
+        )
+        raise WorkError(f"can't go on from {saved.reference}, {why}")
+    for layer, other in zip(mine, theirs, strict=True):
+        layer.set_weights(other.get_weights())
+    return "kept" if count is None else "new"
+
+
+def _weighted(model: Any) -> list[Any]:
+    """The layers that have weights; the last one is the head."""
+    return [layer for layer in model.layers if layer.weights]
+
+
+def _shapes(layer: Any) -> list[tuple[int, ...]]:
+    return [tuple(weight.shape) for weight in layer.weights]
