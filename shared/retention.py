@@ -1,11 +1,12 @@
 """What is forgotten: old jobs with their files, uploads that no job needs, checkpoints, rubbish."""
 
 import uuid
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
-from jobyard.shared import catalog
+from jobyard.shared import registry
 from jobyard.shared.database import Base, utcnow
 from jobyard.shared.errors import BadInput, Conflict
 from jobyard.shared.jobs import TERMINAL, Job, State, needed_by_parent
@@ -75,10 +76,10 @@ def delete_dataset(session: Session, reference: str) -> list[str]:
     Returns the storage's keys that nothing refers to now: delete them after the commit. Raises NotFound,
     BadInput for a name without a version, and Conflict while a job that has not ended needs it.
     """
-    dataset = catalog.find(session, catalog.Dataset, reference)
+    dataset = registry.find(session, registry.Dataset, reference)
     if reference not in (dataset.reference, str(dataset.id)):
         raise BadInput("id", f"should be an id or name@version; the newest is {dataset.reference}")
-    catalog.take_turn(session, dataset)  # or an import of the same files might refer to what is gone
+    registry.take_turn(session, dataset)  # or an import of the same files might refer to what is gone
     needs = Job.spec["dataset"].as_string().in_([dataset.reference, str(dataset.id)])
     unended = [state for state in State if state not in TERMINAL]  # as `IN`, which has an index
     job_id = session.scalar(sa.select(Job.id).where(Job.state.in_(unended), needs).limit(1))
@@ -112,10 +113,24 @@ def rubbish(session: Session, storage: Storage) -> list[str]:
     return _unused(session, storage.keys(older_than_seconds=RUBBISH_SECONDS))
 
 
+def in_use(session: Session, keys: Sequence[str]) -> set[str]:
+    """Those of the storage's keys that a data set, a model, a file or a checkpoint has.
+
+    The checkpoint of a job that has ended counts no more, unless its parent still needs it.
+    """
+    theirs = [
+        sa.select(column).where(column.in_(keys))
+        for column in (registry.Dataset.storage_key, registry.Model.storage_key, File.storage_key)
+    ]
+    needed = Job.state.not_in(TERMINAL) | needed_by_parent()
+    checkpoints = sa.select(Job.checkpoint_key).where(Job.checkpoint_key.in_(keys), needed)
+    return {key for query in (*theirs, checkpoints) for key in session.scalars(query) if key is not None}
+
+
 def _unused(session: Session, keys: list[str]) -> list[str]:
     found: list[str] = []
     for start in range(0, len(keys), KEYS_AT_ONCE):
         some = keys[start : start + KEYS_AT_ONCE]
-        in_use = catalog.in_use(session, some)
-        found += [key for key in some if key not in in_use]
+        needed = in_use(session, some)
+        found += [key for key in some if key not in needed]
     return found

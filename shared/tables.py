@@ -1,10 +1,10 @@
 """All tables: importing this is what makes the metadata whole."""
 
-from jobyard.shared.catalog import Dataset, LastVersion, Model, ModelAlias, Prediction, ScoreGroup
 from jobyard.shared.database import Base
 from jobyard.shared.jobs import Job, JobEvent
 from jobyard.shared.metrics import Metric
 from jobyard.shared.queues import Worker
+from jobyard.shared.registry import Dataset, LastVersion, Model, ModelAlias, Prediction, ScoreGroup
 from jobyard.shared.retention import JobInput
 from jobyard.shared.storage import File
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, RootModel
 
-from jobyard.shared import catalog, jobs, storage
+from jobyard.shared import jobs, registry, storage
 from jobyard.web.services import comparisons
 
 API = "/api/v1"
@@ -218,7 +218,7 @@ class Model(Out):
     links: dict[str, str] = {}
 
     @classmethod
-    def of(cls, model: catalog.Model, aliases: list[str]) -> Self:
+    def of(cls, model: registry.Model, aliases: list[str]) -> Self:
         out = cls.model_validate(model)
         out.aliases = aliases
         here = f"{API}/models/{model.reference}"

@@ -15,7 +15,7 @@ from benchmarks.prediction.speed import CLASSES, SIZE
 from benchmarks.queue import load
 from benchmarks.queue.latency import celery
 from jobyard.client import Client
-from jobyard.shared import catalog
+from jobyard.shared import registry
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.storage import Storage
@@ -77,9 +77,9 @@ def _register(settings: Settings, database_url: str, model: Path) -> None:
     stored = Storage(settings.storage).put_file("models", model)
     database = Database(database_url)
     with database.write() as session:
-        catalog.add(
+        registry.add(
             session,
-            catalog.Model(
+            registry.Model(
                 name="bench",
                 network="classic",
                 classes=CLASSES,

@@ -6,7 +6,7 @@ from pathlib import Path
 from time import perf_counter
 
 from benchmarks.table import Row, compare, in_turns
-from jobyard.shared import catalog, jobs
+from jobyard.shared import jobs, registry
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
@@ -37,7 +37,7 @@ def bench(folder: Path, scratch: Path, *, epochs: int, rounds: int) -> list[Row]
     here = Process(settings, Database(settings.database), Storage(settings.storage), Broker(settings))
     _run(here, ImportSpec(path=str(folder), name="pictures"))
     with here.database.read() as session:
-        dataset = catalog.find(session, catalog.Dataset, "pictures")
+        dataset = registry.find(session, registry.Dataset, "pictures")
     spec = TrainSpec(dataset=dataset.reference, network="classic", epochs=epochs)
     unpacked = scratch / "unpacked"
     with here.storage.local(dataset.storage_key, scratch) as archive:

@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared.catalog import Dataset, Model, Prediction
 from jobyard.shared.jobs import Job
 from jobyard.shared.metrics import Metric
+from jobyard.shared.registry import Dataset, Model, Prediction
 from jobyard.shared.storage import File
 from tests.chaos import timelines
 from tests.chaos.findings import TERMINAL, Answer, Violation, Wish

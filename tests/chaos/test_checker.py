@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared import catalog, jobs, metrics, storage
+from jobyard.shared import jobs, metrics, registry, storage
 from jobyard.shared.database import Database, utcnow
 from tests import claims
 from tests.chaos import __main__ as chaos
@@ -137,7 +137,7 @@ def _training(world: World, tmp_path: Path) -> None:
     bytes_ = tmp_path / "model.keras"
     bytes_.write_bytes(b"weights")
     stored = world.put("models", bytes_)
-    model = catalog.Model(
+    model = registry.Model(
         name="shapes",
         job_id=job.id,
         network="classic",
@@ -148,7 +148,7 @@ def _training(world: World, tmp_path: Path) -> None:
         bytes=stored.bytes,
         sha256=stored.sha256,
     )
-    catalog.add(world.session, model)
+    registry.add(world.session, model)
     storage.add_file(world.session, stored, name="model.keras", media_type="x/y", job_id=job.id)
     assert jobs.succeed(world.session, job.id, lease, {"epochs": EPOCHS})
 
@@ -318,10 +318,10 @@ def _remove_the_model(world: World) -> None:
 
 
 def _register_the_model_twice(world: World) -> None:
-    model = world.session.scalars(sa.select(catalog.Model)).one()
+    model = world.session.scalars(sa.select(registry.Model)).one()
     same = {name: getattr(model, name) for name in ("name", "job_id", "network", "classes", "image_size")}
     bytes_ = {name: getattr(model, name) for name in ("storage_key", "bytes", "sha256")}
-    catalog.add(world.session, catalog.Model(metrics={}, **same, **bytes_))
+    registry.add(world.session, registry.Model(metrics={}, **same, **bytes_))
 
 
 def _leave_a_file(world: World) -> None:

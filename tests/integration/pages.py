@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
-from jobyard.shared import catalog, jobs, metrics, specs, storage
+from jobyard.shared import jobs, metrics, registry, specs, storage
 from jobyard.shared.jobs import Job
 from jobyard.web.backend import Backend
 from tests import claims
@@ -79,7 +79,7 @@ class World:
         with self.here.database.write() as session:
             return storage.add_file(session, stored, name=name, media_type="image/png", job_id=job_id)
 
-    def dataset(self, job_id: uuid.UUID | None = None) -> catalog.Dataset:
+    def dataset(self, job_id: uuid.UUID | None = None) -> registry.Dataset:
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as target:
             target.writestr("train/cats/1.png", picture())
@@ -104,7 +104,7 @@ class World:
             "warnings": [f"150 pictures of validation are in train too: {HOSTILE}"],
         }
         rejected = [{"file": f"cats/{HOSTILE}.jpg", "reason": "not a picture"}]
-        dataset = catalog.Dataset(
+        dataset = registry.Dataset(
             name="pets",
             job_id=job_id,
             classes=CLASSES,
@@ -117,11 +117,11 @@ class World:
             sha256=stored.sha256,
         )
         with self.here.database.write() as session:
-            return catalog.add(session, dataset)
+            return registry.add(session, dataset)
 
-    def model(self, job_id: uuid.UUID | None = None, dataset_id: uuid.UUID | None = None) -> catalog.Model:
+    def model(self, job_id: uuid.UUID | None = None, dataset_id: uuid.UUID | None = None) -> registry.Model:
         file = self.file("model.keras", b"weights", job_id)
-        model = catalog.Model(
+        model = registry.Model(
             name="pets",
             job_id=job_id,
             dataset_id=dataset_id,
@@ -134,7 +134,7 @@ class World:
             sha256=file.sha256,
         )
         with self.here.database.write() as session:
-            return catalog.add(session, model)
+            return registry.add(session, model)
 
     def job(self, kind: str, state: str) -> Job:
         """A job of one of KINDS in one of STATES."""
@@ -292,7 +292,7 @@ class World:
     def _predictions(self, job: Job) -> dict[str, Any]:
         count = len(job.spec["images"] or [1, 2])
         rows = [
-            catalog.Prediction(
+            registry.Prediction(
                 job_id=job.id,
                 row=row,
                 image=f"train/cats/{HOSTILE}{row}.png",

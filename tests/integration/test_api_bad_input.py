@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from PIL import Image
 
-from jobyard.shared import catalog
+from jobyard.shared import registry
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job, JobEvent
 from jobyard.shared.storage import File
@@ -320,9 +320,9 @@ def test_a_file_that_is_no_picture_is_refused_by_its_place_and_name(
     api: "FlaskClient", database: Database
 ) -> None:
     with database.write() as session:
-        catalog.add(
+        registry.add(
             session,
-            catalog.Model(
+            registry.Model(
                 name="pets",
                 network="classic",
                 classes=["cats", "dogs"],

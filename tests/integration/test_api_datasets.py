@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from jobyard.shared import catalog, jobs
+from jobyard.shared import jobs, registry
 from tests.integration.pages import World, browser
 
 
@@ -45,7 +45,7 @@ def test_a_version_goes_with_its_pictures_and_models_stay(world: World, api: Fla
     assert kept.storage_key in stored(world)
     assert [row["reference"] for row in api.get("/api/v1/datasets").json["items"]] == ["pets@1"]
     with world.here.database.read() as session:
-        assert catalog.find(session, catalog.Model, str(model.id)).dataset_id is None
+        assert registry.find(session, registry.Model, str(model.id)).dataset_id is None
 
 
 def test_a_name_alone_deletes_nothing(world: World, api: FlaskClient) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from jobyard.cli import run
 from jobyard.client import BadRequest, Client, Conflict, NotFound
-from jobyard.shared import catalog, jobs
+from jobyard.shared import jobs, registry
 from jobyard.shared.errors import NotFound as Gone
 from jobyard.shared.storage import Storage
 from tests.conftest import TOKEN, served
@@ -152,7 +152,7 @@ def test_a_model_whose_file_can_not_be_deleted_now_is_gone_all_the_same(
 def test_a_deleted_model_is_gone_from_the_storage_and_from_its_job(world: World, api: "FlaskClient") -> None:
     job = world.job("train", "succeeded")
     with world.here.database.read() as session:
-        key = catalog.find(session, catalog.Model, "pets@1").storage_key
+        key = registry.find(session, registry.Model, "pets@1").storage_key
     assert said(api, "DELETE", "/models/pets@1", 204) == ""
     with pytest.raises(Gone):
         world.here.storage.open(key)

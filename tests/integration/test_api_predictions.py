@@ -11,7 +11,7 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import catalog, jobs
+from jobyard.shared import jobs, registry
 from jobyard.shared.jobs import Job
 from jobyard.web.services import predictions
 from tests.pictures import zipped_dataset
@@ -39,7 +39,7 @@ def predict(here: "Backend", count: int, *, explain: bool = False, state: str = 
     rows = [answer(number) for number in range(count)]
     with here.database.write() as session:
         job, _ = jobs.submit(session, spec=spec, **request)
-        catalog.keep_predictions(session, job.id, rows)
+        registry.keep_predictions(session, job.id, rows)
         if state == "succeeded":
             claim = jobs.claim(session, "predict", worker="w", lease_seconds=30)
             assert claim is not None
@@ -161,9 +161,9 @@ def test_there_is_no_table_of_a_prediction_that_has_not_ended_nor_of_other_jobs(
 @pytest.fixture
 def model(here: "Backend") -> None:
     with here.database.write() as session:
-        catalog.add(
+        registry.add(
             session,
-            catalog.Model(
+            registry.Model(
                 name="pets",
                 network="classic",
                 classes=CLASSES,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobyard.shared import catalog, jobs
+from jobyard.shared import jobs, registry
 from jobyard.shared.errors import BadInput, Conflict
 from jobyard.web import schemas
 from jobyard.web.backend import Backend
@@ -363,7 +363,7 @@ def test_groups_come_part_by_part(api: "FlaskClient", here: Backend) -> None:
     job_id = scored_job(here, scored_table({"text": TEXTS}, COMPOUNDS), group_by="shop", groups=7)
     groups = [group(None if count == 3 else f"shop {count}", count) for count in range(7, 0, -1)]
     with here.database.write() as session:
-        catalog.keep_score_groups(session, uuid.UUID(job_id), groups)
+        registry.keep_score_groups(session, uuid.UUID(job_id), groups)
     found: list[dict[str, Any]] = []
     cursor = "0"
     while cursor is not None:

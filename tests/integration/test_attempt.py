@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared import catalog, jobs, metrics, storage
+from jobyard.shared import jobs, metrics, registry, storage
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
@@ -356,9 +356,9 @@ def test_a_worker_that_learns_only_at_the_end_that_it_lost_its_lease_leaves_noth
 
         def finish(session: Session) -> dict[str, Any]:
             storage.add_file(session, stored, name="s.csv", media_type="text/csv", job_id=attempt.job_id)
-            catalog.add(
+            registry.add(
                 session,
-                catalog.Model(
+                registry.Model(
                     name="pets",
                     network="classic",
                     classes=["a", "b"],
@@ -378,7 +378,7 @@ def test_a_worker_that_learns_only_at_the_end_that_it_lost_its_lease_leaves_noth
     assert (job.state, job.worker, job.result, job.error_message) == ("running", "another", None, None)
     with here.database.read() as session:
         assert storage.artifacts(session, job_id) == []
-        assert catalog.page(session, catalog.Model) == []
+        assert registry.page(session, registry.Model) == []
     assert steps(here, job_id) == []
     assert stored_files(here) == []
 

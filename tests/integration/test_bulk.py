@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import catalog, jobs
+from jobyard.shared import jobs, registry
 from jobyard.shared.broker import AWAY_SECONDS, ENOUGH
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job, JobEvent
@@ -262,15 +262,15 @@ def test_a_batch_for_different_queues_wakes_each(
 ) -> None:
     client = client_of(make_app(database_url=database_url, broker_url=redis_server.url))
     with database.write() as session:
-        catalog.add(session, a_dataset())
+        registry.add(session, a_dataset())
     training = {"kind": "train", "spec": {"dataset": "pets"}}
     assert len(ids(post(client, [text(0), training, text(1)]))) == 3
     woken = {queue: len(redis_server.messages(queue)) for queue in ("cpu", "gpu", "predict")}
     assert woken == {"cpu": 2, "gpu": 1, "predict": 0}
 
 
-def a_dataset() -> catalog.Dataset:
-    return catalog.Dataset(
+def a_dataset() -> registry.Dataset:
+    return registry.Dataset(
         name="pets",
         classes={"train": {"cats": 4, "dogs": 4}},
         pictures=8,

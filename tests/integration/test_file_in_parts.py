@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import catalog, jobs, retention, storage
+from jobyard.shared import jobs, registry, retention, storage
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database, utcnow
@@ -182,7 +182,7 @@ def test_parts_are_in_use_while_their_file_needs_them_and_not_after_a_cancel(
 
     def in_use() -> set[str]:
         with here.database.read() as session:
-            return catalog.in_use(session, keys())
+            return retention.in_use(session, keys())
 
     seen: list[set[str]] = []
 
@@ -290,19 +290,21 @@ def test_groups_are_kept_in_order_and_once(
     drain(here)
     assert get(here, job_id).result == once.result
     with here.database.write() as session:
-        groups = catalog.score_groups(session, job_id, limit=ROWS + 1)
+        groups = registry.score_groups(session, job_id, limit=ROWS + 1)
         assert [group.position for group in groups] == list(range(ROWS))
         assert [group.value for group in groups] == sorted(str(number) for number in range(ROWS))
         assert {group.rows for group in groups} == {1}
         assert sum(groups[0].histogram) == 1
-        assert [group.value for group in catalog.score_groups(session, job_id, offset=699, limit=5)] == ["99"]
+        assert [group.value for group in registry.score_groups(session, job_id, offset=699, limit=5)] == [
+            "99"
+        ]
         # Another attempt's take the place of the first one's, and they go with their job.
         again = {name: getattr(groups[0], name) for name in ("value", "rows", "nulls", "labels", "histogram")}
-        catalog.keep_score_groups(session, job_id, [{**again, "mean": None, "std": None}])
+        registry.keep_score_groups(session, job_id, [{**again, "mean": None, "std": None}])
         session.expire_all()
-        assert len(catalog.score_groups(session, job_id)) == 1
+        assert len(registry.score_groups(session, job_id)) == 1
         session.execute(sa.delete(Job.__table__).where(Job.id == job_id))
-        assert catalog.score_groups(session, job_id) == []
+        assert registry.score_groups(session, job_id) == []
 
 
 def test_rows_that_are_skipped_in_parts_are_reported_for_the_whole(here: Process, tmp_path: Path) -> None:

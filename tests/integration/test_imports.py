@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jobyard.shared import catalog, jobs, retention
+from jobyard.shared import jobs, registry, retention
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
@@ -64,7 +64,7 @@ def test_what_was_found_out_is_with_the_data_set_and_the_short_of_it_with_the_jo
         "noted_count": 1,
     }
     with here.database.read() as session:
-        report = catalog.find(session, catalog.Dataset, "drawn").report
+        report = registry.find(session, registry.Dataset, "drawn").report
     assert report is not None
     assert report["warnings"] == result["warnings"]
     assert report["leaks"][0] == {"picture": "test/discs/000.png", "same_as": "train/discs/000.png"}

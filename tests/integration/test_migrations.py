@@ -12,9 +12,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from jobyard.shared import jobs, metrics
-from jobyard.shared.catalog import LastVersion
 from jobyard.shared.database import Database
 from jobyard.shared.migrate import alembic_config, connection_for_migrations
+from jobyard.shared.registry import LastVersion
 from jobyard.shared.tables import metadata
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import catalog, jobs, models
-from jobyard.shared.catalog import Model, ModelAlias
+from jobyard.shared import jobs, registry, retention
 from jobyard.shared.database import Database, utcnow
 from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.shared.jobs import State
+from jobyard.shared.registry import Model, ModelAlias, models
 from jobyard.shared.storage import File, Stored, add_file
 
 THREADS = 8
@@ -30,7 +30,7 @@ def add(database: Database, name: str = "pets", accuracy: float | None = None, *
         "sha256": "0" * 64,
     }
     with database.write() as session:
-        return catalog.add(session, Model(**(given | changes)))
+        return registry.add(session, Model(**(given | changes)))
 
 
 def set_alias(database: Database, name: str, alias: str, version: int) -> None:
@@ -40,7 +40,7 @@ def set_alias(database: Database, name: str, alias: str, version: int) -> None:
 
 def find(database: Database, reference: str) -> str:
     with database.read() as session:
-        return catalog.find(session, Model, reference).reference
+        return registry.find(session, Model, reference).reference
 
 
 def delete(database: Database, reference: str) -> str:
@@ -72,7 +72,7 @@ def test_an_evaluation_counts_for_more_than_the_training_s_own_metrics(database:
     add(database, accuracy=0.1, card={"evaluation": {"accuracy": 0.75}})
     assert find(database, "pets@best") == "pets@3"
     with database.read() as session:
-        assert [found.accuracy for found in catalog.page(session, Model)] == [0.75, 0.7, 0.6]
+        assert [found.accuracy for found in registry.page(session, Model)] == [0.75, 0.7, 0.6]
 
 
 def test_where_no_accuracy_is_known_best_is_the_newest(database: Database) -> None:
@@ -126,7 +126,7 @@ def test_an_alias_needs_a_version_that_is_there(database: Database) -> None:
 def test_data_sets_have_latest_and_no_other_alias(database: Database) -> None:
     add(database, "pets")
     set_alias(database, "pets", "prod", 1)
-    dataset = catalog.Dataset(
+    dataset = registry.Dataset(
         name="pets",
         classes={},
         pictures=0,
@@ -137,12 +137,12 @@ def test_data_sets_have_latest_and_no_other_alias(database: Database) -> None:
         sha256="0" * 64,
     )
     with database.write() as session:
-        catalog.add(session, dataset)
+        registry.add(session, dataset)
     with database.read() as session:
-        assert catalog.find(session, catalog.Dataset, "pets@latest").reference == "pets@1"
+        assert registry.find(session, registry.Dataset, "pets@latest").reference == "pets@1"
         for other in ("best", "prod"):
             with pytest.raises(NotFound, match="no data set"):
-                catalog.find(session, catalog.Dataset, f"pets@{other}")
+                registry.find(session, registry.Dataset, f"pets@{other}")
 
 
 def test_while_an_alias_is_moved_to_and_fro_it_always_means_something(database: Database) -> None:
@@ -187,7 +187,7 @@ def test_a_deleted_model_goes_with_its_aliases_and_its_job_s_file_and_leaves_its
         assert session.scalars(sa.select(Model.id)).all() == [other.id]
         assert session.scalars(sa.select(ModelAlias.alias)).all() == ["spare"]
         assert session.scalars(sa.select(File.name)).all() == ["last.keras"]
-        assert catalog.in_use(session, [model.storage_key]) == set()
+        assert retention.in_use(session, [model.storage_key]) == set()
     assert delete(database, str(other.id)) == other.storage_key
     with pytest.raises(NotFound, match="there is none yet"):
         delete(database, "pets@1")

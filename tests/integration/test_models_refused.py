@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from jobyard.shared import catalog, jobs, models
+from jobyard.shared import jobs, registry
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job
+from jobyard.shared.registry import models
 from jobyard.shared.specs import PredictSpec
 from jobyard.shared.storage import Storage, add_file
 from jobyard.workers import kinds
@@ -36,7 +37,7 @@ def here(sqlite_url: str, tmp_path: Path) -> Iterator[Process]:
 def register(here: Process, registered: bytes, stored: bytes) -> None:
     """A model that was registered with one file, where the storage now has another."""
     kept = here.storage.put("models", io.BytesIO(stored))
-    model = catalog.Model(
+    model = registry.Model(
         name="pets",
         network="classic",
         classes=["cats", "dogs"],
@@ -47,7 +48,7 @@ def register(here: Process, registered: bytes, stored: bytes) -> None:
         sha256=hashlib.sha256(registered).hexdigest(),
     )
     with here.database.write() as session:
-        catalog.add(session, model)
+        registry.add(session, model)
 
 
 def submit(here: Process) -> uuid.UUID:

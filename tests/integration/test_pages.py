@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
-from jobyard.shared import catalog
+from jobyard.shared import registry
 from tests.conftest import TOKEN
 from tests.integration.pages import HOSTILE, HTML, KINDS, STATES, Page, World, browser, picture
 
@@ -179,7 +179,7 @@ def test_buttons_change_the_job_and_lead_back(world: World, web: FlaskClient) ->
 def test_a_data_set_from_before_there_were_reports_has_a_page(world: World, web: FlaskClient) -> None:
     made = world.dataset()
     with world.here.database.write() as session:
-        session.execute(sa.update(catalog.Dataset).values(report=None))
+        session.execute(sa.update(registry.Dataset).values(report=None))
     page = look(web, f"/datasets/{made.reference}")
     assert "Pictures by class" in page.text
     assert "Sizes and formats" not in page.text

@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from jobyard.shared import catalog, jobs, storage
+from jobyard.shared import jobs, registry, storage
 from tests.integration.pages import HOSTILE, World, browser, picture
 from tests.pictures import zipped_dataset
 
@@ -110,7 +110,7 @@ def test_a_training_that_can_not_go_on_from_a_model_says_why(world: World, web: 
     unknown = send(web, "train", **GOING_ON | {"init_from": "dogs"})
     refused(world, unknown, 'id="init_from-error"', "No model &#39;dogs&#39;; there are: pets")
     with world.here.database.write() as session:
-        session.execute(sa.update(catalog.Model).values(network="older"))
+        session.execute(sa.update(registry.Model).values(network="older"))
     network = send(web, "train", **GOING_ON)
     refused(world, network, 'id="network-error"', "Should be &#39;older&#39;, as that of pets@1 in init_from")
 

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from jobyard.shared import catalog, jobs
+from jobyard.shared import jobs, registry
 from jobyard.workers.sentiment.vader.scorer import Scorer
 from tests import claims
 from tests.integration.pages import HOSTILE, World, browser
@@ -103,7 +103,7 @@ def test_groups_are_shown_the_largest_first_and_paged_through(world: World, web:
     empty = {"nulls": 0, "labels": {}, "mean": None, "std": None, "histogram": [0] * 40}
     with world.here.database.write() as session:
         rows_of = [{"value": name, "rows": 900 - place, **empty} for place, name in enumerate(names)]
-        catalog.keep_score_groups(session, uuid.UUID(job_id), rows_of)
+        registry.keep_score_groups(session, uuid.UUID(job_id), rows_of)
     for offset, count in ((0, 20), (20, 20), (40, 5), (60, 0)):
         page = look(web, f"/jobs/{job_id}?groups={offset}")
         shown = [int(found) for found in re.findall(r'without a text">(\d+)</td>', page)]

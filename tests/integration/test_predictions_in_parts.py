@@ -18,7 +18,7 @@ import keras
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import catalog, jobs, storage
+from jobyard.shared import jobs, registry, storage
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database, utcnow
@@ -67,9 +67,9 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(here: Process, network: Path) -> None:
     stored = here.storage.put_file("models", network)
     with here.database.write() as session:
-        catalog.add(
+        registry.add(
             session,
-            catalog.Model(
+            registry.Model(
                 name="shapes",
                 network="classic",
                 classes=CLASSES,
@@ -144,7 +144,7 @@ Answer = tuple[int, str, str | None, float | None, str | None]
 
 def rows(here: Process, job_id: uuid.UUID) -> list[Answer]:
     with here.database.read() as session:
-        found = catalog.predictions(session, job_id, limit=1_000)
+        found = registry.read_predictions(session, job_id, limit=1_000)
     return [(row.row, row.image, row.label, row.probability, row.error) for row in found]
 
 
@@ -207,9 +207,9 @@ def test_a_data_set_and_uploads_are_predicted_in_parts(
 ) -> None:
     stored = here.storage.put("datasets", io.BytesIO(zipped(folder)))
     with here.database.write() as session:
-        catalog.add(
+        registry.add(
             session,
-            catalog.Dataset(
+            registry.Dataset(
                 name="shapes",
                 classes={},
                 pictures=COUNT,
@@ -294,7 +294,7 @@ def test_a_cancel_stops_parts_and_a_retry_replaces_their_rows(here: Process, fol
     assert [part.state for part in children(here, job_id)] == ["succeeded", *["cancelled"] * 4]
     assert len(rows(here, job_id)) == PART
     with here.database.write() as session:
-        session.execute(sa.update(catalog.Prediction).values(image="of the first attempt"))
+        session.execute(sa.update(registry.Prediction).values(image="of the first attempt"))
         jobs.retry(session, job_id, 3)
     drain(here)
     assert get(here, job_id).state == "succeeded"

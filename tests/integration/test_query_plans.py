@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared import catalog, jobs, metrics, queues, retention, views
+from jobyard.shared import jobs, metrics, queues, registry, retention, views
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job, JobEvent, Progress, Request, State
@@ -112,17 +112,19 @@ HOT: dict[str, Verb] = {
     "thinned_history": lambda session, filled: metrics.history(session, filled.running.id, points=20),
     "compared_metrics": lambda session, filled: metrics.compare(session, [filled.running.id], "loss", 20),
     "names_of_metrics": lambda session, filled: metrics.names_of(session, [filled.running.id]),
-    "predictions": lambda session, filled: catalog.predictions(session, filled.running.id, after=(None, 99)),
-    "predictions_of_a_label": lambda session, filled: catalog.predictions(
+    "predictions": lambda session, filled: registry.read_predictions(
+        session, filled.running.id, after=(None, 99)
+    ),
+    "predictions_of_a_label": lambda session, filled: registry.read_predictions(
         session, filled.running.id, label="cats"
     ),
-    "unsure_predictions": lambda session, filled: catalog.predictions(
+    "unsure_predictions": lambda session, filled: registry.read_predictions(
         session, filled.running.id, unsure_first=True, after=UNSURE
     ),
-    "failed_predictions": lambda session, filled: catalog.predictions(
+    "failed_predictions": lambda session, filled: registry.read_predictions(
         session, filled.running.id, unsure_first=True, after=(None, 99)
     ),
-    "keep_predictions": lambda session, filled: catalog.keep_predictions(
+    "keep_predictions": lambda session, filled: registry.keep_predictions(
         session, filled.running.id, [PREDICTION] * 3, 7_000
     ),
     "page": lambda session, _: jobs.page(session),
@@ -336,9 +338,9 @@ def _fill(session: Session) -> None:
     session.execute(sa.insert(metrics.Metric), points)
     # Two large predictions, and those of jobs of one picture.
     for job in rows[FINISHED : FINISHED + 2]:
-        catalog.keep_predictions(session, job["id"], [_prediction(number) for number in range(PREDICTED)])
+        registry.keep_predictions(session, job["id"], [_prediction(number) for number in range(PREDICTED)])
     for job in rows[:PREDICTED]:
-        catalog.keep_predictions(session, job["id"], [PREDICTION])
+        registry.keep_predictions(session, job["id"], [PREDICTION])
 
 
 def _prediction(number: int) -> dict[str, Any]:

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import catalog, jobs, metrics, retention, storage
+from jobyard.shared import jobs, metrics, registry, retention, storage
 from jobyard.shared.broker import Broker
-from jobyard.shared.catalog import Dataset, Model, Prediction
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Base, Database, utcnow
 from jobyard.shared.jobs import TERMINAL, Job, JobEvent, State
 from jobyard.shared.metrics import Metric
+from jobyard.shared.registry import Dataset, Model, Prediction
 from jobyard.shared.retention import DAY_SECONDS, RUBBISH_SECONDS, JobInput
 from jobyard.shared.storage import File, Storage
 from jobyard.workers.runtime.sweeper import Sweeper
@@ -200,7 +200,7 @@ def test_models_and_data_sets_outlive_the_job_that_made_them_and_so_do_their_byt
         scored = storage.add_file(
             session, store.put("scored", io.BytesIO(b"x")), name="a.csv", media_type="text/csv", job_id=job_id
         )
-        catalog.add(
+        registry.add(
             session,
             Model(
                 name="pets",
@@ -214,7 +214,7 @@ def test_models_and_data_sets_outlive_the_job_that_made_them_and_so_do_their_byt
                 sha256=model.sha256,
             ),
         )
-        catalog.add(
+        registry.add(
             session,
             Dataset(
                 name="pets",
@@ -234,8 +234,8 @@ def test_models_and_data_sets_outlive_the_job_that_made_them_and_so_do_their_byt
         age(store, key, 10 * RUBBISH_SECONDS)
     sweep(database, store)  # nor are they rubbish now
     with database.read() as session:
-        assert catalog.find(session, Model, "pets@1").job_id is None
-        assert catalog.find(session, Dataset, "pets@1").job_id is None
+        assert registry.find(session, Model, "pets@1").job_id is None
+        assert registry.find(session, Dataset, "pets@1").job_id is None
     assert [there(store, key) for key in (model.key, pictures.key, scored.storage_key)] == [True, True, False]
 
 

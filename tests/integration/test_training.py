@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from jobyard.shared import catalog, jobs, metrics, storage
+from jobyard.shared import jobs, metrics, registry, storage
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
@@ -49,9 +49,9 @@ def dataset(here: Process, tmp_path: Path) -> str:
     archive.seek(0)
     stored = here.storage.put("datasets", archive)
     with here.database.write() as session:
-        return catalog.add(
+        return registry.add(
             session,
-            catalog.Dataset(
+            registry.Dataset(
                 name="shapes",
                 classes={"train": {"discs": 10, "squares": 10}},
                 pictures=26,
@@ -101,9 +101,9 @@ def test_a_model_is_registered_with_a_card_and_another_training_goes_on_from_it(
     job = run(here, dataset, seed=3)
     result = job.result or {}
     with here.database.read() as session:
-        model = catalog.find(session, catalog.Model, result["model"])
+        model = registry.find(session, registry.Model, result["model"])
         files = {file.name: file for file in storage.artifacts(session, job.id)}
-        known = catalog.find(session, catalog.Dataset, dataset)
+        known = registry.find(session, registry.Dataset, dataset)
 
     card = model.card or {}
     assert set(card) == {"spec", "data", "evaluation", "environment", "timings"}

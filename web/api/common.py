@@ -8,7 +8,7 @@ from flask import Response, request, send_file
 from pydantic import BaseModel, Field
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobyard.shared import catalog, storage
+from jobyard.shared import registry, storage
 from jobyard.web.backend import backend
 from jobyard.web.problems import Problem
 
@@ -52,7 +52,7 @@ def binary(media_type: str) -> dict[str, Any]:
     return {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}
 
 
-def download(file: storage.File | catalog.Model, name: str, media_type: str) -> AnyResponse:
+def download(file: storage.File | registry.Model, name: str, media_type: str) -> AnyResponse:
     """What is stored, to be saved under a name; with ranges and an ETag. Raises NotFound if it is gone."""
     if unchanged := not_modified(f'"{file.sha256}"'):
         return unchanged

@@ -8,7 +8,8 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobyard.shared import catalog, models, retention, specs
+from jobyard.shared import registry, retention, specs
+from jobyard.shared.registry import models
 from jobyard.web import schemas
 from jobyard.web.api.common import ANSWERS, SECURITY, PageQuery, answer, binary, download
 from jobyard.web.backend import backend
@@ -55,14 +56,14 @@ class Meant(specs.Parameters):
 @api.get("/datasets", responses={200: schemas.Page[schemas.Dataset]}, summary="List data sets, newest first")
 def list_datasets(query: PageQuery) -> Response:
     """All versions."""
-    return _page(catalog.Dataset, schemas.Dataset, query)
+    return _page(registry.Dataset, schemas.Dataset, query)
 
 
 @api.get("/datasets/<id>", responses={200: schemas.Dataset}, summary="Look at a data set")
 def get_dataset(path: ReferencePath) -> Response:
     """Its classes, counts, and the files that were rejected."""
     with backend().database.read() as session:
-        found = catalog.find(session, catalog.Dataset, path.id)
+        found = registry.find(session, registry.Dataset, path.id)
     return answer(schemas.Dataset.model_validate(found))
 
 
@@ -100,7 +101,7 @@ def _remove_bytes(keys: list[str]) -> None:
 def list_models(query: PageQuery) -> Response:
     """All versions."""
     with backend().database.read() as session:
-        found = catalog.page(session, catalog.Model, before=query.cursor, limit=query.limit + 1)
+        found = registry.page(session, registry.Model, before=query.cursor, limit=query.limit + 1)
         known = models.aliases(session, found)
     items = [schemas.Model.of(model, known[model.id]) for model in found[: query.limit]]
     more = str(items[-1].id) if len(found) > query.limit else None
@@ -111,7 +112,7 @@ def list_models(query: PageQuery) -> Response:
 def get_model(path: ModelPath) -> Response:
     """Its classes, picture size, aliases, metrics and SHA-256."""
     with backend().database.read() as session:
-        found = catalog.find(session, catalog.Model, path.id)
+        found = registry.find(session, registry.Model, path.id)
         known = models.aliases(session, [found])
     return answer(schemas.Model.of(found, known[found.id]))
 
@@ -122,7 +123,7 @@ def get_model(path: ModelPath) -> Response:
 def get_model_file(path: ModelPath) -> AnyResponse:
     """The `.keras` file, as long as the model is there; ranges and ETags work."""
     with backend().database.read() as session:
-        found = catalog.find(session, catalog.Model, path.id)
+        found = registry.find(session, registry.Model, path.id)
     return download(found, f"{found.name}-{found.version}.keras", "application/zip")
 
 
@@ -130,7 +131,7 @@ def get_model_file(path: ModelPath) -> AnyResponse:
 def get_model_card(path: ModelPath) -> Response:
     """What goes with the file: classes, picture size, how to prepare pictures, data, metrics, evaluation."""
     with backend().database.read() as session:
-        found = models.card(session, catalog.find(session, catalog.Model, path.id))
+        found = models.card(session, registry.find(session, registry.Model, path.id))
     return answer(schemas.ModelCard.model_validate(found))
 
 
@@ -161,9 +162,9 @@ def remove_alias(path: AliasPath) -> Response:
 Item = TypeVar("Item", bound=BaseModel)
 
 
-def _page(kind: type[catalog.Thing], schema: type[Item], query: PageQuery) -> Response:
+def _page(kind: type[registry.Thing], schema: type[Item], query: PageQuery) -> Response:
     with backend().database.read() as session:
-        found = catalog.page(session, kind, before=query.cursor, limit=query.limit + 1)
+        found = registry.page(session, kind, before=query.cursor, limit=query.limit + 1)
     items = [schema.model_validate(thing) for thing in found[: query.limit]]
     more = str(found[query.limit - 1].id) if len(found) > query.limit else None
     return answer(schemas.Page[schema](items=items, next=more))  # type: ignore[valid-type]

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobyard.shared import catalog, jobs, metrics, storage
+from jobyard.shared import jobs, metrics, registry, storage
 from jobyard.shared.errors import Conflict, NotFound
 from jobyard.web import schemas
 from jobyard.web.api.common import ANSWERS, SECURITY, JobPath, Query, answer, binary, download, not_modified
@@ -189,7 +189,7 @@ def get_groups(path: JobPath, query: GroupsQuery) -> Response:
     """Of a file that was scored with `group_by`: the largest group first."""
     with backend().database.read() as session:
         _check_has_groups(jobs.get(session, path.id))
-        rows = catalog.score_groups(session, path.id, offset=query.cursor, limit=query.limit + 1)
+        rows = registry.score_groups(session, path.id, offset=query.cursor, limit=query.limit + 1)
     items = [schemas.ScoreGroup.model_validate(row) for row in rows[: query.limit]]
     more = str(query.cursor + query.limit) if len(rows) > query.limit else None
     return answer(schemas.Page[schemas.ScoreGroup](items=items, next=more))

@@ -13,7 +13,7 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
 from jobyard.client.columns import column
-from jobyard.shared import catalog, specs
+from jobyard.shared import registry, specs
 from jobyard.shared.errors import BadInput, NotFound, TooLarge
 from jobyard.web.backend import backend
 from jobyard.web.pages.blueprint import routes
@@ -75,8 +75,8 @@ def _form(kind: str, values: Mapping[str, str], errors: Mapping[str, str]) -> Re
         raise NotFound(f"there is no form for {kind!r}")
     here = backend()
     with here.database.read() as session:
-        datasets = catalog.page(session, catalog.Dataset, limit=MAX_CHOICES)
-        models = catalog.page(session, catalog.Model, limit=MAX_CHOICES)
+        datasets = registry.page(session, registry.Dataset, limit=MAX_CHOICES)
+        models = registry.page(session, registry.Model, limit=MAX_CHOICES)
     page = render_template(
         f"new/{kind}.html",
         kind=kind,

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobyard.shared import catalog, jobs, metrics, storage, views
+from jobyard.shared import jobs, metrics, registry, storage, views
 from jobyard.shared.errors import BadInput, Conflict, JobyardError
 from jobyard.shared.specs import SPECS
 from jobyard.web.api.results import scored_file
@@ -141,7 +141,7 @@ def _scored(session: Session, job: jobs.Job, query: RowsQuery) -> dict[str, obje
         return {}
     found: dict[str, object] = {}
     if (job.result or {}).get("group_by") is not None:
-        found["groups"] = catalog.score_groups(
+        found["groups"] = registry.score_groups(
             session, job.id, offset=query.groups, limit=GROUPS_PER_PAGE + 1
         )
         found["groups_per_page"] = GROUPS_PER_PAGE

@@ -10,7 +10,7 @@ from typing import IO
 
 from flask import Response, request
 
-from jobyard.shared import catalog, pictures, storage
+from jobyard.shared import pictures, registry, storage
 from jobyard.shared.errors import NotFound
 from jobyard.web.backend import backend
 from jobyard.web.pages.blueprint import routes
@@ -37,7 +37,7 @@ def dataset_thumbnail(reference: str, member: str) -> Response:
     """A picture of a data set, by its place there (`train/cats/1.jpg`)."""
     here = backend()
     with here.database.read() as session:
-        dataset = catalog.find(session, catalog.Dataset, reference)
+        dataset = registry.find(session, registry.Dataset, reference)
 
     def read() -> IO[bytes]:
         with here.storage.open(dataset.storage_key) as file, zipfile.ZipFile(file) as archive:
@@ -49,7 +49,7 @@ def dataset_thumbnail(reference: str, member: str) -> Response:
     return _thumbnail(hashlib.sha256(f"{dataset.sha256}/{member}".encode()).hexdigest(), read)
 
 
-def sample(dataset: catalog.Dataset) -> dict[str, list[str]]:
+def sample(dataset: registry.Dataset) -> dict[str, list[str]]:
     """A few pictures of the first classes: {class: [place in the data set]}."""
     try:
         with backend().storage.open(dataset.storage_key) as file, zipfile.ZipFile(file) as archive:

@@ -8,9 +8,9 @@ from flask import Response, make_response, redirect, render_template, request, u
 from pydantic import TypeAdapter, ValidationError
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobyard.shared import catalog, jobs, specs, storage
-from jobyard.shared import models as models_
+from jobyard.shared import jobs, registry, specs, storage
 from jobyard.shared.errors import BadInput, Conflict, NotFound
+from jobyard.shared.registry import models as models_
 from jobyard.web.api.registry import remove_dataset, remove_model
 from jobyard.web.backend import backend
 from jobyard.web.pages.blueprint import routes
@@ -23,14 +23,14 @@ ALIAS: TypeAdapter[str] = TypeAdapter(specs.Alias)
 @routes.get("/datasets")
 def datasets() -> Response:
     """All versions, newest first."""
-    return _list("registry/datasets.html", catalog.Dataset)
+    return _list("registry/datasets.html", registry.Dataset)
 
 
 @routes.get("/datasets/<reference>")
 def dataset(reference: str) -> Response:
     """Classes, counts, a few pictures, and what was rejected."""
     with backend().database.read() as session:
-        found = catalog.find(session, catalog.Dataset, reference)
+        found = registry.find(session, registry.Dataset, reference)
     return make_response(render_template("registry/dataset.html", dataset=found, sample=sample(found)))
 
 
@@ -44,7 +44,7 @@ def delete_dataset(reference: str) -> AnyResponse:
 @routes.get("/models")
 def models() -> Response:
     """All versions, newest first."""
-    return _list("registry/models.html", catalog.Model)
+    return _list("registry/models.html", registry.Model)
 
 
 @routes.get("/models/<reference>")
@@ -62,7 +62,7 @@ def set_alias(reference: str) -> AnyResponse:
         return _model_page(reference, 422, alias=f"should be {specs.ALIAS_IS}")
     try:
         with backend().database.write() as session:
-            found = catalog.find(session, catalog.Model, reference)
+            found = registry.find(session, registry.Model, reference)
             models_.set_alias(session, found.name, alias, found.version)
     except BadInput as error:
         return _model_page(reference, 422, alias=error.message)
@@ -73,7 +73,7 @@ def set_alias(reference: str) -> AnyResponse:
 def remove_alias(reference: str, alias: str) -> AnyResponse:
     """Take an alias away, then back to the model's page."""
     with backend().database.write() as session:
-        found = catalog.find(session, catalog.Model, reference)
+        found = registry.find(session, registry.Model, reference)
         with suppress(NotFound):  # it is gone already, which the page shows
             models_.remove_alias(session, found.name, alias)
     return redirect(url_for("pages.model", reference=found.reference), 303)
@@ -91,14 +91,14 @@ def delete_model(reference: str) -> AnyResponse:
 
 def _model_page(reference: str, status: int = 200, **errors: str) -> Response:
     with backend().database.read() as session:
-        found = catalog.find(session, catalog.Model, reference)
+        found = registry.find(session, registry.Model, reference)
         page = render_template(
             "registry/model.html",
             model=found,
             aliases=models_.aliases(session, [found])[found.id],
-            computed=(catalog.LATEST, catalog.BEST),
+            computed=(registry.LATEST, registry.BEST),
             card=models_.card(session, found),
-            dataset=found.dataset_id and session.get(catalog.Dataset, found.dataset_id),
+            dataset=found.dataset_id and session.get(registry.Dataset, found.dataset_id),
             job=found.job_id and session.get(jobs.Job, found.job_id),
             artifacts=storage.artifacts(session, found.job_id) if found.job_id else [],
             errors=errors,
@@ -106,11 +106,11 @@ def _model_page(reference: str, status: int = 200, **errors: str) -> Response:
     return make_response(page, status)
 
 
-def _list(template: str, kind: type[catalog.Thing]) -> Response:
+def _list(template: str, kind: type[registry.Thing]) -> Response:
     with backend().database.read() as session:
-        found = catalog.page(session, kind, before=_cursor(), limit=THINGS_PER_PAGE + 1)
+        found = registry.page(session, kind, before=_cursor(), limit=THINGS_PER_PAGE + 1)
         shown: Sequence[object] = found[:THINGS_PER_PAGE]
-        aliases = models_.aliases(session, [thing for thing in shown if isinstance(thing, catalog.Model)])
+        aliases = models_.aliases(session, [thing for thing in shown if isinstance(thing, registry.Model)])
     more = found[THINGS_PER_PAGE - 1].id if len(found) > THINGS_PER_PAGE else None
     return make_response(render_template(template, things=shown, next=more, aliases=aliases))
 

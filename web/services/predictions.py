@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from jobyard.shared import catalog
+from jobyard.shared import registry
 from jobyard.shared.database import Database
 from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.shared.jobs import Job, State
@@ -44,7 +44,7 @@ def read(
 ) -> Rows:
     """Those with a label, after a cursor. Raises BadInput for a cursor that is none, or of another order."""
     after = None if cursor is None else _place(cursor, unsure_first)
-    found = catalog.predictions(
+    found = registry.read_predictions(
         session, job.id, unsure_first=unsure_first, label=label, after=after, limit=limit + 1
     )
     shown = found[:limit]
@@ -56,13 +56,13 @@ def read(
     return Rows(items, [row.row for row in shown], following)
 
 
-def _cursor(row: catalog.Prediction, unsure_first: bool) -> str:
+def _cursor(row: registry.Prediction, unsure_first: bool) -> str:
     if not unsure_first:
         return str(row.row)
     return f"{'' if row.probability is None else repr(row.probability)}:{row.row}"
 
 
-def _place(cursor: str, unsure_first: bool) -> catalog.Place:
+def _place(cursor: str, unsure_first: bool) -> registry.Place:
     probability, colon, row = cursor.rpartition(":")
     try:
         if bool(colon) != unsure_first or not (row.isascii() and row.isdecimal() and len(row) < 10):
@@ -99,10 +99,10 @@ def columns(classes: list[str]) -> dict[str, str]:
 
 def table(database: Database, job_id: uuid.UUID, classes: list[str]) -> Iterator[tuple[Any, ...]]:
     """The table's rows, as a few at a time are read."""
-    after: catalog.Place | None = None
+    after: registry.Place | None = None
     while True:
         with database.read() as session:
-            rows = catalog.predictions(session, job_id, after=after, limit=ROWS_AT_ONCE)
+            rows = registry.read_predictions(session, job_id, after=after, limit=ROWS_AT_ONCE)
         for row in rows:
             each = row.probabilities or {}
             first = (row.row, row.image, row.label, row.probability, row.error)

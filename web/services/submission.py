@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from jobyard.shared import catalog, jobs, pictures, retention, specs, storage, views
+from jobyard.shared import jobs, pictures, registry, retention, specs, storage, views
 from jobyard.shared.archives.layout import lay_out
 from jobyard.shared.archives.loose import loose_files
 from jobyard.shared.archives.members import Member
@@ -144,16 +144,16 @@ def _resolved(session: Session, backend: Backend, spec: specs.Spec) -> specs.Spe
     return spec
 
 
-def _dataset(session: Session, reference: str) -> catalog.Dataset:
+def _dataset(session: Session, reference: str) -> registry.Dataset:
     try:
-        return catalog.find(session, catalog.Dataset, reference)
+        return registry.find(session, registry.Dataset, reference)
     except NotFound as error:
         raise BadInput("spec.dataset", error.message) from None
 
 
-def _model(session: Session, field: str, reference: str) -> catalog.Model:
+def _model(session: Session, field: str, reference: str) -> registry.Model:
     try:
-        return catalog.find(session, catalog.Model, reference)
+        return registry.find(session, registry.Model, reference)
     except NotFound as error:
         raise BadInput(field, error.message) from None
 

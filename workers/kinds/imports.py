@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from jobyard.shared import catalog, storage
+from jobyard.shared import registry, storage
 from jobyard.shared.specs import ImportSpec
 from jobyard.workers.datasets.importer import Imported, import_pictures
 from jobyard.workers.runtime.executor import Attempt, Finish
@@ -18,7 +18,7 @@ def work(attempt: Attempt, spec: ImportSpec) -> Finish:
     stored = attempt.store("datasets", output)
 
     def finish(session: Session) -> dict[str, Any]:
-        made = catalog.Dataset(
+        made = registry.Dataset(
             name=spec.name,
             job_id=attempt.job_id,
             classes=imported.classes,
@@ -30,7 +30,7 @@ def work(attempt: Attempt, spec: ImportSpec) -> Finish:
             bytes=stored.bytes,
             sha256=imported.sha256,
         )
-        dataset = catalog.add_dataset(session, made)
+        dataset = registry.add_dataset(session, made)
         if dataset is not made:
             attempt.unwanted.append(stored.key)
         return {

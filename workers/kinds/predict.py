@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from jobyard.shared import catalog, jobs, storage
+from jobyard.shared import jobs, registry, storage
 from jobyard.shared.errors import LeaseLost, WorkError
 from jobyard.shared.specs import PredictPart, PredictSpec, overlay_name
 from jobyard.workers.prediction.archives import ZipOfPictures, check_archive
@@ -65,7 +65,7 @@ def work(attempt: Attempt, spec: PredictSpec | PredictPart) -> Finish | Split:
     return _predict_all(attempt, spec, model)
 
 
-def _predict_all(attempt: Attempt, spec: PredictSpec, model: catalog.Model) -> Finish | Split:
+def _predict_all(attempt: Attempt, spec: PredictSpec, model: registry.Model) -> Finish | Split:
     copied = None if spec.archive is None else _plain_copy(attempt, spec)
     count = len(spec.images or ()) or len(_zip(attempt, spec, copied))
     try:
@@ -84,7 +84,7 @@ def _predict_all(attempt: Attempt, spec: PredictSpec, model: catalog.Model) -> F
     }
 
     def finish(session: Session) -> dict[str, Any]:
-        catalog.keep_predictions(session, attempt.job_id, [_columns(row) for row in rows])
+        registry.keep_predictions(session, attempt.job_id, [_columns(row) for row in rows])
         for name, stored in overlays.items():
             storage.add_file(session, stored, name=name, media_type="image/png", job_id=attempt.job_id)
         return _result(spec, model, Counter(row.label for row in rows), rows)
@@ -94,9 +94,9 @@ def _predict_all(attempt: Attempt, spec: PredictSpec, model: catalog.Model) -> F
 
 def _result(
     spec: PredictSpec,
-    model: catalog.Model,
+    model: registry.Model,
     labels: Mapping[str | None, int],
-    rows: Sequence[Prediction | catalog.Prediction],
+    rows: Sequence[Prediction | registry.Prediction],
 ) -> dict[str, Any]:
     return {
         "model": model.reference,
@@ -110,12 +110,12 @@ def _result(
     }
 
 
-def _columns(row: Prediction | catalog.Prediction) -> dict[str, Any]:
+def _columns(row: Prediction | registry.Prediction) -> dict[str, Any]:
     return {name: getattr(row, name) for name in ("image", "label", "probability", "probabilities", "error")}
 
 
 def _predict(
-    attempt: Attempt, spec: PredictSpec, model: catalog.Model, pictures: Sequence[Picture]
+    attempt: Attempt, spec: PredictSpec, model: registry.Model, pictures: Sequence[Picture]
 ) -> list[Prediction]:
     attempt.report.phase("loading the model")
     loaded = _load(attempt, model)
@@ -158,29 +158,29 @@ def _predict_part(attempt: Attempt, part: PredictPart) -> Finish:
     rows = [_columns(row) for row in _predict(attempt, spec, model, pictures)]
 
     def finish(session: Session) -> dict[str, Any]:
-        catalog.keep_predictions(session, whole.id, rows, part.start)
+        registry.keep_predictions(session, whole.id, rows, part.start)
         return {"done": len(rows)}
 
     return finish
 
 
-def _sum_up(attempt: Attempt, spec: PredictSpec, model: catalog.Model) -> Finish:
+def _sum_up(attempt: Attempt, spec: PredictSpec, model: registry.Model) -> Finish:
     with attempt.here.database.read() as session:
         refuse_broken(jobs.children(session, attempt.job_id))
-        labels = catalog.count_predictions(session, attempt.job_id)
-        rows = catalog.predictions(session, attempt.job_id, limit=MAX_IN_RESULT)
+        labels = registry.count_predictions(session, attempt.job_id)
+        rows = registry.read_predictions(session, attempt.job_id, limit=MAX_IN_RESULT)
     return lambda _: _result(spec, model, labels, rows)
 
 
 # ---- models and pictures
 
 
-def _find_model(attempt: Attempt, spec: PredictSpec) -> catalog.Model:
+def _find_model(attempt: Attempt, spec: PredictSpec) -> registry.Model:
     with attempt.here.database.read() as session:
-        return catalog.find(session, catalog.Model, spec.model)
+        return registry.find(session, registry.Model, spec.model)
 
 
-def _load(attempt: Attempt, model: catalog.Model) -> LoadedModel:
+def _load(attempt: Attempt, model: registry.Model) -> LoadedModel:
     """From memory, or from a copy on this machine; checked against its SHA-256 before it is opened."""
     path = attempt.here.cache / "models" / f"{model.sha256}.keras"
     # A missing or damaged copy is no reason to refuse the model: get it (once more).

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
-from jobyard.shared import catalog, jobs, storage
+from jobyard.shared import jobs, registry, storage
 from jobyard.shared.errors import LeaseLost
 from jobyard.shared.specs import SentimentPart, SentimentSpec
 from jobyard.workers.kinds import wait_for
@@ -124,7 +124,7 @@ def _finish(attempt: Attempt, spec: SentimentSpec, output: Path, outcome: "Outco
             media_type=MEDIA_TYPES[spec.format],
             job_id=attempt.job_id,
         )
-        catalog.keep_score_groups(session, attempt.job_id, outcome.groups)
+        registry.keep_score_groups(session, attempt.job_id, outcome.groups)
         return outcome.result
 
     return finish

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from jobyard.shared import catalog, storage
+from jobyard.shared import registry, storage
 from jobyard.shared.specs import TrainSpec
 from jobyard.workers.runtime.dataset_cache import find_dataset, folder_of
 from jobyard.workers.runtime.executor import Attempt, Finish
@@ -31,9 +31,9 @@ def work(attempt: Attempt, spec: TrainSpec) -> Finish:
     last = None if training.last_path is None else attempt.store("models", training.last_path)
 
     def finish(session: Session) -> dict[str, Any]:
-        model = catalog.add(
+        model = registry.add(
             session,
-            catalog.Model(
+            registry.Model(
                 name=spec.model_name or dataset.name,
                 job_id=attempt.job_id,
                 dataset_id=dataset.id,
@@ -86,7 +86,7 @@ def work(attempt: Attempt, spec: TrainSpec) -> Finish:
 def _saved(attempt: Attempt, reference: str) -> Saved:
     """A copy of a registered model's file. Raises NotFound."""
     with attempt.here.database.read() as session:
-        model = catalog.find(session, catalog.Model, reference)
+        model = registry.find(session, registry.Model, reference)
     path = attempt.scratch / "initial.keras"
     with attempt.here.storage.open(model.storage_key) as source, path.open("wb") as target:
         shutil.copyfileobj(source, target)

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from jobyard.shared import catalog
+from jobyard.shared import registry
 from jobyard.workers.datasets.unpack import unpack
 from jobyard.workers.runtime.executor import Attempt
 
 
-def find_dataset(attempt: Attempt, reference: str) -> catalog.Dataset:
+def find_dataset(attempt: Attempt, reference: str) -> registry.Dataset:
     """Raises NotFound."""
     with attempt.here.database.read() as session:
-        return catalog.find(session, catalog.Dataset, reference)
+        return registry.find(session, registry.Dataset, reference)
 
 
-def folder_of(attempt: Attempt, dataset: catalog.Dataset) -> Path:
+def folder_of(attempt: Attempt, dataset: registry.Dataset) -> Path:
     """Unpacked once per machine: `<split>/<class>/<picture>`."""
     folder = attempt.here.cache / "datasets" / str(dataset.id)
     if not folder.is_dir():
@@ -33,7 +33,7 @@ def _remove_deleted(attempt: Attempt, cache: Path) -> None:
     # Looked for before the database is asked: what is unpacked from now on has a row.
     folders = [path for path in cache.iterdir() if not path.name.startswith(".")]
     with attempt.here.database.read() as session:
-        known = {str(known) for known in session.scalars(sa.select(catalog.Dataset.id))}
+        known = {str(known) for known in session.scalars(sa.select(registry.Dataset.id))}
     for path in folders:
         if path.name not in known:
             shutil.rmtree(path, ignore_errors=True)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared import catalog, jobs, specs
+from jobyard.shared import jobs, retention, specs
 from jobyard.shared.errors import Cancelled, Interrupted, JobyardError, LeaseLost, Paused, Stopping
 from jobyard.shared.jobs import State
 from jobyard.shared.storage import Stored
@@ -259,7 +259,7 @@ class Drain:
         """Delete what no row refers to: a commit whose answer was lost may have made the job succeed."""
         try:
             with self._here.database.read() as session:
-                kept = catalog.in_use(session, keys)
+                kept = retention.in_use(session, keys)
         except sa.exc.SQLAlchemyError as error:
             log.warning("left in the storage, the database can't be asked: %s: %s", ", ".join(keys), error)
             return

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import catalog, jobs, retention
-from jobyard.shared.catalog import Dataset, Model, Prediction
+from jobyard.shared import jobs, registry, retention
 from jobyard.shared.database import Database
 from jobyard.shared.errors import BadInput, Conflict, NotFound
+from jobyard.shared.registry import Dataset, Model, Prediction
 
 THREADS = 8
 
@@ -43,9 +43,9 @@ def model(name: str) -> Model:
     )
 
 
-def add(database: Database, thing: catalog.Thing) -> catalog.Thing:
+def add(database: Database, thing: registry.Thing) -> registry.Thing:
     with database.write() as session:
-        return catalog.add(session, thing)
+        return registry.add(session, thing)
 
 
 def test_eight_jobs_that_register_one_name_at_once_get_eight_versions(database: Database) -> None:
@@ -65,7 +65,7 @@ def test_eight_jobs_that_import_the_same_files_at_once_get_one_version(database:
     def one(_: int) -> str:
         barrier.wait(30)
         with database.write() as session:
-            return catalog.add_dataset(session, dataset("pets")).reference
+            return registry.add_dataset(session, dataset("pets")).reference
 
     with ThreadPoolExecutor(THREADS) as pool:
         assert set(pool.map(one, range(THREADS))) == {"pets@1"}
@@ -74,7 +74,7 @@ def test_eight_jobs_that_import_the_same_files_at_once_get_one_version(database:
 def test_the_same_contents_are_the_same_version_however_old(database: Database) -> None:
     def imported(name: str, sha256: str) -> str:
         with database.write() as session:
-            return catalog.add_dataset(session, dataset(name, sha256=sha256)).reference
+            return registry.add_dataset(session, dataset(name, sha256=sha256)).reference
 
     assert [imported("pets", sha256) for sha256 in ("a", "b", "a", "b", "c")] == [
         "pets@1",
@@ -89,9 +89,9 @@ def test_the_same_contents_are_the_same_version_however_old(database: Database) 
 def test_a_data_set_from_before_there_were_reports_gets_one_and_keeps_it(database: Database) -> None:
     for report in (None, {"warnings": ["first"]}, {"warnings": ["second"]}):
         with database.write() as session:
-            catalog.add_dataset(session, dataset("pets", report=report))
+            registry.add_dataset(session, dataset("pets", report=report))
     with database.read() as session:
-        assert catalog.find(session, Dataset, "pets@1").report == {"warnings": ["first"]}
+        assert registry.find(session, Dataset, "pets@1").report == {"warnings": ["first"]}
 
 
 def test_a_data_set_is_deleted_when_no_job_needs_it(database: Database) -> None:
@@ -110,7 +110,7 @@ def test_a_data_set_is_deleted_when_no_job_needs_it(database: Database) -> None:
     with database.write() as session, pytest.raises(BadInput, match="the newest is pets@1"):
         retention.delete_dataset(session, "pets")
     with database.read() as session:
-        assert catalog.find(session, Dataset, "pets").id == kept.id
+        assert registry.find(session, Dataset, "pets").id == kept.id
 
 
 def test_a_deleted_versions_number_is_not_given_again(database: Database) -> None:
@@ -131,10 +131,10 @@ def test_versions_are_of_a_name_and_a_noun(database: Database) -> None:
 def test_what_is_added_is_found_by_name_version_and_id_with_all_it_has(database: Database) -> None:
     first, second = add(database, dataset("pets", pictures=1)), add(database, dataset("pets", pictures=2))
     with database.read() as session:
-        assert catalog.find(session, Dataset, "pets").id == second.id
-        assert catalog.find(session, Dataset, "pets@1").id == first.id
-        assert catalog.find(session, Dataset, "pets@2").id == second.id
-        found = catalog.find(session, Dataset, str(first.id))
+        assert registry.find(session, Dataset, "pets").id == second.id
+        assert registry.find(session, Dataset, "pets@1").id == first.id
+        assert registry.find(session, Dataset, "pets@2").id == second.id
+        found = registry.find(session, Dataset, str(first.id))
     assert (found.id, found.pictures, found.class_names) == (first.id, 1, ["cats", "dogs"])
     assert found.classes == {"train": {"cats": 2, "dogs": 3}, "validation": {"cats": 1, "dogs": 1}}
 
@@ -144,7 +144,7 @@ def test_a_name_that_looks_like_an_id_is_found(database: Database) -> None:
     name = uuid.uuid4().hex
     added = add(database, dataset(name))
     with database.read() as session:
-        assert catalog.find(session, Dataset, name).id == added.id
+        assert registry.find(session, Dataset, name).id == added.id
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_what_is_not_there_is_not_found_and_the_message_says_what_is(
     for name in ("pets", "birds", "pets"):
         add(database, dataset(name))
     with database.read() as session, pytest.raises(NotFound) as caught:
-        catalog.find(session, Dataset, reference)
+        registry.find(session, Dataset, reference)
     assert caught.value.message == f"no data set {reference!r}; there are: birds, pets"
 
 
@@ -167,12 +167,12 @@ def test_what_is_not_there_is_not_found_and_the_message_says_what_is(
 def test_a_reference_that_means_nothing_is_not_found(database: Database, reference: str) -> None:
     add(database, dataset("pets"))
     with database.read() as session, pytest.raises(NotFound, match="there are: pets"):
-        catalog.find(session, Dataset, reference)
+        registry.find(session, Dataset, reference)
 
 
 def test_an_empty_catalogue_says_so(database: Database) -> None:
     with database.read() as session, pytest.raises(NotFound) as caught:
-        catalog.find(session, Model, "pets")
+        registry.find(session, Model, "pets")
     assert caught.value.message == "no model 'pets'; there is none yet"
 
 
@@ -180,7 +180,7 @@ def test_at_most_ten_names_are_listed(database: Database) -> None:
     for number in range(12):
         add(database, model(f"m{number:02}"))
     with database.read() as session, pytest.raises(NotFound) as caught:
-        catalog.find(session, Model, "pets")
+        registry.find(session, Model, "pets")
     assert "m09" in caught.value.message
     assert "m10" not in caught.value.message
 
@@ -188,26 +188,26 @@ def test_at_most_ten_names_are_listed(database: Database) -> None:
 def test_pages_are_newest_first_and_whole(database: Database) -> None:
     added = [add(database, dataset(f"d{number}")).id for number in range(7)]
     with database.read() as session:
-        first = [thing.id for thing in catalog.page(session, Dataset, limit=4)]
-        rest = [thing.id for thing in catalog.page(session, Dataset, before=first[-1], limit=4)]
+        first = [thing.id for thing in registry.page(session, Dataset, limit=4)]
+        rest = [thing.id for thing in registry.page(session, Dataset, before=first[-1], limit=4)]
     assert first + rest == added[::-1]
 
 
 def test_a_data_set_outlives_its_job_and_predictions_go_with_theirs(database: Database) -> None:
     with database.write() as session:
         job, _ = jobs.submit(session, kind="import", queue="cpu", spec={}, priority=5, max_attempts=3)
-        made = catalog.add(session, dataset("pets", job_id=job.id))
+        made = registry.add(session, dataset("pets", job_id=job.id))
         session.add(Prediction(job_id=job.id, row=0, image="a.jpg", label="cats", probability=0.5))
     with database.write() as session:
         session.execute(sa.delete(jobs.Job))
     with database.read() as session:
-        assert catalog.find(session, Dataset, str(made.id)).job_id is None
-        assert catalog.predictions(session, job.id) == []
+        assert registry.find(session, Dataset, str(made.id)).job_id is None
+        assert registry.read_predictions(session, job.id) == []
 
 
 def rows_of(database: Database, job_id: uuid.UUID, **asked: Any) -> list[int]:
     with database.read() as session:
-        return [row.row for row in catalog.predictions(session, job_id, **asked)]
+        return [row.row for row in registry.read_predictions(session, job_id, **asked)]
 
 
 def predicted(database: Database, sure: list[float | None]) -> uuid.UUID:
@@ -224,7 +224,7 @@ def predicted(database: Database, sure: list[float | None]) -> uuid.UUID:
             }
             for row, probability in enumerate(sure)
         ]
-        catalog.keep_predictions(session, job.id, rows)
+        registry.keep_predictions(session, job.id, rows)
     return job.id
 
 
@@ -236,7 +236,7 @@ def test_predictions_are_in_the_pictures_order_or_the_least_sure_first(database:
     assert rows_of(database, job_id, label="a", unsure_first=True) == [4, 0]
     assert rows_of(database, job_id, label="c") == []
     with database.read() as session:
-        assert catalog.count_predictions(session, job_id) == {"a": 2, "b": 2, None: 2}
+        assert registry.count_predictions(session, job_id) == {"a": 2, "b": 2, None: 2}
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4])
@@ -245,10 +245,10 @@ def test_predictions_go_on_where_the_part_before_ended(database: Database, limit
     for unsure_first in (False, True):
         whole = rows_of(database, job_id, unsure_first=unsure_first)
         found: list[int] = []
-        after: catalog.Place | None = None
+        after: registry.Place | None = None
         while True:
             with database.read() as session:
-                part = catalog.predictions(
+                part = registry.read_predictions(
                     session, job_id, unsure_first=unsure_first, after=after, limit=limit
                 )
             if not part:
@@ -262,7 +262,10 @@ def test_rows_of_an_earlier_attempt_make_room_and_others_stay(database: Database
     job_id = predicted(database, [0.9] * 6)
     row = {"image": "new.jpg", "label": "b", "probability": 0.2, "probabilities": {}, "error": None}
     with database.write() as session:
-        catalog.keep_predictions(session, job_id, [row] * 2, 3)
+        registry.keep_predictions(session, job_id, [row] * 2, 3)
     assert rows_of(database, job_id, unsure_first=True) == [3, 4, 0, 1, 2, 5]
     with database.read() as session:
-        assert [row.image for row in catalog.predictions(session, job_id)][2:5] == ["2.jpg", *["new.jpg"] * 2]
+        assert [row.image for row in registry.read_predictions(session, job_id)][2:5] == [
+            "2.jpg",
+            *["new.jpg"] * 2,
+        ]

@@ -1,19 +1,23 @@
-"""What is done with registered models: their aliases, their cards, and that they go."""
+"""Models: trained networks in versions, their aliases, their cards, and their deletion."""
 
+import datetime
 import uuid
 from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from jobyard.shared import catalog
-from jobyard.shared.catalog import BEST, LATEST, Dataset, Model, ModelAlias
-from jobyard.shared.database import utcnow
+from jobyard.shared.database import Base, Json, NullableJson, UtcDateTime, utcnow
 from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.shared.jobs import TERMINAL, Job, State
+from jobyard.shared.registry.datasets import Dataset
+from jobyard.shared.registry.versions import LATEST, Versioned, find
 from jobyard.shared.storage import File
+
+# Of each name this one is found and not set: the most accurate.
+BEST = "best"
 
 PREPROCESSING = (
     "pixels of 0…255 in RGB, upright, resized bilinearly (antialiased) to image_size × image_size; "
@@ -25,11 +29,64 @@ OUTPUTS = {
 }
 
 
+class Model(Versioned):
+    """A trained network as a `.keras` file with this SHA-256, and what is needed to use it."""
+
+    __tablename__ = "models"
+    noun = "model"
+
+    __table_args__ = (sa.UniqueConstraint("name", "version"),)
+
+    dataset_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("datasets.id", ondelete="SET NULL"))
+    network: Mapped[str] = mapped_column(sa.String(32))
+    # In the order of the network's outputs.
+    classes: Mapped[list[str]] = mapped_column(Json)
+    image_size: Mapped[int]
+    metrics: Mapped[dict[str, Any]] = mapped_column(Json)
+    # How it was made, and how good it is: outlives the job. None for those trained before it was kept.
+    card: Mapped[dict[str, Any] | None] = mapped_column(NullableJson)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Of its evaluation; where its card has none, its best epoch's on validation pictures."""
+        found: float | None = ((self.card or {}).get("evaluation") or {}).get("accuracy")
+        return self.metrics.get("best", {}).get("val_accuracy") if found is None else found
+
+    @classmethod
+    def find_alias(cls, name: str, alias: str) -> "sa.Select[Any]":
+        """`name@best`, or an alias that people set."""
+        query = sa.select(cls).where(cls.name == name)
+        if alias == BEST:
+            return query.order_by(*by_accuracy())
+        meant = sa.select(ModelAlias.model_id).where(ModelAlias.name == name, ModelAlias.alias == alias)
+        return query.where(cls.id.in_(meant))
+
+
+def by_accuracy() -> list[sa.ColumnElement[Any]]:
+    """An order of models: the most accurate first, of those that are as accurate the newest."""
+    evaluated = Model.card[("evaluation", "accuracy")].as_float()
+    validated = Model.metrics[("best", "val_accuracy")].as_float()
+    return [sa.func.coalesce(evaluated, validated).desc().nulls_last(), Model.version.desc()]
+
+
+class ModelAlias(Base):
+    """A name that people gave to one version of a model: `name@alias` refers to it until it is moved."""
+
+    __tablename__ = "model_aliases"
+
+    name: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    alias: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    model_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("models.id", ondelete="CASCADE"))
+    changed_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (sa.Index("ix_model_aliases_model_id", "model_id"),)
+
+
 def aliases(session: Session, models: Sequence[Model]) -> dict[uuid.UUID, list[str]]:
     """Of each of these models: `latest` and `best` where it is that, then those that people set."""
     found: dict[uuid.UUID, list[str]] = {model.id: [] for model in models}
     names = {model.name for model in models}
-    for alias, order in ((LATEST, [Model.version.desc()]), (BEST, catalog.by_accuracy())):
+    for alias, order in ((LATEST, [Model.version.desc()]), (BEST, by_accuracy())):
         rank = sa.func.row_number().over(partition_by=Model.name, order_by=order)
         ranked = sa.select(Model.id, rank.label("rank")).where(Model.name.in_(names)).subquery()
         for model_id in session.scalars(sa.select(ranked.c.id).where(ranked.c.rank == 1)):
@@ -79,7 +136,7 @@ def delete(session: Session, reference: str) -> str:
     another model tomorrow; Conflict while a job that has not ended needs it. A job that is being submitted
     at the same time, and pinned the model before, is accepted and fails: "no model".
     """
-    model = catalog.find(session, Model, reference)
+    model = find(session, Model, reference)
     if reference not in (model.reference, str(model.id)):
         raise BadInput("id", f"should name the version to delete, as in {model.reference}, or an id")
     # Nobody gives it an alias meanwhile.

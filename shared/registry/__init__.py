@@ -1,0 +1,37 @@
+"""What jobs leave behind: data sets, models, predictions, groups of scores."""
+
+from jobyard.shared.registry.datasets import Dataset, add_dataset, take_turn
+from jobyard.shared.registry.models import BEST, Model, ModelAlias, by_accuracy
+from jobyard.shared.registry.predictions import (
+    Place,
+    Prediction,
+    count_predictions,
+    keep_predictions,
+    read_predictions,
+)
+from jobyard.shared.registry.scores import ScoreGroup, keep_score_groups, score_groups
+from jobyard.shared.registry.versions import LATEST, LastVersion, Thing, add, find, page
+
+__all__ = [
+    "BEST",
+    "LATEST",
+    "Dataset",
+    "LastVersion",
+    "Model",
+    "ModelAlias",
+    "Place",
+    "Prediction",
+    "ScoreGroup",
+    "Thing",
+    "add",
+    "add_dataset",
+    "by_accuracy",
+    "count_predictions",
+    "find",
+    "keep_predictions",
+    "keep_score_groups",
+    "page",
+    "read_predictions",
+    "score_groups",
+    "take_turn",
+]

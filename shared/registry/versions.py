@@ -1,0 +1,115 @@
+"""Things that have a name and versions: data sets and models."""
+
+import datetime
+import re
+import uuid
+from contextlib import suppress
+from typing import Any, ClassVar, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column
+from uuid_utils.compat import uuid7
+
+from jobyard.shared.database import Base, UtcDateTime, utcnow
+from jobyard.shared.errors import NotFound
+from jobyard.shared.specs import REFERENCE
+
+# Of each name that has versions this one is found and not set: the newest.
+LATEST = "latest"
+
+
+class Versioned(Base):
+    """A name and a version that grows by one; `name@version` is how people refer to it."""
+
+    __abstract__ = True
+
+    # What people call such a thing.
+    noun: ClassVar[str]
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(64))
+    version: Mapped[int]
+    # The job that made it; the thing outlives the job.
+    job_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("jobs.id", ondelete="SET NULL"))
+    storage_key: Mapped[str] = mapped_column(sa.String(500))
+    bytes: Mapped[int] = mapped_column(sa.BigInteger)
+    sha256: Mapped[str] = mapped_column(sa.String(64))
+    created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
+
+    @property
+    def reference(self) -> str:
+        return f"{self.name}@{self.version}"
+
+    @classmethod
+    def find_alias(cls, name: str, alias: str) -> "sa.Select[Any]":
+        """The version that `name@alias` means, of the aliases other than `latest`."""
+        return sa.select(cls).where(sa.false())
+
+
+class LastVersion(Base):
+    """The newest version that a name ever had: a deleted version's number is not given again."""
+
+    __tablename__ = "last_versions"
+
+    # The table that the name is in.
+    kind: Mapped[str] = mapped_column(sa.String(16), primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    version: Mapped[int]
+
+
+Thing = TypeVar("Thing", bound=Versioned)
+
+
+def add(session: Session, thing: Thing) -> Thing:
+    """Register `thing` (id and version are given here) as the newest version of its name.
+
+    Jobs that register one name at once take turns: the row of its count is locked until the commit.
+    """
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    count = (
+        insert(LastVersion)
+        .values(kind=thing.__tablename__, name=thing.name, version=1)
+        .on_conflict_do_update(index_elements=["kind", "name"], set_={"version": LastVersion.version + 1})
+        .returning(LastVersion.version)
+    )
+    thing.id = uuid7()
+    thing.version = session.scalars(count).one()
+    thing.created_at = utcnow()
+    session.add(thing)
+    session.flush()
+    session.refresh(thing)
+    return thing
+
+
+def find(session: Session, kind: type[Thing], reference: str) -> Thing:
+    """By name (its newest version), `name@version`, `name@latest`, id, and of models by `name@best` and
+    `name@alias`. Raises NotFound that names what there is.
+    """
+    found: Thing | None = None
+    with suppress(ValueError):
+        found = session.get(kind, uuid.UUID(reference))
+    if found is None and re.fullmatch(REFERENCE, reference, re.ASCII):
+        found = session.scalar(_named(kind, *reference.partition("@")[::2]).limit(1))
+    if found is None:
+        names = session.scalars(sa.select(kind.name).distinct().order_by(kind.name).limit(10)).all()
+        there_is = f"there are: {', '.join(names)}" if names else "there is none yet"
+        raise NotFound(f"no {kind.noun} {reference!r}; {there_is}")
+    return found
+
+
+def _named(kind: type[Thing], name: str, which: str) -> "sa.Select[Any]":
+    query = sa.select(kind).where(kind.name == name)
+    if which.isdecimal():
+        return query.where(kind.version == int(which))
+    if which in ("", LATEST):
+        return query.order_by(kind.version.desc())
+    return kind.find_alias(name, which)
+
+
+def page(
+    session: Session, kind: type[Thing], *, before: uuid.UUID | None = None, limit: int = 50
+) -> list[Thing]:
+    """Newest first; `before` is the last id of the page above."""
+    query = sa.select(kind).order_by(kind.id.desc()).limit(limit)
+    return list(session.scalars(query if before is None else query.where(kind.id < before)))
