@@ -9,13 +9,14 @@ import time
 from contextlib import nullcontext
 from typing import Final
 
+import kombu
 from celery import Celery
-from kombu import Exchange, Producer, Queue
+from kombu import Exchange, Producer
 from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.transport.redis import Channel as RedisChannel
 
-from jobyard.shared import specs
 from jobyard.shared.config import Settings
+from jobyard.shared.kinds.base import Queue
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +47,9 @@ def make_celery(settings: Settings, *, sender: bool = False) -> Celery:
     app = Celery("jobyard", broker=settings.broker, set_as_current=False)
     app.conf.update(
         task_queues=[
-            Queue(queue.value, Exchange(queue.value), routing_key=queue.value) for queue in specs.Queue
+            kombu.Queue(queue.value, Exchange(queue.value), routing_key=queue.value) for queue in Queue
         ],
-        task_default_queue=specs.Queue.CPU.value,
+        task_default_queue=Queue.CPU.value,
         task_create_missing_queues=False,
         # Results, states and retries are SQL's.
         task_ignore_result=True,
@@ -119,7 +120,7 @@ class Broker:
     def depths(self) -> dict[str, int]:
         """Messages ready in each queue. Raises kombu's OperationalError if the broker is away."""
         with self.app.producer_pool.acquire(block=True) as producer:
-            return {queue.value: _depth(producer, queue.value) for queue in specs.Queue}
+            return {queue.value: _depth(producer, queue.value) for queue in Queue}
 
 
 def _depth(producer: Producer, queue: str) -> int:

@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from jobyard.shared import specs
 from jobyard.shared.database import Base, UtcDateTime, utcnow
 from jobyard.shared.jobs import Job, State
+from jobyard.shared.kinds.base import Queue
 
 # How often a worker says that it is there, and how long it is believed.
 PRESENCE_SECONDS = 5.0
@@ -73,7 +73,7 @@ def listening(session: Session, queue: str) -> list[str]:
 
 def view(session: Session) -> list[QueueView]:
     """All queues."""
-    return [_view(session, queue.value) for queue in specs.Queue]
+    return [_view(session, queue.value) for queue in Queue]
 
 
 def _view(session: Session, queue: str) -> QueueView:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
-from jobyard.shared import specs, views
+from jobyard.shared import views
 from jobyard.shared.errors import BadInput, NotFound
+from jobyard.shared.kinds.submission import SUBMISSION
 from jobyard.web import auth
 from jobyard.web.api import serializers
 from jobyard.web.backend import Backend
@@ -84,7 +85,7 @@ class Shortcut:
         body = environ["wsgi.input"].read(int(length))
         environ["wsgi.input"] = io.BytesIO(body)  # for Flask, if it comes to that
         try:
-            asked = specs.SUBMISSION.validate_python(json.loads(body))
+            asked = SUBMISSION.validate_python(json.loads(body))
             key = submission.checked_key(environ.get("HTTP_IDEMPOTENCY_KEY"))
         except (ValueError, RecursionError, BadInput):
             return None

@@ -10,8 +10,9 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobyard.shared import specs
 from jobyard.shared.errors import BadInput, Conflict, JobyardError, NotFound, TooLarge
+from jobyard.shared.kinds.fields import ALIAS, ALIAS_IS
+from jobyard.shared.kinds.submission import MANY, ONE, SPECS
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +88,10 @@ def field_errors(error: ValidationError) -> list[FieldError]:
 def _path(found: Any) -> str:
     # In a union, pydantic puts the tag of the chosen branch before the fields: `one` or `many`, the kind.
     parts = [str(part) for part in found["loc"]]
-    if parts and parts[0] in (specs.ONE, specs.MANY):
+    if parts and parts[0] in (ONE, MANY):
         parts = parts[1:]
     kind = 1 if parts and parts[0].isdecimal() else 0
-    if len(parts) > kind and parts[kind] in specs.SPECS:
+    if len(parts) > kind and parts[kind] in SPECS:
         del parts[kind]
     if found["type"] in ("union_tag_not_found", "union_tag_invalid"):
         parts.append("kind")
@@ -114,8 +115,8 @@ def _message(found: Any) -> str:
             return (
                 f"should be of letters, digits, '.', '_' and '-', at most 64, but is {_shown(found['input'])}"
             )
-        case "string_pattern_mismatch" if context["pattern"] == f"^{specs.ALIAS}$":
-            return f"should be {specs.ALIAS_IS}, but is {_shown(found['input'])}"
+        case "string_pattern_mismatch" if context["pattern"] == f"^{ALIAS}$":
+            return f"should be {ALIAS_IS}, but is {_shown(found['input'])}"
         case "string_pattern_mismatch" if context["pattern"].startswith("^/"):
             return f"should be an absolute path, but is {_shown(found['input'])}"
         case "value_error":

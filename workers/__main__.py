@@ -6,7 +6,7 @@ import sys
 
 from jobyard.shared.config import Settings
 from jobyard.shared.errors import JobyardError
-from jobyard.shared.specs import Queue
+from jobyard.shared.kinds.base import Queue
 
 
 def main() -> int:

@@ -14,7 +14,8 @@ from jobyard.shared import jobs
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
-from jobyard.shared.specs import Queue, SentimentSpec
+from jobyard.shared.kinds.base import Queue
+from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers import kinds
 from jobyard.workers.runtime.app import make_worker, set_up_logging
 from jobyard.workers.runtime.executor import Attempt, Finish

@@ -16,7 +16,7 @@ from time import perf_counter
 
 import numpy as np
 
-from jobyard.shared.specs import RECIPES, TrainSpec
+from jobyard.shared.kinds.train import RECIPES, TrainSpec
 from jobyard.workers.runtime.progress import Unheard
 from jobyard.workers.training.evaluate import wilson
 from jobyard.workers.training.fit import train

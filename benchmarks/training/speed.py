@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.machine import CLEAN, ROOT
 from benchmarks.table import Row, compare, in_turns
 from jobyard.shared.errors import Cancelled
-from jobyard.shared.specs import TrainSpec
+from jobyard.shared.kinds.train import TrainSpec
 from jobyard.workers.runtime.progress import Unheard
 from jobyard.workers.training import data, networks, splits
 from jobyard.workers.training.fit import train

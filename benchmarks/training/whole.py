@@ -10,8 +10,10 @@ from jobyard.shared import jobs, registry
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
+from jobyard.shared.kinds.base import Spec
+from jobyard.shared.kinds.imports import ImportSpec
+from jobyard.shared.kinds.train import TrainSpec
 from jobyard.shared.migrate import upgrade
-from jobyard.shared.specs import ImportSpec, Spec, TrainSpec
 from jobyard.shared.storage import Storage
 from jobyard.workers import kinds
 from jobyard.workers.datasets.unpack import unpack

@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 
 from jobyard.shared.database import Base, UtcDateTime, utcnow
 from jobyard.shared.errors import NotFound
-from jobyard.shared.specs import REFERENCE
+from jobyard.shared.kinds.fields import REFERENCE
 
 # Of each name that has versions this one is found and not set: the newest.
 LATEST = "latest"

@@ -28,8 +28,8 @@ from jobyard import Client
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job, State
+from jobyard.shared.kinds.base import Queue
 from jobyard.shared.migrate import upgrade
-from jobyard.shared.specs import Queue
 from jobyard.up.redis import find_binary
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
-from jobyard.shared import jobs, metrics, registry, specs, storage
+from jobyard.shared import jobs, metrics, registry, storage
 from jobyard.shared.jobs import Job
+from jobyard.shared.kinds.base import Spec
+from jobyard.shared.kinds.imports import ImportSpec
+from jobyard.shared.kinds.predict import PredictSpec
+from jobyard.shared.kinds.sentiment import SentimentSpec
+from jobyard.shared.kinds.train import TrainSpec
 from jobyard.web.backend import Backend
 from tests import claims
 from tests.integration.scored import parquet, scored_table
@@ -182,22 +187,22 @@ class World:
             )
         return job
 
-    def _spec(self, kind: str) -> specs.Spec:
+    def _spec(self, kind: str) -> Spec:
         match kind:
             case "train":
-                return specs.TrainSpec(dataset="pets@1")
+                return TrainSpec(dataset="pets@1")
             case "predict":
                 ids = [self.file(f"{HOSTILE}{index}.png", picture()).id for index in range(30)]
-                return specs.PredictSpec(model="pets@1", images=ids)
+                return PredictSpec(model="pets@1", images=ids)
             case "predict-archive":
-                return specs.PredictSpec(model="pets@1", archive=self.file(f"{HOSTILE}.zip", b"PK").id)
+                return PredictSpec(model="pets@1", archive=self.file(f"{HOSTILE}.zip", b"PK").id)
             case "predict-dataset":
-                return specs.PredictSpec(model="pets@1", dataset="pets@1")
+                return PredictSpec(model="pets@1", dataset="pets@1")
             case "texts":
-                return specs.SentimentSpec(texts=[f"{HOSTILE} number {index}" for index in range(60)])
+                return SentimentSpec(texts=[f"{HOSTILE} number {index}" for index in range(60)])
             case "file":
-                return specs.SentimentSpec(file=self.file(f"{HOSTILE}.csv", b"text\nhi\n").id)
-        return specs.ImportSpec(name="pets", file=self.file(f"{HOSTILE}.zip", b"PK").id)
+                return SentimentSpec(file=self.file(f"{HOSTILE}.csv", b"text\nhi\n").id)
+        return ImportSpec(name="pets", file=self.file(f"{HOSTILE}.zip", b"PK").id)
 
     def _result(self, kind: str, job: Job) -> dict[str, Any]:
         """What the workers leave behind for this kind, beside the result itself."""

@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobyard.shared import jobs, specs, storage
+from jobyard.shared import jobs, storage
+from jobyard.shared.kinds.sentiment import SentimentSpec, Thresholds
 from jobyard.web.backend import Backend
 from tests import claims
 
@@ -20,7 +21,7 @@ def scored_table(
 ) -> pa.Table:
     """Original columns (under the names that they have in the file), then scores and labels."""
     doubles = pa.array(compounds, pa.float64())
-    found = labels or [None if one is None else specs.Thresholds().label(one) for one in compounds]
+    found = labels or [None if one is None else Thresholds().label(one) for one in compounds]
     ours = [doubles, doubles, doubles, doubles, pa.array(found, pa.string())]
     return pa.Table.from_arrays(
         [*(value if isinstance(value, pa.Array) else pa.array(value) for value in columns.values()), *ours],
@@ -38,7 +39,7 @@ def scored_job(
     **result: Any,
 ) -> str:
     """The id of a job that has scored such a file; `result` is what its result has beside the usual."""
-    spec = specs.SentimentSpec(file=_keep(here, "texts.csv", b"text\n").id, group_by=group_by)
+    spec = SentimentSpec(file=_keep(here, "texts.csv", b"text\n").id, group_by=group_by)
     content = table if isinstance(table, bytes) else parquet(table, row_group)
     with here.database.write() as session:
         job, _ = jobs.submit(

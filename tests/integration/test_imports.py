@@ -10,7 +10,7 @@ from jobyard.shared import jobs, registry, retention
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
-from jobyard.shared.specs import ImportSpec
+from jobyard.shared.kinds.imports import ImportSpec
 from jobyard.shared.storage import Storage
 from jobyard.workers.kinds import imports
 from jobyard.workers.runtime.context import Process

@@ -14,8 +14,8 @@ from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job
+from jobyard.shared.kinds.predict import PredictSpec
 from jobyard.shared.registry import models
-from jobyard.shared.specs import PredictSpec
 from jobyard.shared.storage import Storage, add_file
 from jobyard.workers import kinds
 from jobyard.workers.runtime.context import Process

@@ -140,7 +140,7 @@ def test_what_is_added_is_found_by_name_version_and_id_with_all_it_has(database:
 
 
 def test_a_name_that_looks_like_an_id_is_found(database: Database) -> None:
-    # 32 hexadecimal digits are a UUID to Python, and a name to specs.Name.
+    # 32 hexadecimal digits are a UUID to Python, and a name to Name.
     name = uuid.uuid4().hex
     added = add(database, dataset(name))
     with database.read() as session:

@@ -15,7 +15,7 @@ from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job
-from jobyard.shared.specs import TrainSpec
+from jobyard.shared.kinds.train import TrainSpec
 from jobyard.shared.storage import Storage
 from jobyard.workers.kinds import train as training
 from jobyard.workers.runtime.context import Process

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from jobyard.shared.errors import Cancelled
-from jobyard.shared.specs import SentimentPart, SentimentSpec
+from jobyard.shared.kinds.sentiment import SentimentPart, SentimentSpec
 from jobyard.workers import kinds
 
 # Only to end a hang.

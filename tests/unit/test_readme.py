@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-from jobyard.shared import specs, tables
+from jobyard.shared import tables
 from jobyard.shared.config import PREFIX, Settings
+from jobyard.shared.kinds.submission import SPECS
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text()
@@ -33,10 +34,10 @@ def test_the_tables_are_those_of_the_database() -> None:
 
 def test_every_kind_of_job_is_there_with_fields_that_it_has() -> None:
     rows = re.findall(r"^\| `(\w+)` \| [^|]* \| (.*) \|$", TEXT, re.MULTILINE)
-    fields = {kind: set(re.findall(r"`(\w+)`", named)) for kind, named in rows if kind in specs.SPECS}
-    assert set(fields) == set(specs.SPECS)
+    fields = {kind: set(re.findall(r"`(\w+)`", named)) for kind, named in rows if kind in SPECS}
+    assert set(fields) == set(SPECS)
     for kind, named in fields.items():
-        assert named <= set(specs.SPECS[kind].model_fields), kind
+        assert named <= set(SPECS[kind].model_fields), kind
 
 
 def test_what_it_links_to_exists() -> None:

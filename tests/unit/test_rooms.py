@@ -58,7 +58,7 @@ def test_a_worker_of_each_queue_is_made_without_a_heavy_library(tmp_path: Path) 
     code = (
         "from pathlib import Path\n"
         "from jobyard.shared.config import Settings\n"
-        "from jobyard.shared.specs import Queue\n"
+        "from jobyard.shared.kinds.base import Queue\n"
         "from jobyard.workers.runtime.app import make_worker\n"
         f"settings = Settings(home=Path({str(tmp_path)!r}))\n"
         "for queue in Queue:\n"

@@ -9,30 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from jobyard.shared import specs
-from jobyard.shared.specs import (
-    MAX_IMAGES,
-    MAX_TEXT_CHARACTERS,
-    MAX_TEXTS,
-    Augment,
-    ImportSpec,
-    PredictSpec,
-    Queue,
-    SentimentSpec,
-    Submit,
-    Thresholds,
-    TrainSpec,
-)
+from jobyard.shared.kinds.base import Queue, Spec
+from jobyard.shared.kinds.fields import Alias, Name, Reference
+from jobyard.shared.kinds.imports import ImportSpec
+from jobyard.shared.kinds.predict import MAX_IMAGES, PredictSpec
+from jobyard.shared.kinds.sentiment import MAX_TEXT_CHARACTERS, MAX_TEXTS, SentimentSpec, Thresholds
+from jobyard.shared.kinds.submission import SPECS, Submit
+from jobyard.shared.kinds.train import RECIPES, Augment, TrainSpec
 
 NAME = string.ascii_letters + string.digits + "._-"
 NAMES = st.builds(str.__add__, st.sampled_from(NAME[:62]), st.text(NAME, max_size=63))
-name = TypeAdapter(specs.Name).validate_python
-reference = TypeAdapter(specs.Reference).validate_python
-alias = TypeAdapter(specs.Alias).validate_python
+name = TypeAdapter(Name).validate_python
+reference = TypeAdapter(Reference).validate_python
+alias = TypeAdapter(Alias).validate_python
 
 
 def test_each_kind_has_its_queue() -> None:
-    assert {kind: spec.queue for kind, spec in specs.SPECS.items()} == {
+    assert {kind: spec.queue for kind, spec in SPECS.items()} == {
         "train": Queue.GPU,
         "predict": Queue.PREDICT,
         "sentiment": Queue.CPU,
@@ -63,7 +56,7 @@ def test_classic_is_trained_as_in_the_tutorial_unless_something_else_is_said() -
     )
 
 
-@pytest.mark.parametrize("network", specs.RECIPES)
+@pytest.mark.parametrize("network", RECIPES)
 def test_a_spec_that_was_written_down_is_read_back_as_it_was(network: str) -> None:
     spec = TrainSpec.model_validate({"dataset": "pets", "network": network, "learning_rate": 0.5})
 
@@ -115,10 +108,10 @@ def test_of_a_label_more_than_half_stays() -> None:
             TrainSpec(dataset="pets", label_smoothing=value)
 
 
-@pytest.mark.parametrize("kind", specs.SPECS)
+@pytest.mark.parametrize("kind", SPECS)
 def test_an_unknown_field_is_an_error_and_not_a_silent_default(kind: str) -> None:
     with pytest.raises(ValidationError, match="extra_forbidden"):
-        specs.SPECS[kind].model_validate({"colour": "red"})
+        SPECS[kind].model_validate({"colour": "red"})
 
 
 # ---- names
@@ -226,7 +219,7 @@ FILE = str(uuid.uuid4())
         (ImportSpec, {"name": "n", "path": "/n\x00"}, "pattern"),
     ],
 )
-def test_a_job_has_one_source(spec: type[specs.Spec], given_: dict[str, Any], words: str) -> None:
+def test_a_job_has_one_source(spec: type[Spec], given_: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         spec.model_validate(given_)
 
@@ -290,8 +283,8 @@ def test_a_wrong_column_is_said_once(column: object) -> None:
 
 
 def test_explanations_are_for_texts_of_a_bearable_length() -> None:
-    texts = ["a " * (specs.MAX_TEXT_CHARACTERS // 2)] * 50
-    assert specs.SentimentSpec(texts=texts, explain=True).explain
-    assert specs.SentimentSpec(texts=[*texts, "one"]).texts
+    texts = ["a " * (MAX_TEXT_CHARACTERS // 2)] * 50
+    assert SentimentSpec(texts=texts, explain=True).explain
+    assert SentimentSpec(texts=[*texts, "one"]).texts
     with pytest.raises(ValidationError, match=r"at most 500,000 characters in all"):
-        specs.SentimentSpec(texts=[*texts, "one"], explain=True)
+        SentimentSpec(texts=[*texts, "one"], explain=True)

@@ -6,8 +6,10 @@ from flask import Response, request
 from flask_openapi3 import APIBlueprint, FileStorage, Tag
 from pydantic import BaseModel, BeforeValidator
 
-from jobyard.shared import specs
 from jobyard.shared.errors import BadInput
+from jobyard.shared.kinds.fields import Name
+from jobyard.shared.kinds.imports import ImportSpec
+from jobyard.shared.kinds.submission import SubmitImport
 from jobyard.web import schemas
 from jobyard.web.api import registry
 from jobyard.web.api.common import ANSWERS, SECURITY, answer
@@ -43,7 +45,7 @@ class DatasetForm(BaseModel):
 
     model_config = {"extra": "forbid"}
 
-    name: Annotated[specs.Name, AsSent]
+    name: Annotated[Name, AsSent]
     archive: FileStorage
 
 
@@ -68,9 +70,7 @@ def upload_dataset(form: DatasetForm) -> Response:
     try:
         with Uploads() as uploads:
             file = uploads.keep(form.archive, "archive")
-            submission = specs.SubmitImport(
-                kind="import", spec=specs.ImportSpec(name=form.name, file=file.id)
-            )
+            submission = SubmitImport(kind="import", spec=ImportSpec(name=form.name, file=file.id))
             job, _ = submit(backend(), submission, None)
     except BadInput as error:
         raise BadInput("archive", error.message) from None

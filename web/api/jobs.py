@@ -9,8 +9,9 @@ from flask import Response, request, stream_with_context
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import Field
 
-from jobyard.shared import jobs, specs, views
+from jobyard.shared import jobs, views
 from jobyard.shared.errors import BadInput
+from jobyard.shared.kinds.submission import Submit
 from jobyard.web import schemas
 from jobyard.web.api import serializers
 from jobyard.web.api.common import ANSWERS, SECURITY, JobPath, PageQuery, Query, answer, not_modified
@@ -72,7 +73,7 @@ class EventsQuery(Query):
     responses={200: schemas.Submitted, 202: schemas.Submitted},
     summary="Submit a job, or a list of jobs",
 )
-def submit_job(body: specs.Submit, query: SubmitQuery) -> Response:
+def submit_job(body: Submit, query: SubmitQuery) -> Response:
     """Accepted means done: the job is in the database when the answer comes.
 
     A list of up to 1,000 jobs is accepted as a whole or not at all, and answered with a list.

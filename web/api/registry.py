@@ -8,7 +8,9 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobyard.shared import registry, retention, specs
+from jobyard.shared import registry, retention
+from jobyard.shared.kinds.base import Parameters
+from jobyard.shared.kinds.fields import Alias, Name
 from jobyard.shared.registry import models
 from jobyard.web import schemas
 from jobyard.web.api.common import ANSWERS, SECURITY, PageQuery, answer, binary, download
@@ -43,11 +45,11 @@ class ModelPath(BaseModel):
 class AliasPath(BaseModel):
     """An alias of a name."""
 
-    name: specs.Name
-    alias: specs.Alias
+    name: Name
+    alias: Alias
 
 
-class Meant(specs.Parameters):
+class Meant(Parameters):
     """What an alias refers to."""
 
     version: int = Field(ge=1, lt=10**9, description="Of the same name")

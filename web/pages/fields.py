@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from jobyard.shared.specs import RECIPES, SPECS
+from jobyard.shared.kinds.submission import SPECS
+from jobyard.shared.kinds.train import RECIPES
 
 
 @dataclass(frozen=True)

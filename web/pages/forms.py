@@ -13,8 +13,11 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
 from jobyard.client.columns import column
-from jobyard.shared import registry, specs
+from jobyard.shared import registry
 from jobyard.shared.errors import BadInput, NotFound, TooLarge
+from jobyard.shared.kinds.predict import PredictSpec
+from jobyard.shared.kinds.sentiment import SHOWN_ENCODINGS
+from jobyard.shared.kinds.submission import SPECS, SUBMISSION
 from jobyard.web.backend import backend
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.fields import fields_of
@@ -71,7 +74,7 @@ def create(kind: str) -> Response:
 
 
 def _form(kind: str, values: Mapping[str, str], errors: Mapping[str, str]) -> Response:
-    if kind not in specs.SPECS:
+    if kind not in SPECS:
         raise NotFound(f"there is no form for {kind!r}")
     here = backend()
     with here.database.read() as session:
@@ -87,7 +90,7 @@ def _form(kind: str, values: Mapping[str, str], errors: Mapping[str, str]) -> Re
             "dataset": [found.reference for found in datasets],
             "model": [found.reference for found in models],
         },
-        encodings=specs.SHOWN_ENCODINGS,
+        encodings=SHOWN_ENCODINGS,
         max_bytes=here.settings.max_upload_bytes,
     )
     return make_response(page)
@@ -97,7 +100,7 @@ def _submit(kind: str) -> uuid.UUID:
     """Raises Refused; then nothing of the form stays behind."""
     filled = _read(kind)
     try:
-        submission = specs.SUBMISSION.validate_python({"kind": kind, "spec": filled.spec})
+        submission = SUBMISSION.validate_python({"kind": kind, "spec": filled.spec})
     except ValidationError as error:
         errors = _by_field(field_errors(error))
         if filled.missing:
@@ -108,10 +111,10 @@ def _submit(kind: str) -> uuid.UUID:
     try:
         with Uploads() as uploads:
             spec = submission.spec
-            if isinstance(spec, specs.PredictSpec) and spec.images:
+            if isinstance(spec, PredictSpec) and spec.images:
                 ids = [uploads.keep(file, "images").id for file in filled.files]
                 spec = spec.model_copy(update={"images": ids})
-            elif isinstance(spec, specs.PredictSpec) and spec.archive:
+            elif isinstance(spec, PredictSpec) and spec.archive:
                 spec = spec.model_copy(update={"archive": uploads.keep(filled.files[0], "archive").id})
             elif filled.files:
                 spec = spec.model_copy(update={"file": uploads.keep(filled.files[0], "file").id})
@@ -126,7 +129,7 @@ def _submit(kind: str) -> uuid.UUID:
 
 def _read(kind: str) -> Filled:
     """What was filled in, of the source that was chosen. Raises NotFound for an unknown kind."""
-    if kind not in specs.SPECS:
+    if kind not in SPECS:
         raise NotFound(f"there is no form for {kind!r}")
     filled = Filled(_typed(kind))
     source = request.form.get("source")

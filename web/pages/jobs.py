@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from jobyard.shared import jobs, metrics, registry, storage, views
 from jobyard.shared.errors import BadInput, Conflict, JobyardError
-from jobyard.shared.specs import SPECS
+from jobyard.shared.kinds.submission import SPECS
 from jobyard.web.api.results import scored_file
 from jobyard.web.backend import backend
 from jobyard.web.pages.blueprint import allow_inline_styles, routes

@@ -8,8 +8,9 @@ from flask import Response, make_response, redirect, render_template, request, u
 from pydantic import TypeAdapter, ValidationError
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobyard.shared import jobs, registry, specs, storage
+from jobyard.shared import jobs, registry, storage
 from jobyard.shared.errors import BadInput, Conflict, NotFound
+from jobyard.shared.kinds.fields import ALIAS_IS, Alias
 from jobyard.shared.registry import models as models_
 from jobyard.web.api.registry import remove_dataset, remove_model
 from jobyard.web.backend import backend
@@ -17,7 +18,7 @@ from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.pictures import sample
 
 THINGS_PER_PAGE = 25
-ALIAS: TypeAdapter[str] = TypeAdapter(specs.Alias)
+ALIAS: TypeAdapter[str] = TypeAdapter(Alias)
 
 
 @routes.get("/datasets")
@@ -59,7 +60,7 @@ def set_alias(reference: str) -> AnyResponse:
     try:
         alias = ALIAS.validate_python(request.form.get("alias", "").strip())
     except ValidationError:
-        return _model_page(reference, 422, alias=f"should be {specs.ALIAS_IS}")
+        return _model_page(reference, 422, alias=f"should be {ALIAS_IS}")
     try:
         with backend().database.write() as session:
             found = registry.find(session, registry.Model, reference)

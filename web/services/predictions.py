@@ -13,7 +13,7 @@ from jobyard.shared import registry
 from jobyard.shared.database import Database
 from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.shared.jobs import Job, State
-from jobyard.shared.specs import overlay_name
+from jobyard.shared.kinds.predict import overlay_name
 from jobyard.web import schemas
 
 # What a table holds in memory at once.

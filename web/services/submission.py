@@ -9,12 +9,18 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from jobyard.shared import jobs, pictures, registry, retention, specs, storage, views
+from jobyard.shared import jobs, pictures, registry, retention, storage, views
 from jobyard.shared.archives.layout import lay_out
 from jobyard.shared.archives.loose import loose_files
 from jobyard.shared.archives.members import Member
 from jobyard.shared.archives.walk import walk
 from jobyard.shared.errors import BadInput, NotFound, WorkError
+from jobyard.shared.kinds.base import Spec
+from jobyard.shared.kinds.imports import ImportSpec
+from jobyard.shared.kinds.predict import PredictSpec
+from jobyard.shared.kinds.sentiment import SentimentSpec
+from jobyard.shared.kinds.submission import AnySubmission
+from jobyard.shared.kinds.train import ANY_SIZE, RECIPES, TrainSpec
 from jobyard.web.backend import Backend
 from jobyard.web.services.group_commit import Accepted
 
@@ -33,7 +39,7 @@ def checked_key(idempotency_key: str | None) -> str | None:
     raise BadInput("Idempotency-Key", f"should have 1 to {MAX_KEY_CHARACTERS} characters")
 
 
-def submit(backend: Backend, submission: specs.AnySubmission, idempotency_key: str | None) -> Accepted:
+def submit(backend: Backend, submission: AnySubmission, idempotency_key: str | None) -> Accepted:
     """Accept a job: insert, commit, wake.
 
     Raises BadInput where the spec names something that isn't there, Conflict where the key was used
@@ -51,7 +57,7 @@ def submit(backend: Backend, submission: specs.AnySubmission, idempotency_key: s
 
 
 def submit_many(
-    backend: Backend, submissions: Sequence[specs.AnySubmission], idempotency_key: str | None
+    backend: Backend, submissions: Sequence[AnySubmission], idempotency_key: str | None
 ) -> tuple[list[views.JobView], bool]:
     """Accept all jobs in one transaction and one round trip to the broker, or none. Raises as `submit`."""
     digest = _digest(submissions) if idempotency_key else None
@@ -78,14 +84,14 @@ def submit_many(
     return [seen[job.id] for job in made], True
 
 
-def _digest(submissions: Sequence[specs.AnySubmission]) -> str:
+def _digest(submissions: Sequence[AnySubmission]) -> str:
     """What tells a request from another, however it is written."""
     return hashlib.sha256(b"".join(one.model_dump_json().encode() for one in submissions)).hexdigest()
 
 
 def _request(
     backend: Backend,
-    submission: specs.AnySubmission,
+    submission: AnySubmission,
     idempotency_key: str | None = None,
     digest: str | None = None,
 ) -> jobs.Request:
@@ -102,14 +108,12 @@ def _request(
     )
 
 
-def _refers(spec: specs.Spec) -> bool:
+def _refers(spec: Spec) -> bool:
     """Whether it names anything that this server has, or has not."""
-    return not (isinstance(spec, specs.SentimentSpec | specs.ImportSpec) and spec.file is None)
+    return not (isinstance(spec, SentimentSpec | ImportSpec) and spec.file is None)
 
 
-def _resolve(
-    session: Session, backend: Backend, submission: specs.AnySubmission, where: str = ""
-) -> specs.AnySubmission:
+def _resolve(session: Session, backend: Backend, submission: AnySubmission, where: str = "") -> AnySubmission:
     """`_resolved`; `where` comes before the names of fields in errors."""
     try:
         spec = _resolved(session, backend, submission.spec)
@@ -118,13 +122,13 @@ def _resolve(
     return submission.model_copy(update={"spec": spec})
 
 
-def _resolved(session: Session, backend: Backend, spec: specs.Spec) -> specs.Spec:
+def _resolved(session: Session, backend: Backend, spec: Spec) -> Spec:
     """Check what the spec refers to, and pin names to versions: the job means what was there now."""
     match spec:
-        case specs.TrainSpec():
+        case TrainSpec():
             spec = spec.model_copy(update={"dataset": _dataset(session, spec.dataset).reference})
             return spec if spec.init_from is None else _initialised(session, spec, spec.init_from)
-        case specs.PredictSpec():
+        case PredictSpec():
             pinned = {"model": _model(session, "spec.model", spec.model).reference}
             if spec.dataset is not None:
                 dataset = _dataset(session, spec.dataset)
@@ -137,9 +141,9 @@ def _resolved(session: Session, backend: Backend, spec: specs.Spec) -> specs.Spe
                 )
             _check_pictures(session, backend.storage, spec.images or [])
             return spec.model_copy(update=pinned)
-        case specs.SentimentSpec() if spec.file is not None:
+        case SentimentSpec() if spec.file is not None:
             _file(session, "spec.file", spec.file)
-        case specs.ImportSpec() if spec.file is not None:
+        case ImportSpec() if spec.file is not None:
             _check_archive(backend, _file(session, "spec.file", spec.file), "spec.file", lay_out)
     return spec
 
@@ -158,20 +162,20 @@ def _model(session: Session, field: str, reference: str) -> registry.Model:
         raise BadInput(field, error.message) from None
 
 
-def _initialised(session: Session, spec: specs.TrainSpec, reference: str) -> specs.TrainSpec:
+def _initialised(session: Session, spec: TrainSpec, reference: str) -> TrainSpec:
     """A training that goes on from a model: of the same network, and for pictures of the same size.
 
     What the spec does not say of these two is as the model has it, with the recipe of that network.
     """
     model = _model(session, "spec.init_from", reference)
     spec = spec.model_copy(update={"init_from": model.reference})
-    if model.network in specs.RECIPES:
+    if model.network in RECIPES:
         known = {"network": model.network, "image_size": model.image_size}
-        spec = specs.TrainSpec.model_validate(known | spec.model_dump(exclude_unset=True))
+        spec = TrainSpec.model_validate(known | spec.model_dump(exclude_unset=True))
     wanted = f"as that of {model.reference} in init_from, but is"
     if model.network != spec.network:
         raise BadInput("spec.network", f"should be {model.network!r}, {wanted} {spec.network!r}")
-    if model.image_size != spec.image_size and model.network not in specs.ANY_SIZE:
+    if model.image_size != spec.image_size and model.network not in ANY_SIZE:
         raise BadInput("spec.image_size", f"should be {model.image_size}, {wanted} {spec.image_size}")
     return spec
 
@@ -200,7 +204,7 @@ def _check_pictures(session: Session, store: storage.Storage, ids: Sequence[uuid
             raise BadInput(f"spec.images.{index}", f"{file.name}: {error.message}") from None
 
 
-def _check_explained(spec: specs.PredictSpec, count: int) -> None:
+def _check_explained(spec: PredictSpec, count: int) -> None:
     try:
         spec.check_explained(count)
     except ValueError as error:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from jobyard.shared import registry, storage
-from jobyard.shared.specs import ImportSpec
+from jobyard.shared.kinds.imports import ImportSpec
 from jobyard.workers.datasets.importer import Imported, import_pictures
 from jobyard.workers.runtime.executor import Attempt, Finish
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, registry, storage
 from jobyard.shared.errors import LeaseLost, WorkError
-from jobyard.shared.specs import PredictPart, PredictSpec, overlay_name
+from jobyard.shared.kinds.predict import PredictPart, PredictSpec, overlay_name
 from jobyard.workers.prediction.archives import ZipOfPictures, check_archive
 from jobyard.workers.prediction.models import LoadedModel, ModelCache
 from jobyard.workers.prediction.predict import Picture, Prediction, predict

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, registry, storage
 from jobyard.shared.errors import LeaseLost
-from jobyard.shared.specs import SentimentPart, SentimentSpec
+from jobyard.shared.kinds.sentiment import SentimentPart, SentimentSpec
 from jobyard.workers.kinds import wait_for
 from jobyard.workers.runtime.executor import Attempt, Finish, Split
 from jobyard.workers.runtime.parts import refuse_broken

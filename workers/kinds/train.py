@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from jobyard.shared import registry, storage
-from jobyard.shared.specs import TrainSpec
+from jobyard.shared.kinds.train import TrainSpec
 from jobyard.workers.runtime.dataset_cache import find_dataset, folder_of
 from jobyard.workers.runtime.executor import Attempt, Finish
 from jobyard.workers.training.fit import train

@@ -17,7 +17,7 @@ from celery import Celery, signals
 
 from jobyard.shared.broker import make_celery
 from jobyard.shared.config import Settings
-from jobyard.shared.specs import Queue
+from jobyard.shared.kinds.base import Queue
 from jobyard.workers.runtime.registration import Presence
 
 # A process that has imported TensorFlow holds twice as much, one that has not, half.

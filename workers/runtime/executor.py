@@ -13,9 +13,10 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared import jobs, retention, specs
+from jobyard.shared import jobs, retention
 from jobyard.shared.errors import Cancelled, Interrupted, JobyardError, LeaseLost, Paused, Stopping
 from jobyard.shared.jobs import State
+from jobyard.shared.kinds.submission import PARTS, SPECS
 from jobyard.shared.storage import Stored
 from jobyard.workers.runtime.checkpoints import Checkpoints
 from jobyard.workers.runtime.context import Process, Scratch
@@ -164,7 +165,7 @@ class Drain:
         attempt: Attempt | None = None
         ended: Ended | None = None
         try:
-            kinds = specs.SPECS if claim.parent_id is None else specs.PARTS
+            kinds = SPECS if claim.parent_id is None else PARTS
             spec = kinds[claim.kind].model_validate(claim.spec)
             with here.scratch() as scratch:
                 pulse = Pulse(

@@ -8,10 +8,11 @@ import time
 import sqlalchemy as sa
 from kombu.exceptions import OperationalError
 
-from jobyard.shared import jobs, retention, specs
+from jobyard.shared import jobs, retention
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database, serving_seconds
+from jobyard.shared.kinds.base import Queue
 from jobyard.shared.storage import Storage
 
 log = logging.getLogger(__name__)
@@ -101,9 +102,7 @@ class Sweeper:
     def _wake(self) -> None:
         """One message in a queue is enough: whoever gets it goes on until no job is ready."""
         with self._database.read() as session:
-            ready = {
-                queue.value: jobs.count_ready(session, queue.value, GRACE_SECONDS) for queue in specs.Queue
-            }
+            ready = {queue.value: jobs.count_ready(session, queue.value, GRACE_SECONDS) for queue in Queue}
         if not any(ready.values()):
             return
         depths = self._broker.depths()

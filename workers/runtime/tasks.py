@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from celery import shared_task
 
-from jobyard.shared import specs
 from jobyard.shared.broker import WAKE_UP
+from jobyard.shared.kinds.base import Queue
 from jobyard.workers import kinds
 from jobyard.workers.runtime.app import heeding_stop, stopping
 from jobyard.workers.runtime.context import process
@@ -30,7 +30,7 @@ def wake_up(task: Any, queue: str) -> int:
     hostname = task.request.hostname
     events = _events(hostname)
     # TensorFlow gives a GPU's memory back only when its process ends.
-    single = queue == specs.Queue.GPU
+    single = queue == Queue.GPU
     with heeding_stop():
         drain = Drain(
             process(), kinds.WORKS, queue, f"{hostname}/{os.getpid()}", stopping, events, single=single

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobyard.shared.errors import WorkError
-from jobyard.shared.specs import SentimentSpec
+from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.runtime.progress import Report, Unheard
 from jobyard.workers.sentiment.summary import Summary, labels_of
 from jobyard.workers.sentiment.tables.broken import Broken

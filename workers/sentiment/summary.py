@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from jobyard.shared.errors import WorkError
-from jobyard.shared.specs import Thresholds
+from jobyard.shared.kinds.sentiment import Thresholds
 from jobyard.workers.sentiment.vader.labels import LABELS
 
 NO_LABEL = -1

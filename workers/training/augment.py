@@ -7,7 +7,7 @@ of the crop: `keras/src/legacy/preprocessing/image.py`, `get_random_transform` a
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from jobyard.shared.specs import Augment
+from jobyard.shared.kinds.train import Augment
 
 
 def changes_anything(augment: Augment) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from jobyard.shared.specs import Augment
+from jobyard.shared.kinds.train import Augment
 from jobyard.workers.datasets.pixels import decode_once, place_of
 from jobyard.workers.runtime.progress import Report
 from jobyard.workers.training import augment as augmenting

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from jobyard.shared.errors import WorkError
-from jobyard.shared.specs import TrainSpec
+from jobyard.shared.kinds.train import TrainSpec
 from jobyard.workers.runtime.progress import Report
 from jobyard.workers.training import checkpoint as checkpointing
 from jobyard.workers.training import data, devices, machine, model_file, networks, optimization, splits

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from jobyard.shared.errors import WorkError
-from jobyard.shared.specs import TrainSpec
+from jobyard.shared.kinds.train import TrainSpec
 from jobyard.workers.training import data, optimization
 from jobyard.workers.training.checkpoint import Checkpoint, Position, Spent
 from jobyard.workers.training.checkpoint_writer import Keeper

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from jobyard.shared.specs import TrainSpec
+from jobyard.shared.kinds.train import TrainSpec
 
 PIXEL_CHANNELS = 3
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pyarrow.parquet as pq
 import pytest
 
-from jobyard.shared.specs import SentimentSpec
+from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.sentiment.files import Outcome, score_file
 from jobyard.workers.sentiment.vader.bulk import BulkScorer
 from jobyard.workers.sentiment.vader.scorer import Scorer

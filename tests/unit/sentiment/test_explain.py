@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobyard.shared.specs import SentimentSpec
+from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.sentiment.vader.scorer import Scorer
 from jobyard.workers.sentiment.vader.texts import score_texts
 from tests.fuzz.reference import packaged_nltk

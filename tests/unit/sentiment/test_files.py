@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobyard.shared.errors import Cancelled
-from jobyard.shared.specs import SentimentSpec
+from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.sentiment.files import score_file, scored_name
 from jobyard.workers.sentiment.tables import table, writers
 from tests.unit.sentiment.conftest import LIMIT, Desk, Notes

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobyard.shared.errors import WorkError
-from jobyard.shared.specs import SentimentSpec
+from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.sentiment import files
 from jobyard.workers.sentiment.files import Outcome, Plan, put_together, read_file, score_part, score_whole
 from jobyard.workers.sentiment.tables import lines, table, window, writers

@@ -3,7 +3,7 @@
 import pytest
 
 from jobyard.shared.errors import Cancelled
-from jobyard.shared.specs import SentimentSpec, Thresholds
+from jobyard.shared.kinds.sentiment import SentimentSpec, Thresholds
 from jobyard.workers.sentiment.vader.scorer import Scorer
 from jobyard.workers.sentiment.vader.texts import score_texts
 from tests.unit.sentiment.conftest import Notes

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from jobyard.shared.specs import Augment
+from jobyard.shared.kinds.train import Augment
 from jobyard.workers.training import augment
 from jobyard.workers.training.affine import warp
 

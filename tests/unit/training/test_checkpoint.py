@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jobyard.shared.errors import WorkError
-from jobyard.shared.specs import TrainSpec
+from jobyard.shared.kinds.train import TrainSpec
 from jobyard.workers.training import checkpoint
 from jobyard.workers.training.checkpoint import Abandoned, Checkpoint, Damaged, Position, Spent
 

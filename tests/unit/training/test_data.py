@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from jobyard.shared.errors import Cancelled, WorkError
+from jobyard.shared.kinds.train import Augment
 from jobyard.shared.pictures import decode, to_array
-from jobyard.shared.specs import Augment
 from jobyard.workers.training import data, splits
 
 NOTHING = Augment(shear=0, zoom=0, flip=False)
@@ -151,7 +151,7 @@ def test_the_second_training_of_a_data_set_decodes_nothing_whatever_its_split(
 ALONE = """
 import sys
 from pathlib import Path
-from jobyard.shared.specs import Augment
+from jobyard.shared.kinds.train import Augment
 from jobyard.workers.runtime.progress import Unheard
 from jobyard.workers.training import data, splits
 

@@ -14,8 +14,8 @@ import pytest
 import tensorflow as tf
 
 from jobyard.shared.errors import Cancelled, WorkError
+from jobyard.shared.kinds.train import TrainSpec
 from jobyard.shared.pictures import decode, to_array
-from jobyard.shared.specs import TrainSpec
 from jobyard.workers.training.fit import Training, train
 from jobyard.workers.training.model_file import Saved
 from jobyard.workers.training.watch import Watch

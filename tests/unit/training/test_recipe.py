@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from jobyard.shared.specs import TrainSpec
+from jobyard.shared.kinds.train import TrainSpec
 from jobyard.workers.training import networks, optimization
 
 

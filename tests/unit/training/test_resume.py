@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from jobyard.shared.errors import Cancelled, Interrupted, LeaseLost, Stopping, WorkError
-from jobyard.shared.specs import TrainSpec
+from jobyard.shared.kinds.train import TrainSpec
 from jobyard.workers.training import checkpoint, checkpoint_writer, devices, fit
 from jobyard.workers.training.checkpoint import Position
 from jobyard.workers.training.fit import Training, train

@@ -1,3 +1,3 @@
-"""The labels that texts get, as `shared.specs.Thresholds` has them."""
+"""The labels that texts get, as `shared.kinds.sentiment.Thresholds` has them."""
 
 LABELS = ("positive", "neutral", "negative")

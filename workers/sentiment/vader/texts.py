@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jobyard.shared.specs import SentimentSpec
+from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.runtime.progress import Report
 from jobyard.workers.sentiment.vader.labels import LABELS
 from jobyard.workers.sentiment.vader.scorer import Scorer

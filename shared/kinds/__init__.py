@@ -1,0 +1,1 @@
+"""The kinds of job: what each is to do, what it reads, and where it runs."""

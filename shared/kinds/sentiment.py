@@ -1,0 +1,174 @@
+"""sentiment: NLTK's VADER scores texts, or a file of them."""
+
+import codecs
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+
+from jobyard.shared.kinds.base import Parameters, Queue, Spec
+
+MAX_TEXTS = 1_000
+MAX_TEXT_CHARACTERS = 10_000
+# What is said of each word takes some hundred times its letters in the result.
+MAX_EXPLAINED_CHARACTERS = 500_000
+MAX_COLUMNS = 1_000
+MAX_LEXICON_WORDS = 10_000
+MAX_WORD_CHARACTERS = 100
+
+# What Python calls the encodings that files of texts come in. Those that run into millions of characters
+# for a few bytes, or that are no encodings of text, are not among them.
+SHOWN_ENCODINGS = ("utf-8", "utf-16", "cp1252", "iso8859-1", "gb18030", "shift_jis")
+ENCODINGS = frozenset(
+    (
+        *SHOWN_ENCODINGS,
+        *("ascii", "utf-8-sig", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"),
+        *(f"iso8859-{part}" for part in range(2, 17) if part != 12),
+        *(f"cp125{page}" for page in (0, 1, 3, 4, 5, 6, 7, 8)),
+        *("cp437", "cp850", "cp866", "mac-roman", "koi8-r", "koi8-u"),
+        *("gbk", "gb2312", "big5", "euc_jp", "euc_kr", "cp932", "cp949", "cp950"),
+    )
+)
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT_CHARACTERS, pattern=r"\S")]
+
+
+def _column(value: object, check: ValidatorFunctionWrapHandler) -> str | int:
+    """One message, where the union would give one for each of its types."""
+    try:
+        found: str | int = check(value)
+    except ValidationError:
+        raise ValueError(f"should be a name, or a number from 1 to {MAX_COLUMNS:,}") from None
+    return found
+
+
+Column = Annotated[
+    Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+    | Annotated[int, Field(strict=True, ge=1, le=MAX_COLUMNS)],
+    Field(union_mode="left_to_right"),
+    WrapValidator(_column),
+]
+
+
+def _encoding(name: str) -> str:
+    """The codec's own name. Raises ValueError where Python knows no such encoding of text."""
+    try:
+        found = codecs.lookup(name).name
+    except (LookupError, ValueError):
+        found = ""
+    if found not in ENCODINGS:
+        raise ValueError(f"should be an encoding of texts, such as {', '.join(SHOWN_ENCODINGS)}")
+    return found
+
+
+Encoding = Annotated[str, StringConstraints(max_length=30), AfterValidator(_encoding)]
+
+
+def _words(lexicon: dict[str, float]) -> dict[str, float]:
+    """Raises ValueError at a word that VADER could not find in any text."""
+    for word in lexicon:
+        shown = repr(word[:50])
+        if word.split() != [word]:
+            raise ValueError(f"{shown} should be one word, without white space")
+        if len(word) < 2 or len(word) > MAX_WORD_CHARACTERS:
+            raise ValueError(f"{shown} should have 2 to {MAX_WORD_CHARACTERS} characters")
+        if word != word.lower():
+            raise ValueError(f"{shown} should be in lower case: that is how texts are looked up")
+    return lexicon
+
+
+Lexicon = Annotated[
+    dict[str, Annotated[float, Field(ge=-4, le=4)]],
+    Field(min_length=1, max_length=MAX_LEXICON_WORDS),
+    AfterValidator(_words),
+]
+
+
+class Thresholds(Parameters):
+    """From which compound score on a text counts as positive or negative."""
+
+    positive: float = Field(default=0.05, ge=-1, le=1)
+    negative: float = Field(default=-0.05, ge=-1, le=1)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.negative >= self.positive:
+            raise ValueError("negative should be below positive")
+        return self
+
+    def label(self, compound: float) -> str:
+        """positive ≥ its threshold, negative ≤ its threshold, else neutral."""
+        if compound >= self.positive:
+            return "positive"
+        if compound <= self.negative:
+            return "negative"
+        return "neutral"
+
+
+class SentimentSpec(Spec):
+    """Score texts with NLTK's VADER: neg, neu, pos, compound and a label."""
+
+    kind = "sentiment"
+    queue = Queue.CPU
+
+    texts: list[Text] | None = Field(default=None, min_length=1, max_length=MAX_TEXTS)
+    file: UUID | None = Field(
+        default=None,
+        description="Id of an uploaded file: CSV, TSV, JSONL, Parquet or plain lines, also as gzip or zstd",
+    )
+    column: Column | None = Field(
+        default=None, description="The file's column of texts, by name or by number from 1; default: `text`"
+    )
+    group_by: Column | None = Field(
+        default=None, description="Sum up each value of this column of the file as well, by name or number"
+    )
+    encoding: Encoding = Field(default="utf-8", description="Of the file, unless it is Parquet")
+    errors: Literal["fail", "skip"] = Field(
+        default="fail", description="What a broken row does: fail the job, or be left out and reported"
+    )
+    thresholds: Thresholds = Field(default=Thresholds())
+    lexicon: Lexicon | None = Field(
+        default=None, description="Words and their valences (−4 to 4) for this job, over the lexicon's own"
+    )
+    explain: bool = Field(
+        default=False, description="Of texts: what each word adds to the compound score, and why"
+    )
+    format: Literal["parquet", "csv", "jsonl"] = Field(
+        default="parquet", description="Format of the scored file"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.texts is None) == (self.file is None):
+            raise ValueError("should have either texts or file")
+        if self.file is None:
+            for name in ("column", "group_by", "encoding", "errors", "format"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} should only be given with file")
+        elif self.explain:
+            raise ValueError("explain should only be given with texts")
+        if self.explain and sum(map(len, self.texts or [])) > MAX_EXPLAINED_CHARACTERS:
+            raise ValueError(
+                f"with explain, texts should have at most {MAX_EXPLAINED_CHARACTERS:,} characters in all"
+            )
+        return self
+
+    @property
+    def inputs(self) -> list[UUID]:
+        return [] if self.file is None else [self.file]
+
+
+class SentimentPart(Parameters):
+    """One part of a file that is scored in parts: what a child is to do. Nobody can submit it."""
+
+    part: int = Field(ge=0, description="Which, from 0")
+    parts: int = Field(ge=1)
+    rows: int = Field(ge=1)

@@ -1,0 +1,110 @@
+"""train: a CNN learns to tell the classes of a data set apart."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from jobyard.shared.kinds.base import Parameters, Queue, Spec
+from jobyard.shared.kinds.fields import ModelReference, Name, Reference
+
+
+class Augment(Parameters):
+    """Random changes of training pictures; validation pictures stay as they are."""
+
+    shear: float = Field(default=8, ge=0, le=45, description="Largest shear angle in degrees, as in Keras")
+    zoom: float = Field(default=0.1, ge=0, lt=1, description="Zoom width and height, each by 1 ± this")
+    crop: float = Field(
+        default=0.4, ge=0, lt=1, description="Cut up to this share off width and height, anywhere"
+    )
+    flip: bool = Field(default=True, description="Mirror half of the pictures")
+
+
+# The networks whose weights fit pictures of any size, so that `init_from` may change it.
+ANY_SIZE = frozenset({"compact"})
+
+# What a network is trained with where nothing else is said; `compact` by the defaults of the fields.
+RECIPES: dict[str, dict[str, Any]] = {
+    "compact": {},
+    "classic": {
+        "epochs": 10,
+        "batch_size": 32,
+        "image_size": 150,
+        "optimizer": "adam",
+        "learning_rate": 0.001,
+        "schedule": "constant",
+        "warmup_epochs": 0,
+        "weight_decay": 0,
+        "label_smoothing": 0,
+        "augment": {"shear": 0.2, "zoom": 0.2, "crop": 0},
+    },
+}
+
+
+class TrainSpec(Spec):
+    """Train a CNN on a data set of pictures. Defaults are those of `compact`; `classic` has its own."""
+
+    kind = "train"
+    queue = Queue.GPU
+
+    dataset: Reference
+    network: Literal["compact", "classic"] = Field(
+        default="compact",
+        description="`compact`: a small residual network; "
+        "`classic`: three convolutions (32-64-128) and 512 dense units. With init_from, that model's",
+    )
+    init_from: ModelReference | None = Field(
+        default=None, description="Go on from this model's weights; other classes get a new last layer"
+    )
+    epochs: int = Field(default=36, ge=1, le=10_000)
+    batch_size: int = Field(default=64, ge=1, le=4_096)
+    image_size: int = Field(default=96, ge=32, le=512, description="Pictures are resized to this square")
+    optimizer: Literal["muon", "adam"] = Field(
+        default="muon", description="`muon`: convolutions by Muon, all else by Adam"
+    )
+    learning_rate: float = Field(default=0.008, gt=0, le=1)
+    schedule: Literal["constant", "cosine"] = Field(
+        default="cosine", description="`cosine`: the learning rate falls to 0 over all epochs"
+    )
+    warmup_epochs: float = Field(
+        default=2, ge=0, le=100, description="Epochs over which the learning rate first rises from 0"
+    )
+    weight_decay: float = Field(
+        default=0.05, ge=0, le=1, description="Decoupled from the gradient, as in AdamW; 0 is none"
+    )
+    label_smoothing: float = Field(
+        default=0.1, ge=0, le=0.5, description="Share of each label spread over all classes; not in val_loss"
+    )
+    augment: Augment = Field(default=Augment())
+    validation_split: float = Field(
+        default=0.2,
+        ge=0.01,
+        le=0.9,
+        description="Share held out if there is no validation/ folder",
+    )
+    steps_per_epoch: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Batches per epoch; default: the whole data set once"
+    )
+    validation_steps: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Batches per validation; default: all of it once"
+    )
+    patience: int | None = Field(
+        default=None, ge=1, description="Stop after so many epochs without a lower val_loss"
+    )
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = Field(
+        default="auto",
+        description="`auto`: mixed where the GPU or processor has the units for it, else float32",
+    )
+    model_name: Name | None = Field(default=None, description="Name in the registry; default: the data set's")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_the_networks_recipe(cls, given: Any) -> Any:
+        """What is not said is as the network's recipe has it."""
+        if not isinstance(given, dict):
+            return given
+        recipe = RECIPES.get(str(given.get("network")), {})
+        filled = recipe | given
+        if isinstance(given.get("augment"), dict):
+            filled["augment"] = recipe.get("augment", {}) | given["augment"]
+        return filled
