@@ -201,28 +201,3 @@ class Settings(BaseSettings):
             raise ConfigError(
                 f"JOBYARD_HOME: can't keep the token in {path}: {error.strerror or error}"
             ) from None
-
-    def find_token(self) -> str | None:
-        """The token for a client on this machine: JOBYARD_TOKEN or HOME/token; None if there is neither."""
-        if self.token is not None:
-            return self.token.get_secret_value()
-        try:
-            return (self.home / "token").read_text().strip() or None
-        except OSError:
-            return None
-
-    def find_url(self) -> str:
-        """The server's address for a client on this machine: JOBYARD_URL, or where `jobyard up` listens.
-
-        Raises ConfigError if that can't be told.
-        """
-        if self.url:
-            return self.url.rstrip("/")
-        try:
-            return (self.home / "url").read_text().strip()
-        except OSError:
-            if self.port == 0:
-                raise ConfigError(
-                    f"JOBYARD_HOME: no server runs on {self.home}: start `jobyard up`, or set JOBYARD_URL"
-                ) from None
-            return f"http://{self.host}:{self.port}"

@@ -4,36 +4,55 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from jobyard.shared.errors import JobyardError
+from jobyard import __version__
 
-# Where each command is; its module is loaded when it is used, so that all of them start quickly.
-COMMANDS = {
-    "up": "jobyard.cli.server",
-    "demo": "jobyard.cli.server",
-    "url": "jobyard.cli.server",
-    "train": "jobyard.cli.trainings",
-    "predict": "jobyard.cli.predictions",
-    "score": "jobyard.cli.scores",
-    "models": "jobyard.cli.models",
-    "jobs": "jobyard.cli.jobs",
-    "watch": "jobyard.cli.jobs",
-    "pause": "jobyard.cli.jobs",
-    "resume": "jobyard.cli.jobs",
-    "cancel": "jobyard.cli.jobs",
-    "retry": "jobyard.cli.jobs",
-    "logs": "jobyard.cli.jobs",
-}
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 FAILED = 1
 WRONG = 2
 INTERRUPTED = 130
 
 
+class Command(NamedTuple):
+    """Where a command is, and the line that the list of all commands has for it.
+
+    Its module is loaded when the command is used: the list itself, and shells' completion, need none.
+    """
+
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "up": Command(
+        "jobyard.cli.server", "Start everything on this machine: Redis, web, workers, sweeper and Flower."
+    ),
+    "demo": Command(
+        "jobyard.cli.server",
+        "Show everything once: import, train, predict and score on a server of its own in ./.demo.",
+    ),
+    "url": Command("jobyard.cli.server", "Print the dashboard's address, with the login token."),
+    "train": Command("jobyard.cli.trainings", "Train on a folder of pictures or an imported data set."),
+    "predict": Command("jobyard.cli.predictions", "Say what is on pictures, by a trained model."),
+    "score": Command("jobyard.cli.scores", "Score the sentiment of texts, or of a file of them."),
+    "models": Command("jobyard.cli.models", "List models, newest first; or download, name and delete them."),
+    "jobs": Command("jobyard.cli.jobs", "List jobs, newest first."),
+    "watch": Command("jobyard.cli.jobs", "Follow a job to its end."),
+    "pause": Command("jobyard.cli.jobs", "Set a job aside; a training keeps what it has done."),
+    "resume": Command("jobyard.cli.jobs", "Go on with a paused job."),
+    "cancel": Command("jobyard.cli.jobs", "End a job: at once if it is queued, at its next step if it runs."),
+    "retry": Command("jobyard.cli.jobs", "Run a failed or cancelled job again, and follow it."),
+    "logs": Command("jobyard.cli.jobs", "Print a job's timeline, with the traceback of what failed."),
+}
+
+
 class _Commands(click.Group):
-    """The commands, loaded when they are asked for."""
+    """The commands, loaded when they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -41,12 +60,26 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
+        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name].module), cmd_name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.summary) for name, command in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        from click.shell_completion import CompletionItem
+
+        commands = [
+            CompletionItem(name, help=command.summary)
+            for name, command in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
 
 
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"max_content_width": 100})
-@click.version_option(package_name="jobyard")
+@click.version_option(__version__)
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Jobyard: train image classifiers, predict pictures and score texts on your own machines.
@@ -72,8 +105,6 @@ def run(arguments: Sequence[str]) -> int:
         return _complain(error.format_message().rstrip(".") + hint)
     except click.ClickException as error:
         return _complain(error.format_message())
-    except JobyardError as error:
-        return _complain(error.message)
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:

@@ -15,7 +15,6 @@ from jobyard.cli.trainings import show_training
 from jobyard.client import Job, WaitTimeout
 from jobyard.client.errors import Json
 
-KINDS = ("train", "predict", "sentiment", "import")
 STYLES = {
     "queued": "dim",
     "running": "cyan",
@@ -30,7 +29,7 @@ LOG_POLL_SECONDS = 1.0
 
 
 @click.command()
-@click.option("--kind", type=click.Choice(KINDS), help="Only jobs of this kind.")
+@click.option("--kind", help="Only jobs of this kind.")
 @click.option("--state", type=click.Choice(list(STYLES)), help="Only jobs in this state.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each job.")

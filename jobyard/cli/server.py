@@ -1,19 +1,30 @@
-"""Commands that serve: up, demo, url."""
+"""Commands that serve: up, demo, url.
 
+`up` and `demo` need the server's packages. A client alone does not have them, so they are loaded in the
+commands, which say what to install where they are missing.
+"""
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from jobyard.shared.config import Settings
-from jobyard.shared.errors import ConfigError
+from jobyard.cli.settings import ClientSettings, ConfigError
+
+# One package of each extra that a server on one machine is made of.
+NEEDED = ("sqlalchemy", "flask", "nltk", "tensorflow", "flower", "honcho")
 
 
 @click.command()
 def up() -> int:
     """Start everything on this machine: Redis, web, workers, sweeper and Flower."""
-    from jobyard.up.stack import up as run
+    with _server_installed("up"):
+        from jobyard.shared.config import Settings
+        from jobyard.up.stack import up as run
 
-    return run(Settings.load())
+        return run(Settings.load())
 
 
 @click.command()
@@ -25,16 +36,37 @@ def up() -> int:
 @click.option("--keep", is_flag=True, help="Leave everything running at the end.")
 def demo(data: Path | None, keep: bool) -> int:
     """Show everything once: import, train, predict and score on a server of its own in ./.demo."""
-    from jobyard.demo import run as show
+    with _server_installed("demo"):
+        from jobyard.demo import run as show
 
-    return show(data, keep)
+        return show(data, keep)
 
 
 @click.command()
 def url() -> None:
     """Print the dashboard's address, with the login token."""
-    settings = Settings.load()
+    settings = ClientSettings.load()
     token = settings.find_token()
     if token is None:
         raise ConfigError(f"JOBYARD_HOME: there is no token in {settings.home}; `jobyard up` makes one")
     click.echo(f"{settings.find_url()}/login?token={token}")
+
+
+@contextmanager
+def _server_installed(command: str) -> Iterator[None]:
+    """Inside, the server's packages are there, and its errors are the command line's: one line each.
+
+    Raises ClickException with what to install.
+    """
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise click.ClickException(
+            f"`jobyard {command}` needs the server, and {missing[0]} is not installed: "
+            'pip install "jobyard[server]"'
+        )
+    from jobyard.shared.errors import JobyardError
+
+    try:
+        yield
+    except JobyardError as error:
+        raise click.ClickException(error.message) from None

@@ -9,9 +9,8 @@ import click
 from rich.console import Console
 
 from jobyard.cli import FAILED
+from jobyard.cli.settings import ClientSettings, ConfigError
 from jobyard.client import Client, ConnectionFailed, Job, JobFailed, JobyardClientError, Refused
-from jobyard.shared.config import Settings
-from jobyard.shared.errors import ConfigError
 
 WIDE = 160
 
@@ -19,7 +18,7 @@ WIDE = 160
 @contextmanager
 def connect() -> Iterator[Client]:
     """The server of the settings; what goes wrong with it becomes one line."""
-    settings = Settings.load()
+    settings = ClientSettings.load()
     token = settings.find_token()
     if token is None:
         raise ConfigError(

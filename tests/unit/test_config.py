@@ -30,7 +30,6 @@ def test_every_setting_has_a_default_that_works_on_one_machine(home: Path) -> No
     assert settings.embedded_redis
     assert (settings.host, settings.port, settings.flower_port) == ("127.0.0.1", 8642, 5555)
     assert settings.heartbeat_seconds * 3 <= settings.lease_seconds
-    assert settings.find_url() == "http://127.0.0.1:8642"
     assert not home.exists()  # reading settings makes nothing
 
 
@@ -151,12 +150,11 @@ def test_a_wrong_setting_ends_a_process_with_2_and_one_line(home: Path) -> None:
 
 def test_the_token_is_made_at_the_first_start_and_kept_for_its_owner_alone(home: Path) -> None:
     settings = Settings.load()
-    assert settings.find_token() is None
     token = settings.secret_token()
     assert len(token) >= 32
     assert stat.S_IMODE((home / "token").stat().st_mode) == 0o600
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
-    assert Settings.load().secret_token() == token == settings.find_token()
+    assert Settings.load().secret_token() == token
     assert [path.name for path in home.iterdir()] == ["token"]
 
 
@@ -194,7 +192,6 @@ def test_an_empty_token_file_is_not_a_token_that_anybody_has(home: Path) -> None
     (home / "token").write_text("\n")
     with pytest.raises(ConfigError, match="empty"):
         Settings.load().secret_token()
-    assert Settings.load().find_token() is None
 
 
 # ---- where things lie
@@ -220,14 +217,6 @@ def test_the_default_database_lies_in_home_whatever_home_is_called(tmp_path: Pat
     database.dispose()
     assert (tmp_path / name / "jobyard.db").exists()
     assert [path.name for path in tmp_path.iterdir()] == [name]
-
-
-def test_the_client_finds_the_server_of_this_machine(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    home.mkdir()
-    (home / "url").write_text("http://127.0.0.1:4711\n")
-    assert Settings.load().find_url() == "http://127.0.0.1:4711"
-    monkeypatch.setenv("JOBYARD_URL", "https://elsewhere.example/")
-    assert Settings.load().find_url() == "https://elsewhere.example"
 
 
 def test_a_setting_that_nobody_knows_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
-from jobyard.cli import COMMANDS, run
+from jobyard.cli import COMMANDS, cli, run
 from jobyard.cli.trainings import folder_name
 
 
@@ -29,6 +30,56 @@ def test_without_a_command_all_are_listed(capsys: pytest.CaptureFixture[str]) ->
     assert run([]) == 0
     shown = capsys.readouterr().out
     assert all(f"\n  {command} " in shown for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_list_says_of_each_command_what_its_own_help_begins_with(command: str) -> None:
+    found = cli.get_command(click.Context(cli), command)
+    assert found is not None
+    assert COMMANDS[command].summary == found.get_short_help_str(limit=1_000)
+
+
+def completions(words: str, position: int, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What a shell offers: click's answer to zsh, without the explanations."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("_JOBYARD_COMPLETE", "zsh_complete")
+        environment.setenv("COMP_WORDS", words)
+        environment.setenv("COMP_CWORD", str(position))
+        with pytest.raises(SystemExit) as ended:
+            run([])
+    assert ended.value.code == 0
+    return capsys.readouterr().out.splitlines()[1::3]
+
+
+def test_a_shell_completes_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
+    assert completions("jobyard ", 1, capsys) == list(COMMANDS)
+    assert completions("jobyard mo", 1, capsys) == ["models"]
+    assert completions("jobyard --ver", 1, capsys) == ["--version"]
+    assert completions("jobyard jobs --st", 2, capsys) == ["--state"]
+    assert completions("jobyard models un", 2, capsys) == ["unalias"]
+
+
+def test_the_list_of_commands_loads_none_of_them() -> None:
+    code = (
+        "import sys\n"
+        "from jobyard.cli import run\n"
+        "run(['--help'])\n"
+        "sys.exit(' '.join({'httpx', 'rich', 'jobyard.client', 'jobyard.cli.jobs'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.stderr.strip() == ""
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_client_alone_says_what_to_install(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("jobyard.cli.server.NEEDED", ("click", "no_such_package"))
+    assert run([command]) == 2
+    assert capsys.readouterr().err == (
+        f"jobyard: `jobyard {command}` needs the server, and no_such_package is not installed: "
+        'pip install "jobyard[server]"\n'
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,9 +161,11 @@ def test_a_folder_gives_its_name_to_the_data_set(folder: str, name: str, tmp_pat
 
 def test_client_commands_load_no_server_and_no_tensorflow() -> None:
     code = (
-        "import sys, jobyard.cli.jobs, jobyard.cli.trainings, jobyard.cli.predictions, jobyard.cli.scores; "
-        "loaded = {name.split('.')[0] for name in sys.modules}; "
-        "sys.exit(str(loaded & {'flask', 'sqlalchemy', 'celery', 'tensorflow', 'nltk', 'workers'} or ''))"
+        "import importlib, sys, jobyard.cli\n"
+        "for command in jobyard.cli.COMMANDS.values(): importlib.import_module(command.module)\n"
+        "loaded = {name.removeprefix('jobyard.').split('.')[0] for name in sys.modules}\n"
+        "server = {'shared', 'web', 'workers', 'up', 'demo', 'pydantic', 'flask', 'sqlalchemy', 'celery'}\n"
+        "sys.exit(' '.join(loaded & (server | {'tensorflow', 'nltk'})))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert result.stderr.strip() == ""
