@@ -47,7 +47,7 @@ fuzz-text: $(INSTALLED) ## Compare TEXTS=1000000 texts made to go wrong, from SE
 	$(BIN)/python -m tests.fuzz --texts $(or $(TEXTS),1000000) --seed $(or $(SEED),1)
 
 kill-training: $(INSTALLED) ## Kill a training KILLS=10 times in both precisions, and compare with one that never was
-	KILLS=$(or $(KILLS),10) $(BIN)/python -m pytest tests/unit/training/test_resume.py -k killed
+	KILLS=$(or $(KILLS),10) $(BIN)/python -m pytest tests/integration/workers/training/test_resume.py -k killed
 
 lint: $(INSTALLED) ## Check style, types and who imports whom
 	$(BIN)/ruff check

@@ -1,0 +1,410 @@
+"""Rows and groups of scored files: filter, order, search and pages are what plain Python would say."""
+
+import datetime
+import decimal
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import fsspec
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jobyard.shared import jobs, registry
+from jobyard.shared.errors import BadInput, Conflict
+from jobyard.web import schemas
+from jobyard.web.backend import Backend
+from jobyard.web.services import scores
+from tests.integration.web.scored import parquet, scored_job, scored_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flask import Flask
+    from flask.testing import FlaskClient
+    from werkzeug.test import TestResponse
+
+TEXTS = ["I love it", "so BAD", None, "a table, 50% off"]
+COMPOUNDS = [0.6369, -0.5423, None, 0.0]
+OURS = ("neg", "neu", "pos", "compound", "label")
+
+
+@pytest.fixture
+def here(app: "Flask") -> Backend:
+    found: Backend = app.extensions["jobyard"]
+    return found
+
+
+@pytest.fixture
+def few(here: Backend) -> str:
+    return scored_job(here, scored_table({"id": [1, 2, 3, 4], "text": TEXTS}, COMPOUNDS))
+
+
+def rows(api: "FlaskClient", job_id: str, query: str = "") -> list[dict[str, Any]]:
+    response = api.get(f"/api/v1/jobs/{job_id}/scores{query}")
+    assert response.status_code == 200, response.text
+    items: list[dict[str, Any]] = response.json["items"]
+    for item in items:
+        assert schemas.ScoredRow.model_validate(item).model_dump() == item
+    return items
+
+
+def numbers(api: "FlaskClient", job_id: str, query: str = "") -> list[int]:
+    return [row["row"] for row in rows(api, job_id, query)]
+
+
+def refused(response: "TestResponse", status: int, *said: str) -> None:
+    assert response.status_code == status, response.text
+    assert response.mimetype == "application/problem+json"
+    for words in said:
+        assert words in response.json["detail"]
+
+
+def test_a_row_has_its_number_the_original_columns_and_the_scores(api: "FlaskClient", few: str) -> None:
+    assert rows(api, few)[0] == {
+        "row": 0,
+        "columns": {"id": 1, "text": "I love it"},
+        **dict.fromkeys(("neg", "neu", "pos", "compound"), 0.6369),
+        "label": "positive",
+    }
+    assert rows(api, few)[2] == {
+        "row": 2,
+        "columns": {"id": 3, "text": None},
+        **dict.fromkeys(("neg", "neu", "pos", "compound", "label")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", [0, 1, 2, 3]),
+        ("?sort=compound", [1, 3, 0, 2]),
+        ("?sort=-compound", [0, 3, 1, 2]),
+        ("?label=negative", [1]),
+        ("?label=neutral&sort=compound", [3]),
+        ("?search=LOVE", [0]),
+        ("?search=bad", [1]),
+        ("?search=%25", [3]),
+        ("?search=_", []),
+        ("?search=a&sort=-compound", [3, 1]),
+        ("?search=", [0, 1, 2, 3]),
+        ("?search='; DROP TABLE t; --", []),
+        ("?limit=2", [0, 1]),
+    ],
+)
+def test_rows_are_filtered_found_and_ordered(
+    api: "FlaskClient", few: str, query: str, expected: list[int]
+) -> None:
+    assert numbers(api, few, query) == expected
+
+
+def test_a_job_leads_to_its_scores_and_groups(api: "FlaskClient", here: Backend, few: str) -> None:
+    links = api.get(f"/api/v1/jobs/{few}").json["links"]
+    assert api.get(links["scores"]).status_code == 200
+    assert "groups" not in links
+    grouped = scored_job(here, scored_table({"text": TEXTS}, COMPOUNDS), group_by="id")
+    assert "groups" in api.get(f"/api/v1/jobs/{grouped}").json["links"]
+    texts = {"texts": ['"texts": null', '"texts":null']}
+    made = api.post("/api/v1/jobs", json={"kind": "sentiment", "spec": texts}).json
+    assert not {"scores", "groups"} & set(made["links"])
+
+
+# ---- hostile files
+
+NAMES = [
+    *("text", "Text", "TEXT", 'quo"te', "apos'trophe", "nul\0nul", "", " ", "a.b", "c0", "r", "t", "row"),
+    *(
+        "Label",
+        "COMPOUND",
+        "label_original",
+        "file_row_number",
+        "filename",
+        "; DROP TABLE t",
+        "ü☃",
+        "x" * 5_000,
+    ),
+]
+
+
+@pytest.mark.parametrize("column", NAMES)
+def test_columns_may_be_called_as_they_like(api: "FlaskClient", here: Backend, column: str) -> None:
+    columns = {name: [f"{place}", f"needle {place}"] for place, name in enumerate(NAMES)}
+    job_id = scored_job(here, scored_table(columns, [0.5, -0.5]), column=column[:1000])
+    if len(column) <= 1_000:
+        needle = rows(api, job_id, f"?search=needle {NAMES.index(column)}&sort=compound")
+        assert [row["columns"] for row in needle] == [{name: both[1] for name, both in columns.items()}]
+        assert rows(api, job_id, f"?search=needle {NAMES.index(column) + 1}") == []
+
+
+def test_a_column_of_texts_that_is_called_like_one_of_ours_was_renamed(
+    api: "FlaskClient", here: Backend
+) -> None:
+    table = scored_table({"label_original": ["a", "b"], "label_original_original": ["c", "d"]}, [0.5, 0.0])
+    assert numbers(api, scored_job(here, table, column="label"), "?search=b") == [1]
+    assert numbers(api, scored_job(here, table, column="label_original"), "?search=b") == [1]
+
+
+def test_a_thousand_columns(api: "FlaskClient", here: Backend) -> None:
+    columns = {f"column {place}": [place] for place in range(999)} | {"text": ["fine"]}
+    (row,) = rows(api, scored_job(here, scored_table(columns, [0.2])), "?search=fine&label=positive")
+    assert list(row["columns"].items()) == [(name, values[0]) for name, values in columns.items()]
+
+
+def test_values_without_a_form_in_json_are_texts(api: "FlaskClient", here: Backend) -> None:
+    at = datetime.datetime(2026, 1, 31, 23, 59, 59, 123, tzinfo=datetime.UTC)
+    columns = {
+        "text": ["a\0b ☃ 😀"],
+        "whole": pa.array([2**62]),
+        "real": [0.1],
+        "nan": [float("nan")],
+        "infinity": [float("-inf")],
+        "yes": [True],
+        "decimal": [decimal.Decimal("12345678901234567890.10")],
+        "time": [at],
+        "local": [at.replace(tzinfo=None)],
+        "day": [at.date()],
+        "bytes": [b"\0\xff"],
+        "list": [[1, None]],
+        "record": [{"a": {"b": [1]}, "c": "x"}],
+        "zones": [[at]],
+        "none": pa.nulls(1),
+        "word": pa.array(["a"]).dictionary_encode(),
+        "large": pa.array(["a"], pa.large_string()),
+    }
+    (row,) = rows(api, scored_job(here, scored_table(columns, [0.2])))
+    found = row["columns"]
+    assert list(found) == list(columns)
+    assert [found[name] for name in ("text", "whole", "real", "yes")] == ["a\0b ☃ 😀", 2**62, 0.1, True]
+    assert [found[name] for name in ("nan", "infinity")] == ["NaN", "-Infinity"]
+    assert found["decimal"] == "12345678901234567890.10"
+    assert found["time"] == "2026-01-31 23:59:59.000123+00"
+    assert [found["local"], found["day"]] == ["2026-01-31 23:59:59.000123", "2026-01-31"]
+    assert found["bytes"] == "\\x00\\xFF"
+    assert [found["list"], found["record"]] == ["[1, NULL]", "{'a': {'b': [1]}, 'c': x}"]
+    assert found["zones"] == "['2026-01-31 23:59:59.000123+00']"
+    assert [found[name] for name in ("none", "word", "large")] == [None, "a", "a"]
+
+
+def test_a_folder_may_be_called_as_it_likes(tmp_path: "Path") -> None:
+    folder = tmp_path / "user=me" / "o'clock [1] *?"
+    folder.mkdir(parents=True)
+    path = folder / "scored"
+    path.write_bytes(parquet(scored_table({"text": TEXTS}, COMPOUNDS)))
+    found = scores.read((str(path), None), "text", scores.Question(sort="compound"))
+    assert [item["row"] for item in found.items] == [1, 3, 0, 2]
+    assert list(found.items[0]["columns"]) == ["text"]
+
+
+def test_a_file_in_a_remote_storage_is_read_where_it_is() -> None:
+    file_system, root = fsspec.core.url_to_fs("memory://bucket")
+    path = f"{root}/scored/{uuid.uuid4()}"
+    file_system.pipe(path, parquet(scored_table({"text": TEXTS}, COMPOUNDS)))
+    address = file_system.unstrip_protocol(path), file_system
+    found = scores.read(address, "text", scores.Question(search="bad"))
+    assert [item["row"] for item in found.items] == [1]
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_the_reader_can_open_nothing_else(tmp_path: "Path", remote: bool) -> None:
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    for path in (mine, other):
+        path.write_bytes(parquet(scored_table({"text": TEXTS}, COMPOUNDS)))
+    with scores._opened(str(mine), fsspec.filesystem("memory") if remote else None) as connection:
+        for statement in (
+            f"FROM read_parquet('{other}')",
+            f"FROM read_text('{other}')",
+            f"COPY (SELECT 1) TO '{tmp_path / 'new'}'",
+            f"ATTACH '{tmp_path / 'new.db'}'",
+            "INSTALL httpfs",
+            "FROM 'http://127.0.0.1:9/x.parquet'",
+            "SET enable_external_access = true",
+            "SET memory_limit = '10GB'",
+        ):
+            with pytest.raises(scores.duckdb.Error):
+                connection.execute(statement)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "other"]
+
+
+def test_a_broken_file_is_said_to_be_so(api: "FlaskClient", here: Backend) -> None:
+    whole = parquet(scored_table({"text": TEXTS}, COMPOUNDS))
+    for content in (b"PAR1", whole[:-9] + b"\xff" * 5 + b"PAR1", parquet(pa.table({"a": [1]}))):
+        job_id = scored_job(here, content)
+        refused(api.get(f"/api/v1/jobs/{job_id}/scores"), 409, "can't be read", "can be downloaded")
+
+
+def test_bytes_that_are_no_text_are_said_to_be_so(api: "FlaskClient", here: Backend) -> None:
+    """Arrow takes an uploaded Parquet file's word for what its strings are."""
+    offsets, data = pa.array([0, 2], pa.int32()).buffers()[1], pa.py_buffer(b"\xff\xfe")
+    other = pa.StringArray.from_buffers(1, offsets, data)
+    job_id = scored_job(here, scored_table({"text": ["fine"], "other": other}, [0.5]))
+    response = api.get(f"/api/v1/jobs/{job_id}/scores")
+    refused(response, 409, "can't be read")
+
+
+# ---- pages
+
+
+COLUMN_OF_TEXTS = st.lists(
+    st.tuples(
+        st.none() | st.text("aA%_'ü\0 ", max_size=4),
+        st.none() | st.sampled_from([-1.0, -0.5423, -0.05, -0.0, 0.0, 0.0001, 0.05, 0.6369, 1.0]),
+    ),
+    max_size=25,
+)
+
+
+@given(
+    table=COLUMN_OF_TEXTS,
+    label=st.sampled_from([None, "positive", "neutral", "negative"]),
+    search=st.none() | st.text("aA%_'Ü\0 ", max_size=2),
+    sort=st.sampled_from(["row", "compound", "-compound"]),
+    limit=st.integers(1, 9),
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_page_by_page_is_what_sorting_and_filtering_all_rows_gives(
+    tmp_path: "Path",
+    table: list[tuple[str | None, float | None]],
+    label: str | None,
+    search: str | None,
+    sort: scores.Sort,
+    limit: int,
+) -> None:
+    texts, compounds = [text for text, _ in table], [compound for _, compound in table]
+    built = scored_table({"text": pa.array(texts, pa.string())}, compounds)
+    path = tmp_path / "scored"
+    path.write_bytes(parquet(built, row_group=4))
+    labels = built["label"].to_pylist()
+    matching = [
+        number
+        for number, text in enumerate(texts)
+        if (label is None or labels[number] == label)
+        and (not search or (text is not None and search.lower() in text.lower()))
+    ]
+    if sort != "row":
+        sign = -1 if sort == "-compound" else 1
+        matching.sort(key=lambda number: (compounds[number] is None, sign * (compounds[number] or 0.0)))
+
+    found: list[int] = []
+    cursor = None
+    while True:
+        question = scores.Question(label, search, sort, limit, cursor)
+        part = scores.read((str(path), None), "text", question)
+        assert len(part.items) == limit or part.next is None
+        found += [item["row"] for item in part.items]
+        cursor = part.next
+        if cursor is None:
+            break
+    assert found == matching
+
+
+def test_pages_of_long_rows_end_early(
+    api: "FlaskClient", here: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scores, "MAX_CHARACTERS", 120)
+    lengths = [60, 30, 70, 10, 200, 10, 10]
+    table = scored_table({"text": ["x" * length for length in lengths]}, [0.5, 0.4, 0.3, 0.2, 0.1, 0.6, 0.7])
+    job_id = scored_job(here, table, row_group=2)
+    for sort, parts in (
+        ("row", [[0, 1], [2, 3], [4], [5, 6]]),
+        ("compound", [[4], [3, 2], [1, 0], [5, 6]]),
+    ):
+        cursor = ""
+        for part in parts:
+            response = api.get(f"/api/v1/jobs/{job_id}/scores?sort={sort}{cursor}").json
+            assert [item["row"] for item in response["items"]] == part, sort
+            cursor = f"&cursor={response['next']}"
+        assert response["next"] is None
+
+
+@pytest.mark.parametrize(
+    ("sort", "cursor"),
+    [
+        *(("row", cursor) for cursor in ("x", "", "-1", "0.5:1", ":1", "１", "1.0", "1 OR 1")),
+        *(("compound", cursor) for cursor in ("1", "0.5:", "0.5:-1", "nan:1", "inf:1", "x:1", "0.5:x")),
+    ],
+)
+def test_a_cursor_that_is_none_is_refused(api: "FlaskClient", few: str, sort: str, cursor: str) -> None:
+    response = api.get(f"/api/v1/jobs/{few}/scores", query_string={"sort": sort, "cursor": cursor})
+    refused(response, 422, "cursor: should be `next`")
+    with pytest.raises(BadInput):
+        scores.read(("nowhere", None), "text", scores.Question(sort=sort, cursor=cursor))  # type: ignore[arg-type]
+
+
+def test_a_cursor_past_the_end_gives_nothing(api: "FlaskClient", few: str) -> None:
+    assert numbers(api, few, f"?cursor={'9' * 40}") == []
+    assert numbers(api, few, f"?sort=compound&cursor=:{'9' * 40}") == []
+
+
+@pytest.mark.parametrize(
+    "query", ["label=happy", "sort=neg", "limit=0", "limit=1001", f"search={'x' * 1001}", "page=2"]
+)
+def test_a_wrong_question_is_refused(api: "FlaskClient", few: str, query: str) -> None:
+    response = api.get(f"/api/v1/jobs/{few}/scores?{query}")
+    refused(response, 422, query.partition("=")[0])
+
+
+# ---- groups
+
+
+def group(value: str | None, count: int) -> dict[str, Any]:
+    return {
+        "value": value,
+        "rows": count,
+        "nulls": 1,
+        "labels": {"positive": count - 1, "neutral": 0, "negative": 0},
+        "mean": 0.5 if count > 1 else None,
+        "std": 0.25 if count > 1 else None,
+        "histogram": [count - 1] + [0] * 39,
+    }
+
+
+def test_groups_come_part_by_part(api: "FlaskClient", here: Backend) -> None:
+    job_id = scored_job(here, scored_table({"text": TEXTS}, COMPOUNDS), group_by="shop", groups=7)
+    groups = [group(None if count == 3 else f"shop {count}", count) for count in range(7, 0, -1)]
+    with here.database.write() as session:
+        registry.keep_score_groups(session, uuid.UUID(job_id), groups)
+    found: list[dict[str, Any]] = []
+    cursor = "0"
+    while cursor is not None:
+        response = api.get(f"/api/v1/jobs/{job_id}/groups?limit=3&cursor={cursor}")
+        assert response.status_code == 200
+        found += response.json["items"]
+        cursor = response.json["next"]
+    assert found == groups
+    assert api.get(f"/api/v1/jobs/{job_id}/groups").json == {"items": groups, "next": None}
+    refused(api.get(f"/api/v1/jobs/{job_id}/groups?cursor=x"), 422, "cursor")
+
+
+# ---- jobs without rows
+
+
+def test_a_job_without_rows_says_why(api: "FlaskClient", here: Backend, few: str) -> None:
+    spec: dict[str, Any] = {"texts": ["fine"]}
+    texts = api.post("/api/v1/jobs", json={"kind": "sentiment", "spec": spec}).json["id"]
+    with here.database.read() as session:
+        file = jobs.get(session, uuid.UUID(few)).spec["file"]
+    queued = api.post("/api/v1/jobs", json={"kind": "sentiment", "spec": {"file": file}}).json["id"]
+    other = scored_job(here, b"id,text\n", format="csv")
+    for route in ("scores", "groups"):
+        refused(api.get(f"/api/v1/jobs/{uuid.uuid4()}/{route}"), 404, "there is no job")
+        refused(api.get(f"/api/v1/jobs/{texts}/{route}"), 404, "scores no file")
+        refused(api.get(f"/api/v1/jobs/{queued}/{route}"), 409, "is queued")
+    refused(api.get(f"/api/v1/jobs/{other}/scores"), 409, "is csv", "`format: parquet`")
+    refused(api.get(f"/api/v1/jobs/{few}/groups"), 404, "`group_by`")
+
+
+def test_a_file_that_is_gone_is_404(api: "FlaskClient", here: Backend, few: str) -> None:
+    for path in (here.settings.home / "storage" / "files").iterdir():
+        path.unlink()
+    refused(api.get(f"/api/v1/jobs/{few}/scores"), 404, "gone from the storage")
+
+
+def test_a_reader_that_runs_out_of_memory_is_no_crash(
+    tmp_path: "Path", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "scored"
+    path.write_bytes(parquet(scored_table({"text": ["x" * 3_000_000] * 5}, [0.1] * 5)))
+    monkeypatch.setitem(scores.LOCKED_DOWN, "memory_limit", "4MB")
+    with pytest.raises(Conflict, match="can't be read here"):
+        scores.read((str(path), None), "text", scores.Question(search="y"))

@@ -1,0 +1,336 @@
+"""The pages: each kind in each state, without a word of HTML from outside, and from this host only."""
+
+import gzip
+import io
+import uuid
+from urllib.parse import urlsplit
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+from PIL import Image
+
+from jobyard.shared import registry
+from tests.conftest import TOKEN
+from tests.integration.web.world import HOSTILE, HTML, KINDS, STATES, Page, World, browser, picture
+
+
+@pytest.fixture
+def world(app: Flask) -> World:
+    return World(app.extensions["jobyard"])
+
+
+@pytest.fixture
+def web(app: Flask) -> FlaskClient:
+    return browser(app)
+
+
+def look(web: FlaskClient, path: str, status: int = 200) -> Page:
+    """Open a page; every page is strict in what it loads and clean in what it shows."""
+    response = web.get(path)
+    assert response.status_code == status, response.text
+    assert response.mimetype == "text/html"
+    policy = response.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    page = Page(response.text)
+    assert HOSTILE not in page.text
+    assert page.inline == []
+    for address in page.addresses:
+        assert urlsplit(address).hostname in (None, "localhost"), address
+    return page
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_job_of_every_kind_has_a_page_in_every_state(
+    world: World, web: FlaskClient, kind: str, state: str
+) -> None:
+    job = world.job(kind, state)
+
+    page = look(web, f"/jobs/{job.id}")
+
+    assert f"state-{'running' if state == 'cancelling' else state}" in page.text
+    assert ("data-every" in page.text) == (state in ("queued", "running", "cancelling"))
+    assert (f"/jobs/{job.id}/cancel" in page.addresses) == (not job.terminal)
+    assert (f"/jobs/{job.id}/pause" in page.addresses) == (state in ("queued", "running", "cancelling"))
+    assert (f"/jobs/{job.id}/retry" in page.addresses) == (state in ("failed", "cancelled"))
+    assert ('id="result"' in page.text) == (state == "succeeded")
+
+
+def test_the_list_shows_every_kind_in_every_state_and_filters(world: World, web: FlaskClient) -> None:
+    made = [world.job(kind, state) for kind in KINDS for state in STATES]
+
+    page = look(web, "/")
+    shown = [job for job in made if f"/jobs/{job.id}" in page.addresses]
+    assert shown == made[-25:]
+    older = next(address for address in page.addresses if "cursor=" in address)
+    assert [job for job in made if f"/jobs/{job.id}" in look(web, older).addresses] == made[:-25]
+
+    filtered = look(web, "/?kind=sentiment&state=failed")
+    shown = [job for job in made if f"/jobs/{job.id}" in filtered.addresses]
+    assert shown == [job for job in made if job.kind == "sentiment" and job.state == "failed"]
+    assert "No such jobs" in look(web, "/?state=paused").text
+    assert look(web, "/?kind=nonsense&cursor=nonsense").text
+
+
+def test_an_empty_list_says_how_to_begin(web: FlaskClient) -> None:
+    page = look(web, "/")
+    for kind in ("import", "train", "predict", "sentiment"):
+        assert f"/new/{kind}" in page.addresses
+    assert "jobyard train" in page.text
+
+
+@pytest.mark.parametrize("path", ["/", "/jobs/{id}"])
+def test_a_page_updates_itself_by_its_fragment_alone(world: World, web: FlaskClient, path: str) -> None:
+    job = world.job("texts", "succeeded")
+
+    fragment = web.get(path.format(id=job.id), headers={"X-Fragment": "live"})
+    assert fragment.text.lstrip().startswith('<div id="live"')
+    assert fragment.text.strip() in look(web, path.format(id=job.id)).text
+    assert "X-Fragment" in fragment.headers["Vary"]
+
+    again = {"X-Fragment": "live", "If-None-Match": fragment.headers["ETag"]}
+    assert web.get(path.format(id=job.id), headers=again).status_code == 304
+
+
+def test_progress_shows_phase_share_and_time_left(world: World, web: FlaskClient) -> None:
+    page = look(web, f"/jobs/{world.job('import', 'running').id}")
+    assert "37 of 100 batches" in page.text
+    assert 'aria-valuenow="37"' in page.text
+    assert "1 min 23 s left" in page.text
+    assert "Work &lt;script&gt;" in page.text
+
+
+def test_a_training_shows_its_chart_only_when_there_is_something_to_draw(
+    world: World, web: FlaskClient
+) -> None:
+    running = look(web, f"/jobs/{world.job('train', 'running').id}")
+    assert "end of the first epoch" in running.text
+    job = world.job("train", "succeeded")
+    page = look(web, f"/jobs/{job.id}")
+    assert f"/api/v1/jobs/{job.id}/metrics?points=500" in page.addresses
+    assert any(address.startswith("/assets/plotly.min.js") for address in page.addresses)
+    assert "91.2 %" in page.text
+    assert "80.1 % to 96.5 %" in page.text
+    assert 'class="plot-line"' in page.text
+    assert "8 pictures: 75.0 % right, 85.0 % probable" in page.text
+    assert any(
+        address.startswith("/datasets/pets@1/thumbnail/train/cats/1.png") for address in page.addresses
+    )
+    assert f"/api/v1/jobs/{job.id}/files/last.keras" in page.addresses
+    assert f"/api/v1/jobs/{job.id}/files/model.keras" in page.addresses
+    assert f"/api/v1/jobs/{job.id}/history.png" in page.addresses
+    assert look(web, f"/jobs/{world.job('texts', 'queued').id}").text.count("plotly") == 0
+
+
+def test_predictions_come_page_by_page_least_sure_first_if_asked(world: World, web: FlaskClient) -> None:
+    job = world.job("predict", "succeeded")
+    thumbnails = [f"/files/{image}/thumbnail" for image in job.spec["images"]]
+
+    def shown(query: str) -> list[str]:
+        addresses = look(web, f"/jobs/{job.id}{query}").addresses
+        return [address for address in addresses if "/thumbnail" in address]
+
+    assert shown("") == thumbnails[1:24]  # the first one can't be decoded
+    assert shown("?cursor=23") == thumbnails[24:]
+    assert shown("?sort=probability") == thumbnails[:5:-1]
+    assert shown("?sort=probability&cursor=0.76:24") == thumbnails[23:0:-1]
+    assert shown("?cursor=nonsense") == thumbnails[1:24]
+    assert shown("?label=cats") == []
+    assert f"/api/v1/jobs/{job.id}/predictions.parquet" in look(web, f"/jobs/{job.id}").addresses
+    dataset = look(web, f"/jobs/{world.job('predict-dataset', 'succeeded').id}")
+    assert any(address.startswith("/datasets/pets@1/thumbnail/train/cats/") for address in dataset.addresses)
+
+
+def test_a_scored_file_shows_counts_mean_and_histogram(world: World, web: FlaskClient) -> None:
+    job = world.job("file", "succeeded")
+    page = look(web, f"/jobs/{job.id}")
+    assert "1,234,567 rows, 3 of them without a text" in page.text
+    assert "mean +0.2500" in page.text
+    assert "0.95 to 1.0: 39" in page.text
+    assert f"/api/v1/jobs/{job.id}/files/scored.parquet" in page.addresses
+
+
+def test_an_import_shows_classes_and_what_was_rejected(world: World, web: FlaskClient) -> None:
+    page = look(web, f"/jobs/{world.job('import', 'succeeded').id}")
+    assert "70 files rejected" in page.text
+    assert "/new/train?dataset=pets@1" in page.addresses
+
+
+def test_buttons_change_the_job_and_lead_back(world: World, web: FlaskClient) -> None:
+    job = world.job("texts", "queued")
+    for button, state in (
+        ("pause", "paused"),
+        ("pause", "paused"),
+        ("resume", "queued"),
+        ("cancel", "cancelled"),
+        ("cancel", "cancelled"),
+        ("retry", "queued"),
+    ):
+        response = web.post(f"/jobs/{job.id}/{button}")
+        assert response.status_code == 303
+        assert response.headers["Location"] == f"/jobs/{job.id}"
+        assert f"badge state state-{state}" in look(web, f"/jobs/{job.id}").text
+    assert web.post(f"/jobs/{uuid.uuid4()}/cancel").status_code == 404
+
+
+def test_a_data_set_from_before_there_were_reports_has_a_page(world: World, web: FlaskClient) -> None:
+    made = world.dataset()
+    with world.here.database.write() as session:
+        session.execute(sa.update(registry.Dataset).values(report=None))
+    page = look(web, f"/datasets/{made.reference}")
+    assert "Pictures by class" in page.text
+    assert "Sizes and formats" not in page.text
+
+
+def test_data_sets_and_models_have_pages(world: World, web: FlaskClient) -> None:
+    assert "No data sets yet" in look(web, "/datasets").text
+    assert "No models yet" in look(web, "/models").text
+    imported, trained = world.job("import", "succeeded"), world.job("train", "succeeded")
+
+    assert "/datasets/pets@1" in look(web, "/datasets").addresses
+    page = look(web, "/datasets/pets")
+    assert f"/jobs/{imported.id}" in page.addresses
+    assert "/datasets/pets@1/thumbnail/train/cats/1.png" in page.addresses
+    for said in (
+        "150 pictures of validation are in train too",
+        "8 to 5,000, median 12 pixels",
+        "32 to 63",
+        "150 pictures in more than one split",
+        "and 149 more",
+        "1 picture under more than one class",
+        "250 pictures that repeat another one",
+        "is a JPEG, and is called .png",
+        "and 2 more",
+    ):
+        assert said in page.text
+    assert "150 pictures of validation are in train too" in look(web, f"/jobs/{imported.id}").text
+    assert "/models/pets@1" in look(web, "/models").addresses
+    page = look(web, "/models/pets@1")
+    assert f"/jobs/{trained.id}" in page.addresses
+    assert f"/api/v1/jobs/{trained.id}/files/model.keras" in page.addresses
+    assert "/new/predict?model=pets@1" in page.addresses
+    assert look(web, "/models/cats", 404).text
+    assert look(web, "/datasets?cursor=nonsense", 404).text
+
+
+def test_a_model_is_named_and_renamed_on_its_page(world: World, web: FlaskClient) -> None:
+    world.model(), world.model()
+    page = look(web, "/models/pets@2")
+    assert all(badge in page.text for badge in ("@latest", "@best"))
+    for reference in ("pets@2", "pets@1"):
+        response = web.post(f"/models/{reference}/aliases", data={"alias": " prod "})
+        assert (response.status_code, response.headers["Location"]) == (303, f"/models/{reference}")
+    assert "@prod" not in look(web, "/models/pets@2").text
+    page = look(web, "/models/pets@prod")
+    assert "pets@1" in page.text
+    assert "/models/pets@1/aliases/prod/remove" in page.addresses
+    assert "/api/v1/models/pets@1/card" in page.addresses
+    assert look(web, "/models").text.count("@prod") == 1
+    for _ in range(2):
+        assert web.post("/models/pets@1/aliases/prod/remove").status_code == 303
+    look(web, "/models/pets@prod", 404)
+
+
+@pytest.mark.parametrize(("alias", "words"), [("best", "is found by the"), (HOSTILE, "A letter, then")])
+def test_an_alias_that_can_not_be_is_said_beside_its_field(
+    world: World, web: FlaskClient, alias: str, words: str
+) -> None:
+    world.model()
+    response = web.post("/models/pets@1/aliases", data={"alias": alias})
+    assert response.status_code == 422
+    assert words.lower() in response.text.lower()
+    assert 'name="alias"' in response.text
+    assert HOSTILE not in response.text
+
+
+def test_a_model_is_deleted_on_its_page_unless_a_job_needs_it(world: World, web: FlaskClient) -> None:
+    job = world.job("predict", "queued")
+    world.model()
+    refused = web.post("/models/pets@1/delete")
+    assert refused.status_code == 409
+    assert f"Job {job.id} needs the model pets@1" in refused.text
+    assert web.post(f"/jobs/{job.id}/cancel").status_code == 303
+    assert web.post("/models/pets@1/delete").headers["Location"] == "/models"
+    look(web, "/models/pets@1", 404)
+    look(web, f"/jobs/{job.id}")
+
+
+def test_a_thumbnail_is_drawn_anew_and_never_the_file_itself(world: World, web: FlaskClient) -> None:
+    wide = world.file("wide.png", picture())
+    response = web.get(f"/files/{wide.id}/thumbnail")
+    assert response.mimetype == "image/jpeg"
+    assert Image.open(io.BytesIO(response.data)).size == (20, 10)
+    seen = {"If-None-Match": response.headers["ETag"]}
+    assert web.get(f"/files/{wide.id}/thumbnail", headers=seen).status_code == 304
+
+    hostile = world.file("picture.png", b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>")
+    look(web, f"/files/{hostile.id}/thumbnail", 404)
+    look(web, f"/files/{uuid.uuid4()}/thumbnail", 404)
+
+    world.dataset()
+    assert web.get("/datasets/pets@1/thumbnail/train/cats/1.png").mimetype == "image/jpeg"
+    look(web, "/datasets/pets@1/thumbnail/train/cats/2.svg", 404)
+    look(web, "/datasets/pets@1/thumbnail/train/cats/none.png", 404)
+
+
+def test_the_chart_library_is_sent_compressed_and_kept(web: FlaskClient) -> None:
+    plain = web.get("/assets/plotly.min.js")
+    packed = web.get("/assets/plotly.min.js", headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.data) == plain.data
+    assert packed.cache_control.max_age == 365 * 24 * 3600
+    seen = {"If-None-Match": packed.headers["ETag"], "Accept-Encoding": "gzip"}
+    assert web.get("/assets/plotly.min.js", headers=seen).status_code == 304
+
+
+def test_everything_a_page_refers_to_is_there(world: World, web: FlaskClient) -> None:
+    world.dataset()
+    page = look(web, f"/jobs/{world.job('train', 'succeeded').id}")
+    own = [address for address in page.addresses if address.startswith("/") and "/docs" not in address]
+    assert len(own) > 15
+    for address in own:
+        with web.get(address, follow_redirects=True) as response:
+            assert response.status_code == 200, address
+
+
+def test_a_visitor_is_asked_to_log_in_and_a_wrong_token_is_refused(app: Flask) -> None:
+    visitor = app.test_client()
+    visitor.environ_base["HTTP_ACCEPT"] = HTML
+    for path in ("/", "/new/train", f"/jobs/{uuid.uuid4()}", "/nonsense", "/assets/plotly.min.js"):
+        assert "login link" in look(visitor, path, 401).text
+    assert "This token is wrong or old." in look(visitor, "/login?token=wrong", 401).text
+    refused = visitor.post("/login", data={"token": "wrong"})
+    assert refused.status_code == 401
+    assert "Set-Cookie" not in refused.headers
+
+    response = visitor.post("/login", data={"token": f" {TOKEN} "})
+    assert response.status_code == 302
+    assert response.headers["Location"] == "/"
+    cookie = response.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert TOKEN not in cookie
+    assert look(visitor, "/").text
+
+
+def test_a_form_of_another_site_is_refused(world: World, web: FlaskClient) -> None:
+    job = world.job("texts", "queued")
+    for origin in ("http://evil.example", "http://localhost:5555", "null"):
+        response = web.post(f"/jobs/{job.id}/cancel", headers={"Origin": origin})
+        assert response.status_code == 403
+        assert "another site" in response.text
+    assert "badge state state-queued" in look(web, f"/jobs/{job.id}").text
+
+
+def test_a_browser_gets_errors_as_pages_and_a_program_as_problems(web: FlaskClient) -> None:
+    page = look(web, f"/jobs/{uuid.uuid4()}", 404)
+    assert "There is no job" in page.text
+    assert "Not Found" in look(web, f"/{HOSTILE}", 404).text
+    assert web.post("/models").status_code == 405
+    for path, accept in (("/nonsense", "*/*"), ("/nonsense", "application/json"), ("/api/v1/nonsense", HTML)):
+        response = web.get(path, headers={"Accept": accept})
+        assert response.status_code == 404
+        assert response.mimetype == "application/problem+json"

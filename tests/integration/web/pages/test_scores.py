@@ -1,0 +1,211 @@
+"""The page of a scored file: its rows by a form that needs no script, its extremes, and what was left out."""
+
+import datetime
+import html
+import re
+import uuid
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from jobyard.shared import jobs, registry
+from jobyard.workers.sentiment.vader.scorer import Scorer
+from tests import claims
+from tests.integration.web.scored import scored_job, scored_table
+from tests.integration.web.world import HOSTILE, World, browser
+
+TEXTS = [f"text {number}" for number in range(60)]
+COMPOUNDS = [round((number * 37 % 60) / 30 - 1, 4) for number in range(60)]
+
+
+@pytest.fixture
+def world(app: Flask) -> World:
+    return World(app.extensions["jobyard"])
+
+
+@pytest.fixture
+def web(app: Flask) -> FlaskClient:
+    return browser(app)
+
+
+@pytest.fixture
+def many(world: World) -> str:
+    return scored_job(world.here, scored_table({"id": [*range(60)], "text": TEXTS}, COMPOUNDS))
+
+
+def look(web: FlaskClient, address: str) -> str:
+    response = web.get(address)
+    assert response.status_code == 200
+    assert HOSTILE not in response.text
+    return response.text
+
+
+def rows(page: str) -> list[int]:
+    return [int(found) for found in re.findall(r'id="row-(\d+)"', page)]
+
+
+def after(page: str) -> str | None:
+    found = re.search(r'href="(\?[^"]*cursor=[^"]*)#rows"', page)
+    return None if found is None else html.unescape(found[1])
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", [*range(60)]),
+        ("?sort=compound", sorted(range(60), key=COMPOUNDS.__getitem__)),
+        ("?sort=-compound", sorted(range(60), key=lambda row: -COMPOUNDS[row])),
+        ("?label=negative", [row for row in range(60) if COMPOUNDS[row] <= -0.05]),
+        ("?search=TEXT+5&label=&sort=row", [5, *range(50, 60)]),
+        ("?sort=nonsense&search=", [*range(60)]),
+        ("?label=nonsense&sort=compound", sorted(range(60), key=COMPOUNDS.__getitem__)),
+        ("?cursor=nonsense", [*range(60)]),
+        ("?sort=compound&cursor=5", sorted(range(60), key=COMPOUNDS.__getitem__)),
+        ("?search=nothing+like+it", []),
+    ],
+)
+def test_rows_are_found_and_paged_through(
+    web: FlaskClient, many: str, query: str, expected: list[int]
+) -> None:
+    address = f"/jobs/{many}{query}"
+    found: list[int] = []
+    for _ in range(5):
+        page = look(web, address)
+        found += rows(page)
+        if (more := after(page)) is None:
+            break
+        address = f"/jobs/{many}{more}"
+    assert found == expected
+    assert ("No row matches" in page) == (not expected)
+
+
+def test_the_form_shows_what_was_asked_for(web: FlaskClient, many: str) -> None:
+    page = look(web, f"/jobs/{many}?label=negative&sort=-compound&search={HOSTILE}%26")
+    assert "<option selected>negative" in page
+    assert '<option value="-compound" selected>' in page
+    assert 'value="&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;&amp;"' in page
+
+
+def test_long_texts_and_many_columns_are_cut_on_the_page(world: World, web: FlaskClient) -> None:
+    columns = {f"column {number}": [number] for number in range(300)} | {"text": ["x" * 50_000]}
+    page = look(web, f"/jobs/{scored_job(world.here, scored_table(columns, [0.5]))}")
+    assert "x" * 400 not in page.replace("x" * 2_000, "")
+    assert "column 39" in page
+    assert "column 40" not in page
+    assert "261 more columns" in page
+
+
+def test_groups_are_shown_the_largest_first_and_paged_through(world: World, web: FlaskClient) -> None:
+    names: list[str | None] = [None, "", HOSTILE, *(f"shop {number}" for number in range(42))]
+    job_id = scored_job(world.here, scored_table({"text": ["a"]}, [0.5]), group_by=HOSTILE, groups=len(names))
+    empty = {"nulls": 0, "labels": {}, "mean": None, "std": None, "histogram": [0] * 40}
+    with world.here.database.write() as session:
+        rows_of = [{"value": name, "rows": 900 - place, **empty} for place, name in enumerate(names)]
+        registry.keep_score_groups(session, uuid.UUID(job_id), rows_of)
+    for offset, count in ((0, 20), (20, 20), (40, 5), (60, 0)):
+        page = look(web, f"/jobs/{job_id}?groups={offset}")
+        shown = [int(found) for found in re.findall(r'without a text">(\d+)</td>', page)]
+        assert shown == [900 - place for place in range(offset, offset + count)]
+        assert (f"?groups={offset + 20}#groups" in page) == (offset < 40)
+        assert (f"?groups={offset - 20}#groups" in page) == (0 < offset < 60)
+    assert "45 groups by &lt;script&gt;" in look(web, f"/jobs/{job_id}")
+
+
+def test_a_file_whose_rows_can_not_be_read_has_its_numbers_all_the_same(
+    world: World, web: FlaskClient
+) -> None:
+    csv = look(web, f"/jobs/{scored_job(world.here, b'text', format='csv')}")
+    assert "is csv; rows can be read where" in csv
+    broken = look(web, f"/jobs/{scored_job(world.here, b'PAR1')}")
+    assert "can&#39;t be read here" in broken
+    assert "mean +0.1250" in broken
+
+
+def test_extremes_and_broken_rows_are_shown(world: World, web: FlaskClient) -> None:
+    page = look(web, f"/jobs/{world.job('file', 'succeeded').id}")
+    assert "std. dev. 0.5000" in page
+    assert "1,234 broken rows left out" in page
+    assert "line 2" in page
+    assert "and 1,233 more" in page
+    assert page.count("Most positive") == 2  # the list, and the order of rows
+    assert page.count("&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt; is great") >= 1
+
+
+def test_a_paused_job_shows_how_far_it_came_and_its_clock_stands_still(
+    world: World, web: FlaskClient
+) -> None:
+    job = world.job("file", "running")
+    with world.here.database.write() as session:
+        held = jobs.get(session, job.id)
+        jobs.pause(session, job.id)
+        assert held.lease is not None
+        assert jobs.release(session, job.id, held.lease)
+    page = look(web, f"/jobs/{job.id}")
+    assert "Paused while work" in page
+    assert "37 of 100 batches" in page
+    assert 'aria-valuenow="37"' in page
+    assert "left" not in page
+    assert "begins anew when it is resumed" in page
+    with world.here.database.write() as session:
+        paused = jobs.get(session, job.id)
+        assert paused.started_at is not None
+        paused.pause_requested_at = paused.started_at + datetime.timedelta(minutes=75)
+    assert "paused after 1 h 15 min" in look(web, f"/jobs/{job.id}")
+
+    with world.here.database.write() as session:
+        jobs.resume(session, job.id)
+        assert claims.claim(session, job.id) is not None
+    page = look(web, f"/jobs/{job.id}")
+    assert "37 of 100" not in page
+    assert "running for" in page
+
+
+def test_a_parent_that_is_paused_goes_on_from_where_it_was(world: World, web: FlaskClient) -> None:
+    job = world.job("file", "running")
+    with world.here.database.write() as session:
+        held = jobs.get(session, job.id)
+        assert held.lease is not None
+        progress = jobs.Progress("scoring in parts", 40, 100, "rows", None)
+        part = [{"part": number, "parts": 2, "rows": 50} for number in range(2)]
+        assert jobs.split(session, job.id, held.lease, part, window=2, progress=progress, checkpoint_key="k")
+        jobs.pause(session, job.id)
+    page = look(web, f"/jobs/{job.id}")
+    assert "40 of 100 rows" in page
+    assert "goes on from here" in page
+
+
+def test_explained_texts_show_what_each_word_adds(world: World, web: FlaskClient) -> None:
+    spec: dict[str, Any] = {"texts": ["I really LOVE it, but it is not good!", "a table"], "explain": True}
+    job_id = uuid.UUID(web.post("/api/v1/jobs", json={"kind": "sentiment", "spec": spec}).json["id"])
+    scorer = Scorer()
+    scores = [
+        {**scorer.score(text)._asdict(), "label": "neutral", **scorer.explain(text)} for text in spec["texts"]
+    ]
+    scores[1]["words"][0]["word"] = HOSTILE
+    scores[1]["words"][0]["score"] = 1.0
+    with world.here.database.write() as session:
+        claimed = claims.claim(session, job_id)
+        assert claimed is not None
+        assert jobs.succeed(session, job_id, claimed.lease, {"count": 2, "labels": {}, "scores": scores})
+    page = look(web, f"/jobs/{job_id}")
+    chips = re.findall(r'class="word label-(\w+)"[^>]*>([^ ]+) <span class="word-score">([^<]+)', page)
+    assert chips[:2] == [("positive", "LOVE", "+2.11"), ("negative", "good", "-2.11")]
+    assert "in capitals +0.733, boosted by “really” +0.293" in page
+    assert "Sum</dt><dd>" in page
+
+
+def test_own_words_are_listed_if_they_are_few(world: World, web: FlaskClient) -> None:
+    for count, said in ((2, "lexicon.word1"), (10_000, "<dt>lexicon</dt><dd>10,000</dd>")):
+        words = {f"word{number}": 1.5 for number in range(count)}
+        spec = {"texts": ["hi"], "lexicon": words}
+        job_id = web.post("/api/v1/jobs", json={"kind": "sentiment", "spec": spec}).json["id"]
+        page = look(web, f"/jobs/{job_id}")
+        assert said in page
+        assert ("lexicon.word1" in page) == (count == 2)
+
+
+def test_a_job_of_another_kind_asks_for_no_rows(world: World, web: FlaskClient) -> None:
+    assert 'id="rows"' not in look(web, f"/jobs/{world.job('texts', 'succeeded').id}")
+    assert web.get(f"/jobs/{uuid.uuid4()}?sort=compound").status_code == 404

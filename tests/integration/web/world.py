@@ -1,0 +1,314 @@
+"""A browser without a screen, and jobs of every kind in every state for it to look at."""
+
+import io
+import uuid
+import zipfile
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from PIL import Image
+
+from jobyard.shared import jobs, metrics, registry, storage
+from jobyard.shared.jobs import Job
+from jobyard.shared.kinds.base import Spec
+from jobyard.shared.kinds.imports import ImportSpec
+from jobyard.shared.kinds.predict import PredictSpec
+from jobyard.shared.kinds.sentiment import SentimentSpec
+from jobyard.shared.kinds.train import TrainSpec
+from jobyard.web.backend import Backend
+from tests import claims
+from tests.integration.web.scored import parquet, scored_table
+
+# What must never reach a page as it is.
+HOSTILE = '<script>alert("x")</script>'
+HTML = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+CLASSES = {"train": {"cats": 4, HOSTILE: 4}, "validation": {"cats": 2, HOSTILE: 2}}
+EPOCH = {"epoch": 1, "loss": 0.5, "accuracy": 0.75, "val_loss": 0.625, "val_accuracy": 0.6875}
+SCORE = {"precision": 0.5, "recall": 0.25, "f1": 0.3333, "support": 4}
+SCORES = {"neg": 0.0, "neu": 0.5, "pos": 0.5, "compound": 0.6369, "label": "positive"}
+LABELS = {"positive": 2, "neutral": 1, "negative": 1}
+STATES = ("queued", "running", "cancelling", "succeeded", "failed", "cancelled")
+KINDS = ("train", "predict", "predict-dataset", "predict-archive", "texts", "file", "import")
+
+
+@dataclass
+class Page(HTMLParser):
+    """What a test asks of a page: its text, and the addresses and scripts in it."""
+
+    text: str
+    addresses: list[str] = field(default_factory=list)
+    inline: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.feed(self.text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        self.addresses += [
+            str(given[name]) for name in ("href", "src", "action", "data-source") if name in given
+        ]
+        if (tag == "script" and "src" not in given) or tag == "style":
+            self.inline.append(f"<{tag}>")
+        self.inline += [name for name in given if name == "style" or name.startswith("on")]
+
+
+def browser(app: Flask) -> FlaskClient:
+    """Logged in by the link, as a person is; sends the Origin with its forms."""
+    client = app.test_client()
+    client.environ_base["HTTP_ACCEPT"] = HTML
+    client.environ_base["HTTP_ORIGIN"] = "http://localhost"
+    token = app.extensions["jobyard"].token
+    assert client.get(f"/login?token={token}").status_code == 302
+    return client
+
+
+def picture(colour: str = "red", kind: str = "PNG") -> bytes:
+    """A small picture's bytes."""
+    target = io.BytesIO()
+    Image.new("RGB", (20, 10), colour).save(target, kind)
+    return target.getvalue()
+
+
+@dataclass
+class World:
+    """Puts rows where workers would put them, by the verbs that workers use."""
+
+    here: Backend
+
+    def file(self, name: str, content: bytes, job_id: uuid.UUID | None = None) -> storage.File:
+        stored = self.here.storage.put("files", io.BytesIO(content))
+        with self.here.database.write() as session:
+            return storage.add_file(session, stored, name=name, media_type="image/png", job_id=job_id)
+
+    def dataset(self, job_id: uuid.UUID | None = None) -> registry.Dataset:
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as target:
+            target.writestr("train/cats/1.png", picture())
+            target.writestr("train/cats/2.svg", "<svg onload='alert(1)'/>")
+        archive.seek(0)
+        stored = self.here.storage.put("datasets", archive)
+        places = ["train/cats/1.png", f"validation/dogs/{HOSTILE}.png"]
+        report = {
+            "width": {"min": 8, "median": 12.5, "max": 5000},
+            "height": {"min": 9, "median": 99.0, "max": 999},
+            "shorter_side": {"edges": [1, 32, 64], "counts": [10, 2]},
+            "formats": {"PNG": 11, "JPEG": 1},
+            "duplicates": [places],
+            "duplicates_count": 250,
+            "leaks": [{"picture": places[1], "same_as": places[0]}],
+            "leaks_count": 150,
+            "conflicts": [places],
+            "conflicts_count": 1,
+            "noted": [{"file": f"{HOSTILE}.png", "note": "is a JPEG, and is called .png"}],
+            "noted_count": 3,
+            "imbalance": 2.5,
+            "warnings": [f"150 pictures of validation are in train too: {HOSTILE}"],
+        }
+        rejected = [{"file": f"cats/{HOSTILE}.jpg", "reason": "not a picture"}]
+        dataset = registry.Dataset(
+            name="pets",
+            job_id=job_id,
+            classes=CLASSES,
+            pictures=12,
+            rejected=rejected,
+            rejected_count=70,
+            report=report,
+            storage_key=stored.key,
+            bytes=stored.bytes,
+            sha256=stored.sha256,
+        )
+        with self.here.database.write() as session:
+            return registry.add(session, dataset)
+
+    def model(self, job_id: uuid.UUID | None = None, dataset_id: uuid.UUID | None = None) -> registry.Model:
+        file = self.file("model.keras", b"weights", job_id)
+        model = registry.Model(
+            name="pets",
+            job_id=job_id,
+            dataset_id=dataset_id,
+            network="classic",
+            classes=["cats", HOSTILE],
+            image_size=64,
+            metrics={"final": EPOCH, "best": EPOCH},
+            storage_key=file.storage_key,
+            bytes=file.bytes,
+            sha256=file.sha256,
+        )
+        with self.here.database.write() as session:
+            return registry.add(session, model)
+
+    def job(self, kind: str, state: str) -> Job:
+        """A job of one of KINDS in one of STATES."""
+        job = self._submit(kind)
+        if state == "queued":
+            return job
+        if state == "cancelled":
+            with self.here.database.write() as session:
+                return jobs.cancel(session, job.id)
+        with self.here.database.write() as session:
+            claimed = claims.claim(session, job.id, worker="w@host/1", lease_seconds=60)
+            assert claimed is not None
+            progress = jobs.Progress(f"work {HOSTILE}", 37, 100, "batches", 83.0)
+            held = jobs.heartbeat(session, job.id, claimed.lease, lease_seconds=60, progress=progress)
+            assert held is not None
+            jobs.note_phase(session, held)
+            if state == "cancelling":
+                return jobs.cancel(session, job.id)
+            if state == "failed":
+                jobs.fail(
+                    session,
+                    job.id,
+                    claimed.lease,
+                    error_type="WorkError",
+                    message=f"no column {HOSTILE}",
+                    traceback=f"Traceback of {HOSTILE}",
+                )
+        if state == "succeeded":
+            result = self._result(kind, job)
+            with self.here.database.write() as session:
+                assert jobs.succeed(session, job.id, claimed.lease, result)
+        with self.here.database.read() as session:
+            return jobs.get(session, job.id)
+
+    def _submit(self, kind: str) -> Job:
+        spec = self._spec(kind)
+        with self.here.database.write() as session:
+            job, _ = jobs.submit(
+                session,
+                kind=spec.kind,
+                queue=spec.queue.value,
+                spec=spec.model_dump(mode="json"),
+                priority=5,
+                max_attempts=3,
+            )
+        return job
+
+    def _spec(self, kind: str) -> Spec:
+        match kind:
+            case "train":
+                return TrainSpec(dataset="pets@1")
+            case "predict":
+                ids = [self.file(f"{HOSTILE}{index}.png", picture()).id for index in range(30)]
+                return PredictSpec(model="pets@1", images=ids)
+            case "predict-archive":
+                return PredictSpec(model="pets@1", archive=self.file(f"{HOSTILE}.zip", b"PK").id)
+            case "predict-dataset":
+                return PredictSpec(model="pets@1", dataset="pets@1")
+            case "texts":
+                return SentimentSpec(texts=[f"{HOSTILE} number {index}" for index in range(60)])
+            case "file":
+                return SentimentSpec(file=self.file(f"{HOSTILE}.csv", b"text\nhi\n").id)
+        return ImportSpec(name="pets", file=self.file(f"{HOSTILE}.zip", b"PK").id)
+
+    def _result(self, kind: str, job: Job) -> dict[str, Any]:
+        """What the workers leave behind for this kind, beside the result itself."""
+        match kind:
+            case "train":
+                self._history(job)
+                model = self.model(job.id)
+                self.file("last.keras", b"weights", job.id)
+                classes = ["cats", HOSTILE]
+                evaluation = {
+                    "accuracy": 0.9123,
+                    "loss": 0.25,
+                    "classes": classes,
+                    "confusion": [[3, 1], [2, 2]],
+                    "per_class": dict.fromkeys(classes, SCORE),
+                    "split": "validation",
+                    "pictures": 8,
+                    "accuracy_interval": [0.8012, 0.9655],
+                    "roc_auc": 0.8765,
+                    "roc": [[0.0, 0.0], [0.25, 0.5], [1.0, 1.0]],
+                    "calibration_error": 0.0432,
+                    "calibration": [
+                        {"low": 0.8, "high": 13 / 15, "count": 8, "confidence": 0.85, "accuracy": 0.75}
+                    ],
+                    "mistakes": [
+                        {
+                            "picture": "train/cats/1.png",
+                            "class": "cats",
+                            "predicted": HOSTILE,
+                            "probability": 0.9876,
+                        }
+                    ],
+                }
+                return {
+                    "model": model.reference,
+                    "metrics": model.metrics,
+                    "evaluation": evaluation,
+                    "dataset": "pets@1",
+                    "dataset_sha256": HOSTILE,
+                    "weights": "best",
+                    "last": "last.keras",
+                    "init_from": {"model": "pets@1", "head": "new"},
+                    "epochs": 1,
+                    "stopped_early": f"because {HOSTILE}",
+                    "timings": {"train_seconds": 75.0, "wall_seconds": 81.0, "compute_seconds": 140.0},
+                    "environment": {"device": HOSTILE, "processor": HOSTILE, "cores": 2},
+                }
+            case "predict" | "predict-dataset" | "predict-archive":
+                return self._predictions(job)
+            case "texts":
+                return {"count": 60, "labels": LABELS, "scores": [SCORES] * 60}
+            case "file":
+                table = scored_table(
+                    {"text": [HOSTILE, None, f"{HOSTILE} is great"], HOSTILE: [HOSTILE] * 3},
+                    [0.0, None, 0.6249],
+                )
+                self.file("scored.parquet", parquet(table), job.id)
+                extremes = [{"row": 2, "text": HOSTILE, "compound": 0.6249}]
+                edges = [round(index / 20 - 1, 2) for index in range(41)]
+                histogram = {"edges": edges, "counts": [*range(40)]}
+                return {
+                    "rows": 1234567,
+                    "nulls": 3,
+                    "skipped": 1234,
+                    "labels": LABELS,
+                    "mean": 0.25,
+                    "std": 0.5,
+                    "histogram": histogram,
+                    "most_positive": extremes,
+                    "most_negative": extremes,
+                    "group_by": None,
+                    "groups": None,
+                    "errors": {"count": 1234, "first": [{"line": 2, "error": f"broken: {HOSTILE}"}]},
+                    "file": "scored.parquet",
+                    "format": "parquet",
+                    "column": "text",
+                }
+        dataset = self.dataset(job.id)
+        return {
+            "dataset": dataset.reference,
+            "classes": CLASSES,
+            "rejected": dataset.rejected,
+            "rejected_count": 70,
+            "warnings": (dataset.report or {})["warnings"],
+        }
+
+    def _history(self, job: Job) -> None:
+        names = ("loss", "accuracy", "val_loss", "val_accuracy")
+        with self.here.database.write() as session:
+            metrics.write(session, job.id, [metrics.Point(name, 1, 0.5, 1) for name in names])
+
+    def _predictions(self, job: Job) -> dict[str, Any]:
+        count = len(job.spec["images"] or [1, 2])
+        rows = [
+            registry.Prediction(
+                job_id=job.id,
+                row=row,
+                image=f"train/cats/{HOSTILE}{row}.png",
+                label=HOSTILE if row else None,
+                probability=1 - row / 100 if row else None,
+                probabilities={HOSTILE: 1 - row / 100, "cats": row / 100} if row else {},
+                error=None if row else f"can't be decoded: {HOSTILE}",
+            )
+            for row in range(count)
+        ]
+        with self.here.database.write() as session:
+            session.add_all(rows)
+        labels = {"cats": 0, HOSTILE: count - 1}
+        return {"model": "pets@1", "count": count, "failed": 1, "labels": labels, "predictions": []}

@@ -1,0 +1,93 @@
+"""A prediction by a model whose file is not what was registered fails with the reason, and loads nothing."""
+
+import hashlib
+import io
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobyard.shared import jobs, registry
+from jobyard.shared.broker import Broker
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.jobs import Job
+from jobyard.shared.kinds.predict import PredictSpec
+from jobyard.shared.registry import models
+from jobyard.shared.storage import Storage, add_file
+from jobyard.workers import kinds
+from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.executor import Drain
+from tests.drains import Notes
+from tests.integration.web.world import picture
+
+HDF5 = b"\x89HDF\r\n\x1a\n" + b"weights"
+
+
+@pytest.fixture
+def here(sqlite_url: str, tmp_path: Path) -> Iterator[Process]:
+    settings = Settings(home=tmp_path / "home", broker_url="redis+socket:///nonexistent/redis.sock")
+    database = Database(sqlite_url)
+    yield Process(settings, database, Storage(settings.storage), Broker(settings))
+    database.dispose()
+
+
+def register(here: Process, registered: bytes, stored: bytes) -> None:
+    """A model that was registered with one file, where the storage now has another."""
+    kept = here.storage.put("models", io.BytesIO(stored))
+    model = registry.Model(
+        name="pets",
+        network="classic",
+        classes=["cats", "dogs"],
+        image_size=32,
+        metrics={},
+        storage_key=kept.key,
+        bytes=len(registered),
+        sha256=hashlib.sha256(registered).hexdigest(),
+    )
+    with here.database.write() as session:
+        registry.add(session, model)
+
+
+def submit(here: Process) -> uuid.UUID:
+    with here.database.write() as session:
+        stored = here.storage.put("files", io.BytesIO(picture()))
+        file = add_file(session, stored, name="a.png", media_type="image/png")
+        spec = PredictSpec(model="pets@1", images=[file.id]).model_dump(mode="json")
+        job, _ = jobs.submit(session, kind="predict", queue="predict", spec=spec, priority=5, max_attempts=3)
+        return job.id
+
+
+def predict(here: Process, job_id: uuid.UUID) -> Job:
+    assert Drain(here, kinds.WORKS, "predict", "w", threading.Event(), Notes()).run() == 1
+    with here.database.read() as session:
+        return jobs.get(session, job_id)
+
+
+@pytest.mark.parametrize(
+    ("registered", "stored", "words"),
+    [
+        (b"weights", b"weights!", "the model file does not match its SHA-256"),
+        (b"weights", HDF5, "the model file does not match its SHA-256"),
+        (HDF5, HDF5, "the model file can't be loaded"),
+    ],
+    ids=["tampered", "replaced by an .h5", "an .h5 all along"],
+)
+def test_a_file_that_this_server_did_not_write_is_not_loaded(
+    here: Process, registered: bytes, stored: bytes, words: str
+) -> None:
+    register(here, registered, stored)
+    job = predict(here, submit(here))
+    assert job.state == "failed"
+    assert words in str(job.error_message)
+    assert "\n" not in str(job.error_message)
+
+
+def test_a_job_whose_model_went_in_the_moment_of_its_submit_says_so(here: Process) -> None:
+    register(here, b"weights", b"weights")
+    with here.database.write() as session:
+        models.delete(session, "pets@1")
+    job = predict(here, submit(here))
+    assert (job.state, job.error_message) == ("failed", "no model 'pets@1'; there is none yet")

@@ -1,0 +1,549 @@
+"""A message wakes a process, which does the jobs of its queue one after another: each once, in line."""
+
+import datetime
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from jobyard.shared import jobs, storage
+from jobyard.shared.broker import ENOUGH, Broker
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.errors import Stopping, WorkError
+from jobyard.shared.jobs import Job, State
+from jobyard.shared.storage import Storage
+from jobyard.workers.runtime import executor
+from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.executor import Attempt, Finish
+from tests.drains import Notes, drain
+
+if TYPE_CHECKING:
+    from tests.conftest import RedisProcess
+
+LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+# Only to end a hang.
+DEADLINE_SECONDS = 20
+
+
+@pytest.fixture
+def here(database: Database, tmp_path: Path, redis_server: "RedisProcess") -> Iterator[Process]:
+    """A worker process."""
+    settings = Settings(home=tmp_path, broker_url=redis_server.url, heartbeat_seconds=0.05)
+    made = Process(settings, database, Storage(settings.storage), Broker(settings))
+    yield made
+    made.broker.app.pool.force_close_all()
+
+
+def submit(here: Process, text: str = "one", priority: int = 5) -> uuid.UUID:
+    with here.database.write() as session:
+        job, _ = jobs.submit(
+            session,
+            kind="sentiment",
+            queue="cpu",
+            spec={"texts": [text]},
+            priority=priority,
+            max_attempts=3,
+        )
+        return job.id
+
+
+def get(here: Process, job_id: uuid.UUID) -> Job:
+    with here.database.read() as session:
+        return jobs.get(session, job_id)
+
+
+def states(here: Process, *job_ids: uuid.UUID) -> list[str]:
+    return [get(here, job_id).state for job_id in job_ids]
+
+
+def timeline(here: Process, job_id: uuid.UUID) -> list[str]:
+    with here.database.read() as session:
+        return [event.state for event in jobs.events(session, job_id)]
+
+
+def change(here: Process, job_id: uuid.UUID, **values: Any) -> None:
+    """Straight SQL, past the verbs."""
+    with here.database.write() as session:
+        session.execute(sa.update(Job.__table__).where(Job.id == job_id).values(**values))
+
+
+def stored_files(here: Process) -> list[str]:
+    folder = here.settings.home / "storage"
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def store(attempt: Attempt) -> storage.Stored:
+    path = attempt.scratch / "artifact"
+    path.write_bytes(b"x")
+    return attempt.store("scored", path)
+
+
+def easy(_: Attempt, spec: Any) -> Finish:
+    return lambda _: {"texts": spec.texts}
+
+
+def messages(redis_server: "RedisProcess") -> int:
+    return len(redis_server.messages("cpu"))
+
+
+def each_once(notes: Notes, *job_ids: uuid.UUID) -> None:
+    """Begun and done, one after another, in this order."""
+    told = [(what, job_id) for job_id in job_ids for what in ("started", "succeeded")]
+    assert notes.told == told
+
+
+# ---- one after another
+
+
+def test_an_empty_queue_is_nothing(here: Process, redis_server: "RedisProcess") -> None:
+    assert drain(here, easy).told == []
+    assert messages(redis_server) == 0
+
+
+def test_all_jobs_of_the_queue_are_done_by_priority_and_then_by_age(
+    here: Process, redis_server: "RedisProcess"
+) -> None:
+    made = [(priority, submit(here, f"{priority}", priority)) for priority in (5, 1, 9, 5, 0, 9)]
+    line = [job_id for _, job_id in sorted(made, key=lambda one: (-one[0], one[1]))]
+    with here.database.write() as session:
+        other, _ = jobs.submit(
+            session, kind="sentiment", queue="predict", spec={}, priority=9, max_attempts=3
+        )
+    each_once(drain(here, easy), *line)
+    for priority, job_id in made:
+        job = get(here, job_id)
+        assert (job.state, job.worker, job.attempt) == ("succeeded", "w", 1)
+        assert job.result == {"texts": [f"{priority}"]}
+        assert timeline(here, job_id) == ["queued", "running", "succeeded"]
+    assert get(here, other.id).state == "queued"
+    assert messages(redis_server) == 0, "none is left: nobody has to be woken"
+
+
+def test_a_job_that_is_submitted_while_another_runs_is_done_with_the_same_message(here: Process) -> None:
+    later: list[uuid.UUID] = []
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        if len(later) < 3:
+            later.append(submit(here))
+        return easy(attempt, spec)
+
+    first = submit(here)
+    each_once(drain(here, work), first, *later)
+
+
+def test_an_urgent_job_that_comes_meanwhile_is_the_next(here: Process) -> None:
+    line = [submit(here) for _ in range(3)]
+    urgent: list[uuid.UUID] = []
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        if not urgent:
+            urgent.append(submit(here, priority=9))
+        return easy(attempt, spec)
+
+    each_once(drain(here, work), line[0], urgent[0], line[1], line[2])
+
+
+def test_the_next_job_is_claimed_in_the_transaction_of_the_outcome_before(here: Process) -> None:
+    """There is no moment at which this process has none of them, and a job costs one transaction."""
+    line = [submit(here) for _ in range(4)]
+    seen: list[list[str]] = []
+    commits: list[int] = []
+
+    def count(_: sa.Connection) -> None:
+        if threading.current_thread() is threading.main_thread():  # and not the heartbeat's
+            commits.append(1)
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        seen.append(states(here, *line[:2]))
+        return easy(attempt, spec)
+
+    sa.event.listen(sa.Engine, "commit", count)
+    try:
+        each_once(drain(here, work), *line)
+    finally:
+        sa.event.remove(sa.Engine, "commit", count)
+    assert seen[:2] == [["running", "queued"], ["succeeded", "running"]]
+    assert len(commits) == 1 + len(line)
+
+
+def test_jobs_that_may_not_run_now_are_left_where_they_are(here: Process) -> None:
+    backing_off, paused, cancelled, ready = (submit(here) for _ in range(4))
+    change(here, backing_off, available_at=datetime.datetime(2999, 1, 1, tzinfo=datetime.UTC))
+    with here.database.write() as session:
+        jobs.pause(session, paused)
+        jobs.cancel(session, cancelled)
+    each_once(drain(here, easy), ready)
+    assert states(here, backing_off, paused, cancelled) == ["queued", "paused", "cancelled"]
+
+
+def test_two_processes_share_a_queue_and_do_each_job_once(here: Process) -> None:
+    made = [submit(here) for _ in range(30)]
+    together = threading.Barrier(2)
+    notes: list[Notes] = []
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        time.sleep(0.005)
+        return easy(attempt, spec)
+
+    def process() -> None:
+        together.wait(DEADLINE_SECONDS)
+        notes.append(drain(here_of_its_own(here), work))
+
+    threads = [threading.Thread(target=process) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(notes[0].begun + notes[1].begun) == sorted(made)
+    assert all(notes[number].begun for number in (0, 1))
+    assert set(states(here, *made)) == {"succeeded"}
+
+
+def here_of_its_own(here: Process) -> Process:
+    return Process(here.settings, here.database, here.storage, here.broker)
+
+
+# ---- an end before the queue is empty
+
+
+def test_a_worker_that_is_stopped_leaves_the_rest_queued_and_wakes_another(
+    here: Process, redis_server: "RedisProcess"
+) -> None:
+    first, *rest = (submit(here) for _ in range(4))
+    stopping = threading.Event()
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        stopping.set()  # and the work ends well all the same
+        return easy(attempt, spec)
+
+    each_once(drain(here, work, stopping), first)
+    assert states(here, *rest) == ["queued"] * 3
+    assert messages(redis_server) == 1
+    each_once(drain(here, easy), *rest)
+
+
+def test_a_worker_that_is_stopped_in_a_job_puts_it_back_and_takes_no_other(
+    here: Process, redis_server: "RedisProcess"
+) -> None:
+    first, second = submit(here), submit(here)
+    stopping = threading.Event()
+
+    def work(_: Attempt, __: Any) -> Finish:
+        stopping.set()
+        raise Stopping
+
+    notes = drain(here, work, stopping)
+    assert notes.told == [("started", first), ("queued", first)]
+    assert [get(here, job_id).attempt for job_id in (first, second)] == [0, 0]
+    assert timeline(here, second) == ["queued"]
+    assert messages(redis_server) == 1
+    each_once(drain(here, easy), first, second)
+
+
+def test_a_stop_between_two_jobs_costs_the_next_one_no_attempt(
+    here: Process, redis_server: "RedisProcess"
+) -> None:
+    """It is claimed with the outcome of the one before, and the stop comes just then."""
+    first, second = submit(here), submit(here)
+    stopping = threading.Event()
+
+    class StopsAfterTheFirst(Notes):
+        def ended(self, claim: jobs.Claim, ended: executor.Ended | None) -> None:
+            super().ended(claim, ended)
+            stopping.set()
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        attempt.report.check()
+        return easy(attempt, spec)
+
+    notes = StopsAfterTheFirst()
+    executor.Drain(here, {"sentiment": work}, "cpu", "w", stopping, notes).run()
+    assert notes.told[:3] == [("started", first), ("succeeded", first), ("started", second)]
+    assert notes.told[3:] == [("queued", second)]
+    assert (get(here, second).state, get(here, second).attempt) == ("queued", 0)
+    assert messages(redis_server) == 1
+    each_once(drain(here, easy), second)
+
+
+def test_a_process_for_a_single_job_does_one_and_wakes_the_next(
+    here: Process, redis_server: "RedisProcess"
+) -> None:
+    made = [submit(here) for _ in range(3)]
+    each_once(drain(here, easy, single=True), made[0])
+    assert states(here, *made) == ["succeeded", "queued", "queued"]
+    assert timeline(here, made[1]) == ["queued"], "it was not claimed and put back"
+    assert messages(redis_server) == 1
+    each_once(drain(here, easy, single=True), made[1])
+    assert messages(redis_server) == 2
+
+
+def test_a_process_for_a_single_job_that_found_none_wakes_nobody(
+    here: Process, redis_server: "RedisProcess"
+) -> None:
+    assert drain(here, easy, single=True).told == []
+    assert messages(redis_server) == 0, "or a message would go round for ever"
+
+
+def test_after_its_time_a_message_is_done_with_and_another_goes_on(
+    here: Process, redis_server: "RedisProcess", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "DRAIN_SECONDS", 0.0)
+    first, second = submit(here), submit(here)
+    each_once(drain(here, easy), first)
+    assert states(here, second) == ["queued"]
+    assert messages(redis_server) == 1
+
+
+def test_whoever_stops_adds_no_message_to_a_queue_that_has_enough(
+    here: Process, redis_server: "RedisProcess"
+) -> None:
+    submit(here)
+    here.broker.wake("cpu", ENOUGH)
+    drain(here, easy, single=True)
+    assert messages(redis_server) == ENOUGH
+
+
+def test_a_broker_that_is_away_keeps_nobody_from_the_jobs(
+    here: Process, redis_server: "RedisProcess"
+) -> None:
+    redis_server.kill()
+    made = [submit(here) for _ in range(2)]
+    each_once(drain(here, easy, single=True), made[0])
+    each_once(drain(here, easy), made[1])
+    redis_server.restart()
+
+
+# ---- a bad end of one job is not the end of the drain
+
+
+@pytest.mark.parametrize(
+    "ending", ["failed", "cancelled", "paused", "lost", "unknown spec", "broken at the commit"]
+)
+def test_whatever_becomes_of_a_job_the_next_one_is_done(here: Process, ending: str) -> None:
+    first, second, third = (submit(here, text) for text in ("good", "bad", "good"))
+    if ending == "unknown spec":
+        change(here, second, spec={"texts": ["bad"], "of_a_later_version": 1})
+
+    def interrupted(attempt: Attempt) -> Finish:
+        ends = time.monotonic() + DEADLINE_SECONDS
+        while time.monotonic() < ends:
+            attempt.report.check()
+            time.sleep(0.005)
+        raise AssertionError("nobody interrupted the work")
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        if spec.texts == ["good"]:
+            return easy(attempt, spec)
+        store(attempt)
+        if ending == "failed":
+            raise WorkError("no")
+        if ending == "broken at the commit":
+            # Its row is refused only after all that is written has been looked at.
+            return lambda session: session.add(jobs.JobEvent(job_id=None)) or {}  # type: ignore[func-returns-value]
+        if ending == "lost":
+            change(here, attempt.job_id, lease=uuid.uuid4(), worker="another")
+            return interrupted(attempt)
+        with here.database.write() as session:
+            {"cancelled": jobs.cancel, "paused": jobs.pause}[ending](session, attempt.job_id)
+        return interrupted(attempt)
+
+    notes = drain(here, work)
+    assert notes.begun == [first, second, third]
+    left = {"lost": "running", "cancelled": "cancelled", "paused": "paused"}.get(ending, "failed")
+    assert states(here, first, second, third) == ["succeeded", left, "succeeded"]
+    assert notes.told[3] == ("lost" if ending == "lost" else left, second)
+    assert stored_files(here) == []
+
+
+def test_the_watcher_is_told_why_a_job_failed(here: Process) -> None:
+    def work(_: Attempt, spec: Any) -> Finish:
+        if spec.texts == ["bad"]:
+            raise WorkError("no column")
+        return lambda _: {}
+
+    submit(here)
+    submit(here, "bad")
+    good, bad = drain(here, work).ends
+    assert good == executor.Ended(State.SUCCEEDED)
+    assert bad is not None
+    assert (bad.state, bad.error) == (State.FAILED, "no column")
+    assert bad.traceback is not None
+    assert bad.traceback.rstrip().endswith("WorkError: no column")
+
+
+def test_a_claim_that_was_rolled_back_is_not_worked_on(here: Process) -> None:
+    """The outcome is refused at the commit, after the next job was claimed; and the worker is to stop."""
+    first, second = submit(here, "bad"), submit(here)
+    stopping = threading.Event()
+
+    def work(_: Attempt, __: Any) -> Finish:
+        def finish(session: Session) -> dict[str, Any]:
+            session.add(jobs.JobEvent(job_id=None))
+            stopping.set()
+            return {}
+
+        return finish
+
+    notes = drain(here, work, stopping)
+    assert notes.told == [("started", first), ("failed", first)]
+    assert timeline(here, second) == ["queued"]
+
+
+# ---- the database goes away at the outcome
+
+
+def broken_connection() -> sa.exc.OperationalError:
+    return sa.exc.OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
+
+
+def lose_the_answer_of_the_write(
+    here: Process, monkeypatch: pytest.MonkeyPatch, is_it: Callable[[Session], bool]
+) -> list[int]:
+    """The first commit of which `is_it` says so has happened, but nobody hears of it."""
+    write = here.database.write
+    lost: list[int] = []
+
+    @contextmanager
+    def lossy() -> Iterator[Session]:
+        with write() as session:
+            yield session
+            loses = not lost and is_it(session)
+        if loses:
+            lost.append(1)
+            raise broken_connection()
+
+    monkeypatch.setattr(here.database, "write", lossy)
+    return lost
+
+
+def test_an_outcome_that_the_database_refused_at_first_is_written_once_with_the_next_claim(
+    here: Process,
+) -> None:
+    made = [submit(here) for _ in range(3)]
+    tried: list[int] = []
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        def finish(_: Session) -> dict[str, Any]:
+            tried.append(1)
+            if len(tried) == 1:
+                raise broken_connection()
+            return {"texts": spec.texts}
+
+        return finish
+
+    each_once(drain(here, work), *made)
+    assert len(tried) == 4
+    for job_id in made:
+        assert timeline(here, job_id) == ["queued", "running", "succeeded"]
+        assert get(here, job_id).attempt == 1
+
+
+def test_an_outcome_whose_claim_failed_is_written_once_when_the_database_is_back(
+    here: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are one transaction: as long as the next job can't be claimed, this one has not ended."""
+    made = [submit(here) for _ in range(2)]
+    claim = jobs.claim
+    claims: list[int] = []
+
+    def breaks_once(*given: Any, **named: Any) -> jobs.Claim | None:
+        claims.append(1)
+        if len(claims) == 2:
+            raise broken_connection()
+        return claim(*given, **named)
+
+    monkeypatch.setattr(jobs, "claim", breaks_once)
+    each_once(drain(here, easy), *made)
+    for job_id in made:
+        assert timeline(here, job_id) == ["queued", "running", "succeeded"]
+
+
+def test_a_success_whose_answer_was_lost_is_not_done_twice_and_the_job_claimed_with_it_runs_again(
+    here: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit has happened, but the connection broke before the worker heard of it."""
+    first, second, third = (submit(here) for _ in range(3))
+    worked: list[uuid.UUID] = []
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        worked.append(attempt.job_id)
+        stored = store(attempt)
+
+        def finish(session: Session) -> dict[str, Any]:
+            storage.add_file(session, stored, name="s.csv", media_type="text/csv", job_id=attempt.job_id)
+            return {"texts": spec.texts}
+
+        return finish
+
+    def ends_the_first(session: Session) -> bool:
+        done = sa.select(Job.state).where(Job.id == first)
+        return session.scalar(done) == State.SUCCEEDED
+
+    lost = lose_the_answer_of_the_write(here, monkeypatch, ends_the_first)
+    notes = drain(here, work)
+    assert lost == [1]
+    # Job 2 was claimed with that commit: nobody works on it, until its lease runs out.
+    assert worked == [first, third]
+    assert notes.told == [
+        ("started", first),
+        ("lost", first),
+        ("started", third),
+        ("succeeded", third),
+    ]
+    assert states(here, first, second, third) == ["succeeded", "running", "succeeded"]
+    assert timeline(here, first) == ["queued", "running", "succeeded"]
+    assert get(here, first).result == {"texts": ["one"]}
+
+    change(here, second, lease_expires_at=LONG_AGO)
+    with here.database.write() as session:
+        assert [job.id for job in jobs.rescue(session)] == [second]
+    change(here, second, available_at=LONG_AGO)
+    each_once(drain(here, work), second)
+    assert worked == [first, third, second]
+    with here.database.read() as session:
+        kept = [storage.artifacts(session, job_id) for job_id in (first, second, third)]
+    assert [len(files) for files in kept] == [1, 1, 1]
+    assert stored_files(here) == sorted(file.storage_key for files in kept for file in files)
+
+
+def test_a_failure_whose_answer_was_lost_is_not_written_over_and_the_next_jobs_run(
+    here: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = submit(here, "bad"), submit(here), submit(here)
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        if spec.texts == ["bad"]:
+            raise WorkError("no")
+        return easy(attempt, spec)
+
+    def ends_the_first(session: Session) -> bool:
+        return session.scalar(sa.select(Job.state).where(Job.id == first)) == State.FAILED
+
+    assert lose_the_answer_of_the_write(here, monkeypatch, ends_the_first) == []
+    drain(here, work)
+    assert timeline(here, first) == ["queued", "running", "failed"]
+    assert states(here, first, second, third) == ["failed", "running", "succeeded"]
+
+
+def test_a_worker_that_gave_up_an_outcome_takes_no_other_job(
+    here: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "PATIENCE_SECONDS", 0.0)
+    first, second = submit(here), submit(here)
+
+    def work(_: Attempt, __: Any) -> Finish:
+        def finish(_: Session) -> dict[str, Any]:
+            raise broken_connection()
+
+        return finish
+
+    assert drain(here, work).told == [("started", first), ("lost", first)]
+    assert states(here, first, second) == ["running", "queued"]

@@ -1,0 +1,227 @@
+"""What Flower is told: jobs as Celery's tasks, through a real Redis and Celery's own receiver."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from celery.events.state import State as Seen
+
+from jobyard.shared.broker import Broker, make_celery
+from jobyard.shared.config import Settings
+from jobyard.shared.jobs import Claim, State
+from jobyard.workers.runtime import events as module
+from jobyard.workers.runtime.events import Events
+from jobyard.workers.runtime.executor import Ended
+
+if TYPE_CHECKING:
+    from tests.conftest import RedisProcess
+
+HOSTNAME = "cpu@here"
+# Only to end a hang.
+DEADLINE_SECONDS = 20
+SUCCEEDED = Ended(State.SUCCEEDED)
+
+
+@pytest.fixture
+def broker(redis_server: "RedisProcess") -> Iterator[Broker]:
+    made = Broker(Settings(broker_url=redis_server.url))
+    yield made
+    made.app.pool.force_close_all()
+
+
+@pytest.fixture
+def events(broker: Broker) -> Events:
+    return Events(broker.app, HOSTNAME)
+
+
+class Listener:
+    """Flower, as far as it listens: what has come since it was made."""
+
+    def __init__(self, redis_server: "RedisProcess") -> None:
+        app = make_celery(Settings(broker_url=redis_server.url))
+        self.seen: Seen = app.events.State()
+        self._connection = app.connection_for_read()
+        self._receiver = app.events.Receiver(self._connection, handlers={"*": self.seen.event})
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+        with redis_server.client() as client:
+            wait_for(client.pubsub_numpat)
+
+    def _listen(self) -> None:
+        for _ in self._receiver.consume(limit=None, wakeup=False):
+            pass
+
+    def task(self, claim: Claim, state: str) -> Any:
+        """The task that is this job, once it is seen in this state."""
+
+        def is_there() -> bool:
+            task = self.seen.tasks.get(str(claim.id))
+            return task is not None and task.state == state
+
+        wait_for(is_there)
+        return self.seen.tasks[str(claim.id)]
+
+    def close(self) -> None:
+        self._receiver.should_stop = True
+        self._thread.join()
+        self._connection.release()
+
+
+@pytest.fixture
+def listener(redis_server: "RedisProcess") -> Iterator[Listener]:
+    made = Listener(redis_server)
+    yield made
+    made.close()
+
+
+def a_claim(kind: str = "sentiment") -> Claim:
+    return Claim(uuid.uuid4(), kind, "cpu", {"texts": ["one"]}, 1, uuid.uuid4(), None)
+
+
+def published(redis_server: "RedisProcess") -> int:
+    """Messages to whoever listens to events."""
+    with redis_server.client() as client:
+        return int(client.info("commandstats").get("cmdstat_publish", {"calls": 0})["calls"])
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    ends = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("kind", ["sentiment", "train"])
+def test_a_job_is_a_task_with_its_kind_as_name_and_its_id(
+    events: Events, listener: Listener, kind: str
+) -> None:
+    claim = a_claim(kind)
+    events.started(claim)
+    task = listener.task(claim, "STARTED")
+    assert (task.name, task.uuid, task.worker.hostname) == (kind, str(claim.id), HOSTNAME)
+    assert (task.args, task.kwargs) == (str(claim.id), "")
+    events.ended(claim, SUCCEEDED)
+    task = listener.task(claim, "SUCCESS")
+    assert (task.name, task.result, task.worker.hostname) == (kind, "succeeded", HOSTNAME)
+    assert 0 <= task.runtime < DEADLINE_SECONDS
+    assert task.received <= task.started <= task.succeeded
+
+
+def test_a_failed_job_says_why(events: Events, listener: Listener) -> None:
+    claim = a_claim()
+    events.started(claim)
+    events.ended(claim, Ended(State.FAILED, "no column 'text'", "Traceback (most recent call last): …"))
+    task = listener.task(claim, "FAILURE")
+    assert (task.name, task.exception, task.worker.hostname) == ("sentiment", "no column 'text'", HOSTNAME)
+    assert task.traceback.startswith("Traceback")
+
+
+@pytest.mark.parametrize(
+    ("ended", "said"),
+    [
+        (Ended(State.CANCELLED), "cancelled"),
+        (Ended(State.PAUSED), "paused"),
+        (Ended(State.QUEUED), "queued"),
+        (None, "left to another worker"),
+    ],
+)
+def test_every_other_end_is_no_failure_of_the_worker(
+    events: Events, listener: Listener, ended: Ended | None, said: str
+) -> None:
+    claim = a_claim()
+    events.started(claim)
+    events.ended(claim, ended)
+    assert listener.task(claim, "SUCCESS").result == said
+
+
+def test_many_events_are_one_message(
+    redis_server: "RedisProcess", events: Events, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SEND_SECONDS", DEADLINE_SECONDS)  # the thread leaves it to this test
+    claims = [a_claim() for _ in range(100)]
+    for claim in claims:
+        events.started(claim)
+        events.ended(claim, SUCCEEDED)
+    events.send()
+    assert published(redis_server) == 1
+    for claim in claims:
+        assert listener.task(claim, "SUCCESS").name == "sentiment"
+
+
+def test_to_send_nothing_is_no_message(redis_server: "RedisProcess", events: Events) -> None:
+    events.send()
+    assert published(redis_server) == 0
+
+
+def test_nobody_has_to_listen(redis_server: "RedisProcess", events: Events) -> None:
+    events.started(a_claim())
+    events.send()
+    with redis_server.client() as client:
+        assert [key for key in client.keys("*") if client.type(key) == b"list"] == []
+
+
+@pytest.mark.parametrize("how", ["kill", "freeze"])
+@pytest.mark.parametrize("before", ["connected", "never connected"])
+def test_a_broker_that_is_away_costs_the_work_nothing_and_later_events_are_seen(
+    redis_server: "RedisProcess", events: Events, how: str, before: str
+) -> None:
+    if before == "connected":
+        events.started(a_claim())
+        events.send()
+    {"kill": redis_server.kill, "freeze": redis_server.freeze}[how]()
+    start = time.monotonic()
+    for _ in range(100):
+        claim = a_claim()
+        events.started(claim)
+        events.ended(claim, SUCCEEDED)
+    assert time.monotonic() - start < 0.25, "nobody waits for the broker"
+    start = time.monotonic()
+    events.send()  # what a process does before it ends
+    assert time.monotonic() - start < DEADLINE_SECONDS / 4
+    events.started(a_claim())
+    time.sleep(2 * module.SEND_SECONDS)  # the thread has tried, too
+    {"kill": redis_server.restart, "freeze": redis_server.thaw}[how]()
+    listener = Listener(redis_server)
+    try:
+        claim = a_claim()
+        events.started(claim)
+        assert listener.task(claim, "STARTED").name == "sentiment"
+    finally:
+        listener.close()
+
+
+def test_a_broker_that_closed_its_connections_costs_no_event(
+    redis_server: "RedisProcess", events: Events, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SEND_SECONDS", DEADLINE_SECONDS)
+    first = a_claim()
+    events.started(first)
+    events.send()
+    listener.task(first, "STARTED")
+    with redis_server.client() as client:
+        client.client_kill_filter(_type="normal", skipme=True)  # who listens is of another type
+    claim = a_claim()
+    events.started(claim)
+    events.send()
+    assert listener.task(claim, "STARTED").name == "sentiment"
+
+
+def test_what_waits_for_a_broker_is_bounded_and_the_oldest_goes(
+    events: Events, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SEND_SECONDS", DEADLINE_SECONDS)
+    claims = [a_claim() for _ in range(module.MAX_WAITING)]
+    for claim in claims:
+        events.started(claim)  # two events each
+    events.send()
+    listener.task(claims[-1], "STARTED")
+    assert str(claims[0].id) not in listener.seen.tasks
+    assert len(listener.seen.tasks) == module.MAX_WAITING / 2
+
+
+def test_its_thread_does_not_keep_a_process_from_ending(events: Events) -> None:
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "events")
+    assert any(thread.name == "events" for thread in threading.enumerate())

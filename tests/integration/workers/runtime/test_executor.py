@@ -1,0 +1,601 @@
+"""One attempt at a job: whatever the work does, the job ends as it should and the worker goes on."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from jobyard.shared import jobs, metrics, registry, storage
+from jobyard.shared.broker import Broker
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.errors import Interrupted, NotFound, WorkError
+from jobyard.shared.jobs import Job
+from jobyard.shared.storage import Storage
+from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.executor import Attempt, Finish
+from tests import claims
+from tests.drains import attempt, drain
+
+if TYPE_CHECKING:
+    from tests.conftest import RedisProcess
+
+HEARTBEAT_SECONDS = 0.05
+# Only to end a hang.
+DEADLINE_SECONDS = 20
+
+
+def process(database: Database, home: Path, broker_url: str, lease_seconds: float = 30) -> Process:
+    settings = Settings(
+        home=home, broker_url=broker_url, heartbeat_seconds=HEARTBEAT_SECONDS, lease_seconds=lease_seconds
+    )
+    return Process(settings, database, Storage(settings.storage), Broker(settings))
+
+
+@pytest.fixture
+def here(database: Database, tmp_path: Path) -> Process:
+    """A worker process without a broker."""
+    return process(database, tmp_path, "redis+socket:///nonexistent/redis.sock")
+
+
+@pytest.fixture
+def here_with_broker(database: Database, tmp_path: Path, redis_server: "RedisProcess") -> Iterator[Process]:
+    made = process(database, tmp_path, redis_server.url)
+    yield made
+    made.broker.app.pool.force_close_all()
+
+
+def submit(here: Process, **changes: Any) -> uuid.UUID:
+    given: dict[str, Any] = {
+        "kind": "sentiment",
+        "queue": "cpu",
+        "spec": {"texts": ["one"]},
+        "priority": 5,
+        "max_attempts": 3,
+        **changes,
+    }
+    with here.database.write() as session:
+        return jobs.submit(session, **given)[0].id
+
+
+def get(here: Process, job_id: uuid.UUID) -> Job:
+    with here.database.read() as session:
+        return jobs.get(session, job_id)
+
+
+def steps(here: Process, job_id: uuid.UUID) -> list[int]:
+    with here.database.read() as session:
+        return [row.step for row in metrics.history(session, job_id)]
+
+
+def stored_files(here: Process) -> list[str]:
+    folder = here.settings.home / "storage"
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def artifact(attempt: Attempt, content: bytes = b"x") -> storage.Stored:
+    path = attempt.scratch / "artifact"
+    path.write_bytes(content)
+    return attempt.store("scored", path)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def until_interrupted(attempt: Attempt) -> Finish:
+    """Work that never ends by itself."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < deadline:
+        attempt.report.check()
+        time.sleep(0.005)
+    raise AssertionError("nobody interrupted the work")
+
+
+def easy(attempt: Attempt, spec: Any) -> Finish:
+    return lambda _: {"texts": spec.texts}
+
+
+def take_over(here: Process, job_id: uuid.UUID) -> None:
+    """Another worker gets the job, as if this one had been silent for too long."""
+    long_ago = {"lease_expires_at": sa.text("'2020-01-01 00:00:00.000000'")}
+    with here.database.write() as session:
+        session.execute(sa.update(Job.__table__).where(Job.id == job_id).values(**long_ago))
+        jobs.rescue(session)
+        session.execute(
+            sa.update(Job.__table__)
+            .where(Job.id == job_id)
+            .values(available_at=sa.text("'2020-01-01 00:00:00.000000'"))
+        )
+        assert claims.claim(session, job_id, worker="another") is not None
+
+
+# ---- the good end
+
+
+def test_work_that_ends_well_makes_the_job_succeed_with_its_result_rows_and_files(here: Process) -> None:
+    job_id = submit(here)
+    seen: list[Path] = []
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        seen.append(attempt.scratch)
+        stored = artifact(attempt, b"scores")
+
+        def finish(session: Session) -> dict[str, Any]:
+            storage.add_file(session, stored, name="s.csv", media_type="text/csv", job_id=attempt.job_id)
+            return {"count": len(spec.texts)}
+
+        return finish
+
+    job = attempt(here, job_id, work)
+    assert job is not None
+    assert (job.state, job.result, job.attempt) == ("succeeded", {"count": 1}, 1)
+    assert get(here, job_id).result == {"count": 1}
+    with here.database.read() as session:
+        (file,) = storage.artifacts(session, job_id)
+    assert stored_files(here) == [file.storage_key]
+    assert not seen[0].exists()
+
+
+def test_a_second_message_claims_nothing_and_works_not(here: Process) -> None:
+    job_id = submit(here)
+    worked = []
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        worked.append(attempt.job_id)
+        assert drain(here, work).told == []  # meanwhile
+        return easy(attempt, spec)
+
+    attempt(here, job_id, work)
+    assert drain(here, work).told == []  # afterwards
+    assert worked == [job_id]
+
+
+def test_files_that_the_work_does_not_want_go_even_after_success(here: Process) -> None:
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        attempt.unwanted.append(artifact(attempt).key)
+        return easy(attempt, spec)
+
+    job = attempt(here, submit(here), work)
+    assert job is not None
+    assert job.state == "succeeded"
+    assert stored_files(here) == []
+
+
+# ---- failing
+
+
+def test_work_that_can_not_be_done_fails_with_its_message_and_the_worker_goes_on(here: Process) -> None:
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        artifact(attempt)
+        raise WorkError("the file has no column 'text'; it has: a, b")
+
+    job_id = submit(here)
+    job = attempt(here, job_id, work)
+    assert job is not None
+    assert (job.state, job.error_type) == ("failed", "WorkError")
+    assert job.error_message == "the file has no column 'text'; it has: a, b"
+    assert job.result is None
+    assert stored_files(here) == []
+    after = attempt(here, submit(here), easy)
+    assert after is not None
+    assert after.state == "succeeded"
+
+
+def test_a_mistake_in_the_work_is_one_line_for_people_and_a_traceback_in_the_timeline(here: Process) -> None:
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        artifact(attempt)
+        raise RuntimeError("first line\nsecond line")
+
+    job_id = submit(here)
+    attempt(here, job_id, work)
+    job = get(here, job_id)
+    assert (job.state, job.error_type) == ("failed", "RuntimeError")
+    assert job.error_message is not None
+    assert job.error_message.startswith("unexpected RuntimeError: first line")
+    assert "\n" not in job.error_message
+    with here.database.read() as session:
+        last = jobs.events(session, job_id)[-1]
+    assert last.traceback is not None
+    assert last.traceback.startswith("Traceback (most recent call last):")
+    assert last.traceback.rstrip().endswith("second line")
+    assert stored_files(here) == []
+    after = attempt(here, submit(here), easy)
+    assert after is not None
+    assert after.state == "succeeded"
+
+
+@pytest.mark.parametrize("message", ["NUL \x00 in it", "a surrogate \ud800", "x" * 100_000, "", " \n "])
+@pytest.mark.parametrize("kind", [WorkError, RuntimeError])
+def test_an_odd_error_message_still_ends_the_job(here: Process, kind: type[Exception], message: str) -> None:
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        raise kind(message)
+
+    job_id = submit(here)
+    attempt(here, job_id, work)
+    job = get(here, job_id)
+    assert job.state == "failed"
+    assert job.error_message
+
+
+def test_a_failure_while_the_rows_are_written_fails_the_job_and_leaves_no_row_and_no_file(
+    here: Process,
+) -> None:
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        stored = artifact(attempt)
+
+        def finish(session: Session) -> dict[str, Any]:
+            storage.add_file(session, stored, name="s.csv", media_type="text/csv", job_id=attempt.job_id)
+            raise NotFound("the data set went away")
+
+        return finish
+
+    job_id = submit(here)
+    attempt(here, job_id, work)
+    assert get(here, job_id).error_message == "the data set went away"
+    with here.database.read() as session:
+        assert storage.artifacts(session, job_id) == []
+    assert stored_files(here) == []
+
+
+def test_a_spec_that_this_version_does_not_know_fails_the_job(here: Process) -> None:
+    job_id = submit(here, spec={"texts": ["one"], "of_a_later_version": 1})
+    attempt(here, job_id, easy)
+    job = get(here, job_id)
+    assert (job.state, job.error_type) == ("failed", "ValidationError")
+
+
+# ---- interruptions
+
+
+def in_background(do: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=do)
+    thread.start()
+    return thread
+
+
+def test_cancel_of_a_running_job_stops_its_work_soon(here: Process) -> None:
+    job_id = submit(here)
+    asked = threading.Event()
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        artifact(attempt)
+        asked.set()
+        return until_interrupted(attempt)
+
+    def cancel() -> None:
+        asked.wait(DEADLINE_SECONDS)
+        with here.database.write() as session:
+            jobs.cancel(session, job_id)
+
+    thread = in_background(cancel)
+    job = attempt(here, job_id, work)
+    thread.join()
+    assert job is not None
+    assert (job.state, job.error_message, job.result) == ("cancelled", None, None)
+    assert job.cancel_requested_at is not None
+    assert job.finished_at is not None
+    assert (job.finished_at - job.cancel_requested_at).total_seconds() < DEADLINE_SECONDS / 4
+    assert stored_files(here) == []
+
+
+def test_a_worker_that_is_stopped_puts_its_job_back_and_wakes_another(
+    here_with_broker: Process, redis_server: "RedisProcess"
+) -> None:
+    here = here_with_broker
+    job_id = submit(here)
+    stopping = threading.Event()
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        artifact(attempt)
+        stopping.set()
+        return until_interrupted(attempt)
+
+    job = attempt(here, job_id, work, stopping)
+    assert job is not None
+    assert (job.state, job.attempt, job.lease) == ("queued", 0, None)
+    assert len(redis_server.messages("cpu")) == 1
+    assert stored_files(here) == []
+    again = attempt(here, job_id, easy)
+    assert again is not None
+    assert (again.state, again.attempt) == ("succeeded", 1)
+
+
+def test_a_stopped_workers_job_that_was_to_be_cancelled_is_cancelled(here: Process) -> None:
+    job_id = submit(here)
+    stopping = threading.Event()
+    stopping.set()
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        with here.database.write() as session:
+            jobs.cancel(session, job_id)
+        return until_interrupted(attempt)
+
+    attempt(here, job_id, work, stopping)
+    assert get(here, job_id).state == "cancelled"
+
+
+def test_a_worker_that_lost_its_lease_stops_and_leaves_nothing(here: Process) -> None:
+    job_id = submit(here)
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        artifact(attempt)
+        take_over(here, job_id)
+        attempt.report.metric("loss", 1, 0.5)
+        return until_interrupted(attempt)
+
+    assert attempt(here, job_id, work) is None
+    job = get(here, job_id)
+    assert (job.state, job.worker, job.attempt) == ("running", "another", 2)
+    assert (job.result, job.error_message, job.phase) == (None, None, None)
+    assert steps(here, job_id) == []
+    assert stored_files(here) == []
+
+
+@pytest.mark.parametrize("ending", ["well", "badly"])
+def test_a_worker_that_learns_only_at_the_end_that_it_lost_its_lease_leaves_nothing(
+    here: Process, ending: str
+) -> None:
+    job_id = submit(here)
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        stored = artifact(attempt)
+        take_over(here, job_id)
+        attempt.report.metric("loss", 1, 0.5)
+        if ending == "badly":
+            raise WorkError("too late to say so")
+
+        def finish(session: Session) -> dict[str, Any]:
+            storage.add_file(session, stored, name="s.csv", media_type="text/csv", job_id=attempt.job_id)
+            registry.add(
+                session,
+                registry.Model(
+                    name="pets",
+                    network="classic",
+                    classes=["a", "b"],
+                    image_size=150,
+                    metrics={},
+                    storage_key=stored.key,
+                    bytes=stored.bytes,
+                    sha256=stored.sha256,
+                ),
+            )
+            return {"count": 1}
+
+        return finish
+
+    assert attempt(here, job_id, work) is None
+    job = get(here, job_id)
+    assert (job.state, job.worker, job.result, job.error_message) == ("running", "another", None, None)
+    with here.database.read() as session:
+        assert storage.artifacts(session, job_id) == []
+        assert registry.page(session, registry.Model) == []
+    assert steps(here, job_id) == []
+    assert stored_files(here) == []
+
+
+# ---- what is written while it runs
+
+
+def test_phase_progress_and_metrics_can_be_read_while_the_work_runs(here: Process) -> None:
+    job_id = submit(here)
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        attempt.report.phase("training")
+        attempt.report.metric("loss", 1, 0.5, epoch=1)
+        attempt.report.progress(3, 10, "batches")
+        wait_for(lambda: get(here, job_id).progress_done == 3)
+        now = get(here, job_id)
+        assert (now.state, now.phase, now.progress_total) == ("running", "training", 10)
+        assert now.progress_unit == "batches"
+        assert steps(here, job_id) == [1]
+        return easy(attempt, spec)
+
+    job = attempt(here, job_id, work)
+    assert job is not None
+    assert job.state == "succeeded"
+    assert (job.progress_done, job.progress_total, job.phase) == (10, 10, None)
+    with here.database.read() as session:
+        assert "training" in [event.phase for event in jobs.events(session, job_id)]
+
+
+@pytest.mark.parametrize("ending", ["well", "badly"])
+def test_the_last_metrics_are_there_when_the_job_has_ended(here: Process, ending: str) -> None:
+    job_id = submit(here)
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        for step in range(50):
+            attempt.report.metric("loss", step, 0.5)
+        if ending == "badly":
+            raise WorkError("no")
+        return easy(attempt, spec)
+
+    attempt(here, job_id, work)
+    assert steps(here, job_id) == list(range(50))
+
+
+@pytest.mark.parametrize("ending", ["stopped", "failed"])
+def test_a_new_attempt_begins_its_history_anew_with_its_first_metric_and_keeps_the_old_one_until_then(
+    here: Process, ending: str
+) -> None:
+    job_id = submit(here)
+    stopping = threading.Event()
+
+    def first(attempt: Attempt, spec: Any) -> Finish:
+        for step in (1, 2, 3):
+            attempt.report.metric("loss", step, 0.9)
+        if ending == "failed":
+            raise WorkError("no")
+        stopping.set()
+        return until_interrupted(attempt)
+
+    def second(attempt: Attempt, spec: Any) -> Finish:
+        attempt.report.phase("looking")
+        wait_for(lambda: get(here, job_id).phase == "looking")
+        assert steps(here, job_id) == [1, 2, 3]
+        attempt.report.metric("loss", 1, 0.8)
+        wait_for(lambda: steps(here, job_id) == [1])
+        attempt.report.metric("loss", 2, 0.7)
+        wait_for(lambda: steps(here, job_id) == [1, 2])
+        attempt.report.metric("loss", 3, 0.6)
+        return easy(attempt, spec)
+
+    attempt(here, job_id, first, stopping)
+    assert steps(here, job_id) == [1, 2, 3]
+    if ending == "failed":
+        with here.database.write() as session:
+            jobs.retry(session, job_id, 3)
+    attempt(here, job_id, second)
+    with here.database.read() as session:
+        kept = [(row.step, row.value) for row in metrics.history(session, job_id)]
+    assert kept == [(1, 0.8), (2, 0.7), (3, 0.6)]
+
+
+def test_metrics_that_only_the_outcome_writes_take_the_place_of_the_old_ones_too(here: Process) -> None:
+    """Quick work ends before its first heartbeat."""
+    job_id = submit(here)
+
+    def first(attempt: Attempt, _: Any) -> Finish:
+        for step in (1, 2, 3):
+            attempt.report.metric("loss", step, 0.9)
+        raise WorkError("no")
+
+    def second(attempt: Attempt, spec: Any) -> Finish:
+        attempt.report.metric("loss", 1, 0.8)
+        return easy(attempt, spec)
+
+    attempt(here, job_id, first)
+    with here.database.write() as session:
+        jobs.retry(session, job_id, 3)
+    attempt(here, job_id, second)
+    assert steps(here, job_id) == [1]
+
+
+def test_the_heartbeat_keeps_the_job_of_a_slow_worker(database: Database, tmp_path: Path) -> None:
+    here = process(database, tmp_path, "redis+socket:///nonexistent/redis.sock", lease_seconds=1)
+    job_id = submit(here)
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        ends = time.monotonic() + 2.5
+        while time.monotonic() < ends:
+            with database.write() as session:
+                assert jobs.rescue(session) == []
+            attempt.report.check()
+            time.sleep(0.05)
+        return easy(attempt, spec)
+
+    job = attempt(here, job_id, work)
+    assert job is not None
+    assert (job.state, job.attempt) == ("succeeded", 1)
+
+
+def hearts() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "heart"}
+
+
+def test_one_heart_beats_for_all_jobs_of_a_process_and_stands_still_when_it_has_none(here: Process) -> None:
+    before = hearts()
+    seen: list[set[threading.Thread]] = []
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        seen.append(hearts() - before)
+        return easy(attempt, spec)
+
+    for _ in range(5):
+        submit(here)
+    drain(here, work)
+    (heart,) = set.union(*seen)
+    wait_for(lambda: not heart.is_alive())
+
+    def later(attempt: Attempt, spec: Any) -> Finish:
+        attempt.report.phase("beating again")
+        wait_for(lambda: get(here, job_id).phase == "beating again")
+        return easy(attempt, spec)
+
+    job_id = submit(here)
+    job = attempt(here, job_id, later)
+    assert job is not None
+    assert job.state == "succeeded"
+
+
+def rename(here: Process, source: str, target: str) -> None:
+    with here.database.engine.begin() as connection:
+        connection.execute(sa.text(f"ALTER TABLE {source} RENAME TO {target}"))
+
+
+@pytest.mark.parametrize("table", ["jobs", "metrics"])
+def test_a_database_that_fails_for_a_while_costs_the_work_nothing(
+    here: Process, caplog: pytest.LogCaptureFixture, table: str
+) -> None:
+    job_id = submit(here)
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        attempt.report.metric("loss", 1, 0.9)
+        wait_for(lambda: steps(here, job_id) == [1])
+        rename(here, table, "elsewhere")
+        attempt.report.metric("loss", 2, 0.8)
+        wait_for(lambda: sum("can't write its heartbeat" in line for line in caplog.messages) >= 2)
+        attempt.report.metric("loss", 3, 0.7)
+        attempt.report.check()
+        rename(here, "elsewhere", table)
+        wait_for(lambda: steps(here, job_id) == [1, 2, 3])
+        return easy(attempt, spec)
+
+    job = attempt(here, job_id, work)
+    assert job is not None
+    assert job.state == "succeeded"
+
+
+def test_a_write_that_stands_still_delays_no_step(here: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = submit(here)
+    write, writing, go_on = metrics.write, threading.Event(), threading.Event()
+
+    def stand_still(*given: Any) -> None:
+        writing.set()
+        assert go_on.wait(DEADLINE_SECONDS), "the work waited for the write"
+        write(*given)
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        attempt.report.metric("loss", 1, 0.9)
+        assert writing.wait(DEADLINE_SECONDS)
+        for step in range(2, 1_001):
+            attempt.report.phase("training")
+            attempt.report.progress(step, 1_000, "batches")
+            attempt.report.metric("loss", step, 0.9)
+            attempt.report.check()
+        assert steps(here, job_id) == []
+        go_on.set()
+        return easy(attempt, spec)
+
+    monkeypatch.setattr(metrics, "write", stand_still)
+    job = attempt(here, job_id, work)
+    assert job is not None
+    assert job.state == "succeeded"
+    assert steps(here, job_id) == list(range(1, 1_001))
+
+
+def test_work_that_ends_well_in_spite_of_a_cancel_has_succeeded(here: Process) -> None:
+    """A cancelled job whose work carries on to a good end has succeeded: there is a result to show."""
+    job_id = submit(here)
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        with here.database.write() as session:
+            jobs.cancel(session, job_id)
+        try:
+            until_interrupted(attempt)
+        except Interrupted:
+            return easy(attempt, spec)
+        raise AssertionError
+
+    job = attempt(here, job_id, work)
+    assert job is not None
+    assert job.state == "succeeded"
