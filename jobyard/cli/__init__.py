@@ -40,6 +40,7 @@ COMMANDS = {
     "train": Command("jobyard.cli.trainings", "Train on a folder of pictures or an imported data set."),
     "predict": Command("jobyard.cli.predictions", "Say what is on pictures, by a trained model."),
     "score": Command("jobyard.cli.scores", "Score the sentiment of texts, or of a file of them."),
+    "submit": Command("jobyard.cli.submission", "Submit a job of any kind by the fields of its spec."),
     "models": Command("jobyard.cli.models", "List models, newest first; or download, name and delete them."),
     "jobs": Command("jobyard.cli.jobs", "List jobs, newest first."),
     "watch": Command("jobyard.cli.jobs", "Follow a job to its end."),

@@ -8,10 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from jobyard.cli.follow import follow
-from jobyard.cli.predictions import show_predictions
-from jobyard.cli.scores import show_file
+from jobyard.cli.results import show_result
 from jobyard.cli.session import connect, json_option, outcome, output, print_json
-from jobyard.cli.trainings import show_training
 from jobyard.client import Job, WaitTimeout
 from jobyard.client.errors import Json
 
@@ -135,20 +133,8 @@ def _follow_to_end(job: Job, as_json: bool) -> int:
     if as_json:
         print_json(job.raw)
     elif job.succeeded:
-        _show_result(job)
+        show_result(job)
     return outcome(job)
-
-
-def _show_result(job: Job) -> None:
-    result = job.result or {}
-    if job.kind == "train":
-        show_training(job)
-    elif job.kind == "predict":
-        show_predictions(job, job.predictions())
-    elif job.kind == "sentiment" and "file" in result:
-        show_file(job, None)
-    else:
-        click.echo(f"{job.kind} {job.state}: {job.link('page')}")
 
 
 def _print_event(event: Json) -> None:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from jobyard.cli.follow import POLL_SECONDS, follow, working
-from jobyard.cli.session import connect, json_option, outcome, output, print_json, priority_option
+from jobyard.cli.session import connect, json_option, on_a_line, outcome, output, print_json, priority_option
 from jobyard.client import Job
 from jobyard.client.columns import column
 from jobyard.client.errors import Json
@@ -198,7 +198,7 @@ def show_file(job: Job, target: Path | None) -> None:
         )
     for name in ("most_positive", "most_negative"):
         for row in result.get(name, [])[:SHOWN_ROWS]:
-            text = _on_a_line(row["text"])
+            text = on_a_line(row["text"])
             console.print(
                 f"{name.replace('_', ' ')}  {row['compound']:+.4f}  {escape(text)}",
                 no_wrap=True,
@@ -223,11 +223,6 @@ def _show_errors(console: Console, result: Json) -> None:
     if report["count"]:
         console.print(f"[yellow]{report['count']:,} broken rows were left out:")
     for found in report["first"][:SHOWN_ERRORS]:
-        console.print(f"  line {found['line']}: {escape(_on_a_line(found['error']))}", soft_wrap=True)
+        console.print(f"  line {found['line']}: {escape(on_a_line(found['error']))}", soft_wrap=True)
     if report["count"] > SHOWN_ERRORS:
         console.print("  …")
-
-
-def _on_a_line(text: str) -> str:
-    """What a file holds must not move the cursor of a terminal."""
-    return "".join(character for character in " ".join(text.split()) if character.isprintable())

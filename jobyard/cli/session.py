@@ -58,6 +58,11 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, separators=(", ", ": ")))
 
 
+def on_a_line(text: str) -> str:
+    """What a file or a result holds must not move the cursor of a terminal."""
+    return "".join(character for character in " ".join(text.split()) if character.isprintable())
+
+
 def output() -> Console:
     """Standard output for people; where it is no terminal, wide enough not to cut anything useful."""
     console = Console(highlight=False, emoji=False)

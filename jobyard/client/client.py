@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from jobyard.client.errors import Json, NotFound
 from jobyard.client.job import Job
-from jobyard.client.transport import Transport
+from jobyard.client.transport import Transport, given
 
 
 class Client:
@@ -47,23 +47,29 @@ class Client:
         idempotency_key: str | None = None,
         wait: float | None = None,
     ) -> Job:
-        """Submit a job of any kind; fields of `spec` that are None take the server's defaults.
+        """Submit a job of any kind that `kinds` lists; fields that `spec` leaves out take their defaults.
 
-        The same key gives the same job, however often and from wherever it is sent. With `wait`, return
-        when the job has ended, or after so many seconds (at most 60): for short jobs, one request does.
+        A Path anywhere in the spec is uploaded, and the file's id takes its place. The same key gives the
+        same job, however often and from wherever it is sent. With `wait`, return when the job has ended, or
+        after so many seconds (at most 60): for short jobs, one request does.
         """
-        body: Json = {
-            "kind": kind,
-            "spec": {name: value for name, value in spec.items() if value is not None},
-        }
+        body: Json = {"kind": kind, "spec": self._uploaded(spec)}
         if priority is not None:
             body["priority"] = priority
         key = idempotency_key or str(uuid.uuid4())
         return self._job(self._transport.post("/jobs", body, key=key, longer=wait or 0.0, wait=wait))
 
+    def kinds(self) -> list[Json]:
+        """The kinds of job that the server knows: [{kind, queue, title, description, schema}].
+
+        `schema` is the JSON Schema of the kind's spec.
+        """
+        items: list[Json] = self._transport.get("/kinds")["items"]
+        return items
+
     def train(self, dataset: str, *, priority: int | None = None, **spec: Any) -> Job:
         """Train on an imported data set; `spec` is the rest of the job's spec (epochs=…, batch_size=…)."""
-        return self.submit("train", {"dataset": dataset, **spec}, priority=priority)
+        return self.submit("train", given({"dataset": dataset, **spec}), priority=priority)
 
     def predict(
         self,
@@ -89,7 +95,7 @@ class Client:
             "explain": explain,
             **spec,
         }
-        return self.submit("predict", spec, priority=priority)
+        return self.submit("predict", given(spec), priority=priority)
 
     def score(
         self,
@@ -126,7 +132,7 @@ class Client:
             "explain": explain,
             **spec,
         }
-        return self.submit("sentiment", spec, priority=priority, wait=wait)
+        return self.submit("sentiment", given(spec), priority=priority, wait=wait)
 
     def import_pictures(self, name: str, source: str | Path, *, priority: int | None = None) -> Job:
         """Make a data set of an archive (zip, tar) or of a folder, which is zipped and uploaded."""
@@ -221,6 +227,17 @@ class Client:
 
     def _job(self, raw: Json) -> Job:
         return Job(self._transport, raw)
+
+    def _uploaded(self, value: Any) -> Any:
+        """A spec as it travels: with the ids of files instead of their paths."""
+        match value:
+            case Path() | uuid.UUID():
+                return self._file_id(value)
+            case dict():
+                return {name: self._uploaded(inner) for name, inner in value.items()}
+            case list() | tuple():
+                return [self._uploaded(inner) for inner in value]
+        return value
 
     def _file_id(self, file: str | Path | uuid.UUID) -> str:
         """The id of an uploaded file: given as such, or got by uploading a path."""

@@ -49,7 +49,7 @@ class Transport:
 
     def get(self, path: str, *, longer: float = 0.0, **params: Any) -> Json:
         """A GET; parameters that are None are left out, and the answer may take `longer` seconds."""
-        return self._json(self._send("GET", path, params=_given(params), timeout=self._patience(longer)))
+        return self._json(self._send("GET", path, params=given(params), timeout=self._patience(longer)))
 
     def post(
         self,
@@ -61,7 +61,7 @@ class Transport:
         **params: Any,
     ) -> Json:
         """A POST of JSON. With an idempotency key it may be sent again after a lost answer."""
-        options: Json = {"params": _given(params), "timeout": self._patience(longer)}
+        options: Json = {"params": given(params), "timeout": self._patience(longer)}
         headers = {} if key is None else {"Idempotency-Key": key}
         return self._json(
             self._send("POST", path, json=body, headers=headers, repeatable=key is not None, **options)
@@ -161,7 +161,8 @@ class Transport:
         return answer
 
 
-def _given(params: Json) -> Json:
+def given(params: Json) -> Json:
+    """Without those that are None: they take the server's defaults."""
     return {name: value for name, value in params.items() if value is not None}
 
 

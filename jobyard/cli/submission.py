@@ -1,0 +1,74 @@
+"""The command submit: a job of any kind, by the fields of its spec."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from jobyard.cli.fields import fill, nearest, uploads
+from jobyard.cli.follow import follow, working
+from jobyard.cli.results import show_result
+from jobyard.cli.session import connect, json_option, outcome, print_json, priority_option
+from jobyard.client import Client
+from jobyard.client.errors import Json
+
+
+@click.command(short_help="Submit a job of any kind by the fields of its spec.")
+@click.argument("kind")
+@click.argument("fields", metavar="FIELD=VALUE...", nargs=-1)
+@click.option(
+    "--spec", "file", metavar="FILE", help="Take the spec from this JSON file, - for standard input."
+)
+@click.option("--detach", "--no-follow", "detach", is_flag=True, help="Submit the job and don't follow it.")
+@priority_option
+@json_option
+def submit(
+    kind: str, fields: tuple[str, ...], file: str | None, detach: bool, priority: int | None, as_json: bool
+) -> int:
+    """Submit a job of KIND, as train, predict, sentiment, import, or one that a plugin brings.
+
+    A VALUE is read as the field's type; a nested field has dots (augment.shear=0.2). A field that takes
+    several values is given several times, or once as a JSON array. FIELD=@PATH uploads a file where the
+    field is a file's id. The fields are those that the server describes at /api/docs; over --spec, they win.
+    """
+    given = {} if file is None else _spec_of(file)
+    with connect() as client:
+        spec = fill(given, fields, _schema(client, kind))
+        sent = list(uploads(spec))
+        with working(f"uploading {', '.join(map(str, sent))} …" if sent else "submitting …"):
+            job = client.submit(kind, spec, priority=priority)
+        if not detach:
+            follow(job)
+        if as_json:
+            print_json(job.raw)
+        elif detach:
+            click.echo(f"job {job.id} was submitted ({job.state}); `jobyard watch {job.id}` follows it")
+        elif job.succeeded:
+            show_result(job)
+        return 0 if detach else outcome(job)
+
+
+def _schema(client: Client, kind: str) -> Json:
+    """The JSON Schema of a kind's spec. Raises UsageError with the nearest kind."""
+    kinds = {found["kind"]: found for found in client.kinds()}
+    if kind not in kinds:
+        meant = nearest(kind, kinds)
+        hint = f"did you mean {meant!r}?" if meant is not None else f"there are: {', '.join(kinds)}"
+        raise click.UsageError(f"there is no kind {kind!r}; {hint}")
+    schema: Json = kinds[kind]["schema"]
+    return schema
+
+
+def _spec_of(file: str) -> Json:
+    """The JSON object of a file or of standard input. Raises UsageError."""
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).expanduser().read_text(encoding="utf-8")
+        spec = json.loads(text)
+    except OSError as error:
+        raise click.UsageError(f"--spec {file}: can't be read: {error.strerror}") from None
+    except ValueError as error:  # not UTF-8, or not JSON
+        raise click.UsageError(f"--spec {file}: is not JSON: {error}") from None
+    if not isinstance(spec, dict):
+        raise click.UsageError(f'--spec {file}: should be an object, as {{"epochs": 5}}')
+    return spec
