@@ -1,34 +1,14 @@
 """The queues as their watchers see them: what waits, what runs, and which workers are alive."""
 
-import datetime
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
-from jobyard.shared.database import Base, UtcDateTime, utcnow
+from jobyard.shared.database import utcnow
 from jobyard.shared.jobs import Job, State
 from jobyard.shared.kinds.base import Queue
-
-# How often a worker says that it is there, and how long it is believed.
-PRESENCE_SECONDS = 5.0
-BELIEVED_SECONDS = 3 * PRESENCE_SECONDS
-# Who was silent for so long is forgotten: a container's name never comes again.
-FORGOTTEN_SECONDS = 3600.0
-
-
-class Worker(Base):
-    """A worker of a queue, as it last said."""
-
-    __tablename__ = "workers"
-
-    name: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
-    queue: Mapped[str] = mapped_column(sa.String(32))
-    started_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
-    seen_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
-
-    __table_args__ = (sa.Index("ix_workers_queue_seen_at", "queue", "seen_at"),)
+from jobyard.shared.registrations import listening
 
 
 @dataclass(frozen=True)
@@ -40,35 +20,6 @@ class QueueView:
     running: int
     oldest_waiting_seconds: float | None
     workers: list[str]
-
-
-def say_present(session: Session, *, name: str, queue: str) -> None:
-    """A worker is there; to be said every PRESENCE_SECONDS."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = insert(Worker).values(name=name, queue=queue, started_at=utcnow(), seen_at=utcnow())
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["name"],
-            set_={"queue": queue, "seen_at": statement.excluded.seen_at},
-        )
-    )
-    session.execute(sa.delete(Worker).where(Worker.seen_at < utcnow(-FORGOTTEN_SECONDS)))
-
-
-def say_goodbye(session: Session, name: str) -> None:
-    """A worker ends."""
-    session.execute(sa.delete(Worker).where(Worker.name == name))
-
-
-def listening(session: Session, queue: str) -> list[str]:
-    """The names of a queue's workers that are alive."""
-    return list(
-        session.scalars(
-            sa.select(Worker.name)
-            .where(Worker.queue == queue, Worker.seen_at > utcnow(-BELIEVED_SECONDS))
-            .order_by(Worker.name)
-        )
-    )
 
 
 def view(session: Session) -> list[QueueView]:

@@ -3,7 +3,7 @@
 from jobyard.shared.database import Base
 from jobyard.shared.jobs import Job, JobEvent
 from jobyard.shared.metrics import Metric
-from jobyard.shared.queues import Worker
+from jobyard.shared.registrations import Worker
 from jobyard.shared.registry import Dataset, LastVersion, Model, ModelAlias, Prediction, ScoreGroup
 from jobyard.shared.retention import JobInput
 from jobyard.shared.storage import File

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
-from jobyard.shared import views
+from jobyard.shared import jobs
 from jobyard.shared.errors import BadInput, NotFound
 from jobyard.shared.kinds.submission import SUBMISSION
 from jobyard.web import auth
@@ -70,10 +70,10 @@ class Shortcut:
         try:
             with self._here.database.look() as connection:
                 if known is not None:
-                    etag = serializers.etag_of(views.glance(connection, job_id))
+                    etag = serializers.etag_of(jobs.read_version(connection, job_id))
                     # It may be a list, a weak one or `*`: Flask reads those.
                     return ("304 NOT MODIFIED", [("ETag", etag)], b"") if known == etag else None
-                job = views.see(connection, job_id)
+                job = jobs.read_snapshot(connection, job_id)
         except (NotFound, sa.exc.SQLAlchemyError):
             return None
         return _answer("200 OK", job)
@@ -94,7 +94,7 @@ class Shortcut:
             ended = wait > 0 and until_it_ends(self._here, job.id, wait)
             if wait:
                 with self._here.database.look() as connection:
-                    job = views.see(connection, job.id)
+                    job = jobs.read_snapshot(connection, job.id)
         except Exception as error:  # noqa: BLE001 - nobody but Flask has answers to errors
             environ[FAILED] = error
             return None
@@ -102,7 +102,7 @@ class Shortcut:
         return status, [*headers, ("Location", f"{JOBS}/{job.id}")], answer
 
 
-def _answer(status: str, job: views.JobView) -> Answer:
+def _answer(status: str, job: jobs.JobSnapshot) -> Answer:
     body = serializers.of_job(job)
     headers = [
         ("Content-Type", "application/json"),

@@ -9,7 +9,7 @@ from flask import Response, request, stream_with_context
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import Field
 
-from jobyard.shared import jobs, views
+from jobyard.shared import jobs
 from jobyard.shared.errors import BadInput
 from jobyard.shared.kinds.submission import Submit
 from jobyard.web import schemas
@@ -105,7 +105,7 @@ def list_jobs(query: JobsQuery) -> Response:
             limit=query.limit + 1,
         )
         shown = [job.id for job in found[: query.limit]]
-        oldest_first = views.see_many(session.connection(), shown)
+        oldest_first = jobs.read_snapshots(session.connection(), shown)
     more = str(shown[-1]) if len(found) > query.limit else None
     return answer(serializers.of_page(reversed(oldest_first), more))
 
@@ -118,7 +118,7 @@ def get_job(path: JobPath, query: JobQuery) -> Response:
         _wait_for_change(here, path.id, query.wait)
     if "If-None-Match" in request.headers:
         with here.database.look() as connection:
-            etag = serializers.etag_of(views.glance(connection, path.id))
+            etag = serializers.etag_of(jobs.read_version(connection, path.id))
         if unchanged := not_modified(etag):
             return unchanged
     return job_answer(path.id, 200)
@@ -186,10 +186,10 @@ def get_events(path: JobPath, query: EventsQuery) -> Response:
 def job_answer(job_id: uuid.UUID, status: int) -> Response:
     """A job as it is now."""
     with backend().database.look() as connection:
-        return answer_with(views.see(connection, job_id), status)
+        return answer_with(jobs.read_snapshot(connection, job_id), status)
 
 
-def answer_with(job: views.JobView, status: int) -> Response:
+def answer_with(job: jobs.JobSnapshot, status: int) -> Response:
     """A job as it was seen."""
     headers = {"ETag": serializers.etag_of(job)}
     if request.method == "POST":
@@ -200,10 +200,10 @@ def answer_with(job: views.JobView, status: int) -> Response:
 def _wait_for_change(here: Backend, job_id: uuid.UUID, seconds: float) -> None:
     """Until the state is another, or, if the client says what it has, until it has something else."""
     with here.database.look() as connection:
-        before = views.glance(connection, job_id)
+        before = jobs.read_version(connection, job_id)
     known = request.if_none_match
 
-    def changed(now: views.Glance) -> bool:
+    def changed(now: jobs.JobVersion) -> bool:
         if now.state != before.state:
             return True
         return bool(known) and not known.contains(serializers.etag_of(now).strip('"'))

@@ -10,15 +10,14 @@ from collections.abc import Iterable
 
 from pydantic_core import from_json, to_json
 
-from jobyard.shared.jobs import TERMINAL, State
-from jobyard.shared.views import Glance, JobView, why_waiting
+from jobyard.shared.jobs import TERMINAL, JobSnapshot, JobVersion, State, why_waiting
 from jobyard.web import schemas
 
 # A spec with texts is long, and need not be read: within a text the quotes would have backslashes.
 _OF_A_FILE = re.compile(r'"texts":\s*null')
 
 
-def of_job(job: JobView) -> bytes:
+def of_job(job: JobSnapshot) -> bytes:
     """A `schemas.Job`."""
     rest = to_json(
         {
@@ -33,7 +32,7 @@ def of_job(job: JobView) -> bytes:
             "attempt": job.attempt,
             "max_attempts": job.max_attempts,
             "position": job.position,
-            "waiting_for": why_waiting(job.queue, job.heard),
+            "waiting_for": why_waiting(job.queue, job.has_workers),
             "parent_id": job.parent_id,
             "created_at": _moment(job.created_at),
             "started_at": _moment(job.started_at),
@@ -46,23 +45,23 @@ def of_job(job: JobView) -> bytes:
     return b'%b,"spec":%b,"result":%b}' % (rest[:-1], job.spec.encode(), (job.result or "null").encode())
 
 
-def etag_of(seen: Glance | JobView) -> str:
+def etag_of(seen: JobVersion | JobSnapshot) -> str:
     """Changes with everything that a reader can see."""
-    return f'"{seen.version}.{seen.position or 0}{".w" if seen.heard is False else ""}"'
+    return f'"{seen.version}.{seen.position or 0}{".w" if seen.has_workers is False else ""}"'
 
 
-def of_page(jobs: Iterable[JobView], more: str | None = None) -> bytes:
+def of_page(jobs: Iterable[JobSnapshot], more: str | None = None) -> bytes:
     """A `schemas.Page[schemas.Job]`."""
     return b'{"items":[%b],"next":%b}' % (b",".join(map(of_job, jobs)), to_json(more))
 
 
-def _error(job: JobView) -> dict[str, str] | None:
+def _error(job: JobSnapshot) -> dict[str, str] | None:
     if job.error_message is None:
         return None
     return {"type": job.error_type or "Error", "message": job.error_message}
 
 
-def _progress(job: JobView) -> dict[str, object] | None:
+def _progress(job: JobSnapshot) -> dict[str, object] | None:
     if job.progress_done is None:
         return None
     return {
@@ -74,7 +73,7 @@ def _progress(job: JobView) -> dict[str, object] | None:
     }
 
 
-def _per_second(job: JobView) -> float | None:
+def _per_second(job: JobSnapshot) -> float | None:
     """As the time left was reckoned."""
     if not job.eta_seconds or job.progress_total is None or job.progress_done is None:
         return None
@@ -85,7 +84,7 @@ def _moment(moment: datetime.datetime | None) -> str | None:
     return None if moment is None else schemas.rfc3339(moment)
 
 
-def _links(job: JobView) -> dict[str, str]:
+def _links(job: JobSnapshot) -> dict[str, str]:
     own = f"{schemas.API}/jobs/{job.id}"
     links = {"self": own, "events": f"{own}/events", "files": f"{own}/files", "page": f"/jobs/{job.id}"}
     if job.kind == "train":

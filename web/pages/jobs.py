@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobyard.shared import jobs, metrics, registry, storage, views
+from jobyard.shared import jobs, metrics, registry, storage
 from jobyard.shared.errors import BadInput, Conflict, JobyardError
 from jobyard.shared.kinds.submission import SPECS
 from jobyard.web.api.results import scored_file
@@ -77,7 +77,7 @@ def job(job_id: uuid.UUID) -> Response:
     with backend().database.read() as session:
         found = jobs.get(session, job_id)
         artifacts = storage.artifacts(session, job_id)
-        seen = views.glance(session.connection(), job_id)
+        seen = jobs.read_version(session.connection(), job_id)
         if found.kind == "train":
             allow_inline_styles()
         return live(
@@ -85,7 +85,7 @@ def job(job_id: uuid.UUID) -> Response:
             "jobs/_live.html",
             job=found,
             position=seen.position,
-            waiting_for=views.why_waiting(found.queue, seen.heard),
+            waiting_for=jobs.why_waiting(found.queue, seen.has_workers),
             files=_file_names(session, [found]),
             events=jobs.events(session, job_id),
             artifacts=[file for file in artifacts if not OVERLAY.fullmatch(file.name)],

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from jobyard.shared import jobs, retention, views
+from jobyard.shared import jobs, retention
 from jobyard.shared.broker import Broker
 from jobyard.shared.database import Database
 from jobyard.shared.errors import Conflict
@@ -21,7 +21,7 @@ MOST = 32
 class Accepted(NamedTuple):
     """The job that a request has made, now or when it came before."""
 
-    job: views.JobView
+    job: jobs.JobSnapshot
     is_new: bool
 
 
@@ -92,10 +92,10 @@ def _accept(connection: sa.Connection, entries: Sequence[_Entry]) -> list[Accept
     both = zip(made, entries, strict=True)
     new = [(job, entry) for job, entry in both if isinstance(job, jobs.Submitted) and job.is_new]
     retention.note_inputs(connection, [(job.id, file_id) for job, entry in new for file_id in entry.inputs])
-    seen = views.see_new(connection, [(job, entry.request) for job, entry in new])
+    seen = jobs.snapshots_of_new(connection, [(job, entry.request) for job, entry in new])
     return [
         job
         if isinstance(job, Conflict)
-        else Accepted(seen.get(job.id) or views.see(connection, job.id), job.is_new)
+        else Accepted(seen.get(job.id) or jobs.read_snapshot(connection, job.id), job.is_new)
         for job in made
     ]

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable
 from typing import Final
 
-from jobyard.shared import views
+from jobyard.shared import jobs
 from jobyard.web.backend import Backend
 
 MAX_WAIT_SECONDS: Final = 60
@@ -16,7 +16,7 @@ LAST_LOOK_SECONDS = 0.25
 
 
 def wait_until(
-    here: Backend, job_id: uuid.UUID, seconds: float, enough: Callable[[views.Glance], bool]
+    here: Backend, job_id: uuid.UUID, seconds: float, enough: Callable[[jobs.JobVersion], bool]
 ) -> bool:
     """Until `enough` says so, which is True, or the time is over. Raises NotFound."""
     # More waiters than the process has threads to spare are answered at once, and ask again.
@@ -26,7 +26,7 @@ def wait_until(
         began = time.monotonic()
         while (waited := time.monotonic() - began) < seconds:
             with here.database.look() as connection:
-                if enough(views.glance(connection, job_id)):
+                if enough(jobs.read_version(connection, job_id)):
                     return True
             pause = min(max(FIRST_LOOK_SECONDS, waited / 10), LAST_LOOK_SECONDS)
             time.sleep(min(pause, seconds - waited))

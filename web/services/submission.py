@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from jobyard.shared import jobs, pictures, registry, retention, storage, views
+from jobyard.shared import jobs, pictures, registry, retention, storage
 from jobyard.shared.archives.layout import lay_out
 from jobyard.shared.archives.loose import loose_files
 from jobyard.shared.archives.members import Member
@@ -50,7 +50,7 @@ def submit(backend: Backend, submission: AnySubmission, idempotency_key: str | N
         with backend.database.read() as session:
             # What it refers to may be gone by the time that it is repeated.
             if idempotency_key and (first := jobs.repeat_of(session.connection(), idempotency_key, digest)):
-                return Accepted(views.see(session.connection(), first.id), is_new=False)
+                return Accepted(jobs.read_snapshot(session.connection(), first.id), is_new=False)
             submission = _resolve(session, backend, submission)
     request = _request(backend, submission, idempotency_key, digest)
     return backend.intake.accept(request, submission.spec.inputs)
@@ -58,7 +58,7 @@ def submit(backend: Backend, submission: AnySubmission, idempotency_key: str | N
 
 def submit_many(
     backend: Backend, submissions: Sequence[AnySubmission], idempotency_key: str | None
-) -> tuple[list[views.JobView], bool]:
+) -> tuple[list[jobs.JobSnapshot], bool]:
     """Accept all jobs in one transaction and one round trip to the broker, or none. Raises as `submit`."""
     digest = _digest(submissions) if idempotency_key else None
     if any(_refers(one.spec) for one in submissions):
@@ -66,7 +66,7 @@ def submit_many(
             if idempotency_key and (
                 first := jobs.repeats_of(session.connection(), idempotency_key, digest, len(submissions))
             ):
-                return views.see_many(session.connection(), [job.id for job in first]), False
+                return jobs.read_snapshots(session.connection(), [job.id for job in first]), False
             submissions = [
                 _resolve(session, backend, one, f"{index}.") for index, one in enumerate(submissions)
             ]
@@ -74,11 +74,11 @@ def submit_many(
     with backend.database.begin() as connection:
         made = jobs.submit_many(connection, requests, idempotency_key=idempotency_key, request_sha256=digest)
         if not made[0].is_new:
-            return views.see_many(connection, [job.id for job in made]), False
+            return jobs.read_snapshots(connection, [job.id for job in made]), False
         read = zip(made, submissions, strict=True)
         inputs = [(job.id, file_id) for job, one in read for file_id in one.spec.inputs]
         retention.note_inputs(connection, inputs)
-        seen = views.see_new(connection, list(zip(made, requests, strict=True)))
+        seen = jobs.snapshots_of_new(connection, list(zip(made, requests, strict=True)))
     for queue, count in Counter(request.queue for request in requests).items():
         backend.broker.wake(queue, count)
     return [seen[job.id] for job in made], True

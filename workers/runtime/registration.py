@@ -5,7 +5,7 @@ import threading
 
 import sqlalchemy as sa
 
-from jobyard.shared import queues
+from jobyard.shared import registrations
 from jobyard.shared.database import Database
 
 log = logging.getLogger(__name__)
@@ -33,12 +33,12 @@ class Presence:
         """Say goodbye; a worker that is killed can't, and is believed a while longer."""
         self._ended.set()
         if self._thread.is_alive():
-            self._thread.join(timeout=queues.PRESENCE_SECONDS)
+            self._thread.join(timeout=registrations.REGISTER_SECONDS)
 
     def _run(self) -> None:
         while True:
             self._say(goodbye=False)
-            if self._ended.wait(queues.PRESENCE_SECONDS):
+            if self._ended.wait(registrations.REGISTER_SECONDS):
                 self._say(goodbye=True)
                 return
 
@@ -47,9 +47,9 @@ class Presence:
         try:
             with database.write() as session:
                 if goodbye:
-                    queues.say_goodbye(session, self._name)
+                    registrations.deregister(session, self._name)
                 else:
-                    queues.say_present(session, name=self._name, queue=self._queue)
+                    registrations.register(session, name=self._name, queue=self._queue)
         except sa.exc.SQLAlchemyError as error:
             log.warning("can't say that this worker is there: %s", str(error).splitlines()[0])
         finally:

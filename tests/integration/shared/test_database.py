@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from jobyard.shared import database as room
 from jobyard.shared import jobs
 from jobyard.shared.database import Database
-from jobyard.shared.queues import Worker, say_present
+from jobyard.shared.registrations import Worker, register
 
 THREADS = 8
 # Only to end a hang.
@@ -24,7 +24,7 @@ def test_a_look_sees_what_others_commit_meanwhile_and_not_what_they_have_not(dat
     with database.look() as connection:
         assert names(connection) == []
         with database.write() as session:
-            say_present(session, name="a", queue="cpu")
+            register(session, name="a", queue="cpu")
             session.flush()
             assert names(connection) == []
         assert names(connection) == ["a"]
@@ -33,14 +33,14 @@ def test_a_look_sees_what_others_commit_meanwhile_and_not_what_they_have_not(dat
 def test_what_failed_is_rolled_back_and_the_next_one_writes(database: Database) -> None:
     def fail() -> None:
         with database.write() as session:
-            say_present(session, name="a", queue="cpu")
+            register(session, name="a", queue="cpu")
             session.flush()
             raise KeyError("no")
 
     with pytest.raises(KeyError):
         fail()
     with database.write() as session:
-        say_present(session, name="b", queue="cpu")
+        register(session, name="b", queue="cpu")
     with database.look() as connection:
         assert names(connection) == ["b"]
 
@@ -52,7 +52,7 @@ def test_threads_that_write_at_once_take_turns(database: Database) -> None:
         barrier.wait(WAIT_SECONDS)
         for turn in range(10):
             with database.write() as session:
-                say_present(session, name=f"{number}.{turn}", queue="cpu")
+                register(session, name=f"{number}.{turn}", queue="cpu")
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(write, range(THREADS)))

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared import jobs, metrics, queues, registry, retention, views
+from jobyard.shared import jobs, metrics, queues, registry, retention
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job, JobEvent, Progress, Request, State
@@ -102,11 +102,11 @@ HOT: dict[str, Verb] = {
     "expire": lambda session, _: jobs.expire(session),
     "count_ready": lambda session, _: jobs.count_ready(session, "cpu", 4.0),
     "get": lambda session, filled: jobs.get(session, filled.running.id),
-    "see": lambda session, filled: views.see(session.connection(), filled.queued.id),
-    "see_many": lambda session, filled: views.see_many(
+    "read_snapshot": lambda session, filled: jobs.read_snapshot(session.connection(), filled.queued.id),
+    "read_snapshots": lambda session, filled: jobs.read_snapshots(
         session.connection(), [filled.queued.id, filled.running.id]
     ),
-    "glance": lambda session, filled: views.glance(session.connection(), filled.queued.id),
+    "read_version": lambda session, filled: jobs.read_version(session.connection(), filled.queued.id),
     "events": lambda session, filled: jobs.events(session, filled.running.id),
     "metric_history": lambda session, filled: metrics.history(session, filled.running.id),
     "thinned_history": lambda session, filled: metrics.history(session, filled.running.id, points=20),

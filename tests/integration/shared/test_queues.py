@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import jobs, queues
+from jobyard.shared import jobs, queues, registrations
 from jobyard.shared.database import Database, utcnow
 from jobyard.shared.jobs import Job
-from jobyard.shared.queues import QueueView, Worker
+from jobyard.shared.queues import QueueView
+from jobyard.shared.registrations import Worker
 from jobyard.workers.runtime.registration import Presence
 from tests import claims
 
@@ -58,12 +59,12 @@ def change(database: Database, table: Any, where: Any, **values: Any) -> None:
 
 def present(database: Database, name: str, queue: str = "cpu") -> None:
     with database.write() as session:
-        queues.say_present(session, name=name, queue=queue)
+        registrations.register(session, name=name, queue=queue)
 
 
 def goodbye(database: Database, name: str) -> None:
     with database.write() as session:
-        queues.say_goodbye(session, name)
+        registrations.deregister(session, name)
 
 
 def view(database: Database) -> dict[str, QueueView]:
@@ -131,8 +132,8 @@ def test_a_worker_is_listed_until_it_says_goodbye_or_was_silent_too_long(databas
     for name in ("a", "b", "c"):
         present(database, name)
     goodbye(database, "a")
-    silent(database, "b", queues.BELIEVED_SECONDS + 1)
-    silent(database, "c", queues.BELIEVED_SECONDS - 5)
+    silent(database, "b", registrations.ALIVE_SECONDS + 1)
+    silent(database, "c", registrations.ALIVE_SECONDS - 5)
     assert workers(database) == ["c"]
     present(database, "b")
     assert workers(database) == ["b", "c"]
@@ -155,8 +156,8 @@ def test_workers_that_were_silent_for_very_long_are_forgotten_by_the_next_that_s
 ) -> None:
     for name in ("gone", "quiet"):
         present(database, name)
-    silent(database, "gone", queues.FORGOTTEN_SECONDS + 1)
-    silent(database, "quiet", queues.FORGOTTEN_SECONDS / 2)
+    silent(database, "gone", registrations.FORGOTTEN_SECONDS + 1)
+    silent(database, "quiet", registrations.FORGOTTEN_SECONDS / 2)
     present(database, "here")
     with database.read() as session:
         assert sorted(session.scalars(sa.select(Worker.name))) == ["here", "quiet"]
@@ -232,10 +233,10 @@ def test_a_client_that_waits_for_any_change_is_told_when_a_worker_comes(
 @pytest.fixture
 def presence(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Presence]:
     """Of a worker that speaks often."""
-    monkeypatch.setattr(queues, "PRESENCE_SECONDS", 0.05)
+    monkeypatch.setattr(registrations, "REGISTER_SECONDS", 0.05)
     made = Presence(database_url, "cpu")
     yield made
-    monkeypatch.setattr(queues, "PRESENCE_SECONDS", WAIT_SECONDS)
+    monkeypatch.setattr(registrations, "REGISTER_SECONDS", WAIT_SECONDS)
     made.stop()
 
 
@@ -253,7 +254,7 @@ def test_a_worker_says_that_it_is_there_again_and_again_and_then_goodbye(
     wait_for(lambda: workers(database) == ["cpu@here"])
     with database.read() as session:
         assert session.scalars(sa.select(Worker.queue)).one() == "cpu"
-    monkeypatch.setattr(queues, "PRESENCE_SECONDS", WAIT_SECONDS)
+    monkeypatch.setattr(registrations, "REGISTER_SECONDS", WAIT_SECONDS)
     presence.stop()
     assert workers(database) == []
     presence.stop()  # once more is nothing
@@ -279,10 +280,10 @@ def test_a_worker_that_ends_while_the_database_is_away_ends(
     presence.start("cpu@here")
     wait_for(lambda: workers(database) == ["cpu@here"])
     rename(database, "workers", "elsewhere")
-    monkeypatch.setattr(queues, "PRESENCE_SECONDS", WAIT_SECONDS)
+    monkeypatch.setattr(registrations, "REGISTER_SECONDS", WAIT_SECONDS)
     presence.stop()
     rename(database, "elsewhere", "workers")
-    silent(database, "cpu@here", queues.BELIEVED_SECONDS + 1)
+    silent(database, "cpu@here", registrations.ALIVE_SECONDS + 1)
     assert workers(database) == []
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import jobs, queues
+from jobyard.shared import jobs, registrations
 from jobyard.shared.database import Database, utcnow
 from jobyard.shared.jobs import Job, State
 from jobyard.web import schemas
@@ -114,7 +114,7 @@ def test_both_ways_answer_alike_whatever_happens_to_the_job(api: "FlaskClient", 
     assert alike(api, second).json["position"] == 2
     assert alike(api, first.upper()).json["id"] == first
     with database.write() as session:
-        queues.say_present(session, name="cpu@a", queue="cpu")
+        registrations.register(session, name="cpu@a", queue="cpu")
     heard = alike(api, first)
     assert heard.json["waiting_for"] is None
     end(database, first)

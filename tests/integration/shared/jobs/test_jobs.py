@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy.orm import Session
 
-from jobyard.shared import jobs, views
+from jobyard.shared import jobs
 from jobyard.shared.database import Database, utcnow
 from jobyard.shared.errors import Conflict, NotFound
 from jobyard.shared.jobs import MOVES, TERMINAL, Claim, Job, JobEvent, Progress, State
@@ -29,7 +29,7 @@ LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 T = TypeVar("T")
 Verb = Callable[[Session, uuid.UUID, uuid.UUID], object]
 
-# Each verb of shared/jobs.py, and where it leads from each state that allows it; in all others it
+# Each verb of shared/jobs, and where it leads from each state that allows it; in all others it
 # changes nothing. (`submit` makes the row.)
 VERBS: dict[str, Verb] = {
     "cancel": lambda session, job_id, _: jobs.cancel(session, job_id),
@@ -754,15 +754,15 @@ def test_position_is_by_priority_and_then_by_age_within_a_queue(database: Databa
     high = new_job(database, priority=9)
     new_job(database, priority=9, queue="gpu")
     with database.look() as connection:
-        places = {job_id: views.glance(connection, job_id).position for job_id in (low, first, second)}
+        places = {job_id: jobs.read_version(connection, job_id).position for job_id in (low, first, second)}
     assert places == {first: 2, second: 3, low: 4}
     with database.write() as session:
         claim = next_claim(session)
         assert claim is not None
         assert claim.id == high
     with database.look() as connection:
-        assert views.glance(connection, first).position == 1
-        assert views.glance(connection, high).position is None
+        assert jobs.read_version(connection, first).position == 1
+        assert jobs.read_version(connection, high).position is None
 
 
 def test_ready_jobs_are_those_that_could_have_been_claimed_for_so_long(database: Database) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import storage, views
+from jobyard.shared import jobs, storage
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
@@ -65,7 +65,7 @@ def test_who_comes_while_another_commits_goes_with_the_next(
     assert all(one.is_new for one in made)
     with database.look() as connection:
         for one, request in zip(made, requests, strict=True):
-            assert one.job == views.see(connection, one.job.id)
+            assert one.job == jobs.read_snapshot(connection, one.job.id)
             assert one.job.spec == sa.JSON().bind_processor(connection.dialect)(request.spec)  # type: ignore[misc]
         assert sorted(one.job.position or 0 for one in made) == list(range(1, 13))
         told = connection.execute(sa.select(JobEvent.job_id, JobEvent.state)).all()

@@ -1,0 +1,86 @@
+"""Jobs: their states, and every change of a state, as one verb each.
+
+A change is a guarded update (`transitions`) and leaves a row in the job's timeline. Verbs take a session
+of `Database.write()` and leave the commit to the caller. This is the package's door: nothing outside
+imports its modules.
+"""
+
+from jobyard.shared.jobs.claims import Claim, claim
+from jobyard.shared.jobs.families import settle, split
+from jobyard.shared.jobs.insertion import Request
+from jobyard.shared.jobs.maintenance import BACKOFF_SECONDS, count_ready, expire, rescue
+from jobyard.shared.jobs.owner import cancel, pause, resume, retry
+from jobyard.shared.jobs.progress import Progress
+from jobyard.shared.jobs.reads import children, counts, events, get, needed_by_parent, page
+from jobyard.shared.jobs.snapshots import (
+    JobSnapshot,
+    JobVersion,
+    read_snapshot,
+    read_snapshots,
+    read_version,
+    snapshots_of_new,
+    why_waiting,
+)
+from jobyard.shared.jobs.states import GLOSS, MOVES, TERMINAL, State
+from jobyard.shared.jobs.submission import Submitted, repeat_of, repeats_of, submit, submit_each, submit_many
+from jobyard.shared.jobs.tables import Job, JobEvent
+from jobyard.shared.jobs.worker import (
+    fail,
+    finish_cancel,
+    heartbeat,
+    keep_checkpoint,
+    keep_for_parent,
+    note_phase,
+    release,
+    succeed,
+)
+
+__all__ = [
+    "BACKOFF_SECONDS",
+    "GLOSS",
+    "MOVES",
+    "TERMINAL",
+    "Claim",
+    "Job",
+    "JobEvent",
+    "JobSnapshot",
+    "JobVersion",
+    "Progress",
+    "Request",
+    "State",
+    "Submitted",
+    "cancel",
+    "children",
+    "claim",
+    "count_ready",
+    "counts",
+    "events",
+    "expire",
+    "fail",
+    "finish_cancel",
+    "get",
+    "heartbeat",
+    "keep_checkpoint",
+    "keep_for_parent",
+    "needed_by_parent",
+    "note_phase",
+    "page",
+    "pause",
+    "read_snapshot",
+    "read_snapshots",
+    "read_version",
+    "release",
+    "repeat_of",
+    "repeats_of",
+    "rescue",
+    "resume",
+    "retry",
+    "settle",
+    "snapshots_of_new",
+    "split",
+    "submit",
+    "submit_each",
+    "submit_many",
+    "succeed",
+    "why_waiting",
+]

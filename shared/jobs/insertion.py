@@ -1,0 +1,111 @@
+"""The one way in which jobs come into their table."""
+
+import datetime
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from jobyard.shared.database import to_json, utcnow
+from jobyard.shared.jobs.states import State
+from jobyard.shared.jobs.tables import EVENTS, JOBS
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a new job is made from."""
+
+    kind: str
+    queue: str
+    spec: dict[str, Any]
+    priority: int
+    max_attempts: int
+    deadline_seconds: float | None = None
+    # Of a client that may send it twice, and what tells it from another request.
+    idempotency_key: str | None = None
+    request_sha256: str | None = None
+
+
+# What comes of a new job, with PostgreSQL's types. Its spec is a text in the JSON that brings it, and so is
+# kept to the letter.
+_GIVEN: Final[dict[str, Any]] = {
+    "id": sa.Uuid(),
+    "kind": sa.Text(),
+    "queue": sa.Text(),
+    "state": sa.Text(),
+    "spec": sa.Text(),
+    "priority": sa.Integer(),
+    "attempt": sa.Integer(),
+    "max_attempts": sa.Integer(),
+    "version": sa.Integer(),
+    "deadline_seconds": sa.Float(),
+    "idempotency_key": sa.Text(),
+    "request_sha256": sa.Text(),
+}
+
+_NONE: Final = sa.literal_column("0", sa.Integer)
+
+
+class _Insertion:
+    """New jobs and their first events: one parameter for any number of jobs, of which each would cost
+    SQLAlchemy more time than the database takes for a job. A key that is there already lets nothing through.
+    """
+
+    def __init__(self) -> None:
+        rows = sa.bindparam("rows", type_=sa.Text)
+        recordset = sa.func.json_to_recordset(sa.cast(rows, sa.JSON))
+        given = recordset.table_valued(*(sa.column(name, type_) for name, type_ in _GIVEN.items()))
+        given = given.render_derived(name="given", with_types=True)
+        values = {**given.c, "spec": sa.cast(given.c.spec, sa.JSON)}
+        new = _inserted(postgresql.insert(JOBS), values, given).cte("new")
+        self._insert_and_note = sa.select(new).add_cte(_first_events(new.c.id, new).cte("noted"))
+
+        each = sa.func.json_each(rows).table_valued(sa.column("value", sa.Text), name="given")
+        values = {name: sa.literal_column(f"json_extract(given.value, '$.{name}')") for name in _GIVEN}
+        self._insert = _inserted(sqlite.insert(JOBS), values, each)
+        ids = sa.func.json_each(sa.bindparam("ids", type_=sa.Text)).table_valued(sa.column("value", sa.Text))
+        self._note = _first_events(ids.c.value, ids)
+
+    def __call__(
+        self, connection: sa.Connection, rows: Sequence[dict[str, Any]]
+    ) -> dict[uuid.UUID, datetime.datetime]:
+        """The ids of those that are new, and since when they are there."""
+        is_postgresql = connection.dialect.name == "postgresql"
+        given = [
+            # SQLite keeps a UUID without its dashes.
+            row | {"id": str(row["id"]) if is_postgresql else row["id"].hex, "spec": to_json(row["spec"])}
+            # Two transactions with the same keys wait for each other in one order only.
+            for row in sorted(rows, key=lambda row: row["idempotency_key"] or "")
+        ]
+        if is_postgresql:
+            return dict(connection.execute(self._insert_and_note, {"rows": to_json(given)}).all())
+        new = dict(connection.execute(self._insert, {"rows": to_json(given)}).all())
+        if new:
+            connection.execute(self._note, {"ids": to_json([job_id.hex for job_id in new])})
+        return new
+
+
+def _inserted(insert: Any, values: dict[str, Any], source: sa.FromClause) -> Any:
+    columns = [*values, "created_at", "queued_at", "available_at"]
+    rows = sa.select(*values.values(), utcnow(_NONE), utcnow(_NONE), utcnow(_NONE)).select_from(source)
+    # Without a condition SQLite takes ON CONFLICT for that of a join.
+    insert = insert.from_select(columns, rows.where(sa.text("true")))
+    return insert.on_conflict_do_nothing(index_elements=["idempotency_key"]).returning(
+        JOBS.c.id, JOBS.c.created_at
+    )
+
+
+def _first_events(ids: sa.ColumnElement[Any], source: sa.FromClause) -> sa.Insert:
+    queued = sa.literal_column(f"'{State.QUEUED}'", sa.String)
+    rows = sa.select(ids, utcnow(_NONE), queued, _NONE).select_from(source)
+    return sa.insert(EVENTS).from_select(["job_id", "at", "state", "attempt"], rows)
+
+
+insert_jobs: Final = _Insertion()
+
+
+def row_of(job_id: uuid.UUID, request: Request) -> dict[str, Any]:
+    return vars(request) | {"id": job_id, "state": State.QUEUED, "attempt": 0, "version": 1}

@@ -1,0 +1,104 @@
+"""What keeps jobs from getting stuck: expired leases, and deadlines."""
+
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from jobyard.shared.database import utcnow
+from jobyard.shared.jobs.families import end, lock, stop_children
+from jobyard.shared.jobs.states import State
+from jobyard.shared.jobs.tables import Job
+from jobyard.shared.jobs.transitions import NO_LEASE, back_to_queue, held, note, update
+
+# A job whose worker was lost waits 2, 4, 8 … seconds, so that what kills workers doesn't do so at once again.
+BACKOFF_SECONDS: Final = 2.0
+
+MAX_BACKOFF_SECONDS: Final = 60.0
+
+
+def rescue(session: Session, limit: int = 100) -> list[Job]:
+    """Expired leases: running → queued with a backoff, or → failed after `max_attempts` lost workers.
+
+    Returns the jobs moved. Several sweepers may do this at once: the lease guards each row.
+    """
+    expired = (
+        sa.select(Job.id, Job.lease, Job.worker, Job.attempt, Job.max_attempts, Job.cancel_requested_at)
+        .where(Job.state == State.RUNNING, Job.lease_expires_at < utcnow())
+        .order_by(Job.lease_expires_at)
+        .limit(limit)
+    )
+    single = expired.where(Job.parent_id.is_(None)).with_for_update(skip_locked=True)
+    found = [*session.execute(single)]
+    # No child is locked before its parent, and parents are locked in one order.
+    parts = session.execute(expired.where(Job.parent_id.is_not(None)).add_columns(Job.parent_id)).all()
+    if parts:
+        lock(session, sa.select(Job).where(Job.id.in_({part.parent_id for part in parts})))
+    moved = []
+    for job_id, lease, worker, attempt, max_attempts, cancel_requested_at in [
+        *found,
+        *(part[:-1] for part in parts),
+    ]:
+        guard = [*held(job_id, lease), Job.lease_expires_at < utcnow()]
+        lost = f"worker {worker} was lost (attempt {attempt} of {max_attempts})"
+        if attempt >= max_attempts and cancel_requested_at is None:
+            job = end(
+                session,
+                job_id,
+                guard,
+                state=State.FAILED,
+                finished_at=utcnow(),
+                error_type="WorkerLost",
+                error_message=f"{lost}; the job may need more memory than its worker has",
+                eta_seconds=None,
+                **NO_LEASE,
+            )
+        else:
+            backoff = min(BACKOFF_SECONDS * 2 ** (attempt - 1), MAX_BACKOFF_SECONDS)
+            job = end(session, job_id, guard, available_at=utcnow(backoff), **back_to_queue())
+        if job is not None:
+            note(session, job, message=lost, worker=worker)
+            moved.append(job)
+    return moved
+
+
+_MAY_EXPIRE: Final = (State.QUEUED, State.RUNNING, State.WAITING)
+
+
+def expire(session: Session, limit: int = 100) -> list[Job]:
+    """queued | running | waiting → failed, for jobs past their deadline, and so their children end.
+
+    A worker hears of it at its next heartbeat.
+    """
+    late = session.execute(
+        sa.select(Job.id, Job.deadline_seconds)
+        .where(Job.deadline_at < utcnow(), Job.state.in_(_MAY_EXPIRE))
+        .order_by(Job.deadline_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    moved = []
+    for job_id, seconds in late:
+        job = update(
+            session,
+            [Job.id == job_id, Job.state.in_(_MAY_EXPIRE), Job.deadline_at < utcnow()],
+            state=State.FAILED,
+            finished_at=utcnow(),
+            error_type="DeadlineExceeded",
+            error_message=f"not done within its deadline of {seconds or 0:g} seconds from its first start",
+            eta_seconds=None,
+            **NO_LEASE,
+        )
+        if job is not None:
+            note(session, job, message=job.error_message)
+            stop_children(session, job, "its parent's deadline is over")
+            moved.append(job)
+    return moved
+
+
+def count_ready(session: Session, queue: str, older_than_seconds: float) -> int:
+    """Queued jobs of a queue that could have been claimed for so long already."""
+    ready = sa.select(sa.func.count()).where(
+        Job.state == State.QUEUED, Job.queue == queue, Job.available_at <= utcnow(-older_than_seconds)
+    )
+    return session.scalar(ready) or 0

@@ -1,0 +1,132 @@
+"""What a job's owner may do to it."""
+
+import uuid
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from jobyard.shared.database import utcnow
+from jobyard.shared.errors import Conflict
+from jobyard.shared.jobs.families import continue_parent, hold_children_back, stop_children
+from jobyard.shared.jobs.progress import NO_PROGRESS
+from jobyard.shared.jobs.reads import get
+from jobyard.shared.jobs.states import TERMINAL, State
+from jobyard.shared.jobs.tables import Job
+from jobyard.shared.jobs.transitions import note, update
+
+
+def cancel(session: Session, job_id: uuid.UUID) -> Job:
+    """queued | paused | waiting → cancelled; a running job is asked, and its worker cancels it.
+
+    So are the children of a waiting job. Raises NotFound, or Conflict if the job has ended or is a child.
+    """
+    running = Job.state == State.RUNNING
+    job = update(
+        session,
+        [Job.id == job_id, Job.state.not_in(TERMINAL), Job.parent_id.is_(None)],
+        state=sa.case((running, Job.state), else_=State.CANCELLED),
+        finished_at=sa.case((running, sa.null()), else_=utcnow()),
+        cancel_requested_at=sa.func.coalesce(Job.cancel_requested_at, utcnow()),
+    )
+    if job is None:
+        _refuse_child(session, job_id)
+        raise Conflict(f"job {job_id} has already {_ended(session, job_id)}; nothing is left to cancel")
+    note(session, job, message="cancel requested")
+    if job.state == State.CANCELLED:
+        stop_children(session, job, "its parent was cancelled")
+    return job
+
+
+def retry(session: Session, job_id: uuid.UUID, max_attempts: int) -> Job:
+    """failed | cancelled → queued, as a new attempt with a fresh budget of `max_attempts`.
+
+    It begins anew: the children that it had are deleted. Raises NotFound, or Conflict in any other state
+    or if it is a child. Commit, then `broker.wake`.
+    """
+    job = update(
+        session,
+        [Job.id == job_id, Job.state.in_([State.FAILED, State.CANCELLED]), Job.parent_id.is_(None)],
+        state=State.QUEUED,
+        queued_at=utcnow(),
+        available_at=utcnow(),
+        max_attempts=Job.attempt + max_attempts,
+        finished_at=None,
+        error_type=None,
+        error_message=None,
+        cancel_requested_at=None,
+        pause_requested_at=None,
+        checkpoint_key=None,
+        deadline_at=None,
+        child_window=None,
+        **NO_PROGRESS,
+    )
+    if job is None:
+        state = _refuse_child(session, job_id).state
+        raise Conflict(f"job {job_id} is {state}; only a failed or cancelled job can be retried")
+    session.execute(
+        sa.delete(Job).where(Job.parent_id == job_id), execution_options={"synchronize_session": False}
+    )
+    note(session, job, message="retried by its owner")
+    return job
+
+
+def pause(session: Session, job_id: uuid.UUID) -> Job:
+    """queued | waiting → paused; a running job is asked, and its worker pauses it at its next step.
+
+    Children of a waiting job that run already run on, and no more are begun. Raises NotFound, or Conflict
+    in any other state or if it is a child.
+    """
+    running = Job.state == State.RUNNING
+    may = Job.state.in_([State.QUEUED, State.RUNNING, State.WAITING])
+    job = update(
+        session,
+        [Job.id == job_id, may, Job.parent_id.is_(None)],
+        state=sa.case((running, Job.state), else_=State.PAUSED),
+        pause_requested_at=sa.func.coalesce(Job.pause_requested_at, utcnow()),
+    )
+    if job is None:
+        state = _refuse_child(session, job_id).state
+        raise Conflict(f"job {job_id} is {state}; only a queued, running or waiting job can be paused")
+    note(session, job, message="pause requested")
+    if job.state == State.PAUSED:
+        hold_children_back(session, job)
+    return job
+
+
+def resume(session: Session, job_id: uuid.UUID) -> Job:
+    """paused → queued, or → waiting if it has children; a running job that was asked to pause goes on.
+
+    Raises NotFound, or Conflict in any other state. Commit, then `broker.wake` if it is queued or waiting.
+    """
+    paused = Job.state == State.PAUSED
+    asked = sa.and_(Job.state == State.RUNNING, Job.pause_requested_at.is_not(None))
+    job = update(
+        session,
+        [Job.id == job_id, sa.or_(paused, asked), Job.parent_id.is_(None)],
+        state=sa.case(
+            (sa.and_(paused, Job.child_window.is_(None)), State.QUEUED),
+            (paused, State.WAITING),
+            else_=Job.state,
+        ),
+        queued_at=sa.case((paused, utcnow()), else_=Job.queued_at),
+        available_at=sa.case((paused, utcnow()), else_=Job.available_at),
+        pause_requested_at=None,
+    )
+    if job is None:
+        state = _refuse_child(session, job_id).state
+        raise Conflict(f"job {job_id} is {state}; only a paused job can be resumed")
+    note(session, job, message="resumed by its owner")
+    return continue_parent(session, job)
+
+
+def _refuse_child(session: Session, job_id: uuid.UUID) -> Job:
+    """The job. Raises NotFound, or Conflict if it is a child: its parent is what its owner may change."""
+    job = get(session, job_id)
+    if job.parent_id is not None:
+        raise Conflict(f"job {job_id} is a part of job {job.parent_id}; do this to the whole")
+    return job
+
+
+def _ended(session: Session, job_id: uuid.UUID) -> str:
+    state = get(session, job_id).state
+    return "been cancelled" if state == State.CANCELLED else state

@@ -1,0 +1,201 @@
+"""A job as its readers see it: its row, its position in the queue, and whether the queue has workers.
+
+Each read is one statement, built once, in Core: this is what clients ask all the time. It answers as of
+now, so no transaction is needed around it (`Database.look`).
+"""
+
+import datetime
+import uuid
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, cast
+
+import sqlalchemy as sa
+
+from jobyard.shared.database import to_json, utcnow
+from jobyard.shared.errors import NotFound
+from jobyard.shared.jobs.insertion import Request
+from jobyard.shared.jobs.states import TERMINAL, State
+from jobyard.shared.jobs.submission import Submitted
+from jobyard.shared.jobs.tables import JOBS
+from jobyard.shared.registrations import ALIVE_SECONDS, Worker
+
+
+class JobSnapshot(NamedTuple):
+    """What every reader may see of a job."""
+
+    id: uuid.UUID
+    kind: str
+    queue: str
+    state: str
+    phase: str | None
+    priority: int
+    # As the JSON texts that the database keeps: they are answered as such.
+    spec: str
+    result: str | None
+    error_type: str | None
+    error_message: str | None
+    progress_done: int | None
+    progress_total: int | None
+    progress_unit: str | None
+    eta_seconds: float | None
+    attempt: int
+    max_attempts: int
+    version: int
+    parent_id: uuid.UUID | None
+    child_window: int | None
+    created_at: datetime.datetime
+    started_at: datetime.datetime | None
+    finished_at: datetime.datetime | None
+    cancel_requested: bool
+    pause_requested: bool
+    # Of a queued job: 1 for the next to run, and whether its queue has a worker.
+    position: int | None
+    has_workers: bool | None
+
+
+class JobVersion(NamedTuple):
+    """What tells one version of a JobSnapshot from another."""
+
+    state: str
+    version: int
+    position: int | None
+    has_workers: bool | None
+
+    @property
+    def terminal(self) -> bool:
+        return self.state in TERMINAL
+
+
+def read_snapshot(connection: sa.Connection, job_id: uuid.UUID) -> JobSnapshot:
+    """The job. Raises NotFound."""
+    return JobSnapshot._make(_one(connection, _SNAPSHOT, job_id))
+
+
+def read_snapshots(connection: sa.Connection, job_ids: Sequence[uuid.UUID]) -> list[JobSnapshot]:
+    """Those of the jobs that are there, in the order of their ids; `has_workers` is None.
+
+    Few statements for any number of jobs. A job that comes or goes between them may be
+    missing from the positions.
+    """
+    rows = connection.execute(_SNAPSHOTS, {"job_ids": list(job_ids)})
+    found = [JobSnapshot._make([*row, None, None]) for row in rows]
+    positions = _positions(connection, found)
+    return [job._replace(position=positions.get(job.id)) for job in found] if positions else found
+
+
+def snapshots_of_new(
+    connection: sa.Connection, made: Sequence[tuple[Submitted, Request]]
+) -> dict[uuid.UUID, JobSnapshot]:
+    """Jobs that this transaction has inserted: one statement for each queue and priority."""
+    snapshots: dict[uuid.UUID, JobSnapshot] = {}
+    last: dict[tuple[str, int], JobSnapshot] = {}
+    for job, request in sorted(made, key=lambda one: one[0].id):
+        rank = request.queue, request.priority
+        before = last.get(rank)
+        last[rank] = snapshots[job.id] = (
+            read_snapshot(connection, job.id)
+            if before is None
+            else before._replace(  # what all of them have in common stays
+                id=job.id,
+                kind=request.kind,
+                spec=to_json(request.spec),
+                max_attempts=request.max_attempts,
+                created_at=job.created_at,
+                position=(before.position or 0) + 1,
+            )
+        )
+    return snapshots
+
+
+def read_version(connection: sa.Connection, job_id: uuid.UUID) -> JobVersion:
+    """Has the job changed? Spec and result, which may be long, are not read. Raises NotFound."""
+    return JobVersion._make(_one(connection, _VERSION, job_id))
+
+
+def why_waiting(queue: str, has_workers: bool | None) -> str | None:
+    """What keeps a queued job, if it is not only the jobs before it."""
+    return f"no worker listens on the queue {queue!r}" if has_workers is False else None
+
+
+def _one(connection: sa.Connection, statement: sa.Select[Any], job_id: uuid.UUID) -> "sa.Row[Any]":
+    row = connection.execute(statement, {"job_id": job_id}).first()
+    if row is None:
+        raise NotFound(f"there is no job {job_id}")
+    return row
+
+
+def _positions(connection: sa.Connection, among: Sequence[JobSnapshot]) -> dict[uuid.UUID, int]:
+    """Of those of the jobs that are queued, in two statements for each queue and priority."""
+    ranks: dict[tuple[str, int], list[uuid.UUID]] = {}
+    for job in among:
+        if job.state == State.QUEUED:
+            ranks.setdefault((job.queue, job.priority), []).append(job.id)
+    found: dict[uuid.UUID, int] = {}
+    for (queue, priority), ids in ranks.items():
+        first = read_version(connection, ids[0]).position
+        if first is None:
+            continue
+        given = {"queue": queue, "priority": priority, "first": ids[0], "last": ids[-1]}
+        between = {job_id: number for number, job_id in enumerate(connection.scalars(_BETWEEN, given), first)}
+        found |= {job_id: between[job_id] for job_id in ids if job_id in between}
+    return found
+
+
+_workers: Final = cast(sa.Table, Worker.__table__)
+# Written into the statements: SQLAlchemy spends more time on a parameter than the database.
+_QUEUED: Final = sa.literal_column(f"'{State.QUEUED}'", sa.String)
+_ALIVE_SINCE: Final = utcnow(sa.literal_column(f"{-ALIVE_SECONDS}", sa.Float))
+
+
+def _position() -> sa.ColumnElement[int]:
+    """One after the jobs before the one of the statement around it: two ranges of one index."""
+    other = JOBS.alias()
+    waiting = sa.select(sa.func.count()).where(other.c.state == _QUEUED, other.c.queue == JOBS.c.queue)
+    higher = waiting.where(other.c.priority > JOBS.c.priority)
+    earlier = waiting.where(other.c.priority == JOBS.c.priority, other.c.id < JOBS.c.id)
+    return sa.literal_column("1", sa.Integer) + higher.scalar_subquery() + earlier.scalar_subquery()
+
+
+def _while_queued(value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    # Databases look at it only then.
+    return sa.case((JOBS.c.state == _QUEUED, value))
+
+
+_COLUMNS: Final[dict[str, sa.ColumnElement[Any]]] = {
+    **{column.name: column for column in JOBS.c},
+    "spec": sa.cast(JOBS.c.spec, sa.Text),
+    "result": sa.cast(JOBS.c.result, sa.Text),
+    "cancel_requested": JOBS.c.cancel_requested_at.is_not(None),
+    "pause_requested": JOBS.c.pause_requested_at.is_not(None),
+    "position": _while_queued(_position()),
+    "has_workers": _while_queued(
+        sa.exists().where(_workers.c.queue == JOBS.c.queue, _workers.c.seen_at > _ALIVE_SINCE)
+    ),
+}
+
+
+def _select(names: Sequence[str]) -> sa.Select[Any]:
+    return sa.select(*(_COLUMNS[name].label(name) for name in names))
+
+
+_IS_THE_ONE: Final = JOBS.c.id == sa.bindparam("job_id", type_=JOBS.c.id.type)
+_SNAPSHOT: Final = _select(JobSnapshot._fields).where(_IS_THE_ONE)
+_VERSION: Final = _select(JobVersion._fields).where(_IS_THE_ONE)
+_SNAPSHOTS: Final = (
+    _select([name for name in JobSnapshot._fields if name not in ("position", "has_workers")])
+    .where(JOBS.c.id.in_(sa.bindparam("job_ids", type_=JOBS.c.id.type, expanding=True)))
+    .order_by(JOBS.c.id)
+)
+# Those of others between them are in the queue too.
+_BETWEEN: Final = (
+    sa.select(JOBS.c.id)
+    .where(
+        JOBS.c.state == State.QUEUED,
+        JOBS.c.queue == sa.bindparam("queue"),
+        JOBS.c.priority == sa.bindparam("priority"),
+        JOBS.c.id.between(
+            sa.bindparam("first", type_=JOBS.c.id.type), sa.bindparam("last", type_=JOBS.c.id.type)
+        ),
+    )
+    .order_by(JOBS.c.id)
+)

@@ -1,0 +1,119 @@
+"""The rows of jobs and of their timelines."""
+
+import datetime
+import uuid
+from typing import Any, Final, cast
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from jobyard.shared.database import Base, Json, NullableJson, UtcDateTime
+from jobyard.shared.jobs.states import TERMINAL, State
+
+
+def _texts(states: "frozenset[State] | type[State]") -> str:
+    return ", ".join(f"'{state}'" for state in sorted(states))
+
+
+def _index_of_the_given(column: str, *more: str) -> sa.Index:
+    """Without the rows that have nothing there: most jobs, at most of their moves."""
+    return sa.Index(f"ix_jobs_{column}", column, *more, **_where(f"{column} IS NOT NULL"))
+
+
+def _where(condition: str) -> dict[str, Any]:
+    return {f"{dialect}_where": sa.text(condition) for dialect in ("sqlite", "postgresql")}
+
+
+class Job(Base):
+    """One job: what it is to do, where it is, and what came of it."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(sa.String(32))
+    queue: Mapped[str] = mapped_column(sa.String(32))
+    state: Mapped[str] = mapped_column(sa.String(16))
+    phase: Mapped[str | None] = mapped_column(sa.String(200))
+    priority: Mapped[int]
+    spec: Mapped[dict[str, Any]] = mapped_column(Json)
+    result: Mapped[dict[str, Any] | None] = mapped_column(NullableJson)
+    error_type: Mapped[str | None] = mapped_column(sa.String(200))
+    error_message: Mapped[str | None] = mapped_column(sa.Text)
+    progress_done: Mapped[int | None] = mapped_column(sa.BigInteger)
+    progress_total: Mapped[int | None] = mapped_column(sa.BigInteger)
+    progress_unit: Mapped[str | None] = mapped_column(sa.String(32))
+    eta_seconds: Mapped[float | None]
+    attempt: Mapped[int] = mapped_column(default=0)
+    max_attempts: Mapped[int]
+    # Grows with every change that a reader can see: the ETag.
+    version: Mapped[int] = mapped_column(default=1)
+    parent_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("jobs.id", ondelete="CASCADE"))
+    # Of a parent: how many of its children may be queued or running at once. None: it has no children.
+    child_window: Mapped[int | None]
+    idempotency_key: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
+    request_sha256: Mapped[str | None] = mapped_column(sa.String(64))
+    created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
+    queued_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
+    available_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
+    started_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
+    cancel_requested_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
+    pause_requested_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
+    # The storage's key of what a later attempt can go on from; of a child, what its parent can.
+    checkpoint_key: Mapped[str | None] = mapped_column(sa.String(500))
+    worker: Mapped[str | None] = mapped_column(sa.String(255))
+    lease: Mapped[uuid.UUID | None]
+    lease_expires_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
+    # How long it may take from its first start, and when that is over; None: as long as it takes.
+    deadline_seconds: Mapped[float | None]
+    deadline_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        sa.CheckConstraint(f"state IN ({_texts(State)})", name="state"),
+        sa.CheckConstraint(
+            f"(state IN ({_texts(TERMINAL)})) = (finished_at IS NOT NULL)", name="terminal_is_finished"
+        ),
+        sa.CheckConstraint("(state = 'running') = (lease IS NOT NULL)", name="running_has_lease"),
+        sa.CheckConstraint("(lease IS NULL) = (lease_expires_at IS NULL)", name="lease_expires"),
+        sa.CheckConstraint("(state = 'failed') = (error_message IS NOT NULL)", name="failed_says_why"),
+        sa.CheckConstraint("priority BETWEEN 0 AND 9", name="priority"),
+        sa.CheckConstraint("attempt >= 0 AND max_attempts >= 1", name="attempts"),
+        sa.Index("ix_jobs_line", "state", "queue", sa.desc("priority"), "id"),
+        sa.Index("ix_jobs_state_id", "state", "id"),
+        _index_of_the_given("lease_expires_at"),
+        _index_of_the_given("deadline_at"),
+        _index_of_the_given("finished_at"),
+        _index_of_the_given("checkpoint_key"),
+        sa.Index("ix_jobs_kind_id", "kind", "id"),
+        _index_of_the_given("parent_id", "state", "id"),
+        sa.Index("ix_jobs_parents", "state", "id", **_where("child_window IS NOT NULL")),
+    )
+
+    @property
+    def terminal(self) -> bool:
+        return self.state in TERMINAL
+
+
+class JobEvent(Base):
+    """One row of a job's timeline: a move, a phase, or a request."""
+
+    __tablename__ = "job_events"
+
+    id: Mapped[int] = mapped_column(
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    job_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("jobs.id", ondelete="CASCADE"))
+    at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
+    state: Mapped[str] = mapped_column(sa.String(16))
+    attempt: Mapped[int]
+    phase: Mapped[str | None] = mapped_column(sa.String(200))
+    message: Mapped[str | None] = mapped_column(sa.Text)
+    worker: Mapped[str | None] = mapped_column(sa.String(255))
+    traceback: Mapped[str | None] = mapped_column(sa.Text)
+
+    __table_args__ = (sa.Index("ix_job_events_job_id_id", "job_id", "id"),)
+
+
+JOBS: Final = cast(sa.Table, Job.__table__)
+
+EVENTS: Final = cast(sa.Table, JobEvent.__table__)

@@ -1,0 +1,157 @@
+"""What a worker does with the job that it has claimed."""
+
+import uuid
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from jobyard.shared.database import utcnow
+from jobyard.shared.jobs.families import continue_parent, end, lock_parent, progress_after
+from jobyard.shared.jobs.progress import Progress
+from jobyard.shared.jobs.states import State
+from jobyard.shared.jobs.tables import JOBS, Job
+from jobyard.shared.jobs.transitions import NO_LEASE, PreparedTransition, back_to_queue, held, note, update
+
+_TO_SUCCEED: Final = (
+    sa.update(JOBS)
+    .where(
+        JOBS.c.id == sa.bindparam("held_job"),
+        JOBS.c.state == State.RUNNING,
+        JOBS.c.lease == sa.bindparam("held_lease"),
+    )
+    .values(
+        state=State.SUCCEEDED,
+        version=JOBS.c.version + 1,
+        finished_at=utcnow(),
+        result=sa.bindparam("given_result", type_=JOBS.c.result.type),
+        progress_done=sa.func.coalesce(JOBS.c.progress_total, JOBS.c.progress_done),
+        phase=None,
+        eta_seconds=None,
+        **NO_LEASE,
+    )
+)
+
+_SUCCEED: Final = PreparedTransition(_TO_SUCCEED.where(JOBS.c.parent_id.is_(None)), returning=[])
+
+_SUCCEED_AS_CHILD: Final = PreparedTransition(_TO_SUCCEED, returning=["created_at", "finished_at"])
+
+
+def heartbeat(
+    session: Session, job_id: uuid.UUID, lease: uuid.UUID, *, lease_seconds: float, progress: Progress | None
+) -> Job | None:
+    """Renew the lease and note progress (None: unchanged). None if the lease is lost.
+
+    The returned job's `cancel_requested_at` says whether its owner wants it cancelled.
+    """
+    changes = {} if progress is None else progress.columns()
+    return update(
+        session,
+        held(job_id, lease),
+        lease_expires_at=utcnow(lease_seconds),
+        visible=bool(changes),
+        **changes,
+    )
+
+
+def note_phase(session: Session, job: Job) -> None:
+    """Leave the phase of a running job in its timeline."""
+    note(session, job)
+
+
+def succeed(session: Session, job_id: uuid.UUID, lease: uuid.UUID, result: dict[str, Any]) -> bool:
+    """running → succeeded. False if the lease is lost: roll back whatever else is in the transaction.
+
+    A child's `result` says under "done" how much of its parent's progress it was.
+    """
+    given = {"held_job": job_id, "held_lease": lease, "given_result": result}
+    if _SUCCEED(session, given) is not None:
+        return True
+    if (parent := lock_parent(session, job_id)) is None:
+        return False
+    row = _SUCCEED_AS_CHILD(session, given)
+    if row is None:
+        return False
+    continue_parent(
+        session, parent, progress_after(parent, result.get("done", 0), row.finished_at - row.created_at)
+    )
+    return True
+
+
+def fail(
+    session: Session,
+    job_id: uuid.UUID,
+    lease: uuid.UUID,
+    *,
+    error_type: str,
+    message: str,
+    traceback: str | None = None,
+) -> Job | None:
+    """running → failed, with a line for people. None if the lease is lost.
+
+    The traceback goes to the timeline.
+    """
+    job = end(
+        session,
+        job_id,
+        held(job_id, lease),
+        state=State.FAILED,
+        finished_at=utcnow(),
+        error_type=error_type,
+        error_message=message,
+        eta_seconds=None,
+        **NO_LEASE,
+    )
+    if job is not None:
+        note(session, job, message=message, traceback=traceback)
+    return job
+
+
+def finish_cancel(session: Session, job_id: uuid.UUID, lease: uuid.UUID) -> Job | None:
+    """running → cancelled, by the worker that was asked to. None if the lease is lost."""
+    job = end(
+        session,
+        job_id,
+        held(job_id, lease),
+        state=State.CANCELLED,
+        finished_at=utcnow(),
+        eta_seconds=None,
+        **NO_LEASE,
+    )
+    if job is not None:
+        note(session, job, message="stopped by its worker")
+    return job
+
+
+def release(session: Session, job_id: uuid.UUID, lease: uuid.UUID) -> Job | None:
+    """running → queued without costing an attempt: its worker is being stopped. None if the lease is lost.
+
+    A job that its owner asked to pause is paused instead, and one to cancel is cancelled.
+    Commit, then `broker.wake` if it is queued.
+    """
+    job = end(
+        session,
+        job_id,
+        held(job_id, lease),
+        attempt=Job.attempt - 1,
+        available_at=utcnow(),
+        **back_to_queue(),
+    )
+    if job is not None:
+        stopped = job.state == State.QUEUED
+        note(session, job, message="its worker is being stopped" if stopped else "stopped by its worker")
+    return job
+
+
+def keep_checkpoint(session: Session, job_id: uuid.UUID, lease: uuid.UUID, key: str) -> Job | None:
+    """Remember the newest checkpoint of a running job. None if the lease is lost: it is not the newest."""
+    return update(session, held(job_id, lease), visible=False, checkpoint_key=key)
+
+
+def keep_for_parent(session: Session, job_id: uuid.UUID, lease: uuid.UUID, key: str) -> Job | None:
+    """Remember what a child's parent will need, in the transaction of `succeed`. None if the lease is lost.
+
+    The parent's row is locked first.
+    """
+    lock_parent(session, job_id)
+    return keep_checkpoint(session, job_id, lease, key)

@@ -1,0 +1,58 @@
+"""The workers that are alive: each registers itself, again and again."""
+
+import datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from jobyard.shared.database import Base, UtcDateTime, utcnow
+
+# How often a worker registers, and how long it counts as alive after that.
+REGISTER_SECONDS: Final = 5.0
+ALIVE_SECONDS: Final = 3 * REGISTER_SECONDS
+# A worker that was silent for so long is forgotten: a container's name never comes again.
+FORGOTTEN_SECONDS: Final = 3600.0
+
+
+class Worker(Base):
+    """A worker of a queue, as it last registered."""
+
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    queue: Mapped[str] = mapped_column(sa.String(32))
+    started_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
+    seen_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (sa.Index("ix_workers_queue_seen_at", "queue", "seen_at"),)
+
+
+def register(session: Session, *, name: str, queue: str) -> None:
+    """A worker is alive; it says so every REGISTER_SECONDS."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    statement = insert(Worker).values(name=name, queue=queue, started_at=utcnow(), seen_at=utcnow())
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"queue": queue, "seen_at": statement.excluded.seen_at},
+        )
+    )
+    session.execute(sa.delete(Worker).where(Worker.seen_at < utcnow(-FORGOTTEN_SECONDS)))
+
+
+def deregister(session: Session, name: str) -> None:
+    """A worker ends."""
+    session.execute(sa.delete(Worker).where(Worker.name == name))
+
+
+def listening(session: Session, queue: str) -> list[str]:
+    """The names of a queue's workers that are alive."""
+    return list(
+        session.scalars(
+            sa.select(Worker.name)
+            .where(Worker.queue == queue, Worker.seen_at > utcnow(-ALIVE_SECONDS))
+            .order_by(Worker.name)
+        )
+    )
