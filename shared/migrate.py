@@ -1,6 +1,8 @@
-"""Bring the database to the schema that this version of the code expects."""
+"""Bring the database to the schema that this version of the code expects, or to another revision."""
 
+import argparse
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,19 +11,34 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
-from jobyard.shared.errors import ConfigError, JobyardError
+from jobyard.shared.errors import BadInput, ConfigError, JobyardError
 
 # Any number will do, as long as all processes take the same one.
 ADVISORY_LOCK = 0x4A6F6279
+
+NEWEST = "head"
+OLDEST = "base"
+RELATIVE = re.compile(r"[+-][1-9][0-9]{0,3}")
 
 
 def upgrade(settings: Settings) -> None:
     """Run all pending migrations; of several processes that do so at once, one works and the others wait.
 
-    Raises ConfigError if the database can't be reached.
+    Raises ConfigError if the database can't be reached, or is of a later version of Jobyard.
+    """
+    migrate(settings, NEWEST)
+
+
+def migrate(settings: Settings, revision: str) -> None:
+    """Migrate up or down to a revision: its number, `head`, `base`, or so many steps from now (`-1`).
+
+    Raises ConfigError as `upgrade` does, and BadInput if there is no such revision.
     """
     if settings.database.startswith("sqlite"):
         Path(sa.make_url(settings.database).database or "").parent.mkdir(parents=True, exist_ok=True)
@@ -37,10 +54,36 @@ def upgrade(settings: Settings) -> None:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
             config = alembic_config()
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            _move(config, connection, revision)
     except sa.exc.OperationalError as error:
         reason = str(error.orig).strip().splitlines()[0]
         raise ConfigError(f"JOBYARD_DATABASE_URL: can't use the database: {reason}") from None
+
+
+def _move(config: Config, connection: sa.Connection, revision: str) -> None:
+    """Run Alembic's upgrade or downgrade, whichever leads from where the database is to the revision."""
+    newest_first = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    known = newest_first[::-1]
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current is not None and current not in known:
+        raise ConfigError(
+            f"JOBYARD_DATABASE_URL: the database is at revision {current}, of a later version of Jobyard; "
+            f"this one knows {known[0]} to {known[-1]}"
+        )
+    if revision not in (NEWEST, OLDEST, *known) and not RELATIVE.fullmatch(revision):
+        raise BadInput(
+            "revision",
+            f"there is no revision {revision!r}; it should be {known[0]} to {known[-1]}, {NEWEST}, {OLDEST}, "
+            "or a number of steps, as -1",
+        )
+    earlier = known[: known.index(current)] if current is not None else []
+    back = revision == OLDEST or revision.startswith("-") or revision in earlier
+    try:
+        (command.downgrade if back else command.upgrade)(config, revision)
+    except CommandError:
+        raise BadInput(
+            "revision", f"{revision}: there are not so many steps from {current or OLDEST}"
+        ) from None
 
 
 @contextmanager
@@ -70,10 +113,18 @@ def alembic_config() -> Config:
 
 
 def main() -> int:
-    """`python -m jobyard.shared.migrate`: for compose files and deploys."""
+    """`python -m jobyard.shared.migrate [REVISION]`: for compose files and deploys."""
+    parser = argparse.ArgumentParser(prog="python -m jobyard.shared.migrate", description=__doc__)
+    parser.add_argument(
+        "revision",
+        nargs="?",
+        default=NEWEST,
+        help="a revision, as 0003; head (the default), base, or steps, as -1",
+    )
+    arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        upgrade(Settings.load())
+        migrate(Settings.load(), arguments.revision)
     except JobyardError as error:
         print(f"jobyard: {error.message}", file=sys.stderr)  # noqa: T201 - the line for people
         return 2

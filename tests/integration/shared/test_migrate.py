@@ -12,8 +12,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from jobyard.shared import jobs, metrics
+from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
-from jobyard.shared.migrate import alembic_config, connection_for_migrations
+from jobyard.shared.errors import BadInput, ConfigError
+from jobyard.shared.migrate import alembic_config, connection_for_migrations, migrate, upgrade
 from jobyard.shared.registry import LastVersion
 from jobyard.shared.tables import metadata
 
@@ -116,3 +118,51 @@ def test_check_constraints_are_in_the_database(database: Database, table: str) -
         str(constraint["name"]) for constraint in sa.inspect(database.engine).get_check_constraints(table)
     }
     assert declared == found
+
+
+def revision(url: str) -> str | None:
+    with connection_for_migrations(url) as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def test_a_revision_is_reached_from_above_and_from_below(database_url: str) -> None:
+    settings = Settings(database_url=database_url)
+    newest = revision(database_url)
+    (script,) = ScriptDirectory.from_config(alembic_config()).get_revisions("head")
+    assert script is not None
+    for asked, reached in [
+        ("-1", script.down_revision),
+        ("0003", "0003"),
+        ("0003", "0003"),
+        ("+1", "0004"),
+        ("base", None),
+        ("0002", "0002"),
+        ("head", newest),
+    ]:
+        migrate(settings, asked)
+        assert revision(database_url) == reached, asked
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("0999", "there is no revision '0999'; it should be 0001 to "),
+        ("yesterday", "there is no revision 'yesterday'"),
+        ("-99", "-99: there are not so many steps from "),
+        ("+1", "+1: there are not so many steps from "),
+    ],
+)
+def test_a_revision_that_there_is_not_is_one_line(sqlite_url: str, asked: str, said: str) -> None:
+    before = revision(sqlite_url)
+    with pytest.raises(BadInput) as caught:
+        migrate(Settings(database_url=sqlite_url), asked)
+    assert caught.value.message.startswith(said)
+    assert "\n" not in caught.value.message
+    assert revision(sqlite_url) == before
+
+
+def test_the_database_of_a_later_version_is_one_line(sqlite_url: str) -> None:
+    with connection_for_migrations(sqlite_url) as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0999'"))
+    with pytest.raises(ConfigError, match="the database is at revision 0999, of a later version"):
+        upgrade(Settings(database_url=sqlite_url))
