@@ -3,9 +3,15 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from jobyard.shared import jobs
 
 ROOT = Path(__file__).parents[2]
+ABOUT_THE_CODE = [
+    *(ROOT / name for name in ("CONTRIBUTING.md", "docs/architecture.md", "docs/glossary.md")),
+    *sorted((ROOT / "docs/adr").glob("*.md")),
+]
 TEXT = (ROOT / "docs" / "architecture.md").read_text()
 
 
@@ -24,11 +30,28 @@ def test_the_glosses_are_those_of_the_code() -> None:
     assert dict(rows) == {str(state): gloss for state, gloss in jobs.GLOSS.items()}
 
 
-def test_every_file_that_is_named_exists() -> None:
-    named = re.findall(r"`([\w.-]+/[\w./-]*|[\w-]+\.(?:py|yml|toml|md))`", TEXT)
+@pytest.mark.parametrize("page", ABOUT_THE_CODE, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_file_that_is_named_exists(page: Path) -> None:
+    named = re.findall(r"`([\w.-]+/[\w./-]*|[\w-]+\.(?:py|yml|toml|md))`", page.read_text())
     # Folders of the storage and of HOME are not the repository's.
-    elsewhere = {"cache/", "scratch/"}
-    assert [name for name in named if name not in elsewhere and not (ROOT / name).exists()] == []
+    elsewhere = {"cache/", "scratch/", "LISTEN/NOTIFY", "utils.py"}
+    assert [name for name in named if name not in elsewhere and not is_there(name)] == []
+
+
+def is_there(name: str) -> bool:
+    """A file, a folder, or a module without its suffix."""
+    return (ROOT / name).exists() or (ROOT / f"{name}.py").exists()
+
+
+def test_every_decision_is_listed_and_numbered_in_turn() -> None:
+    records = sorted(path.name for path in (ROOT / "docs/adr").glob("[0-9]*.md"))
+    assert [int(name[:4]) for name in records] == list(range(1, len(records) + 1))
+    listed = re.findall(
+        r"^\| (\d+) \| \[(.+)\]\((.+)\) \|$", (ROOT / "docs/adr/README.md").read_text(), re.MULTILINE
+    )
+    assert [name for _, _, name in listed] == records
+    for number, title, name in listed:
+        assert (ROOT / "docs/adr" / name).read_text().startswith(f"# {number}. {title}\n")
 
 
 def test_every_storage_folder_is_named() -> None:
