@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3 python;
 
 EXTRAS := dev web cpu gpu cuda flower
 
-.PHONY: help install demo up test lint format chaos fuzz-text kill-training screenshot lock bench-idle bench-metrics bench-networks bench-predict bench-queue bench-text bench-train clean
+.PHONY: help install demo up test lint format docs chaos fuzz-text kill-training screenshot lock bench-idle bench-metrics bench-networks bench-predict bench-queue bench-text bench-train clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -58,6 +58,10 @@ lint: $(INSTALLED) ## Check style, types and who imports whom
 format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: $(INSTALLED) ## Build the documentation into build/site; whatever is wrong with a link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "build/site/index.html"
 
 screenshot: $(INSTALLED) ## Run the demo and make docs/dashboard.png from its training's page
 	$(BIN)/python docs/screenshot.py

@@ -36,6 +36,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
+        """End the connections. Leaving the `with` block does this."""
         self._transport.close()
 
     def submit(

@@ -1,0 +1,94 @@
+"""`make docs` builds a site that has everything the code has, and that asks no other server for anything."""
+
+import html
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from jobyard import Client
+from jobyard.cli import COMMANDS, cli
+from jobyard.shared.kinds.submission import SPECS
+from tests.samples import ROOT
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(folder)],
+        cwd=ROOT,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def words(page: Path) -> str:
+    """What a reader sees of a page."""
+    return html.unescape(re.sub(r"<[^>]+>", "", page.read_text()))
+
+
+def test_no_page_loads_anything_from_another_server(site: Path) -> None:
+    loading = re.compile(
+        r"<(?:script|link|img|iframe|source|object)\b[^>]*\b(?:src|href|data)=[\"']?(?:https?:)?//"
+    )
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 30
+    assert {
+        page.name: loading.findall(page.read_text()) for page in pages if loading.search(page.read_text())
+    } == {}
+    # The theme would load a renderer for these.
+    assert [
+        page.name for page in pages if re.search(r"class=[\"'][^\"']*\bmermaid\b", page.read_text())
+    ] == []
+    assert [
+        style.name
+        for style in site.rglob("*.css")
+        if re.search(r"(?:@import|url\()\s*[\"']?(?:https?:)?//", style.read_text())
+    ] == []
+
+
+def test_every_field_of_every_kind_is_there(site: Path) -> None:
+    page = words(site / "reference/kinds.html")
+    for kind, spec in SPECS.items():
+        assert re.search(rf"^{kind}\b", page, re.MULTILINE)
+        for name, field in spec.model_fields.items():
+            assert name in page
+            assert (field.description or "").replace("`", "") in page
+
+
+def test_every_command_is_there_with_its_options(site: Path) -> None:
+    page = words(site / "reference/command-line.html")
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        assert f"Usage: jobyard {name}" in page
+        for option in command.params:
+            assert all(spelling in page for spelling in option.opts if spelling.startswith("-")), name
+
+
+def test_every_request_is_there(site: Path) -> None:
+    page = words(site / "reference/http-api.html")
+    for request in (
+        "POST /api/v1/jobs",
+        "GET /api/v1/jobs/{id}",
+        "DELETE /api/v1/models/{id}",
+        "GET /api/v1/queues",
+    ):
+        assert request in page
+    assert "Idempotency-Key" in page
+
+
+def test_every_method_of_the_client_is_there(site: Path) -> None:
+    page = words(site / "reference/python-client.html")
+    methods = [name for name, value in vars(Client).items() if callable(value) and not name.startswith("_")]
+    assert len(methods) > 15
+    assert [name for name in methods if not re.search(rf"\b{name}\b", page)] == []
