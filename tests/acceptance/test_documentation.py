@@ -17,7 +17,8 @@ from tests.acceptance.conftest import Stack, environment
 from tests.pictures import draw, draw_dataset
 from tests.samples import ROOT, runnable_pages, script
 
-PATIENCE = 300
+# Only to end a hang.
+PATIENCE = 900
 PORT_IN_SAMPLES = ":8642"
 
 

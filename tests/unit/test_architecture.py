@@ -58,3 +58,31 @@ def test_every_storage_folder_is_named() -> None:
     code = "".join(path.read_text() for room in ("web", "workers") for path in (ROOT / room).rglob("*.py"))
     written = set(re.findall(r"\.(?:put|put_file|move_file|store)\(\s*\"(\w+)\"", code))
     assert written == set(re.findall(r"^\| `(\w+)/<uuid>`", TEXT, re.MULTILINE))
+
+
+def test_the_layout_names_every_package() -> None:
+    (tree,) = re.findall(r"```text\njobyard/(.*?)```", TEXT, re.DOTALL)
+    parents, named = [""], set()
+    for line in f"jobyard/{tree}".splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        folders = re.findall(r"([\w/]+)/(?=\s|$)", re.split(r" {3,}", line.strip())[0])
+        parents = [*parents[: depth + 1], folders[0] if folders else ""]
+        named |= {"/".join(filter(None, [*parents[1 : depth + 1], folder])) for folder in folders}
+    assert [name for name in named if not (ROOT / name).is_dir()] == []
+    rooms = [ROOT / room for room in ("jobyard", "shared", "web", "workers")]
+    packages = {
+        folder.relative_to(ROOT).as_posix()
+        for room in rooms
+        for folder in room.iterdir()
+        if folder.is_dir() and not folder.is_symlink() and not folder.name.startswith("__")
+    }
+    # A package may be named by the folders in it, as workers/sentiment is.
+    assert [
+        one for one in packages if not any(name == one or name.startswith(f"{one}/") for name in named)
+    ] == []
+
+
+def test_a_text_goes_through_at_most_14_files() -> None:
+    (way,) = re.findall(r"In files, from the POST of a text to its row:\n\n(.*?)\n\n", TEXT, re.DOTALL)
+    steps = re.findall(r"^\d+\. `([^`]+)`", way, re.MULTILINE)
+    assert len(set(steps)) == len(steps) == len(way.splitlines()) <= 14
