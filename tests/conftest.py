@@ -25,6 +25,7 @@ from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.migrate import upgrade
 from jobyard.up.redis import find_binary
+from tests.wheels import build_wheel, copy_checkout
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -41,6 +42,13 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("JOBYARD_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    return build_wheel(copy_checkout(folder / "source"), folder / "wheel")
 
 
 @pytest.fixture(scope="session")
