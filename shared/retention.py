@@ -90,24 +90,6 @@ def delete_dataset(session: Session, reference: str) -> list[str]:
     return _unused(session, [dataset.storage_key])
 
 
-def leftovers(session: Session, limit: int = KEYS_AT_ONCE) -> list[str]:
-    """Forget checkpoints that nobody will go on from: of jobs that have ended, and whose parent has.
-
-    Returns the storage's keys: delete them after the commit.
-    """
-    found = session.execute(
-        sa.select(Job.id, Job.checkpoint_key)
-        # As `IS NOT NULL`, which SQLite finds by no index.
-        .where(Job.checkpoint_key > "", Job.state.in_(TERMINAL), ~needed_by_parent())
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=Job)
-    ).all()
-    if found:
-        forget = sa.update(Job).where(Job.id.in_([row.id for row in found])).values(checkpoint_key=None)
-        session.execute(forget, execution_options={"synchronize_session": False})
-    return [row.checkpoint_key for row in found]
-
-
 def rubbish(session: Session, storage: Storage) -> list[str]:
     """Keys that no row refers to, left by what was killed between the bytes and the row."""
     return _unused(session, storage.keys(older_than_seconds=RUBBISH_SECONDS))

@@ -8,7 +8,7 @@ imports its modules.
 from jobyard.shared.jobs.claims import Claim, claim
 from jobyard.shared.jobs.families import settle, split
 from jobyard.shared.jobs.insertion import Request
-from jobyard.shared.jobs.maintenance import BACKOFF_SECONDS, count_ready, expire, rescue
+from jobyard.shared.jobs.maintenance import BACKOFF_SECONDS, count_ready, expire, forget_checkpoints, rescue
 from jobyard.shared.jobs.owner import cancel, pause, resume, retry
 from jobyard.shared.jobs.progress import Progress
 from jobyard.shared.jobs.reads import children, counts, events, get, needed_by_parent, page
@@ -21,7 +21,7 @@ from jobyard.shared.jobs.snapshots import (
     snapshots_of_new,
     why_waiting,
 )
-from jobyard.shared.jobs.states import GLOSS, MOVES, TERMINAL, State
+from jobyard.shared.jobs.states import GLOSS, MOVES, TERMINAL, VERBS, Move, State
 from jobyard.shared.jobs.submission import Submitted, repeat_of, repeats_of, submit, submit_each, submit_many
 from jobyard.shared.jobs.tables import Job, JobEvent
 from jobyard.shared.jobs.worker import (
@@ -40,11 +40,13 @@ __all__ = [
     "GLOSS",
     "MOVES",
     "TERMINAL",
+    "VERBS",
     "Claim",
     "Job",
     "JobEvent",
     "JobSnapshot",
     "JobVersion",
+    "Move",
     "Progress",
     "Request",
     "State",
@@ -58,6 +60,7 @@ __all__ = [
     "expire",
     "fail",
     "finish_cancel",
+    "forget_checkpoints",
     "get",
     "heartbeat",
     "keep_checkpoint",

@@ -11,7 +11,7 @@ from jobyard.shared.database import utcnow
 from jobyard.shared.jobs.progress import NO_PROGRESS
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.tables import JOBS
-from jobyard.shared.jobs.transitions import PreparedTransition
+from jobyard.shared.jobs.transitions import PreparedTransition, Transition
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,11 @@ class Claim:
     child_window: int | None = None
 
 
+_TO_RUNNING: Final = Transition("claim", State.RUNNING)
 _NEXT: Final = (
     sa.select(JOBS.c.id)
     .where(
-        JOBS.c.state == State.QUEUED,
+        _TO_RUNNING.guard,
         JOBS.c.queue == sa.bindparam("from_queue"),
         JOBS.c.available_at <= utcnow(),
     )
@@ -43,24 +44,22 @@ _NEXT: Final = (
 )
 
 _CLAIM: Final = PreparedTransition(
-    sa.update(JOBS)
-    .where(JOBS.c.id == _NEXT.scalar_subquery())
-    .values(
-        state=State.RUNNING,
-        version=JOBS.c.version + 1,
-        attempt=JOBS.c.attempt + 1,
-        started_at=sa.func.coalesce(JOBS.c.started_at, utcnow()),
-        worker=sa.bindparam("by_worker"),
-        lease=sa.bindparam("new_lease"),
-        lease_expires_at=utcnow(sa.bindparam("lease_seconds", type_=sa.Float)),
-        deadline_at=sa.case(
+    _TO_RUNNING,
+    JOBS.c.id == _NEXT.scalar_subquery(),
+    values={
+        "attempt": JOBS.c.attempt + 1,
+        "started_at": sa.func.coalesce(JOBS.c.started_at, utcnow()),
+        "worker": sa.bindparam("by_worker"),
+        "lease": sa.bindparam("new_lease"),
+        "lease_expires_at": utcnow(sa.bindparam("lease_seconds", type_=sa.Float)),
+        "deadline_at": sa.case(
             (
                 JOBS.c.deadline_seconds.is_not(None),
                 sa.func.coalesce(JOBS.c.deadline_at, utcnow(JOBS.c.deadline_seconds)),
             )
         ),
         **NO_PROGRESS,
-    ),
+    },
     returning=[field.name for field in fields(Claim)],
 )
 

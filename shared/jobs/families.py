@@ -17,9 +17,24 @@ from jobyard.shared.database import utcnow
 from jobyard.shared.jobs.progress import Progress
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.tables import Job, JobEvent
-from jobyard.shared.jobs.transitions import back_to_queue, held, note, update
+from jobyard.shared.jobs.transitions import (
+    OWNER_ASKED,
+    Transition,
+    change,
+    held,
+    move,
+    move_many,
+    note,
+    off_its_worker,
+)
 
 _AT_WORK: Final = (State.QUEUED, State.RUNNING)
+
+_SPLIT: Final = Transition("split", State.WAITING, unless=OWNER_ASKED)
+_SUM_UP: Final = Transition("sum_up", State.QUEUED)
+_BEGIN_CHILD: Final = Transition("begin_child", State.QUEUED)
+_HOLD_CHILD_BACK: Final = Transition("hold_child_back", State.WAITING)
+_STOP_CHILD: Final = Transition("stop_child", State.CANCELLED)
 
 
 def split(
@@ -43,7 +58,7 @@ def split(
     Commit, then `broker.wake` for the window if it is waiting.
     """
     unwanted = sa.or_(Job.cancel_requested_at.is_not(None), Job.pause_requested_at.is_not(None))
-    changes = back_to_queue(State.WAITING) | {
+    changes = off_its_worker() | {
         "phase": progress.phase,
         "progress_done": progress.done,
         "progress_total": progress.total,
@@ -51,7 +66,14 @@ def split(
         "child_window": sa.case((unwanted, sa.null()), else_=window),
         "checkpoint_key": sa.case((unwanted, Job.checkpoint_key), else_=checkpoint_key),
     }
-    job = update(session, [*held(job_id, lease), Job.parent_id.is_(None)], attempt=Job.attempt - 1, **changes)
+    job = move(
+        session,
+        _SPLIT,
+        *held(job_id, lease),
+        Job.parent_id.is_(None),
+        attempt=Job.attempt - 1,
+        **changes,
+    )
     if job is None or job.state != State.WAITING:
         if job is not None:
             note(session, job, message="stopped by its worker")
@@ -114,13 +136,17 @@ def lock_parent(session: Session, job_id: uuid.UUID) -> Job | None:
 
 
 def end(
-    session: Session, job_id: uuid.UUID, guard: list[sa.ColumnElement[bool]], **values: Any
+    session: Session,
+    transition: Transition,
+    job_id: uuid.UUID,
+    *where: sa.ColumnElement[bool],
+    **values: Any,
 ) -> Job | None:
-    """`update` for what may end a job: if that is a child, its parent goes on."""
-    job = update(session, [*guard, Job.parent_id.is_(None)], **values)
+    """`move` for what may end a job: if that is a child, its parent continues."""
+    job = move(session, transition, *where, Job.parent_id.is_(None), **values)
     if job is not None or (parent := lock_parent(session, job_id)) is None:
         return job
-    child = update(session, guard, **values)
+    child = move(session, transition, *where, **values)
     if child is not None and child.terminal:
         continue_parent(session, parent)
     return child
@@ -141,19 +167,14 @@ def continue_parent(session: Session, parent: Job, changes: dict[str, Any] | Non
         count = sa.select(sa.func.count()).select_from(Job).where(theirs, Job.state.in_(_AT_WORK))
         at_work = session.scalar(count) or 0
         is_due = not at_work + _queue_children(session, parent, parent.child_window - at_work)
-        if is_due:
-            changes |= {
-                "state": State.QUEUED,
-                "queued_at": utcnow(),
-                "available_at": utcnow(),
-                "eta_seconds": None,
-            }
+    if is_due:
+        changes |= {"queued_at": utcnow(), "available_at": utcnow(), "eta_seconds": None}
+        settled = move(session, _SUM_UP, Job.id == parent.id, **changes) or parent
+        note(session, settled, message="its parts have ended")
+        return settled
     if not changes or parent.terminal:
         return parent
-    settled = update(session, [Job.id == parent.id], **changes) or parent
-    if is_due:
-        note(session, settled, message="its parts have ended")
-    return settled
+    return change(session, Job.id == parent.id, **changes) or parent
 
 
 def progress_after(parent: Job, done: int, since_split: datetime.timedelta) -> dict[str, Any]:
@@ -179,52 +200,26 @@ def _queue_children(session: Session, parent: Job, count: int) -> int:
         .order_by(child.id)
         .limit(count)
     )
-    return _move_children(
-        session,
-        [Job.id.in_(following), Job.state == State.WAITING],
-        state=State.QUEUED,
-        queued_at=utcnow(),
-        available_at=utcnow(),
-    )
+    return move_many(session, _BEGIN_CHILD, Job.id.in_(following), queued_at=utcnow(), available_at=utcnow())
 
 
 def hold_children_back(session: Session, parent: Job) -> None:
     """queued → waiting."""
     if parent.child_window is not None:
-        queued = [Job.parent_id == parent.id, Job.state == State.QUEUED]
-        _move_children(session, queued, "its parent was paused", state=State.WAITING)
+        theirs = Job.parent_id == parent.id
+        move_many(session, _HOLD_CHILD_BACK, theirs, message="its parent was paused")
 
 
 def stop_children(session: Session, parent: Job, why: str) -> None:
     """queued | waiting → cancelled; running ones are asked."""
     if parent.child_window is None:
         return
-    running = Job.state == State.RUNNING
-    _move_children(
+    move_many(
         session,
-        [
-            Job.parent_id == parent.id,
-            Job.state.in_([State.QUEUED, State.WAITING, State.RUNNING]),
-            Job.cancel_requested_at.is_(None),
-        ],
-        why,
-        state=sa.case((running, Job.state), else_=State.CANCELLED),
-        finished_at=sa.case((running, sa.null()), else_=utcnow()),
+        _STOP_CHILD,
+        Job.parent_id == parent.id,
+        Job.cancel_requested_at.is_(None),
+        message=why,
+        finished_at=sa.case((_STOP_CHILD.stays, sa.null()), else_=utcnow()),
         cancel_requested_at=utcnow(),
     )
-
-
-def _move_children(
-    session: Session, guard: list[sa.ColumnElement[bool]], message: str | None = None, **values: Any
-) -> int:
-    """One guarded update of many, each with its row in its timeline. Returns how many there were."""
-    statement = sa.update(Job).where(*guard).values(version=Job.version + 1, **values)
-    moved = session.execute(
-        statement.returning(Job.id.label("job_id"), Job.state, Job.attempt, Job.worker),
-        execution_options={"synchronize_session": False},
-    ).all()
-    if moved:
-        session.execute(
-            sa.insert(JobEvent).values(at=utcnow()), [{**row._mapping, "message": message} for row in moved]
-        )
-    return len(moved)

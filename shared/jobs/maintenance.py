@@ -1,4 +1,4 @@
-"""What keeps jobs from getting stuck: expired leases, and deadlines."""
+"""What the sweeper does: expired leases, deadlines, and checkpoints that no job needs."""
 
 from typing import Final
 
@@ -7,14 +7,26 @@ from sqlalchemy.orm import Session
 
 from jobyard.shared.database import utcnow
 from jobyard.shared.jobs.families import end, lock, stop_children
-from jobyard.shared.jobs.states import State
+from jobyard.shared.jobs.reads import needed_by_parent
+from jobyard.shared.jobs.states import TERMINAL, State
 from jobyard.shared.jobs.tables import Job
-from jobyard.shared.jobs.transitions import NO_LEASE, back_to_queue, held, note, update
+from jobyard.shared.jobs.transitions import (
+    NO_LEASE,
+    OWNER_ASKED,
+    Transition,
+    held,
+    move,
+    note,
+    off_its_worker,
+)
 
 # A job whose worker was lost waits 2, 4, 8 … seconds, so that what kills workers doesn't do so at once again.
 BACKOFF_SECONDS: Final = 2.0
-
 MAX_BACKOFF_SECONDS: Final = 60.0
+
+_RESCUE: Final = Transition("rescue", State.QUEUED, unless=OWNER_ASKED)
+_GIVE_UP: Final = Transition("give_up", State.FAILED)
+_EXPIRE: Final = Transition("expire", State.FAILED)
 
 
 def rescue(session: Session, limit: int = 100) -> list[Job]:
@@ -24,7 +36,7 @@ def rescue(session: Session, limit: int = 100) -> list[Job]:
     """
     expired = (
         sa.select(Job.id, Job.lease, Job.worker, Job.attempt, Job.max_attempts, Job.cancel_requested_at)
-        .where(Job.state == State.RUNNING, Job.lease_expires_at < utcnow())
+        .where(_RESCUE.guard, Job.lease_expires_at < utcnow())
         .order_by(Job.lease_expires_at)
         .limit(limit)
     )
@@ -39,14 +51,14 @@ def rescue(session: Session, limit: int = 100) -> list[Job]:
         *found,
         *(part[:-1] for part in parts),
     ]:
-        guard = [*held(job_id, lease), Job.lease_expires_at < utcnow()]
+        still = [*held(job_id, lease), Job.lease_expires_at < utcnow()]
         lost = f"worker {worker} was lost (attempt {attempt} of {max_attempts})"
         if attempt >= max_attempts and cancel_requested_at is None:
             job = end(
                 session,
+                _GIVE_UP,
                 job_id,
-                guard,
-                state=State.FAILED,
+                *still,
                 finished_at=utcnow(),
                 error_type="WorkerLost",
                 error_message=f"{lost}; the job may need more memory than its worker has",
@@ -55,14 +67,11 @@ def rescue(session: Session, limit: int = 100) -> list[Job]:
             )
         else:
             backoff = min(BACKOFF_SECONDS * 2 ** (attempt - 1), MAX_BACKOFF_SECONDS)
-            job = end(session, job_id, guard, available_at=utcnow(backoff), **back_to_queue())
+            job = end(session, _RESCUE, job_id, *still, available_at=utcnow(backoff), **off_its_worker())
         if job is not None:
             note(session, job, message=lost, worker=worker)
             moved.append(job)
     return moved
-
-
-_MAY_EXPIRE: Final = (State.QUEUED, State.RUNNING, State.WAITING)
 
 
 def expire(session: Session, limit: int = 100) -> list[Job]:
@@ -72,17 +81,18 @@ def expire(session: Session, limit: int = 100) -> list[Job]:
     """
     late = session.execute(
         sa.select(Job.id, Job.deadline_seconds)
-        .where(Job.deadline_at < utcnow(), Job.state.in_(_MAY_EXPIRE))
+        .where(Job.deadline_at < utcnow(), _EXPIRE.guard)
         .order_by(Job.deadline_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
     moved = []
     for job_id, seconds in late:
-        job = update(
+        job = move(
             session,
-            [Job.id == job_id, Job.state.in_(_MAY_EXPIRE), Job.deadline_at < utcnow()],
-            state=State.FAILED,
+            _EXPIRE,
+            Job.id == job_id,
+            Job.deadline_at < utcnow(),
             finished_at=utcnow(),
             error_type="DeadlineExceeded",
             error_message=f"not done within its deadline of {seconds or 0:g} seconds from its first start",
@@ -94,6 +104,24 @@ def expire(session: Session, limit: int = 100) -> list[Job]:
             stop_children(session, job, "its parent's deadline is over")
             moved.append(job)
     return moved
+
+
+def forget_checkpoints(session: Session, limit: int = 500) -> list[str]:
+    """Forget checkpoints from which no job continues: of jobs that have ended, and whose parent has.
+
+    Returns the storage's keys: delete them after the commit.
+    """
+    found = session.execute(
+        sa.select(Job.id, Job.checkpoint_key)
+        # As `IS NOT NULL`, which SQLite finds by no index.
+        .where(Job.checkpoint_key > "", Job.state.in_(TERMINAL), ~needed_by_parent())
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=Job)
+    ).all()
+    if found:
+        forget = sa.update(Job).where(Job.id.in_([row.id for row in found])).values(checkpoint_key=None)
+        session.execute(forget, execution_options={"synchronize_session": False})
+    return [row.checkpoint_key for row in found]
 
 
 def count_ready(session: Session, queue: str, older_than_seconds: float) -> int:

@@ -1,6 +1,7 @@
 """What a job's owner may do to it."""
 
 import uuid
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -10,9 +11,16 @@ from jobyard.shared.errors import Conflict
 from jobyard.shared.jobs.families import continue_parent, hold_children_back, stop_children
 from jobyard.shared.jobs.progress import NO_PROGRESS
 from jobyard.shared.jobs.reads import get
-from jobyard.shared.jobs.states import TERMINAL, State
-from jobyard.shared.jobs.tables import Job
-from jobyard.shared.jobs.transitions import note, update
+from jobyard.shared.jobs.states import State
+from jobyard.shared.jobs.tables import JOBS, Job
+from jobyard.shared.jobs.transitions import Transition, move, note
+
+_CANCEL: Final = Transition("cancel", State.CANCELLED)
+_RETRY: Final = Transition("retry", State.QUEUED)
+_PAUSE: Final = Transition("pause", State.PAUSED)
+_RESUME: Final = Transition(
+    "resume", State.QUEUED, unless=[(JOBS.c.child_window.is_not(None), State.WAITING)]
+)
 
 
 def cancel(session: Session, job_id: uuid.UUID) -> Job:
@@ -20,12 +28,12 @@ def cancel(session: Session, job_id: uuid.UUID) -> Job:
 
     So are the children of a waiting job. Raises NotFound, or Conflict if the job has ended or is a child.
     """
-    running = Job.state == State.RUNNING
-    job = update(
+    job = move(
         session,
-        [Job.id == job_id, Job.state.not_in(TERMINAL), Job.parent_id.is_(None)],
-        state=sa.case((running, Job.state), else_=State.CANCELLED),
-        finished_at=sa.case((running, sa.null()), else_=utcnow()),
+        _CANCEL,
+        Job.id == job_id,
+        Job.parent_id.is_(None),
+        finished_at=sa.case((_CANCEL.stays, sa.null()), else_=utcnow()),
         cancel_requested_at=sa.func.coalesce(Job.cancel_requested_at, utcnow()),
     )
     if job is None:
@@ -43,10 +51,11 @@ def retry(session: Session, job_id: uuid.UUID, max_attempts: int) -> Job:
     It begins anew: the children that it had are deleted. Raises NotFound, or Conflict in any other state
     or if it is a child. Commit, then `broker.wake`.
     """
-    job = update(
+    job = move(
         session,
-        [Job.id == job_id, Job.state.in_([State.FAILED, State.CANCELLED]), Job.parent_id.is_(None)],
-        state=State.QUEUED,
+        _RETRY,
+        Job.id == job_id,
+        Job.parent_id.is_(None),
         queued_at=utcnow(),
         available_at=utcnow(),
         max_attempts=Job.attempt + max_attempts,
@@ -76,12 +85,11 @@ def pause(session: Session, job_id: uuid.UUID) -> Job:
     Children of a waiting job that run already run on, and no more are begun. Raises NotFound, or Conflict
     in any other state or if it is a child.
     """
-    running = Job.state == State.RUNNING
-    may = Job.state.in_([State.QUEUED, State.RUNNING, State.WAITING])
-    job = update(
+    job = move(
         session,
-        [Job.id == job_id, may, Job.parent_id.is_(None)],
-        state=sa.case((running, Job.state), else_=State.PAUSED),
+        _PAUSE,
+        Job.id == job_id,
+        Job.parent_id.is_(None),
         pause_requested_at=sa.func.coalesce(Job.pause_requested_at, utcnow()),
     )
     if job is None:
@@ -98,18 +106,14 @@ def resume(session: Session, job_id: uuid.UUID) -> Job:
 
     Raises NotFound, or Conflict in any other state. Commit, then `broker.wake` if it is queued or waiting.
     """
-    paused = Job.state == State.PAUSED
-    asked = sa.and_(Job.state == State.RUNNING, Job.pause_requested_at.is_not(None))
-    job = update(
+    job = move(
         session,
-        [Job.id == job_id, sa.or_(paused, asked), Job.parent_id.is_(None)],
-        state=sa.case(
-            (sa.and_(paused, Job.child_window.is_(None)), State.QUEUED),
-            (paused, State.WAITING),
-            else_=Job.state,
-        ),
-        queued_at=sa.case((paused, utcnow()), else_=Job.queued_at),
-        available_at=sa.case((paused, utcnow()), else_=Job.available_at),
+        _RESUME,
+        Job.id == job_id,
+        sa.or_(~_RESUME.stays, Job.pause_requested_at.is_not(None)),
+        Job.parent_id.is_(None),
+        queued_at=sa.case((_RESUME.stays, Job.queued_at), else_=utcnow()),
+        available_at=sa.case((_RESUME.stays, Job.available_at), else_=utcnow()),
         pause_requested_at=None,
     )
     if job is None:

@@ -1,7 +1,8 @@
 """The states of a job, and which leads to which."""
 
 import enum
-from typing import Final
+from collections.abc import Set
+from typing import Final, NamedTuple
 
 
 class State(enum.StrEnum):
@@ -28,12 +29,55 @@ GLOSS: Final = {
 
 TERMINAL: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 
-MOVES: Final[dict[State, frozenset[State]]] = {
-    State.QUEUED: frozenset({State.RUNNING, State.CANCELLED, State.PAUSED, State.FAILED, State.WAITING}),
-    State.RUNNING: TERMINAL | {State.QUEUED, State.WAITING, State.PAUSED},
-    State.WAITING: frozenset({State.QUEUED, State.CANCELLED, State.PAUSED, State.FAILED}),
-    State.PAUSED: frozenset({State.QUEUED, State.CANCELLED, State.WAITING}),
-    State.SUCCEEDED: frozenset(),
-    State.FAILED: frozenset({State.QUEUED}),  # retry
-    State.CANCELLED: frozenset({State.QUEUED}),  # retry
+
+class Move(NamedTuple):
+    """What a verb does to the state of a job."""
+
+    verb: str
+    sources: Set[State]
+    targets: Set[State]
+    # In these states the verb only leaves a request, and the state stays.
+    stays: Set[State] = frozenset()
+
+
+# The table of moves, by the verb that makes them: `transitions` makes guards and new states from it, and
+# refuses any other move.
+VERBS: Final = (
+    Move("claim", {State.QUEUED}, {State.RUNNING}),
+    # What a worker says of the job that it holds; its owner may have asked for something else meanwhile.
+    Move("succeed", {State.RUNNING}, {State.SUCCEEDED}),
+    Move("fail", {State.RUNNING}, {State.FAILED}),
+    Move("finish_cancel", {State.RUNNING}, {State.CANCELLED}),
+    Move("release", {State.RUNNING}, {State.QUEUED, State.PAUSED, State.CANCELLED}),
+    Move("split", {State.RUNNING}, {State.WAITING, State.PAUSED, State.CANCELLED}),
+    # Its owner.
+    Move(
+        "cancel",
+        {State.QUEUED, State.WAITING, State.PAUSED},
+        {State.CANCELLED},
+        stays={State.RUNNING},
+    ),
+    Move("pause", {State.QUEUED, State.WAITING}, {State.PAUSED}, stays={State.RUNNING}),
+    Move("resume", {State.PAUSED}, {State.QUEUED, State.WAITING}, stays={State.RUNNING}),
+    Move("retry", {State.FAILED, State.CANCELLED}, {State.QUEUED}),
+    # The sweeper.
+    Move("rescue", {State.RUNNING}, {State.QUEUED, State.PAUSED, State.CANCELLED}),
+    Move("give_up", {State.RUNNING}, {State.FAILED}),
+    Move("expire", {State.QUEUED, State.RUNNING, State.WAITING}, {State.FAILED}),
+    # Parents and children.
+    Move("begin_child", {State.WAITING}, {State.QUEUED}),
+    Move("hold_child_back", {State.QUEUED}, {State.WAITING}),
+    Move(
+        "stop_child",
+        {State.QUEUED, State.WAITING},
+        {State.CANCELLED},
+        stays={State.RUNNING},
+    ),
+    Move("sum_up", {State.WAITING}, {State.QUEUED}),
+)
+
+# Where each state leads.
+MOVES: Final = {
+    state: frozenset[State]().union(*(move.targets for move in VERBS if state in move.sources))
+    for state in State
 }

@@ -1,11 +1,11 @@
 """The one way in which the row of a job changes: a guarded update, and its note in the timeline.
 
 `UPDATE … WHERE id = … AND state IN (…) [AND lease = …]`. No row matched is an answer (None or False),
-not an accident: somebody else was first.
+not an accident: somebody else was first. The guard and the new state come from the table of moves.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -13,26 +13,57 @@ from sqlalchemy.orm import Session
 
 from jobyard.shared.database import utcnow
 from jobyard.shared.jobs.progress import NO_PROGRESS
-from jobyard.shared.jobs.states import State
-from jobyard.shared.jobs.tables import EVENTS, JOBS, Job
+from jobyard.shared.jobs.states import VERBS, State
+from jobyard.shared.jobs.tables import EVENTS, JOBS, Job, JobEvent
 
 NO_LEASE: Final[dict[str, Any]] = {"lease": None, "lease_expires_at": None}
 
 _NOTE: Final = sa.insert(EVENTS).values(at=utcnow()).inline()
 
 
+class Transition:
+    """A move of the table as SQL: its guard, and what becomes of the state.
+
+    The job's state becomes `target`, or that of the first condition of `unless` that holds. Raises ValueError
+    if the table has no such move.
+    """
+
+    def __init__(
+        self, verb: str, target: State, *, unless: Sequence[tuple[sa.ColumnElement[bool], State]] = ()
+    ) -> None:
+        move = next((move for move in VERBS if move.verb == verb), None)
+        targets = {target, *(state for _, state in unless)}
+        if move is None or targets != move.targets:
+            leads = "no such verb" if move is None else f"it leads to {_names(move.targets)}"
+            raise ValueError(f"{verb} should not lead to {_names(targets)}: in the table of moves {leads}")
+        self.guard = _state_in(move.sources | move.stays)
+        # Where the verb only leaves a request.
+        self.stays = _state_in(move.stays) if move.stays else sa.false()
+        cases: list[Any] = [(self.stays, JOBS.c.state)] if move.stays else []
+        cases += [(condition, _literal(state)) for condition, state in unless]
+        self.state = sa.case(*cases, else_=_literal(target)) if cases else _literal(target)
+
+
 class PreparedTransition:
-    """A move that every job makes, and its row in the timeline, as statements that are built once.
+    """A transition that every job makes, and its row in the timeline, as statements that are built once.
 
     To build a statement of the ORM and to load its row costs several times what the database takes for it.
     """
 
-    def __init__(self, statement: sa.Insert | sa.Update, *, returning: Sequence[str]) -> None:
+    def __init__(
+        self,
+        transition: Transition,
+        *where: sa.ColumnElement[bool],
+        values: dict[str, Any],
+        returning: Sequence[str] = (),
+    ) -> None:
+        statement = sa.update(JOBS).where(*where, transition.guard)
+        statement = statement.values(state=transition.state, version=JOBS.c.version + 1, **values)
         names = dict.fromkeys([*returning, "id", "state", "attempt", "worker"])
         self._move = statement.returning(*(JOBS.c[name] for name in names))
         moved = self._move.cte("moved")
-        told = sa.select(moved.c.id, utcnow(), moved.c.state, moved.c.attempt, moved.c.worker)
-        note = sa.insert(EVENTS).from_select(["job_id", "at", "state", "attempt", "worker"], told)
+        event = sa.select(moved.c.id, utcnow(), moved.c.state, moved.c.attempt, moved.c.worker)
+        note = sa.insert(EVENTS).from_select(["job_id", "at", "state", "attempt", "worker"], event)
         self._move_and_note = sa.select(moved).add_cte(note.cte("noted"))
 
     def __call__(self, session: Session, given: dict[str, Any]) -> sa.Row[Any] | None:
@@ -42,22 +73,23 @@ class PreparedTransition:
             return connection.execute(self._move_and_note, given).one_or_none()
         row = connection.execute(self._move, given).one_or_none()
         if row is not None:
-            said = {"job_id": row.id, "state": row.state, "attempt": row.attempt, "worker": row.worker}
-            connection.execute(_NOTE, said)
+            event = {"job_id": row.id, "state": row.state, "attempt": row.attempt, "worker": row.worker}
+            connection.execute(_NOTE, event)
         return row
 
 
-def held(job_id: uuid.UUID, lease: uuid.UUID | None) -> list[sa.ColumnElement[bool]]:
-    return [Job.id == job_id, Job.state == State.RUNNING, Job.lease == lease]
+# What a job's owner may have asked for while it ran.
+OWNER_ASKED: Final = (
+    (JOBS.c.cancel_requested_at.is_not(None), State.CANCELLED),
+    (JOBS.c.pause_requested_at.is_not(None), State.PAUSED),
+)
 
 
-def back_to_queue(state: State = State.QUEUED) -> dict[str, Any]:
-    """→ queued (or `state`), unless its owner asked for its end or a pause meanwhile."""
-    unwanted = Job.cancel_requested_at.is_not(None)
-    paused = Job.pause_requested_at.is_not(None)
+def off_its_worker() -> dict[str, Any]:
+    """The other values of a job that runs no more, but has not ended unless its owner asked for that."""
+    cancelled, paused = Job.cancel_requested_at.is_not(None), Job.pause_requested_at.is_not(None)
     return {
-        "state": sa.case((unwanted, State.CANCELLED), (paused, State.PAUSED), else_=state),
-        "finished_at": sa.case((unwanted, utcnow()), else_=sa.null()),
+        "finished_at": sa.case((cancelled, utcnow()), else_=sa.null()),
         "queued_at": utcnow(),
         "worker": None,
         **NO_LEASE,
@@ -67,13 +99,54 @@ def back_to_queue(state: State = State.QUEUED) -> dict[str, Any]:
     }
 
 
-def update(
-    session: Session, guard: list[sa.ColumnElement[bool]], *, visible: bool = True, **values: Any
+def held(job_id: uuid.UUID, lease: uuid.UUID | None) -> tuple[sa.ColumnElement[bool], ...]:
+    """The condition that a job is still under this lease, which only running jobs have."""
+    return Job.id == job_id, Job.lease == lease
+
+
+def move(
+    session: Session, transition: Transition, *where: sa.ColumnElement[bool], **values: Any
 ) -> Job | None:
-    """The guarded update: the job as it is now, or None if the guard let nothing through."""
+    """Change the job's state: the job as it is now, or None if the guard let nothing through."""
+    return _update(
+        session, transition.guard, *where, state=transition.state, version=Job.version + 1, **values
+    )
+
+
+def move_many(
+    session: Session,
+    transition: Transition,
+    *where: sa.ColumnElement[bool],
+    message: str | None = None,
+    **values: Any,
+) -> int:
+    """`move` for any number of jobs, each with its row in its timeline. Returns how many there were."""
+    statement = sa.update(Job).where(transition.guard, *where)
+    statement = statement.values(state=transition.state, version=Job.version + 1, **values)
+    moved = session.execute(
+        statement.returning(Job.id.label("job_id"), Job.state, Job.attempt, Job.worker),
+        execution_options={"synchronize_session": False},
+    ).all()
+    if moved:
+        session.execute(
+            sa.insert(JobEvent).values(at=utcnow()), [{**row._mapping, "message": message} for row in moved]
+        )
+    return len(moved)
+
+
+def change(
+    session: Session, *where: sa.ColumnElement[bool], visible: bool = True, **values: Any
+) -> Job | None:
+    """Change anything but the job's state; `visible` if readers see it. As `move` otherwise."""
+    if "state" in values:
+        raise ValueError("state: only a transition changes it")
     if visible:
         values["version"] = Job.version + 1
-    statement = sa.update(Job).where(*guard).values(**values).returning(Job)
+    return _update(session, *where, **values)
+
+
+def _update(session: Session, *where: sa.ColumnElement[bool], **values: Any) -> Job | None:
+    statement = sa.update(Job).where(*where).values(**values).returning(Job)
     options = {"synchronize_session": False, "populate_existing": True}
     return session.scalars(statement, execution_options=options).one_or_none()
 
@@ -86,6 +159,7 @@ def note(
     worker: str | None = None,
     traceback: str | None = None,
 ) -> None:
+    """Leave a row in the job's timeline."""
     # At once and not when the session is flushed: the moves after it in this transaction come after it.
     session.connection().execute(
         _NOTE,
@@ -99,3 +173,16 @@ def note(
             "traceback": traceback,
         },
     )
+
+
+def _state_in(states: Set[State]) -> sa.ColumnElement[bool]:
+    state, *more = sorted(states)
+    return JOBS.c.state.in_([state, *more]) if more else JOBS.c.state == state
+
+
+def _literal(state: State) -> sa.ColumnElement[str]:
+    return sa.literal(state, JOBS.c.state.type)
+
+
+def _names(states: Iterable[State]) -> str:
+    return " or ".join(sorted(states))

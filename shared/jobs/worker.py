@@ -11,30 +11,35 @@ from jobyard.shared.jobs.families import continue_parent, end, lock_parent, prog
 from jobyard.shared.jobs.progress import Progress
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.tables import JOBS, Job
-from jobyard.shared.jobs.transitions import NO_LEASE, PreparedTransition, back_to_queue, held, note, update
-
-_TO_SUCCEED: Final = (
-    sa.update(JOBS)
-    .where(
-        JOBS.c.id == sa.bindparam("held_job"),
-        JOBS.c.state == State.RUNNING,
-        JOBS.c.lease == sa.bindparam("held_lease"),
-    )
-    .values(
-        state=State.SUCCEEDED,
-        version=JOBS.c.version + 1,
-        finished_at=utcnow(),
-        result=sa.bindparam("given_result", type_=JOBS.c.result.type),
-        progress_done=sa.func.coalesce(JOBS.c.progress_total, JOBS.c.progress_done),
-        phase=None,
-        eta_seconds=None,
-        **NO_LEASE,
-    )
+from jobyard.shared.jobs.transitions import (
+    NO_LEASE,
+    OWNER_ASKED,
+    PreparedTransition,
+    Transition,
+    change,
+    held,
+    note,
+    off_its_worker,
 )
 
-_SUCCEED: Final = PreparedTransition(_TO_SUCCEED.where(JOBS.c.parent_id.is_(None)), returning=[])
+_TO_SUCCEEDED: Final = Transition("succeed", State.SUCCEEDED)
+_TO_FAILED: Final = Transition("fail", State.FAILED)
+_TO_CANCELLED: Final = Transition("finish_cancel", State.CANCELLED)
+_RELEASED: Final = Transition("release", State.QUEUED, unless=OWNER_ASKED)
 
-_SUCCEED_AS_CHILD: Final = PreparedTransition(_TO_SUCCEED, returning=["created_at", "finished_at"])
+_HELD: Final = (JOBS.c.id == sa.bindparam("held_job"), JOBS.c.lease == sa.bindparam("held_lease"))
+_DONE: Final[dict[str, Any]] = {
+    "finished_at": utcnow(),
+    "result": sa.bindparam("given_result", type_=JOBS.c.result.type),
+    "progress_done": sa.func.coalesce(JOBS.c.progress_total, JOBS.c.progress_done),
+    "phase": None,
+    "eta_seconds": None,
+    **NO_LEASE,
+}
+_SUCCEED: Final = PreparedTransition(_TO_SUCCEEDED, *_HELD, JOBS.c.parent_id.is_(None), values=_DONE)
+_SUCCEED_AS_CHILD: Final = PreparedTransition(
+    _TO_SUCCEEDED, *_HELD, values=_DONE, returning=["created_at", "finished_at"]
+)
 
 
 def heartbeat(
@@ -45,9 +50,9 @@ def heartbeat(
     The returned job's `cancel_requested_at` says whether its owner wants it cancelled.
     """
     changes = {} if progress is None else progress.columns()
-    return update(
+    return change(
         session,
-        held(job_id, lease),
+        *held(job_id, lease),
         lease_expires_at=utcnow(lease_seconds),
         visible=bool(changes),
         **changes,
@@ -93,9 +98,9 @@ def fail(
     """
     job = end(
         session,
+        _TO_FAILED,
         job_id,
-        held(job_id, lease),
-        state=State.FAILED,
+        *held(job_id, lease),
         finished_at=utcnow(),
         error_type=error_type,
         error_message=message,
@@ -111,9 +116,9 @@ def finish_cancel(session: Session, job_id: uuid.UUID, lease: uuid.UUID) -> Job 
     """running → cancelled, by the worker that was asked to. None if the lease is lost."""
     job = end(
         session,
+        _TO_CANCELLED,
         job_id,
-        held(job_id, lease),
-        state=State.CANCELLED,
+        *held(job_id, lease),
         finished_at=utcnow(),
         eta_seconds=None,
         **NO_LEASE,
@@ -131,11 +136,12 @@ def release(session: Session, job_id: uuid.UUID, lease: uuid.UUID) -> Job | None
     """
     job = end(
         session,
+        _RELEASED,
         job_id,
-        held(job_id, lease),
+        *held(job_id, lease),
         attempt=Job.attempt - 1,
         available_at=utcnow(),
-        **back_to_queue(),
+        **off_its_worker(),
     )
     if job is not None:
         stopped = job.state == State.QUEUED
@@ -145,7 +151,7 @@ def release(session: Session, job_id: uuid.UUID, lease: uuid.UUID) -> Job | None
 
 def keep_checkpoint(session: Session, job_id: uuid.UUID, lease: uuid.UUID, key: str) -> Job | None:
     """Remember the newest checkpoint of a running job. None if the lease is lost: it is not the newest."""
-    return update(session, held(job_id, lease), visible=False, checkpoint_key=key)
+    return change(session, *held(job_id, lease), visible=False, checkpoint_key=key)
 
 
 def keep_for_parent(session: Session, job_id: uuid.UUID, lease: uuid.UUID, key: str) -> Job | None:

@@ -77,7 +77,7 @@ class Sweeper:
 
     def _forget(self) -> None:
         with self._database.write() as session:
-            keys = retention.leftovers(session)
+            keys = jobs.forget_checkpoints(session)
         self._delete(keys)
         if self._retention_days == 0:
             return

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared import jobs, metrics, queues, registry, retention
+from jobyard.shared import jobs, metrics, queues, registry
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job, JobEvent, Progress, Request, State
@@ -97,7 +97,7 @@ HOT: dict[str, Verb] = {
     "settle": lambda session, _: jobs.settle(session),
     "children": lambda session, filled: jobs.children(session, filled.child.parent_id),
     "page_of_children": lambda session, filled: jobs.page(session, parent=filled.child.parent_id),
-    "leftovers": lambda session, _: retention.leftovers(session),
+    "forget_checkpoints": lambda session, _: jobs.forget_checkpoints(session),
     "rescue": lambda session, _: jobs.rescue(session),
     "expire": lambda session, _: jobs.expire(session),
     "count_ready": lambda session, _: jobs.count_ready(session, "cpu", 4.0),

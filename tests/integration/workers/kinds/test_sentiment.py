@@ -153,11 +153,11 @@ def test_a_bad_row_fails_the_file_as_it_would_at_once(here: Process, tmp_path: P
     assert found[-1] == "cancelled"
     # What is left goes with the next sweeps; the upload is the owner's.
     with here.database.write() as session:
-        for key in retention.leftovers(session):
+        for key in jobs.forget_checkpoints(session):
             here.storage.delete(key)
     assert stored_folders(here) == ["files"]
     with here.database.write() as session:
-        assert retention.leftovers(session) == []
+        assert jobs.forget_checkpoints(session) == []
 
 
 def test_parts_are_in_use_while_their_file_needs_them_and_not_after_a_cancel(
@@ -188,7 +188,7 @@ def test_parts_are_in_use_while_their_file_needs_them_and_not_after_a_cancel(
 
     def look(attempt: Attempt, spec: Any) -> Finish | Split:
         with here.database.write() as session:
-            assert retention.leftovers(session) == []
+            assert jobs.forget_checkpoints(session) == []
         seen.append(in_use())
         return three(attempt, spec)
 
@@ -197,7 +197,7 @@ def test_parts_are_in_use_while_their_file_needs_them_and_not_after_a_cancel(
     assert get(here, job_id).state == "cancelled"
     assert in_use() == set()
     with here.database.write() as session:
-        left = retention.leftovers(session)
+        left = jobs.forget_checkpoints(session)
     assert sorted(key.split("/")[0] for key in left) == ["parts", "parts", "parts", "plans"]
 
 
