@@ -39,22 +39,26 @@ FROM pip AS pip-flower
 COPY locks/flower.txt .
 RUN /venv/bin/pip install --no-deps -r flower.txt
 
-# ---- our own code: compiled here, because the containers' file systems are read-only
+# ---- our own code, installed into a folder: with its metadata, by which kinds of job are found, and compiled,
+# because the containers' file systems are read-only
 
-FROM base AS contract
-WORKDIR /app
-COPY docker/healthy.py docker/
+FROM pip AS code
+COPY locks/build.txt .
+RUN /venv/bin/pip install --no-deps -r build.txt
+WORKDIR /source
+COPY pyproject.toml .
+COPY README.md .
+COPY LICENSE .
+COPY NOTICE .
 COPY jobyard/ jobyard/
 COPY migrations/ migrations/
 COPY shared/ shared/
-
-FROM contract AS code-web
 COPY web/ web/
-RUN python -m compileall -q .
-
-FROM contract AS code-workers
 COPY workers/ workers/
-RUN python -m compileall -q .
+# What is installed is this folder: it is in no index, and has no hash.
+RUN PIP_NO_INDEX=1 PIP_ONLY_BINARY=:none: PIP_REQUIRE_HASHES=0 \
+    /venv/bin/pip install --no-deps --no-build-isolation --target /app .
+COPY docker/healthy.py /app/docker/
 
 # ---- the images
 
@@ -74,25 +78,25 @@ USER jobyard
 
 FROM house AS web
 COPY --from=pip-web /venv /venv
-COPY --from=code-web /app /app
+COPY --from=code /app /app
 CMD ["gunicorn", "-c", "python:jobyard.web.gunicorn", "jobyard.web.app:create_app()"]
 
 FROM house AS cpu
 COPY --from=pip-cpu /venv /venv
-COPY --from=code-workers /app /app
+COPY --from=code /app /app
 CMD ["python", "-m", "jobyard.workers", "cpu"]
 
 FROM house AS gpu
 COPY --from=pip-gpu /venv /venv
-COPY --from=code-workers /app /app
+COPY --from=code /app /app
 CMD ["python", "-m", "jobyard.workers", "gpu"]
 
 FROM house AS cuda
 COPY --from=pip-cuda /venv /venv
-COPY --from=code-workers /app /app
+COPY --from=code /app /app
 CMD ["python", "-m", "jobyard.workers", "gpu"]
 
 FROM house AS flower
 COPY --from=pip-flower /venv /venv
-COPY --from=code-workers /app /app
+COPY --from=code /app /app
 CMD ["python", "-m", "jobyard.workers", "flower"]

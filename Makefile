@@ -11,7 +11,8 @@ SUITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:
 PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3 python; do \
 	if $$python -c '$(SUITS)' >/dev/null 2>&1; then echo $$python; break; fi; done)
 
-EXTRAS := dev web cpu gpu cuda flower
+# Of the extras, and of the dependency group `build`.
+LOCKS := dev web cpu gpu cuda flower build
 
 .PHONY: help install demo up test lint format docs chaos fuzz-text kill-training screenshot lock bench-idle bench-metrics bench-networks bench-predict bench-queue bench-text bench-train clean
 
@@ -106,12 +107,12 @@ lock: ## Write locks/*.txt after a change of pyproject.toml; UPGRADE=1 takes the
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	"$(PYTHON)" -m venv "$$folder"; \
 	"$$folder/bin/python" -m pip install --quiet --disable-pip-version-check uv; \
-	for extra in $(EXTRAS); do \
-		echo "locks/$$extra.txt"; \
+	for lock in $(LOCKS); do \
+		echo "locks/$$lock.txt"; \
 		env -u PIP_FIND_LINKS -u UV_FIND_LINKS "$$folder/bin/uv" pip compile --quiet --universal $(if $(UPGRADE),--upgrade) \
 			--generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links \
-			--custom-compile-command "make lock" --extra "$$extra" \
-			$$(test "$$extra" = dev || echo -c locks/dev.txt) pyproject.toml -o "locks/$$extra.txt" >/dev/null; \
+			--custom-compile-command "make lock" $$(test "$$lock" = build && echo --group build || echo --extra "$$lock" pyproject.toml) \
+			$$(test "$$lock" = dev || echo -c locks/dev.txt) -o "locks/$$lock.txt" >/dev/null; \
 	done
 
 clean: ## Remove what make made: .venv, .demo, caches

@@ -344,6 +344,49 @@ def test_every_folder_that_is_copied_exists_and_is_let_through(stages: dict[str,
             assert {path, path.split("/")[0]} & let_through, line
 
 
+def test_the_code_of_the_images_is_installed_with_its_metadata(
+    stages: dict[str, list[str]], tmp_path: Path
+) -> None:
+    """What the stage `code` does, in folders of the test's own: kinds of job are found by the metadata."""
+    source, app = tmp_path / "source", tmp_path / "app"
+    source.mkdir()
+    for line in stages["code"]:
+        if match := re.fullmatch(r"COPY (\S+?)/? (\.|\1/)", line):
+            path = ROOT / match[1]
+            if path.is_dir():
+                made = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(path, source / match[1], symlinks=True, ignore=made)
+            else:
+                shutil.copy(path, source)
+    (install,) = [line.removeprefix("RUN ") for line in stages["code"] if line.endswith(" --target /app .")]
+    install = install.replace("/venv/bin/pip", f"{shlex.quote(sys.executable)} -m pip")
+    install = install.replace("/app", shlex.quote(str(app)))
+    installed = subprocess.run(
+        ["sh", "-euc", install],
+        cwd=source,
+        env=os.environ | {"PIP_ONLY_BINARY": ":all:", "PIP_REQUIRE_HASHES": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert installed.returncode == 0, installed.stderr
+    assert list(app.glob("jobyard/web/__pycache__/app.*.pyc"))
+    code = (
+        "import importlib.metadata, sys\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "import jobyard.shared.migrate, jobyard.web.app, jobyard.workers.runtime.app\n"
+        "found = importlib.metadata.distribution('jobyard')\n"
+        "print(found.locate_file(''), *(entry.group for entry in found.entry_points))\n"
+        "print(jobyard.web.app.__file__)"
+    )
+    shown = _run([sys.executable, "-c", code, str(app)], {})
+    assert shown.returncode == 0, shown.stderr
+    metadata, module = shown.stdout.splitlines()
+    assert metadata.startswith(f"{app} ")
+    assert "console_scripts" in metadata
+    assert module == str(app / "jobyard" / "web" / "app.py")
+
+
 @pytest.mark.parametrize("name", ["migrate", "web", *sorted(WORKERS), "sweeper", "flower"])
 def test_every_command_is_one_that_its_image_has(
     services: dict[str, Config], stages: dict[str, list[str]], name: str
@@ -361,7 +404,6 @@ def test_every_command_is_one_that_its_image_has(
     (code,) = re.findall(r"COPY --from=(\S+) /app /app", "\n".join(stages[target]))
     package, folder = module.split(".")[:2]
     copied = _built(stages, code)
-    # The package has links to the folders.
     assert {f"COPY {name}/ {name}/" for name in (package, folder)} <= set(copied)
     if module == "jobyard.workers":
         help_text = _run([sys.executable, "-m", "jobyard.workers", "--help"], {}).stdout
