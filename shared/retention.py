@@ -1,41 +1,21 @@
 """What is forgotten: old jobs with their files, uploads that no job needs, checkpoints, rubbish."""
 
-import uuid
 from collections.abc import Sequence
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
+from sqlalchemy.orm import Session, aliased
 
 from jobyard.shared import registry
-from jobyard.shared.database import Base, utcnow
+from jobyard.shared.database import utcnow
 from jobyard.shared.errors import BadInput, Conflict
-from jobyard.shared.jobs import TERMINAL, Job, State, needed_by_parent
+from jobyard.shared.jobs import TERMINAL, Job, needed_by_parent
+from jobyard.shared.needs import JobInput, unended_job_that_names
 from jobyard.shared.storage import File, Storage
 
 DAY_SECONDS = 86_400.0
 # A file without a row that is younger may belong to an attempt or an upload that still runs.
 RUBBISH_SECONDS = 2 * DAY_SECONDS
 KEYS_AT_ONCE = 500
-
-
-class JobInput(Base):
-    """An upload that a job reads: it stays as long as the job does."""
-
-    __tablename__ = "job_inputs"
-
-    job_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
-    file_id: Mapped[uuid.UUID] = mapped_column(
-        sa.ForeignKey("files.id", ondelete="CASCADE"), primary_key=True
-    )
-
-    __table_args__ = (sa.Index("ix_job_inputs_file_id", "file_id"),)
-
-
-def note_inputs(connection: sa.Connection, inputs: list[tuple[uuid.UUID, uuid.UUID]]) -> None:
-    """Remember (job id, file id): these uploads are needed."""
-    rows = [{"job_id": job_id, "file_id": file_id} for job_id, file_id in dict.fromkeys(inputs)]
-    if rows:
-        connection.execute(sa.insert(JobInput), rows)
 
 
 def forget(session: Session, days: float, limit: int = 1_000) -> tuple[list[str], bool]:
@@ -80,9 +60,7 @@ def delete_dataset(session: Session, reference: str) -> list[str]:
     if reference not in (dataset.reference, str(dataset.id)):
         raise BadInput("id", f"should be an id or name@version; the newest is {dataset.reference}")
     registry.take_turn(session, dataset)  # or an import of the same files might refer to what is gone
-    needs = Job.spec["dataset"].as_string().in_([dataset.reference, str(dataset.id)])
-    unended = [state for state in State if state not in TERMINAL]  # as `IN`, which has an index
-    job_id = session.scalar(sa.select(Job.id).where(Job.state.in_(unended), needs).limit(1))
+    job_id = unended_job_that_names(session, dataset.id)
     if job_id is not None:
         raise Conflict(f"the job {job_id} needs {dataset.reference}; it should end first, or be cancelled")
     session.delete(dataset)

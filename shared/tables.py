@@ -3,9 +3,9 @@
 from jobyard.shared.database import Base
 from jobyard.shared.jobs import Job, JobEvent
 from jobyard.shared.metrics import Metric
+from jobyard.shared.needs import JobInput, JobReference
 from jobyard.shared.registrations import Worker
 from jobyard.shared.registry import Dataset, LastVersion, Model, ModelAlias, Prediction, ScoreGroup
-from jobyard.shared.retention import JobInput
 from jobyard.shared.storage import File
 
 metadata = Base.metadata
@@ -16,6 +16,7 @@ __all__ = [
     "Job",
     "JobEvent",
     "JobInput",
+    "JobReference",
     "LastVersion",
     "Metric",
     "Model",

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from jobyard.shared import jobs
 from jobyard.shared.jobs import Claim, Job
+from jobyard.workers.runtime.attempt import Work
 from jobyard.workers.runtime.context import Process
-from jobyard.workers.runtime.executor import Drain, Ended, Work
+from jobyard.workers.runtime.executor import Drain, Ended
 
 
 @dataclass

@@ -2,16 +2,18 @@
 
 import logging
 
-from flask import redirect
+from flask import Flask, redirect
 from flask_bootstrap import Bootstrap5
 from flask_openapi3 import Info, OpenAPI
+from jinja2 import BaseLoader, ChoiceLoader, PackageLoader
 from werkzeug.wrappers import Response
 
 import jobyard.web.auth
 import jobyard.web.problems
 from jobyard.shared.config import Settings
+from jobyard.shared.kinds.loading import installed
 from jobyard.web import health, pages
-from jobyard.web.api import comparisons, files, jobs, queues, registry, results
+from jobyard.web.api import comparisons, files, jobs, kinds, queues, registry, results
 from jobyard.web.backend import Backend
 from jobyard.web.fast_path import Shortcut
 from jobyard.web.schemas import API
@@ -25,6 +27,9 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
 }
+
+
+log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings | None = None) -> OpenAPI:
@@ -44,6 +49,9 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         validation_error_callback=jobyard.web.problems.invalid,
         static_folder="static",
     )
+    for problem in installed().problems:
+        log.error("%s", problem)
+    app.jinja_options = {**app.jinja_options, "loader": _templates(app)}
     here = app.extensions["jobyard"] = Backend.build(settings)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_JSON_BYTES,
@@ -54,7 +62,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     Bootstrap5(app)
     jobyard.web.problems.register(app)
     jobyard.web.auth.register(app)
-    for blueprint in (jobs.api, queues.api, results.api, comparisons.api, files.api, registry.api):
+    for blueprint in (jobs.api, kinds.api, queues.api, results.api, comparisons.api, files.api, registry.api):
         app.register_api(blueprint)
     app.register_blueprint(health.routes)
     app.register_blueprint(pages.routes)
@@ -72,3 +80,9 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
 
     app.wsgi_app = Shortcut(app.wsgi_app, here, HEADERS.items())  # type: ignore[method-assign]
     return app
+
+
+def _templates(app: Flask) -> BaseLoader:
+    """Our own first, then those that packages with kinds of their own bring."""
+    packages = dict.fromkeys(kind.templates for kind in installed().kinds.values() if kind.templates)
+    return ChoiceLoader([app.create_global_jinja_loader(), *(PackageLoader(name) for name in packages)])

@@ -1,6 +1,8 @@
 """Every error as a problem document (RFC 9457) that names the field and says what would be right."""
 
+import difflib
 import logging
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, cast
 
 import sqlalchemy as sa
@@ -10,9 +12,10 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
+from jobyard.shared import kinds
 from jobyard.shared.errors import BadInput, Conflict, JobyardError, NotFound, TooLarge
 from jobyard.shared.kinds.fields import ALIAS, ALIAS_IS
-from jobyard.shared.kinds.submission import MANY, ONE, SPECS
+from jobyard.shared.kinds.submission import MANY, ONE
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +94,7 @@ def _path(found: Any) -> str:
     if parts and parts[0] in (ONE, MANY):
         parts = parts[1:]
     kind = 1 if parts and parts[0].isdecimal() else 0
-    if len(parts) > kind and parts[kind] in SPECS:
+    if len(parts) > kind and parts[kind] in kinds.by_name():
         del parts[kind]
     if found["type"] in ("union_tag_not_found", "union_tag_invalid"):
         parts.append("kind")
@@ -102,13 +105,14 @@ def _message(found: Any) -> str:
     context = found.get("ctx", {})
     match found["type"]:
         case "extra_forbidden":
-            return "there is no such field"
+            return f"there is no such field{_guess(str(found['loc'][-1]), _fields_beside(found['loc']))}"
         case "missing":
             return "is missing"
         case "union_tag_not_found":
-            return "is missing; should be one of 'train', 'predict', 'sentiment', 'import'"
+            return f"is missing; should be one of {', '.join(map(repr, kinds.by_name()))}"
         case "union_tag_invalid":
-            return f"should be one of {context['expected_tags']}, but is {context['tag']!r}"
+            guess = _guess(str(context["tag"]), kinds.by_name())
+            return f"should be one of {context['expected_tags']}, but is {context['tag']!r}{guess}"
         case "string_pattern_mismatch" if context["pattern"] == r"\S":
             return "should have at least one character that is not a space"
         case "string_pattern_mismatch" if context["pattern"].startswith("^[A-Za-z0-9]"):
@@ -124,6 +128,30 @@ def _message(found: Any) -> str:
     message = found["msg"]
     message = message.removeprefix("Input ").removeprefix("String ").removeprefix("List ")
     return f"{message[0].lower()}{message[1:]}, but is {_shown(found['input'])}"
+
+
+def _guess(written: str, known: Iterable[str]) -> str:
+    """ "; did you mean 'epochs'?", or nothing where no known name is near."""
+    near = difflib.get_close_matches(written, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _fields_beside(path: Sequence[str | int]) -> Iterable[str]:
+    """The names that a field of a kind's spec could have had, by its path in the error."""
+    names = [part for part in path if isinstance(part, str)]
+    kind = next((name for name in names if name in kinds.by_name()), None)
+    if kind is None:
+        return ()
+    model: Any = kinds.find(kind).Spec
+    *outer, _ = names[names.index(kind) + 1 :]
+    if outer[:1] != ["spec"]:
+        return ("kind", "priority", "spec")
+    for name in outer[1:]:
+        field = model.model_fields.get(name)
+        model = field.annotation if field is not None else None
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return ()
+    return tuple(model.model_fields)
 
 
 def _shown(value: Any) -> str:

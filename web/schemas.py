@@ -91,6 +91,18 @@ class Event(Out):
     traceback: str | None
 
 
+class Kind(Out):
+    """A kind of job."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    kind: str
+    queue: str
+    title: str
+    description: str
+    spec_schema: dict[str, Any] = Field(alias="schema", description="The JSON Schema of its spec")
+
+
 class Queue(Out):
     """A queue and who listens on it."""
 

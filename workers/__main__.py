@@ -1,9 +1,11 @@
 """`python -m jobyard.workers gpu | predict | cpu | sweeper | flower`: one process of Jobyard."""
 
 import argparse
+import logging
 import os
 import sys
 
+from jobyard.shared import kinds
 from jobyard.shared.config import Settings
 from jobyard.shared.errors import JobyardError
 from jobyard.shared.kinds.base import Queue
@@ -27,6 +29,8 @@ def _run(settings: Settings, role: str, name: str | None) -> int:
     from jobyard.workers.runtime.app import make_worker, set_up_logging
 
     set_up_logging(settings.log_level)
+    for problem in kinds.problems():
+        logging.getLogger(__name__).error("%s", problem)
     if role == "sweeper":
         from jobyard.workers.runtime import sweeper
 

@@ -18,7 +18,7 @@ from jobyard.shared.kinds.base import Queue
 from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers import kinds
 from jobyard.workers.runtime.app import make_worker, set_up_logging
-from jobyard.workers.runtime.executor import Attempt, Finish
+from jobyard.workers.runtime.attempt import Attempt, Finish
 
 PROCESSES = 2
 SPEC = SentimentSpec(texts=["nothing"]).model_dump(mode="json")

@@ -7,6 +7,7 @@ from time import perf_counter
 
 from benchmarks.table import Row, compare, in_turns
 from jobyard.shared import jobs, registry
+from jobyard.shared import kinds as declared
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
@@ -57,17 +58,18 @@ def bench(folder: Path, scratch: Path, *, epochs: int, rounds: int) -> list[Row]
 
 def _run(here: Process, spec: Spec) -> None:
     """Submit a job and do it, as a worker's child does."""
+    kind = declared.of(spec)
     with here.database.write() as session:
         jobs.submit(
             session,
-            kind=spec.kind,
-            queue=spec.queue.value,
+            kind=kind.name,
+            queue=kind.queue.value,
             spec=spec.model_dump(mode="json"),
             priority=5,
             max_attempts=1,
         )
     Drain(
-        here, kinds.WORKS, spec.queue.value, "benchmark", threading.Event(), _Unwatched(), single=True
+        here, kinds.WORKS, kind.queue.value, "benchmark", threading.Event(), _Unwatched(), single=True
     ).run()
 
 

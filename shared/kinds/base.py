@@ -1,13 +1,19 @@
-"""What all kinds of job have in common.
+"""A kind of job is one declaration: everything else that knows of kinds is derived from it.
 
 Validation messages are for people: they reach the user as problem details, with the field's dotted path.
 """
 
 import enum
-from typing import ClassVar
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from jobyard.shared.kinds.findings import Findings
 
 
 class Queue(enum.StrEnum):
@@ -25,16 +31,103 @@ class Parameters(BaseModel):
 
 
 class Spec(Parameters):
-    """What a job is to do."""
-
-    kind: ClassVar[str]
-    queue: ClassVar[Queue]
+    """What a job is to do: the base of each kind's own spec."""
 
     deadline_seconds: float | None = Field(
         default=None, ge=1, le=366 * 86_400, description="Fails so long after its first start; default: never"
     )
 
-    @property
-    def inputs(self) -> list[UUID]:
-        """The uploads that the job reads."""
-        return []
+
+@dataclass(frozen=True)
+class Reference:
+    """A data set or model that a spec names.
+
+    When the job is submitted the name is replaced by `name@version`, so that the job means what was there
+    then; the data set or model can't be deleted until the job has ended.
+    """
+
+    # The field's dotted path in the spec.
+    field: str
+    noun: Literal["dataset", "model"]
+    # A name, `name@version`, `name@alias`, or an id. None: the field is not set.
+    name: str | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """One of several fields that say what a job works on, of which a spec has exactly one.
+
+    A form shows one source at a time; fields that belong to another one are left out of the spec.
+    """
+
+    # How the form's choice is called.
+    name: str
+    field: str
+    # What the form says where the field is empty: "choose a file".
+    missing: str
+    # Fields that make sense with this source only.
+    fields: tuple[str, ...] = ()
+
+
+S = TypeVar("S", bound=Spec)
+
+
+class Kind(ABC, Generic[S]):
+    """One kind of job. A subclass is registered by its name in the entry-point group `jobyard.kinds`.
+
+    `inputs` and `references` have no default on purpose: a kind that forgot them would lose an upload, a
+    data set or a model while its job still needs it.
+    """
+
+    # As requests name it: lower-case letters, digits and '-'.
+    name: ClassVar[str]
+    queue: ClassVar[Queue]
+    Spec: ClassVar[type[Spec]]
+    # "package.module:function", imported only by the worker that does the job.
+    work: ClassVar[str]
+    # What its children are to do, if it splits its work.
+    Part: ClassVar[type[Parameters] | None] = None
+    # What to call it ("Training"), and what a form's button and menu say ("Train a model").
+    label: ClassVar[str]
+    action: ClassVar[str]
+    # The name of a Bootstrap icon.
+    icon: ClassVar[str] = "gear"
+    # The phase of a job that waits for its module to be imported, where that takes seconds.
+    starting: ClassVar[str | None] = None
+    # Whether an attempt continues from the checkpoint of the one before.
+    has_checkpoints: ClassVar[bool] = False
+    # Whether there is a metric history to show.
+    has_metrics: ClassVar[bool] = False
+    sources: ClassVar[tuple[Source, ...]] = ()
+    # Defaults that depend on one field: its name, and for each of its values what the others default to.
+    presets: ClassVar[tuple[str, Mapping[str, Mapping[str, Any]]] | None] = None
+    # A package whose folder `templates/kinds/NAME/` has `form.html` or `result.html`, if there are any.
+    templates: ClassVar[str | None] = None
+    # Where it stands in lists of kinds.
+    order: ClassVar[int] = 100
+
+    @abstractmethod
+    def inputs(self, spec: S) -> Mapping[str, UUID | None]:
+        """The uploads that the job reads, by the dotted path of the field: `{"file": spec.file}`."""
+
+    @abstractmethod
+    def references(self, spec: S) -> Sequence[Reference]:
+        """The data sets and models that the spec names."""
+
+    def resolve(self, spec: S, found: "Findings") -> S:
+        """Check the spec against what it refers to, when it is submitted; returns it, perhaps completed.
+
+        Raises BadInput that names the field. What takes long is left to the job.
+        """
+        return spec
+
+    def title(self, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:
+        """A job in a few words; `spec` is as JSON, `files` has the names of uploads by their ids."""
+        return self.action
+
+    def links(self, spec: str) -> Sequence[str]:
+        """What a job has beside events and files, as `metrics` in `/api/v1/jobs/ID/metrics`.
+
+        `spec` is JSON, perhaps long: it should be read only where it has to be.
+        """
+        return ["metrics"] if self.has_metrics else []

@@ -1,6 +1,7 @@
 """Types of fields that several specs have: names, and references to data sets and models."""
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -8,18 +9,28 @@ ALIAS = r"[A-Za-z][A-Za-z0-9._-]{0,63}"
 ALIAS_IS = "a letter, then letters, digits, '.', '_' and '-', at most 64"
 REFERENCE = rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}(@([1-9][0-9]{{0,8}}|{ALIAS}))?$"
 
+
+@dataclass(frozen=True)
+class Names:
+    """Marks the type of a field that names a data set or a model: forms offer those that there are."""
+
+    noun: Literal["dataset", "model"]
+
+
 Name = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"),
     Field(description="Letters, digits, '.', '_' and '-'; at most 64"),
 ]
-Reference = Annotated[
-    str,
-    StringConstraints(pattern=REFERENCE),
+_Reference = Annotated[str, StringConstraints(pattern=REFERENCE)]
+DatasetReference = Annotated[
+    _Reference,
+    Names("dataset"),
     Field(description="A name (its latest version), `name@version`, `name@latest`, or an id"),
 ]
 ModelReference = Annotated[
-    Reference,
+    _Reference,
+    Names("model"),
     Field(description="A name (its latest version), `name@version`, `name@alias`, or an id"),
 ]
 Alias = Annotated[

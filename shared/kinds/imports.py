@@ -1,19 +1,21 @@
 """import: an archive or a folder of pictures becomes a data set."""
 
-from typing import Annotated, Self
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
-from jobyard.shared.kinds.base import Queue, Spec
+from jobyard.shared.archives.layout import lay_out
+from jobyard.shared.kinds.base import Kind, Queue, Reference, Source, Spec
 from jobyard.shared.kinds.fields import Name
+
+if TYPE_CHECKING:
+    from jobyard.shared.kinds.findings import Findings
 
 
 class ImportSpec(Spec):
     """Make a data set out of an archive or a folder of pictures."""
-
-    kind = "import"
-    queue = Queue.CPU
 
     name: Name
     file: UUID | None = Field(default=None, description="Id of an uploaded zip or tar archive")
@@ -27,6 +29,34 @@ class ImportSpec(Spec):
             raise ValueError("should have either file or path")
         return self
 
-    @property
-    def inputs(self) -> list[UUID]:
-        return [] if self.file is None else [self.file]
+
+class Import(Kind[ImportSpec]):
+    """Import pictures."""
+
+    name = "import"
+    queue = Queue.CPU
+    Spec = ImportSpec
+    work = "jobyard.workers.kinds.imports:work"
+    label = "Import"
+    action = "Import pictures"
+    icon = "box-seam"
+    sources = (
+        Source("file", "file", "choose a zip or tar archive"),
+        Source("path", "path", "name a folder"),
+    )
+    order = 4
+
+    def inputs(self, spec: ImportSpec) -> Mapping[str, UUID | None]:
+        return {"file": spec.file}
+
+    def references(self, spec: ImportSpec) -> Sequence[Reference]:
+        return []
+
+    def resolve(self, spec: ImportSpec, found: "Findings") -> ImportSpec:
+        """The archive has pictures in a layout that is understood."""
+        if spec.file is not None:
+            found.check_archive("file", lay_out)
+        return spec
+
+    def title(self, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:
+        return f"{spec['name']} from {spec['path'] or files.get(spec['file'], 'a file')}"

@@ -1,12 +1,19 @@
 """predict: a registered model says what is on pictures."""
 
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from jobyard.shared.kinds.base import Parameters, Queue, Spec
-from jobyard.shared.kinds.fields import ModelReference, Reference
+from jobyard.shared import pictures
+from jobyard.shared.archives.loose import loose_files
+from jobyard.shared.errors import BadInput
+from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Source, Spec
+from jobyard.shared.kinds.fields import DatasetReference, ModelReference
+
+if TYPE_CHECKING:
+    from jobyard.shared.kinds.findings import Findings
 
 MAX_IMAGES = 10_000
 MAX_EXPLAINED_PICTURES = 100
@@ -15,14 +22,13 @@ MAX_EXPLAINED_PICTURES = 100
 class PredictSpec(Spec):
     """Say what is on pictures, by a registered model."""
 
-    kind = "predict"
-    queue = Queue.PREDICT
-
     model: ModelReference
     images: list[UUID] | None = Field(
         default=None, min_length=1, max_length=MAX_IMAGES, description="Ids of uploaded files"
     )
-    dataset: Reference | None = Field(default=None, description="Predict every picture of this data set")
+    dataset: DatasetReference | None = Field(
+        default=None, description="Predict every picture of this data set"
+    )
     archive: UUID | None = Field(
         default=None, description="Id of an uploaded zip or tar archive of pictures, in whatever folders"
     )
@@ -41,10 +47,6 @@ class PredictSpec(Spec):
             raise ValueError("should have either images, dataset or archive")
         self.check_explained(len(self.images or []))
         return self
-
-    @property
-    def inputs(self) -> list[UUID]:
-        return [self.archive] if self.archive is not None else self.images or []
 
     def check_explained(self, pictures: int) -> None:
         """Raises ValueError if so many are too many to explain."""
@@ -66,3 +68,59 @@ class PredictPart(Parameters):
     parts: int = Field(ge=1)
     start: int = Field(ge=0, description="The first picture's number in the whole")
     count: int = Field(ge=1)
+
+
+class Predict(Kind[PredictSpec]):
+    """Predict pictures."""
+
+    name = "predict"
+    queue = Queue.PREDICT
+    Spec = PredictSpec
+    Part = PredictPart
+    work = "jobyard.workers.kinds.predict:work"
+    label = "Prediction"
+    action = "Predict pictures"
+    icon = "image"
+    starting = "starting TensorFlow"
+    sources = (
+        Source("pictures", "images", "choose at least one picture"),
+        Source("archive", "archive", "choose a zip or tar archive"),
+        Source("dataset", "dataset", "choose a data set"),
+    )
+    order = 2
+
+    def inputs(self, spec: PredictSpec) -> Mapping[str, UUID | None]:
+        images = {f"images.{number}": file_id for number, file_id in enumerate(spec.images or [])}
+        return {**images, "archive": spec.archive}
+
+    def references(self, spec: PredictSpec) -> Sequence[Reference]:
+        return [Reference("model", "model", spec.model), Reference("dataset", "dataset", spec.dataset)]
+
+    def resolve(self, spec: PredictSpec, found: "Findings") -> PredictSpec:
+        """Every picture's header can be read, and there are not too many to explain."""
+        if spec.dataset is not None:
+            _check_explained(spec, found.datasets["dataset"].pictures)
+        elif spec.archive is not None:
+            found.check_archive(
+                "archive", lambda members: _check_explained(spec, sum(1 for _ in loose_files(members)))
+            )
+        else:
+            found.check_files(pictures.check_header)
+        return spec
+
+    def title(self, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:
+        if spec.get("archive") is not None:  # older ones have no such field
+            return f"{files.get(spec['archive'], 'an archive')} by {spec['model']}"
+        count = len(spec["images"] or ())
+        counted = "1 picture" if count == 1 else f"{count:,} pictures"
+        return f"{spec['dataset'] or counted} by {spec['model']}"
+
+    def links(self, spec: str) -> Sequence[str]:
+        return ["predictions", "predictions.csv", "predictions.parquet"]
+
+
+def _check_explained(spec: PredictSpec, count: int) -> None:
+    try:
+        spec.check_explained(count)
+    except ValueError as error:
+        raise BadInput("spec.explain", str(error)) from None

@@ -1,7 +1,10 @@
 """sentiment: NLTK's VADER scores texts, or a file of them."""
 
 import codecs
-from typing import Annotated, Literal, Self
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import (
@@ -14,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from jobyard.shared.kinds.base import Parameters, Queue, Spec
+from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Source, Spec
 
 MAX_TEXTS = 1_000
 MAX_TEXT_CHARACTERS = 10_000
@@ -116,9 +119,6 @@ class Thresholds(Parameters):
 class SentimentSpec(Spec):
     """Score texts with NLTK's VADER: neg, neu, pos, compound and a label."""
 
-    kind = "sentiment"
-    queue = Queue.CPU
-
     texts: list[Text] | None = Field(default=None, min_length=1, max_length=MAX_TEXTS)
     file: UUID | None = Field(
         default=None,
@@ -161,10 +161,6 @@ class SentimentSpec(Spec):
             )
         return self
 
-    @property
-    def inputs(self) -> list[UUID]:
-        return [] if self.file is None else [self.file]
-
 
 class SentimentPart(Parameters):
     """One part of a file that is scored in parts: what a child is to do. Nobody can submit it."""
@@ -172,3 +168,42 @@ class SentimentPart(Parameters):
     part: int = Field(ge=0, description="Which, from 0")
     parts: int = Field(ge=1)
     rows: int = Field(ge=1)
+
+
+# A spec with texts is long, and need not be read: within a text the quotes would have backslashes.
+_OF_A_FILE = re.compile(r'"texts":\s*null')
+
+
+class Sentiment(Kind[SentimentSpec]):
+    """Score texts."""
+
+    name = "sentiment"
+    queue = Queue.CPU
+    Spec = SentimentSpec
+    Part = SentimentPart
+    work = "jobyard.workers.kinds.sentiment:work"
+    label = "Sentiment"
+    action = "Score texts"
+    icon = "chat-square-text"
+    sources = (
+        Source("texts", "texts", "write at least one text", ("explain",)),
+        Source("file", "file", "choose a file", ("column", "group_by", "encoding", "errors", "format")),
+    )
+    order = 3
+
+    def inputs(self, spec: SentimentSpec) -> Mapping[str, UUID | None]:
+        return {"file": spec.file}
+
+    def references(self, spec: SentimentSpec) -> Sequence[Reference]:
+        return []
+
+    def title(self, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:
+        if spec["texts"] is None:
+            return files.get(spec["file"], "a file")
+        count = len(spec["texts"])
+        return "1 text" if count == 1 else f"{count:,} texts"
+
+    def links(self, spec: str) -> Sequence[str]:
+        if not _OF_A_FILE.search(spec):
+            return []
+        return ["scores", "groups"] if json.loads(spec).get("group_by") is not None else ["scores"]

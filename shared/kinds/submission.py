@@ -1,23 +1,13 @@
 """What a request for a job looks like: one of the kinds with its spec, or a list of such requests."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, Union
 
-from pydantic import Discriminator, Field, RootModel, Tag, TypeAdapter
+from pydantic import Discriminator, Field, RootModel, Tag, TypeAdapter, create_model
 
-from jobyard.shared.kinds.base import Parameters, Spec
-from jobyard.shared.kinds.imports import ImportSpec
-from jobyard.shared.kinds.predict import PredictPart, PredictSpec
-from jobyard.shared.kinds.sentiment import SentimentPart, SentimentSpec
-from jobyard.shared.kinds.train import TrainSpec
+from jobyard.shared.kinds import by_name
+from jobyard.shared.kinds.base import Kind, Parameters, Spec
 
 MAX_JOBS = 1_000
-
-SPECS: dict[str, type[Spec]] = {
-    spec.kind: spec for spec in (TrainSpec, PredictSpec, SentimentSpec, ImportSpec)
-}
-
-# What children are to do, by their parent's kind.
-PARTS: dict[str, type[Parameters]] = {PredictSpec.kind: PredictPart, SentimentSpec.kind: SentimentPart}
 
 
 class Submission(Parameters):
@@ -26,41 +16,31 @@ class Submission(Parameters):
     priority: int = Field(
         default=5, ge=0, le=9, description="9 runs first; equal ones run in the order they came"
     )
+    kind: str
+    spec: Spec
 
 
-class SubmitTrain(Submission):
-    """Train a CNN."""
-
-    kind: Literal["train"]
-    spec: TrainSpec
-
-
-class SubmitPredict(Submission):
-    """Predict pictures."""
-
-    kind: Literal["predict"]
-    spec: PredictSpec
+def _submission(kind: Kind[Any]) -> type[Submission]:
+    """`SubmitTrain`: its kind is "train" and its spec a TrainSpec."""
+    title = "".join(part.capitalize() for part in kind.name.split("-"))
+    return create_model(
+        f"Submit{title}",
+        __base__=Submission,
+        __doc__=type(kind).__doc__,
+        kind=(Literal[kind.name], ...),  # type: ignore[arg-type]
+        spec=(kind.Spec, ...),
+    )
 
 
-class SubmitSentiment(Submission):
-    """Score texts."""
+SUBMISSIONS: dict[str, type[Submission]] = {kind.name: _submission(kind) for kind in by_name().values()}
 
-    kind: Literal["sentiment"]
-    spec: SentimentSpec
+if TYPE_CHECKING:
+    AnySubmission: TypeAlias = Submission
+else:
+    AnySubmission = Annotated[Union[tuple(SUBMISSIONS.values())], Field(discriminator="kind")]  # noqa: UP007
 
-
-class SubmitImport(Submission):
-    """Import pictures."""
-
-    kind: Literal["import"]
-    spec: ImportSpec
-
-
-AnySubmission = Annotated[
-    SubmitTrain | SubmitPredict | SubmitSentiment | SubmitImport, Field(discriminator="kind")
-]
 # One request, where a list of them would not do.
-SUBMISSION: TypeAdapter[AnySubmission] = TypeAdapter(AnySubmission)
+SUBMISSION: TypeAdapter[Submission] = TypeAdapter(AnySubmission)
 
 # How a body is told to be one request or many: the tags come first in the paths of validation errors.
 ONE, MANY = "one", "many"

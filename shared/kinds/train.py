@@ -1,11 +1,17 @@
 """train: a CNN learns to tell the classes of a data set apart."""
 
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from jobyard.shared.kinds.base import Parameters, Queue, Spec
-from jobyard.shared.kinds.fields import ModelReference, Name, Reference
+from jobyard.shared.errors import BadInput
+from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Spec
+from jobyard.shared.kinds.fields import DatasetReference, ModelReference, Name
+
+if TYPE_CHECKING:
+    from jobyard.shared.kinds.findings import Findings
 
 
 class Augment(Parameters):
@@ -43,10 +49,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 class TrainSpec(Spec):
     """Train a CNN on a data set of pictures. Defaults are those of `compact`; `classic` has its own."""
 
-    kind = "train"
-    queue = Queue.GPU
-
-    dataset: Reference
+    dataset: DatasetReference
     network: Literal["compact", "classic"] = Field(
         default="compact",
         description="`compact`: a small residual network; "
@@ -108,3 +111,53 @@ class TrainSpec(Spec):
         if isinstance(given.get("augment"), dict):
             filled["augment"] = recipe.get("augment", {}) | given["augment"]
         return filled
+
+
+class Train(Kind[TrainSpec]):
+    """Train a CNN."""
+
+    name = "train"
+    queue = Queue.GPU
+    Spec = TrainSpec
+    work = "jobyard.workers.kinds.train:work"
+    label = "Training"
+    action = "Train a model"
+    icon = "cpu"
+    starting = "starting TensorFlow"
+    has_checkpoints = True
+    has_metrics = True
+    presets = ("network", RECIPES)
+    order = 1
+
+    def inputs(self, spec: TrainSpec) -> Mapping[str, UUID | None]:
+        return {}
+
+    def references(self, spec: TrainSpec) -> Sequence[Reference]:
+        return [
+            Reference("dataset", "dataset", spec.dataset),
+            Reference("init_from", "model", spec.init_from),
+        ]
+
+    def resolve(self, spec: TrainSpec, found: "Findings") -> TrainSpec:
+        """A training that continues from a model: of the same network, and for pictures of the same size.
+
+        What the spec does not say of these two is as the model has it, with the recipe of that network.
+        """
+        if spec.init_from is None:
+            return spec
+        model = found.models["init_from"]
+        if model.network in RECIPES:
+            known = {"network": model.network, "image_size": model.image_size}
+            spec = TrainSpec.model_validate(known | spec.model_dump(exclude_unset=True))
+        wanted = f"as that of {model.reference} in init_from, but is"
+        if model.network != spec.network:
+            raise BadInput("spec.network", f"should be {model.network!r}, {wanted} {spec.network!r}")
+        if model.image_size != spec.image_size and model.network not in ANY_SIZE:
+            raise BadInput("spec.image_size", f"should be {model.image_size}, {wanted} {spec.image_size}")
+        return spec
+
+    def title(self, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:
+        return f"{spec['network']} on {spec['dataset']}"
+
+    def links(self, spec: str) -> Sequence[str]:
+        return ["metrics", "history.png"]

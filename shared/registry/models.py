@@ -11,7 +11,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from jobyard.shared.database import Base, Json, NullableJson, UtcDateTime, utcnow
 from jobyard.shared.errors import BadInput, Conflict, NotFound
-from jobyard.shared.jobs import TERMINAL, Job, State
+from jobyard.shared.jobs import Job
+from jobyard.shared.needs import unended_job_that_names
 from jobyard.shared.registry.datasets import Dataset
 from jobyard.shared.registry.versions import LATEST, Versioned, find
 from jobyard.shared.storage import File
@@ -141,11 +142,7 @@ def delete(session: Session, reference: str) -> str:
         raise BadInput("id", f"should name the version to delete, as in {model.reference}, or an id")
     # Nobody gives it an alias meanwhile.
     session.execute(sa.select(Model.id).where(Model.id == model.id).with_for_update())
-    needs = [Job.spec[field].as_string() == model.reference for field in ("model", "init_from")]
-    unended = [state for state in State if state not in TERMINAL]
-    needed_by = session.scalars(
-        sa.select(Job.id).where(Job.state.in_(unended), sa.or_(*needs)).order_by(Job.id).limit(1)
-    ).first()
+    needed_by = unended_job_that_names(session, model.id)
     if needed_by is not None:
         raise Conflict(f"job {needed_by} needs the model {model.reference}; wait for its end, or cancel it")
     session.execute(sa.delete(File).where(File.storage_key == model.storage_key))

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from jobyard.shared import tables
+from jobyard.shared import kinds, tables
 from jobyard.shared.config import PREFIX, Settings
-from jobyard.shared.kinds.submission import SPECS
 from tests.samples import PAGES, ROOT, RUNNABLE, samples
 
 README = (ROOT / "README.md").read_text()
@@ -47,10 +46,10 @@ def test_the_tables_are_those_of_the_database() -> None:
 
 def test_every_kind_of_job_is_there_with_fields_that_it_has() -> None:
     rows = re.findall(r"^\| `(\w+)` \| [^|]* \| (.*) \|$", README, re.MULTILINE)
-    fields = {kind: set(re.findall(r"`(\w+)`", named)) for kind, named in rows if kind in SPECS}
-    assert set(fields) == set(SPECS)
+    fields = {kind: set(re.findall(r"`(\w+)`", named)) for kind, named in rows if kind in kinds.by_name()}
+    assert set(fields) == set(kinds.by_name())
     for kind, named in fields.items():
-        assert named <= set(SPECS[kind].model_fields), kind
+        assert named <= set(kinds.find(kind).Spec.model_fields), kind
 
 
 @pytest.mark.parametrize("page", EVERY_PAGE, ids=name_of)

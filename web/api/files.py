@@ -8,8 +8,7 @@ from pydantic import BaseModel, BeforeValidator
 
 from jobyard.shared.errors import BadInput
 from jobyard.shared.kinds.fields import Name
-from jobyard.shared.kinds.imports import ImportSpec
-from jobyard.shared.kinds.submission import SubmitImport
+from jobyard.shared.kinds.submission import SUBMISSION
 from jobyard.web import schemas
 from jobyard.web.api import registry
 from jobyard.web.api.common import ANSWERS, SECURITY, answer
@@ -70,7 +69,8 @@ def upload_dataset(form: DatasetForm) -> Response:
     try:
         with Uploads() as uploads:
             file = uploads.keep(form.archive, "archive")
-            submission = SubmitImport(kind="import", spec=ImportSpec(name=form.name, file=file.id))
+            spec = {"name": form.name, "file": file.id}
+            submission = SUBMISSION.validate_python({"kind": "import", "spec": spec})
             job, _ = submit(backend(), submission, None)
     except BadInput as error:
         raise BadInput("archive", error.message) from None

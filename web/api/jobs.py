@@ -3,13 +3,13 @@
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from flask import Response, request, stream_with_context
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import Field
 
-from jobyard.shared import jobs
+from jobyard.shared import jobs, kinds
 from jobyard.shared.errors import BadInput
 from jobyard.shared.kinds.submission import Submit
 from jobyard.web import schemas
@@ -30,11 +30,16 @@ api = APIBlueprint(
 
 STREAM_SECONDS = 600
 
+if TYPE_CHECKING:
+    KindName = str
+else:
+    KindName = Literal[tuple(kinds.by_name())]
+
 
 class JobsQuery(PageQuery):
     """Which jobs."""
 
-    kind: Literal["train", "predict", "sentiment", "import"] | None = None
+    kind: KindName | None = None
     state: jobs.State | None = None
     parent: uuid.UUID | None = Field(default=None, description="Its children, instead of jobs of their own")
 

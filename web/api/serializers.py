@@ -5,16 +5,13 @@ client as the JSON that they are.
 """
 
 import datetime
-import re
 from collections.abc import Iterable
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
+from jobyard.shared import kinds
 from jobyard.shared.jobs import TERMINAL, JobSnapshot, JobVersion, State, why_waiting
 from jobyard.web import schemas
-
-# A spec with texts is long, and need not be read: within a text the quotes would have backslashes.
-_OF_A_FILE = re.compile(r'"texts":\s*null')
 
 
 def of_job(job: JobSnapshot) -> bytes:
@@ -87,12 +84,8 @@ def _moment(moment: datetime.datetime | None) -> str | None:
 def _links(job: JobSnapshot) -> dict[str, str]:
     own = f"{schemas.API}/jobs/{job.id}"
     links = {"self": own, "events": f"{own}/events", "files": f"{own}/files", "page": f"/jobs/{job.id}"}
-    if job.kind == "train":
-        links |= {"metrics": f"{own}/metrics", "history": f"{own}/history.png"}
-    if job.kind == "predict":
-        links |= {name: f"{own}/{name}" for name in ("predictions", "predictions.csv", "predictions.parquet")}
-    if job.kind == "sentiment":
-        links |= _links_to_scores(own, job.spec)
+    if (kind := kinds.by_name().get(job.kind)) is not None:
+        links |= {name.removesuffix(".png"): f"{own}/{name}" for name in kind.links(job.spec)}
     if job.child_window is not None:
         links["children"] = f"{schemas.API}/jobs?parent={job.id}"
     if job.parent_id is not None:  # what its owner may do is done to the whole
@@ -106,10 +99,3 @@ def _links(job: JobSnapshot) -> dict[str, str]:
     elif job.state != State.SUCCEEDED:
         links["retry"] = f"{own}/retry"
     return links
-
-
-def _links_to_scores(own: str, spec: str) -> dict[str, str]:
-    if not _OF_A_FILE.search(spec):
-        return {}
-    groups = {"groups": f"{own}/groups"} if from_json(spec).get("group_by") is not None else {}
-    return {"scores": f"{own}/scores"} | groups

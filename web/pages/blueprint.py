@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, g, request
 from werkzeug.wrappers import Response
 
+from jobyard.shared import kinds
 from jobyard.web.backend import backend
 
 routes = Blueprint("pages", __name__)
@@ -52,4 +53,4 @@ def _context() -> dict[str, object]:
     # Flower is where the browser found this page: HOST may be an address to listen on, as 0.0.0.0 is.
     host = urlsplit(f"//{request.host}").hostname or "127.0.0.1"
     flower = f"http://{f'[{host}]' if ':' in host else host}:{port}/" if port else None
-    return {"flower_url": flower}
+    return {"flower_url": flower, "all_kinds": list(kinds.by_name().values())}

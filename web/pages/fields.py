@@ -1,23 +1,29 @@
-"""What a form knows of its fields, read off the specs: bounds, choices, defaults, help."""
+"""What a form knows of its fields, read off the specs: how to enter them, bounds, choices, defaults, help."""
 
+import typing
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from jobyard.shared.kinds.submission import SPECS
-from jobyard.shared.kinds.train import RECIPES
+from jobyard.shared import kinds
+from jobyard.shared.kinds.base import Kind
+from jobyard.shared.kinds.fields import Names
+
+Input = Literal["number", "choice", "switch", "text", "column", "file", "files", "lines", "pairs", "json"]
 
 
 @dataclass(frozen=True)
 class Field:
     """One field of a spec. `step` is "any" for numbers with a fraction, "1" for whole ones.
 
-    `varies` says the defaults of one that has several, "compact: 36, classic: 10"; it has no `default` then.
+    `noun` says that it names a data set or a model. `varies` says the defaults of one that has several,
+    "compact: 36, classic: 10"; it has no `default` then.
     """
 
     name: str
+    input: Input
     required: bool
     default: Any
     help: str
@@ -25,50 +31,99 @@ class Field:
     most: float | None
     step: str
     choices: tuple[str, ...]
+    noun: str | None
     varies: str
+
+    @property
+    def label(self) -> str:
+        """`learning_rate` → "Learning rate"."""
+        return self.name.replace("_", " ").replace(".", ": ").capitalize()
 
 
 @cache
 def fields_of(kind: str) -> dict[str, Field]:
-    """The fields of a kind's spec by their dotted names: `epochs`, `augment.shear`."""
-    return {field.name: field for field in _fields(SPECS[kind], "")}
+    """The fields of a kind's spec by their dotted names: `augment.shear`. An unknown kind has none."""
+    declared = kinds.by_name().get(kind)
+    if declared is None:
+        return {}
+    return {field.name: field for field in _fields(declared, declared.Spec, "")}
 
 
-def _fields(model: type[BaseModel], prefix: str) -> list[Field]:
+def _fields(kind: Kind[Any], model: type[BaseModel], prefix: str) -> list[Field]:
     schema = model.model_json_schema()
     found = []
     for name, info in model.model_fields.items():
         if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            found += _fields(info.annotation, f"{prefix}{name}.")
+            found += _fields(kind, info.annotation, f"{prefix}{name}.")
         else:
-            found.append(_field(f"{prefix}{name}", schema["properties"][name], info.is_required()))
+            noun = _noun([info.annotation, *info.metadata])
+            found.append(
+                _field(kind, f"{prefix}{name}", schema["properties"][name], info.is_required(), noun)
+            )
     return found
 
 
-def _field(name: str, schema: dict[str, Any], required: bool) -> Field:
+def _field(kind: Kind[Any], name: str, schema: dict[str, Any], required: bool, noun: str | None) -> Field:
     # An optional field is "anyOf" its type and null.
-    kind = schema["anyOf"][0] if "anyOf" in schema else schema
-    defaults = {network: _at(recipe, name) for network, recipe in RECIPES.items()}
+    types = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
+    type_ = types[0]
+    presets = kind.presets[1] if kind.presets else {}
+    defaults = {value: _at(preset, name) for value, preset in presets.items()}
     varies = any(value is not None for value in defaults.values())
     each = [
-        f"{network}: {schema.get('default') if value is None else value}"
-        for network, value in defaults.items()
+        f"{value}: {schema.get('default') if default is None else default}"
+        for value, default in defaults.items()
     ]
     return Field(
         name=name,
+        input=_input(types),
         required=required,
         default=None if varies else schema.get("default"),
-        help=schema.get("description", kind.get("description", "")),
-        least=kind.get("minimum"),
-        most=kind.get("maximum"),
-        step="1" if kind.get("type") == "integer" else "any",
-        choices=tuple(kind.get("enum", (kind["const"],) if "const" in kind else ())),
+        help=schema.get("description", type_.get("description", "")),
+        least=type_.get("minimum"),
+        most=type_.get("maximum"),
+        step="1" if type_.get("type") == "integer" else "any",
+        choices=tuple(type_.get("enum", (type_["const"],) if "const" in type_ else ())),
+        noun=noun,
         varies=", ".join(each) if varies else "",
     )
 
 
-def _at(recipe: Any, name: str) -> Any:
-    """What a recipe has for `augment.shear`; None if nothing."""
+def _input(types: list[dict[str, Any]]) -> Input:
+    if [one.get("type") for one in types] == ["string", "integer"]:
+        return "column"
+    match types:
+        case [{"enum": _} | {"const": _}]:
+            return "choice"
+        case [{"type": "boolean"}]:
+            return "switch"
+        case [{"type": "integer" | "number"}]:
+            return "number"
+        case [{"type": "string", "format": "uuid"}]:
+            return "file"
+        case [{"type": "string"}]:
+            return "text"
+        case [{"type": "array", "items": {"type": "string", "format": "uuid"}}]:
+            return "files"
+        case [{"type": "array", "items": {"type": "string"}}]:
+            return "lines"
+        case [{"type": "object", "additionalProperties": {"type": "number"}}]:
+            return "pairs"
+    return "json"
+
+
+def _noun(annotations: list[Any]) -> str | None:
+    """What a field names, as its type says, however deep: `DatasetReference | None`."""
+    for one in annotations:
+        if isinstance(one, Names):
+            return one.noun
+        if (inner := _noun([*typing.get_args(one)])) is not None:
+            return inner
+    return None
+
+
+def _at(preset: Any, name: str) -> Any:
+    """What a preset has for `augment.shear`; None if nothing."""
     for part in name.split("."):
-        recipe = recipe.get(part) if isinstance(recipe, dict) else None
-    return recipe
+        preset = preset.get(part) if isinstance(preset, dict) else None
+    return preset

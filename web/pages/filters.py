@@ -1,21 +1,18 @@
 """Numbers, times and jobs in words, as filters of the templates."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from jobyard.client import explanations
+from jobyard.shared import kinds
 from jobyard.shared.jobs import GLOSS, Job, State
+from jobyard.shared.kinds.base import Source
 from jobyard.web.pages.blueprint import routes
+from jobyard.web.pages.fields import Field, fields_of
 
 routes.add_app_template_filter(explanations.that_matter)
 routes.add_app_template_filter(explanations.reasons)
 
-KINDS = {
-    "train": ("Training", "cpu"),
-    "predict": ("Prediction", "image"),
-    "sentiment": ("Sentiment", "chat-square-text"),
-    "import": ("Import", "box-seam"),
-}
 STATE_ICONS = {
     "queued": "hourglass-split",
     "running": "play-fill",
@@ -30,13 +27,36 @@ STATE_ICONS = {
 @routes.app_template_filter()
 def kind_name(kind: str) -> str:
     """`train` → "Training"."""
-    return KINDS[kind][0] if kind in KINDS else kind
+    found = kinds.by_name().get(kind)
+    return found.label if found else kind
 
 
 @routes.app_template_filter()
 def kind_icon(kind: str) -> str:
     """The name of a Bootstrap icon."""
-    return KINDS[kind][1] if kind in KINDS else "gear"
+    found = kinds.by_name().get(kind)
+    return found.icon if found else "question"
+
+
+@routes.app_template_filter()
+def has_metrics(kind: str) -> bool:
+    """Whether jobs of the kind have a metric history, and so can be compared."""
+    found = kinds.by_name().get(kind)
+    return found is not None and found.has_metrics
+
+
+@routes.app_template_filter()
+def spec_fields(kind: str) -> Mapping[str, Field]:
+    """The fields of a kind's spec by name."""
+    return fields_of(kind)
+
+
+@routes.app_template_filter()
+def sources_of_form(sources: Iterable[Source]) -> list[tuple[str, str, str]]:
+    """Name, label and icon of each source."""
+    return [
+        (source.name, source.name.replace("_", " ").capitalize(), "box-arrow-in-down") for source in sources
+    ]
 
 
 @routes.app_template_filter()
@@ -171,21 +191,9 @@ def per_second(job: Job) -> str:
 @routes.app_template_filter()
 def what(job: Job, files: Mapping[str, str]) -> str:
     """A job's spec in a few words; `files` has the names of uploaded files by id."""
-    spec = job.spec
-    match job.kind:
-        case "train":
-            return f"{spec['network']} on {spec['dataset']}"
-        case "predict" | "sentiment" if job.parent_id is not None:
-            return f"part {spec['part'] + 1:,} of {spec['parts']:,}"
-        case "predict" if spec.get("archive") is not None:  # older ones have no such field
-            return f"{files.get(spec['archive'], 'an archive')} by {spec['model']}"
-        case "predict":
-            of = spec["dataset"] or counted(len(spec["images"]), "picture")
-            return f"{of} by {spec['model']}"
-        case "sentiment" if spec["texts"] is not None:
-            return counted(len(spec["texts"]), "text")
-        case "sentiment":
-            return files.get(spec["file"], "a file")
-        case "import":
-            return f"{spec['name']} from {spec['path'] or files.get(spec['file'], 'a file')}"
-    return job.kind
+    kind = kinds.by_name().get(job.kind)
+    if job.parent_id is not None and "part" in job.spec and "parts" in job.spec:
+        return f"part {job.spec['part'] + 1:,} of {job.spec['parts']:,}"
+    if kind is None or job.parent_id is not None:
+        return job.kind
+    return kind.title(job.spec, files)

@@ -11,12 +11,12 @@ from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobyard.shared import jobs, metrics, registry, storage
+from jobyard.shared import jobs, kinds, metrics, registry, storage
 from jobyard.shared.errors import BadInput, Conflict, JobyardError
-from jobyard.shared.kinds.submission import SPECS
 from jobyard.web.api.results import scored_file
 from jobyard.web.backend import backend
 from jobyard.web.pages.blueprint import allow_inline_styles, routes
+from jobyard.web.pages.fields import fields_of
 from jobyard.web.pages.live import live
 from jobyard.web.services import predictions
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 JOBS_PER_PAGE = 25
 ROWS_PER_PAGE = 24
 GROUPS_PER_PAGE = 20
+MAX_CHARTS = 4
 # Shown beside their pictures, and not among the downloads.
 OVERLAY = re.compile(r"overlay-\d+\.png")
 
@@ -62,7 +63,7 @@ def index() -> Response:
             "jobs/list.html",
             "jobs/_list.html",
             query=query,
-            kinds=list(SPECS),
+            kinds=list(kinds.by_name()),
             jobs=shown,
             files=_file_names(session, shown),
             counts=jobs.counts(session),
@@ -78,7 +79,9 @@ def job(job_id: uuid.UUID) -> Response:
         found = jobs.get(session, job_id)
         artifacts = storage.artifacts(session, job_id)
         seen = jobs.read_version(session.connection(), job_id)
-        if found.kind == "train":
+        kind = kinds.by_name().get(found.kind)
+        charts = _charts(metrics.names_of(session, [job_id])) if kind and kind.has_metrics else []
+        if kind and kind.has_metrics:
             allow_inline_styles()
         return live(
             "jobs/page.html",
@@ -89,7 +92,9 @@ def job(job_id: uuid.UUID) -> Response:
             files=_file_names(session, [found]),
             events=jobs.events(session, job_id),
             artifacts=[file for file in artifacts if not OVERLAY.fullmatch(file.name)],
-            has_metrics=bool(metrics.history(session, job_id, name="loss", points=1)),
+            charts=charts,
+            kind=kind,
+            hidden=_hidden(found),
             predictions=_predicted(session, found, query),
             query=query,
             rows=ROWS_PER_PAGE,
@@ -183,7 +188,7 @@ def _list_query() -> ListQuery:
         query = ListQuery.model_validate({name: value for name, value in request.args.items() if value})
     except ValidationError:
         return ListQuery()
-    return query if query.kind is None or query.kind in SPECS else ListQuery()
+    return query if query.kind is None or query.kind in kinds.by_name() else ListQuery()
 
 
 def _rows_query() -> RowsQuery:
@@ -193,8 +198,27 @@ def _rows_query() -> RowsQuery:
         return RowsQuery()
 
 
+def _charts(names: Iterable[str]) -> list[str]:
+    """The metrics to draw: accuracy and loss where a job has them, else the first few that it has."""
+    bases = list(dict.fromkeys(name.removeprefix("val_") for name in names))
+    usual: list[str] = [name for name in ("accuracy", "loss") if name in bases]
+    return usual or bases[:MAX_CHARTS]
+
+
+def _hidden(job: jobs.Job) -> set[str]:
+    """Fields of the spec that belong to a source that the job doesn't have."""
+    kind = kinds.by_name().get(job.kind)
+    others = [source for source in kind.sources if job.spec.get(source.field) is None] if kind else []
+    return {name for source in others for name in source.fields}
+
+
 def _file_names(session: Session, shown: Iterable[jobs.Job]) -> dict[str, str]:
     """Names of the files that specs refer to, by id as the specs have it."""
-    given = (job.spec.get("file") or job.spec.get("archive") for job in shown)
+    given = (
+        job.spec.get(name)
+        for job in shown
+        for name, field in fields_of(job.kind).items()
+        if field.input == "file"
+    )
     ids = [uuid.UUID(file_id) for file_id in given if file_id]
     return {str(file_id): name for file_id, name in storage.file_names(session, ids).items()} if ids else {}

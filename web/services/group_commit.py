@@ -1,7 +1,6 @@
 """Accepting jobs: those that come at the same time are accepted in one transaction."""
 
 import threading
-import uuid
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +8,15 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from jobyard.shared import jobs, retention
+from jobyard.shared import jobs
 from jobyard.shared.broker import Broker
 from jobyard.shared.database import Database
 from jobyard.shared.errors import Conflict
+from jobyard.shared.needs import Needs, note
 
 # So many jobs in one transaction: none of them waits long for the others.
 MOST = 32
+NOTHING = Needs()
 
 
 class Accepted(NamedTuple):
@@ -27,10 +28,10 @@ class Accepted(NamedTuple):
 
 @dataclass
 class _Entry:
-    """A request, the files that it reads, and what came of it: the job, or why there is none."""
+    """A request, what its job needs, and what came of it: the job, or why there is none."""
 
     request: jobs.Request
-    inputs: Sequence[uuid.UUID]
+    needs: Needs
     outcome: Accepted | Exception | None = None
 
     @property
@@ -50,12 +51,12 @@ class Intake:
         self._waiting: deque[_Entry] = deque()
         self._turn = threading.Lock()
 
-    def accept(self, request: jobs.Request, inputs: Sequence[uuid.UUID] = ()) -> Accepted:
-        """The job, which is committed. `inputs` are the files that it reads.
+    def accept(self, request: jobs.Request, needs: Needs = NOTHING) -> Accepted:
+        """The job, which is committed, with what it needs.
 
         Raises Conflict if the request's key was used for another request.
         """
-        entry = _Entry(request, inputs)
+        entry = _Entry(request, needs)
         self._waiting.append(entry)
         while entry.outcome is None:
             taken: list[_Entry] = []
@@ -91,7 +92,7 @@ def _accept(connection: sa.Connection, entries: Sequence[_Entry]) -> list[Accept
     made = jobs.submit_each(connection, [entry.request for entry in entries])
     both = zip(made, entries, strict=True)
     new = [(job, entry) for job, entry in both if isinstance(job, jobs.Submitted) and job.is_new]
-    retention.note_inputs(connection, [(job.id, file_id) for job, entry in new for file_id in entry.inputs])
+    note(connection, [(job.id, entry.needs) for job, entry in new])
     seen = jobs.snapshots_of_new(connection, [(job, entry.request) for job, entry in new])
     return [
         job

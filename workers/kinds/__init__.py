@@ -1,4 +1,4 @@
-"""From a job's spec to the work and back to rows: one module per kind.
+"""From a job's spec to the work and back to rows: one module for each built-in kind.
 
 Each imports its work when a job comes, so that no process loads what it never runs.
 """
@@ -9,7 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import ModuleType
 from typing import Any, TypeVar
 
-from jobyard.workers.runtime.executor import Attempt, Finish, Split, Work
+from jobyard.shared import kinds
+from jobyard.shared.kinds.base import Kind
+from jobyard.workers.runtime.attempt import Attempt, Made, Work
 
 Coming = TypeVar("Coming")
 
@@ -23,11 +25,12 @@ def _importing(module: str) -> "Future[ModuleType]":
     return ThreadPoolExecutor(1, module).submit(importlib.import_module, module)
 
 
-def _work(module: str, phase: str | None = None) -> Work:
-    """The module's `work`, imported at its first job; `phase` says so where it takes long."""
+def work_of(kind: Kind[Any]) -> Work:
+    """The kind's work, imported at its first job."""
+    module, _, function = kind.work.partition(":")
 
-    def work(attempt: Attempt, spec: Any) -> Finish | Split:
-        made: Finish | Split = wait_for(_importing(module), attempt, phase).work(attempt, spec)
+    def work(attempt: Attempt, spec: Any) -> Made:
+        made: Made = getattr(wait_for(_importing(module), attempt, kind.starting), function)(attempt, spec)
         return made
 
     return work
@@ -44,9 +47,12 @@ def wait_for(coming: "Future[Coming]", attempt: Attempt, phase: str | None) -> C
             attempt.report.check()
 
 
-WORKS: dict[str, Work] = {
-    "train": _work("jobyard.workers.kinds.train", "starting TensorFlow"),
-    "predict": _work("jobyard.workers.kinds.predict", "starting TensorFlow"),
-    "sentiment": _work("jobyard.workers.kinds.sentiment"),
-    "import": _work("jobyard.workers.kinds.imports"),
-}
+class Works(dict[str, Work]):
+    """The work of each kind by its name."""
+
+    def __missing__(self, name: str) -> Work:
+        self[name] = work_of(kinds.find(name))
+        return self[name]
+
+
+WORKS: dict[str, Work] = Works()

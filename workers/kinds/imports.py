@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from jobyard.shared import registry, storage
 from jobyard.shared.kinds.imports import ImportSpec
 from jobyard.workers.datasets.importer import Imported, import_pictures
-from jobyard.workers.runtime.executor import Attempt, Finish
+from jobyard.workers.runtime.attempt import Attempt, Finish
 
 
 def work(attempt: Attempt, spec: ImportSpec) -> Finish:

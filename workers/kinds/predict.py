@@ -19,8 +19,8 @@ from jobyard.shared.kinds.predict import PredictPart, PredictSpec, overlay_name
 from jobyard.workers.prediction.archives import ZipOfPictures, check_archive
 from jobyard.workers.prediction.models import LoadedModel, ModelCache
 from jobyard.workers.prediction.predict import Picture, Prediction, predict
+from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.dataset_cache import find_dataset
-from jobyard.workers.runtime.executor import Attempt, Finish, Split
 from jobyard.workers.runtime.parts import refuse_broken
 
 # The result in the job holds so many; all of them are rows.
@@ -233,5 +233,7 @@ def _plain_copy(attempt: Attempt, spec: PredictSpec) -> str | None:
 
 
 def _archive(attempt: Attempt, spec: PredictSpec) -> storage.File:
+    if spec.archive is None:
+        raise WorkError("the spec has no archive")
     with attempt.here.database.read() as session:
-        return storage.get_file(session, spec.inputs[0])
+        return storage.get_file(session, spec.archive)

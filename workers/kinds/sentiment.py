@@ -12,14 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, registry, storage
-from jobyard.shared.errors import LeaseLost
+from jobyard.shared.errors import LeaseLost, WorkError
 from jobyard.shared.kinds.sentiment import SentimentPart, SentimentSpec
 from jobyard.workers.kinds import wait_for
-from jobyard.workers.runtime.executor import Attempt, Finish, Split
+from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.parts import refuse_broken
 from jobyard.workers.sentiment.vader.scorer import Scorer
 from jobyard.workers.sentiment.vader.texts import score_texts
@@ -93,11 +94,17 @@ def _bulk_scorer_of(lexicon: str, words: tuple[tuple[str, float], ...]) -> "Bulk
     return BulkScorer(_scorer_of(lexicon, words))
 
 
+def _file_of(spec: SentimentSpec) -> UUID:
+    if spec.file is None:
+        raise WorkError("the spec has no file")
+    return spec.file
+
+
 def _score_file(attempt: Attempt, spec: SentimentSpec) -> Finish | Split:
     from jobyard.workers.sentiment.files import MIN_PARTS, read_file, score_whole
 
     with attempt.here.database.read() as session:
-        file = storage.get_file(session, spec.inputs[0])
+        file = storage.get_file(session, _file_of(spec))
     copy, limit = attempt.scratch / "plain", attempt.here.settings.max_unpacked_bytes
     with attempt.here.storage.local(file.storage_key, attempt.scratch) as source:
         plan = read_file(spec, source, file.name, copy, limit, attempt.report)
@@ -158,7 +165,7 @@ def _score_part(attempt: Attempt, spec: SentimentPart) -> Finish:
         if parent is None:  # it began anew, and this job is gone
             raise LeaseLost
         whole = SentimentSpec.model_validate(parent.spec)
-        file = storage.get_file(session, whole.inputs[0])
+        file = storage.get_file(session, _file_of(whole))
     output = attempt.scratch / "scored"
     scorer = _bulk_scorer(attempt, whole)
     with _planned(attempt, parent.checkpoint_key, file) as (plan, stream):
@@ -194,7 +201,7 @@ def _put_together(attempt: Attempt, spec: SentimentSpec) -> Finish:
 
     with attempt.here.database.read() as session:
         children = jobs.children(session, attempt.job_id)
-        file = storage.get_file(session, spec.inputs[0])
+        file = storage.get_file(session, _file_of(spec))
     refuse_broken(children)
     keys = [child.checkpoint_key or "" for child in children]
     attempt.unwanted += keys

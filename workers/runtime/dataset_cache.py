@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from jobyard.shared import registry
 from jobyard.workers.datasets.unpack import unpack
-from jobyard.workers.runtime.executor import Attempt
+from jobyard.workers.runtime.attempt import Attempt
 
 
 def find_dataset(attempt: Attempt, reference: str) -> registry.Dataset:

@@ -4,77 +4,23 @@ import logging
 import threading
 import time
 import traceback
-import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared import jobs, retention
-from jobyard.shared.errors import Cancelled, Interrupted, JobyardError, LeaseLost, Paused, Stopping
+from jobyard.shared import jobs, kinds, retention
+from jobyard.shared.errors import Cancelled, Interrupted, JobyardError, LeaseLost, Paused, Stopping, WorkError
 from jobyard.shared.jobs import State
-from jobyard.shared.kinds.submission import PARTS, SPECS
-from jobyard.shared.storage import Stored
+from jobyard.shared.kinds.base import Parameters
+from jobyard.workers.runtime.attempt import Attempt, Made, Split, Work
 from jobyard.workers.runtime.checkpoints import Checkpoints
-from jobyard.workers.runtime.context import Process, Scratch
+from jobyard.workers.runtime.context import Process
 from jobyard.workers.runtime.heartbeat import Pulse
-from jobyard.workers.runtime.progress import Report
 
 log = logging.getLogger(__name__)
-
-# What a kind of work hands back: called in the transaction that makes the job succeed, it adds its rows
-# (a model, predictions, artifacts) and returns the job's result.
-Finish = Callable[[Session], dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Split:
-    """What it hands back instead, if children are to do the work: their specs, in order.
-
-    The job is run again when they have ended, with `Attempt.claim.child_window` set. `window` is how many
-    may be at work at once, `progress` how far the whole is, `checkpoint_key` what children and the whole
-    go on from.
-    """
-
-    specs: Sequence[dict[str, Any]]
-    window: int
-    progress: jobs.Progress
-    checkpoint_key: str | None = None
-
-
-@dataclass
-class Attempt:
-    """What the work of one attempt may use."""
-
-    here: Process
-    claim: jobs.Claim
-    report: Report
-    _scratch: Scratch
-    checkpoints: Checkpoints
-    # Keys in the storage that go if the job does not succeed, and those that go even then.
-    stored: list[str] = field(default_factory=list)
-    unwanted: list[str] = field(default_factory=list)
-
-    @property
-    def job_id(self) -> uuid.UUID:
-        return self.claim.id
-
-    @property
-    def scratch(self) -> Path:
-        """A folder of its own, gone when the attempt ends."""
-        return self._scratch.path
-
-    def store(self, folder: str, path: Path) -> Stored:
-        """Put a file into the storage; it is removed again unless the job succeeds or is split."""
-        stored = self.here.storage.put_file(folder, path)
-        self.stored.append(stored.key)
-        return stored
-
-
-Work = Callable[[Attempt, Any], Finish | Split]
 
 
 class Watcher(Protocol):
@@ -165,8 +111,7 @@ class Drain:
         attempt: Attempt | None = None
         ended: Ended | None = None
         try:
-            kinds = SPECS if claim.parent_id is None else PARTS
-            spec = kinds[claim.kind].model_validate(claim.spec)
+            spec = _spec_of(claim)
             with here.scratch() as scratch:
                 pulse = Pulse(
                     here.heart,
@@ -179,7 +124,7 @@ class Drain:
                 attempt = Attempt(here, claim, pulse, scratch, Checkpoints(here, claim, scratch))
                 with pulse:
                     made = self._works[claim.kind](attempt, spec)
-                ended = self._write(lambda session: _as_made(session, claim, made, pulse))
+                ended = self._write(lambda session: _as_made(session, attempt, made, pulse))
                 if ended is None:  # a job that was done is not failed for that: it runs again
                     raise LeaseLost
             if ended.state in (State.SUCCEEDED, State.WAITING):
@@ -269,10 +214,25 @@ class Drain:
                 self._here.storage.delete(key)
 
 
-def _as_made(session: Session, claim: jobs.Claim, made: Finish | Split, pulse: Pulse) -> Ended | None:
+def _spec_of(claim: jobs.Claim) -> Parameters:
+    """Raises WorkError where this worker can't do such a job."""
+    kind = kinds.by_name().get(claim.kind)
+    if kind is None:
+        known = f"it has {', '.join(kinds.by_name())}"
+        why = next((line for line in kinds.problems() if repr(claim.kind) in line), known)
+        raise WorkError(f"this worker has no kind {claim.kind!r}: {why}")
+    model = kind.Spec if claim.parent_id is None else kind.Part
+    if model is None:
+        raise WorkError(f"the kind {claim.kind!r} declares no Part, which its children need")
+    return model.model_validate(claim.spec)
+
+
+def _as_made(session: Session, attempt: Attempt, made: Made, pulse: Pulse) -> Ended | None:
+    claim = attempt.claim
     if isinstance(made, Split):
         return _as_left(jobs.split(session, claim.id, claim.lease, **vars(made)))
-    result = made(session)
+    result = made(session) if callable(made) else dict(made or {})
+    attempt.add_artifacts(session)
     pulse.write_rest(session)
     if not jobs.succeed(session, claim.id, claim.lease, result):
         raise LeaseLost  # which rolls back all of this

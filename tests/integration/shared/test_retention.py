@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import jobs, metrics, registry, retention, storage
+from jobyard.shared import jobs, metrics, needs, registry, retention, storage
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Base, Database, utcnow
 from jobyard.shared.jobs import TERMINAL, Job, JobEvent, State
 from jobyard.shared.metrics import Metric
+from jobyard.shared.needs import JobInput, Needs
 from jobyard.shared.registry import Dataset, Model, Prediction
-from jobyard.shared.retention import DAY_SECONDS, RUBBISH_SECONDS, JobInput
+from jobyard.shared.retention import DAY_SECONDS, RUBBISH_SECONDS
 from jobyard.shared.storage import File, Storage
 from jobyard.workers.runtime.sweeper import Sweeper
 
@@ -91,7 +92,7 @@ def new_file(
 
 def read_by(database: Database, job_id: uuid.UUID, file: storage.File) -> None:
     with database.write() as session:
-        retention.note_inputs(session.connection(), [(job_id, file.id)])
+        needs.note(session.connection(), [(job_id, Needs(files=[file.id]))])
 
 
 def there(store: Storage, key: str) -> bool:
@@ -291,7 +292,7 @@ def test_an_upload_that_a_job_takes_at_this_moment_stays(database: Database) -> 
 
     sweeper = threading.Thread(target=forget)
     with database.write() as session:
-        retention.note_inputs(session.connection(), [(job_id, file.id)])
+        needs.note(session.connection(), [(job_id, Needs(files=[file.id]))])
         sweeper.start()
         time.sleep(0.3)
     sweeper.join()

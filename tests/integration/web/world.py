@@ -3,6 +3,7 @@
 import io
 import uuid
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -10,15 +11,19 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
+from sqlalchemy.orm import Session
 
-from jobyard.shared import jobs, metrics, registry, storage
+from jobyard.shared import jobs, kinds, metrics, registry, storage
+from jobyard.shared.errors import NotFound
 from jobyard.shared.jobs import Job
-from jobyard.shared.kinds.base import Spec
+from jobyard.shared.kinds.base import Kind, Spec
 from jobyard.shared.kinds.imports import ImportSpec
 from jobyard.shared.kinds.predict import PredictSpec
 from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.shared.kinds.train import TrainSpec
+from jobyard.shared.needs import Needs, note
 from jobyard.web.backend import Backend
+from jobyard.web.services.submission import TABLES
 from tests import claims
 from tests.integration.web.scored import parquet, scored_table
 
@@ -176,16 +181,26 @@ class World:
 
     def _submit(self, kind: str) -> Job:
         spec = self._spec(kind)
+        declared = kinds.of(spec)
         with self.here.database.write() as session:
             job, _ = jobs.submit(
                 session,
-                kind=spec.kind,
-                queue=spec.queue.value,
+                kind=declared.name,
+                queue=declared.queue.value,
                 spec=spec.model_dump(mode="json"),
                 priority=5,
                 max_attempts=3,
             )
+            note(session.connection(), [(job.id, Needs(referents=self._named(session, declared, spec)))])
         return job
+
+    def _named(self, session: Session, kind: Kind[Any], spec: Spec) -> list[uuid.UUID]:
+        """The ids of those of the data sets and models that the spec names that are there."""
+        found: list[uuid.UUID] = []
+        for reference in kind.references(spec):
+            with suppress(NotFound):
+                found.append(registry.find(session, TABLES[reference.noun], reference.name or "").id)
+        return found
 
     def _spec(self, kind: str) -> Spec:
         match kind:

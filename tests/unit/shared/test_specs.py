@@ -9,23 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from jobyard.shared import kinds
 from jobyard.shared.kinds.base import Queue, Spec
-from jobyard.shared.kinds.fields import Alias, Name, Reference
+from jobyard.shared.kinds.fields import Alias, DatasetReference, Name
 from jobyard.shared.kinds.imports import ImportSpec
 from jobyard.shared.kinds.predict import MAX_IMAGES, PredictSpec
 from jobyard.shared.kinds.sentiment import MAX_TEXT_CHARACTERS, MAX_TEXTS, SentimentSpec, Thresholds
-from jobyard.shared.kinds.submission import SPECS, Submit
+from jobyard.shared.kinds.submission import Submit
 from jobyard.shared.kinds.train import RECIPES, Augment, TrainSpec
 
 NAME = string.ascii_letters + string.digits + "._-"
 NAMES = st.builds(str.__add__, st.sampled_from(NAME[:62]), st.text(NAME, max_size=63))
 name = TypeAdapter(Name).validate_python
-reference = TypeAdapter(Reference).validate_python
+reference = TypeAdapter(DatasetReference).validate_python
 alias = TypeAdapter(Alias).validate_python
 
 
 def test_each_kind_has_its_queue() -> None:
-    assert {kind: spec.queue for kind, spec in SPECS.items()} == {
+    assert {name: kind.queue for name, kind in kinds.by_name().items()} == {
         "train": Queue.GPU,
         "predict": Queue.PREDICT,
         "sentiment": Queue.CPU,
@@ -108,10 +109,10 @@ def test_of_a_label_more_than_half_stays() -> None:
             TrainSpec(dataset="pets", label_smoothing=value)
 
 
-@pytest.mark.parametrize("kind", SPECS)
+@pytest.mark.parametrize("kind", kinds.by_name())
 def test_an_unknown_field_is_an_error_and_not_a_silent_default(kind: str) -> None:
     with pytest.raises(ValidationError, match="extra_forbidden"):
-        SPECS[kind].model_validate({"colour": "red"})
+        kinds.find(kind).Spec.model_validate({"colour": "red"})
 
 
 # ---- names

@@ -12,6 +12,7 @@ from jobyard.shared import jobs, registry, retention
 from jobyard.shared.database import Database, utcnow
 from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.shared.jobs import State
+from jobyard.shared.needs import Needs, note
 from jobyard.shared.registry import Model, ModelAlias, models
 from jobyard.shared.storage import File, Stored, add_file
 
@@ -202,11 +203,12 @@ def test_what_may_mean_another_version_tomorrow_deletes_nothing(database: Databa
     assert find(database, "pets") == "pets@1"
 
 
-@pytest.mark.parametrize("field", ["model", "init_from"])
 @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING, State.PAUSED, State.WAITING])
-def test_a_job_that_has_not_ended_keeps_its_model(database: Database, state: State, field: str) -> None:
-    add(database), add(database)
-    job_id = submit(database, **{field: "pets@1"})
+def test_a_job_that_has_not_ended_keeps_its_model(database: Database, state: State) -> None:
+    needed, _ = add(database), add(database)
+    job_id = submit(database, model="pets@1")
+    with database.write() as session:
+        note(session.connection(), [(job_id, Needs(referents=[needed.id]))])
     running = state == State.RUNNING
     with database.write() as session:
         session.execute(

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from jobyard.shared import jobs, registry, retention
 from jobyard.shared.database import Database
 from jobyard.shared.errors import BadInput, Conflict, NotFound
+from jobyard.shared.needs import Needs, note
 from jobyard.shared.registry import Dataset, Model, Prediction
 
 THREADS = 8
@@ -100,6 +101,7 @@ def test_a_data_set_is_deleted_when_no_job_needs_it(database: Database) -> None:
     with database.write() as session:
         submitted = jobs.submit(session, kind="train", queue="gpu", spec=spec, priority=5, max_attempts=3)
         job = submitted[0].id
+        note(session.connection(), [(job, Needs(referents=[gone.id]))])
     with database.write() as session, pytest.raises(Conflict, match=f"the job {job} needs pets@2"):
         retention.delete_dataset(session, "pets@2")
     with database.write() as session:

@@ -181,6 +181,27 @@ def test_the_client_does_what_the_routes_do(world: World, client: Client, tmp_pa
     assert [model["reference"] for model in client.models()] == ["pets@2"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "spec", "named"),
+    [
+        ("predict", {"model": "pets", "dataset": "pets"}, "models/pets@1"),
+        ("predict", {"model": "pets@latest", "dataset": "pets"}, "datasets/pets@1"),
+        ("train", {"dataset": "pets", "init_from": "pets@best"}, "models/pets@1"),
+        ("train", {"dataset": "pets@1"}, "datasets/pets@1"),
+    ],
+)
+def test_what_a_spec_names_stays_until_its_job_has_ended(
+    world: World, api: "FlaskClient", kind: str, spec: dict[str, str], named: str
+) -> None:
+    world.model(), world.dataset()
+    job = api.post("/api/v1/jobs", json={"kind": kind, "spec": spec}).get_json()
+    refused = api.delete(f"/api/v1/{named}")
+    assert refused.status_code == 409
+    assert job["id"] in refused.get_json()["detail"]
+    assert api.post(f"/api/v1/jobs/{job['id']}/cancel").status_code == 202
+    assert api.delete(f"/api/v1/{named}").status_code == 204
+
+
 def test_the_client_hears_which_job_needs_a_model(world: World, client: Client) -> None:
     world.model(), world.dataset()
     job = client.predict("pets", dataset="pets")

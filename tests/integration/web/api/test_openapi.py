@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jobyard.shared.kinds.submission import SPECS
+from jobyard.shared import kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-BLUEPRINTS = ("jobs.", "queues.", "results.", "comparing.", "files.", "registry.")
+BLUEPRINTS = ("jobs.", "kinds.", "queues.", "results.", "comparing.", "files.", "registry.")
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_request_for_a_job_is_told_apart_by_its_kind(document: dict[str, Any])
     one, many = schemas["Submit"]["oneOf"]
     for submit in (one, many["items"]):
         assert submit["discriminator"]["propertyName"] == "kind"
-        assert set(submit["discriminator"]["mapping"]) == set(SPECS)
+        assert set(submit["discriminator"]["mapping"]) == set(kinds.by_name())
     properties = schemas["TrainSpec"]["properties"]
     assert (properties["epochs"]["minimum"], properties["epochs"]["maximum"]) == (1, 10_000)
     assert properties["epochs"]["default"] == 36

@@ -247,8 +247,8 @@ def test_an_alias_that_can_not_be_is_said_beside_its_field(
 
 
 def test_a_model_is_deleted_on_its_page_unless_a_job_needs_it(world: World, web: FlaskClient) -> None:
-    job = world.job("predict", "queued")
     world.model()
+    job = world.job("predict", "queued")
     refused = web.post("/models/pets@1/delete")
     assert refused.status_code == 409
     assert f"Job {job.id} needs the model pets@1" in refused.text

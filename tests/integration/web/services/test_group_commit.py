@@ -17,7 +17,7 @@ from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.errors import Conflict
 from jobyard.shared.jobs import Job, JobEvent, Request
-from jobyard.shared.retention import JobInput
+from jobyard.shared.needs import JobInput, Needs
 from jobyard.web.services.group_commit import MOST, Accepted, Intake
 from tests.counting import counting
 
@@ -118,7 +118,7 @@ def test_the_files_of_each_are_noted(intake: Intake, database: Database) -> None
     with database.write() as session:
         kept = storage.Stored(key=f"files/{uuid.uuid4()}", bytes=1, sha256="0" * 64)
         file_id = storage.add_file(session, kept, name="x.csv", media_type="text/csv").id
-    job_id = intake.accept(a_request(), [file_id, file_id]).job.id
+    job_id = intake.accept(a_request(), Needs(files=[file_id, file_id])).job.id
     with database.read() as session:
         assert [(row.job_id, row.file_id) for row in session.scalars(sa.select(JobInput))] == [
             (job_id, file_id)

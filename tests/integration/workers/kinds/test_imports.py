@@ -13,9 +13,10 @@ from jobyard.shared.database import Database
 from jobyard.shared.kinds.imports import ImportSpec
 from jobyard.shared.storage import Storage
 from jobyard.workers.kinds import imports
+from jobyard.workers.runtime.attempt import Attempt, Finish, Work
 from jobyard.workers.runtime.context import Process
 from jobyard.workers.runtime.dataset_cache import find_dataset, folder_of
-from jobyard.workers.runtime.executor import Attempt, Drain, Finish, Work
+from jobyard.workers.runtime.executor import Drain
 from tests.drains import Notes
 from tests.pictures import draw, draw_dataset
 

@@ -26,8 +26,9 @@ from jobyard.shared.jobs import Job
 from jobyard.shared.storage import Storage
 from jobyard.workers import kinds
 from jobyard.workers.kinds import predict
+from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.context import Process
-from jobyard.workers.runtime.executor import Attempt, Drain, Finish, Split
+from jobyard.workers.runtime.executor import Drain
 from jobyard.workers.training import networks
 from tests.drains import Notes
 from tests.pictures import draw

@@ -18,8 +18,9 @@ from jobyard.shared.jobs import Job
 from jobyard.shared.kinds.train import TrainSpec
 from jobyard.shared.storage import Storage
 from jobyard.workers.kinds import train as training
+from jobyard.workers.runtime.attempt import Work
 from jobyard.workers.runtime.context import Process
-from jobyard.workers.runtime.executor import Drain, Work
+from jobyard.workers.runtime.executor import Drain
 from tests.drains import Notes
 from tests.pictures import draw
 

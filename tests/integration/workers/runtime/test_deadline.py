@@ -18,8 +18,8 @@ from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job, State
 from jobyard.shared.storage import Storage
+from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.context import Process
-from jobyard.workers.runtime.executor import Attempt, Finish
 from jobyard.workers.runtime.sweeper import Sweeper
 from tests import claims, drains
 

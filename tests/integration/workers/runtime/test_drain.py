@@ -21,8 +21,8 @@ from jobyard.shared.errors import Stopping, WorkError
 from jobyard.shared.jobs import Job, State
 from jobyard.shared.storage import Storage
 from jobyard.workers.runtime import executor
+from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.context import Process
-from jobyard.workers.runtime.executor import Attempt, Finish
 from tests.drains import Notes, drain
 
 if TYPE_CHECKING:

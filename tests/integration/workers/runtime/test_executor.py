@@ -18,8 +18,8 @@ from jobyard.shared.database import Database
 from jobyard.shared.errors import Interrupted, NotFound, WorkError
 from jobyard.shared.jobs import Job
 from jobyard.shared.storage import Storage
+from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.context import Process
-from jobyard.workers.runtime.executor import Attempt, Finish
 from tests import claims
 from tests.drains import attempt, drain
 

@@ -19,8 +19,8 @@ from jobyard.shared.errors import WorkError
 from jobyard.shared.jobs import Job, State
 from jobyard.shared.storage import Storage
 from jobyard.workers.runtime import executor
+from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.context import Process
-from jobyard.workers.runtime.executor import Attempt, Finish
 from jobyard.workers.runtime.sweeper import Sweeper
 from tests import claims, drains
 

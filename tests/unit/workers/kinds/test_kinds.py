@@ -6,11 +6,12 @@ import uuid
 from concurrent.futures import Future
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from jobyard.shared.errors import Cancelled
+from jobyard.shared.kinds.base import Kind
 from jobyard.shared.kinds.sentiment import SentimentPart, SentimentSpec
 from jobyard.workers import kinds
 
@@ -29,6 +30,11 @@ class Report:
 
     def check(self) -> None:
         raise Cancelled
+
+
+def declared(work: str, starting: str | None = None) -> Kind[Any]:
+    """A kind of which only what is needed to do its work is said."""
+    return cast("Kind[Any]", SimpleNamespace(work=work, starting=starting))
 
 
 @pytest.fixture
@@ -51,7 +57,7 @@ def test_a_job_that_is_cancelled_while_its_work_is_imported_stops_at_once_and_th
         "    return spec\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    work = kinds._work("slow_work", "starting")
+    work = kinds.work_of(declared("slow_work:work", "starting"))
     attempt: Any = SimpleNamespace(report=Report())
     with pytest.raises(Cancelled):
         work(attempt, "first")
@@ -64,7 +70,7 @@ def test_a_job_that_is_cancelled_while_its_work_is_imported_stops_at_once_and_th
 
 
 def test_a_module_that_can_not_be_imported_fails_each_job_with_its_own_error() -> None:
-    work = kinds._work("no_such_module_anywhere")
+    work = kinds.work_of(declared("no_such_module_anywhere:work"))
     attempt: Any = SimpleNamespace(report=Report())
     for _ in range(2):
         with pytest.raises(ModuleNotFoundError, match="no_such_module_anywhere"):

@@ -1,0 +1,114 @@
+"""What was filled in, as a spec: which fields, of which source, and what is missing."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from flask import request
+from werkzeug.datastructures import FileStorage
+
+from jobyard.client.columns import column
+from jobyard.shared import kinds
+from jobyard.web.pages.fields import Field, fields_of
+
+# A form holds its files in memory or open: more pictures come in an archive, or one by one through the API.
+MAX_PICTURES = 1_000
+# Stands in for the ids of files until everything else is known to be right.
+UNSTORED = UUID(int=0)
+
+
+@dataclass
+class Filled:
+    """A form as it was filled in: `spec` with files by UNSTORED, the files by field, and what is missing."""
+
+    spec: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, list[FileStorage]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, value: Any) -> None:
+        """Set a field of the spec, by its dotted name."""
+        *outer, last = name.split(".")
+        place = self.spec
+        for part in outer:
+            place = place.setdefault(part, {})
+        place[last] = value
+
+
+def read(kind: str) -> Filled:
+    """The form of this request, of the source that was chosen. Raises NotFound for an unknown kind."""
+    sources = kinds.find(kind).sources
+    fields = dict(fields_of(kind))
+    written = request.form.get("source")
+    chosen = next((source for source in sources if source.name == written), sources[0] if sources else None)
+    for source in sources:
+        if source is not chosen:
+            for name in (source.field, *source.fields):
+                fields.pop(name)
+    filled = Filled()
+    for name, one in fields.items():
+        missing = chosen.missing if chosen is not None and name == chosen.field else None
+        if one.input in ("file", "files"):
+            _take_files(filled, one, missing or ("choose a file" if one.required else None))
+            continue
+        # What is left empty gets its default, or the spec says that it is missing.
+        if (value := _entered(filled, one)) is not None:
+            filled.add(name, value)
+        elif missing is not None:
+            filled.missing[name] = missing
+    return filled
+
+
+def lines(name: str) -> list[tuple[int, str]]:
+    """Those of a field, with their numbers; empty ones are left out."""
+    written = re.split(r"\r\n|\n|\r", request.form.get(name, ""))
+    return [(number, line.strip()) for number, line in enumerate(written, 1) if line.strip()]
+
+
+def _take_files(filled: Filled, field: Field, missing: str | None) -> None:
+    files = [file for file in request.files.getlist(field.name) if file.filename]
+    if not files and missing is None:
+        return
+    if not files and missing is not None:
+        filled.missing[field.name] = missing
+    if len(files) > MAX_PICTURES:
+        filled.missing[field.name] = f"at most {MAX_PICTURES:,} at once; an archive may have more"
+    filled.files[field.name] = files
+    filled.add(field.name, UNSTORED if field.input == "file" else [UNSTORED] * max(len(files), 1))
+
+
+def _entered(filled: Filled, field: Field) -> Any:
+    """None if the field was left empty."""
+    match field.input:
+        case "lines":
+            return [text for _, text in lines(field.name)] or None
+        case "pairs":
+            return _pairs(filled, field.name)
+        case "json":
+            return _json(filled, field.name)
+    # A checkbox sends its hidden "false" first: the last value counts.
+    written = (request.form.getlist(field.name) or [""])[-1].strip()
+    return column(written) if written and field.input == "column" else written or None
+
+
+def _pairs(filled: Filled, name: str) -> Mapping[str, float] | None:
+    """A word and its number on each line."""
+    pairs = {}
+    for number, line in lines(name):
+        try:
+            word, value = line.split()
+            pairs[word] = float(value)
+        except ValueError:
+            filled.missing[name] = f"line {number}: should be a word and its valence, as in: sick 2.1"
+    return pairs or None
+
+
+def _json(filled: Filled, name: str) -> Any:
+    written = request.form.get(name, "").strip()
+    try:
+        return json.loads(written) if written else None
+    except (ValueError, RecursionError) as error:
+        filled.missing[name] = f"should be JSON: {error}"
+        return None

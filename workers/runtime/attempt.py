@@ -1,0 +1,103 @@
+"""What the work of a kind gets, and what it may hand back."""
+
+import mimetypes
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from jobyard.shared import jobs, storage
+from jobyard.shared.storage import Stored
+from jobyard.workers.runtime.checkpoints import Checkpoints
+from jobyard.workers.runtime.context import Process, Scratch
+from jobyard.workers.runtime.parts import refuse_broken
+from jobyard.workers.runtime.progress import Report
+
+# What a kind of work hands back: called in the transaction that makes the job succeed, it adds its rows
+# (a model, predictions, artifacts) and returns the job's result.
+Finish = Callable[[Session], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Split:
+    """What it hands back instead, if children are to do the work: their specs, in order.
+
+    The job is run again when they have ended, with `Attempt.claim.child_window` set. `window` is how many
+    may be at work at once, `progress` how far the whole is, `checkpoint_key` what children and the whole
+    go on from.
+    """
+
+    specs: Sequence[dict[str, Any]]
+    window: int
+    progress: jobs.Progress
+    checkpoint_key: str | None = None
+
+
+@dataclass
+class Attempt:
+    """What the work of one attempt may use."""
+
+    here: Process
+    claim: jobs.Claim
+    report: Report
+    _scratch: Scratch
+    checkpoints: Checkpoints
+    # Keys in the storage that go if the job does not succeed, and those that go even then.
+    stored: list[str] = field(default_factory=list)
+    unwanted: list[str] = field(default_factory=list)
+    _artifacts: dict[str, tuple[Stored, str]] = field(default_factory=dict)
+
+    @property
+    def job_id(self) -> uuid.UUID:
+        return self.claim.id
+
+    @property
+    def scratch(self) -> Path:
+        """A folder of its own, gone when the attempt ends."""
+        return self._scratch.path
+
+    @contextmanager
+    def input(self, file_id: uuid.UUID) -> Iterator[Path]:
+        """An upload as a file on this machine, to be read only. Raises NotFound."""
+        with self.here.database.read() as session:
+            file = storage.get_file(session, file_id)
+        with self.here.storage.local(file.storage_key, self.scratch) as path:
+            yield path
+
+    def add_artifact(self, path: Path, name: str, media_type: str | None = None) -> None:
+        """Keep a file as the job's, under this name, if the job succeeds."""
+        stored = self.store("artifacts", path)
+        guessed = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        self._artifacts[name] = stored, media_type or guessed
+
+    def add_artifacts(self, session: Session) -> None:
+        """Write the rows of what was kept, in the transaction that makes the job succeed."""
+        for name, (stored, media_type) in self._artifacts.items():
+            storage.add_file(session, stored, name=name, media_type=media_type, job_id=self.job_id)
+
+    def results_of_parts(self) -> list[dict[str, Any]] | None:
+        """The results of the job's children, in their order; None if it was not split yet.
+
+        Raises WorkError with what the first child that failed says.
+        """
+        if self.claim.child_window is None:
+            return None
+        with self.here.database.read() as session:
+            children = jobs.children(session, self.job_id)
+        refuse_broken(children)
+        return [child.result or {} for child in children]
+
+    def store(self, folder: str, path: Path) -> Stored:
+        """Put a file into the storage; it is removed again unless the job succeeds or is split."""
+        stored = self.here.storage.put_file(folder, path)
+        self.stored.append(stored.key)
+        return stored
+
+
+# A result as JSON (None is an empty one), what writes rows and returns the result, or a split.
+Made = Finish | Split | Mapping[str, Any] | None
+Work = Callable[[Attempt, Any], Made]
