@@ -9,7 +9,8 @@ from schemas import RULE, Schema, fields_table, kind_of, row
 
 from jobyard.cli import cli
 from jobyard.shared.config import Settings
-from jobyard.shared.kinds.submission import SPECS, Submission
+from jobyard.shared.kinds import by_name
+from jobyard.shared.kinds.submission import Submission
 from jobyard.web.app import create_app
 
 # A socket that nobody listens on: no page needs a broker.
@@ -41,16 +42,18 @@ def pages() -> dict[str, str]:
 
 def kinds() -> str:
     """Every kind of job with the fields of its spec, and of what is in these."""
+    request = Submission.model_json_schema()
+    optional = {name: field for name, field in request["properties"].items() if name not in ("kind", "spec")}
     parts = [
         "# Kinds of job",
         "A request for a job has a `kind`, a `spec` and, if you like:",
-        fields_table(Submission.model_json_schema(), _plain),
+        fields_table({"properties": optional}, _plain),
     ]
-    for kind, spec in SPECS.items():
-        schema = spec.model_json_schema()
+    for kind, declared in by_name().items():
+        schema = declared.Spec.model_json_schema()
         parts += [
             f"## {kind}",
-            f"{schema.get('description', '')} It runs on the queue `{spec.queue}`.",
+            f"{schema.get('description', '')} It runs on the queue `{declared.queue}`.",
             fields_table(schema, _plain),
         ]
         for name, nested in schema.get("$defs", {}).items():

@@ -12,7 +12,7 @@ import pytest
 
 from jobyard import Client
 from jobyard.cli import COMMANDS, cli
-from jobyard.shared.kinds.submission import SPECS
+from jobyard.shared import kinds
 from tests.samples import ROOT
 
 
@@ -58,9 +58,9 @@ def test_no_page_loads_anything_from_another_server(site: Path) -> None:
 
 def test_every_field_of_every_kind_is_there(site: Path) -> None:
     page = words(site / "reference/kinds.html")
-    for kind, spec in SPECS.items():
+    for kind, declared in kinds.by_name().items():
         assert re.search(rf"^{kind}\b", page, re.MULTILINE)
-        for name, field in spec.model_fields.items():
+        for name, field in declared.Spec.model_fields.items():
             assert name in page
             assert (field.description or "").replace("`", "") in page
 
