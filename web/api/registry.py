@@ -1,6 +1,5 @@
 """Data sets and models."""
 
-from contextlib import suppress
 from typing import TypeVar
 
 from flask import Response
@@ -8,13 +7,14 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobyard.shared import registry, retention
+from jobyard.shared import registry
 from jobyard.shared.kinds.base import Parameters
 from jobyard.shared.kinds.fields import Alias, Name
 from jobyard.shared.registry import models
 from jobyard.web import schemas
 from jobyard.web.api.common import ANSWERS, SECURITY, PageQuery, answer, binary, download
 from jobyard.web.backend import backend
+from jobyard.web.services.deletion import remove_dataset, remove_model
 
 api = APIBlueprint(
     "registry",
@@ -77,26 +77,6 @@ def delete_dataset(path: ReferencePath) -> Response:
     """
     remove_dataset(path.id)
     return Response(status=204)
-
-
-def remove_dataset(reference: str) -> None:
-    """Delete a data set's row, and then its pictures. Raises as `retention.delete_dataset`."""
-    with backend().database.write() as session:
-        keys = retention.delete_dataset(session, reference)
-    _remove_bytes(keys)
-
-
-def remove_model(reference: str) -> None:
-    """Delete a model's row, and then its file. Raises as `models.delete`."""
-    with backend().database.write() as session:
-        key = models.delete(session, reference)
-    _remove_bytes([key])
-
-
-def _remove_bytes(keys: list[str]) -> None:
-    with suppress(OSError):  # the sweeper finds later what no row refers to
-        for key in keys:
-            backend().storage.delete(key)
 
 
 @api.get("/models", responses={200: schemas.Page[schemas.Model]}, summary="List models, newest first")

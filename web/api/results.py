@@ -1,20 +1,20 @@
 """What a job leaves behind: metrics, history, predictions, scores, artifacts."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from flask import Response, send_file
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import Field
 from pydantic_core import to_json
-from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
 from jobyard.shared import jobs, metrics, registry, storage
-from jobyard.shared.errors import Conflict, NotFound
+from jobyard.shared.errors import NotFound
 from jobyard.web import schemas
 from jobyard.web.api.common import ANSWERS, SECURITY, JobPath, Query, answer, binary, download, not_modified
 from jobyard.web.backend import backend
 from jobyard.web.services import predictions
+from jobyard.web.services.scored_files import check_has_groups, scored_file
 
 api = APIBlueprint(
     "results",
@@ -188,38 +188,11 @@ def get_scores(path: JobPath, query: ScoresQuery) -> Response:
 def get_groups(path: JobPath, query: GroupsQuery) -> Response:
     """Of a file that was scored with `group_by`: the largest group first."""
     with backend().database.read() as session:
-        _check_has_groups(jobs.get(session, path.id))
+        check_has_groups(jobs.get(session, path.id))
         rows = registry.score_groups(session, path.id, offset=query.cursor, limit=query.limit + 1)
     items = [schemas.ScoreGroup.model_validate(row) for row in rows[: query.limit]]
     more = str(query.cursor + query.limit) if len(rows) > query.limit else None
     return answer(schemas.Page[schemas.ScoreGroup](items=items, next=more))
-
-
-def scored_file(session: Session, job: jobs.Job) -> storage.File:
-    """The file whose rows can be read. Raises NotFound or Conflict where there is none."""
-    result = _result_of_file(job)
-    if result["format"] != "parquet":
-        raise Conflict(
-            f"the scored file of job {job.id} is {result['format']}; rows can be read where the spec has "
-            "`format: parquet`"
-        )
-    found = [file for file in storage.artifacts(session, job.id) if file.name == result["file"]]
-    if not found:
-        raise NotFound(f"the scored file of job {job.id} is gone")
-    return found[0]
-
-
-def _check_has_groups(job: jobs.Job) -> None:
-    if _result_of_file(job).get("group_by") is None:
-        raise NotFound(f"job {job.id} has no groups; they are made where the spec has `group_by`")
-
-
-def _result_of_file(job: jobs.Job) -> dict[str, Any]:
-    if job.kind != "sentiment" or job.spec.get("file") is None:
-        raise NotFound(f"job {job.id} scores no file")
-    if job.state != jobs.State.SUCCEEDED:
-        raise Conflict(f"job {job.id} is {job.state}; what it scored can be read when it has succeeded")
-    return job.result or {}
 
 
 @api.get("/files", responses={200: schemas.Page[schemas.File]}, summary="A job's artifacts")

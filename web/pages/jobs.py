@@ -1,31 +1,27 @@
 """The list of jobs and the page of one; both update themselves by fetching their fragment again."""
 
-import functools
 import re
 import uuid
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from flask import Response, redirect, request, url_for
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobyard.shared import jobs, kinds, metrics, registry, storage
-from jobyard.shared.errors import BadInput, Conflict, JobyardError
-from jobyard.web.api.results import scored_file
+from jobyard.shared import jobs, kinds, metrics, storage
+from jobyard.shared.errors import Conflict
 from jobyard.web.backend import backend
+from jobyard.web.pages import results
 from jobyard.web.pages.blueprint import allow_inline_styles, routes
 from jobyard.web.pages.fields import fields_of
 from jobyard.web.pages.live import live
-from jobyard.web.services import predictions
 
 if TYPE_CHECKING:
-    from jobyard.web.services import scores
+    pass
 
 JOBS_PER_PAGE = 25
-ROWS_PER_PAGE = 24
-GROUPS_PER_PAGE = 20
 MAX_CHARTS = 4
 # Shown beside their pictures, and not among the downloads.
 OVERLAY = re.compile(r"overlay-\d+\.png")
@@ -37,17 +33,6 @@ class ListQuery(BaseModel):
     kind: str | None = None
     state: jobs.State | None = None
     cursor: uuid.UUID | None = None
-
-
-class RowsQuery(BaseModel):
-    """Which rows of a result: of texts those from `offset` on, else those after `cursor`; which `groups`."""
-
-    offset: int = Field(default=0, ge=0, le=10**9)
-    sort: str = "row"
-    label: str | None = Field(default=None, max_length=200, pattern=r"^[^\x00]*$")
-    search: str = Field(default="", max_length=1_000)
-    cursor: str | None = None
-    groups: int = Field(default=0, ge=0, le=10**9)
 
 
 @routes.get("/")
@@ -74,7 +59,7 @@ def index() -> Response:
 @routes.get("/jobs/<uuid:job_id>")
 def job(job_id: uuid.UUID) -> Response:
     """One job: state, progress, result, timeline."""
-    query = _rows_query()
+    query = results.rows_query()
     with backend().database.read() as session:
         found = jobs.get(session, job_id)
         artifacts = storage.artifacts(session, job_id)
@@ -95,10 +80,9 @@ def job(job_id: uuid.UUID) -> Response:
             charts=charts,
             kind=kind,
             hidden=_hidden(found),
-            predictions=_predicted(session, found, query),
             query=query,
-            rows=ROWS_PER_PAGE,
-            **_scored(session, found, query),
+            rows=results.ROWS_PER_PAGE,
+            **results.context(session, found, query),
         )
 
 
@@ -127,50 +111,6 @@ def retry(job_id: uuid.UUID) -> AnyResponse:
     return _ask(job_id, lambda session, job_id: jobs.retry(session, job_id, budget))
 
 
-def _predicted(session: Session, job: jobs.Job, query: RowsQuery) -> predictions.Rows | None:
-    if job.kind != "predict" or job.result is None:
-        return None
-    unsure_first = query.sort == "probability"
-    asked = functools.partial(
-        predictions.read, session, job, query.label, limit=ROWS_PER_PAGE, unsure_first=unsure_first
-    )
-    try:
-        return asked(query.cursor)
-    except BadInput:  # a cursor of another order
-        return asked(None)
-
-
-def _scored(session: Session, job: jobs.Job, query: RowsQuery) -> dict[str, object]:
-    """Rows and groups of a scored file, or why its rows can't be read."""
-    if job.state != jobs.State.SUCCEEDED or job.kind != "sentiment" or not job.spec.get("file"):
-        return {}
-    found: dict[str, object] = {}
-    if (job.result or {}).get("group_by") is not None:
-        found["groups"] = registry.score_groups(
-            session, job.id, offset=query.groups, limit=GROUPS_PER_PAGE + 1
-        )
-        found["groups_per_page"] = GROUPS_PER_PAGE
-    try:
-        found["scored"] = _rows(session, job, query)
-    except JobyardError as error:
-        found["unreadable"] = error.message
-    return found
-
-
-def _rows(session: Session, job: jobs.Job, query: RowsQuery) -> "scores.Rows":
-    file = scored_file(session, job)
-    from jobyard.web.services import scores
-
-    sort: scores.Sort = query.sort if query.sort in scores.ORDERS else "row"  # type: ignore[assignment]
-    label = query.label if query.label in ("positive", "neutral", "negative") else None
-    asked = scores.Question(label, query.search, sort, ROWS_PER_PAGE, query.cursor)
-    address, column = backend().storage.address(file.storage_key), (job.result or {})["column"]
-    try:
-        return scores.read(address, column, asked)
-    except BadInput:  # a cursor of another order
-        return scores.read(address, column, asked._replace(cursor=None))
-
-
 def _ask(job_id: uuid.UUID, verb: Callable[[Session, uuid.UUID], jobs.Job]) -> AnyResponse:
     here = backend()
     try:
@@ -189,13 +129,6 @@ def _list_query() -> ListQuery:
     except ValidationError:
         return ListQuery()
     return query if query.kind is None or query.kind in kinds.by_name() else ListQuery()
-
-
-def _rows_query() -> RowsQuery:
-    try:
-        return RowsQuery.model_validate({name: value for name, value in request.args.items() if value})
-    except ValidationError:
-        return RowsQuery()
 
 
 def _charts(names: Iterable[str]) -> list[str]:

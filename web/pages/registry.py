@@ -12,10 +12,10 @@ from jobyard.shared import jobs, registry, storage
 from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.shared.kinds.fields import ALIAS_IS, Alias
 from jobyard.shared.registry import models as models_
-from jobyard.web.api.registry import remove_dataset, remove_model
 from jobyard.web.backend import backend
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.pictures import sample
+from jobyard.web.services.deletion import remove_dataset, remove_model
 
 THINGS_PER_PAGE = 25
 ALIAS: TypeAdapter[str] = TypeAdapter(Alias)

@@ -1,0 +1,97 @@
+"""What the result's part of a job's page needs beside the job, by kind."""
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from flask import request
+from pydantic import BaseModel, Field, ValidationError
+from sqlalchemy.orm import Session
+
+from jobyard.shared import jobs, registry
+from jobyard.shared.errors import BadInput, JobyardError
+from jobyard.web.backend import backend
+from jobyard.web.services import predictions
+from jobyard.web.services.scored_files import scored_file
+
+if TYPE_CHECKING:
+    from jobyard.web.services import scores
+
+ROWS_PER_PAGE = 24
+GROUPS_PER_PAGE = 20
+
+
+class RowsQuery(BaseModel):
+    """Which rows of a result: of texts those from `offset` on, else those after `cursor`; which `groups`."""
+
+    offset: int = Field(default=0, ge=0, le=10**9)
+    sort: str = "row"
+    label: str | None = Field(default=None, max_length=200, pattern=r"^[^\x00]*$")
+    search: str = Field(default="", max_length=1_000)
+    cursor: str | None = None
+    groups: int = Field(default=0, ge=0, le=10**9)
+
+
+def rows_query() -> RowsQuery:
+    """That of this request; what makes no sense is left out, as people edit addresses by hand."""
+    try:
+        return RowsQuery.model_validate({name: value for name, value in request.args.items() if value})
+    except ValidationError:
+        return RowsQuery()
+
+
+def context(session: Session, job: jobs.Job, query: RowsQuery) -> dict[str, object]:
+    """What the template of the job's kind needs; nothing for most kinds."""
+    found = CONTEXTS.get(job.kind)
+    return {} if found is None else found(session, job, query)
+
+
+def _predicted(session: Session, job: jobs.Job, query: RowsQuery) -> dict[str, object]:
+    """Rows of a prediction."""
+    if job.result is None:
+        return {}
+    unsure_first = query.sort == "probability"
+    asked = functools.partial(
+        predictions.read, session, job, query.label, limit=ROWS_PER_PAGE, unsure_first=unsure_first
+    )
+    try:
+        return {"predictions": asked(query.cursor)}
+    except BadInput:  # a cursor of another order
+        return {"predictions": asked(None)}
+
+
+def _scored(session: Session, job: jobs.Job, query: RowsQuery) -> dict[str, object]:
+    """Rows and groups of a scored file, or why its rows can't be read."""
+    if job.state != jobs.State.SUCCEEDED or not job.spec.get("file"):
+        return {}
+    found: dict[str, object] = {}
+    if (job.result or {}).get("group_by") is not None:
+        found["groups"] = registry.score_groups(
+            session, job.id, offset=query.groups, limit=GROUPS_PER_PAGE + 1
+        )
+        found["groups_per_page"] = GROUPS_PER_PAGE
+    try:
+        found["scored"] = _rows(session, job, query)
+    except JobyardError as error:
+        found["unreadable"] = error.message
+    return found
+
+
+def _rows(session: Session, job: jobs.Job, query: RowsQuery) -> "scores.Rows":
+    file = scored_file(session, job)
+    from jobyard.web.services import scores
+
+    sort: scores.Sort = query.sort if query.sort in scores.ORDERS else "row"  # type: ignore[assignment]
+    label = query.label if query.label in ("positive", "neutral", "negative") else None
+    asked = scores.Question(label, query.search, sort, ROWS_PER_PAGE, query.cursor)
+    address, column = backend().storage.address(file.storage_key), (job.result or {})["column"]
+    try:
+        return scores.read(address, column, asked)
+    except BadInput:  # a cursor of another order
+        return scores.read(address, column, asked._replace(cursor=None))
+
+
+CONTEXTS: Final[dict[str, Callable[[Session, jobs.Job, RowsQuery], dict[str, object]]]] = {
+    "predict": _predicted,
+    "sentiment": _scored,
+}

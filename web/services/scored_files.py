@@ -1,0 +1,36 @@
+"""The scored file of a job, or why there is none."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from jobyard.shared import jobs, storage
+from jobyard.shared.errors import Conflict, NotFound
+
+
+def scored_file(session: Session, job: jobs.Job) -> storage.File:
+    """The file whose rows can be read. Raises NotFound or Conflict where there is none."""
+    result = _result_of_file(job)
+    if result["format"] != "parquet":
+        raise Conflict(
+            f"the scored file of job {job.id} is {result['format']}; rows can be read where the spec has "
+            "`format: parquet`"
+        )
+    found = [file for file in storage.artifacts(session, job.id) if file.name == result["file"]]
+    if not found:
+        raise NotFound(f"the scored file of job {job.id} is gone")
+    return found[0]
+
+
+def check_has_groups(job: jobs.Job) -> None:
+    """Raises NotFound or Conflict where there are none."""
+    if _result_of_file(job).get("group_by") is None:
+        raise NotFound(f"job {job.id} has no groups; they are made where the spec has `group_by`")
+
+
+def _result_of_file(job: jobs.Job) -> dict[str, Any]:
+    if job.kind != "sentiment" or job.spec.get("file") is None:
+        raise NotFound(f"job {job.id} scores no file")
+    if job.state != jobs.State.SUCCEEDED:
+        raise Conflict(f"job {job.id} is {job.state}; what it scored can be read when it has succeeded")
+    return job.result or {}
