@@ -2,9 +2,9 @@
 
 import datetime
 import uuid
-from typing import Annotated, Any, Generic, Self, TypeVar
+from typing import Annotated, Any, Final, Generic, NamedTuple, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, RootModel
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, RootModel, create_model
 
 from jobyard.shared import jobs, registry, storage
 from jobyard.web.services import comparisons
@@ -46,32 +46,64 @@ class JobError(Out):
     message: str
 
 
-class Job(Out):
-    """A job as everybody sees it; `web.api.serializers` writes it."""
+class Computed(NamedTuple):
+    """A member of a job's JSON that is no column; `web.api.serializers` has the function for it."""
 
-    id: uuid.UUID
-    kind: str
-    state: str = Field(description=" ".join(f"{state}: {gloss}" for state, gloss in jobs.GLOSS.items()))
-    phase: str | None
-    queue: str
-    priority: int
-    spec: dict[str, Any]
-    result: dict[str, Any] | None
-    error: JobError | None
-    progress: Progress | None
-    attempt: int
-    max_attempts: int
-    position: int | None = Field(description="Place in the queue, 1 is next; while queued")
-    waiting_for: str | None = Field(
-        default=None, description="What keeps a queued job beside those before it: that no worker listens"
-    )
-    parent_id: uuid.UUID | None
-    created_at: Moment
-    started_at: Moment | None
-    finished_at: Moment | None
-    cancel_requested: bool
-    pause_requested: bool
-    links: dict[str, str]
+    name: str
+    type: Any
+    # The member before it; None: it is the last one.
+    after: str | None
+    info: Any = Field()
+
+
+COMPUTED: Final = (
+    Computed("error", JobError | None, after="result"),
+    Computed("progress", Progress | None, after="error"),
+    Computed(
+        "position",
+        int | None,
+        after="max_attempts",
+        info=Field(description="Place in the queue, 1 is next; while queued"),
+    ),
+    Computed(
+        "waiting_for",
+        str | None,
+        after="position",
+        info=Field(
+            default=None,
+            description="What keeps a queued job beside those before it: that no worker listens",
+        ),
+    ),
+    Computed("links", dict[str, str], after=None),
+)
+
+
+def _type_in_schema(field: jobs.Field) -> Any:
+    if field.shown == jobs.Shown.AS_A_FLAG:
+        return bool
+    if field.shows_moment:
+        return Moment | None if field.column.nullable else Moment
+    return field.type
+
+
+def _members() -> dict[str, Any]:
+    """Of a job's JSON: each column that is shown as it is or as a flag, and what is computed."""
+    columns = [one for one in jobs.FIELDS if one.shown in (jobs.Shown.AS_IT_IS, jobs.Shown.AS_A_FLAG)]
+    members = [
+        (one.shown_name, (_type_in_schema(one), Field(description=one.description))) for one in columns
+    ]
+    for computed in COMPUTED:
+        names = [name for name, _ in members]
+        place = len(names) if computed.after is None else names.index(computed.after) + 1
+        members.insert(place, (computed.name, (computed.type, computed.info)))
+    return dict(members)
+
+
+_JOB: Any = create_model("_JOB", __base__=Out, **_members())
+
+
+class Job(_JOB):  # type: ignore[misc]  # derived
+    """A job as everybody sees it; `web.api.serializers` writes it."""
 
 
 class Submitted(RootModel[Job | Page[Job]]):

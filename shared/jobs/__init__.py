@@ -7,6 +7,7 @@ imports its modules.
 
 from jobyard.shared.jobs.claims import Claim, claim
 from jobyard.shared.jobs.families import settle, split
+from jobyard.shared.jobs.fields import Field, Shown
 from jobyard.shared.jobs.insertion import Request
 from jobyard.shared.jobs.maintenance import BACKOFF_SECONDS, count_ready, expire, forget_checkpoints, rescue
 from jobyard.shared.jobs.owner import cancel, pause, resume, retry
@@ -23,7 +24,7 @@ from jobyard.shared.jobs.snapshots import (
 )
 from jobyard.shared.jobs.states import GLOSS, MOVES, TERMINAL, VERBS, Move, State
 from jobyard.shared.jobs.submission import Submitted, repeat_of, repeats_of, submit, submit_each, submit_many
-from jobyard.shared.jobs.tables import Job, JobEvent
+from jobyard.shared.jobs.tables import FIELDS, Job, JobEvent
 from jobyard.shared.jobs.worker import (
     fail,
     finish_cancel,
@@ -37,11 +38,13 @@ from jobyard.shared.jobs.worker import (
 
 __all__ = [
     "BACKOFF_SECONDS",
+    "FIELDS",
     "GLOSS",
     "MOVES",
     "TERMINAL",
     "VERBS",
     "Claim",
+    "Field",
     "Job",
     "JobEvent",
     "JobSnapshot",
@@ -49,6 +52,7 @@ __all__ = [
     "Move",
     "Progress",
     "Request",
+    "Shown",
     "State",
     "Submitted",
     "cancel",

@@ -1,7 +1,7 @@
 """Parents and their children.
 
-Whoever ends a child locks its parent's row first, and only then the child's: two last children can't
-miss each other, and who cancels the parent (and then its children) waits for nobody who waits for him.
+A transaction that ends a child locks the parent's row first, and only then the child's: two last children
+can't miss each other, and one that cancels the parent (and then its children) can't deadlock with them.
 """
 
 import datetime
@@ -51,7 +51,7 @@ def split(
 
     `window` of them are queued or running at once, a priority lower than their parent, so that other jobs
     come in between. When all have succeeded, or one has failed and the others have stopped, the parent is
-    queued again, to sum up. `progress` is the parent's, which the children's results bring on.
+    queued again, to sum up. `progress` is the parent's, which the children's results advance.
     `checkpoint_key` is kept for children and parent. None if the lease is lost. A job that its owner asked
     to cancel or pause meanwhile is cancelled or paused, and gets no children.
 
@@ -155,7 +155,7 @@ def end(
 def continue_parent(session: Session, parent: Job, changes: dict[str, Any] | None = None) -> Job:
     """What comes next for a waiting parent, whose row is locked: more children, or to sum up.
 
-    One that is paused only notes the `changes`; one that has ended, nothing.
+    A paused one only gets the `changes`; one that has ended, nothing.
     """
     changes = dict(changes or {})
     is_due = False
@@ -178,7 +178,7 @@ def continue_parent(session: Session, parent: Job, changes: dict[str, Any] | Non
 
 
 def progress_after(parent: Job, done: int, since_split: datetime.timedelta) -> dict[str, Any]:
-    """The parent's progress after so much more, if it goes on as it did since it was split."""
+    """The parent's progress after so much more, at the pace that it had since it was split."""
     if parent.progress_done is None or parent.progress_total is None or not done:
         return {}
     now = parent.progress_done + done

@@ -3,7 +3,8 @@
 import datetime
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import field, make_dataclass
+from operator import attrgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -11,40 +12,52 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from jobyard.shared.database import to_json, utcnow
 from jobyard.shared.jobs.states import State
-from jobyard.shared.jobs.tables import EVENTS, JOBS
+from jobyard.shared.jobs.tables import EVENTS, FIELDS, JOBS
+
+_GIVEN: Final = tuple(field for field in FIELDS if field.given)
+
+# Where a column may be NULL, a request may leave it out.
+_REQUEST: Any = make_dataclass(
+    "_REQUEST",
+    [
+        (one.name, one.type, field(default=None)) if one.column.nullable else (one.name, one.type)
+        for one in _GIVEN
+    ],
+    frozen=True,
+    kw_only=True,
+)
 
 
-@dataclass(frozen=True)
-class Request:
-    """What a new job is made from."""
+class Request(_REQUEST):  # type: ignore[misc]  # derived
+    """What a new job is made from: the fields that are `given`."""
 
+    # Those that code reads by their names, for the type checker.
     kind: str
     queue: str
     spec: dict[str, Any]
     priority: int
-    max_attempts: int
-    deadline_seconds: float | None = None
-    # Of a client that may send it twice, and what tells it from another request.
-    idempotency_key: str | None = None
-    request_sha256: str | None = None
+    idempotency_key: str | None
+    request_sha256: str | None
 
 
-# What comes of a new job, with PostgreSQL's types. Its spec is a text in the JSON that brings it, and so is
-# kept to the letter.
-_GIVEN: Final[dict[str, Any]] = {
-    "id": sa.Uuid(),
-    "kind": sa.Text(),
-    "queue": sa.Text(),
-    "state": sa.Text(),
-    "spec": sa.Text(),
-    "priority": sa.Integer(),
-    "attempt": sa.Integer(),
-    "max_attempts": sa.Integer(),
-    "version": sa.Integer(),
-    "deadline_seconds": sa.Float(),
-    "idempotency_key": sa.Text(),
-    "request_sha256": sa.Text(),
+def _type_in_json(column: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
+    """Its type in the JSON that brings the rows, for PostgreSQL. A JSON document is a text in there, and so
+    is kept to the letter.
+    """
+    if isinstance(column.type, sa.String | sa.JSON):
+        return sa.Text()
+    if isinstance(column.type, sa.Integer | sa.Float | sa.Boolean | sa.Uuid):
+        return column.type
+    raise TypeError(f"jobs.{column.name}: a request should bring texts, numbers, UUIDs or JSON")
+
+
+# What a request brings, and what every new job has.
+_INSERTED: Final = {
+    name: _type_in_json(JOBS.c[name])
+    for name in ("id", "state", "attempt", "version", *(one.name for one in _GIVEN))
 }
+_JSON: Final = [name for name in _INSERTED if isinstance(JOBS.c[name].type, sa.JSON)]
+_UUIDS: Final = [name for name in _INSERTED if isinstance(JOBS.c[name].type, sa.Uuid)]
 
 _NONE: Final = sa.literal_column("0", sa.Integer)
 
@@ -57,14 +70,14 @@ class _Insertion:
     def __init__(self) -> None:
         rows = sa.bindparam("rows", type_=sa.Text)
         recordset = sa.func.json_to_recordset(sa.cast(rows, sa.JSON))
-        given = recordset.table_valued(*(sa.column(name, type_) for name, type_ in _GIVEN.items()))
+        given = recordset.table_valued(*(sa.column(name, type_) for name, type_ in _INSERTED.items()))
         given = given.render_derived(name="given", with_types=True)
-        values = {**given.c, "spec": sa.cast(given.c.spec, sa.JSON)}
+        values = {**given.c, **{name: sa.cast(given.c[name], sa.JSON) for name in _JSON}}
         new = _inserted(postgresql.insert(JOBS), values, given).cte("new")
         self._insert_and_note = sa.select(new).add_cte(_first_events(new.c.id, new).cte("noted"))
 
         each = sa.func.json_each(rows).table_valued(sa.column("value", sa.Text), name="given")
-        values = {name: sa.literal_column(f"json_extract(given.value, '$.{name}')") for name in _GIVEN}
+        values = {name: sa.literal_column(f"json_extract(given.value, '$.{name}')") for name in _INSERTED}
         self._insert = _inserted(sqlite.insert(JOBS), values, each)
         ids = sa.func.json_each(sa.bindparam("ids", type_=sa.Text)).table_valued(sa.column("value", sa.Text))
         self._note = _first_events(ids.c.value, ids)
@@ -74,9 +87,12 @@ class _Insertion:
     ) -> dict[uuid.UUID, datetime.datetime]:
         """The ids of those that are new, and since when they are there."""
         is_postgresql = connection.dialect.name == "postgresql"
+        # SQLite keeps a UUID without its dashes.
+        text_of_uuid = str if is_postgresql else attrgetter("hex")
         given = [
-            # SQLite keeps a UUID without its dashes.
-            row | {"id": str(row["id"]) if is_postgresql else row["id"].hex, "spec": to_json(row["spec"])}
+            row
+            | {name: to_json(row[name]) for name in _JSON if row[name] is not None}
+            | {name: text_of_uuid(row[name]) for name in _UUIDS if row[name] is not None}
             # Two transactions with the same keys wait for each other in one order only.
             for row in sorted(rows, key=lambda row: row["idempotency_key"] or "")
         ]

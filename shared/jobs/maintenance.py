@@ -75,9 +75,9 @@ def rescue(session: Session, limit: int = 100) -> list[Job]:
 
 
 def expire(session: Session, limit: int = 100) -> list[Job]:
-    """queued | running | waiting → failed, for jobs past their deadline, and so their children end.
+    """queued | running | waiting → failed, for jobs past their deadline; their children are stopped.
 
-    A worker hears of it at its next heartbeat.
+    A running job's worker learns of it at its next heartbeat.
     """
     late = session.execute(
         sa.select(Job.id, Job.deadline_seconds)

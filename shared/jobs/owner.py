@@ -48,7 +48,7 @@ def cancel(session: Session, job_id: uuid.UUID) -> Job:
 def retry(session: Session, job_id: uuid.UUID, max_attempts: int) -> Job:
     """failed | cancelled → queued, as a new attempt with a fresh budget of `max_attempts`.
 
-    It begins anew: the children that it had are deleted. Raises NotFound, or Conflict in any other state
+    It starts over: the children that it had are deleted. Raises NotFound, or Conflict in any other state
     or if it is a child. Commit, then `broker.wake`.
     """
     job = move(
@@ -82,7 +82,7 @@ def retry(session: Session, job_id: uuid.UUID, max_attempts: int) -> Job:
 def pause(session: Session, job_id: uuid.UUID) -> Job:
     """queued | waiting → paused; a running job is asked, and its worker pauses it at its next step.
 
-    Children of a waiting job that run already run on, and no more are begun. Raises NotFound, or Conflict
+    A waiting job's running children finish, and no more begin. Raises NotFound, or Conflict
     in any other state or if it is a child.
     """
     job = move(
@@ -102,7 +102,7 @@ def pause(session: Session, job_id: uuid.UUID) -> Job:
 
 
 def resume(session: Session, job_id: uuid.UUID) -> Job:
-    """paused → queued, or → waiting if it has children; a running job that was asked to pause goes on.
+    """paused → queued, or → waiting if it has children; a running job that was asked to pause keeps running.
 
     Raises NotFound, or Conflict in any other state. Commit, then `broker.wake` if it is queued or waiting.
     """

@@ -4,8 +4,8 @@ Each read is one statement, built once, in Core: this is what clients ask all th
 now, so no transaction is needed around it (`Database.look`).
 """
 
-import datetime
 import uuid
+from collections import namedtuple
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, cast
 
@@ -13,21 +13,31 @@ import sqlalchemy as sa
 
 from jobyard.shared.database import to_json, utcnow
 from jobyard.shared.errors import NotFound
+from jobyard.shared.jobs.fields import Field, Shown
 from jobyard.shared.jobs.insertion import Request
 from jobyard.shared.jobs.states import TERMINAL, State
 from jobyard.shared.jobs.submission import Submitted
-from jobyard.shared.jobs.tables import JOBS
+from jobyard.shared.jobs.tables import FIELDS, JOBS
 from jobyard.shared.registrations import ALIVE_SECONDS, Worker
 
+_SHOWN: Final = tuple(field for field in FIELDS if field.shown)
+# What new jobs show of their requests.
+_SHOWN_OF_REQUESTS: Final = tuple(field for field in _SHOWN if field.given)
 
-class JobSnapshot(NamedTuple):
-    """What every reader may see of a job."""
+_NAMES: Final = [*(field.shown_name for field in _SHOWN), "position", "has_workers"]
+_TUPLE: Any = namedtuple
 
+
+class JobSnapshot(_TUPLE("JobSnapshot", _NAMES)):  # type: ignore[misc]  # derived
+    """What every reader may see of a job: the fields that are `shown`, and its place in the queue."""
+
+    __slots__ = ()
+
+    # Those that code reads by their names, for the type checker.
     id: uuid.UUID
     kind: str
     queue: str
     state: str
-    phase: str | None
     priority: int
     # As the JSON texts that the database keeps: they are answered as such.
     spec: str
@@ -38,16 +48,9 @@ class JobSnapshot(NamedTuple):
     progress_total: int | None
     progress_unit: str | None
     eta_seconds: float | None
-    attempt: int
-    max_attempts: int
     version: int
     parent_id: uuid.UUID | None
     child_window: int | None
-    created_at: datetime.datetime
-    started_at: datetime.datetime | None
-    finished_at: datetime.datetime | None
-    cancel_requested: bool
-    pause_requested: bool
     # Of a queued job: 1 for the next to run, and whether its queue has a worker.
     position: int | None
     has_workers: bool | None
@@ -68,7 +71,8 @@ class JobVersion(NamedTuple):
 
 def read_snapshot(connection: sa.Connection, job_id: uuid.UUID) -> JobSnapshot:
     """The job. Raises NotFound."""
-    return JobSnapshot._make(_one(connection, _SNAPSHOT, job_id))
+    snapshot: JobSnapshot = JobSnapshot._make(_one(connection, _SNAPSHOT, job_id))
+    return snapshot
 
 
 def read_snapshots(connection: sa.Connection, job_ids: Sequence[uuid.UUID]) -> list[JobSnapshot]:
@@ -97,11 +101,9 @@ def snapshots_of_new(
             if before is None
             else before._replace(  # what all of them have in common stays
                 id=job.id,
-                kind=request.kind,
-                spec=to_json(request.spec),
-                max_attempts=request.max_attempts,
                 created_at=job.created_at,
                 position=(before.position or 0) + 1,
+                **{field.shown_name: _as_shown(field, request) for field in _SHOWN_OF_REQUESTS},
             )
         )
     return snapshots
@@ -110,6 +112,13 @@ def snapshots_of_new(
 def read_version(connection: sa.Connection, job_id: uuid.UUID) -> JobVersion:
     """Has the job changed? Spec and result, which may be long, are not read. Raises NotFound."""
     return JobVersion._make(_one(connection, _VERSION, job_id))
+
+
+def _as_shown(field: Field, request: Request) -> Any:
+    value = getattr(request, field.name)
+    if field.shown == Shown.AS_A_FLAG:
+        return value is not None
+    return to_json(value) if field.is_json and value is not None else value
 
 
 def why_waiting(queue: str, has_workers: bool | None) -> str | None:
@@ -161,12 +170,14 @@ def _while_queued(value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     return sa.case((JOBS.c.state == _QUEUED, value))
 
 
+def _read(field: Field) -> sa.ColumnElement[Any]:
+    if field.shown == Shown.AS_A_FLAG:
+        return field.column.is_not(None)
+    return sa.cast(field.column, sa.Text) if field.is_json else field.column
+
+
 _COLUMNS: Final[dict[str, sa.ColumnElement[Any]]] = {
-    **{column.name: column for column in JOBS.c},
-    "spec": sa.cast(JOBS.c.spec, sa.Text),
-    "result": sa.cast(JOBS.c.result, sa.Text),
-    "cancel_requested": JOBS.c.cancel_requested_at.is_not(None),
-    "pause_requested": JOBS.c.pause_requested_at.is_not(None),
+    **{field.shown_name: _read(field) for field in _SHOWN},
     "position": _while_queued(_position()),
     "has_workers": _while_queued(
         sa.exists().where(_workers.c.queue == JOBS.c.queue, _workers.c.seen_at > _ALIVE_SINCE)

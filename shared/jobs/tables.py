@@ -8,7 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from jobyard.shared.database import Base, Json, NullableJson, UtcDateTime
-from jobyard.shared.jobs.states import TERMINAL, State
+from jobyard.shared.jobs.fields import Shown, field, fields_of
+from jobyard.shared.jobs.states import GLOSS, TERMINAL, State
+
+AS_IT_IS, AS_A_FLAG, WITHIN_OTHERS = Shown.AS_IT_IS, Shown.AS_A_FLAG, Shown.WITHIN_OTHERS
+_STATES: Final = " ".join(f"{state}: {gloss}" for state, gloss in GLOSS.items())
 
 
 def _texts(states: "frozenset[State] | type[State]") -> str:
@@ -29,44 +33,46 @@ class Job(Base):
 
     __tablename__ = "jobs"
 
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
-    kind: Mapped[str] = mapped_column(sa.String(32))
-    queue: Mapped[str] = mapped_column(sa.String(32))
-    state: Mapped[str] = mapped_column(sa.String(16))
-    phase: Mapped[str | None] = mapped_column(sa.String(200))
-    priority: Mapped[int]
-    spec: Mapped[dict[str, Any]] = mapped_column(Json)
-    result: Mapped[dict[str, Any] | None] = mapped_column(NullableJson)
-    error_type: Mapped[str | None] = mapped_column(sa.String(200))
-    error_message: Mapped[str | None] = mapped_column(sa.Text)
-    progress_done: Mapped[int | None] = mapped_column(sa.BigInteger)
-    progress_total: Mapped[int | None] = mapped_column(sa.BigInteger)
-    progress_unit: Mapped[str | None] = mapped_column(sa.String(32))
-    eta_seconds: Mapped[float | None]
-    attempt: Mapped[int] = mapped_column(default=0)
-    max_attempts: Mapped[int]
+    # In the order of the API's JSON. `given`: a request brings it; `shown`: readers see it.
+    id: Mapped[uuid.UUID] = field(primary_key=True, shown=AS_IT_IS)
+    kind: Mapped[str] = field(sa.String(32), given=True, shown=AS_IT_IS)
+    state: Mapped[str] = field(sa.String(16), shown=AS_IT_IS, description=_STATES)
+    phase: Mapped[str | None] = field(sa.String(200), shown=AS_IT_IS)
+    queue: Mapped[str] = field(sa.String(32), given=True, shown=AS_IT_IS)
+    priority: Mapped[int] = field(given=True, shown=AS_IT_IS)
+    spec: Mapped[dict[str, Any]] = field(Json, given=True, shown=AS_IT_IS)
+    result: Mapped[dict[str, Any] | None] = field(NullableJson, shown=AS_IT_IS)
+    error_type: Mapped[str | None] = field(sa.String(200), shown=WITHIN_OTHERS)
+    error_message: Mapped[str | None] = field(sa.Text, shown=WITHIN_OTHERS)
+    progress_done: Mapped[int | None] = field(sa.BigInteger, shown=WITHIN_OTHERS)
+    progress_total: Mapped[int | None] = field(sa.BigInteger, shown=WITHIN_OTHERS)
+    progress_unit: Mapped[str | None] = field(sa.String(32), shown=WITHIN_OTHERS)
+    eta_seconds: Mapped[float | None] = field(shown=WITHIN_OTHERS)
+    attempt: Mapped[int] = field(default=0, shown=AS_IT_IS)
+    max_attempts: Mapped[int] = field(given=True, shown=AS_IT_IS)
     # Grows with every change that a reader can see: the ETag.
-    version: Mapped[int] = mapped_column(default=1)
-    parent_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("jobs.id", ondelete="CASCADE"))
+    version: Mapped[int] = field(default=1, shown=WITHIN_OTHERS)
+    parent_id: Mapped[uuid.UUID | None] = field(sa.ForeignKey("jobs.id", ondelete="CASCADE"), shown=AS_IT_IS)
     # Of a parent: how many of its children may be queued or running at once. None: it has no children.
-    child_window: Mapped[int | None]
-    idempotency_key: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
-    request_sha256: Mapped[str | None] = mapped_column(sa.String(64))
-    created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
-    queued_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
-    available_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
-    started_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
-    finished_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
-    cancel_requested_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
-    pause_requested_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
-    # The storage's key of what a later attempt can go on from; of a child, what its parent can.
-    checkpoint_key: Mapped[str | None] = mapped_column(sa.String(500))
-    worker: Mapped[str | None] = mapped_column(sa.String(255))
-    lease: Mapped[uuid.UUID | None]
-    lease_expires_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
+    child_window: Mapped[int | None] = field(shown=WITHIN_OTHERS)
+    created_at: Mapped[datetime.datetime] = field(UtcDateTime, shown=AS_IT_IS)
+    started_at: Mapped[datetime.datetime | None] = field(UtcDateTime, shown=AS_IT_IS)
+    finished_at: Mapped[datetime.datetime | None] = field(UtcDateTime, shown=AS_IT_IS)
+    cancel_requested_at: Mapped[datetime.datetime | None] = field(UtcDateTime, shown=AS_A_FLAG)
+    pause_requested_at: Mapped[datetime.datetime | None] = field(UtcDateTime, shown=AS_A_FLAG)
+    queued_at: Mapped[datetime.datetime] = field(UtcDateTime)
+    available_at: Mapped[datetime.datetime] = field(UtcDateTime)
     # How long it may take from its first start, and when that is over; None: as long as it takes.
-    deadline_seconds: Mapped[float | None]
-    deadline_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
+    deadline_seconds: Mapped[float | None] = field(given=True)
+    deadline_at: Mapped[datetime.datetime | None] = field(UtcDateTime)
+    # Of a client that may send a request twice, and what tells it from another request.
+    idempotency_key: Mapped[str | None] = field(sa.String(255), unique=True, given=True)
+    request_sha256: Mapped[str | None] = field(sa.String(64), given=True)
+    # The storage's key of what a later attempt can continue from; of a child, what its parent can.
+    checkpoint_key: Mapped[str | None] = field(sa.String(500))
+    worker: Mapped[str | None] = field(sa.String(255))
+    lease: Mapped[uuid.UUID | None] = field()
+    lease_expires_at: Mapped[datetime.datetime | None] = field(UtcDateTime)
 
     __table_args__ = (
         sa.CheckConstraint(f"state IN ({_texts(State)})", name="state"),
@@ -117,3 +123,6 @@ class JobEvent(Base):
 JOBS: Final = cast(sa.Table, Job.__table__)
 
 EVENTS: Final = cast(sa.Table, JobEvent.__table__)
+
+# Of a job.
+FIELDS: Final = fields_of(Job)

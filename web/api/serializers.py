@@ -4,42 +4,26 @@ This is what clients ask for all the time. Spec and result, which may be long, g
 client as the JSON that they are.
 """
 
-import datetime
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import itemgetter
+from typing import Final
 
 from pydantic_core import to_json
 
 from jobyard.shared import kinds
-from jobyard.shared.jobs import TERMINAL, JobSnapshot, JobVersion, State, why_waiting
+from jobyard.shared.jobs import FIELDS, TERMINAL, JobSnapshot, JobVersion, State, why_waiting
 from jobyard.web import schemas
 
 
 def of_job(job: JobSnapshot) -> bytes:
     """A `schemas.Job`."""
-    rest = to_json(
-        {
-            "id": str(job.id),
-            "kind": job.kind,
-            "state": job.state,
-            "phase": job.phase,
-            "queue": job.queue,
-            "priority": job.priority,
-            "error": _error(job),
-            "progress": _progress(job),
-            "attempt": job.attempt,
-            "max_attempts": job.max_attempts,
-            "position": job.position,
-            "waiting_for": why_waiting(job.queue, job.has_workers),
-            "parent_id": job.parent_id,
-            "created_at": _moment(job.created_at),
-            "started_at": _moment(job.started_at),
-            "finished_at": _moment(job.finished_at),
-            "cancel_requested": job.cancel_requested,
-            "pause_requested": job.pause_requested,
-            "links": _links(job),
-        }
-    )
-    return b'%b,"spec":%b,"result":%b}' % (rest[:-1], job.spec.encode(), (job.result or "null").encode())
+    members = dict(zip(_NAMES, _values(job)))  # noqa: B905 - they are of one length, and this is hot
+    for name in _MOMENTS:
+        if (moment := members[name]) is not None:
+            members[name] = schemas.rfc3339(moment)
+    for name, compute in COMPUTED.items():
+        members[name] = compute(job)
+    return _OBJECT % (to_json(members)[:-1], *[(text or "null").encode() for text in _texts(job)])
 
 
 def etag_of(seen: JobVersion | JobSnapshot) -> str:
@@ -77,13 +61,10 @@ def _per_second(job: JobSnapshot) -> float | None:
     return round((job.progress_total - job.progress_done) / job.eta_seconds, 1)
 
 
-def _moment(moment: datetime.datetime | None) -> str | None:
-    return None if moment is None else schemas.rfc3339(moment)
-
-
 def _links(job: JobSnapshot) -> dict[str, str]:
-    own = f"{schemas.API}/jobs/{job.id}"
-    links = {"self": own, "events": f"{own}/events", "files": f"{own}/files", "page": f"/jobs/{job.id}"}
+    page = f"/jobs/{job.id}"
+    own = f"{schemas.API}{page}"
+    links = {"self": own, "events": f"{own}/events", "files": f"{own}/files", "page": page}
     if (kind := kinds.by_name().get(job.kind)) is not None:
         links |= {name.removesuffix(".png"): f"{own}/{name}" for name in kind.links(job.spec)}
     if job.child_window is not None:
@@ -99,3 +80,22 @@ def _links(job: JobSnapshot) -> dict[str, str]:
     elif job.state != State.SUCCEEDED:
         links["retry"] = f"{own}/retry"
     return links
+
+
+# The members of `schemas.COMPUTED` that a snapshot does not have.
+COMPUTED: Final[dict[str, Callable[[JobSnapshot], object]]] = {
+    "error": _error,
+    "progress": _progress,
+    "waiting_for": lambda job: why_waiting(job.queue, job.has_workers),
+    "links": _links,
+}
+
+# What is JSON in the database goes last, as the text that it is. All the rest, in the schema's order, is
+# taken from a snapshot at once; what is computed is put in its place then.
+_FIELDS: Final = {field.shown_name: field for field in FIELDS}
+_JSON: Final = [name for name in schemas.Job.model_fields if name in _FIELDS and _FIELDS[name].is_json]
+_OBJECT: Final = b"%%b%b}" % b"".join(b',"%b":%%b' % name.encode() for name in _JSON)
+_texts: Final = itemgetter(*map(JobSnapshot._fields.index, _JSON))
+_NAMES: Final = [name for name in schemas.Job.model_fields if name not in _JSON]
+_values: Final = itemgetter(*(0 if name in COMPUTED else JobSnapshot._fields.index(name) for name in _NAMES))
+_MOMENTS: Final = [name for name in _NAMES if name in _FIELDS and _FIELDS[name].shows_moment]

@@ -122,7 +122,10 @@ def test_one_bad_entry_is_named_with_its_place_and_nothing_is_stored_or_sent(
 
 
 def test_what_the_database_refuses_of_one_is_refused_of_all(database: Database) -> None:
-    wanted = [jobs.Request("sentiment", "cpu", {}, priority, 3) for priority in (5, 5, 10, 5)]
+    wanted = [
+        jobs.Request(kind="sentiment", queue="cpu", spec={}, priority=priority, max_attempts=3)
+        for priority in (5, 5, 10, 5)
+    ]
 
     def submit() -> None:
         with database.write() as session:
