@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -36,7 +37,7 @@ def submit(
     with connect() as client:
         spec = fill(given, fields, _schema(client, kind))
         sent = list(uploads(spec))
-        with working(f"uploading {', '.join(map(str, sent))} …" if sent else "submitting …"):
+        with working(f"uploading {', '.join(map(str, sent))} …") if sent else nullcontext():
             job = client.submit(kind, spec, priority=priority)
         if not detach:
             follow(job)

@@ -192,7 +192,16 @@ def test_every_command_works_on_a_server(installed: Environment, server: Path, f
         return done.stdout if status == 0 else done.stderr
 
     assert "positive" in jobyard("score", "I love it", "It broke")
-    (job,) = [json.loads(line) for line in jobyard("jobs", "--limit", "1", "--json").splitlines()]
+    assert "negative" in jobyard("submit", "sentiment", "texts=I love it", "texts=It broke")
+    assert "did you mean 'texts'?" in jobyard("submit", "sentiment", "text=I love it", status=2)
+    assert "spec.dataset: is missing" in jobyard("submit", "train", status=2)
+    (folder / "texts.csv").write_text("text\nI love it\n")
+    refused = jobyard("submit", "import", "name=texts", "file=@texts.csv", status=2)
+    assert "spec.file: texts.csv: the file should be a zip or tar archive" in refused
+    (job,) = [
+        json.loads(line)
+        for line in jobyard("jobs", "--kind", "sentiment", "--limit", "1", "--json").splitlines()
+    ]
     assert job["state"] == "succeeded"
     assert "positive" in jobyard("watch", job["id"])
     assert "succeeded" in jobyard("logs", job["id"])
