@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect, sync_playwright
 
 from tests.acceptance.conftest import PATIENCE, Stack
-from tests.pictures import draw, draw_dataset
+from tests.factories import draw, draw_dataset
 
 MILLISECONDS = PATIENCE * 1_000
 expect.set_options(timeout=MILLISECONDS)

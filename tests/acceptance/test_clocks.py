@@ -20,7 +20,7 @@ from jobyard.shared.metrics import Metric
 from tests.acceptance.conftest import PATIENCE, until
 from tests.chaos import checker
 from tests.chaos.stack import Stack
-from tests.pictures import draw_dataset
+from tests.factories import draw_dataset
 
 HOUR = 3_600.0
 LEASE_SECONDS = 6.0

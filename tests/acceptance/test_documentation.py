@@ -15,7 +15,7 @@ import pytest
 
 from jobyard.demo.reviews import write_reviews
 from tests.acceptance.conftest import Stack, environment
-from tests.pictures import draw, draw_dataset
+from tests.factories import draw, draw_dataset
 from tests.samples import ROOT, runnable_pages, script
 
 # Only to end a hang.

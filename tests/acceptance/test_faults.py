@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from tests.acceptance.conftest import Stack, environment, until
-from tests.pictures import draw_dataset
+from tests.factories import draw_dataset
 
 LONG = {"epochs": 2_000, "image_size": 32, "batch_size": 8}
 

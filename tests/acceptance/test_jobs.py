@@ -10,7 +10,7 @@ import pytest
 
 from jobyard import BadRequest, Client, JobFailed
 from tests.acceptance.conftest import Stack, until
-from tests.pictures import draw, draw_dataset
+from tests.factories import draw, draw_dataset
 
 # Measured with NLTK 3.10.4 on its own lexicon.
 FACTS = {

@@ -22,7 +22,7 @@ import yaml
 from jobyard import Client
 from jobyard.up.redis import find_binary
 from tests.acceptance.conftest import PATIENCE, until
-from tests.pictures import draw_dataset
+from tests.factories import draw_dataset
 
 ROOT = Path(__file__).parents[2]
 SECRETS = {

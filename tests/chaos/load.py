@@ -14,7 +14,7 @@ from jobyard.client.client import zip_folder
 from tests.chaos.owner import DOOMED_SCRIPTS, SCRIPTS, SHORT_SCRIPTS, Owner, Script
 from tests.chaos.record import Record
 from tests.chaos.stack import Stack
-from tests.pictures import draw, draw_dataset
+from tests.factories import draw, draw_dataset
 
 CLIENTS = 3
 PAUSE_SECONDS = 0.8

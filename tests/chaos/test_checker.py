@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, metrics, registry, storage
 from jobyard.shared.database import Database, utcnow
-from tests import claims
+from tests import factories
 from tests.chaos import __main__ as chaos
 from tests.chaos import checker, faults, timelines
 from tests.chaos.findings import VERBS, Answer, Wish
@@ -42,15 +42,8 @@ class World:
     named: dict[str, jobs.Job] = field(default_factory=dict)
 
     def submit(self, name: str, kind: str, spec: dict[str, Any]) -> jobs.Job:
-        job, _ = jobs.submit(
-            self.session,
-            kind=kind,
-            queue="cpu",
-            spec=spec,
-            priority=5,
-            max_attempts=3,
-            idempotency_key=name,
-            request_sha256="0" * 64,
+        job = factories.submit(
+            self.session, kind=kind, queue="cpu", spec=spec, idempotency_key=name, request_sha256="0" * 64
         )
         self.answers.append(Answer(name, job.id))
         self.named[name] = job
@@ -58,7 +51,7 @@ class World:
 
     def claim(self, job: jobs.Job, worker: str = "cpu@here/1") -> uuid.UUID:
         self.session.flush()
-        claimed = claims.claim(self.session, job.id, worker=worker)
+        claimed = factories.claim(self.session, job.id, worker=worker)
         assert claimed is not None
         return claimed.lease
 

@@ -80,7 +80,7 @@ def test_scoring_texts_loads_no_tensorflow(tmp_path: Path) -> None:
         "from jobyard.shared.migrate import upgrade\n"
         "from jobyard.shared.storage import Storage\n"
         "from jobyard.workers import kinds\n"
-        "from tests.drains import Notes\n"
+        "from tests.workers import Notes\n"
         "from jobyard.workers.runtime.executor import Drain\n"
         "from jobyard.workers.runtime.context import Process\n"
         f"settings = Settings(home=Path({str(tmp_path)!r}))\n"

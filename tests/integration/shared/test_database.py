@@ -1,8 +1,5 @@
 """Transactions: who writes waits for the others, who only looks waits for nobody."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 import sqlalchemy as sa
 
@@ -10,6 +7,8 @@ from jobyard.shared import database as room
 from jobyard.shared import jobs
 from jobyard.shared.database import Database
 from jobyard.shared.registrations import Worker, register
+from tests.factories import submit
+from tests.waiting import at_once
 
 THREADS = 8
 # Only to end a hang.
@@ -46,16 +45,12 @@ def test_what_failed_is_rolled_back_and_the_next_one_writes(database: Database) 
 
 
 def test_threads_that_write_at_once_take_turns(database: Database) -> None:
-    barrier = threading.Barrier(THREADS)
-
     def write(number: int) -> None:
-        barrier.wait(WAIT_SECONDS)
         for turn in range(10):
             with database.write() as session:
                 register(session, name=f"{number}.{turn}", queue="cpu")
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(write, range(THREADS)))
+    at_once(THREADS, write)
     with database.look() as connection:
         assert len(names(connection)) == THREADS * 10
 
@@ -85,6 +80,6 @@ def test_what_json_does_not_have_is_not_written(database: Database, value: float
     """Clients get a spec or a result as it is in the database."""
     refused = pytest.raises((sa.exc.StatementError, ValueError), match="not JSON compliant")
     with refused, database.write() as session:
-        jobs.submit(session, kind="train", queue="gpu", spec={"x": value}, priority=5, max_attempts=3)
+        submit(session, kind="train", spec={"x": value})
     with database.read() as session:
         assert jobs.page(session) == []

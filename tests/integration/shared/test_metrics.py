@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from jobyard.shared import jobs, metrics
 from jobyard.shared.database import Database
 from jobyard.shared.metrics import Metric, Point
+from tests.factories import new_job
 
 
 @pytest.fixture
 def job_id(database: Database) -> uuid.UUID:
-    with database.write() as session:
-        job, _ = jobs.submit(session, kind="train", queue="gpu", spec={}, priority=5, max_attempts=3)
-        return job.id
+    return new_job(database, kind="train")
 
 
 def write(database: Database, job_id: uuid.UUID, *points: Point) -> None:
@@ -167,37 +166,34 @@ def test_of_a_long_history_only_so_many_rows_are_looked_at_and_few_reach_python(
 def test_runs_are_compared_by_one_metric_and_their_names_are_known(
     database: Database, job_id: uuid.UUID
 ) -> None:
-    with database.write() as session:
-        other, _ = jobs.submit(session, kind="train", queue="gpu", spec={}, priority=5, max_attempts=3)
-        empty, _ = jobs.submit(session, kind="train", queue="gpu", spec={}, priority=5, max_attempts=3)
+    other, empty = (new_job(database, kind="train") for _ in range(2))
     write(
         database,
         job_id,
         *(Point("loss", step, 1 / step) for step in range(1, 101)),
         Point("accuracy", 1, 0.5),
     )
-    write(database, other.id, Point("loss", 1, 0.25), Point("val_loss", 1, 0.5))
-    ids = [other.id, job_id, empty.id]
+    write(database, other, Point("loss", 1, 0.25), Point("val_loss", 1, 0.5))
+    ids = [other, job_id, empty]
     with database.read() as session:
         found = metrics.compare(session, ids, "loss", 10)
         names = metrics.names_of(session, ids)
     assert list(found) == ids
-    assert [(row.step, row.value) for row in found[other.id]] == [(1, 0.25)]
-    assert found[empty.id] == []
+    assert [(row.step, row.value) for row in found[other]] == [(1, 0.25)]
+    assert found[empty] == []
     assert [row.step for row in found[job_id]][:: len(found[job_id]) - 1] == [1, 100]
     assert len(found[job_id]) == 10
     assert names == ["accuracy", "loss", "val_loss"]
 
 
 def test_clear_forgets_this_job_only(database: Database, job_id: uuid.UUID) -> None:
-    with database.write() as session:
-        other, _ = jobs.submit(session, kind="train", queue="gpu", spec={}, priority=5, max_attempts=3)
+    other = new_job(database, kind="train")
     write(database, job_id, Point("loss", 1, 0.5))
-    write(database, other.id, Point("loss", 1, 0.25))
+    write(database, other, Point("loss", 1, 0.25))
     with database.write() as session:
         metrics.clear(session, job_id)
     assert history(database, job_id) == []
-    assert history(database, other.id) == [("loss", 1, 0.25)]
+    assert history(database, other) == [("loss", 1, 0.25)]
 
 
 def test_a_history_belongs_to_a_job_that_is_there_and_goes_with_it(

@@ -11,13 +11,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from jobyard.shared import jobs, metrics
+from jobyard.shared import metrics
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.errors import BadInput, ConfigError
 from jobyard.shared.migrate import alembic_config, connection_for_migrations, migrate, upgrade
 from jobyard.shared.registry import LastVersion
 from jobyard.shared.tables import metadata
+from tests.factories import submit
 
 
 def test_there_is_one_head() -> None:
@@ -53,9 +54,7 @@ def test_on_sqlite_each_index_is_written_as_in_the_code(sqlite_url: str) -> None
 def test_rows_survive_every_step_up_and_down(database_url: str) -> None:
     database = Database(database_url)
     with database.write() as session:
-        job, _ = jobs.submit(
-            session, kind="train", queue="gpu", spec={}, priority=5, max_attempts=3, deadline_seconds=9
-        )
+        job = submit(session, kind="train", deadline_seconds=9)
         metrics.write(session, job.id, [metrics.Point("loss", 1, 0.5)])
     config = alembic_config()
     revisions = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]

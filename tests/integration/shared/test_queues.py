@@ -1,11 +1,10 @@
 """The queues as their watchers see them, and the workers that say that they are there."""
 
-import datetime
 import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,29 +16,16 @@ from jobyard.shared.jobs import Job
 from jobyard.shared.queues import QueueView
 from jobyard.shared.registrations import Worker
 from jobyard.workers.runtime.registration import Presence
-from tests import claims
+from tests import factories
+from tests.factories import NEVER, change, new_job
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
-    from flask import Flask
     from flask.testing import FlaskClient
 
 JOB: dict[str, Any] = {"kind": "sentiment", "spec": {"texts": ["one"]}}
-NEVER = datetime.datetime(2999, 1, 1, tzinfo=datetime.UTC)
 # Only to end a hang.
 WAIT_SECONDS = 30
-
-
-@pytest.fixture
-def client(make_app: "Callable[..., Flask]", database_url: str) -> "FlaskClient":
-    client = make_app(database_url=database_url).test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = "Bearer token-of-the-tests-0123456789"
-    return client
-
-
-def new_job(database: Database, queue: str = "cpu") -> uuid.UUID:
-    with database.write() as session:
-        job, _ = jobs.submit(session, kind="sentiment", queue=queue, spec={}, priority=5, max_attempts=3)
-        return job.id
 
 
 def waited(database: Database, job_id: uuid.UUID, seconds: float) -> None:
@@ -50,11 +36,6 @@ def waited(database: Database, job_id: uuid.UUID, seconds: float) -> None:
 def silent(database: Database, name: str, seconds: float) -> None:
     """As if the worker was last heard of so long ago."""
     change(database, Worker, Worker.name == name, seen_at=utcnow(-seconds))
-
-
-def change(database: Database, table: Any, where: Any, **values: Any) -> None:
-    with database.write() as session:
-        session.execute(sa.update(table.__table__).where(where).values(**values))
 
 
 def present(database: Database, name: str, queue: str = "cpu") -> None:
@@ -76,13 +57,6 @@ def workers(database: Database, queue: str = "cpu") -> list[str]:
     return view(database)[queue].workers
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    ends = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < ends
-        time.sleep(0.01)
-
-
 # ---- what waits and what runs
 
 
@@ -90,10 +64,10 @@ def test_queues_tell_what_waits_what_runs_and_since_when_and_each_its_own(
     client: "FlaskClient", database: Database
 ) -> None:
     done, running, old, young, backing_off = (new_job(database) for _ in range(5))
-    new_job(database, "gpu")
+    new_job(database, queue="gpu")
     for job_id in (done, running):
         with database.write() as session:
-            claimed = claims.claim(session, job_id)
+            claimed = factories.claim(session, job_id)
             assert claimed is not None
             if job_id == done:
                 jobs.succeed(session, job_id, claimed.lease, {})
@@ -206,7 +180,7 @@ def test_a_queued_job_says_that_no_worker_listens_and_its_etag_changes_when_one_
 def test_a_job_that_runs_or_has_ended_waits_for_nobody(client: "FlaskClient", database: Database) -> None:
     job = client.post("/api/v1/jobs", json=JOB).json
     with database.write() as session:
-        assert claims.claim(session, uuid.UUID(job["id"])) is not None
+        assert factories.claim(session, uuid.UUID(job["id"])) is not None
     assert client.get(job["links"]["self"]).json["waiting_for"] is None
     job = client.post("/api/v1/jobs", json=JOB).json
     client.post(f"/api/v1/jobs/{job['id']}/cancel")

@@ -10,12 +10,12 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import jobs, metrics, needs, registry, retention, storage
+from jobyard.shared import metrics, needs, registry, retention, storage
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Base, Database, utcnow
@@ -26,6 +26,10 @@ from jobyard.shared.registry import Dataset, Model, Prediction
 from jobyard.shared.retention import DAY_SECONDS, RUBBISH_SECONDS
 from jobyard.shared.storage import File, Storage
 from jobyard.workers.runtime.sweeper import Sweeper
+from tests import factories
+from tests.conftest import logged_in
+from tests.factories import NO_BROKER, change
+from tests.waiting import all_at_once
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -43,7 +47,7 @@ def store(database_url: str, tmp_path: Path) -> Storage:
 
 
 def make_sweeper(database: Database, store: Storage, days: float = DAYS) -> Sweeper:
-    broker = Broker(Settings(broker_url="redis+socket:///nonexistent/redis.sock"))
+    broker = Broker(Settings(broker_url=NO_BROKER))
     return Sweeper(database, broker, store, lease_seconds=30, retention_days=days)
 
 
@@ -52,22 +56,16 @@ def sweep(database: Database, store: Storage, days: float = DAYS) -> None:
     make_sweeper(database, store, days).sweep()
 
 
-def change(database: Database, table: Any, where: Any, **values: Any) -> None:
-    with database.write() as session:
-        session.execute(sa.update(table.__table__).where(where).values(**values))
-
-
 def new_job(
     database: Database, state: State = State.SUCCEEDED, *, ago: float = OLD, parent: uuid.UUID | None = None
 ) -> uuid.UUID:
     """A job in that state; what happened to it happened so many seconds ago."""
-    with database.write() as session:
-        job, _ = jobs.submit(session, kind="sentiment", queue="cpu", spec={}, priority=5, max_attempts=3)
+    job_id = factories.new_job(database)
     running = state == State.RUNNING
     change(
         database,
         Job,
-        Job.id == job.id,
+        Job.id == job_id,
         state=state,
         created_at=utcnow(-ago),
         finished_at=utcnow(-ago) if state in TERMINAL else None,
@@ -76,7 +74,7 @@ def new_job(
         lease_expires_at=utcnow(1_000) if running else None,
         parent_id=parent,
     )
-    return job.id
+    return job_id
 
 
 def new_file(
@@ -269,8 +267,7 @@ def test_an_upload_stays_while_it_is_young_or_a_job_reads_it_and_goes_after(
 def test_a_job_that_was_submitted_keeps_its_upload(
     make_app: "Callable[..., Flask]", database_url: str, database: Database, as_list: bool
 ) -> None:
-    client = make_app(database_url=database_url).test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = "Bearer token-of-the-tests-0123456789"
+    client = logged_in(make_app(database_url=database_url))
     form = {"file": (io.BytesIO(b"text\nfine\n"), "a.csv")}
     file_id = client.post("/api/v1/files", data=form, content_type="multipart/form-data").json["id"]
     change(database, File, sa.true(), created_at=utcnow(-OLD))
@@ -311,23 +308,8 @@ def test_two_sweepers_at_once_forget_all_and_neither_fails(
     for _ in range(30):
         keys.append(store.put("scored", io.BytesIO(b"x")).key)
         age(store, keys[-1], RUBBISH_SECONDS + 60)
-    failed: list[BaseException] = []
-    barrier = threading.Barrier(4)
-
-    def one() -> None:
-        sweeper = make_sweeper(database, store)
-        barrier.wait(30)
-        try:
-            sweeper.sweep()
-        except Exception as error:  # noqa: BLE001 - told below
-            failed.append(error)
-
-    threads = [threading.Thread(target=one) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failed == []
+    sweepers = [make_sweeper(database, store) for _ in range(4)]
+    all_at_once(*(sweeper.sweep for sweeper in sweepers))
     assert caplog.messages == []
     assert (count(database, Job), count(database, File)) == (0, 0)
     assert not any(there(store, key) for key in keys)

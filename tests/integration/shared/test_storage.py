@@ -11,11 +11,12 @@ import fsspec
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import jobs, storage
+from jobyard.shared import storage
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.errors import NotFound, TooLarge
 from jobyard.shared.storage import CHUNK_BYTES, Storage
+from tests.factories import new_job
 
 KEY = re.compile(r"files/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -177,18 +178,13 @@ def test_the_default_storage_lies_in_home_whatever_home_is_called(tmp_path: Path
 # ---- rows
 
 
-def job(database: Database) -> uuid.UUID:
-    with database.write() as session:
-        return jobs.submit(session, kind="train", queue="gpu", spec={}, priority=5, max_attempts=3)[0].id
-
-
 def test_an_upload_is_found_by_its_id_and_an_artifact_is_not_an_upload(
     database: Database, tmp_path: Path
 ) -> None:
     store = Storage(tmp_path.as_uri())
     stored = store.put("files", io.BytesIO(b"x"))
     artifact = store.put("models", io.BytesIO(b"y"))
-    job_id = job(database)
+    job_id = new_job(database, kind="train")
     with database.write() as session:
         upload = storage.add_file(session, stored, name="a.csv", media_type="text/csv")
         made = storage.add_file(session, artifact, name="m", media_type="a/b", job_id=job_id)
@@ -205,7 +201,7 @@ def test_an_upload_is_found_by_its_id_and_an_artifact_is_not_an_upload(
 
 def test_a_job_has_one_artifact_of_a_name(database: Database, tmp_path: Path) -> None:
     store = Storage(tmp_path.as_uri())
-    job_id = job(database)
+    job_id = new_job(database, kind="train")
     for expected in ("ok", "refused"):
         stored = store.put("models", io.BytesIO(b"x"))
         if expected == "ok":

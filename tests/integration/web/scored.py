@@ -1,17 +1,16 @@
 """Scored files as workers leave them, for those who read them."""
 
 import io
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobyard.shared import jobs, storage
+from jobyard.shared import jobs
 from jobyard.shared.kinds.sentiment import SentimentSpec, Thresholds
 from jobyard.web.backend import Backend
-from tests import claims
+from tests.factories import claimed, new_job, put_file
 
 EDGES = [round(index / 20 - 1, 2) for index in range(41)]
 
@@ -39,20 +38,11 @@ def scored_job(
     **result: Any,
 ) -> str:
     """The id of a job that has scored such a file; `result` is what its result has beside the usual."""
-    spec = SentimentSpec(file=_keep(here, "texts.csv", b"text\n").id, group_by=group_by)
+    spec = SentimentSpec(file=put_file(here, "texts.csv", b"text\n").id, group_by=group_by)
     content = table if isinstance(table, bytes) else parquet(table, row_group)
-    with here.database.write() as session:
-        job, _ = jobs.submit(
-            session,
-            kind="sentiment",
-            queue="cpu",
-            spec=spec.model_dump(mode="json"),
-            priority=5,
-            max_attempts=3,
-        )
-        claimed = claims.claim(session, job.id, worker="w@host/1", lease_seconds=60)
-        assert claimed is not None
-    _keep(here, "texts.scored.parquet", content, job.id)
+    job_id = new_job(here.database, spec=spec.model_dump(mode="json"))
+    claim = claimed(here.database, job_id, "w@host/1", lease_seconds=60)
+    put_file(here, "texts.scored.parquet", content, job_id=job_id)
     usual = {
         "rows": 4,
         "nulls": 1,
@@ -70,8 +60,8 @@ def scored_job(
         "lexicon": {"sha256": "0" * 64},
     }
     with here.database.write() as session:
-        assert jobs.succeed(session, job.id, claimed.lease, usual | result)
-    return str(job.id)
+        assert jobs.succeed(session, job_id, claim.lease, usual | result)
+    return str(job_id)
 
 
 def parquet(table: pa.Table, row_group: int = 7) -> bytes:
@@ -79,9 +69,3 @@ def parquet(table: pa.Table, row_group: int = 7) -> bytes:
     target = io.BytesIO()
     pq.write_table(table, target, row_group_size=row_group)
     return target.getvalue()
-
-
-def _keep(here: Backend, name: str, content: bytes, job_id: uuid.UUID | None = None) -> storage.File:
-    stored = here.storage.put("files", io.BytesIO(content))
-    with here.database.write() as session:
-        return storage.add_file(session, stored, name=name, media_type="x/y", job_id=job_id)

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.conftest import TOKEN
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from flask import Flask
     from flask.testing import FlaskClient
 
-TOKEN = "token-of-the-tests-0123456789"
 OPEN = {"health.healthz", "health.readyz", "login", "static", "bootstrap.static"}
 JOB: dict[str, Any] = {"kind": "sentiment", "spec": {"texts": ["one"]}}
 

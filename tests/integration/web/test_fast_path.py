@@ -15,7 +15,9 @@ from jobyard.shared.database import Database, utcnow
 from jobyard.shared.jobs import Job, State
 from jobyard.web import schemas
 from jobyard.web.api.common import Query
-from tests import claims
+from jobyard.web.backend import Backend
+from tests.conftest import TOKEN
+from tests.factories import change_job, claimed, post_job
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
 JOB: dict[str, Any] = {"kind": "sentiment", "spec": {"texts": ["naïve ☃", "a\x00b"]}}
-TOKEN = "token-of-the-tests-0123456789"
 # Only to end a hang.
 WAIT_SECONDS = 30
 
@@ -35,29 +36,15 @@ def app(make_app: "Callable[..., Flask]", database_url: str) -> "Flask":
 
 
 @pytest.fixture
-def database(app: "Flask") -> Database:
+def database(backend: Backend) -> Database:
     """The app's."""
-    found: Database = app.extensions["jobyard"].database
-    return found
-
-
-def submit(api: "FlaskClient", **changes: Any) -> str:
-    response = api.post("/api/v1/jobs", json=JOB | changes)
-    assert response.status_code == 202
-    found: str = response.json["id"]
-    return found
+    return backend.database
 
 
 def end(database: Database, job_id: str) -> None:
+    claim = claimed(database, uuid.UUID(job_id))
     with database.write() as session:
-        claimed = claims.claim(session, uuid.UUID(job_id))
-        assert claimed is not None
-        assert jobs.succeed(session, claimed.id, claimed.lease, {"count": 2, "labels": {"neutral": "☃"}})
-
-
-def set_to(database: Database, job_id: str, **values: Any) -> None:
-    with database.write() as session:
-        session.execute(sa.update(Job.__table__).where(Job.id == uuid.UUID(job_id)).values(**values))
+        assert jobs.succeed(session, claim.id, claim.lease, {"count": 2, "labels": {"neutral": "☃"}})
 
 
 def look(api: "FlaskClient", job_id: str, *, by_flask: bool, **headers: str) -> "TestResponse":
@@ -79,11 +66,11 @@ def alike(api: "FlaskClient", job_id: str, **headers: str) -> "TestResponse":
 def test_a_job_in_any_state_is_just_what_its_schema_says(
     api: "FlaskClient", database: Database, state: State
 ) -> None:
-    job_id = submit(api)
+    job_id = post_job(api, **JOB)
     at = utcnow()
-    set_to(
+    change_job(
         database,
-        job_id,
+        uuid.UUID(job_id),
         state=state,
         finished_at=at if state in jobs.TERMINAL else None,
         lease=uuid.uuid4() if state == State.RUNNING else None,
@@ -110,7 +97,7 @@ def test_a_job_in_any_state_is_just_what_its_schema_says(
 
 
 def test_both_ways_answer_alike_whatever_happens_to_the_job(api: "FlaskClient", database: Database) -> None:
-    first, second = submit(api), submit(api)
+    first, second = post_job(api, **JOB), post_job(api, **JOB)
     assert alike(api, second).json["position"] == 2
     assert alike(api, first.upper()).json["id"] == first
     with database.write() as session:
@@ -128,7 +115,7 @@ def test_both_ways_answer_alike_whatever_happens_to_the_job(api: "FlaskClient", 
     [("{etag}", 304), ('"0", {etag}', 304), ('"0"', 200), ('W/"0"', 200), ("etag", 200), ("", 200)],
 )
 def test_both_ways_read_conditions_alike(api: "FlaskClient", condition: str, status: int) -> None:
-    job_id = submit(api)
+    job_id = post_job(api, **JOB)
     etag = look(api, job_id, by_flask=False).headers["ETag"]
     answer = alike(api, job_id, **{"If-None-Match": condition.format(etag=etag)})
     assert answer.status_code == status
@@ -137,7 +124,7 @@ def test_both_ways_read_conditions_alike(api: "FlaskClient", condition: str, sta
 
 @pytest.mark.parametrize("authorization", ["", "Bearer wrong", f"Basic {TOKEN}", "Bearer"])
 def test_both_ways_are_closed_to_strangers(app: "Flask", api: "FlaskClient", authorization: str) -> None:
-    job_id = submit(api)
+    job_id = post_job(api, **JOB)
     for by_flask in (False, True):
         answer = look(app.test_client(), job_id, by_flask=by_flask, Authorization=authorization)
         assert answer.status_code == 401
@@ -151,7 +138,7 @@ def test_a_job_that_is_not_there_is_flasks_to_answer(api: "FlaskClient") -> None
 
 
 def test_a_database_that_is_away_is_flasks_to_answer(api: "FlaskClient", database: Database) -> None:
-    job_id = submit(api)
+    job_id = post_job(api, **JOB)
     with database.engine.begin() as connection:
         connection.execute(sa.text("ALTER TABLE jobs RENAME TO elsewhere"))
     answer = look(api, job_id, by_flask=False)
@@ -162,7 +149,7 @@ def test_a_database_that_is_away_is_flasks_to_answer(api: "FlaskClient", databas
 def test_only_the_plain_question_goes_past_flask(
     app: "Flask", api: "FlaskClient", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job_id = submit(api)
+    job_id = post_job(api, **JOB)
     seen: list[str] = []
     app.before_request_funcs.setdefault(None, []).insert(0, lambda: seen.append("flask"))
     assert look(api, job_id, by_flask=False).status_code == 200

@@ -2,7 +2,6 @@
 
 import io
 import uuid
-import zipfile
 from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -10,7 +9,6 @@ from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
-from PIL import Image
 from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, kinds, metrics, registry, storage
@@ -24,7 +22,8 @@ from jobyard.shared.kinds.train import TrainSpec
 from jobyard.shared.needs import Needs, note
 from jobyard.web.backend import Backend
 from jobyard.web.services.submission import TABLES
-from tests import claims
+from tests import factories
+from tests.factories import claim, picture, put_file, register, submit, zipped
 from tests.integration.web.scored import parquet, scored_table
 
 # What must never reach a page as it is.
@@ -71,13 +70,6 @@ def browser(app: Flask) -> FlaskClient:
     return client
 
 
-def picture(colour: str = "red", kind: str = "PNG") -> bytes:
-    """A small picture's bytes."""
-    target = io.BytesIO()
-    Image.new("RGB", (20, 10), colour).save(target, kind)
-    return target.getvalue()
-
-
 @dataclass
 class World:
     """Puts rows where workers would put them, by the verbs that workers use."""
@@ -85,17 +77,11 @@ class World:
     here: Backend
 
     def file(self, name: str, content: bytes, job_id: uuid.UUID | None = None) -> storage.File:
-        stored = self.here.storage.put("files", io.BytesIO(content))
-        with self.here.database.write() as session:
-            return storage.add_file(session, stored, name=name, media_type="image/png", job_id=job_id)
+        return put_file(self.here, name, content, job_id=job_id, media_type="image/png")
 
     def dataset(self, job_id: uuid.UUID | None = None) -> registry.Dataset:
-        archive = io.BytesIO()
-        with zipfile.ZipFile(archive, "w") as target:
-            target.writestr("train/cats/1.png", picture())
-            target.writestr("train/cats/2.svg", "<svg onload='alert(1)'/>")
-        archive.seek(0)
-        stored = self.here.storage.put("datasets", archive)
+        files = {"train/cats/1.png": picture(), "train/cats/2.svg": b"<svg onload='alert(1)'/>"}
+        stored = self.here.storage.put("datasets", io.BytesIO(zipped(files)))
         places = ["train/cats/1.png", f"validation/dogs/{HOSTILE}.png"]
         report = {
             "width": {"min": 8, "median": 12.5, "max": 5000},
@@ -114,8 +100,7 @@ class World:
             "warnings": [f"150 pictures of validation are in train too: {HOSTILE}"],
         }
         rejected = [{"file": f"cats/{HOSTILE}.jpg", "reason": "not a picture"}]
-        dataset = registry.Dataset(
-            name="pets",
+        dataset = factories.dataset(
             job_id=job_id,
             classes=CLASSES,
             pictures=12,
@@ -126,16 +111,13 @@ class World:
             bytes=stored.bytes,
             sha256=stored.sha256,
         )
-        with self.here.database.write() as session:
-            return registry.add(session, dataset)
+        return register(self.here.database, dataset)
 
     def model(self, job_id: uuid.UUID | None = None, dataset_id: uuid.UUID | None = None) -> registry.Model:
         file = self.file("model.keras", b"weights", job_id)
-        model = registry.Model(
-            name="pets",
+        model = factories.model(
             job_id=job_id,
             dataset_id=dataset_id,
-            network="classic",
             classes=["cats", HOSTILE],
             image_size=64,
             metrics={"final": EPOCH, "best": EPOCH},
@@ -143,8 +125,7 @@ class World:
             bytes=file.bytes,
             sha256=file.sha256,
         )
-        with self.here.database.write() as session:
-            return registry.add(session, model)
+        return register(self.here.database, model)
 
     def job(self, kind: str, state: str) -> Job:
         """A job of one of KINDS in one of STATES."""
@@ -155,7 +136,7 @@ class World:
             with self.here.database.write() as session:
                 return jobs.cancel(session, job.id)
         with self.here.database.write() as session:
-            claimed = claims.claim(session, job.id, worker="w@host/1", lease_seconds=60)
+            claimed = claim(session, job.id, worker="w@host/1", lease_seconds=60)
             assert claimed is not None
             progress = jobs.Progress(f"work {HOSTILE}", 37, 100, "batches", 83.0)
             held = jobs.heartbeat(session, job.id, claimed.lease, lease_seconds=60, progress=progress)
@@ -183,14 +164,7 @@ class World:
         spec = self._spec(kind)
         declared = kinds.of(spec)
         with self.here.database.write() as session:
-            job, _ = jobs.submit(
-                session,
-                kind=declared.name,
-                queue=declared.queue.value,
-                spec=spec.model_dump(mode="json"),
-                priority=5,
-                max_attempts=3,
-            )
+            job = submit(session, kind=declared.name, spec=spec.model_dump(mode="json"))
             note(session.connection(), [(job.id, Needs(referents=self._named(session, declared, spec)))])
         return job
 

@@ -1,11 +1,8 @@
 """A job that is split: its children take turns, and it goes on when they have ended, however they do."""
 
-import datetime
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from typing import Any
 
 import pytest
@@ -15,32 +12,20 @@ from jobyard.shared import jobs
 from jobyard.shared.database import Database
 from jobyard.shared.errors import Conflict
 from jobyard.shared.jobs import Claim, Job, Progress, State
-from tests import claims
+from tests import factories
+from tests.factories import LONG_AGO, change_job, get_job, new_job, states_of
+from tests.waiting import all_at_once
 
 LEASE_SECONDS = 30.0
-LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 WINDOW = 2
 ROWS = 10
 
 
-def submit(database: Database, **changes: Any) -> uuid.UUID:
-    given: dict[str, Any] = {
-        "kind": "sentiment",
-        "queue": "cpu",
-        "spec": {"texts": ["one"]},
-        "priority": 5,
-        "max_attempts": 3,
-        **changes,
-    }
-    with database.write() as session:
-        return jobs.submit(session, **given)[0].id
-
-
 def split(database: Database, count: int = 4, window: int = WINDOW, **changes: Any) -> uuid.UUID:
     """A waiting job with so many children."""
-    parent = submit(database, **changes)
+    parent = new_job(database, **changes)
     with database.write() as session:
-        claim = claims.claim(session, parent)
+        claim = factories.claim(session, parent)
         assert claim is not None
         job = jobs.split(
             session,
@@ -74,36 +59,9 @@ def fail(database: Database, claim: Claim, message: str = "why") -> None:
         assert jobs.fail(session, claim.id, claim.lease, error_type="WorkError", message=message)
 
 
-def change(database: Database, job_id: uuid.UUID, **values: Any) -> None:
-    """Straight SQL, past the verbs."""
-    with database.write() as session:
-        session.execute(sa.update(Job.__table__).where(Job.id == job_id).values(**values))
-
-
-def get(database: Database, job_id: uuid.UUID) -> Job:
-    with database.read() as session:
-        return jobs.get(session, job_id)
-
-
 def states(database: Database, parent: uuid.UUID) -> list[str]:
     with database.read() as session:
         return [child.state for child in jobs.children(session, parent)]
-
-
-def told(database: Database, job_id: uuid.UUID) -> list[str]:
-    with database.read() as session:
-        return [event.state for event in jobs.events(session, job_id)]
-
-
-def at_once(*do: Callable[[], Any]) -> list[Any]:
-    barrier = Barrier(len(do))
-
-    def one(work: Callable[[], Any]) -> Any:
-        barrier.wait(30)
-        return work()
-
-    with ThreadPoolExecutor(len(do)) as pool:
-        return list(pool.map(one, do))
 
 
 # ---- split
@@ -111,7 +69,7 @@ def at_once(*do: Callable[[], Any]) -> list[Any]:
 
 def test_a_split_job_waits_and_only_a_window_of_its_children_is_queued(database: Database) -> None:
     parent = split(database, count=5, window=2, priority=3)
-    whole = get(database, parent)
+    whole = get_job(database, parent)
     assert (whole.state, whole.attempt, whole.lease, whole.child_window) == ("waiting", 0, None, 2)
     assert (whole.progress_done, whole.progress_total, whole.progress_unit) == (0, 50, "rows")
     assert whole.checkpoint_key == "plans/1"
@@ -122,12 +80,12 @@ def test_a_split_job_waits_and_only_a_window_of_its_children_is_queued(database:
     assert {(child.kind, child.queue, child.priority, child.max_attempts) for child in children} == {
         ("sentiment", "cpu", 2, 3)
     }
-    assert told(database, parent) == ["queued", "running", "waiting"]
-    assert told(database, children[4].id) == ["waiting"]
+    assert states_of(database, parent) == ["queued", "running", "waiting"]
+    assert states_of(database, children[4].id) == ["waiting"]
 
 
 def test_a_job_that_lost_its_lease_is_not_split(database: Database) -> None:
-    parent = submit(database)
+    parent = new_job(database)
     take(database)
     with database.write() as session:
         assert (
@@ -143,7 +101,7 @@ def test_a_job_that_lost_its_lease_is_not_split(database: Database) -> None:
 def test_a_job_that_was_asked_to_stop_meanwhile_gets_no_children(
     database: Database, verb: Callable[..., Job], state: str
 ) -> None:
-    parent = submit(database)
+    parent = new_job(database)
     claim = take(database)
     with database.write() as session:
         verb(session, parent)
@@ -158,8 +116,8 @@ def test_a_job_that_was_asked_to_stop_meanwhile_gets_no_children(
 def test_other_jobs_come_between_the_children(database: Database) -> None:
     parent = split(database, count=8, window=4)
     first = take(database)
-    assert get(database, first.id).parent_id == parent
-    single = submit(database)
+    assert get_job(database, first.id).parent_id == parent
+    single = new_job(database)
     succeed(database, first)
     assert take(database).id == single
 
@@ -173,9 +131,9 @@ def test_each_child_that_succeeds_lets_the_next_one_in_and_brings_the_progress_o
         claim = take(database)
         assert claim.spec == {"part": number}
         assert claim.parent_id == parent
-        before = get(database, parent)
+        before = get_job(database, parent)
         assert succeed(database, claim)
-        whole = get(database, parent)
+        whole = get_job(database, parent)
         assert whole.progress_done == (number + 1) * ROWS
         assert whole.version == before.version + 1
         assert whole.eta_seconds is not None or number == 3
@@ -186,17 +144,17 @@ def test_each_child_that_succeeds_lets_the_next_one_in_and_brings_the_progress_o
     assert (summing.id, summing.attempt, summing.child_window) == (parent, 1, WINDOW)
     assert summing.checkpoint_key == "plans/1"
     assert succeed(database, summing)
-    assert told(database, parent) == ["queued", "running", "waiting", "queued", "running", "succeeded"]
+    assert states_of(database, parent) == ["queued", "running", "waiting", "queued", "running", "succeeded"]
 
 
 def test_a_parent_that_lost_its_worker_sums_up_again(database: Database) -> None:
     parent = split(database, count=1)
     succeed(database, take(database))
     assert take(database).id == parent
-    change(database, parent, lease_expires_at=LONG_AGO)
+    change_job(database, parent, lease_expires_at=LONG_AGO)
     with database.write() as session:
         assert [job.state for job in jobs.rescue(session)] == ["queued"]
-    change(database, parent, available_at=LONG_AGO)
+    change_job(database, parent, available_at=LONG_AGO)
     again = take(database)
     assert (again.id, again.attempt, again.child_window) == (parent, 2, WINDOW)
     assert states(database, parent) == ["succeeded"]
@@ -206,9 +164,9 @@ def test_the_last_children_can_not_miss_each_other(database: Database) -> None:
     for _ in range(10):
         parent = split(database, count=4, window=4)
         taken = [take(database, f"w{number}") for number in range(4)]
-        answers = at_once(*(lambda claim=claim: succeed(database, claim) for claim in taken))
+        answers = all_at_once(*(lambda claim=claim: succeed(database, claim) for claim in taken))
         assert answers == [True] * 4
-        whole = get(database, parent)
+        whole = get_job(database, parent)
         assert (whole.state, whole.progress_done) == ("queued", 4 * ROWS)
         assert succeed(database, take(database))
 
@@ -221,14 +179,14 @@ def test_many_workers_at_many_files_finish_all_of_them(database: Database) -> No
             with database.write() as session:
                 claim = jobs.claim(session, "cpu", worker="w", lease_seconds=LEASE_SECONDS)
             if claim is None:
-                if all(get(database, parent).terminal for parent in parents):
+                if all(get_job(database, parent).terminal for parent in parents):
                     return
                 continue
             succeed(database, claim)
 
-    at_once(*[work] * 6)
+    all_at_once(*[work] * 6)
     for parent in parents:
-        assert get(database, parent).state == "succeeded"
+        assert get_job(database, parent).state == "succeeded"
         assert states(database, parent) == ["succeeded"] * 12
 
 
@@ -240,7 +198,7 @@ def test_a_child_that_fails_stops_the_others_and_its_parent_is_told(database: Da
     failing, running = take(database), take(database)
     fail(database, failing)
     assert states(database, parent) == ["failed", "running", *["cancelled"] * 4]
-    assert get(database, parent).state == "waiting"
+    assert get_job(database, parent).state == "waiting"
     with database.write() as session:
         told_to_stop = jobs.heartbeat(
             session, running.id, running.lease, lease_seconds=LEASE_SECONDS, progress=None
@@ -256,10 +214,10 @@ def test_a_child_that_kills_its_workers_ends_its_parent(database: Database) -> N
     parent = split(database, count=3, window=1)
     for _ in range(3):
         lost = take(database)
-        change(database, lost.id, lease_expires_at=LONG_AGO)
+        change_job(database, lost.id, lease_expires_at=LONG_AGO)
         with database.write() as session:
             assert [job.id for job in jobs.rescue(session)] == [lost.id]
-        change(database, lost.id, available_at=LONG_AGO)
+        change_job(database, lost.id, available_at=LONG_AGO)
     assert states(database, parent) == ["failed", "cancelled", "cancelled"]
     assert take(database).id == parent
 
@@ -269,28 +227,28 @@ def test_a_child_that_lost_its_worker_runs_again_and_its_first_worker_writes_not
 ) -> None:
     parent = split(database, count=1)
     first = take(database)
-    change(database, first.id, lease_expires_at=LONG_AGO)
+    change_job(database, first.id, lease_expires_at=LONG_AGO)
     with database.write() as session:
         jobs.rescue(session)
     assert not succeed(database, first)
-    assert (states(database, parent), get(database, parent).progress_done) == (["queued"], 0)
-    change(database, first.id, available_at=LONG_AGO)
+    assert (states(database, parent), get_job(database, parent).progress_done) == (["queued"], 0)
+    change_job(database, first.id, available_at=LONG_AGO)
     assert succeed(database, take(database))
-    assert (get(database, parent).state, get(database, parent).progress_done) == ("queued", ROWS)
+    assert (get_job(database, parent).state, get_job(database, parent).progress_done) == ("queued", ROWS)
 
 
 def test_rescues_and_ends_of_many_children_at_once_come_to_an_end(database: Database) -> None:
     parent = split(database, count=8, window=8)
     taken = [take(database, f"w{number}") for number in range(8)]
     for claim in taken[:4]:
-        change(database, claim.id, lease_expires_at=LONG_AGO)
+        change_job(database, claim.id, lease_expires_at=LONG_AGO)
 
     def rescue() -> None:
         with database.write() as session:
             jobs.rescue(session)
 
     ends = [lambda claim=claim: succeed(database, claim) for claim in taken]
-    at_once(*ends, rescue, rescue)
+    all_at_once(*ends, rescue, rescue)
     found = Counter(states(database, parent))
     assert set(found) <= {"succeeded", "queued"}
     assert found["succeeded"] >= 4
@@ -305,10 +263,10 @@ def test_to_cancel_a_waiting_job_cancels_its_children(database: Database) -> Non
     with database.write() as session:
         assert jobs.cancel(session, parent).state == "cancelled"
     assert states(database, parent) == ["running", "cancelled", "cancelled", "cancelled"]
-    assert get(database, running.id).cancel_requested_at is not None
+    assert get_job(database, running.id).cancel_requested_at is not None
     # One that had done its work when it heard of that changes nothing any more.
     assert succeed(database, running)
-    whole = get(database, parent)
+    whole = get_job(database, parent)
     assert (whole.state, whole.progress_done) == ("cancelled", 0)
 
 
@@ -321,8 +279,8 @@ def test_to_cancel_while_children_end_leaves_nothing_at_work(database: Database)
             with database.write() as session:
                 jobs.cancel(session, parent)
 
-        at_once(cancel, *(lambda claim=claim: succeed(database, claim) for claim in taken))
-        assert get(database, parent).state == "cancelled"
+        all_at_once(cancel, *(lambda claim=claim: succeed(database, claim) for claim in taken))
+        assert get_job(database, parent).state == "cancelled"
         assert set(states(database, parent)) <= {"succeeded", "cancelled"}
 
 
@@ -347,7 +305,7 @@ def test_a_waiting_job_is_paused_with_its_children_and_resumed(database: Databas
     assert states(database, parent) == ["running", "waiting", "waiting", "waiting"]
     assert succeed(database, running)
     assert states(database, parent) == ["succeeded", "waiting", "waiting", "waiting"]
-    assert (get(database, parent).state, get(database, parent).progress_done) == ("paused", ROWS)
+    assert (get_job(database, parent).state, get_job(database, parent).progress_done) == ("paused", ROWS)
     with database.write() as session:
         assert jobs.resume(session, parent).state == "waiting"
     assert states(database, parent) == ["succeeded", "queued", "queued", "waiting"]
@@ -361,7 +319,7 @@ def test_a_job_whose_last_child_ended_while_it_was_paused_sums_up_when_it_is_res
     with database.write() as session:
         jobs.pause(session, parent)
     assert succeed(database, running)
-    assert get(database, parent).state == "paused"
+    assert get_job(database, parent).state == "paused"
     with database.write() as session:
         assert jobs.resume(session, parent).state == "queued"
     assert take(database).id == parent
@@ -370,10 +328,10 @@ def test_a_job_whose_last_child_ended_while_it_was_paused_sums_up_when_it_is_res
 def test_a_waiting_job_past_its_deadline_fails_and_its_children_stop(database: Database) -> None:
     parent = split(database, count=3, deadline_seconds=60.0)
     take(database)
-    change(database, parent, deadline_at=LONG_AGO)
+    change_job(database, parent, deadline_at=LONG_AGO)
     with database.write() as session:
         assert [job.id for job in jobs.expire(session)] == [parent]
-    whole = get(database, parent)
+    whole = get_job(database, parent)
     assert (whole.state, whole.error_type) == ("failed", "DeadlineExceeded")
     assert states(database, parent) == ["running", "cancelled", "cancelled"]
 

@@ -4,7 +4,6 @@ import datetime
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Barrier, Event, Thread
 from typing import Any, TypeVar
@@ -20,11 +19,12 @@ from jobyard.shared import jobs
 from jobyard.shared.database import Database, utcnow
 from jobyard.shared.errors import Conflict, NotFound
 from jobyard.shared.jobs import MOVES, TERMINAL, Claim, Job, JobEvent, Progress, State
-from tests import claims
+from tests import factories
+from tests.factories import LONG_AGO, change_job, claimed, new_job, states_of, submit
+from tests.waiting import at_once
 
 THREADS = 16
 LEASE_SECONDS = 30.0
-LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
 T = TypeVar("T")
 Verb = Callable[[Session, uuid.UUID, uuid.UUID], object]
@@ -36,7 +36,7 @@ VERBS: dict[str, Verb] = {
     "pause": lambda session, job_id, _: jobs.pause(session, job_id),
     "resume": lambda session, job_id, _: jobs.resume(session, job_id),
     "retry": lambda session, job_id, _: jobs.retry(session, job_id, 3),
-    "claim": lambda session, job_id, _: claims.claim(session, job_id),
+    "claim": lambda session, job_id, _: factories.claim(session, job_id),
     "heartbeat": lambda session, job_id, lease: jobs.heartbeat(
         session, job_id, lease, lease_seconds=LEASE_SECONDS, progress=Progress("p", 1, 2, "rows", None)
     ),
@@ -79,31 +79,6 @@ FAMILY = {
 # ---- helpers: everything through the product's own verbs, except the clock
 
 
-def submit(session: Session, **changes: Any) -> Job:
-    given: dict[str, Any] = {
-        "kind": "sentiment",
-        "queue": "cpu",
-        "spec": {"texts": ["one"]},
-        "priority": 5,
-        "max_attempts": 3,
-        **changes,
-    }
-    return jobs.submit(session, **given)[0]
-
-
-def new_job(database: Database, **changes: Any) -> uuid.UUID:
-    with database.write() as session:
-        return submit(session, **changes).id
-
-
-def claimed(database: Database, job_id: uuid.UUID, worker: str = "w") -> uuid.UUID:
-    """Claim the job; its lease."""
-    with database.write() as session:
-        claim = claims.claim(session, job_id, worker=worker, lease_seconds=LEASE_SECONDS)
-        assert claim is not None
-        return claim.lease
-
-
 def next_claim(session: Session, queue: str = "cpu", worker: str = "w") -> Claim | None:
     """What a worker of the queue gets."""
     return jobs.claim(session, queue, worker=worker, lease_seconds=LEASE_SECONDS)
@@ -115,9 +90,9 @@ def in_state(database: Database, state: State) -> tuple[uuid.UUID, uuid.UUID]:
     lease = uuid.uuid4()
     if state in (State.QUEUED, State.WAITING, State.PAUSED):
         if state != State.QUEUED:
-            change(database, job_id, state=state)
+            change_job(database, job_id, state=state)
         return job_id, lease
-    lease = claimed(database, job_id)
+    lease = claimed(database, job_id).lease
     ending = {State.SUCCEEDED: "succeed", State.FAILED: "fail", State.CANCELLED: "finish_cancel"}
     if state in ending:
         with database.write() as session:
@@ -125,14 +100,8 @@ def in_state(database: Database, state: State) -> tuple[uuid.UUID, uuid.UUID]:
     return job_id, lease
 
 
-def change(database: Database, job_id: uuid.UUID, **values: Any) -> None:
-    """Straight SQL, past the verbs."""
-    with database.write() as session:
-        session.execute(sa.update(Job.__table__).where(Job.id == job_id).values(**values))
-
-
 def expire(database: Database, job_id: uuid.UUID) -> None:
-    change(database, job_id, lease_expires_at=LONG_AGO)
+    change_job(database, job_id, lease_expires_at=LONG_AGO)
 
 
 def row(database: Database, job_id: uuid.UUID) -> dict[str, Any]:
@@ -145,22 +114,6 @@ def timeline(database: Database, job_id: uuid.UUID) -> list[JobEvent]:
         return jobs.events(session, job_id)
 
 
-def states(database: Database, job_id: uuid.UUID) -> list[str]:
-    return [event.state for event in timeline(database, job_id)]
-
-
-def at_once(count: int, do: Callable[[int], T]) -> list[T]:
-    """`do` in so many threads that begin together."""
-    barrier = Barrier(count)
-
-    def one(number: int) -> T:
-        barrier.wait(30)
-        return do(number)
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(one, range(count)))
-
-
 # ---- verbs and states
 
 
@@ -171,7 +124,7 @@ def test_verb_leads_where_its_table_says_and_elsewhere_changes_nothing(database:
         if verb == "rescue" and state == State.RUNNING:
             expire(database, job_id)
         if verb == "expire":
-            change(database, job_id, deadline_at=LONG_AGO)
+            change_job(database, job_id, deadline_at=LONG_AGO)
         before, events_before = row(database, job_id), len(timeline(database, job_id))
 
         conflict = False
@@ -203,14 +156,14 @@ def test_the_verbs_make_exactly_the_moves_of_the_table(database: Database) -> No
             for asked in (None, jobs.cancel, jobs.pause):
                 for attempts in (1, 3):
                     job_id, lease = in_state(database, state)
-                    change(database, job_id, max_attempts=attempts)
+                    change_job(database, job_id, max_attempts=attempts)
                     if asked and state == State.RUNNING:
                         with database.write() as session:
                             asked(session, job_id)
                     if verb == "rescue":
                         expire(database, job_id)
                     if verb == "expire":
-                        change(database, job_id, deadline_at=LONG_AGO)
+                        change_job(database, job_id, deadline_at=LONG_AGO)
                     with database.write() as session:
                         VERBS[verb](session, job_id, lease)
                     seen.add((state, State(row(database, job_id)["state"])))
@@ -240,7 +193,7 @@ def test_a_verb_that_is_rolled_back_never_happened(database: Database) -> None:
     with pytest.raises(ZeroDivisionError):
         claim_and_stumble()
     assert row(database, job_id) == before
-    assert states(database, job_id) == ["queued"]
+    assert states_of(database, job_id) == ["queued"]
 
 
 @pytest.mark.parametrize(
@@ -269,7 +222,7 @@ def test_database_refuses_a_row_that_no_verb_could_make(
     job_id, _ = in_state(database, state)
     before = row(database, job_id)
     with pytest.raises(sa.exc.IntegrityError, match=constraint):
-        change(database, job_id, **values)
+        change_job(database, job_id, **values)
     assert row(database, job_id) == before
 
 
@@ -283,7 +236,7 @@ def test_submit_makes_a_queued_job_that_keeps_what_was_asked(database: Database)
     assert kept["spec"] == spec
     assert (kept["state"], kept["priority"], kept["attempt"], kept["max_attempts"]) == ("queued", 7, 0, 4)
     assert kept["result"] is None
-    assert states(database, job_id) == ["queued"]
+    assert states_of(database, job_id) == ["queued"]
 
 
 def test_one_key_in_sixteen_threads_makes_one_job(database: Database) -> None:
@@ -327,13 +280,13 @@ def test_jobs_without_a_key_are_all_new(database: Database) -> None:
 def test_a_claim_tells_a_worker_all_that_it_needs(database: Database) -> None:
     spec = {"texts": ["snowman ☃"], "thresholds": {"positive": 0.05}}
     job_id = new_job(database, spec=spec, kind="import")
-    lease = claimed(database, job_id)
+    lease = claimed(database, job_id).lease
     with database.write() as session:
         jobs.keep_checkpoint(session, job_id, lease, "checkpoints/1")
     expire(database, job_id)
     with database.write() as session:
         jobs.rescue(session)
-    change(database, job_id, available_at=LONG_AGO)
+    change_job(database, job_id, available_at=LONG_AGO)
     with database.write() as session:
         claim = next_claim(session)
     kept = row(database, job_id)
@@ -353,7 +306,7 @@ def test_sixteen_workers_claim_one_job_and_one_has_it(database: Database) -> Non
     kept = row(database, job_id)
     assert (kept["state"], kept["attempt"], kept["lease"]) == ("running", 1, claim.lease)
     assert (claim.id, kept["worker"]) == (job_id, f"w{number}")
-    assert states(database, job_id) == ["queued", "running"]
+    assert states_of(database, job_id) == ["queued", "running"]
 
 
 def line_of(database: Database, count: int) -> list[uuid.UUID]:
@@ -402,7 +355,7 @@ def test_sixteen_workers_claim_a_queue_empty_each_job_once_and_in_the_order_of_t
             kept = row(database, claim.id)
             assert (kept["worker"], kept["lease"], kept["attempt"]) == (f"w{number}", claim.lease, 1)
     for job_id in line:
-        assert states(database, job_id) == ["queued", "running"]
+        assert states_of(database, job_id) == ["queued", "running"]
     if database.engine.dialect.name == "sqlite":  # where they come one after another
         with database.read() as session:
             running = sa.select(JobEvent.job_id).where(JobEvent.state == State.RUNNING).order_by(JobEvent.id)
@@ -462,7 +415,7 @@ def test_a_claim_passes_over_all_that_nobody_may_run_now(database: Database) -> 
         assert claim is not None
         assert claim.id == last
         assert next_claim(session) is None
-    change(database, backing_off, available_at=LONG_AGO)
+    change_job(database, backing_off, available_at=LONG_AGO)
     with database.write() as session:
         claim = next_claim(session)
         assert claim is not None
@@ -495,7 +448,7 @@ def test_the_database_adds_and_takes_seconds(database: Database) -> None:
 
 def test_heartbeat_renews_the_lease_and_only_progress_is_a_new_version(database: Database) -> None:
     job_id = new_job(database)
-    lease = claimed(database, job_id)
+    lease = claimed(database, job_id).lease
     expire(database, job_id)
     before = row(database, job_id)
     with database.write() as session:
@@ -515,22 +468,22 @@ def test_heartbeat_renews_the_lease_and_only_progress_is_a_new_version(database:
 @pytest.mark.parametrize("verb", ["heartbeat", "succeed", "fail", "finish_cancel", "release"])
 def test_a_worker_that_lost_its_lease_changes_nothing(database: Database, verb: str) -> None:
     job_id = new_job(database)
-    old = claimed(database, job_id, "lost")
+    old = claimed(database, job_id, "lost").lease
     expire(database, job_id)
     with database.write() as session:
         assert [job.id for job in jobs.rescue(session)] == [job_id]
-    change(database, job_id, available_at=LONG_AGO)
+    change_job(database, job_id, available_at=LONG_AGO)
     claimed(database, job_id, "next")
-    before, events_before = row(database, job_id), states(database, job_id)
+    before, events_before = row(database, job_id), states_of(database, job_id)
     with database.write() as session:
         assert not VERBS[verb](session, job_id, old)
     assert row(database, job_id) == before
-    assert states(database, job_id) == events_before
+    assert states_of(database, job_id) == events_before
 
 
 def test_an_expired_lease_that_nobody_took_is_still_its_workers(database: Database) -> None:
     job_id = new_job(database)
-    lease = claimed(database, job_id)
+    lease = claimed(database, job_id).lease
     expire(database, job_id)
     with database.write() as session:
         assert jobs.succeed(session, job_id, lease, {"count": 1}) is True
@@ -542,7 +495,7 @@ def test_an_expired_lease_that_nobody_took_is_still_its_workers(database: Databa
 
 def lose(database: Database, job_id: uuid.UUID) -> None:
     """Run the job once more, and lose its worker."""
-    change(database, job_id, available_at=LONG_AGO)
+    change_job(database, job_id, available_at=LONG_AGO)
     claimed(database, job_id, "lost")
     expire(database, job_id)
     with database.write() as session:
@@ -570,7 +523,7 @@ def test_a_job_that_loses_all_its_workers_fails_and_says_so(database: Database) 
     assert (kept["state"], kept["error_type"], kept["attempt"]) == ("failed", "WorkerLost", 3)
     assert "worker lost was lost (attempt 3 of 3)" in kept["error_message"]
     assert "\n" not in kept["error_message"]
-    assert states(database, job_id) == ["queued", *["running", "queued"] * 2, "running", "failed"]
+    assert states_of(database, job_id) == ["queued", *["running", "queued"] * 2, "running", "failed"]
 
 
 @pytest.mark.parametrize("max_attempts", [1, 3])
@@ -595,7 +548,7 @@ def test_rescue_leaves_living_workers_alone_and_takes_the_oldest_first(database:
     lost = [new_job(database) for _ in range(3)]
     for age, job_id in enumerate(lost):
         claimed(database, job_id)
-        change(database, job_id, lease_expires_at=LONG_AGO - datetime.timedelta(days=age))
+        change_job(database, job_id, lease_expires_at=LONG_AGO - datetime.timedelta(days=age))
     with database.write() as session:
         assert [job.id for job in jobs.rescue(session, limit=2)] == [lost[2], lost[1]]
     assert row(database, lost[0])["state"] == row(database, living)["state"] == State.RUNNING
@@ -615,7 +568,7 @@ def test_several_sweepers_at_once_rescue_each_job_once(database: Database) -> No
     with database.write() as session:  # what a sweeper skipped because another one had it
         assert jobs.rescue(session) == []
     for job_id in lost:
-        assert states(database, job_id) == ["queued", "running", "queued"]
+        assert states_of(database, job_id) == ["queued", "running", "queued"]
 
 
 # ---- release, cancel, retry
@@ -624,7 +577,7 @@ def test_several_sweepers_at_once_rescue_each_job_once(database: Database) -> No
 def test_release_costs_no_attempt_and_no_wait(database: Database) -> None:
     job_id = new_job(database, max_attempts=1)
     for _ in range(3):
-        lease = claimed(database, job_id)
+        lease = claimed(database, job_id).lease
         with database.write() as session:
             assert jobs.release(session, job_id, lease) is not None
     kept = row(database, job_id)
@@ -633,7 +586,7 @@ def test_release_costs_no_attempt_and_no_wait(database: Database) -> None:
 
 def test_release_of_a_job_that_was_to_be_cancelled_cancels_it(database: Database) -> None:
     job_id = new_job(database)
-    lease = claimed(database, job_id)
+    lease = claimed(database, job_id).lease
     with database.write() as session:
         jobs.cancel(session, job_id)
     with database.write() as session:
@@ -653,7 +606,7 @@ def test_cancel_of_a_queued_job_is_at_once(database: Database) -> None:
 
 def test_cancel_of_a_running_job_is_a_request_that_its_heartbeat_brings(database: Database) -> None:
     job_id = new_job(database)
-    lease = claimed(database, job_id)
+    lease = claimed(database, job_id).lease
     with database.write() as session:
         assert jobs.cancel(session, job_id).state == State.RUNNING
     asked = row(database, job_id)["cancel_requested_at"]
@@ -695,7 +648,7 @@ def test_a_cancelled_job_that_is_retried_runs(database: Database) -> None:
         jobs.cancel(session, job_id)
     with database.write() as session:
         jobs.retry(session, job_id, 3)
-    lease = claimed(database, job_id)
+    lease = claimed(database, job_id).lease
     with database.write() as session:
         job = jobs.heartbeat(session, job_id, lease, lease_seconds=LEASE_SECONDS, progress=None)
     assert job is not None
@@ -707,15 +660,15 @@ def test_a_cancelled_job_that_is_retried_runs(database: Database) -> None:
 
 def test_every_move_is_a_row_of_the_timeline_in_order(database: Database) -> None:
     job_id = new_job(database)
-    lease = claimed(database, job_id, "first")
+    lease = claimed(database, job_id, "first").lease
     with database.write() as session:
         jobs.release(session, job_id, lease)
-    lease = claimed(database, job_id, "second")
+    lease = claimed(database, job_id, "second").lease
     with database.write() as session:
         jobs.fail(session, job_id, lease, error_type="E", message="why", traceback="where\nand how")
     with database.write() as session:
         jobs.retry(session, job_id, 3)
-    lease = claimed(database, job_id, "third")
+    lease = claimed(database, job_id, "third").lease
     with database.write() as session:
         jobs.succeed(session, job_id, lease, {})
     events = timeline(database, job_id)
@@ -767,8 +720,8 @@ def test_position_is_by_priority_and_then_by_age_within_a_queue(database: Databa
 
 def test_ready_jobs_are_those_that_could_have_been_claimed_for_so_long(database: Database) -> None:
     old, _, later = new_job(database), new_job(database), new_job(database)
-    change(database, old, available_at=LONG_AGO)
-    change(database, later, available_at=datetime.datetime(2999, 1, 1, tzinfo=datetime.UTC))
+    change_job(database, old, available_at=LONG_AGO)
+    change_job(database, later, available_at=datetime.datetime(2999, 1, 1, tzinfo=datetime.UTC))
     with database.read() as session:
         assert jobs.count_ready(session, "cpu", 60) == 1
         assert jobs.count_ready(session, "cpu", 0) == 2
@@ -810,7 +763,7 @@ def test_pages_are_of_a_kind_and_a_state_and_without_children(database: Database
     running = new_job(database)
     claimed(database, running)
     child = new_job(database)
-    change(database, child, parent_id=text)
+    change_job(database, child, parent_id=text)
     with database.read() as session:
         assert [job.id for job in jobs.page(session)] == [running, training, text]
         assert [job.id for job in jobs.page(session, kind="sentiment")] == [running, text]
@@ -843,7 +796,7 @@ class AnyOrder(RuleBasedStateMachine):
             now, before = row(self.database, job_id), self.last.get(job_id)
             if before is not None and now["state"] != before["state"]:
                 assert now["state"] in MOVES[State(before["state"])]
-                assert states(self.database, job_id)[-1] == now["state"]
+                assert states_of(self.database, job_id)[-1] == now["state"]
                 assert now["version"] > before["version"]
             if before is not None and before["state"] in TERMINAL and verb != "retry":
                 assert now == before
@@ -916,7 +869,7 @@ class AnyOrder(RuleBasedStateMachine):
     def backoff_passes(self, data: st.DataObject) -> None:
         job_id = self.pick(data)
         if job_id is not None and self.last[job_id]["state"] == State.QUEUED:
-            change(self.database, job_id, available_at=LONG_AGO)
+            change_job(self.database, job_id, available_at=LONG_AGO)
             self.last[job_id] = row(self.database, job_id)
 
     @invariant()
@@ -949,7 +902,7 @@ def test_any_order_of_verbs_keeps_the_promises(sqlite_url: str) -> None:
 
 def test_a_running_job_is_paused_by_its_worker_without_costing_an_attempt(database: Database) -> None:
     job_id = new_job(database)
-    lease = claimed(database, job_id)
+    lease = claimed(database, job_id).lease
     with database.write() as session:
         assert jobs.pause(session, job_id).state == State.RUNNING
     with database.write() as session:
@@ -970,7 +923,7 @@ def test_a_running_job_is_paused_by_its_worker_without_costing_an_attempt(databa
 
 def test_a_job_resumed_before_its_worker_has_paused_it_runs_on(database: Database) -> None:
     job_id = new_job(database)
-    lease = claimed(database, job_id)
+    lease = claimed(database, job_id).lease
     with database.write() as session:
         jobs.pause(session, job_id)
     with database.write() as session:
@@ -993,7 +946,7 @@ def test_a_job_that_was_to_be_paused_when_its_worker_was_lost_is_paused(database
 
 def test_a_checkpoint_is_kept_by_who_holds_the_lease_only_and_until_a_retry(database: Database) -> None:
     job_id = new_job(database)
-    lease = claimed(database, job_id)
+    lease = claimed(database, job_id).lease
     with database.write() as session:
         assert jobs.keep_checkpoint(session, job_id, uuid.uuid4(), "checkpoints/stale") is None
         assert jobs.keep_checkpoint(session, job_id, lease, "checkpoints/1") is not None

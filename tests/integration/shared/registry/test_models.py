@@ -15,23 +15,17 @@ from jobyard.shared.jobs import State
 from jobyard.shared.needs import Needs, note
 from jobyard.shared.registry import Model, ModelAlias, models
 from jobyard.shared.storage import File, Stored, add_file
+from tests import factories
+from tests.factories import new_job, register
+from tests.waiting import at_once
 
 THREADS = 8
 
 
 def add(database: Database, name: str = "pets", accuracy: float | None = None, **changes: Any) -> Model:
-    given: dict[str, Any] = {
-        "name": name,
-        "network": "classic",
-        "classes": ["cats", "dogs"],
-        "image_size": 150,
-        "metrics": {} if accuracy is None else {"best": {"val_accuracy": accuracy}},
-        "storage_key": f"models/{uuid.uuid4()}",
-        "bytes": 1,
-        "sha256": "0" * 64,
-    }
-    with database.write() as session:
-        return registry.add(session, Model(**(given | changes)))
+    """A model of that accuracy."""
+    metrics = {} if accuracy is None else {"best": {"val_accuracy": accuracy}}
+    return register(database, factories.model(name, metrics=metrics, **changes))
 
 
 def set_alias(database: Database, name: str, alias: str, version: int) -> None:
@@ -47,12 +41,6 @@ def find(database: Database, reference: str) -> str:
 def delete(database: Database, reference: str) -> str:
     with database.write() as session:
         return models.delete(session, reference)
-
-
-def submit(database: Database, kind: str = "predict", **spec: Any) -> uuid.UUID:
-    with database.write() as session:
-        job, _ = jobs.submit(session, kind=kind, queue=kind, spec=spec, priority=5, max_attempts=3)
-        return job.id
 
 
 # ---- aliases
@@ -150,10 +138,8 @@ def test_while_an_alias_is_moved_to_and_fro_it_always_means_something(database: 
     for _ in range(2):
         add(database)
     set_alias(database, "pets", "prod", 1)
-    barrier = Barrier(THREADS)
 
     def one(number: int) -> set[str]:
-        barrier.wait(30)
         seen = set()
         for turn in range(10):
             if number % 2:
@@ -162,8 +148,7 @@ def test_while_an_alias_is_moved_to_and_fro_it_always_means_something(database: 
                 seen.add(find(database, "pets@prod"))
         return seen
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        assert set().union(*pool.map(one, range(THREADS))) <= {"pets@1", "pets@2"}
+    assert set().union(*at_once(THREADS, one)) <= {"pets@1", "pets@2"}
     with database.read() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(ModelAlias)) == 1
 
@@ -174,7 +159,7 @@ def test_while_an_alias_is_moved_to_and_fro_it_always_means_something(database: 
 def test_a_deleted_model_goes_with_its_aliases_and_its_job_s_file_and_leaves_its_key(
     database: Database,
 ) -> None:
-    job_id = submit(database, "train", dataset="pets@1")
+    job_id = new_job(database, kind="train", spec={"dataset": "pets@1"})
     model, other = add(database, job_id=job_id), add(database)
     with database.write() as session:
         add_file(
@@ -206,7 +191,7 @@ def test_what_may_mean_another_version_tomorrow_deletes_nothing(database: Databa
 @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING, State.PAUSED, State.WAITING])
 def test_a_job_that_has_not_ended_keeps_its_model(database: Database, state: State) -> None:
     needed, _ = add(database), add(database)
-    job_id = submit(database, model="pets@1")
+    job_id = new_job(database, kind="predict", spec={"model": "pets@1"})
     with database.write() as session:
         note(session.connection(), [(job_id, Needs(referents=[needed.id]))])
     running = state == State.RUNNING
@@ -227,7 +212,7 @@ def test_a_job_that_has_not_ended_keeps_its_model(database: Database, state: Sta
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
 def test_a_job_that_has_ended_keeps_no_model(database: Database, state: State) -> None:
     add(database)
-    submit(database, model="pets@1")
+    new_job(database, kind="predict", spec={"model": "pets@1"})
     with database.write() as session:
         session.execute(
             sa.update(jobs.Job).values(
@@ -262,7 +247,7 @@ def test_an_alias_that_is_set_while_its_model_is_deleted_refers_to_nothing(datab
 
 
 def test_a_card_is_what_was_kept_and_for_older_models_what_is_still_known(database: Database) -> None:
-    job_id = submit(database, "train", dataset="pets@1")
+    job_id = new_job(database, kind="train", spec={"dataset": "pets@1"})
     with database.write() as session:
         result = {"evaluation": {"accuracy": 0.5}, "timings": {"train_seconds": 1.0}}
         session.execute(sa.update(jobs.Job).values(result=result))

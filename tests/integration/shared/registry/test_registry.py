@@ -1,8 +1,6 @@
 """Data sets, models and predictions, on both databases."""
 
 import uuid
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from typing import Any
 
 import pytest
@@ -13,63 +11,23 @@ from jobyard.shared.database import Database
 from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.shared.needs import Needs, note
 from jobyard.shared.registry import Dataset, Model, Prediction
+from tests.factories import dataset, model, new_job, register, submit
+from tests.waiting import at_once
 
 THREADS = 8
 
 
-def dataset(name: str, **changes: Any) -> Dataset:
-    given: dict[str, Any] = {
-        "name": name,
-        "classes": {"train": {"cats": 2, "dogs": 3}, "validation": {"cats": 1, "dogs": 1}},
-        "pictures": 7,
-        "rejected": [],
-        "rejected_count": 0,
-        "storage_key": f"datasets/{uuid.uuid4()}",
-        "bytes": 1,
-        "sha256": "0" * 64,
-    }
-    return Dataset(**(given | changes))
-
-
-def model(name: str) -> Model:
-    return Model(
-        name=name,
-        network="classic",
-        classes=["cats", "dogs"],
-        image_size=150,
-        metrics={"accuracy": 0.5},
-        storage_key=f"models/{uuid.uuid4()}",
-        bytes=1,
-        sha256="0" * 64,
-    )
-
-
-def add(database: Database, thing: registry.Thing) -> registry.Thing:
-    with database.write() as session:
-        return registry.add(session, thing)
-
-
 def test_eight_jobs_that_register_one_name_at_once_get_eight_versions(database: Database) -> None:
-    barrier = Barrier(THREADS)
-
-    def one(_: int) -> int:
-        barrier.wait(30)
-        return add(database, model("pets")).version
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        assert sorted(pool.map(one, range(THREADS))) == list(range(1, THREADS + 1))
+    versions = at_once(THREADS, lambda _: register(database, model("pets")).version)
+    assert sorted(versions) == list(range(1, THREADS + 1))
 
 
 def test_eight_jobs_that_import_the_same_files_at_once_get_one_version(database: Database) -> None:
-    barrier = Barrier(THREADS)
-
     def one(_: int) -> str:
-        barrier.wait(30)
         with database.write() as session:
             return registry.add_dataset(session, dataset("pets")).reference
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        assert set(pool.map(one, range(THREADS))) == {"pets@1"}
+    assert set(at_once(THREADS, one)) == {"pets@1"}
 
 
 def test_the_same_contents_are_the_same_version_however_old(database: Database) -> None:
@@ -96,11 +54,9 @@ def test_a_data_set_from_before_there_were_reports_gets_one_and_keeps_it(databas
 
 
 def test_a_data_set_is_deleted_when_no_job_needs_it(database: Database) -> None:
-    kept, gone = (add(database, dataset("pets")) for _ in range(2))
-    spec = {"dataset": gone.reference}
+    kept, gone = (register(database, dataset("pets")) for _ in range(2))
+    job = new_job(database, kind="train", spec={"dataset": gone.reference})
     with database.write() as session:
-        submitted = jobs.submit(session, kind="train", queue="gpu", spec=spec, priority=5, max_attempts=3)
-        job = submitted[0].id
         note(session.connection(), [(job, Needs(referents=[gone.id]))])
     with database.write() as session, pytest.raises(Conflict, match=f"the job {job} needs pets@2"):
         retention.delete_dataset(session, "pets@2")
@@ -117,21 +73,24 @@ def test_a_data_set_is_deleted_when_no_job_needs_it(database: Database) -> None:
 
 def test_a_deleted_versions_number_is_not_given_again(database: Database) -> None:
     for make in (dataset, model):
-        things = [add(database, make("pets")) for _ in range(2)]
+        things = [register(database, make("pets")) for _ in range(2)]
         with database.write() as session:
             session.delete(session.get_one(type(things[1]), things[1].id))
-        assert add(database, make("pets")).reference == "pets@3"
+        assert register(database, make("pets")).reference == "pets@3"
 
 
 def test_versions_are_of_a_name_and_a_noun(database: Database) -> None:
-    assert add(database, dataset("pets")).reference == "pets@1"
-    assert add(database, dataset("pets")).reference == "pets@2"
-    assert add(database, dataset("birds")).reference == "birds@1"
-    assert add(database, model("pets")).reference == "pets@1"
+    assert register(database, dataset("pets")).reference == "pets@1"
+    assert register(database, dataset("pets")).reference == "pets@2"
+    assert register(database, dataset("birds")).reference == "birds@1"
+    assert register(database, model("pets")).reference == "pets@1"
 
 
 def test_what_is_added_is_found_by_name_version_and_id_with_all_it_has(database: Database) -> None:
-    first, second = add(database, dataset("pets", pictures=1)), add(database, dataset("pets", pictures=2))
+    first, second = (
+        register(database, dataset("pets", pictures=1)),
+        register(database, dataset("pets", pictures=2)),
+    )
     with database.read() as session:
         assert registry.find(session, Dataset, "pets").id == second.id
         assert registry.find(session, Dataset, "pets@1").id == first.id
@@ -144,7 +103,7 @@ def test_what_is_added_is_found_by_name_version_and_id_with_all_it_has(database:
 def test_a_name_that_looks_like_an_id_is_found(database: Database) -> None:
     # 32 hexadecimal digits are a UUID to Python, and a name to Name.
     name = uuid.uuid4().hex
-    added = add(database, dataset(name))
+    added = register(database, dataset(name))
     with database.read() as session:
         assert registry.find(session, Dataset, name).id == added.id
 
@@ -157,7 +116,7 @@ def test_what_is_not_there_is_not_found_and_the_message_says_what_is(
     database: Database, reference: str
 ) -> None:
     for name in ("pets", "birds", "pets"):
-        add(database, dataset(name))
+        register(database, dataset(name))
     with database.read() as session, pytest.raises(NotFound) as caught:
         registry.find(session, Dataset, reference)
     assert caught.value.message == f"no data set {reference!r}; there are: birds, pets"
@@ -167,7 +126,7 @@ def test_what_is_not_there_is_not_found_and_the_message_says_what_is(
     "reference", ["pets@one", "pets@", "@1", "pets@1@2", "pets@" + "9" * 30, "pets@²", "pets@-1", "", "\x00"]
 )
 def test_a_reference_that_means_nothing_is_not_found(database: Database, reference: str) -> None:
-    add(database, dataset("pets"))
+    register(database, dataset("pets"))
     with database.read() as session, pytest.raises(NotFound, match="there are: pets"):
         registry.find(session, Dataset, reference)
 
@@ -180,7 +139,7 @@ def test_an_empty_catalogue_says_so(database: Database) -> None:
 
 def test_at_most_ten_names_are_listed(database: Database) -> None:
     for number in range(12):
-        add(database, model(f"m{number:02}"))
+        register(database, model(f"m{number:02}"))
     with database.read() as session, pytest.raises(NotFound) as caught:
         registry.find(session, Model, "pets")
     assert "m09" in caught.value.message
@@ -188,7 +147,7 @@ def test_at_most_ten_names_are_listed(database: Database) -> None:
 
 
 def test_pages_are_newest_first_and_whole(database: Database) -> None:
-    added = [add(database, dataset(f"d{number}")).id for number in range(7)]
+    added = [register(database, dataset(f"d{number}")).id for number in range(7)]
     with database.read() as session:
         first = [thing.id for thing in registry.page(session, Dataset, limit=4)]
         rest = [thing.id for thing in registry.page(session, Dataset, before=first[-1], limit=4)]
@@ -197,7 +156,7 @@ def test_pages_are_newest_first_and_whole(database: Database) -> None:
 
 def test_a_data_set_outlives_its_job_and_predictions_go_with_theirs(database: Database) -> None:
     with database.write() as session:
-        job, _ = jobs.submit(session, kind="import", queue="cpu", spec={}, priority=5, max_attempts=3)
+        job = submit(session, kind="import")
         made = registry.add(session, dataset("pets", job_id=job.id))
         session.add(Prediction(job_id=job.id, row=0, image="a.jpg", label="cats", probability=0.5))
     with database.write() as session:
@@ -215,7 +174,7 @@ def rows_of(database: Database, job_id: uuid.UUID, **asked: Any) -> list[int]:
 def predicted(database: Database, sure: list[float | None]) -> uuid.UUID:
     """A prediction of so many pictures, by turns labelled "a" and "b"; None: one that failed."""
     with database.write() as session:
-        job, _ = jobs.submit(session, kind="predict", queue="predict", spec={}, priority=5, max_attempts=3)
+        job = submit(session, kind="predict")
         rows = [
             {
                 "image": f"{row}.jpg",

@@ -1,10 +1,8 @@
 """A list of jobs in one request: all of them or none, in one transaction and one word to the broker."""
 
-import threading
 import time
 import uuid
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +12,9 @@ from jobyard.shared import jobs, registry
 from jobyard.shared.broker import AWAY_SECONDS, ENOUGH
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job, JobEvent
+from tests.conftest import logged_in
 from tests.counting import counting
+from tests.waiting import at_once
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 Make = Callable[..., "Flask"]
 
-TOKEN = "token-of-the-tests-0123456789"
 THREADS = 8
 # Only to end a hang.
 DEADLINE_SECONDS = 30
@@ -37,18 +36,6 @@ def text(number: int, **changes: Any) -> dict[str, Any]:
 
 def batch(count: int, **changes: Any) -> list[dict[str, Any]]:
     return [text(number, **changes) for number in range(count)]
-
-
-def client_of(app: "Flask") -> "FlaskClient":
-    client = app.test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
-    return client
-
-
-@pytest.fixture
-def client(make_app: Make, database_url: str) -> "FlaskClient":
-    """On both databases, without a broker."""
-    return client_of(make_app(database_url=database_url))
 
 
 def post(client: "FlaskClient", body: Any, key: str | None = None) -> "TestResponse":
@@ -112,7 +99,7 @@ def test_one_bad_entry_is_named_with_its_place_and_nothing_is_stored_or_sent(
     bad: dict[str, Any],
     field: str,
 ) -> None:
-    client = client_of(make_app(database_url=database_url, broker_url=redis_server.url))
+    client = logged_in(make_app(database_url=database_url, broker_url=redis_server.url))
     response = post(client, [*batch(3), bad, text(4)])
     assert response.status_code == 422
     assert [error["field"] for error in response.json["errors"]] == [field]
@@ -150,7 +137,7 @@ def test_a_thousand_are_accepted_and_one_more_or_none_at_all_is_refused(
 
 
 def test_a_batch_is_one_transaction_of_few_statements(make_app: Make, database_url: str) -> None:
-    client = client_of(make_app(database_url=database_url))
+    client = logged_in(make_app(database_url=database_url))
     with counting("commit") as commits, counting("before_cursor_execute") as statements:
         assert len(ids(post(client, batch(200), "key"))) == 200
     assert len(commits) == 1
@@ -186,15 +173,12 @@ def test_one_key_in_eight_requests_at_once_makes_one_batch(
     make_app: Make, database: Database, database_url: str, redis_server: "RedisProcess"
 ) -> None:
     app = make_app(database_url=database_url, broker_url=redis_server.url)
-    barrier = threading.Barrier(THREADS)
 
     def one(_: int) -> "TestResponse":
-        client = client_of(app)
-        barrier.wait(DEADLINE_SECONDS)
+        client = logged_in(app)
         return post(client, batch(20), "key")
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        answers = list(pool.map(one, range(THREADS)))
+    answers = at_once(THREADS, one)
     assert sorted(answer.status_code for answer in answers) == [200] * 7 + [202]
     assert {tuple(ids(answer)) for answer in answers} == {tuple(ids(answers[0]))}
     assert stored(database) == (20, 20)
@@ -254,7 +238,7 @@ def test_a_batch_of_which_a_part_is_forgotten_can_still_be_repeated(
 def test_a_batch_wakes_as_many_as_it_has_jobs_but_never_more_than_enough(
     make_app: Make, redis_server: "RedisProcess", count: int, messages: int
 ) -> None:
-    client = client_of(make_app(broker_url=redis_server.url))
+    client = logged_in(make_app(broker_url=redis_server.url))
     post(client, batch(count))
     assert len(redis_server.messages("cpu")) == messages
     post(client, batch(500))
@@ -264,7 +248,7 @@ def test_a_batch_wakes_as_many_as_it_has_jobs_but_never_more_than_enough(
 def test_a_batch_for_different_queues_wakes_each(
     make_app: Make, database: Database, database_url: str, redis_server: "RedisProcess"
 ) -> None:
-    client = client_of(make_app(database_url=database_url, broker_url=redis_server.url))
+    client = logged_in(make_app(database_url=database_url, broker_url=redis_server.url))
     with database.write() as session:
         registry.add(session, a_dataset())
     training = {"kind": "train", "spec": {"dataset": "pets"}}
@@ -289,7 +273,7 @@ def a_dataset() -> registry.Dataset:
 def test_a_batch_costs_far_fewer_round_trips_than_it_has_messages(
     make_app: Make, redis_server: "RedisProcess"
 ) -> None:
-    client = client_of(make_app(broker_url=redis_server.url))
+    client = logged_in(make_app(broker_url=redis_server.url))
     post(client, text(0))  # connects
     with redis_server.client() as redis:
         before = redis.info("stats")["total_reads_processed"]
@@ -304,7 +288,7 @@ def test_a_batch_costs_far_fewer_round_trips_than_it_has_messages(
 def test_a_batch_is_accepted_while_the_broker_is_away(
     make_app: Make, database: Database, database_url: str, redis_server: "RedisProcess", connected: bool
 ) -> None:
-    client = client_of(make_app(database_url=database_url, broker_url=redis_server.url))
+    client = logged_in(make_app(database_url=database_url, broker_url=redis_server.url))
     if connected:
         post(client, text(0))
     redis_server.kill()

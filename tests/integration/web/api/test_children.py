@@ -7,7 +7,7 @@ import pytest
 
 from jobyard.shared import jobs
 from jobyard.shared.jobs import Progress
-from tests import claims
+from tests import factories
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -21,8 +21,8 @@ SPEC = {"file": str(uuid.UUID(int=7)), "column": None, "texts": None, "threshold
 def parent(app: "Flask") -> str:
     """A waiting job with three children, one of which has succeeded."""
     with app.extensions["jobyard"].database.write() as session:
-        job, _ = jobs.submit(session, kind="sentiment", queue="cpu", spec=SPEC, priority=5, max_attempts=3)
-        claim = claims.claim(session, job.id)
+        job = factories.submit(session, spec=SPEC)
+        claim = factories.claim(session, job.id)
         assert claim is not None
         parts = [{"part": number, "parts": 3, "rows": 100} for number in range(3)]
         progress = Progress("scoring in parts", 0, 300, "rows", None)

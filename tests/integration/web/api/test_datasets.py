@@ -11,11 +11,6 @@ from jobyard.shared import jobs, registry
 from tests.integration.web.world import World, browser
 
 
-@pytest.fixture
-def world(app: Flask) -> World:
-    return World(app.extensions["jobyard"])
-
-
 def train(api: FlaskClient, dataset: str) -> Any:
     response = api.post("/api/v1/jobs", json={"kind": "train", "spec": {"dataset": dataset}})
     assert response.status_code == 202

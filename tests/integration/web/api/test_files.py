@@ -5,12 +5,12 @@ import hashlib
 import io
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from jobyard.shared import jobs, storage
-from tests.pictures import zipped_dataset
+from tests.factories import post_file, zipped_dataset
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -19,15 +19,8 @@ if TYPE_CHECKING:
 CONTENT = bytes(range(256)) * 10
 
 
-def upload(api: "FlaskClient", name: str, content: bytes = CONTENT) -> dict[str, Any]:
-    response = api.post("/api/v1/files", data={"file": (io.BytesIO(content), name)})
-    assert response.status_code == 201
-    found: dict[str, Any] = response.json
-    return found
-
-
 def test_an_upload_is_described_and_kept_whole(api: "FlaskClient", app: "Flask") -> None:
-    file = upload(api, "reviews.csv")
+    file = post_file(api, CONTENT, "reviews.csv")
     assert (file["name"], file["bytes"], file["media_type"]) == ("reviews.csv", len(CONTENT), "text/csv")
     assert file["sha256"] == hashlib.sha256(CONTENT).hexdigest()
     here = app.extensions["jobyard"]
@@ -59,7 +52,7 @@ def test_only_the_last_part_of_a_hostile_name_is_kept_and_never_as_a_path(
     api: "FlaskClient", tmp_path: Path, sent: str, kept: str
 ) -> None:
     quoted = sent.replace("\\", "\\\\")
-    assert upload(api, quoted)["name"] == kept
+    assert post_file(api, CONTENT, quoted)["name"] == kept
     (stored,) = [path for path in (tmp_path / "home" / "storage").rglob("*") if path.is_file()]
     assert stored.parent == tmp_path / "home" / "storage" / "files"
     assert str(uuid.UUID(stored.name)) == stored.name

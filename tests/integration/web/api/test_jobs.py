@@ -6,7 +6,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +13,10 @@ import pytest
 from jobyard.shared import jobs, metrics
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job
-from tests import claims
+from jobyard.web.backend import Backend
+from tests.conftest import TOKEN
+from tests.factories import claimed, post_job
+from tests.waiting import at_once
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -24,35 +26,19 @@ if TYPE_CHECKING:
     from tests.conftest import RedisProcess
 
 JOB: dict[str, Any] = {"kind": "sentiment", "spec": {"texts": ["one"]}}
-TOKEN = "token-of-the-tests-0123456789"
 # Only to end a hang.
 WAIT_SECONDS = 30
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 @pytest.fixture
-def database(app: "Flask") -> Database:
+def database(backend: Backend) -> Database:
     """The app's."""
-    found: Database = app.extensions["jobyard"].database
-    return found
-
-
-def submit(api: "FlaskClient", **changes: Any) -> str:
-    response = api.post("/api/v1/jobs", json=JOB | changes)
-    assert response.status_code == 202
-    found: str = response.json["id"]
-    return found
-
-
-def claim(database: Database, job_id: str) -> uuid.UUID:
-    with database.write() as session:
-        claimed = claims.claim(session, uuid.UUID(job_id))
-        assert claimed is not None
-        return claimed.lease
+    return backend.database
 
 
 def end(database: Database, job_id: str, *, fail: bool = False) -> None:
-    lease = claim(database, job_id)
+    lease = claimed(database, uuid.UUID(job_id)).lease
     with database.write() as session:
         if fail:
             jobs.fail(session, uuid.UUID(job_id), lease, error_type="WorkError", message="why not")
@@ -110,8 +96,8 @@ def test_a_submitted_job_is_there_as_the_design_says(api: "FlaskClient") -> None
 
 
 def test_a_job_tells_progress_result_and_error(api: "FlaskClient", database: Database) -> None:
-    running, failed, done = submit(api), submit(api), submit(api)
-    lease = claim(database, running)
+    running, failed, done = post_job(api), post_job(api), post_job(api)
+    lease = claimed(database, uuid.UUID(running)).lease
     told = jobs.Progress("scoring", 3, 10, "texts", 1.5)
     with database.write() as session:
         jobs.heartbeat(session, uuid.UUID(running), lease, lease_seconds=30, progress=told)
@@ -131,7 +117,7 @@ def test_a_job_tells_progress_result_and_error(api: "FlaskClient", database: Dat
 
 
 def test_every_link_of_a_job_leads_somewhere(api: "FlaskClient", database: Database) -> None:
-    job_id = submit(api)
+    job_id = post_job(api)
     end(database, job_id, fail=True)
     for name, address in api.get(f"/api/v1/jobs/{job_id}").json["links"].items():
         method = "POST" if name in ("cancel", "retry") else "GET"
@@ -204,16 +190,13 @@ def test_one_key_in_many_requests_at_once_makes_one_job(
     make_app: "Callable[..., Flask]", database_url: str
 ) -> None:
     app = make_app(database_url=database_url)
-    barrier = threading.Barrier(8)
 
     def one(_: int) -> tuple[int, str]:
         headers = {"Idempotency-Key": "once", "Authorization": f"Bearer {TOKEN}"}
-        barrier.wait(WAIT_SECONDS)
         response = app.test_client().post("/api/v1/jobs", json=JOB, headers=headers)
         return response.status_code, response.json["id"]
 
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(one, range(8)))
+    answers = at_once(8, one)
     assert len({job_id for _, job_id in answers}) == 1
     assert sorted(status for status, _ in answers) == [200] * 7 + [202]
 
@@ -242,8 +225,8 @@ def test_a_new_job_wakes_its_queue_and_a_repeated_one_does_not(
 
 
 def test_wait_returns_when_the_state_changes(api: "FlaskClient", database: Database) -> None:
-    job_id = submit(api)
-    thread = later(lambda: claim(database, job_id))
+    job_id = post_job(api)
+    thread = later(lambda: claimed(database, uuid.UUID(job_id)).lease)
     start = time.monotonic()
     response = api.get(f"/api/v1/jobs/{job_id}", query_string={"wait": WAIT_SECONDS})
     seconds = time.monotonic() - start
@@ -255,8 +238,8 @@ def test_wait_returns_when_the_state_changes(api: "FlaskClient", database: Datab
 def test_wait_does_not_return_for_progress_unless_told_what_the_client_has(
     api: "FlaskClient", database: Database
 ) -> None:
-    job_id = submit(api)
-    lease = claim(database, job_id)
+    job_id = post_job(api)
+    lease = claimed(database, uuid.UUID(job_id)).lease
 
     def advance(done: int) -> None:
         told = jobs.Progress("scoring", done, 10, "texts", None)
@@ -281,7 +264,7 @@ def test_wait_does_not_return_for_progress_unless_told_what_the_client_has(
 
 
 def test_wait_returns_at_once_for_a_job_that_has_ended(api: "FlaskClient", database: Database) -> None:
-    job_id = submit(api)
+    job_id = post_job(api)
     end(database, job_id)
     start = time.monotonic()
     api.get(f"/api/v1/jobs/{job_id}", query_string={"wait": WAIT_SECONDS})
@@ -289,7 +272,7 @@ def test_wait_returns_at_once_for_a_job_that_has_ended(api: "FlaskClient", datab
 
 
 def test_wait_that_sees_no_change_says_not_modified(api: "FlaskClient") -> None:
-    job_id = submit(api)
+    job_id = post_job(api)
     etag = api.get(f"/api/v1/jobs/{job_id}").headers["ETag"]
     headers = {"If-None-Match": etag}
     response = api.get(f"/api/v1/jobs/{job_id}", query_string={"wait": 0.2}, headers=headers)
@@ -298,7 +281,7 @@ def test_wait_that_sees_no_change_says_not_modified(api: "FlaskClient") -> None:
 
 def test_more_waiting_requests_than_threads_leave_none_for_ever(api: "FlaskClient", app: "Flask") -> None:
     """Each wait gives back what it took, also those that were answered with 304."""
-    job_id = submit(api)
+    job_id = post_job(api)
     free = app.extensions["jobyard"].waiters
     for _ in range(3):
         api.get(f"/api/v1/jobs/{job_id}", query_string={"wait": 0.01})
@@ -312,7 +295,7 @@ def test_more_waiting_requests_than_threads_leave_none_for_ever(api: "FlaskClien
 
 
 def test_the_etag_changes_with_what_a_reader_sees(api: "FlaskClient") -> None:
-    first, second = submit(api), submit(api)
+    first, second = post_job(api), post_job(api)
     address = f"/api/v1/jobs/{second}"
     before = api.get(address)
     assert before.json["position"] == 2
@@ -329,7 +312,7 @@ def test_the_etag_changes_with_what_a_reader_sees(api: "FlaskClient") -> None:
 
 
 def test_cancel_and_retry_say_what_they_did(api: "FlaskClient") -> None:
-    job_id = submit(api)
+    job_id = post_job(api)
     cancelled = api.post(f"/api/v1/jobs/{job_id}/cancel")
     assert (cancelled.status_code, cancelled.json["state"]) == (202, "cancelled")
     assert cancelled.json["cancel_requested"] is True
@@ -339,8 +322,8 @@ def test_cancel_and_retry_say_what_they_did(api: "FlaskClient") -> None:
 
 
 def test_cancel_of_a_running_job_is_a_request(api: "FlaskClient", database: Database) -> None:
-    job_id = submit(api)
-    claim(database, job_id)
+    job_id = post_job(api)
+    claimed(database, uuid.UUID(job_id))
     response = api.post(f"/api/v1/jobs/{job_id}/cancel")
     assert (response.status_code, response.json["state"]) == (202, "running")
     assert response.json["cancel_requested"] is True
@@ -349,7 +332,7 @@ def test_cancel_of_a_running_job_is_a_request(api: "FlaskClient", database: Data
 def test_what_the_state_does_not_allow_is_a_conflict_that_names_the_state(
     api: "FlaskClient", database: Database
 ) -> None:
-    queued, done, cancelled = submit(api), submit(api), submit(api)
+    queued, done, cancelled = post_job(api), post_job(api), post_job(api)
     end(database, done)
     api.post(f"/api/v1/jobs/{cancelled}/cancel")
     for job_id, verb, word in (
@@ -369,14 +352,14 @@ def test_what_the_state_does_not_allow_is_a_conflict_that_names_the_state(
 
 
 def test_pages_follow_their_cursor_to_the_end_without_doubles(api: "FlaskClient") -> None:
-    there = [submit(api) for _ in range(11)]
+    there = [post_job(api) for _ in range(11)]
     found: list[str] = []
     cursor = None
     while True:
         query = {"limit": 4} | ({"cursor": cursor} if cursor else {})
         page = api.get("/api/v1/jobs", query_string=query).json
         found += [job["id"] for job in page["items"]]
-        submit(api)  # newer than all of it
+        post_job(api)  # newer than all of it
         cursor = page["next"]
         if cursor is None:
             break
@@ -385,15 +368,15 @@ def test_pages_follow_their_cursor_to_the_end_without_doubles(api: "FlaskClient"
 
 def test_a_page_that_is_just_full_is_the_last(api: "FlaskClient") -> None:
     for _ in range(4):
-        submit(api)
+        post_job(api)
     assert api.get("/api/v1/jobs?limit=4").json["next"] is None
     assert api.get("/api/v1/jobs?limit=3").json["next"] is not None
 
 
 def test_lists_are_filtered_by_kind_and_state(api: "FlaskClient") -> None:
-    text, cancelled = submit(api), submit(api)
+    text, cancelled = post_job(api), post_job(api)
     api.post(f"/api/v1/jobs/{cancelled}/cancel")
-    pictures = submit(api, kind="import", spec={"name": "pets", "path": "/pets"})
+    pictures = post_job(api, kind="import", spec={"name": "pets", "path": "/pets"})
 
     def ids(query: str) -> list[str]:
         return [job["id"] for job in api.get(f"/api/v1/jobs?{query}").json["items"]]
@@ -410,7 +393,7 @@ def test_lists_are_filtered_by_kind_and_state(api: "FlaskClient") -> None:
 def test_the_timeline_is_json_and_goes_on_from_where_the_reader_is(
     api: "FlaskClient", database: Database
 ) -> None:
-    job_id = submit(api)
+    job_id = post_job(api)
     end(database, job_id, fail=True)
     items = api.get(f"/api/v1/jobs/{job_id}/events").json["items"]
     assert [item["state"] for item in items] == ["queued", "running", "failed"]
@@ -426,7 +409,7 @@ def events(text: str) -> list[tuple[int, str]]:
 
 
 def test_the_timeline_is_a_stream_that_ends_with_the_job(api: "FlaskClient", database: Database) -> None:
-    job_id = submit(api)
+    job_id = post_job(api)
     thread = later(lambda: end(database, job_id))
     headers = {"Accept": "text/event-stream"}
     with api.get(f"/api/v1/jobs/{job_id}/events", headers=headers) as response:
@@ -446,7 +429,7 @@ def test_the_timeline_is_a_stream_that_ends_with_the_job(api: "FlaskClient", dat
 def test_a_last_event_id_that_is_none_begins_at_the_beginning(
     api: "FlaskClient", database: Database, last: str
 ) -> None:
-    job_id = submit(api)
+    job_id = post_job(api)
     end(database, job_id)
     headers = {"Accept": "text/event-stream", "Last-Event-ID": last}
     text = api.get(f"/api/v1/jobs/{job_id}/events", headers=headers).get_data(as_text=True)
@@ -459,7 +442,7 @@ def test_a_last_event_id_that_is_none_begins_at_the_beginning(
 def test_metrics_are_there_while_the_job_runs_and_can_be_thinned(
     api: "FlaskClient", database: Database
 ) -> None:
-    job_id = submit(api)
+    job_id = post_job(api)
     points = [metrics.Point("loss", step, 1 / step, epoch=1) for step in range(1, 101)]
     with database.write() as session:
         metrics.write(session, uuid.UUID(job_id), [*points, metrics.Point("accuracy", 1, float("nan"))])
@@ -479,7 +462,7 @@ def test_metrics_are_there_while_the_job_runs_and_can_be_thinned(
 
 
 def test_history_is_a_picture_with_an_etag(api: "FlaskClient", database: Database) -> None:
-    job_id = submit(api)
+    job_id = post_job(api)
     address = f"/api/v1/jobs/{job_id}/history.png"
     assert_problem(api.get(address), 404)
     with database.write() as session:
@@ -528,14 +511,14 @@ def test_ready_when_the_database_is_there_even_without_a_broker(app: "Flask") ->
 
 
 def test_a_job_survives_the_server_that_took_it(make_app: "Callable[..., Flask]", api: "FlaskClient") -> None:
-    job_id = submit(api)
+    job_id = post_job(api)
     other = make_app().test_client()
     headers = {"Authorization": f"Bearer {TOKEN}"}
     assert other.get(f"/api/v1/jobs/{job_id}", headers=headers).json["state"] == "queued"
 
 
 def test_what_the_api_says_of_a_job_is_all_in_its_row(api: "FlaskClient", database: Database) -> None:
-    job_id = submit(api)
+    job_id = post_job(api)
     with database.read() as session:
         kept = session.get(Job, uuid.UUID(job_id))
         assert kept is not None

@@ -25,11 +25,6 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 @pytest.fixture
-def world(app: "Flask") -> World:
-    return World(app.extensions["jobyard"])
-
-
-@pytest.fixture
 def client(app: "Flask", monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Client]:
     """Of the app behind a real socket, where the command line finds it too."""
     monkeypatch.setenv("JOBYARD_TOKEN", TOKEN)

@@ -13,32 +13,25 @@ import sqlalchemy as sa
 
 from jobyard.shared import jobs, registry
 from jobyard.shared.jobs import Job
+from jobyard.web.backend import Backend
 from jobyard.web.services import predictions
-from tests.pictures import zipped_dataset
+from tests import factories
+from tests.factories import post_file, zipped_dataset
 
 if TYPE_CHECKING:
-    from flask import Flask
     from flask.testing import FlaskClient
 
-    from jobyard.web.backend import Backend
 
 CLASSES = ["cats", '=dogs"']
 NAMES = ["a.jpg", "=1+1.jpg", 'comma, "quoted".jpg', "line\nbreak.jpg", "☃.jpg"]
 
 
-@pytest.fixture
-def here(app: "Flask") -> "Backend":
-    found: Backend = app.extensions["jobyard"]
-    return found
-
-
-def predict(here: "Backend", count: int, *, explain: bool = False, state: str = "succeeded") -> uuid.UUID:
+def predict(backend: Backend, count: int, *, explain: bool = False, state: str = "succeeded") -> uuid.UUID:
     """A prediction of `count` pictures; every fifth failed."""
     spec = {"model": "pets@1", "images": [str(uuid.uuid4())], "explain": explain}
-    request = {"kind": "predict", "queue": "predict", "priority": 5, "max_attempts": 3}
     rows = [answer(number) for number in range(count)]
-    with here.database.write() as session:
-        job, _ = jobs.submit(session, spec=spec, **request)
+    with backend.database.write() as session:
+        job = factories.submit(session, kind="predict", spec=spec)
         registry.keep_predictions(session, job.id, rows)
         if state == "succeeded":
             claim = jobs.claim(session, "predict", worker="w", lease_seconds=30)
@@ -80,9 +73,9 @@ def pages(api: "FlaskClient", address: str, **query: Any) -> list[dict[str, Any]
 
 @pytest.mark.parametrize("limit", [1, 7, 23, 24, 1000])
 def test_rows_come_page_by_page_in_either_order_and_by_label(
-    api: "FlaskClient", here: "Backend", limit: int
+    api: "FlaskClient", backend: Backend, limit: int
 ) -> None:
-    address = f"/api/v1/jobs/{predict(here, 23)}/predictions"
+    address = f"/api/v1/jobs/{predict(backend, 23)}/predictions"
     whole = [{**answer(number), "overlay": None} for number in range(23)]
     assert pages(api, address, limit=limit) == whole
     sure = [row for row in whole if row["error"] is None]
@@ -96,26 +89,26 @@ def test_rows_come_page_by_page_in_either_order_and_by_label(
     assert pages(api, address, label="birds") == []
 
 
-def test_a_cursor_of_another_order_is_refused(api: "FlaskClient", here: "Backend") -> None:
-    address = f"/api/v1/jobs/{predict(here, 3)}/predictions"
+def test_a_cursor_of_another_order_is_refused(api: "FlaskClient", backend: Backend) -> None:
+    address = f"/api/v1/jobs/{predict(backend, 3)}/predictions"
     for query in ("cursor=0.5:1", "cursor=1&sort=probability", "cursor=e-:1&sort=probability"):
         response = api.get(f"{address}?{query}")
         assert response.status_code == 422
         assert response.json["errors"][0]["field"] == "cursor"
 
 
-def test_explained_rows_name_their_overlays(api: "FlaskClient", here: "Backend") -> None:
-    address = f"/api/v1/jobs/{predict(here, 5, explain=True)}/predictions"
+def test_explained_rows_name_their_overlays(api: "FlaskClient", backend: Backend) -> None:
+    address = f"/api/v1/jobs/{predict(backend, 5, explain=True)}/predictions"
     wanted = ["overlay-0.png", "overlay-1.png", "overlay-2.png", "overlay-3.png", None]
     assert [row["overlay"] for row in pages(api, address, limit=2)] == wanted
 
 
 @pytest.mark.parametrize("count", [0, 7, 8, 20])
 def test_tables_hold_every_row_as_it_is(
-    api: "FlaskClient", here: "Backend", monkeypatch: pytest.MonkeyPatch, tmp_path: Any, count: int
+    api: "FlaskClient", backend: Backend, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, count: int
 ) -> None:
     monkeypatch.setattr(predictions, "ROWS_AT_ONCE", 4)
-    job_id = predict(here, count)
+    job_id = predict(backend, count)
     expected = [
         (
             number,
@@ -144,9 +137,9 @@ def test_tables_hold_every_row_as_it_is(
 
 
 def test_there_is_no_table_of_a_prediction_that_has_not_ended_nor_of_other_jobs(
-    api: "FlaskClient", here: "Backend"
+    api: "FlaskClient", backend: Backend
 ) -> None:
-    queued = predict(here, 3, state="queued")
+    queued = predict(backend, 3, state="queued")
     for kind in ("csv", "parquet"):
         response = api.get(f"/api/v1/jobs/{queued}/predictions.{kind}")
         assert (response.status_code, "when it has succeeded" in response.json["detail"]) == (409, True)
@@ -159,26 +152,9 @@ def test_there_is_no_table_of_a_prediction_that_has_not_ended_nor_of_other_jobs(
 
 
 @pytest.fixture
-def model(here: "Backend") -> None:
-    with here.database.write() as session:
-        registry.add(
-            session,
-            registry.Model(
-                name="pets",
-                network="classic",
-                classes=CLASSES,
-                image_size=32,
-                metrics={},
-                storage_key=f"models/{uuid.uuid4()}",
-                bytes=1,
-                sha256="0" * 64,
-            ),
-        )
-
-
-def upload(api: "FlaskClient", content: bytes) -> str:
-    response = api.post("/api/v1/files", data={"file": (io.BytesIO(content), "pictures.zip")})
-    return str(response.json["id"])
+def model(backend: Backend) -> None:
+    with backend.database.write() as session:
+        registry.add(session, factories.model(classes=CLASSES, image_size=32))
 
 
 def archive(*names: str) -> bytes:
@@ -194,13 +170,13 @@ def submit(api: "FlaskClient", **spec: Any) -> Any:
 
 
 @pytest.mark.usefixtures("model")
-def test_an_archive_is_accepted_and_kept_for_its_job(api: "FlaskClient", here: "Backend") -> None:
-    file_id = upload(api, zipped_dataset())
+def test_an_archive_is_accepted_and_kept_for_its_job(api: "FlaskClient", backend: Backend) -> None:
+    file_id = post_file(api, zipped_dataset(), "pictures.zip")["id"]
     response = submit(api, archive=file_id, explain=True)
     assert response.status_code == 202
     assert response.json["spec"]["archive"] == file_id
     assert response.json["links"]["predictions.csv"].endswith("/predictions.csv")
-    with here.database.read() as session:
+    with backend.database.read() as session:
         inputs = session.execute(sa.text("SELECT count(*) FROM job_inputs")).scalar_one()
         assert (inputs, session.scalar(sa.select(sa.func.count()).select_from(Job))) == (1, 1)
 
@@ -218,21 +194,21 @@ def test_an_archive_is_accepted_and_kept_for_its_job(api: "FlaskClient", here: "
 def test_an_archive_that_will_not_do_is_said_at_once(
     api: "FlaskClient", content: bytes, more: dict[str, Any], field: str, said: str
 ) -> None:
-    response = submit(api, archive=upload(api, content), **more)
+    response = submit(api, archive=post_file(api, content, "pictures.zip")["id"], **more)
     assert response.status_code == 422
     (error,) = response.json["errors"]
     assert (error["field"], said in error["message"]) == (field, True), error
 
 
 @pytest.mark.usefixtures("model")
-def test_thousands_of_pictures_are_one_request(api: "FlaskClient", here: "Backend") -> None:
+def test_thousands_of_pictures_are_one_request(api: "FlaskClient", backend: Backend) -> None:
     shown = zipfile.ZipFile(io.BytesIO(zipped_dataset())).read("discs/1.png")
-    ids = [upload(api, shown) for _ in range(3)]
+    ids = [post_file(api, shown, "pictures.zip")["id"] for _ in range(3)]
     response = submit(api, images=ids * 1_000)
     assert response.status_code == 202
     assert len(json.loads(response.data)["spec"]["images"]) == 3_000
     missing = str(uuid.uuid4())
     response = submit(api, images=[*ids, missing])
     assert response.json["errors"][0]["field"] == "spec.images.3"
-    response = submit(api, images=[*ids, upload(api, b"no picture")])
+    response = submit(api, images=[*ids, post_file(api, b"no picture", "pictures.zip")["id"]])
     assert "not a picture" in response.json["errors"][0]["message"]

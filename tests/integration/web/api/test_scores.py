@@ -21,7 +21,6 @@ from tests.integration.web.scored import parquet, scored_job, scored_table
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flask import Flask
     from flask.testing import FlaskClient
     from werkzeug.test import TestResponse
 
@@ -31,14 +30,8 @@ OURS = ("neg", "neu", "pos", "compound", "label")
 
 
 @pytest.fixture
-def here(app: "Flask") -> Backend:
-    found: Backend = app.extensions["jobyard"]
-    return found
-
-
-@pytest.fixture
-def few(here: Backend) -> str:
-    return scored_job(here, scored_table({"id": [1, 2, 3, 4], "text": TEXTS}, COMPOUNDS))
+def few(backend: Backend) -> str:
+    return scored_job(backend, scored_table({"id": [1, 2, 3, 4], "text": TEXTS}, COMPOUNDS))
 
 
 def rows(api: "FlaskClient", job_id: str, query: str = "") -> list[dict[str, Any]]:
@@ -99,11 +92,11 @@ def test_rows_are_filtered_found_and_ordered(
     assert numbers(api, few, query) == expected
 
 
-def test_a_job_leads_to_its_scores_and_groups(api: "FlaskClient", here: Backend, few: str) -> None:
+def test_a_job_leads_to_its_scores_and_groups(api: "FlaskClient", backend: Backend, few: str) -> None:
     links = api.get(f"/api/v1/jobs/{few}").json["links"]
     assert api.get(links["scores"]).status_code == 200
     assert "groups" not in links
-    grouped = scored_job(here, scored_table({"text": TEXTS}, COMPOUNDS), group_by="id")
+    grouped = scored_job(backend, scored_table({"text": TEXTS}, COMPOUNDS), group_by="id")
     assert "groups" in api.get(f"/api/v1/jobs/{grouped}").json["links"]
     texts = {"texts": ['"texts": null', '"texts":null']}
     made = api.post("/api/v1/jobs", json={"kind": "sentiment", "spec": texts}).json
@@ -128,9 +121,9 @@ NAMES = [
 
 
 @pytest.mark.parametrize("column", NAMES)
-def test_columns_may_be_called_as_they_like(api: "FlaskClient", here: Backend, column: str) -> None:
+def test_columns_may_be_called_as_they_like(api: "FlaskClient", backend: Backend, column: str) -> None:
     columns = {name: [f"{place}", f"needle {place}"] for place, name in enumerate(NAMES)}
-    job_id = scored_job(here, scored_table(columns, [0.5, -0.5]), column=column[:1000])
+    job_id = scored_job(backend, scored_table(columns, [0.5, -0.5]), column=column[:1000])
     if len(column) <= 1_000:
         needle = rows(api, job_id, f"?search=needle {NAMES.index(column)}&sort=compound")
         assert [row["columns"] for row in needle] == [{name: both[1] for name, both in columns.items()}]
@@ -138,20 +131,20 @@ def test_columns_may_be_called_as_they_like(api: "FlaskClient", here: Backend, c
 
 
 def test_a_column_of_texts_that_is_called_like_one_of_ours_was_renamed(
-    api: "FlaskClient", here: Backend
+    api: "FlaskClient", backend: Backend
 ) -> None:
     table = scored_table({"label_original": ["a", "b"], "label_original_original": ["c", "d"]}, [0.5, 0.0])
-    assert numbers(api, scored_job(here, table, column="label"), "?search=b") == [1]
-    assert numbers(api, scored_job(here, table, column="label_original"), "?search=b") == [1]
+    assert numbers(api, scored_job(backend, table, column="label"), "?search=b") == [1]
+    assert numbers(api, scored_job(backend, table, column="label_original"), "?search=b") == [1]
 
 
-def test_a_thousand_columns(api: "FlaskClient", here: Backend) -> None:
+def test_a_thousand_columns(api: "FlaskClient", backend: Backend) -> None:
     columns = {f"column {place}": [place] for place in range(999)} | {"text": ["fine"]}
-    (row,) = rows(api, scored_job(here, scored_table(columns, [0.2])), "?search=fine&label=positive")
+    (row,) = rows(api, scored_job(backend, scored_table(columns, [0.2])), "?search=fine&label=positive")
     assert list(row["columns"].items()) == [(name, values[0]) for name, values in columns.items()]
 
 
-def test_values_without_a_form_in_json_are_texts(api: "FlaskClient", here: Backend) -> None:
+def test_values_without_a_form_in_json_are_texts(api: "FlaskClient", backend: Backend) -> None:
     at = datetime.datetime(2026, 1, 31, 23, 59, 59, 123, tzinfo=datetime.UTC)
     columns = {
         "text": ["a\0b ☃ 😀"],
@@ -172,7 +165,7 @@ def test_values_without_a_form_in_json_are_texts(api: "FlaskClient", here: Backe
         "word": pa.array(["a"]).dictionary_encode(),
         "large": pa.array(["a"], pa.large_string()),
     }
-    (row,) = rows(api, scored_job(here, scored_table(columns, [0.2])))
+    (row,) = rows(api, scored_job(backend, scored_table(columns, [0.2])))
     found = row["columns"]
     assert list(found) == list(columns)
     assert [found[name] for name in ("text", "whole", "real", "yes")] == ["a\0b ☃ 😀", 2**62, 0.1, True]
@@ -226,18 +219,18 @@ def test_the_reader_can_open_nothing_else(tmp_path: "Path", remote: bool) -> Non
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "other"]
 
 
-def test_a_broken_file_is_said_to_be_so(api: "FlaskClient", here: Backend) -> None:
+def test_a_broken_file_is_said_to_be_so(api: "FlaskClient", backend: Backend) -> None:
     whole = parquet(scored_table({"text": TEXTS}, COMPOUNDS))
     for content in (b"PAR1", whole[:-9] + b"\xff" * 5 + b"PAR1", parquet(pa.table({"a": [1]}))):
-        job_id = scored_job(here, content)
+        job_id = scored_job(backend, content)
         refused(api.get(f"/api/v1/jobs/{job_id}/scores"), 409, "can't be read", "can be downloaded")
 
 
-def test_bytes_that_are_no_text_are_said_to_be_so(api: "FlaskClient", here: Backend) -> None:
+def test_bytes_that_are_no_text_are_said_to_be_so(api: "FlaskClient", backend: Backend) -> None:
     """Arrow takes an uploaded Parquet file's word for what its strings are."""
     offsets, data = pa.array([0, 2], pa.int32()).buffers()[1], pa.py_buffer(b"\xff\xfe")
     other = pa.StringArray.from_buffers(1, offsets, data)
-    job_id = scored_job(here, scored_table({"text": ["fine"], "other": other}, [0.5]))
+    job_id = scored_job(backend, scored_table({"text": ["fine"], "other": other}, [0.5]))
     response = api.get(f"/api/v1/jobs/{job_id}/scores")
     refused(response, 409, "can't be read")
 
@@ -299,12 +292,12 @@ def test_page_by_page_is_what_sorting_and_filtering_all_rows_gives(
 
 
 def test_pages_of_long_rows_end_early(
-    api: "FlaskClient", here: Backend, monkeypatch: pytest.MonkeyPatch
+    api: "FlaskClient", backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scores, "MAX_CHARACTERS", 120)
     lengths = [60, 30, 70, 10, 200, 10, 10]
     table = scored_table({"text": ["x" * length for length in lengths]}, [0.5, 0.4, 0.3, 0.2, 0.1, 0.6, 0.7])
-    job_id = scored_job(here, table, row_group=2)
+    job_id = scored_job(backend, table, row_group=2)
     for sort, parts in (
         ("row", [[0, 1], [2, 3], [4], [5, 6]]),
         ("compound", [[4], [3, 2], [1, 0], [5, 6]]),
@@ -359,10 +352,10 @@ def group(value: str | None, count: int) -> dict[str, Any]:
     }
 
 
-def test_groups_come_part_by_part(api: "FlaskClient", here: Backend) -> None:
-    job_id = scored_job(here, scored_table({"text": TEXTS}, COMPOUNDS), group_by="shop", groups=7)
+def test_groups_come_part_by_part(api: "FlaskClient", backend: Backend) -> None:
+    job_id = scored_job(backend, scored_table({"text": TEXTS}, COMPOUNDS), group_by="shop", groups=7)
     groups = [group(None if count == 3 else f"shop {count}", count) for count in range(7, 0, -1)]
-    with here.database.write() as session:
+    with backend.database.write() as session:
         registry.keep_score_groups(session, uuid.UUID(job_id), groups)
     found: list[dict[str, Any]] = []
     cursor = "0"
@@ -379,13 +372,13 @@ def test_groups_come_part_by_part(api: "FlaskClient", here: Backend) -> None:
 # ---- jobs without rows
 
 
-def test_a_job_without_rows_says_why(api: "FlaskClient", here: Backend, few: str) -> None:
+def test_a_job_without_rows_says_why(api: "FlaskClient", backend: Backend, few: str) -> None:
     spec: dict[str, Any] = {"texts": ["fine"]}
     texts = api.post("/api/v1/jobs", json={"kind": "sentiment", "spec": spec}).json["id"]
-    with here.database.read() as session:
+    with backend.database.read() as session:
         file = jobs.get(session, uuid.UUID(few)).spec["file"]
     queued = api.post("/api/v1/jobs", json={"kind": "sentiment", "spec": {"file": file}}).json["id"]
-    other = scored_job(here, b"id,text\n", format="csv")
+    other = scored_job(backend, b"id,text\n", format="csv")
     for route in ("scores", "groups"):
         refused(api.get(f"/api/v1/jobs/{uuid.uuid4()}/{route}"), 404, "there is no job")
         refused(api.get(f"/api/v1/jobs/{texts}/{route}"), 404, "scores no file")
@@ -394,8 +387,8 @@ def test_a_job_without_rows_says_why(api: "FlaskClient", here: Backend, few: str
     refused(api.get(f"/api/v1/jobs/{few}/groups"), 404, "`group_by`")
 
 
-def test_a_file_that_is_gone_is_404(api: "FlaskClient", here: Backend, few: str) -> None:
-    for path in (here.settings.home / "storage" / "files").iterdir():
+def test_a_file_that_is_gone_is_404(api: "FlaskClient", backend: Backend, few: str) -> None:
+    for path in (backend.settings.home / "storage" / "files").iterdir():
         path.unlink()
     refused(api.get(f"/api/v1/jobs/{few}/scores"), 404, "gone from the storage")
 
@@ -406,5 +399,5 @@ def test_a_reader_that_runs_out_of_memory_is_no_crash(
     path = tmp_path / "scored"
     path.write_bytes(parquet(scored_table({"text": ["x" * 3_000_000] * 5}, [0.1] * 5)))
     monkeypatch.setitem(scores.LOCKED_DOWN, "memory_limit", "4MB")
-    with pytest.raises(Conflict, match="can't be read here"):
+    with pytest.raises(Conflict, match="can't be read backend"):
         scores.read((str(path), None), "text", scores.Question(search="y"))

@@ -7,23 +7,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from jobyard.shared import jobs, registry, storage
-from tests.integration.web.world import HOSTILE, World, browser, picture
-from tests.pictures import zipped_dataset
-
-
-@pytest.fixture
-def world(app: Flask) -> World:
-    return World(app.extensions["jobyard"])
-
-
-@pytest.fixture
-def web(app: Flask) -> FlaskClient:
-    return browser(app)
+from tests.factories import picture, zipped_dataset
+from tests.integration.web.world import HOSTILE, World, browser
 
 
 def send(web: FlaskClient, kind: str, **fields: Any) -> TestResponse:

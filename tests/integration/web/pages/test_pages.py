@@ -13,17 +13,8 @@ from PIL import Image
 
 from jobyard.shared import registry
 from tests.conftest import TOKEN
-from tests.integration.web.world import HOSTILE, HTML, KINDS, STATES, Page, World, browser, picture
-
-
-@pytest.fixture
-def world(app: Flask) -> World:
-    return World(app.extensions["jobyard"])
-
-
-@pytest.fixture
-def web(app: Flask) -> FlaskClient:
-    return browser(app)
+from tests.factories import picture
+from tests.integration.web.world import HOSTILE, HTML, KINDS, STATES, Page, World
 
 
 def look(web: FlaskClient, path: str, status: int = 200) -> Page:

@@ -7,27 +7,16 @@ import uuid
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
 from jobyard.shared import jobs, registry
 from jobyard.workers.sentiment.vader.scorer import Scorer
-from tests import claims
+from tests import factories
 from tests.integration.web.scored import scored_job, scored_table
-from tests.integration.web.world import HOSTILE, World, browser
+from tests.integration.web.world import HOSTILE, World
 
 TEXTS = [f"text {number}" for number in range(60)]
 COMPOUNDS = [round((number * 37 % 60) / 30 - 1, 4) for number in range(60)]
-
-
-@pytest.fixture
-def world(app: Flask) -> World:
-    return World(app.extensions["jobyard"])
-
-
-@pytest.fixture
-def web(app: Flask) -> FlaskClient:
-    return browser(app)
 
 
 @pytest.fixture
@@ -156,7 +145,7 @@ def test_a_paused_job_shows_how_far_it_came_and_its_clock_stands_still(
 
     with world.here.database.write() as session:
         jobs.resume(session, job.id)
-        assert claims.claim(session, job.id) is not None
+        assert factories.claim(session, job.id) is not None
     page = look(web, f"/jobs/{job.id}")
     assert "37 of 100" not in page
     assert "running for" in page
@@ -186,7 +175,7 @@ def test_explained_texts_show_what_each_word_adds(world: World, web: FlaskClient
     scores[1]["words"][0]["word"] = HOSTILE
     scores[1]["words"][0]["score"] = 1.0
     with world.here.database.write() as session:
-        claimed = claims.claim(session, job_id)
+        claimed = factories.claim(session, job_id)
         assert claimed is not None
         assert jobs.succeed(session, job_id, claimed.lease, {"count": 2, "labels": {}, "scores": scores})
     page = look(web, f"/jobs/{job_id}")

@@ -8,30 +8,19 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from jobyard.client import Client, NotFound
-from jobyard.shared import jobs, metrics
+from jobyard.shared import metrics
 from jobyard.shared.metrics import Point
 from jobyard.web.services.comparisons import MAX_RUNS, differences
 from tests.conftest import TOKEN, served
+from tests.factories import submit
 from tests.integration.web.pages.test_pages import look
-from tests.integration.web.world import HOSTILE, Page, World, browser
-
-
-@pytest.fixture
-def world(app: Flask) -> World:
-    return World(app.extensions["jobyard"])
-
-
-@pytest.fixture
-def web(app: Flask) -> FlaskClient:
-    return browser(app)
+from tests.integration.web.world import HOSTILE, Page, World
 
 
 def train(world: World, values: dict[str, list[float]], **spec: Any) -> str:
     given = {"dataset": "pets@1", "network": "classic", "epochs": 3, "augment": {"zoom": 0.2, "flip": True}}
     with world.here.database.write() as session:
-        job, _ = jobs.submit(
-            session, kind="train", queue="gpu", spec=given | spec, priority=5, max_attempts=3
-        )
+        job = submit(session, kind="train", spec=given | spec)
         points = [
             Point(name, epoch, value, epoch)
             for name, told in values.items()

@@ -1,6 +1,5 @@
 """Jobs that are submitted at the same time: one transaction, and to each what is his."""
 
-import threading
 import time
 import uuid
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from jobyard.shared.jobs import Job, JobEvent, Request
 from jobyard.shared.needs import JobInput, Needs
 from jobyard.web.services.group_commit import MOST, Accepted, Intake
 from tests.counting import counting
+from tests.waiting import at_once
 
 if TYPE_CHECKING:
     from tests.conftest import RedisProcess
@@ -38,7 +38,7 @@ def a_request(**changes: Any) -> Request:
     return Request(**{**given, "max_attempts": 3, **changes})
 
 
-def at_once(intake: Intake, requests: Sequence[Request]) -> "list[Future[Accepted]]":
+def in_one_turn(intake: Intake, requests: Sequence[Request]) -> "list[Future[Accepted]]":
     """All of them in one turn, in their order."""
     with ThreadPoolExecutor(len(requests)) as pool:
         with intake._turn:
@@ -58,7 +58,7 @@ def test_who_comes_while_another_commits_goes_with_the_next(
 ) -> None:
     requests = [a_request(spec={"texts": [f"{number}"]}, priority=number % 3) for number in range(12)]
     with counting("commit") as commits, counting("before_cursor_execute") as statements:
-        made = [one.result() for one in at_once(intake, requests)]
+        made = [one.result() for one in in_one_turn(intake, requests)]
     assert len(commits) == 1
     assert len(statements) < len(requests)
     assert len(redis_server.messages("cpu")) == len(requests)
@@ -73,7 +73,7 @@ def test_who_comes_while_another_commits_goes_with_the_next(
 
 
 def test_more_than_fit_into_one_turn_are_all_accepted(intake: Intake, database: Database) -> None:
-    made = {one.result().job.id for one in at_once(intake, [a_request()] * (MOST + 3))}
+    made = {one.result().job.id for one in in_one_turn(intake, [a_request()] * (MOST + 3))}
     with database.read() as session:
         assert set(session.scalars(sa.select(Job.id))) == made
     assert len(made) == MOST + 3
@@ -82,7 +82,7 @@ def test_more_than_fit_into_one_turn_are_all_accepted(intake: Intake, database: 
 def test_one_key_in_one_turn_makes_one_job(intake: Intake, redis_server: "RedisProcess") -> None:
     same = a_request(idempotency_key="key", request_sha256="a" * 64)
     other = a_request(idempotency_key="key", request_sha256="b" * 64)
-    first, again, conflict, free = at_once(intake, [same, same, other, a_request()])
+    first, again, conflict, free = in_one_turn(intake, [same, same, other, a_request()])
     assert [one.result().is_new for one in (first, again, free)] == [True, False, True]
     assert first.result().job.id == again.result().job.id != free.result().job.id
     assert again.result().job.version == 1
@@ -92,7 +92,7 @@ def test_one_key_in_one_turn_makes_one_job(intake: Intake, redis_server: "RedisP
 
 
 def test_what_the_database_refuses_of_one_is_not_the_others_fault(intake: Intake, database: Database) -> None:
-    fine, bad, good = at_once(intake, [a_request(), a_request(priority=10), a_request()])
+    fine, bad, good = in_one_turn(intake, [a_request(), a_request(priority=10), a_request()])
     with pytest.raises(sa.exc.IntegrityError):
         bad.result()
     with database.read() as session:
@@ -107,7 +107,7 @@ def test_nobody_is_accepted_while_the_database_is_away(
 
     with monkeypatch.context() as patch:
         patch.setattr(database, "begin", away)
-        refused = at_once(intake, [a_request(), a_request()])
+        refused = in_one_turn(intake, [a_request(), a_request()])
     assert all(isinstance(one.exception(), sa.exc.OperationalError) for one in refused)
     assert intake.accept(a_request()).is_new
     with database.read() as session:
@@ -126,14 +126,10 @@ def test_the_files_of_each_are_noted(intake: Intake, database: Database) -> None
 
 
 def test_threads_that_come_as_they_like_are_all_accepted_once(intake: Intake, database: Database) -> None:
-    start = threading.Barrier(8)
-
     def some(_: int) -> list[uuid.UUID]:
-        start.wait(WAIT_SECONDS)
         return [intake.accept(a_request()).job.id for _ in range(10)]
 
-    with ThreadPoolExecutor(8) as pool:
-        made = [job_id for found in pool.map(some, range(8)) for job_id in found]
+    made = [job_id for found in at_once(8, some) for job_id in found]
     with database.read() as session:
         assert sorted(session.scalars(sa.select(Job.id))) == sorted(set(made))
     assert len(made) == 80

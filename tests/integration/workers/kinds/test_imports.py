@@ -1,30 +1,16 @@
 """An import, from the job to the data set: the same files are one version, and people hear of what is odd."""
 
-import threading
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from jobyard.shared import jobs, registry, retention
-from jobyard.shared.broker import Broker
-from jobyard.shared.config import Settings
-from jobyard.shared.database import Database
+from jobyard.shared import registry, retention
 from jobyard.shared.kinds.imports import ImportSpec
-from jobyard.shared.storage import Storage
 from jobyard.workers.kinds import imports
 from jobyard.workers.runtime.attempt import Attempt, Finish, Work
 from jobyard.workers.runtime.context import Process
 from jobyard.workers.runtime.dataset_cache import find_dataset, folder_of
-from jobyard.workers.runtime.executor import Drain
-from tests.drains import Notes
-from tests.pictures import draw, draw_dataset
-
-
-@pytest.fixture
-def here(database: Database, tmp_path: Path) -> Process:
-    settings = Settings(home=tmp_path / "home", broker_url="redis+socket:///nonexistent/redis.sock")
-    return Process(settings, database, Storage(settings.storage), Broker(settings))
+from tests.factories import draw, draw_dataset, get_job, new_job
+from tests.workers import drain, stored_files
 
 
 def import_folder(here: Process, folder: Path) -> dict[str, Any]:
@@ -35,17 +21,11 @@ def import_folder(here: Process, folder: Path) -> dict[str, Any]:
 def run(here: Process, work: Work, folder: Path) -> dict[str, Any]:
     """The result of this work's job, whose spec is an import's of the folder."""
     spec = ImportSpec(name="drawn", path=str(folder)).model_dump(mode="json")
-    with here.database.write() as session:
-        job_id = jobs.submit(session, kind="import", queue="cpu", spec=spec, priority=5, max_attempts=3)[0].id
-    Drain(here, {"import": work}, "cpu", "w", threading.Event(), Notes()).run()
-    with here.database.read() as session:
-        result = jobs.get(session, job_id).result
+    job_id = new_job(here.database, kind="import", spec=spec)
+    drain(here, work, kind="import")
+    result = get_job(here.database, job_id).result
     assert result is not None
     return result
-
-
-def stored(here: Process) -> int:
-    return sum(path.is_file() for path in (here.settings.home / "storage").rglob("*"))
 
 
 def test_what_was_found_out_is_with_the_data_set_and_the_short_of_it_with_the_job(
@@ -80,9 +60,9 @@ def test_the_same_files_are_the_same_version_also_of_an_older_one(here: Process,
     extra = draw(folder / "discs" / "more.png", "discs", seed=99)
     assert import_folder(here, folder)["dataset"] == "drawn@2"
     extra.unlink()
-    assert stored(here) == 2
+    assert len(stored_files(here)) == 2
     assert import_folder(here, folder)["dataset"] == "drawn@1"
-    assert stored(here) == 2, "what is there already is not stored again"
+    assert len(stored_files(here)) == 2, "what is there already is not stored again"
 
 
 def test_an_unpacked_data_set_goes_from_the_machine_after_its_version_was_deleted(

@@ -5,7 +5,6 @@ import io
 import os
 import signal
 import tarfile
-import threading
 import time
 import uuid
 import zipfile
@@ -19,19 +18,16 @@ import pytest
 import sqlalchemy as sa
 
 from jobyard.shared import jobs, registry, storage
-from jobyard.shared.broker import Broker
-from jobyard.shared.config import Settings
 from jobyard.shared.database import Database, utcnow
 from jobyard.shared.jobs import Job
-from jobyard.shared.storage import Storage
 from jobyard.workers import kinds
 from jobyard.workers.kinds import predict
 from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.context import Process
-from jobyard.workers.runtime.executor import Drain
 from jobyard.workers.training import networks
-from tests.drains import Notes
-from tests.pictures import draw
+from tests import factories
+from tests.factories import draw, get_children, get_job, new_job, put_file, register
+from tests.workers import context, drain
 
 COUNT = 23
 PART = 5
@@ -47,14 +43,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     predict._open_zip.close()
 
 
-@pytest.fixture
-def here(database: Database, tmp_path: Path) -> Process:
-    settings = Settings(
-        home=tmp_path / "home", broker_url="redis+socket:///nonexistent/redis.sock", heartbeat_seconds=0.05
-    )
-    return Process(settings, database, Storage(settings.storage), Broker(settings))
-
-
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained network, saved as a training saves it."""
@@ -67,20 +55,15 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def model(here: Process, network: Path) -> None:
     stored = here.storage.put_file("models", network)
-    with here.database.write() as session:
-        registry.add(
-            session,
-            registry.Model(
-                name="shapes",
-                network="classic",
-                classes=CLASSES,
-                image_size=SIZE,
-                metrics={},
-                storage_key=stored.key,
-                bytes=stored.bytes,
-                sha256=hashlib.sha256(network.read_bytes()).hexdigest(),
-            ),
-        )
+    made = factories.model(
+        "shapes",
+        classes=CLASSES,
+        image_size=SIZE,
+        storage_key=stored.key,
+        bytes=stored.bytes,
+        sha256=hashlib.sha256(network.read_bytes()).hexdigest(),
+    )
+    register(here.database, made)
 
 
 @pytest.fixture
@@ -91,6 +74,11 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "shown" / "some" / "010-broken.png").write_bytes(b"no picture")
     (tmp_path / "shown" / ".DS_Store").write_bytes(b"")
     return tmp_path / "shown"
+
+
+def predicting(here: Process, **spec: Any) -> uuid.UUID:
+    """A job that predicts by the model."""
+    return new_job(here.database, kind="predict", spec={"model": "shapes@1", **spec})
 
 
 def names(folder: Path) -> list[str]:
@@ -112,34 +100,6 @@ def tarred(folder: Path) -> bytes:
     return target.getvalue()
 
 
-def upload(here: Process, name: str, content: bytes) -> uuid.UUID:
-    stored = here.storage.put("files", io.BytesIO(content))
-    with here.database.write() as session:
-        return storage.add_file(session, stored, name=name, media_type="application/octet-stream").id
-
-
-def submit(here: Process, **spec: Any) -> uuid.UUID:
-    request = {"kind": "predict", "queue": "predict", "priority": 5, "max_attempts": 3}
-    with here.database.write() as session:
-        return jobs.submit(session, spec={"model": "shapes@1", **spec}, **request)[0].id
-
-
-def drain(here: Process, work: Any = kinds.WORKS["predict"]) -> Notes:
-    notes = Notes()
-    Drain(here, {"predict": work}, "predict", "w", threading.Event(), notes).run()
-    return notes
-
-
-def get(here: Process, job_id: uuid.UUID) -> Job:
-    with here.database.read() as session:
-        return jobs.get(session, job_id)
-
-
-def children(here: Process, job_id: uuid.UUID) -> list[Job]:
-    with here.database.read() as session:
-        return jobs.children(session, job_id)
-
-
 Answer = tuple[int, str, str | None, float | None, str | None]
 
 
@@ -153,9 +113,9 @@ def at_once(here: Process, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> uuid
     """The same pictures, predicted by one run."""
     with monkeypatch.context() as patch:
         patch.setattr(predict, "PART_PICTURES", 10**6)
-        job_id = submit(here, **spec)
-        assert drain(here).begun == [job_id]
-    assert get(here, job_id).state == "succeeded"
+        job_id = predicting(here, **spec)
+        assert drain(here, kinds.WORKS["predict"], kind="predict").begun == [job_id]
+    assert get_job(here.database, job_id).state == "succeeded"
     return job_id
 
 
@@ -169,7 +129,7 @@ def check_same(here: Process, job_id: uuid.UUID, once: uuid.UUID) -> None:
     ours, theirs = rows(here, job_id), rows(here, once)
     assert [(row[:3], row[4]) for row in ours] == [(row[:3], row[4]) for row in theirs]
     assert [row[3] for row in ours] == pytest.approx([row[3] for row in theirs])
-    result, expected = get(here, job_id).result or {}, get(here, once).result or {}
+    result, expected = get_job(here.database, job_id).result or {}, get_job(here.database, once).result or {}
     assert {**result, "predictions": len(result["predictions"])} == {
         **expected,
         "predictions": len(expected["predictions"]),
@@ -182,18 +142,18 @@ def check_same(here: Process, job_id: uuid.UUID, once: uuid.UUID) -> None:
 def test_an_archive_in_parts_has_the_rows_and_the_result_of_one_that_is_not(
     here: Process, folder: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[Path], bytes]
 ) -> None:
-    archive = upload(here, "pictures", pack(folder))
+    archive = put_file(here, "pictures", pack(folder)).id
     once = at_once(here, monkeypatch, archive=str(archive))
-    job_id = submit(here, archive=str(archive))
-    notes = drain(here)
-    parts = children(here, job_id)
+    job_id = predicting(here, archive=str(archive))
+    notes = drain(here, kinds.WORKS["predict"], kind="predict")
+    parts = get_children(here.database, job_id)
     assert notes.begun == [job_id, *(part.id for part in parts), job_id]
     assert [(part.state, part.spec["count"]) for part in parts] == [("succeeded", PART)] * 4 + [
         ("succeeded", COUNT - 4 * PART)
     ]
     assert [row[1] for row in rows(here, job_id)] == names(folder)
     check_same(here, job_id, once)
-    result = get(here, job_id).result or {}
+    result = get_job(here.database, job_id).result or {}
     assert (result["count"], result["failed"]) == (COUNT, 1)
     assert sum(result["labels"].values()) == COUNT - 1
     assert list(result["labels"]) == CLASSES
@@ -221,12 +181,12 @@ def test_a_data_set_and_uploads_are_predicted_in_parts(
                 sha256=stored.sha256,
             ),
         )
-    uploads = [upload(here, name, (folder / name).read_bytes()) for name in names(folder)]
+    uploads = [put_file(here, name, (folder / name).read_bytes()).id for name in names(folder)]
     for source in ({"dataset": "shapes@1"}, {"images": [str(file_id) for file_id in uploads]}):
         once = at_once(here, monkeypatch, **source)
-        job_id = submit(here, **source)
-        drain(here)
-        assert len(children(here, job_id)) == 5
+        job_id = predicting(here, **source)
+        drain(here, kinds.WORKS["predict"], kind="predict")
+        assert len(get_children(here.database, job_id)) == 5
         check_same(here, job_id, once)
         assert [row[1] for row in rows(here, job_id)] == names(folder)
 
@@ -234,8 +194,7 @@ def test_a_data_set_and_uploads_are_predicted_in_parts(
 def work_until_killed(home: Path, url: str) -> None:
     """In a process of its own: dies when the third part is done, before that is written."""
     predict.PART_PICTURES = PART
-    settings = Settings(home=home, broker_url="redis+socket:///nonexistent/redis.sock")
-    here = Process(settings, Database(url), Storage(settings.storage), Broker(settings))
+    here = context(Database(url), home)
     count = 0
 
     def work(attempt: Attempt, spec: Any) -> Finish | Split:
@@ -246,35 +205,35 @@ def work_until_killed(home: Path, url: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return made
 
-    drain(here, work)
+    drain(here, work, kind="predict")
 
 
 @pytest.mark.usefixtures("model")
 def test_a_worker_that_is_lost_in_the_middle_changes_nothing(
     here: Process, folder: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
 ) -> None:
-    archive = upload(here, "pictures.tar.gz", tarred(folder))
+    archive = put_file(here, "pictures.tar.gz", tarred(folder)).id
     once = at_once(here, monkeypatch, archive=str(archive))
-    job_id = submit(here, archive=str(archive))
+    job_id = predicting(here, archive=str(archive))
     process = get_context("spawn").Process(target=work_until_killed, args=(here.settings.home, database_url))
     process.start()
     process.join(DEADLINE_SECONDS)
     assert process.exitcode == -signal.SIGKILL
     assert [row[0] for row in rows(here, job_id)] == list(range(2 * PART))  # there before the whole is
-    (lost,) = [part for part in children(here, job_id) if part.state == "running"]
+    (lost,) = [part for part in get_children(here.database, job_id) if part.state == "running"]
     with here.database.write() as session:
         expired = {"lease_expires_at": utcnow(-60)}
         session.execute(sa.update(Job.__table__).where(Job.id == lost.id).values(**expired))
         assert [job.id for job in jobs.rescue(session)] == [lost.id]
         session.execute(sa.update(Job.__table__).where(Job.id == lost.id).values(available_at=utcnow(-1)))
-    drain(here)
-    assert (get(here, job_id).state, get(here, lost.id).attempt) == ("succeeded", 2)
+    drain(here, kinds.WORKS["predict"], kind="predict")
+    assert (get_job(here.database, job_id).state, get_job(here.database, lost.id).attempt) == ("succeeded", 2)
     check_same(here, job_id, once)
 
 
 @pytest.mark.usefixtures("model")
 def test_a_cancel_stops_parts_and_a_retry_replaces_their_rows(here: Process, folder: Path) -> None:
-    job_id = submit(here, archive=str(upload(here, "pictures.zip", zipped(folder))))
+    job_id = predicting(here, archive=str(put_file(here, "pictures.zip", zipped(folder)).id))
     parts = 0
 
     def cancelled(attempt: Attempt, spec: Any) -> Finish | Split:
@@ -290,28 +249,28 @@ def test_a_cancel_stops_parts_and_a_retry_replaces_their_rows(here: Process, fol
             time.sleep(0.01)
         raise AssertionError("nobody stopped it")
 
-    drain(here, cancelled)
-    assert get(here, job_id).state == "cancelled"
-    assert [part.state for part in children(here, job_id)] == ["succeeded", *["cancelled"] * 4]
+    drain(here, cancelled, kind="predict")
+    assert get_job(here.database, job_id).state == "cancelled"
+    assert [part.state for part in get_children(here.database, job_id)] == ["succeeded", *["cancelled"] * 4]
     assert len(rows(here, job_id)) == PART
     with here.database.write() as session:
         session.execute(sa.update(registry.Prediction).values(image="of the first attempt"))
         jobs.retry(session, job_id, 3)
-    drain(here)
-    assert get(here, job_id).state == "succeeded"
+    drain(here, kinds.WORKS["predict"], kind="predict")
+    assert get_job(here.database, job_id).state == "succeeded"
     assert [row[1] for row in rows(here, job_id)] == names(folder)
 
 
 @pytest.mark.usefixtures("model")
 def test_explained_pictures_have_overlays_as_files_of_the_job(here: Process, folder: Path) -> None:
-    chosen = [upload(here, name, (folder / name).read_bytes()) for name in names(folder)[9:12]]
-    job_id = submit(here, images=[str(file_id) for file_id in chosen], explain=True)
-    drain(here)
+    chosen = [put_file(here, name, (folder / name).read_bytes()).id for name in names(folder)[9:12]]
+    job_id = predicting(here, images=[str(file_id) for file_id in chosen], explain=True)
+    drain(here, kinds.WORKS["predict"], kind="predict")
     with here.database.read() as session:
         files = {
             file.name: here.storage.open(file.storage_key) for file in storage.artifacts(session, job_id)
         }
-    shown = (get(here, job_id).result or {})["predictions"]
+    shown = (get_job(here.database, job_id).result or {})["predictions"]
     assert [row["overlay"] for row in shown] == ["overlay-0.png", None, "overlay-2.png"]
     assert sorted(files) == ["overlay-0.png", "overlay-2.png"]
     for file in files.values():
@@ -328,7 +287,7 @@ def test_explained_pictures_have_overlays_as_files_of_the_job(here: Process, fol
     ],
 )
 def test_what_is_no_archive_fails_the_job_with_the_reason(here: Process, content: bytes, said: str) -> None:
-    job_id = submit(here, archive=str(upload(here, "pictures.zip", content)))
-    drain(here)
-    job = get(here, job_id)
+    job_id = predicting(here, archive=str(put_file(here, "pictures.zip", content).id))
+    drain(here, kinds.WORKS["predict"], kind="predict")
+    job = get_job(here.database, job_id)
     assert (job.state, said in str(job.error_message)) == ("failed", True), job.error_message

@@ -2,68 +2,49 @@
 
 import hashlib
 import io
-import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from jobyard.shared import jobs, registry
-from jobyard.shared.broker import Broker
-from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job
 from jobyard.shared.kinds.predict import PredictSpec
 from jobyard.shared.registry import models
-from jobyard.shared.storage import Storage, add_file
 from jobyard.workers import kinds
 from jobyard.workers.runtime.context import Process
-from jobyard.workers.runtime.executor import Drain
-from tests.drains import Notes
-from tests.integration.web.world import picture
+from tests import factories
+from tests.workers import attempt, context
 
 HDF5 = b"\x89HDF\r\n\x1a\n" + b"weights"
 
 
 @pytest.fixture
 def here(sqlite_url: str, tmp_path: Path) -> Iterator[Process]:
-    settings = Settings(home=tmp_path / "home", broker_url="redis+socket:///nonexistent/redis.sock")
     database = Database(sqlite_url)
-    yield Process(settings, database, Storage(settings.storage), Broker(settings))
+    yield context(database, tmp_path / "home")
     database.dispose()
 
 
 def register(here: Process, registered: bytes, stored: bytes) -> None:
     """A model that was registered with one file, where the storage now has another."""
     kept = here.storage.put("models", io.BytesIO(stored))
-    model = registry.Model(
-        name="pets",
-        network="classic",
-        classes=["cats", "dogs"],
-        image_size=32,
-        metrics={},
-        storage_key=kept.key,
-        bytes=len(registered),
-        sha256=hashlib.sha256(registered).hexdigest(),
-    )
-    with here.database.write() as session:
-        registry.add(session, model)
+    sha256 = hashlib.sha256(registered).hexdigest()
+    model = factories.model(image_size=32, storage_key=kept.key, bytes=len(registered), sha256=sha256)
+    factories.register(here.database, model)
 
 
 def submit(here: Process) -> uuid.UUID:
-    with here.database.write() as session:
-        stored = here.storage.put("files", io.BytesIO(picture()))
-        file = add_file(session, stored, name="a.png", media_type="image/png")
-        spec = PredictSpec(model="pets@1", images=[file.id]).model_dump(mode="json")
-        job, _ = jobs.submit(session, kind="predict", queue="predict", spec=spec, priority=5, max_attempts=3)
-        return job.id
+    file = factories.put_file(here, "a.png", factories.picture())
+    spec = PredictSpec(model="pets@1", images=[file.id]).model_dump(mode="json")
+    return factories.new_job(here.database, kind="predict", spec=spec)
 
 
 def predict(here: Process, job_id: uuid.UUID) -> Job:
-    assert Drain(here, kinds.WORKS, "predict", "w", threading.Event(), Notes()).run() == 1
-    with here.database.read() as session:
-        return jobs.get(session, job_id)
+    job = attempt(here, job_id, kinds.WORKS["predict"], kind="predict")
+    assert job is not None
+    return job
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,7 @@
 import gzip
 import os
 import signal
-import threading
-import time
 import uuid
-from collections.abc import Callable
 from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,17 +13,15 @@ import pytest
 import sqlalchemy as sa
 
 from jobyard.shared import jobs, registry, retention, storage
-from jobyard.shared.broker import Broker
-from jobyard.shared.config import Settings
 from jobyard.shared.database import Database, utcnow
 from jobyard.shared.jobs import Job
-from jobyard.shared.storage import Storage
 from jobyard.workers import kinds
 from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.context import Process
-from jobyard.workers.runtime.executor import Drain
 from jobyard.workers.sentiment import files
-from tests.drains import Notes
+from tests.factories import get_children, get_job, new_job, put_file
+from tests.waiting import wait_for
+from tests.workers import context, drain
 
 ROWS = 700
 PART_BYTES = 1_500
@@ -40,44 +35,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def here(database: Database, tmp_path: Path) -> Process:
-    settings = Settings(
-        home=tmp_path, broker_url="redis+socket:///nonexistent/redis.sock", heartbeat_seconds=0.05
-    )
-    return Process(settings, database, Storage(settings.storage), Broker(settings))
-
-
-@pytest.fixture
 def upload(here: Process, tmp_path: Path) -> uuid.UUID:
     path = tmp_path / "reviews.csv"
     rows = (f'{number},"good, or ""bad""\nnumber {number}"' for number in range(ROWS))
     path.write_text("number,text\n" + "\n".join(rows))
-    with here.database.write() as session:
-        stored = here.storage.put_file("files", path)
-        return storage.add_file(session, stored, name="reviews.csv", media_type="text/csv").id
-
-
-def submit(here: Process, **spec: Any) -> uuid.UUID:
-    with here.database.write() as session:
-        return jobs.submit(session, kind="sentiment", queue="cpu", spec=spec, priority=5, max_attempts=3)[
-            0
-        ].id
-
-
-def drain(here: Process, work: Any = kinds.WORKS["sentiment"]) -> Notes:
-    notes = Notes()
-    Drain(here, {"sentiment": work}, "cpu", "w", threading.Event(), notes).run()
-    return notes
-
-
-def get(here: Process, job_id: uuid.UUID) -> Job:
-    with here.database.read() as session:
-        return jobs.get(session, job_id)
-
-
-def children(here: Process, job_id: uuid.UUID) -> list[Job]:
-    with here.database.read() as session:
-        return jobs.children(session, job_id)
+    return put_file(here, "reviews.csv", path).id
 
 
 def scored(here: Process, job_id: uuid.UUID) -> bytes:
@@ -95,9 +57,9 @@ def at_once(here: Process, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch, *
     """The same file, scored by one run."""
     with monkeypatch.context() as patch:
         patch.setattr(files, "MIN_PARTS", 10**9)
-        job_id = submit(here, file=str(upload), **spec)
-        drain(here)
-    return get(here, job_id)
+        job_id = new_job(here.database, spec={"file": str(upload), **spec})
+        drain(here, kinds.WORKS["sentiment"])
+    return get_job(here.database, job_id)
 
 
 @pytest.mark.parametrize("scored_as", ["parquet", "csv", "jsonl"])
@@ -105,13 +67,13 @@ def test_a_file_that_is_split_has_the_result_and_the_bytes_of_one_that_is_not(
     here: Process, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch, scored_as: str
 ) -> None:
     once = at_once(here, upload, monkeypatch, format=scored_as)
-    job_id = submit(here, file=str(upload), format=scored_as)
-    notes = drain(here)
-    job = get(here, job_id)
+    job_id = new_job(here.database, spec={"file": str(upload), "format": scored_as})
+    notes = drain(here, kinds.WORKS["sentiment"])
+    job = get_job(here.database, job_id)
     assert job.state == "succeeded"
     assert job.result == once.result
     assert scored(here, job_id) == scored(here, once.id)
-    parts = children(here, job_id)
+    parts = get_children(here.database, job_id)
     assert len(parts) > 5
     assert {part.state for part in parts} == {"succeeded"}
     assert notes.begun == [job_id, *(part.id for part in parts), job_id]
@@ -130,9 +92,9 @@ def test_a_small_file_is_scored_at_once(
 ) -> None:
     monkeypatch.setattr(files, "MIN_PART_BYTES", ROWS * 20)
     monkeypatch.setattr(files, "MAX_PART_BYTES", ROWS * 20)
-    job_id = submit(here, file=str(upload))
-    assert drain(here).begun == [job_id]
-    assert get(here, job_id).state == "succeeded"
+    job_id = new_job(here.database, spec={"file": str(upload)})
+    assert drain(here, kinds.WORKS["sentiment"]).begun == [job_id]
+    assert get_job(here.database, job_id).state == "succeeded"
 
 
 def test_a_bad_row_fails_the_file_as_it_would_at_once(here: Process, tmp_path: Path) -> None:
@@ -143,13 +105,13 @@ def test_a_bad_row_fails_the_file_as_it_would_at_once(here: Process, tmp_path: P
     with here.database.write() as session:
         stored = here.storage.put_file("files", path)
         file = storage.add_file(session, stored, name="rows.jsonl", media_type="text/plain").id
-    job_id = submit(here, file=str(file))
-    drain(here)
-    job = get(here, job_id)
+    job_id = new_job(here.database, spec={"file": str(file)})
+    drain(here, kinds.WORKS["sentiment"])
+    job = get_job(here.database, job_id)
     assert job.state == "failed"
     assert job.error_type == "WorkError"
     assert job.error_message == "line 334: the text is 5; should be a string or null"
-    found = [part.state for part in children(here, job_id)]
+    found = [part.state for part in get_children(here.database, job_id)]
     assert found.count("failed") == 1
     assert found[-1] == "cancelled"
     # What is left goes with the next sweeps; the upload is the owner's.
@@ -164,7 +126,7 @@ def test_a_bad_row_fails_the_file_as_it_would_at_once(here: Process, tmp_path: P
 def test_parts_are_in_use_while_their_file_needs_them_and_not_after_a_cancel(
     here: Process, upload: uuid.UUID
 ) -> None:
-    job_id = submit(here, file=str(upload))
+    job_id = new_job(here.database, spec={"file": str(upload)})
     done = 0
 
     def three(attempt: Attempt, spec: Any) -> Finish | Split:
@@ -195,7 +157,7 @@ def test_parts_are_in_use_while_their_file_needs_them_and_not_after_a_cancel(
 
     drain(here, look)
     assert [len(found) for found in seen] == [0, 1, 2, 3]
-    assert get(here, job_id).state == "cancelled"
+    assert get_job(here.database, job_id).state == "cancelled"
     assert in_use() == set()
     with here.database.write() as session:
         left = jobs.forget_checkpoints(session)
@@ -206,21 +168,21 @@ def test_a_worker_killed_in_a_part_changes_nothing_in_the_output(
     here: Process, upload: uuid.UUID, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     once = at_once(here, upload, monkeypatch, format="csv")
-    job_id = submit(here, file=str(upload), format="csv")
+    job_id = new_job(here.database, spec={"file": str(upload), "format": "csv"})
     process = get_context("spawn").Process(target=work_until_killed, args=(here.settings.home, database_url))
     process.start()
     process.join(DEADLINE_SECONDS)
     assert process.exitcode == -signal.SIGKILL
-    assert get(here, job_id).state == "waiting"
-    (lost,) = [part for part in children(here, job_id) if part.state == "running"]
+    assert get_job(here.database, job_id).state == "waiting"
+    (lost,) = [part for part in get_children(here.database, job_id) if part.state == "running"]
     with here.database.write() as session:
         long_ago = {"lease_expires_at": utcnow(-60)}
         session.execute(sa.update(Job.__table__).where(Job.id == lost.id).values(**long_ago))
         assert [job.id for job in jobs.rescue(session)] == [lost.id]
         session.execute(sa.update(Job.__table__).where(Job.id == lost.id).values(available_at=utcnow(-1)))
-    drain(here)
-    job = get(here, job_id)
-    assert (job.state, get(here, lost.id).attempt) == ("succeeded", 2)
+    drain(here, kinds.WORKS["sentiment"])
+    job = get_job(here.database, job_id)
+    assert (job.state, get_job(here.database, lost.id).attempt) == ("succeeded", 2)
     assert job.result == once.result
     assert scored(here, job_id) == scored(here, once.id)
 
@@ -228,8 +190,7 @@ def test_a_worker_killed_in_a_part_changes_nothing_in_the_output(
 def work_until_killed(home: Path, url: str) -> None:
     """In a process of its own: dies in the middle of the third part."""
     files.MIN_PART_BYTES = files.MAX_PART_BYTES = PART_BYTES
-    settings = Settings(home=home, broker_url="redis+socket:///nonexistent/redis.sock")
-    here = Process(settings, Database(url), Storage(settings.storage), Broker(settings))
+    here = context(Database(url), home)
     count = 0
 
     def work(attempt: Attempt, spec: Any) -> Finish | Split:
@@ -244,7 +205,7 @@ def work_until_killed(home: Path, url: str) -> None:
 
 
 def test_a_cancel_stops_parts_that_run(here: Process, upload: uuid.UUID) -> None:
-    job_id = submit(here, file=str(upload))
+    job_id = new_job(here.database, spec={"file": str(upload)})
 
     def slow(attempt: Attempt, spec: Any) -> Finish | Split:
         if attempt.claim.parent_id is None:
@@ -255,15 +216,8 @@ def test_a_cancel_stops_parts_that_run(here: Process, upload: uuid.UUID) -> None
         raise AssertionError("nobody stopped it")
 
     drain(here, slow)
-    assert get(here, job_id).state == "cancelled"
-    assert {part.state for part in children(here, job_id)} == {"cancelled"}
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    assert get_job(here.database, job_id).state == "cancelled"
+    assert {part.state for part in get_children(here.database, job_id)} == {"cancelled"}
 
 
 def test_a_packed_file_is_unpacked_once_and_nothing_of_that_is_left(
@@ -275,10 +229,10 @@ def test_a_packed_file_is_unpacked_once_and_nothing_of_that_is_left(
     with here.database.write() as session:
         stored = here.storage.put_file("files", path)
         packed = storage.add_file(session, stored, name="reviews.csv.gz", media_type="application/gzip").id
-    job_id = submit(here, file=str(packed), format="csv")
-    drain(here)
-    assert len(children(here, job_id)) > 5
-    assert get(here, job_id).result == once.result
+    job_id = new_job(here.database, spec={"file": str(packed), "format": "csv"})
+    drain(here, kinds.WORKS["sentiment"])
+    assert len(get_children(here.database, job_id)) > 5
+    assert get_job(here.database, job_id).result == once.result
     assert scored(here, job_id) == scored(here, once.id)
     assert stored_folders(here) == ["files", "files", "scored", "scored"]
 
@@ -287,9 +241,9 @@ def test_groups_are_kept_in_order_and_once(
     here: Process, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     once = at_once(here, upload, monkeypatch, group_by="number")
-    job_id = submit(here, file=str(upload), group_by="number")
-    drain(here)
-    assert get(here, job_id).result == once.result
+    job_id = new_job(here.database, spec={"file": str(upload), "group_by": "number"})
+    drain(here, kinds.WORKS["sentiment"])
+    assert get_job(here.database, job_id).result == once.result
     with here.database.write() as session:
         groups = registry.score_groups(session, job_id, limit=ROWS + 1)
         assert [group.position for group in groups] == list(range(ROWS))
@@ -314,10 +268,10 @@ def test_rows_that_are_skipped_in_parts_are_reported_for_the_whole(here: Process
     with here.database.write() as session:
         stored = here.storage.put_file("files", path)
         file = storage.add_file(session, stored, name="rows.csv", media_type="text/plain").id
-    job_id = submit(here, file=str(file), errors="skip")
-    drain(here)
-    result = get(here, job_id).result or {}
-    assert len(children(here, job_id)) > 2
+    job_id = new_job(here.database, spec={"file": str(file), "errors": "skip"})
+    drain(here, kinds.WORKS["sentiment"])
+    result = get_job(here.database, job_id).result or {}
+    assert len(get_children(here.database, job_id)) > 2
     assert (result["rows"], result["skipped"]) == (800, 2)
     assert [error["line"] for error in result["errors"]["first"]] == [402, 803]
     assert result["most_negative"][0]["row"] == 400

@@ -1,9 +1,7 @@
 """A training's way from the job's spec to its rows, and how it goes on after a pause."""
 
 import io
-import threading
 import uuid
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,79 +9,57 @@ import pytest
 from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, metrics, registry, storage
-from jobyard.shared.broker import Broker
-from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job
 from jobyard.shared.kinds.train import TrainSpec
-from jobyard.shared.storage import Storage
 from jobyard.workers.kinds import train as training
 from jobyard.workers.runtime.attempt import Work
 from jobyard.workers.runtime.context import Process
-from jobyard.workers.runtime.executor import Drain
-from tests.drains import Notes
-from tests.pictures import draw
+from tests import factories, workers
+from tests.factories import draw
+from tests.workers import context
 
 SMALL = {"epochs": 3, "batch_size": 8, "image_size": 32}
 
 
 @pytest.fixture
 def here(sqlite_url: str, tmp_path: Path) -> Process:
-    settings = Settings(
-        home=tmp_path / "home",
-        broker_url="redis+socket:///nonexistent/redis.sock",
-        heartbeat_seconds=0.01,
-        checkpoint_seconds=1,
-    )
-    return Process(settings, Database(sqlite_url), Storage(settings.storage), Broker(settings))
+    database = Database(sqlite_url)
+    return context(database, tmp_path / "home", heartbeat_seconds=0.01, checkpoint_seconds=1)
 
 
 @pytest.fixture
 def dataset(here: Process, tmp_path: Path) -> str:
     """Discs and squares, ten of each to train and three to validate."""
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as target:
-        for kind in ("discs", "squares"):
-            for index in range(13):
-                part = "train" if index < 10 else "validation"
-                target.write(draw(tmp_path / "one.png", kind, seed=index), f"{part}/{kind}/{index}.png")
-    archive.seek(0)
-    stored = here.storage.put("datasets", archive)
-    with here.database.write() as session:
-        return registry.add(
-            session,
-            registry.Dataset(
-                name="shapes",
-                classes={"train": {"discs": 10, "squares": 10}},
-                pictures=26,
-                rejected=[],
-                rejected_count=0,
-                storage_key=stored.key,
-                bytes=stored.bytes,
-                sha256=stored.sha256,
-            ),
-        ).reference
+    pictures = {
+        f"{'train' if index < 10 else 'validation'}/{kind}/{index}.png": draw(
+            tmp_path / "one.png", kind, seed=index
+        ).read_bytes()
+        for kind in ("discs", "squares")
+        for index in range(13)
+    }
+    stored = here.storage.put("datasets", io.BytesIO(factories.zipped(pictures)))
+    made = factories.dataset(
+        "shapes",
+        classes={"train": {"discs": 10, "squares": 10}},
+        pictures=26,
+        storage_key=stored.key,
+        bytes=stored.bytes,
+        sha256=stored.sha256,
+    )
+    return factories.register(here.database, made).reference
 
 
 def submit(here: Process, dataset: str, **fields: Any) -> uuid.UUID:
     spec = TrainSpec.model_validate({"dataset": dataset, **SMALL, **fields})
-    with here.database.write() as session:
-        job, _ = jobs.submit(
-            session,
-            kind="train",
-            queue="gpu",
-            spec=spec.model_dump(mode="json"),
-            priority=5,
-            max_attempts=3,
-        )
-    return job.id
+    return factories.new_job(here.database, kind="train", spec=spec.model_dump(mode="json"))
 
 
 def attempt(here: Process, job_id: uuid.UUID, work: Work = training.work) -> Job:
     """Do the only training that is ready; the job as that left it."""
-    assert Drain(here, {"train": work}, "gpu", "w", threading.Event(), Notes()).run() == 1
-    with here.database.read() as session:
-        return jobs.get(session, job_id)
+    job = workers.attempt(here, job_id, work, kind="train")
+    assert job is not None
+    return job
 
 
 def run(here: Process, dataset: str, **fields: Any) -> Job:

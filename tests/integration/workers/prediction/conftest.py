@@ -3,7 +3,6 @@
 import hashlib
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
@@ -11,35 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jobyard.shared.errors import Cancelled
 from jobyard.workers.prediction.models import LoadedModel, ModelCache
 from jobyard.workers.training import networks
 
 SIZE = 32
-
-
-@dataclass
-class Recorder:
-    """A Report that keeps what it is told, and asks the work to stop at a chosen number of pictures."""
-
-    stop_at: int | None = None
-    progressed: list[tuple[int, int | None, str]] = field(default_factory=list)
-
-    def phase(self, name: str) -> None: ...
-
-    def metric(self, name: str, step: int, value: float, epoch: int | None = None) -> None: ...
-
-    def check(self) -> None: ...
-
-    def progress(self, done: int, total: int | None, unit: str) -> None:
-        self.progressed.append((done, total, unit))
-        if done == self.stop_at:
-            raise Cancelled
-
-
-@pytest.fixture(scope="session")
-def recorder() -> type[Recorder]:
-    return Recorder
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pytest
 from jobyard.shared.errors import Cancelled, NotFound
 from jobyard.shared.pictures import decode, to_array
 from jobyard.workers.prediction.predict import Picture, Prediction, predict
+from tests.reports import Recorder
 
 Png = Callable[[int], bytes]
 
@@ -23,11 +24,11 @@ def pixels_of(png: Png, count: int) -> Any:
 
 
 def test_a_single_pictures_probability_is_exactly_what_keras_predicts(
-    load: Callable[..., Any], recorder: Callable[..., Any], png: Png
+    load: Callable[..., Any], png: Png
 ) -> None:
     model, path = load(["cat", "dog"])
     expected = keras.models.load_model(path, compile=False).predict(pixels_of(png, 1), verbose=0)
-    (prediction,) = predict(model, pictures_of(png, 1), 1, None, recorder())
+    (prediction,) = predict(model, pictures_of(png, 1), 1, None, Recorder())
 
     assert prediction.probabilities["dog"] == float(expected[0, 0])
     assert prediction.probabilities["cat"] == 1 - float(expected[0, 0])
@@ -35,11 +36,11 @@ def test_a_single_pictures_probability_is_exactly_what_keras_predicts(
 
 @pytest.mark.parametrize("classes", [["cat", "dog"], ["ant", "bee", "cow"]])
 def test_many_pictures_come_out_in_order_and_as_keras_predicts(
-    load: Callable[..., Any], recorder: Callable[..., Any], png: Png, classes: list[str]
+    load: Callable[..., Any], png: Png, classes: list[str]
 ) -> None:
     model, path = load(classes)
     expected = keras.models.load_model(path, compile=False).predict(pixels_of(png, 70), verbose=0)
-    report = recorder()
+    report = Recorder()
     predictions = list(predict(model, pictures_of(png, 70), 70, None, report))
 
     assert [prediction.image for prediction in predictions] == [f"{number}.png" for number in range(70)]
@@ -48,15 +49,13 @@ def test_many_pictures_come_out_in_order_and_as_keras_predicts(
         for prediction in predictions
     ]
     np.testing.assert_allclose(outputs, expected, rtol=1e-5)
-    assert report.progressed == [(32, 70, "pictures"), (64, 70, "pictures"), (70, 70, "pictures")]
+    assert report.steps == [(32, 70, "pictures"), (64, 70, "pictures"), (70, 70, "pictures")]
 
 
-def test_probabilities_are_sorted_limited_and_headed_by_the_label(
-    load: Callable[..., Any], recorder: Callable[..., Any], png: Png
-) -> None:
+def test_probabilities_are_sorted_limited_and_headed_by_the_label(load: Callable[..., Any], png: Png) -> None:
     model, _ = load(["ant", "bee", "cow"])
-    (whole,) = predict(model, pictures_of(png, 1), 1, None, recorder())
-    (limited,) = predict(model, pictures_of(png, 1), 1, 2, recorder())
+    (whole,) = predict(model, pictures_of(png, 1), 1, None, Recorder())
+    (limited,) = predict(model, pictures_of(png, 1), 1, 2, Recorder())
 
     values = list(whole.probabilities.values())
     assert set(whole.probabilities) == {"ant", "bee", "cow"}
@@ -66,9 +65,7 @@ def test_probabilities_are_sorted_limited_and_headed_by_the_label(
     assert list(limited.probabilities.items()) == list(whole.probabilities.items())[:2]
 
 
-def test_a_picture_that_can_not_be_read_costs_its_own_row_only(
-    load: Callable[..., Any], recorder: Callable[..., Any], png: Png
-) -> None:
+def test_a_picture_that_can_not_be_read_costs_its_own_row_only(load: Callable[..., Any], png: Png) -> None:
     def gone() -> Any:
         raise NotFound("there is no file 'gone.png'")
 
@@ -81,8 +78,8 @@ def test_a_picture_that_can_not_be_read_costs_its_own_row_only(
         ("gone.png", gone),
         good[1],
     ]
-    predictions = list(predict(model, pictures, 5, None, recorder()))
-    alone = list(predict(model, good, 2, None, recorder()))
+    predictions = list(predict(model, pictures, 5, None, Recorder()))
+    alone = list(predict(model, good, 2, None, Recorder()))
 
     assert [predictions[0], predictions[4]] == alone
     assert predictions[1] == Prediction(
@@ -93,18 +90,16 @@ def test_a_picture_that_can_not_be_read_costs_its_own_row_only(
     assert predictions[3].error == "there is no file 'gone.png'"
 
 
-def test_only_broken_pictures_and_none_at_all_are_fine(
-    load: Callable[..., Any], recorder: Callable[..., Any]
-) -> None:
+def test_only_broken_pictures_and_none_at_all_are_fine(load: Callable[..., Any]) -> None:
     model, _ = load(["cat", "dog"])
     broken = [("broken.png", lambda: io.BytesIO(b""))]
 
-    assert [row.label for row in predict(model, broken, 1, None, recorder())] == [None]
-    assert list(predict(model, [], 0, None, recorder())) == []
+    assert [row.label for row in predict(model, broken, 1, None, Recorder())] == [None]
+    assert list(predict(model, [], 0, None, Recorder())) == []
 
 
 def test_pictures_are_taken_as_they_are_needed_and_a_cancelled_job_takes_no_more(
-    load: Callable[..., Any], recorder: Callable[..., Any], png: Png
+    load: Callable[..., Any], png: Png
 ) -> None:
     model, _ = load(["cat", "dog"])
     taken = []
@@ -114,19 +109,17 @@ def test_pictures_are_taken_as_they_are_needed_and_a_cancelled_job_takes_no_more
             taken.append(len(taken))
             yield "same.png", lambda: io.BytesIO(png(0))
 
-    report = recorder(stop_at=64)
+    report = Recorder(stop_at_progress=("pictures", 64))
     rows = []
     with pytest.raises(Cancelled):
         rows.extend(predict(model, endless(), 10**9, None, report))
     assert len(taken) <= 4 * 32
-    assert [done for done, _, _ in report.progressed] == [32, 64]
+    assert [done for done, _, _ in report.steps] == [32, 64]
 
 
-def test_a_shorter_last_batch_is_not_traced_again(
-    load: Callable[..., Any], recorder: Callable[..., Any], png: Png
-) -> None:
+def test_a_shorter_last_batch_is_not_traced_again(load: Callable[..., Any], png: Png) -> None:
     model, _ = load(["cat", "dog"])
     for count in (1, 33, 5):
-        list(predict(model, pictures_of(png, count), count, None, recorder()))
+        list(predict(model, pictures_of(png, count), count, None, Recorder()))
 
     assert model.function.experimental_get_tracing_count() == 1

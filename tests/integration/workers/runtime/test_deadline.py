@@ -9,64 +9,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
-from jobyard.shared.jobs import Job, State
+from jobyard.shared.jobs import State
 from jobyard.shared.storage import Storage
 from jobyard.workers.runtime.attempt import Attempt, Finish
-from jobyard.workers.runtime.context import Process
 from jobyard.workers.runtime.sweeper import Sweeper
-from tests import claims, drains
+from tests.factories import LONG_AGO, NO_BROKER, change_job, claimed, get_job, new_job
+from tests.workers import attempt, context
 
 if TYPE_CHECKING:
-    from flask import Flask
     from flask.testing import FlaskClient
 
-NO_BROKER = "redis+socket:///nonexistent/redis.sock"
-LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 # Only to end a hang.
 WAIT_SECONDS = 20
-
-
-def new_job(database: Database, deadline_seconds: float | None = 60.0) -> uuid.UUID:
-    with database.write() as session:
-        job, _ = jobs.submit(
-            session,
-            kind="sentiment",
-            queue="cpu",
-            spec={"texts": ["one"]},
-            priority=5,
-            max_attempts=3,
-            deadline_seconds=deadline_seconds,
-        )
-        return job.id
-
-
-def claim(database: Database, job_id: uuid.UUID) -> uuid.UUID:
-    with database.write() as session:
-        claimed = claims.claim(session, job_id)
-        assert claimed is not None
-        return claimed.lease
 
 
 def do(database: Database, verb: Callable[[Session], Any]) -> Any:
     with database.write() as session:
         return verb(session)
-
-
-def change(database: Database, job_id: uuid.UUID, **values: Any) -> None:
-    """Straight SQL, past the verbs: the clock of these tests."""
-    do(database, lambda session: session.execute(sa.update(Job).where(Job.id == job_id).values(**values)))
-
-
-def get(database: Database, job_id: uuid.UUID) -> Job:
-    with database.read() as session:
-        return jobs.get(session, job_id)
 
 
 def sweep(database: Database) -> None:
@@ -75,7 +40,7 @@ def sweep(database: Database) -> None:
 
 
 def assert_expired(database: Database, job_id: uuid.UUID) -> None:
-    job = get(database, job_id)
+    job = get_job(database, job_id)
     assert (job.state, job.error_type) == ("failed", "DeadlineExceeded")
     assert job.error_message == "not done within its deadline of 60 seconds from its first start"
     assert (job.lease, job.result) == (None, None)
@@ -87,11 +52,11 @@ def assert_expired(database: Database, job_id: uuid.UUID) -> None:
 def test_a_job_that_runs_past_its_deadline_fails_at_the_next_sweep_and_its_worker_hears_of_it(
     database: Database,
 ) -> None:
-    job_id = new_job(database)
-    lease = claim(database, job_id)
+    job_id = new_job(database, deadline_seconds=60.0)
+    lease = claimed(database, job_id).lease
     sweep(database)
-    assert get(database, job_id).state == State.RUNNING
-    change(database, job_id, deadline_at=LONG_AGO)
+    assert get_job(database, job_id).state == State.RUNNING
+    change_job(database, job_id, deadline_at=LONG_AGO)
     sweep(database)
     assert_expired(database, job_id)
     for verb in (
@@ -104,10 +69,10 @@ def test_a_job_that_runs_past_its_deadline_fails_at_the_next_sweep_and_its_worke
 
 
 def test_the_deadline_counts_from_the_first_start_by_the_clock_of_the_database(database: Database) -> None:
-    job_id = new_job(database, 90.5)
-    assert get(database, job_id).deadline_at is None
-    claim(database, job_id)
-    job = get(database, job_id)
+    job_id = new_job(database, deadline_seconds=90.5)
+    assert get_job(database, job_id).deadline_at is None
+    claimed(database, job_id)
+    job = get_job(database, job_id)
     assert job.deadline_at is not None
     assert job.started_at is not None
     length = (job.deadline_at - job.started_at).total_seconds()
@@ -116,68 +81,68 @@ def test_the_deadline_counts_from_the_first_start_by_the_clock_of_the_database(d
 
 @pytest.mark.parametrize("how", ["release", "rescue"])
 def test_a_job_that_went_back_to_the_queue_keeps_its_deadline(database: Database, how: str) -> None:
-    job_id = new_job(database)
-    lease = claim(database, job_id)
-    first = get(database, job_id).deadline_at
+    job_id = new_job(database, deadline_seconds=60.0)
+    lease = claimed(database, job_id).lease
+    first = get_job(database, job_id).deadline_at
     if how == "release":
         do(database, lambda session: jobs.release(session, job_id, lease))
     else:
-        change(database, job_id, lease_expires_at=LONG_AGO)
+        change_job(database, job_id, lease_expires_at=LONG_AGO)
         assert len(do(database, jobs.rescue)) == 1
-        change(database, job_id, available_at=LONG_AGO)
-    assert get(database, job_id).state == State.QUEUED
-    claim(database, job_id)
-    assert get(database, job_id).deadline_at == first
+        change_job(database, job_id, available_at=LONG_AGO)
+    assert get_job(database, job_id).state == State.QUEUED
+    claimed(database, job_id)
+    assert get_job(database, job_id).deadline_at == first
 
 
 @pytest.mark.parametrize("how", ["release", "rescue"])
 def test_a_job_that_went_back_to_the_queue_fails_there_past_its_deadline(
     database: Database, how: str
 ) -> None:
-    job_id = new_job(database)
-    lease = claim(database, job_id)
-    change(database, job_id, deadline_at=LONG_AGO)
+    job_id = new_job(database, deadline_seconds=60.0)
+    lease = claimed(database, job_id).lease
+    change_job(database, job_id, deadline_at=LONG_AGO)
     if how == "release":
         do(database, lambda session: jobs.release(session, job_id, lease))
-        assert get(database, job_id).state == State.QUEUED
+        assert get_job(database, job_id).state == State.QUEUED
     else:
-        change(database, job_id, lease_expires_at=LONG_AGO)
+        change_job(database, job_id, lease_expires_at=LONG_AGO)
     sweep(database)
     assert_expired(database, job_id)
 
 
 def test_a_job_that_has_not_started_and_one_without_a_deadline_never_expire(database: Database) -> None:
-    waiting, endless = new_job(database, 1.0), new_job(database, None)
-    change(database, waiting, created_at=LONG_AGO, queued_at=LONG_AGO)
-    claim(database, endless)
-    change(database, endless, started_at=LONG_AGO)
+    waiting, endless = new_job(database, deadline_seconds=1.0), new_job(database, deadline_seconds=None)
+    change_job(database, waiting, created_at=LONG_AGO, queued_at=LONG_AGO)
+    claimed(database, endless)
+    change_job(database, endless, started_at=LONG_AGO)
     assert do(database, jobs.expire) == []
-    assert get(database, waiting).state == State.QUEUED
-    assert get(database, endless).state == State.RUNNING
-    assert get(database, endless).deadline_at is None
+    assert get_job(database, waiting).state == State.QUEUED
+    assert get_job(database, endless).state == State.RUNNING
+    assert get_job(database, endless).deadline_at is None
 
 
 def test_a_retry_has_a_fresh_deadline(database: Database) -> None:
-    job_id = new_job(database)
-    claim(database, job_id)
-    change(database, job_id, deadline_at=LONG_AGO)
+    job_id = new_job(database, deadline_seconds=60.0)
+    claimed(database, job_id)
+    change_job(database, job_id, deadline_at=LONG_AGO)
     sweep(database)
     assert_expired(database, job_id)
     do(database, lambda session: jobs.retry(session, job_id, 3))
     sweep(database)
-    assert get(database, job_id).state == State.QUEUED
-    claim(database, job_id)
+    assert get_job(database, job_id).state == State.QUEUED
+    claimed(database, job_id)
     assert do(database, jobs.expire) == []
-    deadline = get(database, job_id).deadline_at
+    deadline = get_job(database, job_id).deadline_at
     assert deadline is not None
     assert deadline > LONG_AGO + datetime.timedelta(days=1)
 
 
 def test_sweepers_at_once_expire_each_job_once(database: Database) -> None:
-    late = [new_job(database) for _ in range(20)]
+    late = [new_job(database, deadline_seconds=60.0) for _ in range(20)]
     for job_id in late:
-        claim(database, job_id)
-        change(database, job_id, deadline_at=LONG_AGO)
+        claimed(database, job_id)
+        change_job(database, job_id, deadline_at=LONG_AGO)
     threads = [threading.Thread(target=sweep, args=(database,)) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -191,9 +156,8 @@ def test_sweepers_at_once_expire_each_job_once(database: Database) -> None:
 def test_work_that_is_overtaken_by_its_deadline_stops_and_leaves_nothing(
     database: Database, tmp_path: Path
 ) -> None:
-    settings = Settings(home=tmp_path, broker_url=NO_BROKER, heartbeat_seconds=0.05)
-    here = Process(settings, database, Storage(settings.storage), Broker(settings))
-    job_id = new_job(database, 1.0)
+    here = context(database, tmp_path)
+    job_id = new_job(database, deadline_seconds=1.0)
     ended = threading.Event()
 
     def work(attempt: Attempt, _: Any) -> Finish:
@@ -213,25 +177,18 @@ def test_work_that_is_overtaken_by_its_deadline_stops_and_leaves_nothing(
     sweeper = threading.Thread(target=sweep_on)
     sweeper.start()
     start = time.monotonic()
-    job = drains.attempt(here, job_id, work)
+    job = attempt(here, job_id, work)
     seconds = time.monotonic() - start
     ended.set()
     sweeper.join()
     assert job is None
     assert 1 <= seconds < WAIT_SECONDS / 2
-    failed = get(database, job_id)
+    failed = get_job(database, job_id)
     assert failed.error_message == "not done within its deadline of 1 seconds from its first start"
     assert [path for path in (tmp_path / "storage").rglob("*") if path.is_file()] == []
 
 
 # ---- over HTTP
-
-
-@pytest.fixture
-def client(make_app: "Callable[..., Flask]", database_url: str) -> "FlaskClient":
-    client = make_app(database_url=database_url).test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = "Bearer token-of-the-tests-0123456789"
-    return client
 
 
 def with_deadline(seconds: Any) -> dict[str, Any]:
@@ -246,8 +203,8 @@ def test_the_deadline_of_the_spec_is_the_jobs(
     job = answer["items"][0] if as_list else answer
     assert job["spec"]["deadline_seconds"] == 60
     job_id = uuid.UUID(job["id"])
-    claim(database, job_id)
-    change(database, job_id, deadline_at=LONG_AGO)
+    claimed(database, job_id)
+    change_job(database, job_id, deadline_at=LONG_AGO)
     sweep(database)
     assert_expired(database, job_id)
     assert client.get(f"/api/v1/jobs/{job_id}").json["error"]["type"] == "DeadlineExceeded"

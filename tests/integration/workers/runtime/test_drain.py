@@ -1,6 +1,5 @@
 """A message wakes a process, which does the jobs of its queue one after another: each once, in line."""
 
-import datetime
 import threading
 import time
 import uuid
@@ -14,21 +13,19 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, storage
-from jobyard.shared.broker import ENOUGH, Broker
-from jobyard.shared.config import Settings
+from jobyard.shared.broker import ENOUGH
 from jobyard.shared.database import Database
 from jobyard.shared.errors import Stopping, WorkError
 from jobyard.shared.jobs import Job, State
-from jobyard.shared.storage import Storage
 from jobyard.workers.runtime import executor
 from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.context import Process
-from tests.drains import Notes, drain
+from tests.factories import LONG_AGO, NEVER, change_job, get_job, new_job, states_of
+from tests.workers import Notes, context, drain, stored_files
 
 if TYPE_CHECKING:
     from tests.conftest import RedisProcess
 
-LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 # Only to end a hang.
 DEADLINE_SECONDS = 20
 
@@ -36,48 +33,17 @@ DEADLINE_SECONDS = 20
 @pytest.fixture
 def here(database: Database, tmp_path: Path, redis_server: "RedisProcess") -> Iterator[Process]:
     """A worker process."""
-    settings = Settings(home=tmp_path, broker_url=redis_server.url, heartbeat_seconds=0.05)
-    made = Process(settings, database, Storage(settings.storage), Broker(settings))
+    made = context(database, tmp_path, broker_url=redis_server.url)
     yield made
     made.broker.app.pool.force_close_all()
 
 
 def submit(here: Process, text: str = "one", priority: int = 5) -> uuid.UUID:
-    with here.database.write() as session:
-        job, _ = jobs.submit(
-            session,
-            kind="sentiment",
-            queue="cpu",
-            spec={"texts": [text]},
-            priority=priority,
-            max_attempts=3,
-        )
-        return job.id
-
-
-def get(here: Process, job_id: uuid.UUID) -> Job:
-    with here.database.read() as session:
-        return jobs.get(session, job_id)
+    return new_job(here.database, spec={"texts": [text]}, priority=priority)
 
 
 def states(here: Process, *job_ids: uuid.UUID) -> list[str]:
-    return [get(here, job_id).state for job_id in job_ids]
-
-
-def timeline(here: Process, job_id: uuid.UUID) -> list[str]:
-    with here.database.read() as session:
-        return [event.state for event in jobs.events(session, job_id)]
-
-
-def change(here: Process, job_id: uuid.UUID, **values: Any) -> None:
-    """Straight SQL, past the verbs."""
-    with here.database.write() as session:
-        session.execute(sa.update(Job.__table__).where(Job.id == job_id).values(**values))
-
-
-def stored_files(here: Process) -> list[str]:
-    folder = here.settings.home / "storage"
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return [get_job(here.database, job_id).state for job_id in job_ids]
 
 
 def store(attempt: Attempt) -> storage.Stored:
@@ -119,11 +85,11 @@ def test_all_jobs_of_the_queue_are_done_by_priority_and_then_by_age(
         )
     each_once(drain(here, easy), *line)
     for priority, job_id in made:
-        job = get(here, job_id)
+        job = get_job(here.database, job_id)
         assert (job.state, job.worker, job.attempt) == ("succeeded", "w", 1)
         assert job.result == {"texts": [f"{priority}"]}
-        assert timeline(here, job_id) == ["queued", "running", "succeeded"]
-    assert get(here, other.id).state == "queued"
+        assert states_of(here.database, job_id) == ["queued", "running", "succeeded"]
+    assert get_job(here.database, other.id).state == "queued"
     assert messages(redis_server) == 0, "none is left: nobody has to be woken"
 
 
@@ -176,7 +142,7 @@ def test_the_next_job_is_claimed_in_the_transaction_of_the_outcome_before(here: 
 
 def test_jobs_that_may_not_run_now_are_left_where_they_are(here: Process) -> None:
     backing_off, paused, cancelled, ready = (submit(here) for _ in range(4))
-    change(here, backing_off, available_at=datetime.datetime(2999, 1, 1, tzinfo=datetime.UTC))
+    change_job(here.database, backing_off, available_at=NEVER)
     with here.database.write() as session:
         jobs.pause(session, paused)
         jobs.cancel(session, cancelled)
@@ -242,8 +208,8 @@ def test_a_worker_that_is_stopped_in_a_job_puts_it_back_and_takes_no_other(
 
     notes = drain(here, work, stopping)
     assert notes.told == [("started", first), ("queued", first)]
-    assert [get(here, job_id).attempt for job_id in (first, second)] == [0, 0]
-    assert timeline(here, second) == ["queued"]
+    assert [get_job(here.database, job_id).attempt for job_id in (first, second)] == [0, 0]
+    assert states_of(here.database, second) == ["queued"]
     assert messages(redis_server) == 1
     each_once(drain(here, easy), first, second)
 
@@ -268,7 +234,7 @@ def test_a_stop_between_two_jobs_costs_the_next_one_no_attempt(
     executor.Drain(here, {"sentiment": work}, "cpu", "w", stopping, notes).run()
     assert notes.told[:3] == [("started", first), ("succeeded", first), ("started", second)]
     assert notes.told[3:] == [("queued", second)]
-    assert (get(here, second).state, get(here, second).attempt) == ("queued", 0)
+    assert (get_job(here.database, second).state, get_job(here.database, second).attempt) == ("queued", 0)
     assert messages(redis_server) == 1
     each_once(drain(here, easy), second)
 
@@ -279,7 +245,7 @@ def test_a_process_for_a_single_job_does_one_and_wakes_the_next(
     made = [submit(here) for _ in range(3)]
     each_once(drain(here, easy, single=True), made[0])
     assert states(here, *made) == ["succeeded", "queued", "queued"]
-    assert timeline(here, made[1]) == ["queued"], "it was not claimed and put back"
+    assert states_of(here.database, made[1]) == ["queued"], "it was not claimed and put back"
     assert messages(redis_server) == 1
     each_once(drain(here, easy, single=True), made[1])
     assert messages(redis_server) == 2
@@ -330,7 +296,7 @@ def test_a_broker_that_is_away_keeps_nobody_from_the_jobs(
 def test_whatever_becomes_of_a_job_the_next_one_is_done(here: Process, ending: str) -> None:
     first, second, third = (submit(here, text) for text in ("good", "bad", "good"))
     if ending == "unknown spec":
-        change(here, second, spec={"texts": ["bad"], "of_a_later_version": 1})
+        change_job(here.database, second, spec={"texts": ["bad"], "of_a_later_version": 1})
 
     def interrupted(attempt: Attempt) -> Finish:
         ends = time.monotonic() + DEADLINE_SECONDS
@@ -349,7 +315,7 @@ def test_whatever_becomes_of_a_job_the_next_one_is_done(here: Process, ending: s
             # Its row is refused only after all that is written has been looked at.
             return lambda session: session.add(jobs.JobEvent(job_id=None)) or {}  # type: ignore[func-returns-value]
         if ending == "lost":
-            change(here, attempt.job_id, lease=uuid.uuid4(), worker="another")
+            change_job(here.database, attempt.job_id, lease=uuid.uuid4(), worker="another")
             return interrupted(attempt)
         with here.database.write() as session:
             {"cancelled": jobs.cancel, "paused": jobs.pause}[ending](session, attempt.job_id)
@@ -394,7 +360,7 @@ def test_a_claim_that_was_rolled_back_is_not_worked_on(here: Process) -> None:
 
     notes = drain(here, work, stopping)
     assert notes.told == [("started", first), ("failed", first)]
-    assert timeline(here, second) == ["queued"]
+    assert states_of(here.database, second) == ["queued"]
 
 
 # ---- the database goes away at the outcome
@@ -442,8 +408,8 @@ def test_an_outcome_that_the_database_refused_at_first_is_written_once_with_the_
     each_once(drain(here, work), *made)
     assert len(tried) == 4
     for job_id in made:
-        assert timeline(here, job_id) == ["queued", "running", "succeeded"]
-        assert get(here, job_id).attempt == 1
+        assert states_of(here.database, job_id) == ["queued", "running", "succeeded"]
+        assert get_job(here.database, job_id).attempt == 1
 
 
 def test_an_outcome_whose_claim_failed_is_written_once_when_the_database_is_back(
@@ -463,7 +429,7 @@ def test_an_outcome_whose_claim_failed_is_written_once_when_the_database_is_back
     monkeypatch.setattr(jobs, "claim", breaks_once)
     each_once(drain(here, easy), *made)
     for job_id in made:
-        assert timeline(here, job_id) == ["queued", "running", "succeeded"]
+        assert states_of(here.database, job_id) == ["queued", "running", "succeeded"]
 
 
 def test_a_success_whose_answer_was_lost_is_not_done_twice_and_the_job_claimed_with_it_runs_again(
@@ -499,13 +465,13 @@ def test_a_success_whose_answer_was_lost_is_not_done_twice_and_the_job_claimed_w
         ("succeeded", third),
     ]
     assert states(here, first, second, third) == ["succeeded", "running", "succeeded"]
-    assert timeline(here, first) == ["queued", "running", "succeeded"]
-    assert get(here, first).result == {"texts": ["one"]}
+    assert states_of(here.database, first) == ["queued", "running", "succeeded"]
+    assert get_job(here.database, first).result == {"texts": ["one"]}
 
-    change(here, second, lease_expires_at=LONG_AGO)
+    change_job(here.database, second, lease_expires_at=LONG_AGO)
     with here.database.write() as session:
         assert [job.id for job in jobs.rescue(session)] == [second]
-    change(here, second, available_at=LONG_AGO)
+    change_job(here.database, second, available_at=LONG_AGO)
     each_once(drain(here, work), second)
     assert worked == [first, third, second]
     with here.database.read() as session:
@@ -529,7 +495,7 @@ def test_a_failure_whose_answer_was_lost_is_not_written_over_and_the_next_jobs_r
 
     assert lose_the_answer_of_the_write(here, monkeypatch, ends_the_first) == []
     drain(here, work)
-    assert timeline(here, first) == ["queued", "running", "failed"]
+    assert states_of(here.database, first) == ["queued", "running", "failed"]
     assert states(here, first, second, third) == ["failed", "running", "succeeded"]
 
 

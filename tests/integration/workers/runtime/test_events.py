@@ -3,7 +3,7 @@
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +15,7 @@ from jobyard.shared.jobs import Claim, State
 from jobyard.workers.runtime import events as module
 from jobyard.workers.runtime.events import Events
 from jobyard.workers.runtime.executor import Ended
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from tests.conftest import RedisProcess
@@ -85,13 +86,6 @@ def published(redis_server: "RedisProcess") -> int:
     """Messages to whoever listens to events."""
     with redis_server.client() as client:
         return int(client.info("commandstats").get("cmdstat_publish", {"calls": 0})["calls"])
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    ends = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < ends
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("kind", ["sentiment", "train"])

@@ -12,16 +12,15 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, metrics, registry, storage
-from jobyard.shared.broker import Broker
-from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.errors import Interrupted, NotFound, WorkError
 from jobyard.shared.jobs import Job
-from jobyard.shared.storage import Storage
 from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.context import Process
-from tests import claims
-from tests.drains import attempt, drain
+from tests import factories
+from tests.factories import get_job, new_job
+from tests.waiting import wait_for
+from tests.workers import attempt, context, drain, stored_files
 
 if TYPE_CHECKING:
     from tests.conftest import RedisProcess
@@ -31,42 +30,11 @@ HEARTBEAT_SECONDS = 0.05
 DEADLINE_SECONDS = 20
 
 
-def process(database: Database, home: Path, broker_url: str, lease_seconds: float = 30) -> Process:
-    settings = Settings(
-        home=home, broker_url=broker_url, heartbeat_seconds=HEARTBEAT_SECONDS, lease_seconds=lease_seconds
-    )
-    return Process(settings, database, Storage(settings.storage), Broker(settings))
-
-
-@pytest.fixture
-def here(database: Database, tmp_path: Path) -> Process:
-    """A worker process without a broker."""
-    return process(database, tmp_path, "redis+socket:///nonexistent/redis.sock")
-
-
 @pytest.fixture
 def here_with_broker(database: Database, tmp_path: Path, redis_server: "RedisProcess") -> Iterator[Process]:
-    made = process(database, tmp_path, redis_server.url)
+    made = context(database, tmp_path, broker_url=redis_server.url)
     yield made
     made.broker.app.pool.force_close_all()
-
-
-def submit(here: Process, **changes: Any) -> uuid.UUID:
-    given: dict[str, Any] = {
-        "kind": "sentiment",
-        "queue": "cpu",
-        "spec": {"texts": ["one"]},
-        "priority": 5,
-        "max_attempts": 3,
-        **changes,
-    }
-    with here.database.write() as session:
-        return jobs.submit(session, **given)[0].id
-
-
-def get(here: Process, job_id: uuid.UUID) -> Job:
-    with here.database.read() as session:
-        return jobs.get(session, job_id)
 
 
 def steps(here: Process, job_id: uuid.UUID) -> list[int]:
@@ -74,22 +42,10 @@ def steps(here: Process, job_id: uuid.UUID) -> list[int]:
         return [row.step for row in metrics.history(session, job_id)]
 
 
-def stored_files(here: Process) -> list[str]:
-    folder = here.settings.home / "storage"
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-
-
 def artifact(attempt: Attempt, content: bytes = b"x") -> storage.Stored:
     path = attempt.scratch / "artifact"
     path.write_bytes(content)
     return attempt.store("scored", path)
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def until_interrupted(attempt: Attempt) -> Finish:
@@ -116,14 +72,14 @@ def take_over(here: Process, job_id: uuid.UUID) -> None:
             .where(Job.id == job_id)
             .values(available_at=sa.text("'2020-01-01 00:00:00.000000'"))
         )
-        assert claims.claim(session, job_id, worker="another") is not None
+        assert factories.claim(session, job_id, worker="another") is not None
 
 
 # ---- the good end
 
 
 def test_work_that_ends_well_makes_the_job_succeed_with_its_result_rows_and_files(here: Process) -> None:
-    job_id = submit(here)
+    job_id = new_job(here.database)
     seen: list[Path] = []
 
     def work(attempt: Attempt, spec: Any) -> Finish:
@@ -139,7 +95,7 @@ def test_work_that_ends_well_makes_the_job_succeed_with_its_result_rows_and_file
     job = attempt(here, job_id, work)
     assert job is not None
     assert (job.state, job.result, job.attempt) == ("succeeded", {"count": 1}, 1)
-    assert get(here, job_id).result == {"count": 1}
+    assert get_job(here.database, job_id).result == {"count": 1}
     with here.database.read() as session:
         (file,) = storage.artifacts(session, job_id)
     assert stored_files(here) == [file.storage_key]
@@ -147,7 +103,7 @@ def test_work_that_ends_well_makes_the_job_succeed_with_its_result_rows_and_file
 
 
 def test_a_second_message_claims_nothing_and_works_not(here: Process) -> None:
-    job_id = submit(here)
+    job_id = new_job(here.database)
     worked = []
 
     def work(attempt: Attempt, spec: Any) -> Finish:
@@ -165,7 +121,7 @@ def test_files_that_the_work_does_not_want_go_even_after_success(here: Process) 
         attempt.unwanted.append(artifact(attempt).key)
         return easy(attempt, spec)
 
-    job = attempt(here, submit(here), work)
+    job = attempt(here, new_job(here.database), work)
     assert job is not None
     assert job.state == "succeeded"
     assert stored_files(here) == []
@@ -179,14 +135,14 @@ def test_work_that_can_not_be_done_fails_with_its_message_and_the_worker_goes_on
         artifact(attempt)
         raise WorkError("the file has no column 'text'; it has: a, b")
 
-    job_id = submit(here)
+    job_id = new_job(here.database)
     job = attempt(here, job_id, work)
     assert job is not None
     assert (job.state, job.error_type) == ("failed", "WorkError")
     assert job.error_message == "the file has no column 'text'; it has: a, b"
     assert job.result is None
     assert stored_files(here) == []
-    after = attempt(here, submit(here), easy)
+    after = attempt(here, new_job(here.database), easy)
     assert after is not None
     assert after.state == "succeeded"
 
@@ -196,9 +152,9 @@ def test_a_mistake_in_the_work_is_one_line_for_people_and_a_traceback_in_the_tim
         artifact(attempt)
         raise RuntimeError("first line\nsecond line")
 
-    job_id = submit(here)
+    job_id = new_job(here.database)
     attempt(here, job_id, work)
-    job = get(here, job_id)
+    job = get_job(here.database, job_id)
     assert (job.state, job.error_type) == ("failed", "RuntimeError")
     assert job.error_message is not None
     assert job.error_message.startswith("unexpected RuntimeError: first line")
@@ -209,7 +165,7 @@ def test_a_mistake_in_the_work_is_one_line_for_people_and_a_traceback_in_the_tim
     assert last.traceback.startswith("Traceback (most recent call last):")
     assert last.traceback.rstrip().endswith("second line")
     assert stored_files(here) == []
-    after = attempt(here, submit(here), easy)
+    after = attempt(here, new_job(here.database), easy)
     assert after is not None
     assert after.state == "succeeded"
 
@@ -220,9 +176,9 @@ def test_an_odd_error_message_still_ends_the_job(here: Process, kind: type[Excep
     def work(attempt: Attempt, spec: Any) -> Finish:
         raise kind(message)
 
-    job_id = submit(here)
+    job_id = new_job(here.database)
     attempt(here, job_id, work)
-    job = get(here, job_id)
+    job = get_job(here.database, job_id)
     assert job.state == "failed"
     assert job.error_message
 
@@ -239,18 +195,18 @@ def test_a_failure_while_the_rows_are_written_fails_the_job_and_leaves_no_row_an
 
         return finish
 
-    job_id = submit(here)
+    job_id = new_job(here.database)
     attempt(here, job_id, work)
-    assert get(here, job_id).error_message == "the data set went away"
+    assert get_job(here.database, job_id).error_message == "the data set went away"
     with here.database.read() as session:
         assert storage.artifacts(session, job_id) == []
     assert stored_files(here) == []
 
 
 def test_a_spec_that_this_version_does_not_know_fails_the_job(here: Process) -> None:
-    job_id = submit(here, spec={"texts": ["one"], "of_a_later_version": 1})
+    job_id = new_job(here.database, spec={"texts": ["one"], "of_a_later_version": 1})
     attempt(here, job_id, easy)
-    job = get(here, job_id)
+    job = get_job(here.database, job_id)
     assert (job.state, job.error_type) == ("failed", "ValidationError")
 
 
@@ -264,7 +220,7 @@ def in_background(do: Callable[[], object]) -> threading.Thread:
 
 
 def test_cancel_of_a_running_job_stops_its_work_soon(here: Process) -> None:
-    job_id = submit(here)
+    job_id = new_job(here.database)
     asked = threading.Event()
 
     def work(attempt: Attempt, spec: Any) -> Finish:
@@ -292,7 +248,7 @@ def test_a_worker_that_is_stopped_puts_its_job_back_and_wakes_another(
     here_with_broker: Process, redis_server: "RedisProcess"
 ) -> None:
     here = here_with_broker
-    job_id = submit(here)
+    job_id = new_job(here.database)
     stopping = threading.Event()
 
     def work(attempt: Attempt, spec: Any) -> Finish:
@@ -311,7 +267,7 @@ def test_a_worker_that_is_stopped_puts_its_job_back_and_wakes_another(
 
 
 def test_a_stopped_workers_job_that_was_to_be_cancelled_is_cancelled(here: Process) -> None:
-    job_id = submit(here)
+    job_id = new_job(here.database)
     stopping = threading.Event()
     stopping.set()
 
@@ -321,11 +277,11 @@ def test_a_stopped_workers_job_that_was_to_be_cancelled_is_cancelled(here: Proce
         return until_interrupted(attempt)
 
     attempt(here, job_id, work, stopping)
-    assert get(here, job_id).state == "cancelled"
+    assert get_job(here.database, job_id).state == "cancelled"
 
 
 def test_a_worker_that_lost_its_lease_stops_and_leaves_nothing(here: Process) -> None:
-    job_id = submit(here)
+    job_id = new_job(here.database)
 
     def work(attempt: Attempt, spec: Any) -> Finish:
         artifact(attempt)
@@ -334,7 +290,7 @@ def test_a_worker_that_lost_its_lease_stops_and_leaves_nothing(here: Process) ->
         return until_interrupted(attempt)
 
     assert attempt(here, job_id, work) is None
-    job = get(here, job_id)
+    job = get_job(here.database, job_id)
     assert (job.state, job.worker, job.attempt) == ("running", "another", 2)
     assert (job.result, job.error_message, job.phase) == (None, None, None)
     assert steps(here, job_id) == []
@@ -345,7 +301,7 @@ def test_a_worker_that_lost_its_lease_stops_and_leaves_nothing(here: Process) ->
 def test_a_worker_that_learns_only_at_the_end_that_it_lost_its_lease_leaves_nothing(
     here: Process, ending: str
 ) -> None:
-    job_id = submit(here)
+    job_id = new_job(here.database)
 
     def work(attempt: Attempt, spec: Any) -> Finish:
         stored = artifact(attempt)
@@ -374,7 +330,7 @@ def test_a_worker_that_learns_only_at_the_end_that_it_lost_its_lease_leaves_noth
         return finish
 
     assert attempt(here, job_id, work) is None
-    job = get(here, job_id)
+    job = get_job(here.database, job_id)
     assert (job.state, job.worker, job.result, job.error_message) == ("running", "another", None, None)
     with here.database.read() as session:
         assert storage.artifacts(session, job_id) == []
@@ -387,14 +343,14 @@ def test_a_worker_that_learns_only_at_the_end_that_it_lost_its_lease_leaves_noth
 
 
 def test_phase_progress_and_metrics_can_be_read_while_the_work_runs(here: Process) -> None:
-    job_id = submit(here)
+    job_id = new_job(here.database)
 
     def work(attempt: Attempt, spec: Any) -> Finish:
         attempt.report.phase("training")
         attempt.report.metric("loss", 1, 0.5, epoch=1)
         attempt.report.progress(3, 10, "batches")
-        wait_for(lambda: get(here, job_id).progress_done == 3)
-        now = get(here, job_id)
+        wait_for(lambda: get_job(here.database, job_id).progress_done == 3)
+        now = get_job(here.database, job_id)
         assert (now.state, now.phase, now.progress_total) == ("running", "training", 10)
         assert now.progress_unit == "batches"
         assert steps(here, job_id) == [1]
@@ -410,7 +366,7 @@ def test_phase_progress_and_metrics_can_be_read_while_the_work_runs(here: Proces
 
 @pytest.mark.parametrize("ending", ["well", "badly"])
 def test_the_last_metrics_are_there_when_the_job_has_ended(here: Process, ending: str) -> None:
-    job_id = submit(here)
+    job_id = new_job(here.database)
 
     def work(attempt: Attempt, spec: Any) -> Finish:
         for step in range(50):
@@ -427,7 +383,7 @@ def test_the_last_metrics_are_there_when_the_job_has_ended(here: Process, ending
 def test_a_new_attempt_begins_its_history_anew_with_its_first_metric_and_keeps_the_old_one_until_then(
     here: Process, ending: str
 ) -> None:
-    job_id = submit(here)
+    job_id = new_job(here.database)
     stopping = threading.Event()
 
     def first(attempt: Attempt, spec: Any) -> Finish:
@@ -440,7 +396,7 @@ def test_a_new_attempt_begins_its_history_anew_with_its_first_metric_and_keeps_t
 
     def second(attempt: Attempt, spec: Any) -> Finish:
         attempt.report.phase("looking")
-        wait_for(lambda: get(here, job_id).phase == "looking")
+        wait_for(lambda: get_job(here.database, job_id).phase == "looking")
         assert steps(here, job_id) == [1, 2, 3]
         attempt.report.metric("loss", 1, 0.8)
         wait_for(lambda: steps(here, job_id) == [1])
@@ -462,7 +418,7 @@ def test_a_new_attempt_begins_its_history_anew_with_its_first_metric_and_keeps_t
 
 def test_metrics_that_only_the_outcome_writes_take_the_place_of_the_old_ones_too(here: Process) -> None:
     """Quick work ends before its first heartbeat."""
-    job_id = submit(here)
+    job_id = new_job(here.database)
 
     def first(attempt: Attempt, _: Any) -> Finish:
         for step in (1, 2, 3):
@@ -481,8 +437,8 @@ def test_metrics_that_only_the_outcome_writes_take_the_place_of_the_old_ones_too
 
 
 def test_the_heartbeat_keeps_the_job_of_a_slow_worker(database: Database, tmp_path: Path) -> None:
-    here = process(database, tmp_path, "redis+socket:///nonexistent/redis.sock", lease_seconds=1)
-    job_id = submit(here)
+    here = context(database, tmp_path, lease_seconds=1)
+    job_id = new_job(here.database)
 
     def work(attempt: Attempt, spec: Any) -> Finish:
         ends = time.monotonic() + 2.5
@@ -511,17 +467,17 @@ def test_one_heart_beats_for_all_jobs_of_a_process_and_stands_still_when_it_has_
         return easy(attempt, spec)
 
     for _ in range(5):
-        submit(here)
+        new_job(here.database)
     drain(here, work)
     (heart,) = set.union(*seen)
     wait_for(lambda: not heart.is_alive())
 
     def later(attempt: Attempt, spec: Any) -> Finish:
         attempt.report.phase("beating again")
-        wait_for(lambda: get(here, job_id).phase == "beating again")
+        wait_for(lambda: get_job(here.database, job_id).phase == "beating again")
         return easy(attempt, spec)
 
-    job_id = submit(here)
+    job_id = new_job(here.database)
     job = attempt(here, job_id, later)
     assert job is not None
     assert job.state == "succeeded"
@@ -536,7 +492,7 @@ def rename(here: Process, source: str, target: str) -> None:
 def test_a_database_that_fails_for_a_while_costs_the_work_nothing(
     here: Process, caplog: pytest.LogCaptureFixture, table: str
 ) -> None:
-    job_id = submit(here)
+    job_id = new_job(here.database)
 
     def work(attempt: Attempt, spec: Any) -> Finish:
         attempt.report.metric("loss", 1, 0.9)
@@ -556,7 +512,7 @@ def test_a_database_that_fails_for_a_while_costs_the_work_nothing(
 
 
 def test_a_write_that_stands_still_delays_no_step(here: Process, monkeypatch: pytest.MonkeyPatch) -> None:
-    job_id = submit(here)
+    job_id = new_job(here.database)
     write, writing, go_on = metrics.write, threading.Event(), threading.Event()
 
     def stand_still(*given: Any) -> None:
@@ -585,7 +541,7 @@ def test_a_write_that_stands_still_delays_no_step(here: Process, monkeypatch: py
 
 def test_work_that_ends_well_in_spite_of_a_cancel_has_succeeded(here: Process) -> None:
     """A cancelled job whose work carries on to a good end has succeeded: there is a result to show."""
-    job_id = submit(here)
+    job_id = new_job(here.database)
 
     def work(attempt: Attempt, spec: Any) -> Finish:
         with here.database.write() as session:

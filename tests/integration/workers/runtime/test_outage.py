@@ -1,11 +1,9 @@
 """The database goes away and comes back: outcomes wait for it, and the sweeper waits for the workers."""
 
-import datetime
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,10 +20,11 @@ from jobyard.workers.runtime import executor
 from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.context import Process
 from jobyard.workers.runtime.sweeper import Sweeper
-from tests import claims, drains
+from tests import factories
+from tests.factories import LONG_AGO, NO_BROKER, get_job, new_job
+from tests.waiting import wait_for
+from tests.workers import attempt, stored_files
 
-NO_BROKER = "redis+socket:///nonexistent/redis.sock"
-LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 OUTAGE_SECONDS = 1.0
 # Only to end a hang.
 WAIT_SECONDS = 30
@@ -88,34 +87,9 @@ def outage(request: pytest.FixtureRequest, database: Database) -> Iterator[Outag
     made.dispose()
 
 
-@pytest.fixture
-def here(database: Database, tmp_path: Path) -> Process:
-    """A worker process."""
-    settings = Settings(home=tmp_path, broker_url=NO_BROKER, heartbeat_seconds=0.05)
-    return Process(settings, database, Storage(settings.storage), Broker(settings))
-
-
-def new_job(database: Database) -> uuid.UUID:
-    with database.write() as session:
-        job, _ = jobs.submit(
-            session, kind="sentiment", queue="cpu", spec={"texts": ["one"]}, priority=5, max_attempts=3
-        )
-        return job.id
-
-
-def get(database: Database, job_id: uuid.UUID) -> Job:
-    with database.read() as session:
-        return jobs.get(session, job_id)
-
-
 def steps(database: Database, job_id: uuid.UUID) -> list[int]:
     with database.read() as session:
         return [row.step for row in metrics.history(session, job_id)]
-
-
-def stored_files(here: Process) -> list[str]:
-    folder = here.settings.home / "storage"
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def finish_with_a_file(attempt: Attempt) -> Finish:
@@ -145,11 +119,11 @@ def test_a_success_waits_until_the_database_is_back_and_is_written_once_with_all
         attempt.report.metric("loss", 2, 0.4)
         return finish_with_a_file(attempt)
 
-    job = drains.attempt(here, job_id, work)
+    job = attempt(here, job_id, work)
     timers[0].join()
     assert job is not None
     assert (job.state, job.result, job.attempt) == ("succeeded", {"count": 1}, 1)
-    assert get(database, job_id).state == State.SUCCEEDED
+    assert get_job(database, job_id).state == State.SUCCEEDED
     assert steps(database, job_id) == [1, 2]
     with database.read() as session:
         (file,) = storage.artifacts(session, job_id)
@@ -182,10 +156,10 @@ def test_every_other_outcome_waits_too(
         attempt.report.check()
         raise WorkError("no")
 
-    job = drains.attempt(here, job_id, work, stopping)
+    job = attempt(here, job_id, work, stopping)
     timers[0].join()
     assert job is not None
-    assert job.state == get(database, job_id).state == ending
+    assert job.state == get_job(database, job_id).state == ending
     assert job.error_message == ("no" if ending == "failed" else None)
     assert stored_files(here) == []
 
@@ -213,10 +187,10 @@ def test_a_worker_gives_up_after_its_patience_or_soon_when_it_is_stopped_and_its
         return finish_with_a_file(attempt)
 
     start = time.monotonic()
-    assert drains.attempt(here, job_id, work, stopping) is None
+    assert attempt(here, job_id, work, stopping) is None
     assert 0.5 < time.monotonic() - start < WAIT_SECONDS / 2
     outage.end()
-    job = get(database, job_id)
+    job = get_job(database, job_id)
     assert (job.state, job.attempt, job.error_message) == ("running", 1, None)
     with database.write() as session:
         session.execute(sa.update(Job).where(Job.id == job_id).values(lease_expires_at=LONG_AGO))
@@ -242,9 +216,9 @@ def test_a_success_whose_worker_gave_up_is_not_a_failure_when_the_database_is_ba
 
         return finish
 
-    assert drains.attempt(here, job_id, work) is None
+    assert attempt(here, job_id, work) is None
     assert tried == 1
-    assert get(database, job_id).state == State.RUNNING
+    assert get_job(database, job_id).state == State.RUNNING
 
 
 def test_a_job_that_was_taken_away_before_the_database_came_back_is_not_written_over(
@@ -262,9 +236,9 @@ def test_a_job_that_was_taken_away_before_the_database_came_back_is_not_written_
         attempt.report.metric("loss", 1, 0.5)
         return finish_with_a_file(attempt)
 
-    assert drains.attempt(here, job_id, work) is None
+    assert attempt(here, job_id, work) is None
     timers[0].join()
-    kept = get(database, job_id)
+    kept = get_job(database, job_id)
     assert (kept.state, kept.worker, kept.result) == ("running", "another", None)
     assert steps(database, job_id) == []
     assert stored_files(here) == []
@@ -279,13 +253,6 @@ def sweeper(database: Database) -> Sweeper:
     return Sweeper(database, broker, Storage("memory://"), lease_seconds=1, retention_days=0)
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    ends = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < ends
-        time.sleep(0.05)
-
-
 def test_after_an_outage_jobs_are_rescued_only_when_their_workers_had_a_lease_to_say_a_word(
     database: Database, outage: Outage, sweeper: Sweeper
 ) -> None:
@@ -293,7 +260,7 @@ def test_after_an_outage_jobs_are_rescued_only_when_their_workers_had_a_lease_to
     leases = {}
     for job_id in (silent, speaks):
         with database.write() as session:
-            claimed = claims.claim(session, job_id)
+            claimed = factories.claim(session, job_id)
             assert claimed is not None
             leases[job_id] = claimed.lease
             session.execute(
@@ -305,19 +272,19 @@ def test_after_an_outage_jobs_are_rescued_only_when_their_workers_had_a_lease_to
     failed_at = time.monotonic()
     outage.end()
     sweeper.sweep()
-    assert get(database, silent).state == State.RUNNING
+    assert get_job(database, silent).state == State.RUNNING
     with database.write() as session:
         assert jobs.heartbeat(session, speaks, leases[speaks], lease_seconds=30, progress=None) is not None
 
     def swept() -> bool:
         sweeper.sweep()
-        return get(database, silent).state != State.RUNNING
+        return get_job(database, silent).state != State.RUNNING
 
     wait_for(swept)
     assert time.monotonic() - failed_at >= 1
-    assert get(database, silent).state == State.QUEUED
-    assert get(database, speaks).state == State.RUNNING
-    assert get(database, speaks).attempt == 1
+    assert get_job(database, silent).state == State.QUEUED
+    assert get_job(database, speaks).state == State.RUNNING
+    assert get_job(database, speaks).attempt == 1
 
 
 def test_a_sweeper_that_begins_soon_after_the_databases_server_gives_the_workers_a_lease_too(
@@ -326,12 +293,12 @@ def test_a_sweeper_that_begins_soon_after_the_databases_server_gives_the_workers
     broker = Broker(Settings(broker_url=NO_BROKER))
     job_id = new_job(database)
     with database.write() as session:
-        assert claims.claim(session, job_id) is not None
+        assert factories.claim(session, job_id) is not None
         session.execute(sa.update(Job.__table__).where(Job.id == job_id).values(lease_expires_at=LONG_AGO))
     # A lease so long that the server, which the tests have started, has not served it yet.
     Sweeper(database, broker, Storage("memory://"), lease_seconds=10**6, retention_days=0).sweep()
     waits = database.engine.dialect.name == "postgresql"
-    assert get(database, job_id).state == (State.RUNNING if waits else State.QUEUED)
+    assert get_job(database, job_id).state == (State.RUNNING if waits else State.QUEUED)
     # And one that it has.
     Sweeper(database, broker, Storage("memory://"), lease_seconds=0, retention_days=0).sweep()
-    assert get(database, job_id).state == State.QUEUED
+    assert get_job(database, job_id).state == State.QUEUED

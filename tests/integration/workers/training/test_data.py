@@ -1,7 +1,6 @@
 import itertools
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,10 @@ from jobyard.shared.errors import Cancelled, WorkError
 from jobyard.shared.kinds.train import Augment
 from jobyard.shared.pictures import decode, to_array
 from jobyard.workers.training import data, splits
+from tests.factories import draw_colours
+from tests.reports import Recorder
 
 NOTHING = Augment(shear=0, zoom=0, flip=False)
-DrawDataset = Callable[..., Path]
 
 
 @pytest.fixture
@@ -28,11 +28,9 @@ def numbers_of(batch: tuple[object, object]) -> list[int]:
     return [int(picture[16, 16, 0]) // 10 for picture in np.asarray(batch[0])]
 
 
-def test_pictures_are_decoded_once_to_disk_in_order_and_with_their_labels(
-    tmp_path: Path, draw_dataset: DrawDataset, recorder: Callable[..., object]
-) -> None:
-    split = splits.find(draw_dataset(tmp_path / "set", ["red", "blue"], train=5, validation=2), 0.2, seed=0)
-    report = recorder()
+def test_pictures_are_decoded_once_to_disk_in_order_and_with_their_labels(tmp_path: Path) -> None:
+    split = splits.find(draw_colours(tmp_path / "set", ["red", "blue"], train=5, validation=2), 0.2, seed=0)
+    report = Recorder()
     train, validation, test = data.decode_all(split, 32, tmp_path, report)
     assert len(test) == 0
 
@@ -47,22 +45,18 @@ def test_pictures_are_decoded_once_to_disk_in_order_and_with_their_labels(
     assert report.of("progress") == [(done, 14, "pictures") for done in range(1, 15)]
 
 
-def test_a_file_that_does_not_decode_is_named(
-    tmp_path: Path, draw_dataset: DrawDataset, recorder: Callable[..., object]
-) -> None:
-    draw_dataset(tmp_path / "set", ["red", "blue"])
+def test_a_file_that_does_not_decode_is_named(tmp_path: Path) -> None:
+    draw_colours(tmp_path / "set", ["red", "blue"])
     (tmp_path / "set/train/red/broken.jpg").write_bytes(b"not a picture")
     split = splits.find(tmp_path / "set", 0.2, seed=0)
 
     with pytest.raises(WorkError, match=r"red/broken\.jpg not a picture: should be JPEG"):
-        data.decode_all(split, 32, tmp_path, recorder())
+        data.decode_all(split, 32, tmp_path, Recorder())
 
 
-def test_decoding_stops_when_asked_to(
-    tmp_path: Path, draw_dataset: DrawDataset, recorder: Callable[..., object]
-) -> None:
-    split = splits.find(draw_dataset(tmp_path / "set", ["red", "blue"]), 0.2, seed=0)
-    report = recorder(stop_at_progress=("pictures", 3))
+def test_decoding_stops_when_asked_to(tmp_path: Path) -> None:
+    split = splits.find(draw_colours(tmp_path / "set", ["red", "blue"]), 0.2, seed=0)
+    report = Recorder(stop_at_progress=("pictures", 3))
 
     with pytest.raises(Cancelled):
         data.decode_all(split, 32, tmp_path, report)
@@ -121,24 +115,20 @@ def test_validation_steps_are_full_batches_of_repeated_pictures(pictures: data.P
     assert batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 0, 1], [2, 3, 4, 5]]
 
 
-def test_pictures_too_many_for_the_disk_are_refused_before_writing(
-    tmp_path: Path, recorder: Callable[..., object]
-) -> None:
+def test_pictures_too_many_for_the_disk_are_refused_before_writing(tmp_path: Path) -> None:
     files = [(tmp_path / "train" / "a" / f"{number}.png", 0) for number in range(1_000)]
     split = splits.Split(["a", "b"], files, [], [])
 
     with pytest.raises(WorkError, match=r"need 49152.0 GB of disk"):
-        data.decode_all(split, 128_000, tmp_path, recorder())
+        data.decode_all(split, 128_000, tmp_path, Recorder())
     assert not (tmp_path / "pictures.npy").exists()
 
 
-def test_the_second_training_of_a_data_set_decodes_nothing_whatever_its_split(
-    tmp_path: Path, draw_dataset: DrawDataset, recorder: Callable[..., object]
-) -> None:
-    folder = draw_dataset(tmp_path / "set", ["red", "blue"])
+def test_the_second_training_of_a_data_set_decodes_nothing_whatever_its_split(tmp_path: Path) -> None:
+    folder = draw_colours(tmp_path / "set", ["red", "blue"])
     for seed in (0, 1):
         split = splits.find(folder, 0.2, seed)
-        report = recorder()
+        report = Recorder()
         parts = data.decode_all(split, 32, tmp_path, report, tmp_path / "cache", "a")
         assert len(report.of("progress")) == (40 if seed == 0 else 0)
         for pictures, examples in zip(parts, (split.train, split.validation, split.test), strict=True):
@@ -176,8 +166,8 @@ print((len(train) + len(held_out)) * 512 * 512 * 3, decoding, max(most[3:]) - mo
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux' account of a process's memory")
-def test_a_data_set_larger_than_the_memory_stays_on_disk(tmp_path: Path, draw_dataset: DrawDataset) -> None:
-    draw_dataset(tmp_path / "set", ["red", "blue"], train=150)
+def test_a_data_set_larger_than_the_memory_stays_on_disk(tmp_path: Path) -> None:
+    draw_colours(tmp_path / "set", ["red", "blue"], train=150)
     root = Path(__file__).parents[4]
     said = subprocess.run(
         [sys.executable, "-c", ALONE, str(tmp_path)], cwd=root, check=True, stdout=subprocess.PIPE

@@ -1,54 +1,27 @@
 """What the tests of data sets share: pictures, and the ways to pack them."""
 
-import io
-import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-
-class Notes:
-    """A Report that keeps what it was told."""
-
-    def __init__(self) -> None:
-        self.phases: list[str] = []
-        self.steps: list[tuple[int, int | None, str]] = []
-
-    def phase(self, name: str) -> None:
-        self.phases.append(name)
-
-    def progress(self, done: int, total: int | None, unit: str) -> None:
-        self.steps.append((done, total, unit))
-
-    def metric(self, name: str, step: int, value: float, epoch: int | None = None) -> None:
-        raise AssertionError("data sets have no metrics")
-
-    def check(self) -> None:
-        pass
+from tests.factories import encode, tarred, zipped
+from tests.reports import NoMetrics
 
 
 def picture(shade: int = 0, size: int = 4) -> bytes:
     """A PNG that is different for each shade (0 … 255)."""
-    file = io.BytesIO()
-    Image.new("L", (size, size), shade).save(file, "PNG")
-    return file.getvalue()
+    return encode(Image.new("L", (size, size), shade))
 
 
 def pack_zip(path: Path, files: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> Path:
-    with zipfile.ZipFile(path, "w", compression) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
+    path.write_bytes(zipped(files, compression))
     return path
 
 
 def pack_tar(path: Path, files: dict[str, bytes], mode: str = "w") -> Path:
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
+    path.write_bytes(tarred(files, mode))
     return path
 
 
@@ -69,5 +42,5 @@ PETS = {
 
 
 @pytest.fixture
-def notes() -> Notes:
-    return Notes()
+def notes() -> NoMetrics:
+    return NoMetrics()

@@ -1,6 +1,5 @@
 """What an import says of its pictures: sizes, copies, leaks, labels that contradict, and words for them."""
 
-import io
 import itertools
 import json
 from pathlib import Path
@@ -15,19 +14,21 @@ from jobyard.shared.archives.layout import Place
 from jobyard.workers.datasets import findings
 from jobyard.workers.datasets.findings import Findings, Seen, find_out, pixel_digest
 from jobyard.workers.datasets.importer import import_pictures
-from tests.unit.workers.datasets.conftest import PETS, Notes, pack_zip, picture
+from tests.factories import encode
+from tests.reports import NoMetrics
+from tests.unit.workers.datasets.conftest import PETS, pack_zip, picture
 
 
 def look(folder: Path, files: dict[str, bytes]) -> Findings:
-    found = import_pictures(pack_zip(folder / "a.zip", files), folder / "out.zip", 10_000_000, Notes()).report
+    found = import_pictures(
+        pack_zip(folder / "a.zip", files), folder / "out.zip", 10_000_000, NoMetrics()
+    ).report
     assert json.loads(json.dumps(found)) == found
     return found
 
 
 def drawn(shade: int, format: str = "PNG", size: tuple[int, int] = (4, 4), **options: object) -> bytes:  # noqa: A002
-    file = io.BytesIO()
-    Image.new("RGB", size, (shade, shade, shade)).save(file, format, **options)
-    return file.getvalue()
+    return encode(Image.new("RGB", size, (shade, shade, shade)), format, **options)
 
 
 def test_pictures_without_a_fault_have_no_warnings(tmp_path: Path) -> None:

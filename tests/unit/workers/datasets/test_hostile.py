@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from jobyard.shared.archives import walk as archives
 from jobyard.shared.errors import WorkError
 from jobyard.workers.datasets.importer import import_pictures
-from tests.unit.workers.datasets.conftest import PETS, Notes, pack_tar, pack_zip, picture
+from tests.reports import NoMetrics
+from tests.unit.workers.datasets.conftest import PETS, pack_tar, pack_zip, picture
 
 LIMIT = 10_000_000
 
@@ -30,7 +31,7 @@ class Gate:
     def refuses(self, limit: int = LIMIT) -> str:
         before = sorted(self.source.parent.rglob("*"))
         with pytest.raises(WorkError) as raised:
-            import_pictures(self.source, self.output, limit, Notes())
+            import_pictures(self.source, self.output, limit, NoMetrics())
         left = set(self.source.parent.rglob("*")) - set(before) - {self.output.parent}
         assert left == set()
         assert "\n" not in raised.value.message
@@ -142,7 +143,7 @@ def test_a_zip_member_that_is_damaged_is_rejected_alone(gate: Gate) -> None:
     content = bytearray(gate.source.read_bytes())
     content[content.index(PETS["train/cats/b.png"]) + 60] ^= 0xFF
     gate.source.write_bytes(content)
-    imported = import_pictures(gate.source, gate.output, LIMIT, Notes())
+    imported = import_pictures(gate.source, gate.output, LIMIT, NoMetrics())
     assert imported.pictures == len(PETS) - 1
     assert imported.rejected[0]["file"] == "train/cats/b.png"
     assert "Bad CRC-32" in imported.rejected[0]["reason"]
@@ -172,7 +173,7 @@ def test_a_zip_that_lies_about_a_size_yields_no_more_than_it_said(gate: Gate) ->
     at = content.rindex(b"PK\x01\x02")
     content[at + 24 : at + 28] = struct.pack("<I", 1_000)
     gate.source.write_bytes(content)
-    imported = import_pictures(gate.source, gate.output, LIMIT, Notes())
+    imported = import_pictures(gate.source, gate.output, LIMIT, NoMetrics())
     assert [row["file"] for row in imported.rejected] == ["train/cats/zeros.png"]
 
 
@@ -235,7 +236,7 @@ def test_no_path_writes_outside_of_the_output(
         ".." in path.split("/") or path.startswith(("/", "C:")) for path in (f"{p}.png" for p in paths)
     )
     try:
-        import_pictures(gate.source, gate.output, LIMIT, Notes())
+        import_pictures(gate.source, gate.output, LIMIT, NoMetrics())
         assert not hostile
         assert set(gate.source.parent.rglob("*")) - before == {gate.output}
     except WorkError:
@@ -269,7 +270,7 @@ def test_a_damaged_archive_is_imported_or_refused(
         content[place % len(content)] = value
     gate.source.write_bytes(content)
     try:
-        told = str(import_pictures(gate.source, gate.output, LIMIT, Notes()))
+        told = str(import_pictures(gate.source, gate.output, LIMIT, NoMetrics()))
     except WorkError as error:
         told = error.message
     assert told

@@ -15,7 +15,8 @@ from PIL import Image
 from jobyard.shared.archives.layout import safe_name
 from jobyard.shared.errors import Cancelled, WorkError
 from jobyard.workers.datasets.importer import EPOCH, Imported, import_pictures
-from tests.unit.workers.datasets.conftest import PETS, Notes, pack_folder, pack_tar, pack_zip, picture
+from tests.reports import NoMetrics
+from tests.unit.workers.datasets.conftest import PETS, pack_folder, pack_tar, pack_zip, picture
 
 LIMIT = 10_000_000
 
@@ -38,7 +39,7 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.source = folder / "source"
         self.output = folder / "out" / "pictures.zip"
-        self.notes = Notes()
+        self.notes = NoMetrics()
 
     def take(self, files: dict[str, bytes], pack: Pack = pack_zip, limit: int = LIMIT) -> Imported:
         return import_pictures(pack(self.source, files), self.output, limit, self.notes)
@@ -307,7 +308,7 @@ def test_a_file_that_comes_twice_is_taken_once(desk: Desk) -> None:
 
 
 def test_a_cancel_leaves_nothing(desk: Desk) -> None:
-    class Impatient(Notes):
+    class Impatient(NoMetrics):
         def progress(self, done: int, total: int | None, unit: str) -> None:
             raise Cancelled
 

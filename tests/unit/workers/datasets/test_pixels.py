@@ -13,8 +13,8 @@ from jobyard.shared.errors import Cancelled, WorkError
 from jobyard.shared.pictures import decode, to_array
 from jobyard.workers.datasets import pixels
 from jobyard.workers.datasets.pixels import Decoded, decode_once
-from tests.pictures import draw_dataset
-from tests.unit.workers.datasets.conftest import Notes
+from tests.factories import draw_dataset
+from tests.reports import NoMetrics
 
 
 class Desk:
@@ -26,8 +26,8 @@ class Desk:
         self._folder = folder
         self._jobs = 0
 
-    def decode(self, size: int = 32, version: str = "a", notes: Notes | None = None) -> Decoded:
-        return decode_once(self.files, size, self.draft(), notes or Notes(), self.cache, version)
+    def decode(self, size: int = 32, version: str = "a", notes: NoMetrics | None = None) -> Decoded:
+        return decode_once(self.files, size, self.draft(), notes or NoMetrics(), self.cache, version)
 
     def draft(self) -> Path:
         self._jobs += 1
@@ -54,7 +54,7 @@ def assert_right(decoded: Decoded, files: list[Path], size: int = 32) -> None:
 
 
 def test_the_second_job_decodes_nothing(desk: Desk) -> None:
-    first, second = Notes(), Notes()
+    first, second = NoMetrics(), NoMetrics()
     assert_right(desk.decode(notes=first), desk.files)
     again = desk.decode(notes=second)
     assert_right(again, desk.files)
@@ -82,7 +82,7 @@ def test_another_size_version_or_name_is_another_entry(desk: Desk) -> None:
 
 def test_without_a_cache_the_draft_is_the_result(desk: Desk) -> None:
     draft = desk.draft()
-    assert_right(decode_once(desk.files, 32, draft, Notes()), desk.files)
+    assert_right(decode_once(desk.files, 32, draft, NoMetrics()), desk.files)
     assert draft.exists()
     assert desk.entries == []
 
@@ -102,7 +102,7 @@ def test_a_truncated_entry_is_made_anew(desk: Desk) -> None:
 
 
 def test_who_is_told_to_stop_leaves_no_entry(desk: Desk) -> None:
-    class Impatient(Notes):
+    class Impatient(NoMetrics):
         def progress(self, done: int, total: int | None, unit: str) -> None:
             if done == 3:
                 raise Cancelled

@@ -10,13 +10,14 @@ import pytest
 from jobyard.shared.errors import Cancelled, WorkError
 from jobyard.workers.datasets.importer import import_pictures
 from jobyard.workers.datasets.unpack import unpack
-from tests.unit.workers.datasets.conftest import PETS, Notes, pack_zip
+from tests.reports import NoMetrics
+from tests.unit.workers.datasets.conftest import PETS, pack_zip
 
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     source = pack_zip(tmp_path / "source.zip", PETS)
-    import_pictures(source, tmp_path / "pictures.zip", 10_000_000, Notes())
+    import_pictures(source, tmp_path / "pictures.zip", 10_000_000, NoMetrics())
     return tmp_path / "pictures.zip"
 
 
@@ -26,14 +27,14 @@ def content(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_part_to_test_on_is_unpacked_too(tmp_path: Path, notes: Notes) -> None:
+def test_a_part_to_test_on_is_unpacked_too(tmp_path: Path, notes: NoMetrics) -> None:
     files = PETS | {"test/cats/e.png": PETS["train/cats/a.png"], "test/dogs/f.png": PETS["train/dogs/a.png"]}
     import_pictures(pack_zip(tmp_path / "source.zip", files), tmp_path / "pictures.zip", 10_000_000, notes)
     unpack(tmp_path / "pictures.zip", tmp_path / "pets", notes)
     assert content(tmp_path / "pets") == files
 
 
-def test_what_was_imported_is_unpacked(archive: Path, tmp_path: Path, notes: Notes) -> None:
+def test_what_was_imported_is_unpacked(archive: Path, tmp_path: Path, notes: NoMetrics) -> None:
     folder = tmp_path / "cache" / "pets"
     unpack(archive, folder, notes)
     assert content(folder) == PETS
@@ -41,7 +42,7 @@ def test_what_was_imported_is_unpacked(archive: Path, tmp_path: Path, notes: Not
     assert notes.steps[-1] == (5, 5, "pictures")
 
 
-def test_a_folder_that_exists_is_left_as_it_is(tmp_path: Path, notes: Notes) -> None:
+def test_a_folder_that_exists_is_left_as_it_is(tmp_path: Path, notes: NoMetrics) -> None:
     folder = tmp_path / "pets"
     folder.mkdir()
     unpack(tmp_path / "nowhere.zip", folder, notes)
@@ -49,7 +50,7 @@ def test_a_folder_that_exists_is_left_as_it_is(tmp_path: Path, notes: Notes) -> 
 
 
 def test_an_interruption_leaves_nothing(archive: Path, tmp_path: Path) -> None:
-    class Impatient(Notes):
+    class Impatient(NoMetrics):
         def progress(self, done: int, total: int | None, unit: str) -> None:
             if done == 3:
                 raise Cancelled
@@ -87,10 +88,10 @@ def test_several_processes_may_unpack_at_once(archive: Path, tmp_path: Path) -> 
 def test_the_loser_of_a_race_keeps_the_winners_folder(archive: Path, tmp_path: Path) -> None:
     folder = tmp_path / "cache" / "pets"
 
-    class Slow(Notes):
+    class Slow(NoMetrics):
         def progress(self, done: int, total: int | None, unit: str) -> None:
             if done == 5:
-                unpack(archive, folder, Notes())
+                unpack(archive, folder, NoMetrics())
 
     unpack(archive, folder, Slow())
     assert content(folder) == PETS
@@ -101,20 +102,22 @@ def test_the_loser_of_a_race_keeps_the_winners_folder(archive: Path, tmp_path: P
     "name",
     ["../evil", "/train/cats/a", "train/../a", "train/cats/../a", "train/cats/.a", "tests/cats/a", "train/a"],
 )
-def test_names_that_the_importer_never_writes_are_refused(tmp_path: Path, notes: Notes, name: str) -> None:
+def test_names_that_the_importer_never_writes_are_refused(
+    tmp_path: Path, notes: NoMetrics, name: str
+) -> None:
     archive = pack_zip(tmp_path / "a.zip", {name: b"x"}, zipfile.ZIP_STORED)
     with pytest.raises(WorkError, match="should not be in the data set's archive"):
         unpack(archive, tmp_path / "cache" / "pets", notes)
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_a_compressed_archive_is_refused(tmp_path: Path, notes: Notes) -> None:
+def test_a_compressed_archive_is_refused(tmp_path: Path, notes: NoMetrics) -> None:
     archive = pack_zip(tmp_path / "a.zip", {"train/cats/a.png": bytes(1_000)})
     with pytest.raises(WorkError, match="should not be"):
         unpack(archive, tmp_path / "pets", notes)
 
 
-def test_a_damaged_archive_is_refused(archive: Path, tmp_path: Path, notes: Notes) -> None:
+def test_a_damaged_archive_is_refused(archive: Path, tmp_path: Path, notes: NoMetrics) -> None:
     damaged = bytearray(archive.read_bytes())
     damaged[damaged.index(PETS["train/cats/b.png"]) + 20] ^= 0xFF
     archive.write_bytes(damaged)

@@ -13,27 +13,7 @@ from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.sentiment.files import Outcome, score_file
 from jobyard.workers.sentiment.vader.bulk import BulkScorer
 from jobyard.workers.sentiment.vader.scorer import Scorer
-
-
-class Notes:
-    """A Report that keeps what it was told."""
-
-    def __init__(self) -> None:
-        self.phases: list[str] = []
-        self.steps: list[tuple[int, int | None, str]] = []
-
-    def phase(self, name: str) -> None:
-        self.phases.append(name)
-
-    def progress(self, done: int, total: int | None, unit: str) -> None:
-        self.steps.append((done, total, unit))
-
-    def metric(self, name: str, step: int, value: float, epoch: int | None = None) -> None:
-        raise AssertionError("scoring has no metrics")
-
-    def check(self) -> None:
-        pass
-
+from tests.reports import NoMetrics
 
 LIMIT = 100_000_000
 
@@ -46,7 +26,7 @@ class Desk:
         self.scorer = scorer
         self.bulk = bulk
         self.limit = LIMIT
-        self.notes = Notes()
+        self.notes = NoMetrics()
         self.output = folder / "output"
 
     def score(self, content: str | bytes, name: str = "in.csv", **spec: Any) -> dict[str, Any]:
@@ -71,8 +51,8 @@ class Desk:
 
 
 @pytest.fixture
-def notes() -> Notes:
-    return Notes()
+def notes() -> NoMetrics:
+    return NoMetrics()
 
 
 @pytest.fixture(scope="session")

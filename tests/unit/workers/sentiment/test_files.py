@@ -19,7 +19,8 @@ from jobyard.shared.errors import Cancelled
 from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.sentiment.files import score_file, scored_name
 from jobyard.workers.sentiment.tables import table, writers
-from tests.unit.workers.sentiment.conftest import LIMIT, Desk, Notes
+from tests.reports import NoMetrics
+from tests.unit.workers.sentiment.conftest import LIMIT, Desk
 
 SCORES = ["neg", "neu", "pos", "compound", "label"]
 
@@ -224,7 +225,7 @@ def test_a_field_longer_than_csvs_own_limit_is_read(desk: Desk) -> None:
 
 
 def test_a_cancel_leaves_no_output(desk: Desk) -> None:
-    class Impatient(Notes):
+    class Impatient(NoMetrics):
         def progress(self, done: int, total: int | None, unit: str) -> None:
             raise Cancelled
 

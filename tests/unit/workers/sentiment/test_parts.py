@@ -25,7 +25,8 @@ from jobyard.workers.sentiment.files import Outcome, Plan, put_together, read_fi
 from jobyard.workers.sentiment.tables import lines, table, window, writers
 from jobyard.workers.sentiment.vader.bulk import BulkScorer
 from jobyard.workers.sentiment.vader.scorer import Scorer
-from tests.unit.workers.sentiment.conftest import LIMIT, Notes
+from tests.reports import NoMetrics
+from tests.unit.workers.sentiment.conftest import LIMIT
 
 WORDS = ["good", "awful", "table", "not", "very", "LOVE", "hate!", "ça", "naïve", "🙂", ",", '"', "\u2028"]
 HUGE = 1 << 30
@@ -97,15 +98,15 @@ def sizes(part: int, block: int, rows: int, group: int = 4_000) -> Iterator[None
 
 
 def at_once(spec: SentimentSpec, source: Path, name: str, bulk: BulkScorer) -> tuple[Outcome, bytes]:
-    plan = read_file(spec, source, name, source.with_name("copy"), LIMIT, Notes())
+    plan = read_file(spec, source, name, source.with_name("copy"), LIMIT, NoMetrics())
     output = source.with_name("once")
     stream = source.with_name("copy") if plan.is_copied else source
-    return score_whole(spec, plan, stream, output, bulk, Notes()), output.read_bytes()
+    return score_whole(spec, plan, stream, output, bulk, NoMetrics()), output.read_bytes()
 
 
 def in_parts(spec: SentimentSpec, source: Path, name: str, bulk: BulkScorer) -> tuple[Outcome, bytes, Plan]:
     """As workers do it: each part alone, the last one first."""
-    folder, notes = source.parent, Notes()
+    folder, notes = source.parent, NoMetrics()
     found = read_file(spec, source, name, folder / "copy", LIMIT, notes)
     plan = Plan.from_note(json.loads(json.dumps(found.note())))
     assert plan == found
@@ -153,7 +154,7 @@ def test_parts_are_next_to_each_other(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_text("text\n" + "good\n" * 400)
     with sizes(part=60, block=1_000, rows=10):
-        plan = read_file(SentimentSpec(file=uuid4()), source, "in.csv", tmp_path / "copy", LIMIT, Notes())
+        plan = read_file(SentimentSpec(file=uuid4()), source, "in.csv", tmp_path / "copy", LIMIT, NoMetrics())
     assert plan.parts[0].start == len("text\n")
     assert plan.parts[-1].end == source.stat().st_size
     assert all(one.end == other.start for one, other in zip(plan.parts, plan.parts[1:], strict=False))
@@ -164,7 +165,7 @@ def test_parts_are_next_to_each_other(tmp_path: Path) -> None:
 def test_a_part_is_a_twelfth_of_the_file_within_bounds(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_text("good\n" * 12_000_000)
-    plan = read_file(SentimentSpec(file=uuid4()), source, "in.txt", tmp_path / "copy", LIMIT, Notes())
+    plan = read_file(SentimentSpec(file=uuid4()), source, "in.txt", tmp_path / "copy", LIMIT, NoMetrics())
     assert plan.part_rows == [*[1_012_000] * 11, 868_000]
 
 
@@ -181,7 +182,7 @@ def test_a_mistake_in_a_part_is_named_with_its_line_in_the_file(tmp_path: Path, 
 def test_parts_of_another_lexicon_are_refused(tmp_path: Path, bulk: BulkScorer) -> None:
     lexicon = tmp_path / "lexicon.txt"
     lexicon.write_text("good\t1.0\n")
-    spec, notes = SentimentSpec(file=uuid4(), format="csv"), Notes()
+    spec, notes = SentimentSpec(file=uuid4(), format="csv"), NoMetrics()
     source = tmp_path / "source"
     source.write_text("good\n" * 24)
     with sizes(part=60, block=1_000, rows=10):

@@ -1,28 +1,24 @@
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from jobyard.shared.errors import WorkError
 from jobyard.workers.training import splits
+from tests.factories import draw_colours
 
-DrawDataset = Callable[..., Path]
 
-
-def test_the_data_sets_own_validation_folder_is_used(tmp_path: Path, draw_dataset: DrawDataset) -> None:
-    split = splits.find(draw_dataset(tmp_path, ["red", "blue"], train=4, validation=2), 0.5, seed=0)
+def test_the_data_sets_own_validation_folder_is_used(tmp_path: Path) -> None:
+    split = splits.find(draw_colours(tmp_path, ["red", "blue"], train=4, validation=2), 0.5, seed=0)
 
     assert split.classes == ["blue", "red"]
     assert split.counts() == {"train": {"blue": 4, "red": 4}, "validation": {"blue": 2, "red": 2}}
     assert all(path.parts[-3] == "validation" for path, _ in split.validation)
 
 
-def test_the_same_share_of_every_class_is_held_out_without_overlap(
-    tmp_path: Path, draw_dataset: DrawDataset
-) -> None:
-    draw_dataset(tmp_path, ["red"], train=20)
-    draw_dataset(tmp_path, ["blue"], train=10)
+def test_the_same_share_of_every_class_is_held_out_without_overlap(tmp_path: Path) -> None:
+    draw_colours(tmp_path, ["red"], train=20)
+    draw_colours(tmp_path, ["blue"], train=10)
     split = splits.find(tmp_path, 0.2, seed=0)
 
     assert split.counts() == {"train": {"blue": 8, "red": 16}, "validation": {"blue": 2, "red": 4}}
@@ -30,46 +26,44 @@ def test_the_same_share_of_every_class_is_held_out_without_overlap(
     assert all(split.classes[label] == path.parent.name for path, label in split.train)
 
 
-def test_the_seed_decides_which_pictures_are_held_out(tmp_path: Path, draw_dataset: DrawDataset) -> None:
-    draw_dataset(tmp_path, ["red", "blue"])
+def test_the_seed_decides_which_pictures_are_held_out(tmp_path: Path) -> None:
+    draw_colours(tmp_path, ["red", "blue"])
 
     assert splits.find(tmp_path, 0.2, seed=1) == splits.find(tmp_path, 0.2, seed=1)
     assert splits.find(tmp_path, 0.2, seed=1) != splits.find(tmp_path, 0.2, seed=2)
 
 
 @pytest.mark.parametrize("share", [0.01, 0.9])
-def test_both_parts_have_a_picture_of_every_class(
-    tmp_path: Path, draw_dataset: DrawDataset, share: float
-) -> None:
-    split = splits.find(draw_dataset(tmp_path, ["red", "blue"], train=2), share, seed=0)
+def test_both_parts_have_a_picture_of_every_class(tmp_path: Path, share: float) -> None:
+    split = splits.find(draw_colours(tmp_path, ["red", "blue"], train=2), share, seed=0)
 
     assert split.counts() == {"train": {"blue": 1, "red": 1}, "validation": {"blue": 1, "red": 1}}
 
 
-def test_the_first_validation_pictures_are_of_all_classes(tmp_path: Path, draw_dataset: DrawDataset) -> None:
-    split = splits.find(draw_dataset(tmp_path, ["red", "blue"], train=1, validation=30), 0.2, seed=0)
+def test_the_first_validation_pictures_are_of_all_classes(tmp_path: Path) -> None:
+    split = splits.find(draw_colours(tmp_path, ["red", "blue"], train=1, validation=30), 0.2, seed=0)
 
     assert {label for _, label in split.validation[:10]} == {0, 1}
 
 
-def test_one_class_is_refused(tmp_path: Path, draw_dataset: DrawDataset) -> None:
-    draw_dataset(tmp_path, ["red"])
+def test_one_class_is_refused(tmp_path: Path) -> None:
+    draw_colours(tmp_path, ["red"])
 
     with pytest.raises(WorkError, match="only the class 'red': should have at least two folders"):
         splits.find(tmp_path, 0.2, seed=0)
 
 
-def test_a_single_picture_of_a_class_is_refused(tmp_path: Path, draw_dataset: DrawDataset) -> None:
-    draw_dataset(tmp_path, ["red"])
-    draw_dataset(tmp_path, ["blue"], train=1)
+def test_a_single_picture_of_a_class_is_refused(tmp_path: Path) -> None:
+    draw_colours(tmp_path, ["red"])
+    draw_colours(tmp_path, ["blue"], train=1)
 
     with pytest.raises(WorkError, match="the class 'blue' has 1 picture: should have at least 2"):
         splits.find(tmp_path, 0.2, seed=0)
 
 
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
-def test_an_empty_class_is_refused(tmp_path: Path, draw_dataset: DrawDataset, part: str) -> None:
-    draw_dataset(tmp_path, ["red", "blue"], train=2, validation=2)
+def test_an_empty_class_is_refused(tmp_path: Path, part: str) -> None:
+    draw_colours(tmp_path, ["red", "blue"], train=2, validation=2)
     shutil.copytree(tmp_path / "train", tmp_path / "test")
     for file in (tmp_path / part / "blue").iterdir():
         file.unlink()
@@ -78,8 +72,8 @@ def test_an_empty_class_is_refused(tmp_path: Path, draw_dataset: DrawDataset, pa
         splits.find(tmp_path, 0.2, seed=0)
 
 
-def test_a_class_that_only_validation_has_is_refused(tmp_path: Path, draw_dataset: DrawDataset) -> None:
-    draw_dataset(tmp_path, ["red", "blue"], train=2, validation=2)
+def test_a_class_that_only_validation_has_is_refused(tmp_path: Path) -> None:
+    draw_colours(tmp_path, ["red", "blue"], train=2, validation=2)
     (tmp_path / "validation" / "green").mkdir()
 
     with pytest.raises(WorkError, match=r"validation/ has the class 'green', train/ has not"):
@@ -91,8 +85,8 @@ def test_a_folder_without_train_is_refused(tmp_path: Path) -> None:
         splits.find(tmp_path, 0.2, seed=0)
 
 
-def test_pictures_of_test_are_kept_out_of_the_training(tmp_path: Path, draw_dataset: DrawDataset) -> None:
-    draw_dataset(tmp_path, ["red", "blue"], train=10)
+def test_pictures_of_test_are_kept_out_of_the_training(tmp_path: Path) -> None:
+    draw_colours(tmp_path, ["red", "blue"], train=10)
     shutil.copytree(tmp_path / "train", tmp_path / "test")
     split = splits.find(tmp_path, 0.2, seed=0)
 

@@ -12,7 +12,7 @@ from jobyard.workers.sentiment.vader.scorer import Scorer
 from jobyard.workers.sentiment.vader.texts import score_texts
 from tests.fuzz.reference import packaged_nltk
 from tests.fuzz.texts import make_texts
-from tests.unit.workers.sentiment.conftest import Notes
+from tests.reports import NoMetrics
 
 SCORER = Scorer()
 LEXICON = sorted(packaged_nltk().lexicon)
@@ -101,7 +101,7 @@ def test_a_text_without_words_has_nothing_to_explain(text: str) -> None:
     assert SCORER.explain(text) == {"words": [], "punctuation": 0.0}
 
 
-def test_texts_are_explained_where_that_is_wished(notes: Notes) -> None:
+def test_texts_are_explained_where_that_is_wished(notes: NoMetrics) -> None:
     spec = SentimentSpec(texts=["I love it", "not good"], explain=True)
     result = score_texts(spec, SCORER, notes)
     plain = score_texts(spec.model_copy(update={"explain": False}), SCORER, notes)

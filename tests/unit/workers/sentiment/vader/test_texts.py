@@ -6,10 +6,10 @@ from jobyard.shared.errors import Cancelled
 from jobyard.shared.kinds.sentiment import SentimentSpec, Thresholds
 from jobyard.workers.sentiment.vader.scorer import Scorer
 from jobyard.workers.sentiment.vader.texts import score_texts
-from tests.unit.workers.sentiment.conftest import Notes
+from tests.reports import NoMetrics
 
 
-def test_each_text_gets_its_scores_and_label_in_order(scorer: Scorer, notes: Notes) -> None:
+def test_each_text_gets_its_scores_and_label_in_order(scorer: Scorer, notes: NoMetrics) -> None:
     spec = SentimentSpec(texts=["I love it", "It is awful", "It is a table"])
     result = score_texts(spec, scorer, notes)
     assert result["count"] == 3
@@ -20,13 +20,13 @@ def test_each_text_gets_its_scores_and_label_in_order(scorer: Scorer, notes: Not
     assert notes.steps == [(1, 3, "texts"), (2, 3, "texts"), (3, 3, "texts")]
 
 
-def test_the_spec_says_from_where_a_text_is_positive(scorer: Scorer, notes: Notes) -> None:
+def test_the_spec_says_from_where_a_text_is_positive(scorer: Scorer, notes: NoMetrics) -> None:
     spec = SentimentSpec(texts=["I love it"], thresholds=Thresholds(positive=0.9, negative=-0.9))
     assert score_texts(spec, scorer, notes)["labels"] == {"positive": 0, "neutral": 1, "negative": 0}
 
 
 def test_a_cancel_stops_the_scoring(scorer: Scorer) -> None:
-    class Impatient(Notes):
+    class Impatient(NoMetrics):
         def progress(self, done: int, total: int | None, unit: str) -> None:
             raise Cancelled
 

@@ -1,0 +1,85 @@
+"""What a worker process does with a message, done by a test."""
+
+import threading
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jobyard.shared.broker import Broker
+from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
+from jobyard.shared.jobs import Claim, Job
+from jobyard.shared.storage import Storage
+from jobyard.workers.runtime.attempt import Work
+from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.executor import Drain, Ended
+from tests.factories import NO_BROKER, QUEUES, get_job
+
+
+@dataclass
+class Notes:
+    """A Watcher that remembers what it was told: ("started", id) and (how it ended, id), in order."""
+
+    told: list[tuple[str, uuid.UUID]] = field(default_factory=list)
+    ends: list[Ended | None] = field(default_factory=list)
+
+    def started(self, claim: Claim) -> None:
+        self.told.append(("started", claim.id))
+
+    def ended(self, claim: Claim, ended: Ended | None) -> None:
+        self.told.append(("lost" if ended is None else ended.state.value, claim.id))
+        self.ends.append(ended)
+
+    @property
+    def begun(self) -> list[uuid.UUID]:
+        """The jobs that were begun, in order."""
+        return [job_id for what, job_id in self.told if what == "started"]
+
+
+def context(database: Database, home: Path, **settings: Any) -> Process:
+    """A worker process, without a broker if none is given."""
+    given = {"home": home, "broker_url": NO_BROKER, "heartbeat_seconds": 0.05} | settings
+    made = Settings(**given)
+    return Process(made, database, Storage(made.storage), Broker(made))
+
+
+def stored_files(process: Process) -> list[str]:
+    """What is in its storage."""
+    folder = process.settings.home / "storage"
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def drain(
+    process: Process,
+    work: Work,
+    stopping: threading.Event | None = None,
+    *,
+    kind: str = "sentiment",
+    single: bool = False,
+) -> Notes:
+    """Do the jobs of the kind's queue with this work, as worker `w`; what its watcher was told."""
+    notes = Notes()
+    queue = QUEUES.get(kind, "cpu")
+    stopping = stopping or threading.Event()
+    count = Drain(process, {kind: work}, queue, "w", stopping, notes, single=single).run()
+    assert count == len(notes.begun) == len(notes.ends)
+    return notes
+
+
+def attempt(
+    process: Process,
+    job_id: uuid.UUID,
+    work: Work,
+    stopping: threading.Event | None = None,
+    *,
+    kind: str = "sentiment",
+) -> Job | None:
+    """Drain a queue whose only ready job is this one. The job as it was left, None if others decide that."""
+    notes = drain(process, work, stopping, kind=kind)
+    assert notes.begun in ([], [job_id])
+    if not notes.ends or notes.ends[0] is None:
+        return None
+    job = get_job(process.database, job_id)
+    assert job.state == notes.ends[0].state
+    return job
