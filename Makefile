@@ -14,7 +14,10 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3 python;
 # Of the extras, and of the dependency group `build`.
 LOCKS := dev web cpu gpu cuda flower build
 
-.PHONY: help install demo up test lint format docs chaos fuzz-text kill-training screenshot lock bench-idle bench-metrics bench-networks bench-predict bench-queue bench-text bench-train clean
+# How many processes run tests: more than there are cores makes them wait for each other.
+PROCESSES ?= 2
+
+.PHONY: help install demo up test test-unit lint format docs chaos fuzz-text kill-training screenshot lock bench-idle bench-metrics bench-networks bench-predict bench-queue bench-text bench-train clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -38,8 +41,11 @@ demo: $(INSTALLED) ## Show everything once; DATA=folder takes your pictures, KEE
 up: $(INSTALLED) ## Start everything on this machine
 	@$(BIN)/jobyard up
 
-test: $(INSTALLED) ## Run all tests
-	$(BIN)/python -m pytest
+test: $(INSTALLED) ## Run all tests, PROCESSES=2 at a time
+	$(BIN)/python -m pytest -n $(PROCESSES)
+
+test-unit: $(INSTALLED) ## Run the quick tests: no server, no training
+	$(BIN)/python -m pytest -n $(PROCESSES) tests/unit
 
 chaos: $(INSTALLED) ## Throw FAULTS=200 random faults, drawn by SEED=1, at the real stack and check what is left
 	$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --faults $(or $(FAULTS),200)
@@ -48,7 +54,7 @@ fuzz-text: $(INSTALLED) ## Compare TEXTS=1000000 texts made to go wrong, from SE
 	$(BIN)/python -m tests.fuzz --texts $(or $(TEXTS),1000000) --seed $(or $(SEED),1)
 
 kill-training: $(INSTALLED) ## Kill a training KILLS=10 times in both precisions, and compare with one that never was
-	KILLS=$(or $(KILLS),10) $(BIN)/python -m pytest tests/integration/workers/training/test_resume.py -k killed
+	KILLS=$(or $(KILLS),10) $(BIN)/python -m pytest tests/integration/workers/training/test_kill.py
 
 lint: $(INSTALLED) ## Check style, types and who imports whom
 	$(BIN)/ruff check

@@ -1,4 +1,9 @@
-"""Real parts for all tests: PostgreSQL and Redis as processes of their own, migrated databases."""
+"""Real parts for all tests: PostgreSQL and Redis as processes of their own, migrated databases.
+
+Where a test lives says what it may use: tests/unit starts no server, loads no TensorFlow and is done in two
+minutes; tests/integration has databases, a broker and networks to train; tests/acceptance starts all of
+Jobyard. Each mirrors the folders of the code, and a file of tests has its module's name.
+"""
 
 import json
 import os
@@ -15,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import kombu.pools
 import pytest
 import redis
@@ -25,6 +31,7 @@ from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.migrate import upgrade
 from jobyard.up.redis import find_binary
+from tests.factories import NO_BROKER
 from tests.wheels import build_wheel, copy_checkout
 
 if TYPE_CHECKING:
@@ -32,8 +39,52 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
 TOKEN = "token-of-the-tests-0123456789"
-# A socket that nobody listens on: what is sent there fails at once.
-NO_BROKER = "redis+socket:///nonexistent/redis.sock"
+
+# An example that takes a fifth of a second is no failure: the machine may be busy with other tests.
+hypothesis.settings.register_profile("jobyard", deadline=None)
+hypothesis.settings.load_profile("jobyard")
+
+
+# What takes longest begins first, so that no process is left with it at the end.
+LONGEST = (
+    "tests/acceptance",
+    "tests/integration/workers/training/test_resume.py",
+    "tests/integration/workers/training/test_fit.py",
+    "tests/integration/workers/training/test_kill.py",
+    "tests/integration/workers/kinds/test_train.py",
+    "tests/integration/workers/prediction/test_explain.py",
+    "tests/integration/shared/test_query_plans.py",
+    "tests/integration/workers/kinds/test_sentiment.py",
+    "tests/unit/workers/sentiment/vader/test_bulk.py",
+)
+
+
+def unit_of_work(nodeid: str) -> str:
+    """What one of several processes does as a whole.
+
+    A file, for its fixtures are made once; and all acceptance tests, for stacks would be in each other's way.
+    """
+    path = nodeid.partition("::")[0]
+    return "tests/acceptance" if path.startswith("tests/acceptance/") else path
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest units of work come first; the others stay in their order."""
+    rank = {unit: index for index, unit in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(unit_of_work(item.nodeid), len(LONGEST)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Units of work as above, in the order of the collection."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Units(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return unit_of_work(nodeid)
+
+    config.option.loadscopereorder = False
+    return Units(config, log)
 
 
 @pytest.fixture(autouse=True)

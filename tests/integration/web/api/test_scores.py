@@ -399,5 +399,5 @@ def test_a_reader_that_runs_out_of_memory_is_no_crash(
     path = tmp_path / "scored"
     path.write_bytes(parquet(scored_table({"text": ["x" * 3_000_000] * 5}, [0.1] * 5)))
     monkeypatch.setitem(scores.LOCKED_DOWN, "memory_limit", "4MB")
-    with pytest.raises(Conflict, match="can't be read backend"):
+    with pytest.raises(Conflict, match="can't be read here"):
         scores.read((str(path), None), "text", scores.Question(search="y"))

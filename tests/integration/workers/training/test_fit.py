@@ -3,7 +3,6 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ from jobyard.shared.pictures import decode, to_array
 from jobyard.workers.training.fit import Training, train
 from jobyard.workers.training.model_file import Saved
 from jobyard.workers.training.watch import Watch
+from tests.factories import draw_colours
+from tests.reports import Recorder
 
-DrawDataset = Callable[..., Path]
 METRICS = ["loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
 
 
@@ -39,17 +39,9 @@ def spec_of(**changes: Any) -> TrainSpec:
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory, draw_dataset: DrawDataset) -> Path:
-    """36 pictures to train, 10 to validate, easily told apart."""
-    return draw_dataset(tmp_path_factory.mktemp("data"), ["red", "blue"], train=18, validation=5)
-
-
-@pytest.fixture(scope="module")
-def run(
-    tmp_path_factory: pytest.TempPathFactory, dataset: Path, recorder: Callable[..., Any]
-) -> tuple[Training, Any]:
+def run(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> tuple[Training, Any]:
     """One training of three epochs that several tests look at."""
-    report = recorder()
+    report = Recorder()
     spec = spec_of(epochs=3, precision="float32")
     return train(spec, dataset, tmp_path_factory.mktemp("work"), report), report
 
@@ -143,9 +135,9 @@ def test_the_saved_model_is_the_one_that_was_evaluated(run: tuple[Training, Any]
 
 
 def test_the_same_spec_and_seed_give_the_same_weights_again(
-    run: tuple[Training, Any], dataset: Path, tmp_path: Path, recorder: Callable[..., Any]
+    run: tuple[Training, Any], dataset: Path, tmp_path: Path
 ) -> None:
-    again = train(spec_of(epochs=3, precision="float32"), dataset, tmp_path, recorder())
+    again = train(spec_of(epochs=3, precision="float32"), dataset, tmp_path, Recorder())
 
     assert again.metrics == run[0].metrics
     first, second = (keras.models.load_model(one.model_path, compile=False) for one in (run[0], again))
@@ -153,10 +145,8 @@ def test_the_same_spec_and_seed_give_the_same_weights_again(
         np.testing.assert_array_equal(one, other)
 
 
-def test_every_epoch_has_all_its_steps_though_the_data_is_smaller(
-    dataset: Path, tmp_path: Path, recorder: Callable[..., Any]
-) -> None:
-    report = recorder()
+def test_every_epoch_has_all_its_steps_though_the_data_is_smaller(dataset: Path, tmp_path: Path) -> None:
+    report = Recorder()
     train(spec_of(epochs=3, steps_per_epoch=7, validation_steps=3), dataset, tmp_path, report)
 
     assert [len(epoch) for epoch in progress_by_epoch(report)] == [7, 7, 7]
@@ -180,10 +170,8 @@ def test_counting_batches_begins_before_the_first_is_done(run: tuple[Training, A
     assert next(event for event in report.of("progress") if event[2] == "batches") == (0, 15, "batches")
 
 
-def test_a_cancelled_training_ends_at_that_batch(
-    dataset: Path, tmp_path: Path, recorder: Callable[..., Any]
-) -> None:
-    report = recorder(stop_at_progress=("batches", 2))
+def test_a_cancelled_training_ends_at_that_batch(dataset: Path, tmp_path: Path) -> None:
+    report = Recorder(stop_at_progress=("batches", 2))
 
     with pytest.raises(Cancelled):
         train(spec_of(), dataset, tmp_path, report)
@@ -191,10 +179,8 @@ def test_a_cancelled_training_ends_at_that_batch(
     assert not report.of("metric")
 
 
-def test_a_cancelled_training_ends_within_the_validation_too(
-    dataset: Path, tmp_path: Path, recorder: Callable[..., Any]
-) -> None:
-    report = recorder(stop_at_check=1)
+def test_a_cancelled_training_ends_within_the_validation_too(dataset: Path, tmp_path: Path) -> None:
+    report = Recorder(stop_at_check=1)
 
     with pytest.raises(Cancelled):
         train(spec_of(), dataset, tmp_path, report)
@@ -202,9 +188,9 @@ def test_a_cancelled_training_ends_within_the_validation_too(
     assert not report.of("metric")
 
 
-def test_too_little_memory_is_explained(dataset: Path, tmp_path: Path, recorder: Callable[..., Any]) -> None:
+def test_too_little_memory_is_explained(dataset: Path, tmp_path: Path) -> None:
     error = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-    report = recorder(stop_at_progress=("batches", 1), error=error)
+    report = Recorder(stop_at_progress=("batches", 1), error=error)
 
     with pytest.raises(
         WorkError, match=r"out of memory: lower batch_size \(now 8\) or image_size \(now 32\)"
@@ -212,12 +198,10 @@ def test_too_little_memory_is_explained(dataset: Path, tmp_path: Path, recorder:
         train(spec_of(), dataset, tmp_path, report)
 
 
-def test_patience_stops_early_and_keeps_the_best_epochs_weights(
-    tmp_path: Path, draw_dataset: DrawDataset, recorder: Callable[..., Any]
-) -> None:
-    draw_dataset(tmp_path / "noise", ["a", "b"], train=8, validation=4, colour="red")
+def test_patience_stops_early_and_keeps_the_best_epochs_weights(tmp_path: Path) -> None:
+    draw_colours(tmp_path / "noise", ["a", "b"], train=8, validation=4, colour="red")
     spec = spec_of(epochs=40, patience=2, augment={"shear": 0, "zoom": 0, "crop": 0, "flip": False})
-    training = train(spec, tmp_path / "noise", tmp_path, recorder())
+    training = train(spec, tmp_path / "noise", tmp_path, Recorder())
     best = training.metrics["best"]
 
     assert training.epochs_run == best["epoch"] + 2 < 40
@@ -238,34 +222,30 @@ def test_patience_stops_early_and_keeps_the_best_epochs_weights(
     assert np.mean(losses) == pytest.approx(training.metrics["final"]["val_loss"], rel=1e-4)
 
 
-def test_pictures_of_a_test_folder_judge_the_model_and_nothing_else(
-    dataset: Path, tmp_path: Path, recorder: Callable[..., Any]
-) -> None:
+def test_pictures_of_a_test_folder_judge_the_model_and_nothing_else(dataset: Path, tmp_path: Path) -> None:
     shutil.copytree(dataset, tmp_path / "data")
     for name in ("blue", "red"):
         shutil.copytree(dataset / "train" / name, tmp_path / "data" / "test" / name)
-    training = train(spec_of(epochs=1), tmp_path / "data", tmp_path, recorder())
+    training = train(spec_of(epochs=1), tmp_path / "data", tmp_path, Recorder())
 
     assert (training.evaluation["split"], training.evaluation["pictures"]) == ("test", 36)
     assert all(one["picture"].startswith("test/") for one in training.evaluation["mistakes"])
 
 
-def test_an_epoch_that_is_both_best_and_last_is_kept_once(
-    dataset: Path, tmp_path: Path, recorder: Callable[..., Any]
-) -> None:
-    training = train(spec_of(epochs=1), dataset, tmp_path, recorder())
+def test_an_epoch_that_is_both_best_and_last_is_kept_once(dataset: Path, tmp_path: Path) -> None:
+    training = train(spec_of(epochs=1), dataset, tmp_path, Recorder())
 
     assert training.last_path is None
     assert not (tmp_path / "last.keras").exists()
 
 
 def test_smoothed_labels_and_a_schedule_change_the_training_but_not_what_it_is_judged_by(
-    dataset: Path, tmp_path: Path, recorder: Callable[..., Any]
+    dataset: Path, tmp_path: Path
 ) -> None:
     # The evaluation is in float32, so to compare it with the validation the training has to be, too.
     recipe = {"schedule": "cosine", "warmup_epochs": 0.4, "label_smoothing": 0.4, "weight_decay": 0.01}
     spec = spec_of(epochs=3, patience=1, precision="float32", **recipe)
-    training = train(spec, dataset, tmp_path, report := recorder())
+    training = train(spec, dataset, tmp_path, report := Recorder())
     rates = [value for name, _, value, _ in report.of("metric") if name == "learning_rate"]
 
     # 15 steps, 2 of them warming up: the last ones of the epochs are the numbers 4, 9 and 14.
@@ -282,50 +262,44 @@ def saved_from(training: Training, reference: str = "earlier@1", **changes: Any)
 
 
 def test_going_on_from_a_model_begins_where_that_one_ended(
-    run: tuple[Training, Any], dataset: Path, tmp_path: Path, recorder: Callable[..., Any]
+    run: tuple[Training, Any], dataset: Path, tmp_path: Path
 ) -> None:
     earlier, _ = run
     spec = spec_of(epochs=1, init_from="earlier@1", learning_rate=1e-12)
-    training = train(spec, dataset, tmp_path, recorder(), init_from=saved_from(earlier))
+    training = train(spec, dataset, tmp_path, Recorder(), init_from=saved_from(earlier))
 
     assert training.head == "kept"
     assert training.evaluation["loss"] == pytest.approx(earlier.evaluation["loss"], rel=1e-4)
 
 
-def test_for_other_classes_all_but_the_last_layer_goes_on(
-    run: tuple[Training, Any], tmp_path: Path, draw_dataset: DrawDataset, recorder: Callable[..., Any]
-) -> None:
+def test_for_other_classes_all_but_the_last_layer_goes_on(run: tuple[Training, Any], tmp_path: Path) -> None:
     earlier, _ = run
-    draw_dataset(tmp_path / "data", ["red", "blue", "green"], train=10)
+    draw_colours(tmp_path / "data", ["red", "blue", "green"], train=10)
     spec = spec_of(epochs=1, init_from="earlier@1", learning_rate=1e-12)
-    training = train(spec, tmp_path / "data", tmp_path, recorder(), init_from=saved_from(earlier))
+    training = train(spec, tmp_path / "data", tmp_path, Recorder(), init_from=saved_from(earlier))
 
     assert training.head == "new"
     assert keras.models.load_model(training.model_path, compile=False).output_shape == (None, 3)
     assert_same_but_for_the_head(earlier, training)
 
 
-def test_compact_goes_on_with_pictures_of_another_size(
-    tmp_path: Path, draw_dataset: DrawDataset, recorder: Callable[..., Any]
-) -> None:
-    draw_dataset(tmp_path / "data", ["red", "blue", "green"], train=10)
-    draw_dataset(tmp_path / "two", ["red", "blue"], train=10)
+def test_compact_goes_on_with_pictures_of_another_size(tmp_path: Path) -> None:
+    draw_colours(tmp_path / "data", ["red", "blue", "green"], train=10)
+    draw_colours(tmp_path / "two", ["red", "blue"], train=10)
     (tmp_path / "small").mkdir()
     recipe = {"network": "compact", "epochs": 1, "precision": "float32"}
-    small = train(spec_of(**recipe), tmp_path / "two", tmp_path / "small", recorder())
+    small = train(spec_of(**recipe), tmp_path / "two", tmp_path / "small", Recorder())
     spec = spec_of(**recipe, image_size=48, init_from="earlier@1", learning_rate=1e-12)
-    training = train(spec, tmp_path / "data", tmp_path, recorder(), init_from=saved_from(small))
+    training = train(spec, tmp_path / "data", tmp_path, Recorder(), init_from=saved_from(small))
 
     assert training.head == "new"
     assert keras.models.load_model(training.model_path, compile=False).input_shape == (None, 48, 48, 3)
     assert_same_but_for_the_head(small, training)
 
 
-def test_compact_learns_and_what_is_kept_is_what_was_judged(
-    dataset: Path, tmp_path: Path, recorder: Callable[..., Any]
-) -> None:
+def test_compact_learns_and_what_is_kept_is_what_was_judged(dataset: Path, tmp_path: Path) -> None:
     spec = spec_of(network="compact", epochs=12, precision="float32")
-    training = train(spec, dataset, tmp_path, recorder())
+    training = train(spec, dataset, tmp_path, Recorder())
     best = training.metrics["best"]
 
     assert training.evaluation["accuracy"] == best["val_accuracy"] == 1
@@ -361,12 +335,11 @@ def test_a_model_that_does_not_fit_is_refused_before_anything_is_decoded(
     run: tuple[Training, Any],
     dataset: Path,
     tmp_path: Path,
-    recorder: Callable[..., Any],
     spec: dict[str, Any],
     changes: dict[str, Any],
     message: str,
 ) -> None:
-    report = recorder()
+    report = Recorder()
 
     with pytest.raises(WorkError, match=message):
         train(
@@ -379,12 +352,10 @@ def test_a_model_that_does_not_fit_is_refused_before_anything_is_decoded(
     assert not report.of("phase")
 
 
-def test_three_classes_train_without_a_validation_folder_and_in_mixed_precision(
-    tmp_path: Path, draw_dataset: DrawDataset, recorder: Callable[..., Any]
-) -> None:
-    draw_dataset(tmp_path / "data", ["red", "blue", "green"], train=10)
+def test_three_classes_train_without_a_validation_folder_and_in_mixed_precision(tmp_path: Path) -> None:
+    draw_colours(tmp_path / "data", ["red", "blue", "green"], train=10)
     training = train(
-        spec_of(precision="mixed_bfloat16", validation_split=0.3), tmp_path / "data", tmp_path, recorder()
+        spec_of(precision="mixed_bfloat16", validation_split=0.3), tmp_path / "data", tmp_path, Recorder()
     )
     model = keras.models.load_model(training.model_path, compile=False)
 
@@ -397,8 +368,8 @@ def test_three_classes_train_without_a_validation_folder_and_in_mixed_precision(
 
 
 @pytest.mark.parametrize(("value", "what"), [(float("nan"), "NaN"), (float("inf"), "infinite")])
-def test_a_loss_that_blows_up_is_explained(recorder: Callable[..., Any], value: float, what: str) -> None:
-    watch = Watch(spec_of(learning_rate=0.5), 5, recorder())
+def test_a_loss_that_blows_up_is_explained(value: float, what: str) -> None:
+    watch = Watch(spec_of(learning_rate=0.5), 5, Recorder())
     watch.on_epoch_end(0, dict.fromkeys(METRICS, 1.0))
 
     with pytest.raises(

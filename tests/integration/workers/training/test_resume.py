@@ -1,147 +1,28 @@
 """A training that was interrupted and went on is, bit by bit, the training that never was."""
 
-import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
-import numpy as np
 import pytest
 
 from jobyard.shared.errors import Cancelled, Interrupted, LeaseLost, Stopping, WorkError
 from jobyard.shared.kinds.train import TrainSpec
-from jobyard.workers.training import checkpoint, checkpoint_writer, devices, fit
+from jobyard.workers.training import checkpoint_writer, devices
 from jobyard.workers.training.checkpoint import Position
-from jobyard.workers.training.fit import Training, train
-from jobyard.workers.training.loop import Loop
-
-DrawDataset = Callable[..., Path]
-NAMES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
-
-# 5 batches and 2 of validation in each of 3 epochs; all that a step may depend on. The network is the one
-# that is quicker to build, where it makes no difference; COMPACT has more state.
-SPEC = TrainSpec.model_validate(
-    {
-        "dataset": "drawn",
-        "network": "classic",
-        "epochs": 3,
-        "batch_size": 8,
-        "image_size": 32,
-        "patience": 3,
-        "schedule": "cosine",
-        "warmup_epochs": 0.7,
-        "weight_decay": 0.01,
-        "label_smoothing": 0.1,
-    }
+from tests.integration.workers.training.resumable import (
+    COMPACT,
+    NAMES,
+    SPEC,
+    Folder,
+    Outcome,
+    Pausing,
+    Upserts,
+    assert_same,
+    run,
 )
-COMPACT = TrainSpec.model_validate(
-    {"dataset": "drawn", "network": "compact", "epochs": 3, "batch_size": 8, "image_size": 32, "patience": 3}
-)
-# How often a training is killed. Each costs a new process that imports TensorFlow.
-KILLS = int(os.environ.get("KILLS", "3"))
-
-
-class Pausing(Interrupted):
-    """An interruption that this room knows nothing of."""
-
-
-@dataclass
-class Folder:
-    """Checkpoints in a folder; it keeps the newest only, and notes each one's position."""
-
-    path: Path
-    error: Exception | None = None
-    positions: list[Position] = field(default_factory=list)
-
-    def load(self) -> Path | None:
-        newest = self.path / "newest"
-        return newest if newest.exists() else None
-
-    def save(self, path: Path) -> None:
-        if self.error is not None:
-            raise self.error
-        self.path.mkdir(exist_ok=True)
-        self.positions.append(checkpoint.read(path).position)
-        shutil.copy(path, self.path / "copy")
-        (self.path / "copy").replace(self.path / "newest")
-
-
-@dataclass
-class Upserts:
-    """A Report like the real one: metrics by name and step; it raises at the call number `until`."""
-
-    until: int | None = None
-    error: Exception = field(default_factory=Stopping)
-    calls: int = 0
-    phases: list[str] = field(default_factory=list)
-    metrics: dict[tuple[str, int], float] = field(default_factory=dict)
-
-    def phase(self, name: str) -> None:
-        self.phases.append(name)
-        self.check()
-
-    def progress(self, done: int, total: int | None, unit: str) -> None:
-        self.check()
-
-    def metric(self, name: str, step: int, value: float, epoch: int | None = None) -> None:
-        assert self.metrics.setdefault((name, step), value) == value
-        assert epoch == step
-
-    def check(self) -> None:
-        self.calls += 1
-        if self.calls == self.until:
-            raise self.error
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What must not depend on how often a training was interrupted."""
-
-    training: Training
-    metrics: dict[tuple[str, int], float]
-    weights: list[Any]
-    calls: int
-
-
-def run(
-    spec: TrainSpec, dataset: Path, workdir: Path, report: Upserts, *args: Any, **options: Any
-) -> Outcome:
-    """A whole training, with the weights that it ended with, and those that it kept."""
-    trained: list[Any] = []
-
-    def noting(model: Any, *more: Any) -> Loop:
-        trained.append(model)
-        return Loop(model, *more)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "Loop", noting)
-        workdir.mkdir(exist_ok=True)
-        training = train(spec, dataset, workdir, report, *args, **options)
-    (model,) = trained
-    ended = [variable.numpy() for variable in [*model.variables, *model.optimizer.variables]]
-    kept = keras.models.load_model(training.model_path, compile=False).get_weights()
-    return Outcome(training, dict(report.metrics), ended + kept, report.calls)
-
-
-def assert_same(one: Outcome, other: Outcome) -> None:
-    assert one.metrics == other.metrics
-    assert one.training.metrics == other.training.metrics
-    assert one.training.evaluation == other.training.evaluation
-    for a, b in zip(one.weights, other.weights, strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory, draw_dataset: DrawDataset) -> Path:
-    return draw_dataset(tmp_path_factory.mktemp("data"), ["red", "blue"], train=18, validation=5)
 
 
 @pytest.fixture(scope="module")
@@ -363,66 +244,3 @@ def test_time_counts_over_all_attempts(dataset: Path, tmp_path: Path) -> None:
     resumed = run(SPEC, dataset, tmp_path / "work", Upserts(), kept)
 
     assert resumed.training.timings["train_seconds"] > 3
-
-
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-def test_killed_again_and_again_it_ends_bit_by_bit_the_same(
-    dataset: Path, tmp_path: Path, precision: str
-) -> None:
-    spec = COMPACT.model_copy(update={"epochs": 2 * KILLS, "patience": 2 * KILLS, "precision": precision})
-    kept = Folder(tmp_path / "kept")
-    chance = random.Random()
-    for number in range(KILLS):
-        code = killed(
-            spec, dataset, tmp_path / str(number), kept, chance.randint(1, 6), chance.uniform(0, 0.3)
-        )
-        assert code == -signal.SIGKILL
-
-    report = Upserts()
-    resumed = run(spec, dataset, tmp_path / "resumed", report, kept)
-    assert report.phases[0].startswith("resuming after epoch")
-    assert_same(resumed, run(spec, dataset, tmp_path / "whole", Upserts()))
-
-
-def killed(
-    spec: TrainSpec, dataset: Path, workdir: Path, kept: Folder, batches: int, seconds: float
-) -> int | None:
-    """A training in a process of its own, killed `seconds` after so many batches; its exit status."""
-    workdir.mkdir()
-    command = [sys.executable, __file__, spec.model_dump_json(), dataset, workdir, kept.path]
-    child = subprocess.Popen(
-        [str(part) for part in command],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        text=True,
-    )
-    with child:
-        assert child.stdout is not None
-        for _ in range(batches):
-            child.stdout.readline()
-        time.sleep(seconds)
-        child.kill()
-    return child.returncode
-
-
-class Telling(Upserts):
-    """Prints each batch, slowly enough to be killed within any."""
-
-    def progress(self, done: int, total: int | None, unit: str) -> None:
-        if unit == "batches":
-            sys.stdout.write(f"{done}\n")
-            sys.stdout.flush()
-            time.sleep(0.05)
-
-
-if __name__ == "__main__":
-    _spec, *_paths = sys.argv[1:]
-    _dataset, _workdir, _kept = map(Path, _paths)
-    train(
-        TrainSpec.model_validate_json(_spec),
-        _dataset,
-        _workdir,
-        Telling(),
-        Folder(_kept),
-        checkpoint_seconds=0,
-    )
