@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 # The one Celery task: its argument is the queue to look into.
 WAKE_UP: Final = "wake_up"
 # So many messages in a queue wake every process that is idle; more would be looked at for nothing.
-ENOUGH: Final = 32
+MAX_MESSAGES: Final = 32
 
 # What a dead or frozen broker may cost who sends, in seconds, twice over: a connection that went
 # stale since the last time deserves a second try.
@@ -101,7 +101,7 @@ class Broker:
             return False
         try:
             with self.app.producer_pool.acquire(block=True) as producer:
-                self._send(producer, queue, min(jobs, ENOUGH - _depth(producer, queue)))
+                self._send(producer, queue, min(jobs, MAX_MESSAGES - _depth(producer, queue)))
         except (OperationalError, BatchPublishError, OSError) as error:
             self._away_until = time.monotonic() + AWAY_SECONDS
             log.warning("queue %s: its workers will be woken later, the broker is away: %s", queue, error)

@@ -101,16 +101,16 @@ class Database:
                 "JOBYARD_DATABASE_URL: should be like postgresql://user@host:5432/name"
             ) from None
         self._sessions = sessionmaker(expire_on_commit=False)
-        self._looks = _without_transactions(self.engine)
+        self._autocommit = _without_transactions(self.engine)
         self.writer = _one_writer(self.engine)
 
     @contextmanager
-    def look(self) -> Iterator[sa.Connection]:
+    def autocommit(self) -> Iterator[sa.Connection]:
         """A connection without a transaction: each statement sees what is committed when it begins.
 
         For single reads, which a transaction would cost more than they do themselves.
         """
-        with self._looks.connect() as connection:
+        with self._autocommit.connect() as connection:
             yield connection
 
     @contextmanager

@@ -17,7 +17,7 @@ class Recorder:
     def phase(self, name: str) -> None:
         self.events.append(("phase", name))
 
-    def progress(self, done: int, total: int | None, unit: str) -> None:
+    def update(self, done: int, total: int | None, unit: str) -> None:
         self.events.append(("progress", done, total, unit))
         if self.stop_at_progress == (unit, done):
             raise self.error

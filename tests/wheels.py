@@ -1,11 +1,14 @@
 """What users install, made from this checkout: its wheel, and environments that hold wheels."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
 import venv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,3 +96,34 @@ def make_environment(folder: Path) -> Environment:
     """An empty virtual environment."""
     venv.create(folder, symlinks=True)
     return Environment(folder)
+
+
+def settings(home: Path, **given: object) -> dict[str, str]:
+    """The environment of a server in this HOME, on ports of its own."""
+    named = {"HOME": home, "PORT": 0, "FLOWER_PORT": 0} | given
+    return {"TF_CPP_MIN_LOG_LEVEL": "2"} | {f"JOBYARD_{name}": str(value) for name, value in named.items()}
+
+
+@contextlib.contextmanager
+def running(
+    *command: str | Path, cwd: Path, log: Path, **environment: str
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that is asked to end at the end, and then does so by itself."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=cwd,
+            env=plain_environment() | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield process
+        assert process.poll() is None, log.read_text()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(PATIENCE)
+        finally:
+            process.kill()

@@ -12,8 +12,8 @@ from jobyard.shared.database import Database
 from jobyard.shared.jobs import Claim, Job
 from jobyard.shared.storage import Storage
 from jobyard.workers.runtime.attempt import Work
-from jobyard.workers.runtime.context import Process
-from jobyard.workers.runtime.executor import Drain, Ended
+from jobyard.workers.runtime.context import Context
+from jobyard.workers.runtime.executor import Executor, Outcome
 from tests.factories import NO_BROKER, QUEUES, get_job
 
 
@@ -22,12 +22,12 @@ class Notes:
     """A Watcher that remembers what it was told: ("started", id) and (how it ended, id), in order."""
 
     told: list[tuple[str, uuid.UUID]] = field(default_factory=list)
-    ends: list[Ended | None] = field(default_factory=list)
+    ends: list[Outcome | None] = field(default_factory=list)
 
     def started(self, claim: Claim) -> None:
         self.told.append(("started", claim.id))
 
-    def ended(self, claim: Claim, ended: Ended | None) -> None:
+    def ended(self, claim: Claim, ended: Outcome | None) -> None:
         self.told.append(("lost" if ended is None else ended.state.value, claim.id))
         self.ends.append(ended)
 
@@ -37,21 +37,21 @@ class Notes:
         return [job_id for what, job_id in self.told if what == "started"]
 
 
-def context(database: Database, home: Path, **settings: Any) -> Process:
+def make_context(database: Database, home: Path, **settings: Any) -> Context:
     """A worker process, without a broker if none is given."""
     given = {"home": home, "broker_url": NO_BROKER, "heartbeat_seconds": 0.05} | settings
     made = Settings(**given)
-    return Process(made, database, Storage(made.storage), Broker(made))
+    return Context(made, database, Storage(made.storage), Broker(made))
 
 
-def stored_files(process: Process) -> list[str]:
+def stored_files(process: Context) -> list[str]:
     """What is in its storage."""
     folder = process.settings.home / "storage"
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def drain(
-    process: Process,
+    process: Context,
     work: Work,
     stopping: threading.Event | None = None,
     *,
@@ -62,20 +62,20 @@ def drain(
     notes = Notes()
     queue = QUEUES.get(kind, "cpu")
     stopping = stopping or threading.Event()
-    count = Drain(process, {kind: work}, queue, "w", stopping, notes, single=single).run()
+    count = Executor(process, {kind: work}, queue, "w", stopping, notes, single=single).run()
     assert count == len(notes.begun) == len(notes.ends)
     return notes
 
 
 def attempt(
-    process: Process,
+    process: Context,
     job_id: uuid.UUID,
     work: Work,
     stopping: threading.Event | None = None,
     *,
     kind: str = "sentiment",
 ) -> Job | None:
-    """Drain a queue whose only ready job is this one. The job as it was left, None if others decide that."""
+    """Do a queue's only ready job. The job as it was left, None if others decide that."""
     notes = drain(process, work, stopping, kind=kind)
     assert notes.begun in ([], [job_id])
     if not notes.ends or notes.ends[0] is None:

@@ -15,7 +15,7 @@ from jobyard.shared.kinds.loading import installed
 from jobyard.web import health, pages
 from jobyard.web.api import comparisons, files, jobs, kinds, queues, registry, results
 from jobyard.web.backend import Backend
-from jobyard.web.fast_path import Shortcut
+from jobyard.web.fast_path import FastPath
 from jobyard.web.schemas import API
 
 # A request without a file: a thousand texts of ten thousand characters fit.
@@ -52,7 +52,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     for problem in installed().problems:
         log.error("%s", problem)
     app.jinja_options = {**app.jinja_options, "loader": _templates(app)}
-    here = app.extensions["jobyard"] = Backend.build(settings)
+    backend = app.extensions["jobyard"] = Backend.build(settings)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_JSON_BYTES,
         MAX_FORM_MEMORY_SIZE=MAX_JSON_BYTES,
@@ -78,7 +78,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
             response.headers.setdefault(name, value)
         return response
 
-    app.wsgi_app = Shortcut(app.wsgi_app, here, HEADERS.items())  # type: ignore[method-assign]
+    app.wsgi_app = FastPath(app.wsgi_app, backend, HEADERS.items())  # type: ignore[method-assign]
     return app
 
 

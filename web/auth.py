@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, make_response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobyard.web.backend import backend
+from jobyard.web.backend import current_backend
 from jobyard.web.problems import problem
 
 COOKIE = "jobyard"
@@ -26,7 +26,7 @@ def register(app: Flask) -> None:
     def login() -> AnyResponse:
         """The login link, or the login form: sets the cookie and goes to the dashboard without the token."""
         given = request.values.get("token", "").strip()
-        if not _same(given, backend().token):
+        if not _same(given, current_backend().token):
             return _ask_to_log_in("this token is wrong or old" if given else None)
         response = make_response(redirect(url_for("pages.index")))
         response.set_cookie(
@@ -51,7 +51,7 @@ def _guard() -> AnyResponse | None:
         return None
     header = request.headers.get("Authorization", "")
     if header:
-        if is_bearer(header, backend().token):
+        if is_bearer(header, current_backend().token):
             return None
         return _unauthorized("the token in Authorization is wrong")
     if _same(request.cookies.get(COOKIE, ""), _cookie_value()):
@@ -76,7 +76,7 @@ def _same(given: str, expected: str) -> bool:
 
 def _cookie_value() -> str:
     """Derived from the token, so that the cookie's reader can't use it as one; ends with the token."""
-    return hmac.new(backend().token.encode(), b"jobyard cookie", hashlib.sha256).hexdigest()
+    return hmac.new(current_backend().token.encode(), b"jobyard cookie", hashlib.sha256).hexdigest()
 
 
 def _unauthorized(detail: str) -> Response:

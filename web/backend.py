@@ -10,7 +10,7 @@ from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job, State
 from jobyard.shared.storage import Storage
-from jobyard.web.services.group_commit import Intake
+from jobyard.web.services.group_commit import GroupCommit
 
 # Threads of one web process, and how many of them may be held by requests that wait for a change.
 THREADS = 32
@@ -26,7 +26,7 @@ class Backend:
     database: Database
     storage: Storage
     broker: Broker
-    intake: Intake
+    group_commit: GroupCommit
     waiters: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(WAITERS))
 
     @classmethod
@@ -39,7 +39,7 @@ class Backend:
             database=database,
             storage=Storage(settings.storage),
             broker=broker,
-            intake=Intake(database, broker),
+            group_commit=GroupCommit(database, broker),
         )
 
     def wake(self, job: Job) -> None:
@@ -48,7 +48,7 @@ class Backend:
             self.broker.wake(job.queue, job.child_window or 1)
 
 
-def backend() -> Backend:
+def current_backend() -> Backend:
     """The current app's."""
     found: Backend = current_app.extensions["jobyard"]
     return found

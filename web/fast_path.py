@@ -40,12 +40,12 @@ SHORT: Final = 1 << 20
 Answer = tuple[str, list[tuple[str, str]], bytes]
 
 
-class Shortcut:
+class FastPath:
     """Wraps Flask's `wsgi_app`; `headers` are those that every answer has."""
 
-    def __init__(self, app: "WSGIApplication", here: Backend, headers: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, app: "WSGIApplication", backend: Backend, headers: Iterable[tuple[str, str]]) -> None:
         self._app = app
-        self._here = here
+        self._here = backend
         self._headers = list(headers)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -68,7 +68,7 @@ class Shortcut:
 
     def _look(self, job_id: uuid.UUID, known: str | None) -> Answer | None:
         try:
-            with self._here.database.look() as connection:
+            with self._here.database.autocommit() as connection:
                 if known is not None:
                     etag = serializers.etag_of(jobs.read_version(connection, job_id))
                     # It may be a list, a weak one or `*`: Flask reads those.
@@ -93,7 +93,7 @@ class Shortcut:
             job, is_new = submission.submit(self._here, asked, key)
             ended = wait > 0 and until_it_ends(self._here, job.id, wait)
             if wait:
-                with self._here.database.look() as connection:
+                with self._here.database.autocommit() as connection:
                     job = jobs.read_snapshot(connection, job.id)
         except Exception as error:  # noqa: BLE001 - nobody but Flask has answers to errors
             environ[FAILED] = error

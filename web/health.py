@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from flask import Blueprint, Response, jsonify
 
-from jobyard.web.backend import backend
+from jobyard.web.backend import current_backend
 from jobyard.web.problems import RETRY_AFTER_SECONDS
 
 routes = Blueprint("health", __name__)
@@ -18,10 +18,10 @@ def healthz() -> Response:
 @routes.get("/readyz")
 def readyz() -> tuple[Response, int, dict[str, str]]:
     """Jobs can be accepted. A broker that is away doesn't stop that: the sweeper sends them later."""
-    here = backend()
+    backend = current_backend()
     checks = {"database": _check_database()}
     try:
-        here.storage.check()
+        backend.storage.check()
         checks["storage"] = "ok"
     except OSError as error:
         checks["storage"] = f"can't be written to: {error.strerror or type(error).__name__}"
@@ -32,7 +32,7 @@ def readyz() -> tuple[Response, int, dict[str, str]]:
 
 def _check_database() -> str:
     try:
-        with backend().database.read() as session:
+        with current_backend().database.read() as session:
             session.execute(sa.text("SELECT version_num FROM alembic_version"))
     except sa.exc.SQLAlchemyError as error:
         return f"does not answer: {type(error).__name__}"

@@ -19,7 +19,7 @@ from benchmarks.table import Row, compare, in_turns
 from jobyard.shared.pictures import decode, to_array
 from jobyard.workers.prediction.models import LoadedModel, ModelCache
 from jobyard.workers.prediction.predict import predict
-from jobyard.workers.runtime.progress import Unheard
+from jobyard.workers.runtime.progress import NoProgress
 from jobyard.workers.training import networks
 
 SIZE = 150
@@ -72,7 +72,7 @@ def _pixels(path: Path) -> Any:
 def _pipeline(loaded: LoadedModel, paths: list[Path]) -> float:
     pictures = [(path.name, functools.partial(path.open, "rb")) for path in paths]
     began = time.perf_counter()
-    rows = list(predict(loaded, pictures, len(pictures), None, Unheard()))
+    rows = list(predict(loaded, pictures, len(pictures), None, NoProgress()))
     took = time.perf_counter() - began
     if any(row.error for row in rows):
         raise RuntimeError("a picture could not be read")

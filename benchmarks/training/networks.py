@@ -17,7 +17,7 @@ from time import perf_counter
 import numpy as np
 
 from jobyard.shared.kinds.train import RECIPES, TrainSpec
-from jobyard.workers.runtime.progress import Unheard
+from jobyard.workers.runtime.progress import NoProgress
 from jobyard.workers.training.evaluate import wilson
 from jobyard.workers.training.fit import train
 
@@ -91,7 +91,7 @@ def _try(network: str, folder: Path, workdir: Path) -> Trial:
         {"dataset": "photographs", "network": network, "precision": PRECISIONS[network]}
     )
     began = perf_counter()
-    judged = train(spec, folder, workdir, Unheard()).evaluation
+    judged = train(spec, folder, workdir, NoProgress()).evaluation
     seconds = perf_counter() - began
     return Trial(round(judged["accuracy"] * judged["pictures"]), judged["pictures"], seconds)
 

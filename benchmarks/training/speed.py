@@ -16,14 +16,14 @@ from benchmarks.machine import CLEAN, ROOT
 from benchmarks.table import Row, compare, in_turns
 from jobyard.shared.errors import Cancelled
 from jobyard.shared.kinds.train import TrainSpec
-from jobyard.workers.runtime.progress import Unheard
+from jobyard.workers.runtime.progress import NoProgress
 from jobyard.workers.training import data, networks, splits
 from jobyard.workers.training.fit import train
 
 BATCH_SIZE = 32
 
 
-class Turns(Unheard):
+class Turns(NoProgress):
     """A Report that lets one epoch of `steps` batches be trained at a time, and says how long they took."""
 
     def __init__(self, steps: int) -> None:
@@ -38,7 +38,7 @@ class Turns(Unheard):
                 raise Cancelled
             self._began = perf_counter()
 
-    def progress(self, done: int, total: int | None, unit: str) -> None:
+    def update(self, done: int, total: int | None, unit: str) -> None:
         if unit == "batches" and self._began and done and done % self._steps == 0:
             self._took.put(perf_counter() - self._began)
 
@@ -121,7 +121,7 @@ def tutorial(folder: Path, packages: str) -> Iterator[Any]:
 def bench(folder: Path, scratch: Path, packages: str, *, auto: str, rounds: int) -> list[Row]:
     """`folder` has train/ and validation/; `packages` has what the script needs; `auto` is the precision."""
     split = splits.find(folder, 0.2, 0)
-    pictures, _, _ = data.decode_all(split, 150, scratch, Unheard())
+    pictures, _, _ = data.decode_all(split, 150, scratch, NoProgress())
     pixels, labels = pictures.pixels[:].astype(np.float32), pictures.labels
     count = len(labels)
     precisions = dict.fromkeys(["float32", auto])
@@ -175,5 +175,5 @@ def accuracies(folder: Path, scratch: Path, auto: str, seeds: int, epochs: int) 
                 precision=precision,
                 seed=seed,
             )
-            found.append(train(spec, folder, workdir, Unheard()).metrics["final"]["val_accuracy"])
+            found.append(train(spec, folder, workdir, NoProgress()).metrics["final"]["val_accuracy"])
         yield f"  seed {seed}: float32 {found[0]:.3f}, {auto} {found[1]:.3f}"

@@ -18,9 +18,9 @@ from jobyard.shared.migrate import upgrade
 from jobyard.shared.storage import Storage
 from jobyard.workers import kinds
 from jobyard.workers.datasets.unpack import unpack
-from jobyard.workers.runtime.context import Process
-from jobyard.workers.runtime.executor import Drain, Ended
-from jobyard.workers.runtime.progress import Unheard
+from jobyard.workers.runtime.context import Context
+from jobyard.workers.runtime.executor import Executor, Outcome
+from jobyard.workers.runtime.progress import NoProgress
 from jobyard.workers.training.fit import train
 
 
@@ -28,7 +28,7 @@ class _Unwatched:
     def started(self, claim: jobs.Claim) -> None:
         return None
 
-    def ended(self, claim: jobs.Claim, ended: Ended | None) -> None:
+    def ended(self, claim: jobs.Claim, ended: Outcome | None) -> None:
         if ended is None or ended.state != jobs.State.SUCCEEDED:
             raise RuntimeError(f"the job ended otherwise: {ended}")
 
@@ -37,29 +37,29 @@ def bench(folder: Path, scratch: Path, *, epochs: int, rounds: int) -> list[Row]
     """`folder` has train/ and validation/; both trainings find their pictures decoded."""
     settings = Settings(home=scratch / "home", broker_url=f"redis+socket://{scratch}/no-redis.sock")
     upgrade(settings)
-    here = Process(settings, Database(settings.database), Storage(settings.storage), Broker(settings))
-    _run(here, ImportSpec(path=str(folder), name="pictures"))
-    with here.database.read() as session:
+    context = Context(settings, Database(settings.database), Storage(settings.storage), Broker(settings))
+    _run(context, ImportSpec(path=str(folder), name="pictures"))
+    with context.database.read() as session:
         dataset = registry.find(session, registry.Dataset, "pictures")
     spec = TrainSpec(dataset=dataset.reference, network="classic", epochs=epochs)
     unpacked = scratch / "unpacked"
-    with here.storage.local(dataset.storage_key, scratch) as archive:
-        unpack(archive, unpacked, Unheard())
+    with context.storage.local(dataset.storage_key, scratch) as archive:
+        unpack(archive, unpacked, NoProgress())
 
     def bare() -> None:
         workdir = scratch / "bare"
         workdir.mkdir(exist_ok=True)
-        train(spec, unpacked, workdir, Unheard(), dataset_version=dataset.sha256, cache=scratch / "pixels")
+        train(spec, unpacked, workdir, NoProgress(), dataset_version=dataset.sha256, cache=scratch / "pixels")
 
-    found = in_turns({"job": _timed(lambda: _run(here, spec)), "bare": _timed(bare)}, rounds)
+    found = in_turns({"job": _timed(lambda: _run(context, spec)), "bare": _timed(bare)}, rounds)
     what = f"a whole training job of {epochs} epochs to the bare train()"
     return [compare(what, found["job"], found["bare"], "s", goal=1.02, at_most=True)]
 
 
-def _run(here: Process, spec: Spec) -> None:
+def _run(context: Context, spec: Spec) -> None:
     """Submit a job and do it, as a worker's child does."""
     kind = declared.of(spec)
-    with here.database.write() as session:
+    with context.database.write() as session:
         jobs.submit(
             session,
             kind=kind.name,
@@ -68,8 +68,8 @@ def _run(here: Process, spec: Spec) -> None:
             priority=5,
             max_attempts=1,
         )
-    Drain(
-        here, kinds.WORKS, kind.queue.value, "benchmark", threading.Event(), _Unwatched(), single=True
+    Executor(
+        context, kinds.WORKS, kind.queue.value, "benchmark", threading.Event(), _Unwatched(), single=True
     ).run()
 
 

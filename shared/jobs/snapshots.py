@@ -1,7 +1,7 @@
 """A job as its readers see it: its row, its position in the queue, and whether the queue has workers.
 
 Each read is one statement, built once, in Core: this is what clients ask all the time. It answers as of
-now, so no transaction is needed around it (`Database.look`).
+now, so no transaction is needed around it (`Database.autocommit`).
 """
 
 import uuid

@@ -13,7 +13,7 @@ import pytest
 from kombu.exceptions import OperationalError
 
 from jobyard import Client
-from jobyard.shared.broker import ENOUGH, Broker
+from jobyard.shared.broker import MAX_MESSAGES, Broker
 from jobyard.shared.config import Settings
 from tests.acceptance.conftest import PATIENCE, Stack, until
 
@@ -80,7 +80,7 @@ def test_wake_up_calls_go_through_rabbitmq_as_through_redis(rabbitmq: str) -> No
         assert broker.depths() == {"gpu": 0, "predict": 1, "cpu": 3}
         assert broker.wake("cpu", 1_000)
         assert broker.wake("cpu", 1_000)
-        assert broker.depths() == {"gpu": 0, "predict": 1, "cpu": ENOUGH}
+        assert broker.depths() == {"gpu": 0, "predict": 1, "cpu": MAX_MESSAGES}
     finally:
         broker.app.pool.force_close_all()
 

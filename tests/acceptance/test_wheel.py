@@ -5,7 +5,6 @@ import json
 import signal
 import socket
 import sqlite3
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +13,8 @@ import httpx
 import pytest
 
 from jobyard.cli import COMMANDS
-from tests.acceptance.conftest import PATIENCE, until
-from tests.wheels import Environment, make_environment, plain_environment, run
+from tests.acceptance.conftest import until
+from tests.wheels import Environment, make_environment, run, running, settings
 
 NAMES = ("web", "workers", "shared", "migrations", "tests")
 MAX_PACKAGES = 15
@@ -62,36 +61,6 @@ def folder(_folder: Path) -> Iterator[Path]:
 def home() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="jy-") as home:
         yield Path(home)
-
-
-def settings(home: Path, **given: object) -> dict[str, str]:
-    named = {"HOME": home, "PORT": 0, "FLOWER_PORT": 0} | given
-    return {"TF_CPP_MIN_LOG_LEVEL": "2"} | {f"JOBYARD_{name}": str(value) for name, value in named.items()}
-
-
-@contextlib.contextmanager
-def running(
-    *command: str | Path, cwd: Path, log: Path, **environment: str
-) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process that is asked to end at the end, and then does so by itself."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            cwd=cwd,
-            env=plain_environment() | environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        yield process
-        assert process.poll() is None, log.read_text()
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(PATIENCE)
-        finally:
-            process.kill()
 
 
 @pytest.fixture(scope="module")

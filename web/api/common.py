@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from werkzeug.wrappers import Response as AnyResponse
 
 from jobyard.shared import registry, storage
-from jobyard.web.backend import backend
+from jobyard.web.backend import current_backend
 from jobyard.web.problems import Problem
 
 ANSWERS: dict[str | int, Any] = {401: Problem, 404: Problem, 409: Problem, 422: Problem}
@@ -57,7 +57,7 @@ def download(file: storage.File | registry.Model, name: str, media_type: str) ->
     if unchanged := not_modified(f'"{file.sha256}"'):
         return unchanged
     response = send_file(
-        backend().storage.open(file.storage_key),
+        current_backend().storage.open(file.storage_key),
         mimetype=media_type,
         as_attachment=True,
         download_name=name,

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from jobyard.web import schemas
 from jobyard.web.api.common import ANSWERS, SECURITY, Query, answer
-from jobyard.web.backend import backend
+from jobyard.web.backend import current_backend
 from jobyard.web.services import comparisons
 
 api = APIBlueprint(
@@ -40,6 +40,6 @@ class CompareQuery(Query):
 def compare(query: CompareQuery) -> Response:
     """Each job's history with its best and last value, and how their specs differ."""
     ids = comparisons.ids_of(query.jobs)
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         found = comparisons.compare(session, ids, query.name, query.points)
     return answer(schemas.Comparison.of(found))

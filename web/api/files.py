@@ -13,7 +13,7 @@ from jobyard.web import schemas
 from jobyard.web.api import registry
 from jobyard.web.api.common import ANSWERS, SECURITY, answer
 from jobyard.web.api.jobs import answer_with
-from jobyard.web.backend import backend
+from jobyard.web.backend import current_backend
 from jobyard.web.problems import Problem
 from jobyard.web.services.submission import submit
 from jobyard.web.services.uploads import OVERHEAD_BYTES, Uploads, store
@@ -51,7 +51,7 @@ class DatasetForm(BaseModel):
 @api.before_request
 @registry.api.before_request
 def _limit() -> None:
-    request.max_content_length = backend().settings.max_upload_bytes + OVERHEAD_BYTES
+    request.max_content_length = current_backend().settings.max_upload_bytes + OVERHEAD_BYTES
 
 
 @api.post("/files", responses={201: schemas.File}, summary="Upload a file")
@@ -71,7 +71,7 @@ def upload_dataset(form: DatasetForm) -> Response:
             file = uploads.keep(form.archive, "archive")
             spec = {"name": form.name, "file": file.id}
             submission = SUBMISSION.validate_python({"kind": "import", "spec": spec})
-            job, _ = submit(backend(), submission, None)
+            job, _ = submit(current_backend(), submission, None)
     except BadInput as error:
         raise BadInput("archive", error.message) from None
     return answer_with(job, 202)

@@ -15,7 +15,7 @@ from jobyard.shared.kinds.submission import Submit
 from jobyard.web import schemas
 from jobyard.web.api import serializers
 from jobyard.web.api.common import ANSWERS, SECURITY, JobPath, PageQuery, Query, answer, not_modified
-from jobyard.web.backend import Backend, backend
+from jobyard.web.backend import Backend, current_backend
 from jobyard.web.services.long_polling import MAX_WAIT_SECONDS, until_it_ends, wait_until
 from jobyard.web.services.submission import checked_key, submit, submit_many
 
@@ -84,15 +84,15 @@ def submit_job(body: Submit, query: SubmitQuery) -> Response:
     A list of up to 1,000 jobs is accepted as a whole or not at all, and answered with a list.
     With a header `Idempotency-Key`, a repeated request returns what the first one made (200).
     """
-    here, key = backend(), checked_key(request.headers.get("Idempotency-Key"))
+    backend, key = current_backend(), checked_key(request.headers.get("Idempotency-Key"))
     if isinstance(body.root, list):
         if query.wait:
             raise BadInput("wait", "should only be given with one job, not with a list")
-        seen, are_new = submit_many(here, body.root, key)
+        seen, are_new = submit_many(backend, body.root, key)
         return answer(serializers.of_page(seen), 202 if are_new else 200)
-    job, is_new = submit(here, body.root, key)
+    job, is_new = submit(backend, body.root, key)
     if query.wait:
-        ended = until_it_ends(here, job.id, query.wait)
+        ended = until_it_ends(backend, job.id, query.wait)
         return job_answer(job.id, 202 if is_new and not ended else 200)
     return answer_with(job, 202 if is_new else 200)
 
@@ -100,7 +100,7 @@ def submit_job(body: Submit, query: SubmitQuery) -> Response:
 @api.get("", responses={200: schemas.Page[schemas.Job]}, summary="List jobs, newest first")
 def list_jobs(query: JobsQuery) -> Response:
     """Children of other jobs are left out, unless they are asked for by their `parent`."""
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         found = jobs.page(
             session,
             kind=query.kind,
@@ -118,11 +118,11 @@ def list_jobs(query: JobsQuery) -> Response:
 @api.get("/<uuid:id>", responses={200: schemas.Job, 304: None}, summary="Look at a job, or wait for it")
 def get_job(path: JobPath, query: JobQuery) -> Response:
     """The ETag changes with everything that a reader can see."""
-    here = backend()
+    backend = current_backend()
     if query.wait:
-        _wait_for_change(here, path.id, query.wait)
+        _wait_for_change(backend, path.id, query.wait)
     if "If-None-Match" in request.headers:
-        with here.database.look() as connection:
+        with backend.database.autocommit() as connection:
             etag = serializers.etag_of(jobs.read_version(connection, path.id))
         if unchanged := not_modified(etag):
             return unchanged
@@ -132,7 +132,7 @@ def get_job(path: JobPath, query: JobQuery) -> Response:
 @api.post("/<uuid:id>/cancel", responses={202: schemas.Job}, summary="Cancel a job")
 def cancel_job(path: JobPath) -> Response:
     """A queued job is cancelled at once, a running one by its worker at the next batch or chunk."""
-    with backend().database.write() as session:
+    with current_backend().database.write() as session:
         job = jobs.cancel(session, path.id)
     return job_answer(job.id, 202)
 
@@ -144,7 +144,7 @@ def pause_job(path: JobPath) -> Response:
 
     A training goes on from its checkpoint when it is resumed; other kinds begin anew.
     """
-    with backend().database.write() as session:
+    with current_backend().database.write() as session:
         job = jobs.pause(session, path.id)
     return job_answer(job.id, 202)
 
@@ -152,20 +152,20 @@ def pause_job(path: JobPath) -> Response:
 @api.post("/<uuid:id>/resume", responses={202: schemas.Job}, summary="Go on with a paused job")
 def resume_job(path: JobPath) -> Response:
     """Back to its queue; a job that was only asked to pause runs on."""
-    here = backend()
-    with here.database.write() as session:
+    backend = current_backend()
+    with backend.database.write() as session:
         job = jobs.resume(session, path.id)
-    here.wake(job)
+    backend.wake(job)
     return job_answer(job.id, 202)
 
 
 @api.post("/<uuid:id>/retry", responses={202: schemas.Job}, summary="Run a failed or cancelled job again")
 def retry_job(path: JobPath) -> Response:
     """A new attempt; the timeline keeps the earlier ones."""
-    here = backend()
-    with here.database.write() as session:
-        job = jobs.retry(session, path.id, here.settings.max_attempts)
-    here.wake(job)
+    backend = current_backend()
+    with backend.database.write() as session:
+        job = jobs.retry(session, path.id, backend.settings.max_attempts)
+    backend.wake(job)
     return job_answer(job.id, 202)
 
 
@@ -174,9 +174,9 @@ def retry_job(path: JobPath) -> Response:
 )
 def get_events(path: JobPath, query: EventsQuery) -> Response:
     """As `text/event-stream` when that is asked for: it goes on until the job ends."""
-    here = backend()
+    backend = current_backend()
     streaming = request.accept_mimetypes.best_match(["application/json", "text/event-stream"])
-    with here.database.read() as session:
+    with backend.database.read() as session:
         jobs.get(session, path.id)
         if streaming != "text/event-stream":
             rows = jobs.events(session, path.id, query.after)
@@ -184,13 +184,13 @@ def get_events(path: JobPath, query: EventsQuery) -> Response:
             return answer(schemas.Page[schemas.Event](items=items))
     last = request.headers.get("Last-Event-ID", "")
     after = int(last) if last.isdecimal() and len(last) < 19 else query.after
-    stream = stream_with_context(_stream(here, path.id, after))
+    stream = stream_with_context(_stream(backend, path.id, after))
     return Response(stream, mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
 def job_answer(job_id: uuid.UUID, status: int) -> Response:
     """A job as it is now."""
-    with backend().database.look() as connection:
+    with current_backend().database.autocommit() as connection:
         return answer_with(jobs.read_snapshot(connection, job_id), status)
 
 
@@ -202,9 +202,9 @@ def answer_with(job: jobs.JobSnapshot, status: int) -> Response:
     return answer(serializers.of_job(job), status, headers)
 
 
-def _wait_for_change(here: Backend, job_id: uuid.UUID, seconds: float) -> None:
+def _wait_for_change(backend: Backend, job_id: uuid.UUID, seconds: float) -> None:
     """Until the state is another, or, if the client says what it has, until it has something else."""
-    with here.database.look() as connection:
+    with backend.database.autocommit() as connection:
         before = jobs.read_version(connection, job_id)
     known = request.if_none_match
 
@@ -214,18 +214,18 @@ def _wait_for_change(here: Backend, job_id: uuid.UUID, seconds: float) -> None:
         return bool(known) and not known.contains(serializers.etag_of(now).strip('"'))
 
     if not before.terminal:
-        wait_until(here, job_id, seconds, changed)
+        wait_until(backend, job_id, seconds, changed)
 
 
-def _stream(here: Backend, job_id: uuid.UUID, after: int) -> Iterator[str]:
+def _stream(backend: Backend, job_id: uuid.UUID, after: int) -> Iterator[str]:
     """Events as they come. Ends with the job, or when it had its time: an EventSource comes again."""
-    if not here.waiters.acquire(blocking=False):
+    if not backend.waiters.acquire(blocking=False):
         yield "retry: 2000\n\n"
         return
     try:
         ends = time.monotonic() + STREAM_SECONDS
         while time.monotonic() < ends:
-            with here.database.read() as session:
+            with backend.database.read() as session:
                 terminal = jobs.get(session, job_id).terminal
                 rows = jobs.events(session, job_id, after)
             for row in rows:
@@ -238,4 +238,4 @@ def _stream(here: Backend, job_id: uuid.UUID, after: int) -> Iterator[str]:
                 yield ": still there\n\n"
             time.sleep(0.5)
     finally:
-        here.waiters.release()
+        backend.waiters.release()

@@ -6,7 +6,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from jobyard.shared import queues
 from jobyard.web import schemas
 from jobyard.web.api.common import ANSWERS, SECURITY, answer
-from jobyard.web.backend import backend
+from jobyard.web.backend import current_backend
 
 api = APIBlueprint(
     "queues",
@@ -21,6 +21,6 @@ api = APIBlueprint(
 @api.get("", responses={200: schemas.Page[schemas.Queue]}, summary="All queues, now")
 def list_queues() -> Response:
     """A worker counts as alive until it was silent for fifteen seconds."""
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         items = [schemas.Queue.model_validate(found) for found in queues.view(session)]
     return answer(schemas.Page[schemas.Queue](items=items))

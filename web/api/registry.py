@@ -13,7 +13,7 @@ from jobyard.shared.kinds.fields import Alias, Name
 from jobyard.shared.registry import models
 from jobyard.web import schemas
 from jobyard.web.api.common import ANSWERS, SECURITY, PageQuery, answer, binary, download
-from jobyard.web.backend import backend
+from jobyard.web.backend import current_backend
 from jobyard.web.services.deletion import remove_dataset, remove_model
 
 api = APIBlueprint(
@@ -64,7 +64,7 @@ def list_datasets(query: PageQuery) -> Response:
 @api.get("/datasets/<id>", responses={200: schemas.Dataset}, summary="Look at a data set")
 def get_dataset(path: ReferencePath) -> Response:
     """Its classes, counts, and the files that were rejected."""
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         found = registry.find(session, registry.Dataset, path.id)
     return answer(schemas.Dataset.model_validate(found))
 
@@ -82,7 +82,7 @@ def delete_dataset(path: ReferencePath) -> Response:
 @api.get("/models", responses={200: schemas.Page[schemas.Model]}, summary="List models, newest first")
 def list_models(query: PageQuery) -> Response:
     """All versions."""
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         found = registry.page(session, registry.Model, before=query.cursor, limit=query.limit + 1)
         known = models.aliases(session, found)
     items = [schemas.Model.of(model, known[model.id]) for model in found[: query.limit]]
@@ -93,7 +93,7 @@ def list_models(query: PageQuery) -> Response:
 @api.get("/models/<id>", responses={200: schemas.Model}, summary="Look at a model")
 def get_model(path: ModelPath) -> Response:
     """Its classes, picture size, aliases, metrics and SHA-256."""
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         found = registry.find(session, registry.Model, path.id)
         known = models.aliases(session, [found])
     return answer(schemas.Model.of(found, known[found.id]))
@@ -104,7 +104,7 @@ def get_model(path: ModelPath) -> Response:
 )
 def get_model_file(path: ModelPath) -> AnyResponse:
     """The `.keras` file, as long as the model is there; ranges and ETags work."""
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         found = registry.find(session, registry.Model, path.id)
     return download(found, f"{found.name}-{found.version}.keras", "application/zip")
 
@@ -112,7 +112,7 @@ def get_model_file(path: ModelPath) -> AnyResponse:
 @api.get("/models/<id>/card", responses={200: schemas.ModelCard}, summary="A model's card")
 def get_model_card(path: ModelPath) -> Response:
     """What goes with the file: classes, picture size, how to prepare pictures, data, metrics, evaluation."""
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         found = models.card(session, registry.find(session, registry.Model, path.id))
     return answer(schemas.ModelCard.model_validate(found))
 
@@ -127,7 +127,7 @@ def delete_model(path: ModelPath) -> Response:
 @api.put("/models/<name>/aliases/<alias>", responses={200: schemas.Model}, summary="Set or move an alias")
 def set_alias(path: AliasPath, body: Meant) -> Response:
     """From now on `name@alias` is this version. Jobs keep the version that they were submitted with."""
-    with backend().database.write() as session:
+    with current_backend().database.write() as session:
         model = models.set_alias(session, path.name, path.alias, body.version)
         known = models.aliases(session, [model])
     return answer(schemas.Model.of(model, known[model.id]))
@@ -136,7 +136,7 @@ def set_alias(path: AliasPath, body: Meant) -> Response:
 @api.delete("/models/<name>/aliases/<alias>", responses={204: None}, summary="Remove an alias")
 def remove_alias(path: AliasPath) -> Response:
     """The version that it was of stays."""
-    with backend().database.write() as session:
+    with current_backend().database.write() as session:
         models.remove_alias(session, path.name, path.alias)
     return Response(status=204)
 
@@ -145,7 +145,7 @@ Item = TypeVar("Item", bound=BaseModel)
 
 
 def _page(kind: type[registry.Thing], schema: type[Item], query: PageQuery) -> Response:
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         found = registry.page(session, kind, before=query.cursor, limit=query.limit + 1)
     items = [schema.model_validate(thing) for thing in found[: query.limit]]
     more = str(found[query.limit - 1].id) if len(found) > query.limit else None

@@ -12,7 +12,7 @@ from jobyard.shared import jobs, metrics, registry, storage
 from jobyard.shared.errors import NotFound
 from jobyard.web import schemas
 from jobyard.web.api.common import ANSWERS, SECURITY, JobPath, Query, answer, binary, download, not_modified
-from jobyard.web.backend import backend
+from jobyard.web.backend import current_backend
 from jobyard.web.services import predictions
 from jobyard.web.services.scored_files import check_has_groups, scored_file
 
@@ -83,7 +83,7 @@ class FilePath(JobPath):
 @api.get("/metrics", responses={200: schemas.Page[schemas.Metric]}, summary="The metric history")
 def get_metrics(path: JobPath, query: MetricsQuery) -> Response:
     """There while the training still runs."""
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         jobs.get(session, path.id)
         rows = metrics.history(session, path.id, name=query.name, points=query.points)
     items = [schemas.Metric.model_validate(row) for row in rows]
@@ -97,7 +97,7 @@ def get_metrics(path: JobPath, query: MetricsQuery) -> Response:
 )
 def get_history(path: JobPath) -> Response:
     """Drawn from the metric history, so it is there while the training still runs."""
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         job = jobs.get(session, path.id)
         rows = metrics.history(session, path.id, points=1_000)
     if not rows:
@@ -116,7 +116,7 @@ def get_history(path: JobPath) -> Response:
 def get_predictions(path: JobPath, query: PredictionsQuery) -> Response:
     """All of them, where the job's result holds the first thousand; pictures with an error have no label."""
     unsure_first = query.sort == "probability"
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         job = jobs.get(session, path.id)
         rows = predictions.read(
             session, job, query.label, query.cursor, query.limit, unsure_first=unsure_first
@@ -132,7 +132,7 @@ def get_predictions_csv(path: JobPath) -> Response:
 
     Names are as they were sent: a spreadsheet takes one that begins with `=` for a formula.
     """
-    database = backend().database
+    database = current_backend().database
     with database.read() as session:
         classes = predictions.classes_of(jobs.get(session, path.id))
     lines = predictions.as_csv(database, path.id, classes)
@@ -146,7 +146,7 @@ def get_predictions_csv(path: JobPath) -> Response:
 )
 def get_predictions_parquet(path: JobPath) -> AnyResponse:
     """The columns of the CSV."""
-    database = backend().database
+    database = current_backend().database
     with database.read() as session:
         classes = predictions.classes_of(jobs.get(session, path.id))
     # DuckDB is 50 MB that an idle web process does without.
@@ -172,22 +172,22 @@ def get_scores(path: JobPath, query: ScoresQuery) -> Response:
     Rows without scores come last in either order of the compound. A part of the list has fewer rows than
     `limit` where they are very long: `next` is what says that there are more.
     """
-    here = backend()
-    with here.database.read() as session:
+    backend = current_backend()
+    with backend.database.read() as session:
         job = jobs.get(session, path.id)
         file = scored_file(session, job)
     # DuckDB is 50 MB that an idle web process does without.
     from jobyard.web.services import scores
 
     question = scores.Question(**query.model_dump())
-    rows = scores.read(here.storage.address(file.storage_key), (job.result or {})["column"], question)
+    rows = scores.read(backend.storage.address(file.storage_key), (job.result or {})["column"], question)
     return answer(to_json({"items": rows.items, "next": rows.next}, inf_nan_mode="strings"))
 
 
 @api.get("/groups", responses={200: schemas.Page[schemas.ScoreGroup]}, summary="Groups of a scored file")
 def get_groups(path: JobPath, query: GroupsQuery) -> Response:
     """Of a file that was scored with `group_by`: the largest group first."""
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         check_has_groups(jobs.get(session, path.id))
         rows = registry.score_groups(session, path.id, offset=query.cursor, limit=query.limit + 1)
     items = [schemas.ScoreGroup.model_validate(row) for row in rows[: query.limit]]
@@ -198,7 +198,7 @@ def get_groups(path: JobPath, query: GroupsQuery) -> Response:
 @api.get("/files", responses={200: schemas.Page[schemas.File]}, summary="A job's artifacts")
 def list_artifacts(path: JobPath) -> Response:
     """Scored file, model."""
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         jobs.get(session, path.id)
         items = [schemas.File.of(file) for file in storage.artifacts(session, path.id)]
     return answer(schemas.Page[schemas.File](items=items))
@@ -207,7 +207,7 @@ def list_artifacts(path: JobPath) -> Response:
 @api.get("/files/<name>", responses={200: binary("*/*"), 304: None}, summary="Download an artifact")
 def get_artifact(path: FilePath) -> AnyResponse:
     """Ranges and ETags work."""
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         jobs.get(session, path.id)
         found = [file for file in storage.artifacts(session, path.id) if file.name == path.name]
     if not found:

@@ -6,7 +6,7 @@ from flask import Blueprint, g, request
 from werkzeug.wrappers import Response
 
 from jobyard.shared import kinds
-from jobyard.web.backend import backend
+from jobyard.web.backend import current_backend
 
 routes = Blueprint("pages", __name__)
 
@@ -49,7 +49,7 @@ def _headers(response: Response) -> Response:
 @routes.app_context_processor
 def _context() -> dict[str, object]:
     """What every template may use."""
-    port = backend().settings.flower_port
+    port = current_backend().settings.flower_port
     # Flower is where the browser found this page: HOST may be an address to listen on, as 0.0.0.0 is.
     host = urlsplit(f"//{request.host}").hostname or "127.0.0.1"
     flower = f"http://{f'[{host}]' if ':' in host else host}:{port}/" if port else None

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from jobyard.shared import jobs
 from jobyard.shared.jobs import Job
-from jobyard.web.backend import backend
+from jobyard.web.backend import current_backend
 from jobyard.web.pages.blueprint import allow_inline_styles, routes
 from jobyard.web.pages.live import live
 from jobyard.web.services import comparisons
@@ -26,7 +26,7 @@ def compare() -> Response:
     if not written:
         return live("compare/page.html", "compare/_live.html", found=None)
     ids = comparisons.ids_of(written)
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         found = comparisons.compare(session, ids, name, POINTS)
         allow_inline_styles()
         return live("compare/page.html", "compare/_live.html", found=found, points=POINTS)
@@ -35,7 +35,7 @@ def compare() -> Response:
 @routes.get("/jobs/<uuid:job_id>/compare")
 def compare_with_others(job_id: uuid.UUID) -> AnyResponse:
     """A training with the newest other ones on the same data set."""
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         job = jobs.get(session, job_id)
         others = (
             sa.select(Job.id)

@@ -12,7 +12,7 @@ from jobyard.shared import kinds, registry
 from jobyard.shared.errors import BadInput, TooLarge
 from jobyard.shared.kinds.sentiment import SHOWN_ENCODINGS
 from jobyard.shared.kinds.submission import SUBMISSION
-from jobyard.web.backend import backend
+from jobyard.web.backend import current_backend
 from jobyard.web.pages import form_data
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.fields import fields_of
@@ -42,7 +42,7 @@ def new(kind: str) -> Response:
 @routes.post("/new/<kind>")
 def create(kind: str) -> Response:
     """Submit the form: to the job's page, or back to the form with what is wrong (422)."""
-    request.max_content_length = backend().settings.max_upload_bytes + OVERHEAD_BYTES
+    request.max_content_length = current_backend().settings.max_upload_bytes + OVERHEAD_BYTES
     request.max_form_parts = MAX_PARTS
     try:
         job_id = _submit(kind)
@@ -57,8 +57,8 @@ def create(kind: str) -> Response:
 
 def _form(kind: str, values: Mapping[str, str], errors: Mapping[str, str]) -> Response:
     declared = kinds.find(kind)
-    here = backend()
-    with here.database.read() as session:
+    backend = current_backend()
+    with backend.database.read() as session:
         datasets = registry.page(session, registry.Dataset, limit=MAX_CHOICES)
         models = registry.page(session, registry.Model, limit=MAX_CHOICES)
     page = render_template(
@@ -74,7 +74,7 @@ def _form(kind: str, values: Mapping[str, str], errors: Mapping[str, str]) -> Re
             "model": [found.reference for found in models],
         },
         encodings=SHOWN_ENCODINGS,
-        max_bytes=here.settings.max_upload_bytes,
+        max_bytes=backend.settings.max_upload_bytes,
     )
     return make_response(page)
 
@@ -97,7 +97,7 @@ def _submit(kind: str) -> uuid.UUID:
             for name, files in filled.files.items():
                 ids = [uploads.keep(file, name).id for file in files]
                 spec = with_value(spec, name, ids if fields_of(kind)[name].input == "files" else ids[0])
-            job, _ = submit(backend(), submission.model_copy(update={"spec": spec}), None)
+            job, _ = submit(current_backend(), submission.model_copy(update={"spec": spec}), None)
     except BadInput as error:
         raise Refused(_by_field(kind, [FieldError(field=error.field, message=error.message)])) from None
     except TooLarge as error:

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from jobyard.shared import jobs, kinds, metrics, storage
 from jobyard.shared.errors import Conflict
-from jobyard.web.backend import backend
+from jobyard.web.backend import current_backend
 from jobyard.web.pages import results
 from jobyard.web.pages.blueprint import allow_inline_styles, routes
 from jobyard.web.pages.fields import fields_of
@@ -39,7 +39,7 @@ class ListQuery(BaseModel):
 def index() -> Response:
     """All jobs, newest first."""
     query = _list_query()
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         found = jobs.page(
             session, kind=query.kind, state=query.state, before=query.cursor, limit=JOBS_PER_PAGE + 1
         )
@@ -60,7 +60,7 @@ def index() -> Response:
 def job(job_id: uuid.UUID) -> Response:
     """One job: state, progress, result, timeline."""
     query = results.rows_query()
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         found = jobs.get(session, job_id)
         artifacts = storage.artifacts(session, job_id)
         seen = jobs.read_version(session.connection(), job_id)
@@ -107,19 +107,19 @@ def resume(job_id: uuid.UUID) -> AnyResponse:
 @routes.post("/jobs/<uuid:job_id>/retry")
 def retry(job_id: uuid.UUID) -> AnyResponse:
     """Put a failed or cancelled job back in its queue, then back to its page."""
-    budget = backend().settings.max_attempts
+    budget = current_backend().settings.max_attempts
     return _ask(job_id, lambda session, job_id: jobs.retry(session, job_id, budget))
 
 
 def _ask(job_id: uuid.UUID, verb: Callable[[Session, uuid.UUID], jobs.Job]) -> AnyResponse:
-    here = backend()
+    backend = current_backend()
     try:
-        with here.database.write() as session:
+        with backend.database.write() as session:
             job = verb(session, job_id)
     except Conflict:
         pass  # it is elsewhere by now, which its page shows
     else:
-        here.wake(job)
+        backend.wake(job)
     return redirect(url_for("pages.job", job_id=job_id), 303)
 
 

@@ -12,7 +12,7 @@ from flask import Response, request
 
 from jobyard.shared import pictures, registry, storage
 from jobyard.shared.errors import NotFound
-from jobyard.web.backend import backend
+from jobyard.web.backend import current_backend
 from jobyard.web.pages.blueprint import routes
 
 THUMBNAIL_PIXELS = 192
@@ -26,21 +26,21 @@ SAMPLE_PER_CLASS = 4
 @routes.get("/files/<uuid:file_id>/thumbnail")
 def file_thumbnail(file_id: uuid.UUID) -> Response:
     """An uploaded picture. 404 if it is none."""
-    here = backend()
-    with here.database.read() as session:
+    backend = current_backend()
+    with backend.database.read() as session:
         file = storage.get_file(session, file_id)
-    return _thumbnail(file.sha256, lambda: here.storage.open(file.storage_key))
+    return _thumbnail(file.sha256, lambda: backend.storage.open(file.storage_key))
 
 
 @routes.get("/datasets/<reference>/thumbnail/<path:member>")
 def dataset_thumbnail(reference: str, member: str) -> Response:
     """A picture of a data set, by its place there (`train/cats/1.jpg`)."""
-    here = backend()
-    with here.database.read() as session:
+    backend = current_backend()
+    with backend.database.read() as session:
         dataset = registry.find(session, registry.Dataset, reference)
 
     def read() -> IO[bytes]:
-        with here.storage.open(dataset.storage_key) as file, zipfile.ZipFile(file) as archive:
+        with backend.storage.open(dataset.storage_key) as file, zipfile.ZipFile(file) as archive:
             try:
                 return io.BytesIO(archive.read(member))
             except KeyError:
@@ -52,7 +52,7 @@ def dataset_thumbnail(reference: str, member: str) -> Response:
 def sample(dataset: registry.Dataset) -> dict[str, list[str]]:
     """A few pictures of the first classes: {class: [place in the data set]}."""
     try:
-        with backend().storage.open(dataset.storage_key) as file, zipfile.ZipFile(file) as archive:
+        with current_backend().storage.open(dataset.storage_key) as file, zipfile.ZipFile(file) as archive:
             names = archive.namelist()
     except (NotFound, zipfile.BadZipFile):
         return {}  # the page can do without

@@ -12,7 +12,7 @@ from jobyard.shared import jobs, registry, storage
 from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.shared.kinds.fields import ALIAS_IS, Alias
 from jobyard.shared.registry import models as models_
-from jobyard.web.backend import backend
+from jobyard.web.backend import current_backend
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.pictures import sample
 from jobyard.web.services.deletion import remove_dataset, remove_model
@@ -30,7 +30,7 @@ def datasets() -> Response:
 @routes.get("/datasets/<reference>")
 def dataset(reference: str) -> Response:
     """Classes, counts, a few pictures, and what was rejected."""
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         found = registry.find(session, registry.Dataset, reference)
     return make_response(render_template("registry/dataset.html", dataset=found, sample=sample(found)))
 
@@ -62,7 +62,7 @@ def set_alias(reference: str) -> AnyResponse:
     except ValidationError:
         return _model_page(reference, 422, alias=f"should be {ALIAS_IS}")
     try:
-        with backend().database.write() as session:
+        with current_backend().database.write() as session:
             found = registry.find(session, registry.Model, reference)
             models_.set_alias(session, found.name, alias, found.version)
     except BadInput as error:
@@ -73,7 +73,7 @@ def set_alias(reference: str) -> AnyResponse:
 @routes.post("/models/<reference>/aliases/<alias>/remove")
 def remove_alias(reference: str, alias: str) -> AnyResponse:
     """Take an alias away, then back to the model's page."""
-    with backend().database.write() as session:
+    with current_backend().database.write() as session:
         found = registry.find(session, registry.Model, reference)
         with suppress(NotFound):  # it is gone already, which the page shows
             models_.remove_alias(session, found.name, alias)
@@ -91,7 +91,7 @@ def delete_model(reference: str) -> AnyResponse:
 
 
 def _model_page(reference: str, status: int = 200, **errors: str) -> Response:
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         found = registry.find(session, registry.Model, reference)
         page = render_template(
             "registry/model.html",
@@ -108,7 +108,7 @@ def _model_page(reference: str, status: int = 200, **errors: str) -> Response:
 
 
 def _list(template: str, kind: type[registry.Thing]) -> Response:
-    with backend().database.read() as session:
+    with current_backend().database.read() as session:
         found = registry.page(session, kind, before=_cursor(), limit=THINGS_PER_PAGE + 1)
         shown: Sequence[object] = found[:THINGS_PER_PAGE]
         aliases = models_.aliases(session, [thing for thing in shown if isinstance(thing, registry.Model)])

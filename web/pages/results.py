@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, registry
 from jobyard.shared.errors import BadInput, JobyardError
-from jobyard.web.backend import backend
+from jobyard.web.backend import current_backend
 from jobyard.web.services import predictions
 from jobyard.web.services.scored_files import scored_file
 
@@ -84,7 +84,7 @@ def _rows(session: Session, job: jobs.Job, query: RowsQuery) -> "scores.Rows":
     sort: scores.Sort = query.sort if query.sort in scores.ORDERS else "row"  # type: ignore[assignment]
     label = query.label if query.label in ("positive", "neutral", "negative") else None
     asked = scores.Question(label, query.search, sort, ROWS_PER_PAGE, query.cursor)
-    address, column = backend().storage.address(file.storage_key), (job.result or {})["column"]
+    address, column = current_backend().storage.address(file.storage_key), (job.result or {})["column"]
     try:
         return scores.read(address, column, asked)
     except BadInput:  # a cursor of another order

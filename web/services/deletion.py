@@ -4,19 +4,19 @@ from contextlib import suppress
 
 from jobyard.shared import retention
 from jobyard.shared.registry import models
-from jobyard.web.backend import backend
+from jobyard.web.backend import current_backend
 
 
 def remove_dataset(reference: str) -> None:
     """Delete a data set's row, and then its pictures. Raises as `retention.delete_dataset`."""
-    with backend().database.write() as session:
+    with current_backend().database.write() as session:
         keys = retention.delete_dataset(session, reference)
     _remove_bytes(keys)
 
 
 def remove_model(reference: str) -> None:
     """Delete a model's row, and then its file. Raises as `models.delete`."""
-    with backend().database.write() as session:
+    with current_backend().database.write() as session:
         key = models.delete(session, reference)
     _remove_bytes([key])
 
@@ -24,4 +24,4 @@ def remove_model(reference: str) -> None:
 def _remove_bytes(keys: list[str]) -> None:
     with suppress(OSError):  # the sweeper finds later what no row refers to
         for key in keys:
-            backend().storage.delete(key)
+            current_backend().storage.delete(key)

@@ -39,7 +39,7 @@ class _Entry:
         return isinstance(self.outcome, Accepted) and self.outcome.is_new
 
 
-class Intake:
+class GroupCommit:
     """Insert, commit, wake. Whoever comes while another commits is taken along by the next one.
 
     A transaction costs about as much for ten jobs as for one, and SQLite has one at a time.

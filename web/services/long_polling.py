@@ -16,25 +16,25 @@ LAST_LOOK_SECONDS = 0.25
 
 
 def wait_until(
-    here: Backend, job_id: uuid.UUID, seconds: float, enough: Callable[[jobs.JobVersion], bool]
+    backend: Backend, job_id: uuid.UUID, seconds: float, enough: Callable[[jobs.JobVersion], bool]
 ) -> bool:
     """Until `enough` says so, which is True, or the time is over. Raises NotFound."""
     # More waiters than the process has threads to spare are answered at once, and ask again.
-    if not here.waiters.acquire(blocking=False):
+    if not backend.waiters.acquire(blocking=False):
         return False
     try:
         began = time.monotonic()
         while (waited := time.monotonic() - began) < seconds:
-            with here.database.look() as connection:
+            with backend.database.autocommit() as connection:
                 if enough(jobs.read_version(connection, job_id)):
                     return True
             pause = min(max(FIRST_LOOK_SECONDS, waited / 10), LAST_LOOK_SECONDS)
             time.sleep(min(pause, seconds - waited))
         return False
     finally:
-        here.waiters.release()
+        backend.waiters.release()
 
 
-def until_it_ends(here: Backend, job_id: uuid.UUID, seconds: float) -> bool:
+def until_it_ends(backend: Backend, job_id: uuid.UUID, seconds: float) -> bool:
     """`wait_until` the job has ended."""
-    return wait_until(here, job_id, seconds, lambda now: now.terminal)
+    return wait_until(backend, job_id, seconds, lambda now: now.terminal)

@@ -49,7 +49,7 @@ def submit(backend: Backend, submission: AnySubmission, idempotency_key: str | N
                 return Accepted(jobs.read_snapshot(session.connection(), first.id), is_new=False)
             submission, needs = _resolve(session, backend, submission)
     request = _request(backend, submission, idempotency_key, digest)
-    return backend.intake.accept(request, needs)
+    return backend.group_commit.accept(request, needs)
 
 
 def submit_many(

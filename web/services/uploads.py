@@ -10,7 +10,7 @@ from werkzeug.datastructures import FileStorage
 
 from jobyard.shared import storage
 from jobyard.shared.errors import BadInput, TooLarge
-from jobyard.web.backend import backend
+from jobyard.web.backend import current_backend
 
 # What a multipart body has beside the file itself.
 OVERHEAD_BYTES = 1 << 20
@@ -18,7 +18,7 @@ OVERHEAD_BYTES = 1 << 20
 
 def store(upload: FileStorage, field: str) -> storage.File:
     """Keep an uploaded file. Raises BadInput for an empty one, TooLarge past the limit."""
-    here = backend()
+    backend = current_backend()
     if not isinstance(upload, FileStorage):
         raise BadInput(field, "should be a file with a name, but is a plain field")
     # Browsers of old send whole paths, programs whatever they like: only the last part is a name.
@@ -26,18 +26,18 @@ def store(upload: FileStorage, field: str) -> storage.File:
     name = "".join(character for character in name if character.isprintable())[:200]
     name = name if name.strip(".") else "file"
     try:
-        stored = here.storage.put("files", upload.stream, here.settings.max_upload_bytes)
+        stored = backend.storage.put("files", upload.stream, backend.settings.max_upload_bytes)
     except TooLarge as error:
         raise TooLarge(f"{field}: {error.message}") from None
     if stored.bytes == 0:
-        here.storage.delete(stored.key)
+        backend.storage.delete(stored.key)
         raise BadInput(field, "the file is empty")
     media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     try:
-        with here.database.write() as session:
+        with backend.database.write() as session:
             return storage.add_file(session, stored, name=name, media_type=media_type)
     except BaseException:
-        here.storage.delete(stored.key)
+        backend.storage.delete(stored.key)
         raise
 
 
@@ -65,7 +65,7 @@ class Uploads:
 
 
 def _discard(file: storage.File) -> None:
-    here = backend()
-    with here.database.write() as session:
+    backend = current_backend()
+    with backend.database.write() as session:
         session.delete(file)
-    here.storage.delete(file.storage_key)
+    backend.storage.delete(file.storage_key)

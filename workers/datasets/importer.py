@@ -16,7 +16,7 @@ from jobyard.shared.archives.walk import MAX_FILE_BYTES, walk
 from jobyard.shared.errors import WorkError
 from jobyard.shared.pictures import SUFFIXES, NotAPicture, check_signature, decode
 from jobyard.workers.datasets.findings import Findings, Seen, find_out, pixel_digest
-from jobyard.workers.runtime.progress import Report
+from jobyard.workers.runtime.progress import Progress
 
 # Rejected files that are listed; the rest is only counted.
 MAX_REJECTED = 1_000
@@ -58,7 +58,7 @@ class _Kept:
     size: int
 
 
-def import_pictures(source: Path, output: Path, max_bytes: int, report: Report) -> Imported:
+def import_pictures(source: Path, output: Path, max_bytes: int, progress: Progress) -> Imported:
     """Check every picture of `source`, and write the good ones to `output`, a zip of our own layout.
 
     `source` is a zip or tar archive (told by its content) or a folder, in one of the layouts of `lay_out`.
@@ -68,15 +68,15 @@ def import_pictures(source: Path, output: Path, max_bytes: int, report: Report) 
     Raises WorkError, and leaves no `output`, if the archive is hostile, damaged as a whole, or unpacks
     to over `max_bytes`; if its folders are not classes; or if nothing is left of a class.
     """
-    report.phase("importing")
-    layout = lay_out(_checked(source, max_bytes, report))
+    progress.phase("importing")
+    layout = lay_out(_checked(source, max_bytes, progress))
     output.parent.mkdir(parents=True, exist_ok=True)
     # A tar comes in its own order and can't be read in another: pictures wait in a file without a
     # name, which the system removes whatever happens to this process.
     with tempfile.TemporaryFile(dir=output.parent) as spool:
-        kept, rejected, noted = _decode_all(source, layout, spool, max_bytes, report)
+        kept, rejected, noted = _decode_all(source, layout, spool, max_bytes, progress)
         classes = _count(kept, layout)
-        _write(output, kept, spool, report)
+        _write(output, kept, spool, progress)
     rejected = [*layout.misplaced, *rejected]
     return Imported(
         classes=classes,
@@ -89,15 +89,15 @@ def import_pictures(source: Path, output: Path, max_bytes: int, report: Report) 
     )
 
 
-def _checked(source: Path, max_bytes: int, report: Report) -> Iterator[Member]:
+def _checked(source: Path, max_bytes: int, progress: Progress) -> Iterator[Member]:
     """Every member's name and kind, looked at before anything is read."""
     for member in walk(source, max_bytes):
-        report.check()
+        progress.check()
         yield member
 
 
 def _decode_all(
-    source: Path, layout: Layout, spool: IO[bytes], max_bytes: int, report: Report
+    source: Path, layout: Layout, spool: IO[bytes], max_bytes: int, progress: Progress
 ) -> tuple[list[_Kept], list[tuple[str, str]], list[tuple[str, str]]]:
     """Write the pictures that decode to `spool`; returns them, the rejected with reasons, and the noted."""
     kept: list[_Kept] = []
@@ -109,7 +109,7 @@ def _decode_all(
         # Popped, so that a file that is in the archive twice is taken once; lay_out has listed it.
         place = None if member.folder else places.pop(member.parts, None)
         if place is None:
-            report.check()
+            progress.check()
             continue
         try:
             content, kind = _read(member)
@@ -126,7 +126,7 @@ def _decode_all(
                 noted.append((member.name, f"is a {kind}, and is called {printable(suffix)}"))
         except NotAPicture as error:
             rejected.append((member.name, error.message))
-        report.progress(len(kept) + len(rejected), len(layout.places), "pictures")
+        progress.update(len(kept) + len(rejected), len(layout.places), "pictures")
     return kept, rejected, noted
 
 
@@ -172,13 +172,13 @@ def _version(kept: list[_Kept]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _write(output: Path, kept: list[_Kept], spool: IO[bytes], report: Report) -> None:
+def _write(output: Path, kept: list[_Kept], spool: IO[bytes], progress: Progress) -> None:
     """Write the zip aside and move it into place, so that `output` is whole or not there."""
     part = output.with_name(f".{output.name}.part")
     try:
         with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
             for picture in sorted(kept, key=lambda picture: picture.place.path):
-                report.check()
+                progress.check()
                 info = zipfile.ZipInfo(picture.place.path, EPOCH)
                 info.create_system = 3  # Unix, on any system
                 info.external_attr = 0o100644 << 16

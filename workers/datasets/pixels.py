@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from jobyard.shared.errors import WorkError
 from jobyard.shared.pictures import NotAPicture, decode, to_array
-from jobyard.workers.runtime.progress import Report
+from jobyard.workers.runtime.progress import Progress
 
 # The cache holds so much; what was used longest ago goes first, and earlier still if the disk is full.
 MAX_BYTES = 50 * 1000**3
@@ -42,7 +42,7 @@ def decode_once(
     files: Iterable[Path],
     size: int,
     draft: Path,
-    report: Report,
+    progress: Progress,
     cache: Path | None = None,
     version: str = "",
 ) -> Decoded:
@@ -68,7 +68,7 @@ def decode_once(
                 return Decoded(pixels, rows)
         entry.parent.mkdir(parents=True, exist_ok=True)
         _make_room(entry.parent, math.prod(shape))
-    _decode_to(draft, shape, list(places.values()), report)
+    _decode_to(draft, shape, list(places.values()), progress)
     if entry is not None:
         draft = draft.replace(entry)
     return Decoded(np.load(draft, mmap_mode="r"), rows)
@@ -79,7 +79,7 @@ def _digest(version: str, rows: Iterable[str]) -> str:
     return hashlib.sha256("\n".join((DECODER, version, *rows)).encode(errors="surrogateescape")).hexdigest()
 
 
-def _decode_to(path: Path, shape: tuple[int, int, int, int], files: list[Path], report: Report) -> None:
+def _decode_to(path: Path, shape: tuple[int, int, int, int], files: list[Path], progress: Progress) -> None:
     _refuse_full_disk(path.parent, math.prod(shape))
     pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
 
@@ -91,7 +91,7 @@ def _decode_to(path: Path, shape: tuple[int, int, int, int], files: list[Path], 
         try:
             for done, future in enumerate(as_completed(futures), start=1):
                 future.result()
-                report.progress(done, len(files), "pictures")
+                progress.update(done, len(files), "pictures")
         finally:
             pool.shutdown(cancel_futures=True)
     pixels.flush()  # before it gets its name: after a power cut that should not name zeros

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 from jobyard.shared.errors import WorkError
-from jobyard.workers.runtime.progress import Report
+from jobyard.workers.runtime.progress import Progress
 
 PIECE = 1024**2
 
@@ -15,7 +15,7 @@ PIECE = 1024**2
 PATH = re.compile(r"(train|validation|test)/[^./\\\0][^/\\\0]*/[^./\\\0][^/\\\0]*")
 
 
-def unpack(archive: Path, folder: Path, report: Report) -> None:
+def unpack(archive: Path, folder: Path, progress: Progress) -> None:
     """Unpack a zip of the importer's to `folder`: `train/CLASS/FILE`, perhaps `validation/…`, `test/…`.
 
     The folder appears at once and whole; one that exists is taken to be the same data set. Two
@@ -23,11 +23,11 @@ def unpack(archive: Path, folder: Path, report: Report) -> None:
     """
     if folder.is_dir():
         return
-    report.phase("unpacking")
+    progress.phase("unpacking")
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        _extract(archive, draft, report)
+        _extract(archive, draft, progress)
         _move(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -41,7 +41,7 @@ def _move(draft: Path, folder: Path) -> None:
             raise
 
 
-def _extract(archive: Path, draft: Path, report: Report) -> None:
+def _extract(archive: Path, draft: Path, progress: Progress) -> None:
     try:
         with zipfile.ZipFile(archive) as source:
             infos = source.infolist()
@@ -53,6 +53,6 @@ def _extract(archive: Path, draft: Path, report: Report) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with source.open(info) as member, target.open("xb") as file:
                     shutil.copyfileobj(member, file, PIECE)
-                report.progress(done, len(infos), "pictures")
+                progress.update(done, len(infos), "pictures")
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise WorkError(f"the data set's archive is damaged: {error}") from None

@@ -39,12 +39,12 @@ def work_of(kind: Kind[Any]) -> Work:
 def wait_for(coming: "Future[Coming]", attempt: Attempt, phase: str | None) -> Coming:
     """What comes of it, unless the job is to stop before; `phase` says what it waits for, if it has to."""
     if phase is not None and not coming.done():
-        attempt.report.phase(phase)
+        attempt.progress.phase(phase)
     while True:
         try:
             return coming.result(LOOK_SECONDS)
         except TimeoutError:
-            attempt.report.check()
+            attempt.progress.check()
 
 
 class Works(dict[str, Work]):

@@ -50,11 +50,11 @@ def work(attempt: Attempt, spec: ImportSpec) -> Finish:
 
 
 def _import(attempt: Attempt, spec: ImportSpec, output: Path) -> Imported:
-    here = attempt.here
-    limit = here.settings.max_unpacked_bytes
+    context = attempt.context
+    limit = context.settings.max_unpacked_bytes
     if spec.file is None:
-        return import_pictures(Path(str(spec.path)), output, limit, attempt.report)
-    with here.database.read() as session:
+        return import_pictures(Path(str(spec.path)), output, limit, attempt.progress)
+    with context.database.read() as session:
         file = storage.get_file(session, spec.file)
-    with here.storage.local(file.storage_key, attempt.scratch) as source:
-        return import_pictures(source, output, limit, attempt.report)
+    with context.storage.local(file.storage_key, attempt.scratch) as source:
+        return import_pictures(source, output, limit, attempt.progress)

@@ -38,11 +38,11 @@ class OpenZip:
         self._key: str | None = None
         self._zip: ZipOfPictures | None = None
 
-    def get(self, here: storage.Storage, key: str) -> ZipOfPictures:
+    def get(self, context: storage.Storage, key: str) -> ZipOfPictures:
         """The zip of that key in the storage. Raises NotFound, and WorkError where it is damaged."""
         if self._zip is None or self._key != key:
             self.close()
-            self._zip, self._key = ZipOfPictures(here.open(key)), key
+            self._zip, self._key = ZipOfPictures(context.open(key)), key
         return self._zip
 
     def close(self) -> None:
@@ -117,10 +117,10 @@ def _columns(row: Prediction | registry.Prediction) -> dict[str, Any]:
 def _predict(
     attempt: Attempt, spec: PredictSpec, model: registry.Model, pictures: Sequence[Picture]
 ) -> list[Prediction]:
-    attempt.report.phase("loading the model")
+    attempt.progress.phase("loading the model")
     loaded = _load(attempt, model)
-    attempt.report.phase("predicting")
-    found = predict(loaded, pictures, len(pictures), spec.top, attempt.report, explain=spec.explain)
+    attempt.progress.phase("predicting")
+    found = predict(loaded, pictures, len(pictures), spec.top, attempt.progress, explain=spec.explain)
     return list(found)
 
 
@@ -148,7 +148,7 @@ def _split(count: int, copied: str | None) -> Split:
 
 
 def _predict_part(attempt: Attempt, part: PredictPart) -> Finish:
-    with attempt.here.database.read() as session:
+    with attempt.context.database.read() as session:
         whole = session.get(jobs.Job, attempt.claim.parent_id)
     if whole is None:  # it began anew, and this job is gone
         raise LeaseLost
@@ -165,7 +165,7 @@ def _predict_part(attempt: Attempt, part: PredictPart) -> Finish:
 
 
 def _sum_up(attempt: Attempt, spec: PredictSpec, model: registry.Model) -> Finish:
-    with attempt.here.database.read() as session:
+    with attempt.context.database.read() as session:
         refuse_broken(jobs.children(session, attempt.job_id))
         labels = registry.count_predictions(session, attempt.job_id)
         rows = registry.read_predictions(session, attempt.job_id, limit=MAX_IN_RESULT)
@@ -176,18 +176,18 @@ def _sum_up(attempt: Attempt, spec: PredictSpec, model: registry.Model) -> Finis
 
 
 def _find_model(attempt: Attempt, spec: PredictSpec) -> registry.Model:
-    with attempt.here.database.read() as session:
+    with attempt.context.database.read() as session:
         return registry.find(session, registry.Model, spec.model)
 
 
 def _load(attempt: Attempt, model: registry.Model) -> LoadedModel:
     """From memory, or from a copy on this machine; checked against its SHA-256 before it is opened."""
-    path = attempt.here.cache / "models" / f"{model.sha256}.keras"
+    path = attempt.context.cache / "models" / f"{model.sha256}.keras"
     # A missing or damaged copy is no reason to refuse the model: get it (once more).
     if model.sha256 not in _models and not _is_whole(path, model.sha256):
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = attempt.scratch / "model.keras"
-        with attempt.here.storage.open(model.storage_key) as source, draft.open("wb") as target:
+        with attempt.context.storage.open(model.storage_key) as source, draft.open("wb") as target:
             shutil.copyfileobj(source, target)
         draft.replace(path)
     return _models.get(path, model.sha256, model.classes, model.image_size)
@@ -207,9 +207,9 @@ def _pictures(
     """Those of the numbers `start` to `stop`, in the order of the spec's, or else by their paths."""
     if spec.images is None:
         return _zip(attempt, spec, copied).pictures(start, stop)
-    with attempt.here.database.read() as session:
+    with attempt.context.database.read() as session:
         files = storage.get_files(session, spec.images[start:stop])
-    open_key = attempt.here.storage.open
+    open_key = attempt.context.storage.open
     return [(file.name, functools.partial(open_key, file.storage_key)) for file in files]
 
 
@@ -219,21 +219,21 @@ def _zip(attempt: Attempt, spec: PredictSpec, copied: str | None) -> ZipOfPictur
         key = find_dataset(attempt, spec.dataset).storage_key
     else:
         key = copied or _archive(attempt, spec).storage_key
-    return _open_zip.get(attempt.here.storage, key)
+    return _open_zip.get(attempt.context.storage, key)
 
 
 def _plain_copy(attempt: Attempt, spec: PredictSpec) -> str | None:
     """Check the archive; what is no zip is made one in the storage, and that is its key."""
-    attempt.report.phase("looking into the archive")
+    attempt.progress.phase("looking into the archive")
     copy = attempt.scratch / "copy.zip"
-    limit = attempt.here.settings.max_unpacked_bytes
-    with attempt.here.storage.local(_archive(attempt, spec).storage_key, attempt.scratch) as source:
-        is_copied = check_archive(source, copy, limit, attempt.report)
+    limit = attempt.context.settings.max_unpacked_bytes
+    with attempt.context.storage.local(_archive(attempt, spec).storage_key, attempt.scratch) as source:
+        is_copied = check_archive(source, copy, limit, attempt.progress)
     return attempt.store("plans", copy).key if is_copied else None
 
 
 def _archive(attempt: Attempt, spec: PredictSpec) -> storage.File:
     if spec.archive is None:
         raise WorkError("the spec has no archive")
-    with attempt.here.database.read() as session:
+    with attempt.context.database.read() as session:
         return storage.get_file(session, spec.archive)

@@ -46,7 +46,7 @@ SCORERS = 4
 def work(attempt: Attempt, spec: SentimentSpec | SentimentPart) -> Finish | Split:
     """Score the texts of the spec, or those of a file, or a part of one."""
     if isinstance(spec, SentimentSpec) and spec.file is None:
-        scored = score_texts(spec, _scorer(attempt, spec), attempt.report)
+        scored = score_texts(spec, _scorer(attempt, spec), attempt.progress)
         return lambda _: scored
     wait_for(_compiling(), attempt, "starting")
     if isinstance(spec, SentimentPart):
@@ -57,11 +57,11 @@ def work(attempt: Attempt, spec: SentimentSpec | SentimentPart) -> Finish | Spli
 
 
 def _scorer(attempt: Attempt, spec: SentimentSpec) -> Scorer:
-    return _scorer_of(attempt.here.settings.lexicon, _words(spec))
+    return _scorer_of(attempt.context.settings.lexicon, _words(spec))
 
 
 def _bulk_scorer(attempt: Attempt, spec: SentimentSpec) -> "BulkScorer":
-    return _bulk_scorer_of(attempt.here.settings.lexicon, _words(spec))
+    return _bulk_scorer_of(attempt.context.settings.lexicon, _words(spec))
 
 
 def _words(spec: SentimentSpec) -> tuple[tuple[str, float], ...]:
@@ -103,16 +103,18 @@ def _file_of(spec: SentimentSpec) -> UUID:
 def _score_file(attempt: Attempt, spec: SentimentSpec) -> Finish | Split:
     from jobyard.workers.sentiment.files import MIN_PARTS, read_file, score_whole
 
-    with attempt.here.database.read() as session:
+    with attempt.context.database.read() as session:
         file = storage.get_file(session, _file_of(spec))
-    copy, limit = attempt.scratch / "plain", attempt.here.settings.max_unpacked_bytes
-    with attempt.here.storage.local(file.storage_key, attempt.scratch) as source:
-        plan = read_file(spec, source, file.name, copy, limit, attempt.report)
+    copy, limit = attempt.scratch / "plain", attempt.context.settings.max_unpacked_bytes
+    with attempt.context.storage.local(file.storage_key, attempt.scratch) as source:
+        plan = read_file(spec, source, file.name, copy, limit, attempt.progress)
         if len(plan.parts) >= MIN_PARTS:
             return _split(attempt, plan, copy)
         output = _output(attempt, spec)
         scorer = _bulk_scorer(attempt, spec)
-        outcome = score_whole(spec, plan, copy if plan.is_copied else source, output, scorer, attempt.report)
+        outcome = score_whole(
+            spec, plan, copy if plan.is_copied else source, output, scorer, attempt.progress
+        )
     return _finish(attempt, spec, output, outcome)
 
 
@@ -160,7 +162,7 @@ def _split(attempt: Attempt, plan: "Plan", copy: Path) -> Split:
 def _score_part(attempt: Attempt, spec: SentimentPart) -> Finish:
     from jobyard.workers.sentiment.files import score_part
 
-    with attempt.here.database.read() as session:
+    with attempt.context.database.read() as session:
         parent = session.get(jobs.Job, attempt.claim.parent_id)
         if parent is None:  # it began anew, and this job is gone
             raise LeaseLost
@@ -169,7 +171,7 @@ def _score_part(attempt: Attempt, spec: SentimentPart) -> Finish:
     output = attempt.scratch / "scored"
     scorer = _bulk_scorer(attempt, whole)
     with _planned(attempt, parent.checkpoint_key, file) as (plan, stream):
-        done = score_part(whole, plan, spec.part, stream, output, scorer, attempt.report)
+        done = score_part(whole, plan, spec.part, stream, output, scorer, attempt.progress)
     stored = attempt.store("parts", output)
 
     def finish(session: Session) -> dict[str, object]:
@@ -187,19 +189,19 @@ def _planned(attempt: Attempt, key: str | None, file: storage.File) -> Iterator[
 
     if key is None:
         raise LeaseLost
-    with attempt.here.storage.open(key) as sealed:
+    with attempt.context.storage.open(key) as sealed:
         plan = Plan.from_note(read_note(sealed)[0])
         if plan.is_copied:
             yield plan, sealed
         else:
-            with attempt.here.storage.open(file.storage_key) as stream:
+            with attempt.context.storage.open(file.storage_key) as stream:
                 yield plan, stream
 
 
 def _put_together(attempt: Attempt, spec: SentimentSpec) -> Finish:
     from jobyard.workers.sentiment.files import put_together
 
-    with attempt.here.database.read() as session:
+    with attempt.context.database.read() as session:
         children = jobs.children(session, attempt.job_id)
         file = storage.get_file(session, _file_of(spec))
     refuse_broken(children)
@@ -208,6 +210,6 @@ def _put_together(attempt: Attempt, spec: SentimentSpec) -> Finish:
     output = _output(attempt, spec)
     with _planned(attempt, attempt.claim.checkpoint_key, file) as (plan, _):
         outcome = put_together(
-            spec, plan, lambda number: attempt.here.storage.open(keys[number]), output, attempt.report
+            spec, plan, lambda number: attempt.context.storage.open(keys[number]), output, attempt.progress
         )
     return _finish(attempt, spec, output, outcome)

@@ -10,7 +10,7 @@ from jobyard.shared.kinds.train import TrainSpec
 from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.dataset_cache import find_dataset, folder_of
 from jobyard.workers.training.fit import train
-from jobyard.workers.training.model_file import Saved
+from jobyard.workers.training.model_file import ModelFile
 
 
 def work(attempt: Attempt, spec: TrainSpec) -> Finish:
@@ -20,12 +20,12 @@ def work(attempt: Attempt, spec: TrainSpec) -> Finish:
         spec,
         folder_of(attempt, dataset),
         attempt.scratch,
-        attempt.report,
+        attempt.progress,
         attempt.checkpoints,
         dataset_version=dataset.sha256,
-        checkpoint_seconds=attempt.here.settings.checkpoint_seconds,
+        checkpoint_seconds=attempt.context.settings.checkpoint_seconds,
         init_from=None if spec.init_from is None else _saved(attempt, spec.init_from),
-        cache=attempt.here.cache / "pixels",
+        cache=attempt.context.cache / "pixels",
     )
     stored = attempt.store("models", training.model_path)
     last = None if training.last_path is None else attempt.store("models", training.last_path)
@@ -83,11 +83,11 @@ def work(attempt: Attempt, spec: TrainSpec) -> Finish:
     return finish
 
 
-def _saved(attempt: Attempt, reference: str) -> Saved:
+def _saved(attempt: Attempt, reference: str) -> ModelFile:
     """A copy of a registered model's file. Raises NotFound."""
-    with attempt.here.database.read() as session:
+    with attempt.context.database.read() as session:
         model = registry.find(session, registry.Model, reference)
     path = attempt.scratch / "initial.keras"
-    with attempt.here.storage.open(model.storage_key) as source, path.open("wb") as target:
+    with attempt.context.storage.open(model.storage_key) as source, path.open("wb") as target:
         shutil.copyfileobj(source, target)
-    return Saved(model.reference, path, model.sha256, model.classes, model.image_size)
+    return ModelFile(model.reference, path, model.sha256, model.classes, model.image_size)

@@ -17,10 +17,10 @@ from jobyard.shared.archives.walk import walk
 from jobyard.shared.errors import WorkError
 from jobyard.shared.pictures import NotAPicture
 from jobyard.workers.prediction.predict import Picture
-from jobyard.workers.runtime.progress import Report
+from jobyard.workers.runtime.progress import Progress
 
 
-def check_archive(source: Path, copy: Path, max_bytes: int, report: Report) -> bool:
+def check_archive(source: Path, copy: Path, max_bytes: int, progress: Progress) -> bool:
     """Look at all that an archive from outside says it holds; what is no zip becomes one at `copy`.
 
     Returns whether it did. Raises WorkError if it is not an archive, holds no files, is damaged as
@@ -31,7 +31,7 @@ def check_archive(source: Path, copy: Path, max_bytes: int, report: Report) -> b
         is_zip = file.read(2) == b"PK"  # as `walk` tells it: nothing else was checked as one
     if is_zip:
         for _ in files:
-            report.check()
+            progress.check()
         return False
     with zipfile.ZipFile(copy, "w", zipfile.ZIP_STORED) as target:
         for count, member in enumerate(files, 1):
@@ -40,7 +40,7 @@ def check_archive(source: Path, copy: Path, max_bytes: int, report: Report) -> b
             if name in target.NameToInfo:
                 name = f"{name} ({count})"
             target.writestr(name, _read(member))
-            report.progress(count, None, "pictures")
+            progress.update(count, None, "pictures")
     return True
 
 

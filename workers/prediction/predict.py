@@ -15,7 +15,7 @@ from jobyard.shared.errors import NotFound
 from jobyard.shared.pictures import NotAPicture, decode, to_array
 from jobyard.workers.prediction.explain import MAX_SIDE, Explainer, overlay
 from jobyard.workers.prediction.models import LoadedModel
-from jobyard.workers.runtime.progress import Report
+from jobyard.workers.runtime.progress import Progress
 
 BATCH_SIZE = 32
 
@@ -51,7 +51,7 @@ def predict(
     pictures: Iterable[Picture],
     total: int,
     top: int | None,
-    report: Report,
+    progress: Progress,
     *,
     explain: bool = False,
 ) -> Iterator[Prediction]:
@@ -76,9 +76,9 @@ def predict(
         following = submit_batch()
         while following:
             batch, following = following, submit_batch()  # the next one is decoded meanwhile
-            yield from _predict_batch(model, batch, top, explainer, report)
+            yield from _predict_batch(model, batch, top, explainer, progress)
             done += len(batch)
-            report.progress(done, total, "pictures")
+            progress.update(done, total, "pictures")
     finally:
         # Who is told to stop does not decode what waits.
         pool.shutdown(cancel_futures=True)
@@ -88,18 +88,18 @@ Batch = list[tuple[str, Future[Decoded | str]]]
 
 
 def _predict_batch(
-    model: LoadedModel, batch: Batch, top: int | None, explainer: Explainer | None, report: Report
+    model: LoadedModel, batch: Batch, top: int | None, explainer: Explainer | None, progress: Progress
 ) -> Iterator[Prediction]:
     decoded = []
     for name, future in batch:
-        report.check()
+        progress.check()
         decoded.append((name, future.result()))
     readable = [found for _, found in decoded if isinstance(found, Decoded)]
     answers: Iterator[tuple[NDArray[np.float64], bytes | None]] = iter(())
     if readable:
         pixels = np.stack([found.pixels for found in readable])
         probabilities = model.probabilities(pixels)
-        drawn = _overlays(explainer, readable, pixels, probabilities, report)
+        drawn = _overlays(explainer, readable, pixels, probabilities, progress)
         answers = zip(probabilities, drawn, strict=False)
     for name, found in decoded:
         if isinstance(found, str):
@@ -114,14 +114,14 @@ def _overlays(
     readable: list[Decoded],
     pixels: NDArray[np.uint8],
     probabilities: NDArray[np.float64],
-    report: Report,
+    progress: Progress,
 ) -> Iterator[bytes | None]:
     if explainer is None:
         yield from repeat(None)
         return
     maps = explainer.maps(pixels, probabilities.argmax(axis=1))
     for found, heat in zip(readable, maps, strict=True):
-        report.check()
+        progress.check()
         yield None if found.shown is None else overlay(found.shown, heat)
 
 

@@ -18,7 +18,7 @@ from celery import Celery, signals
 from jobyard.shared.broker import make_celery
 from jobyard.shared.config import Settings
 from jobyard.shared.kinds.base import Queue
-from jobyard.workers.runtime.registration import Presence
+from jobyard.workers.runtime.registration import Registration
 
 # A process that has imported TensorFlow holds twice as much, one that has not, half.
 WITHOUT_TENSORFLOW_KB = 200_000
@@ -45,7 +45,7 @@ def make_worker(settings: Settings, queue: Queue) -> Celery:
         # nothing to do stays: a new one takes seconds.
         app.conf.worker_max_memory_per_child = WITHOUT_TENSORFLOW_KB
     # In the parent, from when it listens until it has ended.
-    presence = Presence(settings.database, queue.value)
+    presence = Registration(settings.database, queue.value)
     signals.worker_ready.connect(lambda sender, **_: presence.start(sender.hostname), weak=False)
     signals.worker_shutdown.connect(lambda **_: presence.stop(), weak=False)
     return app

@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from jobyard.shared import jobs, storage
 from jobyard.shared.storage import Stored
 from jobyard.workers.runtime.checkpoints import Checkpoints
-from jobyard.workers.runtime.context import Process, Scratch
+from jobyard.workers.runtime.context import Context, Scratch
 from jobyard.workers.runtime.parts import refuse_broken
-from jobyard.workers.runtime.progress import Report
+from jobyard.workers.runtime.progress import Progress
 
 # What a kind of work hands back: called in the transaction that makes the job succeed, it adds its rows
 # (a model, predictions, artifacts) and returns the job's result.
@@ -41,9 +41,9 @@ class Split:
 class Attempt:
     """What the work of one attempt may use."""
 
-    here: Process
+    context: Context
     claim: jobs.Claim
-    report: Report
+    progress: Progress
     _scratch: Scratch
     checkpoints: Checkpoints
     # Keys in the storage that go if the job does not succeed, and those that go even then.
@@ -63,9 +63,9 @@ class Attempt:
     @contextmanager
     def input(self, file_id: uuid.UUID) -> Iterator[Path]:
         """An upload as a file on this machine, to be read only. Raises NotFound."""
-        with self.here.database.read() as session:
+        with self.context.database.read() as session:
             file = storage.get_file(session, file_id)
-        with self.here.storage.local(file.storage_key, self.scratch) as path:
+        with self.context.storage.local(file.storage_key, self.scratch) as path:
             yield path
 
     def add_artifact(self, path: Path, name: str, media_type: str | None = None) -> None:
@@ -86,14 +86,14 @@ class Attempt:
         """
         if self.claim.child_window is None:
             return None
-        with self.here.database.read() as session:
+        with self.context.database.read() as session:
             children = jobs.children(session, self.job_id)
         refuse_broken(children)
         return [child.result or {} for child in children]
 
     def store(self, folder: str, path: Path) -> Stored:
         """Put a file into the storage; it is removed again unless the job succeeds or is split."""
-        stored = self.here.storage.put_file(folder, path)
+        stored = self.context.storage.put_file(folder, path)
         self.stored.append(stored.key)
         return stored
 

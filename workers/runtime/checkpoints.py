@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from jobyard.shared import jobs
 from jobyard.shared.errors import LeaseLost, NotFound
-from jobyard.workers.runtime.context import Process, Scratch
+from jobyard.workers.runtime.context import Context, Scratch
 
 log = logging.getLogger(__name__)
 
@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 class Checkpoints:
     """What an attempt leaves for the next one. `key` is of the newest."""
 
-    def __init__(self, here: Process, claim: jobs.Claim, scratch: Scratch) -> None:
-        self._here = here
+    def __init__(self, context: Context, claim: jobs.Claim, scratch: Scratch) -> None:
+        self._here = context
         self._job_id = claim.id
         self._lease = claim.lease
         self._scratch = scratch

@@ -17,14 +17,14 @@ from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.storage import Storage
-from jobyard.workers.runtime.heartbeat import Heart
+from jobyard.workers.runtime.heartbeat import HeartbeatThread
 
 # A folder in scratch that is younger may be about to be locked by its maker.
 NEW_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Process:
+class Context:
     """Settings, and the connections made from them."""
 
     settings: Settings
@@ -37,9 +37,9 @@ class Process:
         return Scratch(self.settings.home / "scratch")
 
     @functools.cached_property
-    def heart(self) -> Heart:
+    def heartbeats(self) -> HeartbeatThread:
         """What beats for the job at hand."""
-        return Heart(self.settings.heartbeat_seconds)
+        return HeartbeatThread(self.settings.heartbeat_seconds)
 
     @property
     def cache(self) -> Path:
@@ -78,11 +78,11 @@ class Scratch:
 
 
 @functools.cache
-def process() -> Process:
+def current_context() -> Context:
     """This process's own. Raises ConfigError where a setting is wrong."""
     settings = Settings.load()
     logging.getLogger().setLevel(settings.log_level)
-    return Process(
+    return Context(
         settings=settings,
         database=Database(settings.database),
         storage=Storage(settings.storage),

@@ -12,19 +12,19 @@ from jobyard.workers.runtime.attempt import Attempt
 
 def find_dataset(attempt: Attempt, reference: str) -> registry.Dataset:
     """Raises NotFound."""
-    with attempt.here.database.read() as session:
+    with attempt.context.database.read() as session:
         return registry.find(session, registry.Dataset, reference)
 
 
 def folder_of(attempt: Attempt, dataset: registry.Dataset) -> Path:
     """Unpacked once per machine: `<split>/<class>/<picture>`."""
-    folder = attempt.here.cache / "datasets" / str(dataset.id)
+    folder = attempt.context.cache / "datasets" / str(dataset.id)
     if not folder.is_dir():
-        attempt.report.phase("unpacking")
+        attempt.progress.phase("unpacking")
         folder.parent.mkdir(parents=True, exist_ok=True)
         _remove_deleted(attempt, folder.parent)
-        with attempt.here.storage.local(dataset.storage_key, attempt.scratch) as archive:
-            unpack(archive, folder, attempt.report)
+        with attempt.context.storage.local(dataset.storage_key, attempt.scratch) as archive:
+            unpack(archive, folder, attempt.progress)
     return folder
 
 
@@ -32,7 +32,7 @@ def _remove_deleted(attempt: Attempt, cache: Path) -> None:
     """Folders of data sets that are no more make room: nobody will ask for them again."""
     # Looked for before the database is asked: what is unpacked from now on has a row.
     folders = [path for path in cache.iterdir() if not path.name.startswith(".")]
-    with attempt.here.database.read() as session:
+    with attempt.context.database.read() as session:
         known = {str(known) for known in session.scalars(sa.select(registry.Dataset.id))}
     for path in folders:
         if path.name not in known:

@@ -14,7 +14,7 @@ from kombu.exceptions import OperationalError
 from jobyard.shared import jobs
 from jobyard.shared.broker import RETRY
 from jobyard.shared.jobs import State
-from jobyard.workers.runtime.executor import Ended
+from jobyard.workers.runtime.executor import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Events:
         self._add("task-received", claim, args=str(claim.id), kwargs="", retries=0)
         self._add("task-started", claim)
 
-    def ended(self, claim: jobs.Claim, ended: Ended | None) -> None:
+    def ended(self, claim: jobs.Claim, ended: Outcome | None) -> None:
         if ended is not None and ended.state is State.FAILED:
             self._add("task-failed", claim, exception=ended.error, traceback=ended.traceback)
             return

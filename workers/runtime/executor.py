@@ -17,8 +17,8 @@ from jobyard.shared.jobs import State
 from jobyard.shared.kinds.base import Parameters
 from jobyard.workers.runtime.attempt import Attempt, Made, Split, Work
 from jobyard.workers.runtime.checkpoints import Checkpoints
-from jobyard.workers.runtime.context import Process
-from jobyard.workers.runtime.heartbeat import Pulse
+from jobyard.workers.runtime.context import Context
+from jobyard.workers.runtime.heartbeat import Heartbeat
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +29,12 @@ class Watcher(Protocol):
     def started(self, claim: jobs.Claim) -> None:
         """An attempt begins."""
 
-    def ended(self, claim: jobs.Claim, ended: "Ended | None") -> None:
+    def ended(self, claim: jobs.Claim, ended: "Outcome | None") -> None:
         """It is over; None: it is not (or no longer) this worker's to say how."""
 
 
 @dataclass(frozen=True)
-class Ended:
+class Outcome:
     """How an attempt left its job."""
 
     state: State
@@ -46,10 +46,10 @@ class Ended:
 PATIENCE_SECONDS = 600.0
 STOPPING_SECONDS = 2.0
 # After so long a message is done with and another goes on: no broker has to wait for it any longer.
-DRAIN_SECONDS = 60.0
+MESSAGE_SECONDS = 60.0
 
 
-class Drain:
+class Executor:
     """The jobs of one queue, first in line first, until none is ready or the worker is to stop.
 
     The next one is claimed in the transaction that writes the outcome of the one before. `single`: only
@@ -58,7 +58,7 @@ class Drain:
 
     def __init__(
         self,
-        here: Process,
+        context: Context,
         works: dict[str, Work],
         queue: str,
         worker: str,
@@ -67,14 +67,14 @@ class Drain:
         *,
         single: bool = False,
     ) -> None:
-        self._here = here
+        self._here = context
         self._works = works
         self._queue = queue
         self._worker = worker
         self._stopping = stopping
         self._watcher = watcher
         self._single = single
-        self._ends = time.monotonic() + DRAIN_SECONDS
+        self._ends = time.monotonic() + MESSAGE_SECONDS
         self._next: jobs.Claim | None = None
         self._has_looked = False
 
@@ -106,31 +106,31 @@ class Drain:
         with self._here.database.write() as session:
             return self._claim(session)
 
-    def _attempt(self, claim: jobs.Claim) -> Ended | None:
-        here = self._here
+    def _attempt(self, claim: jobs.Claim) -> Outcome | None:
+        context = self._here
         attempt: Attempt | None = None
-        ended: Ended | None = None
+        ended: Outcome | None = None
         try:
             spec = _spec_of(claim)
-            with here.scratch() as scratch:
-                pulse = Pulse(
-                    here.heart,
-                    here.database,
+            with context.scratch() as scratch:
+                heartbeat = Heartbeat(
+                    context.heartbeats,
+                    context.database,
                     claim.id,
                     claim.lease,
-                    lease_seconds=here.settings.lease_seconds,
+                    lease_seconds=context.settings.lease_seconds,
                     stopping=self._stopping,
                 )
-                attempt = Attempt(here, claim, pulse, scratch, Checkpoints(here, claim, scratch))
-                with pulse:
+                attempt = Attempt(context, claim, heartbeat, scratch, Checkpoints(context, claim, scratch))
+                with heartbeat:
                     made = self._works[claim.kind](attempt, spec)
-                ended = self._write(lambda session: _as_made(session, attempt, made, pulse))
+                ended = self._write(lambda session: _as_made(session, attempt, made, heartbeat))
                 if ended is None:  # a job that was done is not failed for that: it runs again
                     raise LeaseLost
             if ended.state in (State.SUCCEEDED, State.WAITING):
                 attempt.stored = attempt.unwanted
             if isinstance(made, Split):
-                here.broker.wake(claim.queue, made.window)
+                context.broker.wake(claim.queue, made.window)
             log.info("job %s: %s", claim.id, ended.state)
         except Interrupted as interruption:
             ended = self._let_go(claim, interruption)
@@ -150,7 +150,7 @@ class Drain:
                 attempt.checkpoints.discard()
         return ended
 
-    def _let_go(self, claim: jobs.Claim, interruption: Interrupted) -> Ended | None:
+    def _let_go(self, claim: jobs.Claim, interruption: Interrupted) -> Outcome | None:
         log.info("job %s: %s", claim.id, interruption.message)
         match interruption:
             case Cancelled():
@@ -162,7 +162,7 @@ class Drain:
             case _:  # the lease is lost: whoever holds the job now decides what becomes of it
                 return None
 
-    def _fail(self, claim: jobs.Claim, error: Exception, message: str) -> Ended | None:
+    def _fail(self, claim: jobs.Claim, error: Exception, message: str) -> Outcome | None:
         message, trace = _storable(message), _storable("".join(traceback.format_exception(error)))
         log.error("job %s: failed: %s\n%s", claim.id, message, trace)
         kind = type(error).__name__
@@ -173,7 +173,7 @@ class Drain:
             )
         )
 
-    def _write(self, change: Callable[[Session], Ended | None]) -> Ended | None:
+    def _write(self, change: Callable[[Session], Outcome | None]) -> Outcome | None:
         """Write the outcome, however long the database is away: days of work may hang on it.
 
         Trying again is harmless: what was written after all no longer holds the lease. None once the
@@ -227,20 +227,20 @@ def _spec_of(claim: jobs.Claim) -> Parameters:
     return model.model_validate(claim.spec)
 
 
-def _as_made(session: Session, attempt: Attempt, made: Made, pulse: Pulse) -> Ended | None:
+def _as_made(session: Session, attempt: Attempt, made: Made, heartbeat: Heartbeat) -> Outcome | None:
     claim = attempt.claim
     if isinstance(made, Split):
         return _as_left(jobs.split(session, claim.id, claim.lease, **vars(made)))
     result = made(session) if callable(made) else dict(made or {})
     attempt.add_artifacts(session)
-    pulse.write_rest(session)
+    heartbeat.write_rest(session)
     if not jobs.succeed(session, claim.id, claim.lease, result):
         raise LeaseLost  # which rolls back all of this
-    return Ended(State.SUCCEEDED)
+    return Outcome(State.SUCCEEDED)
 
 
-def _as_left(job: jobs.Job | None, trace: str | None = None) -> Ended | None:
-    return None if job is None else Ended(State(job.state), job.error_message, trace)
+def _as_left(job: jobs.Job | None, trace: str | None = None) -> Outcome | None:
+    return None if job is None else Outcome(State(job.state), job.error_message, trace)
 
 
 def _storable(text: str) -> str:

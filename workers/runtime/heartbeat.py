@@ -22,23 +22,23 @@ from jobyard.shared.errors import Cancelled, Interrupted, LeaseLost, Paused, Sto
 log = logging.getLogger(__name__)
 
 # A heart that had nothing to beat for so often stands still until it is needed again.
-IDLE_BEATS = 10
+IDLE_HEARTBEATS = 10
 
 
-class Heart:
+class HeartbeatThread:
     """The thread that beats for the job at hand: one for all jobs of a process, most of which are short."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         # Held while a beat is under way: whoever lets go waits for it.
         self._lock = threading.Lock()
-        self._pulse: Pulse | None = None
+        self._heartbeat: Heartbeat | None = None
         self._thread: threading.Thread | None = None
 
-    def take(self, pulse: "Pulse") -> None:
+    def take(self, heartbeat: "Heartbeat") -> None:
         """Beat for it from now on."""
         with self._lock:
-            self._pulse = pulse
+            self._heartbeat = heartbeat
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
                 self._thread.start()
@@ -46,29 +46,29 @@ class Heart:
     def let_go(self) -> None:
         """No beat is under way afterwards."""
         with self._lock:
-            self._pulse = None
+            self._heartbeat = None
 
     def _run(self) -> None:
         idle = 0
-        while idle < IDLE_BEATS:
+        while idle < IDLE_HEARTBEATS:
             time.sleep(self._seconds)
             with self._lock:
-                idle = 0 if self._pulse else idle + 1
-                if self._pulse:
+                idle = 0 if self._heartbeat else idle + 1
+                if self._heartbeat:
                     try:
-                        self._pulse.beat()
+                        self._heartbeat.beat()
                     except Exception:  # a heart that stopped would cost every later job its lease
                         log.exception("an unexpected error in a heartbeat")
-                elif idle == IDLE_BEATS:
+                elif idle == IDLE_HEARTBEATS:
                     self._thread = None
 
 
-class Pulse:
+class Heartbeat:
     """Implements `Report` for one lease. A context manager: the heart beats for it within."""
 
     def __init__(
         self,
-        heart: Heart,
+        heartbeats: HeartbeatThread,
         database: Database,
         job_id: uuid.UUID,
         lease: uuid.UUID,
@@ -76,7 +76,7 @@ class Pulse:
         lease_seconds: float,
         stopping: threading.Event,
     ) -> None:
-        self._heart = heart
+        self._heartbeats = heartbeats
         self._database = database
         self._job_id = job_id
         self._lease = lease
@@ -93,14 +93,14 @@ class Pulse:
         self._interruption: Interrupted | None = None
 
     def __enter__(self) -> Self:
-        self._heart.take(self)
+        self._heartbeats.take(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """The last beat writes what is still in memory: the job's outcome comes after its metrics."""
-        self._heart.let_go()
+        self._heartbeats.let_go()
         if not isinstance(self._interruption, LeaseLost) and (self._points or error is not None):
             self._beat()
 
@@ -115,7 +115,7 @@ class Pulse:
             self._progress = replace(self._progress, phase=name)
         self.check()
 
-    def progress(self, done: int, total: int | None, unit: str) -> None:
+    def update(self, done: int, total: int | None, unit: str) -> None:
         with self._lock:
             eta = self._eta(done, total, unit)
             self._progress = jobs.Progress(self._progress.phase, done, total, unit, eta)

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 
-class Report(Protocol):
+class Progress(Protocol):
     """Callbacks handed to the work. Each is cheap: it notes what it is told and writes nothing itself.
 
     `phase`, `progress` and `check` raise an `shared.errors.Interrupted` when the job was cancelled,
@@ -14,7 +14,7 @@ class Report(Protocol):
     def phase(self, name: str) -> None:
         """Say what is being done now, in a word or two: "decoding", "training", "evaluating"."""
 
-    def progress(self, done: int, total: int | None, unit: str) -> None:
+    def update(self, done: int, total: int | None, unit: str) -> None:
         """Say how far it is: `done` of `total` (None if unknown) `unit`s ("batches", "rows", "pictures")."""
 
     def metric(self, name: str, step: int, value: float, epoch: int | None = None) -> None:
@@ -24,13 +24,13 @@ class Report(Protocol):
         """Raise Interrupted if the work should stop."""
 
 
-class Unheard:
+class NoProgress:
     """The Report of work that nobody waits for."""
 
     def phase(self, name: str) -> None:
         return None
 
-    def progress(self, done: int, total: int | None, unit: str) -> None:
+    def update(self, done: int, total: int | None, unit: str) -> None:
         return None
 
     def metric(self, name: str, step: int, value: float, epoch: int | None = None) -> None:

@@ -11,7 +11,7 @@ from jobyard.shared.database import Database
 log = logging.getLogger(__name__)
 
 
-class Presence:
+class Registration:
     """A thread in the parent of a worker's pool.
 
     It closes its connection after each word: the children are forked from this process.

@@ -12,16 +12,16 @@ from jobyard.shared.broker import WAKE_UP
 from jobyard.shared.kinds.base import Queue
 from jobyard.workers import kinds
 from jobyard.workers.runtime.app import heeding_stop, stopping
-from jobyard.workers.runtime.context import process
+from jobyard.workers.runtime.context import current_context
 from jobyard.workers.runtime.events import Events
-from jobyard.workers.runtime.executor import Drain
+from jobyard.workers.runtime.executor import Executor
 
 log = logging.getLogger(__name__)
 
 
 @functools.cache
 def _events(hostname: str) -> Events:
-    return Events(process().broker.app, hostname)
+    return Events(current_context().broker.app, hostname)
 
 
 @shared_task(bind=True, name=WAKE_UP)  # type: ignore[untyped-decorator]
@@ -32,8 +32,14 @@ def wake_up(task: Any, queue: str) -> int:
     # TensorFlow gives a GPU's memory back only when its process ends.
     single = queue == Queue.GPU
     with heeding_stop():
-        drain = Drain(
-            process(), kinds.WORKS, queue, f"{hostname}/{os.getpid()}", stopping, events, single=single
+        drain = Executor(
+            current_context(),
+            kinds.WORKS,
+            queue,
+            f"{hostname}/{os.getpid()}",
+            stopping,
+            events,
+            single=single,
         )
         try:
             return drain.run()

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.sentiment import SentimentSpec
-from jobyard.workers.runtime.progress import Report, Unheard
+from jobyard.workers.runtime.progress import NoProgress, Progress
 from jobyard.workers.sentiment.summary import Summary, labels_of
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.cells import Scored
@@ -100,7 +100,13 @@ class Outcome:
 
 
 def score_file(
-    spec: SentimentSpec, source: Path, name: str, output: Path, scorer: BulkScorer, limit: int, report: Report
+    spec: SentimentSpec,
+    source: Path,
+    name: str,
+    output: Path,
+    scorer: BulkScorer,
+    limit: int,
+    progress: Progress,
 ) -> Outcome:
     """Score a column of `source` (uploaded as `name`) and write the scored file to `output`.
 
@@ -120,26 +126,28 @@ def score_file(
     """
     copy = output.with_name(f"{output.name}.plain")
     try:
-        plan = read_file(spec, source, name, copy, limit, report)
-        return score_whole(spec, plan, copy if plan.is_copied else source, output, scorer, report)
+        plan = read_file(spec, source, name, copy, limit, progress)
+        return score_whole(spec, plan, copy if plan.is_copied else source, output, scorer, progress)
     finally:
         copy.unlink(missing_ok=True)
 
 
-def read_file(spec: SentimentSpec, source: Path, name: str, copy: Path, limit: int, report: Report) -> Plan:
+def read_file(
+    spec: SentimentSpec, source: Path, name: str, copy: Path, limit: int, progress: Progress
+) -> Plan:
     """Find out what `source` is and where its parts begin and end; `copy` gets its plain bytes if need be.
 
     Its first rows and the places of all its quotes are checked, the rest where it is scored.
     Raises WorkError.
     """
-    report.phase("reading")
+    progress.phase("reading")
     broken = Broken(skip=spec.errors == "skip")  # in parts they are found once more, and counted there
     with source.open("rb") as stream:
         head = head_of(stream)
     refuse(head, spec.encoding)
     is_copied = not is_plain(head, spec.encoding)
     if is_copied:
-        unpack(source, copy, spec.encoding, limit, report)
+        unpack(source, copy, spec.encoding, limit, progress)
     with (copy if is_copied else source).open("rb") as stream:
         head = head_of(stream)
         refuse(head, "utf-8")
@@ -147,12 +155,12 @@ def read_file(spec: SentimentSpec, source: Path, name: str, copy: Path, limit: i
         table = open_table(kind_of(head, name, column=is_asked), [])
         size = stream.seek(0, 2)
         whole = table.begin(stream, Part(len(BOM) if head.startswith(BOM) else 0, size, 0), broken)
-        column = table.choose(stream, whole, spec.column, report)
-        group_by = None if spec.group_by is None else table.choose(stream, whole, spec.group_by, report)
-        batch = table.check(stream, column, limit, report) if isinstance(table, ParquetTable) else 0
+        column = table.choose(stream, whole, spec.column, progress)
+        group_by = None if spec.group_by is None else table.choose(stream, whole, spec.group_by, progress)
+        batch = table.check(stream, column, limit, progress) if isinstance(table, ParquetTable) else 0
         # A little more than that: parts end with a row, before it is reached, and no scrap is to be left.
         part_size = min(max(size // PARTS + size // 1_000, MIN_PART_BYTES), MAX_PART_BYTES)
-        found = list(table.parts(stream, whole, part_size, broken, report))
+        found = list(table.parts(stream, whole, part_size, broken, progress))
     if not sum(rows for _, rows in found):
         raise WorkError("the file has no rows")
     return Plan(
@@ -169,17 +177,17 @@ def read_file(spec: SentimentSpec, source: Path, name: str, copy: Path, limit: i
 
 
 def score_whole(
-    spec: SentimentSpec, plan: Plan, source: Path, output: Path, scorer: BulkScorer, report: Report
+    spec: SentimentSpec, plan: Plan, source: Path, output: Path, scorer: BulkScorer, progress: Progress
 ) -> Outcome:
     """`score_file` of a file that was read: `source` has the bytes that its parts are ranges of."""
-    report.phase("scoring")
+    progress.phase("scoring")
     paths = [output.with_name(f"{output.name}.{number}") for number in range(len(plan.parts))]
     try:
         with source.open("rb") as stream:
             done = 0
             for number, path in enumerate(paths):
-                done += _score_part(spec, plan, number, stream, path, scorer, report, done, plan.rows)
-        return _put_together(spec, plan, lambda number: paths[number].open("rb"), output, report)
+                done += _score_part(spec, plan, number, stream, path, scorer, progress, done, plan.rows)
+        return _put_together(spec, plan, lambda number: paths[number].open("rb"), output, progress)
     finally:
         for path in paths:
             path.unlink(missing_ok=True)
@@ -192,22 +200,22 @@ def score_part(
     stream: IO[bytes],
     output: Path,
     scorer: BulkScorer,
-    report: Report,
+    progress: Progress,
 ) -> int:
     """Score one part of the file: `output` is for `put_together`. Returns how many rows it had."""
-    report.phase("scoring")
-    return _score_part(spec, plan, number, stream, output, scorer, report, 0, plan.part_rows[number])
+    progress.phase("scoring")
+    return _score_part(spec, plan, number, stream, output, scorer, progress, 0, plan.part_rows[number])
 
 
 def put_together(
-    spec: SentimentSpec, plan: Plan, open_part: Callable[[int], IO[bytes]], output: Path, report: Report
+    spec: SentimentSpec, plan: Plan, open_part: Callable[[int], IO[bytes]], output: Path, progress: Progress
 ) -> Outcome:
     """The scored file and the outcome of `score_file`, out of what `score_part` wrote.
 
     Raises WorkError if workers with different lexicons have scored the parts.
     """
-    report.phase("putting together")
-    return _put_together(spec, plan, open_part, output, report)
+    progress.phase("putting together")
+    return _put_together(spec, plan, open_part, output, progress)
 
 
 def _score_part(
@@ -217,7 +225,7 @@ def _score_part(
     stream: IO[bytes],
     output: Path,
     scorer: BulkScorer,
-    report: Report,
+    progress: Progress,
     before: int,
     total: int,
 ) -> int:
@@ -238,7 +246,7 @@ def _score_part(
         for rows in table.rows(stream, part, plan.column, broken):
             scored = _score(spec, plan, rows, scorer, summary)
             writer.write(rows, scored)
-            report.progress(before + summary.rows, max(total, before + summary.rows), "rows")
+            progress.update(before + summary.rows, max(total, before + summary.rows), "rows")
     seal(
         output,
         {
@@ -277,7 +285,7 @@ def _as_groups(array: Any, name: str) -> Any:
 
 
 def _put_together(
-    spec: SentimentSpec, plan: Plan, open_part: Callable[[int], IO[bytes]], output: Path, report: Report
+    spec: SentimentSpec, plan: Plan, open_part: Callable[[int], IO[bytes]], output: Path, progress: Progress
 ) -> Outcome:
     summary = Summary(plan.group_by)
     broken = Broken(skip=True)
@@ -300,7 +308,7 @@ def _put_together(
             with open_part(number) as part:
                 note, size = read_note(part)
                 merger.append(part, size, note["columns"])
-            report.progress(summary.rows, summary.rows, "rows")
+            progress.update(summary.rows, summary.rows, "rows")
     groups = summary.groups()
     result = summary.result() | {
         "skipped": broken.count,
@@ -322,7 +330,7 @@ def compile_all(folder: Path) -> None:
     scorer = BulkScorer(Scorer())
     for format_ in get_args(SentimentSpec.model_fields["format"].annotation):
         spec = SentimentSpec(file=UUID(int=0), format=format_)
-        score_file(spec, source, source.name, output, scorer, source.stat().st_size, Unheard())
+        score_file(spec, source, source.name, output, scorer, source.stat().st_size, NoProgress())
 
 
 @contextmanager

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 REST = 25.0
 
 
-class Keeper:
+class CheckpointWriter:
     """Keeps checkpoints of a training: one at each epoch's end, and one every `seconds` within it.
 
     The training hands over a snapshot, which costs it next to nothing, and goes on; one that is due too

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from jobyard.shared.kinds.train import Augment
 from jobyard.workers.datasets.pixels import decode_once, place_of
-from jobyard.workers.runtime.progress import Report
+from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.training import augment as augmenting
 from jobyard.workers.training.affine import warp
 from jobyard.workers.training.splits import Example, Split
@@ -56,7 +56,7 @@ class Pictures:
 
 
 def decode_all(
-    split: Split, size: int, workdir: Path, report: Report, cache: Path | None = None, version: str = ""
+    split: Split, size: int, workdir: Path, progress: Progress, cache: Path | None = None, version: str = ""
 ) -> tuple[Pictures, Pictures, Pictures]:
     """The split's pictures, decoded: (train, validation, test).
 
@@ -66,7 +66,7 @@ def decode_all(
     """
     parts = (split.train, split.validation, split.test)
     files = [path for part in parts for path, _ in part]
-    decoded = decode_once(files, size, workdir / "pictures.npy", report, cache, version)
+    decoded = decode_once(files, size, workdir / "pictures.npy", progress, cache, version)
 
     def pictures(part: list[Example]) -> Pictures:
         names = [place_of(path) for path, _ in part]

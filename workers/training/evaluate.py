@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from jobyard.workers.runtime.progress import Report
+from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.training.data import Pictures
 from jobyard.workers.training.networks import class_probabilities
 
@@ -73,12 +73,12 @@ def evaluate(
     pictures: Pictures,
     classes: list[str],
     batch_size: int,
-    report: Report,
+    progress: Progress,
 ) -> Evaluation:
     """Judge the model by all of the pictures, once."""
     outputs = []
     for start in range(0, len(pictures), batch_size):
-        report.check()
+        progress.check()
         outputs.append(model.predict_on_batch(pictures.pixels[start : start + batch_size].astype(np.float32)))
     return judge(
         class_probabilities(np.concatenate(outputs)), pictures.labels, classes, pictures.names, split

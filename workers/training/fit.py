@@ -10,14 +10,14 @@ import tensorflow as tf
 
 from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.train import TrainSpec
-from jobyard.workers.runtime.progress import Report
+from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.training import checkpoint as checkpointing
 from jobyard.workers.training import data, devices, machine, model_file, networks, optimization, splits
 from jobyard.workers.training.checkpoint import Checkpoints, Spent
-from jobyard.workers.training.checkpoint_writer import Keeper
+from jobyard.workers.training.checkpoint_writer import CheckpointWriter
 from jobyard.workers.training.evaluate import Evaluation, evaluate
 from jobyard.workers.training.loop import Loop
-from jobyard.workers.training.model_file import Saved
+from jobyard.workers.training.model_file import ModelFile
 from jobyard.workers.training.watch import Epoch, Watch, tell_metrics
 
 
@@ -55,12 +55,12 @@ def train(
     spec: TrainSpec,
     dataset: Path,
     workdir: Path,
-    report: Report,
+    progress: Progress,
     checkpoints: Checkpoints | None = None,
     *,
     dataset_version: str = "",
     checkpoint_seconds: float = 60,
-    init_from: Saved | None = None,
+    init_from: ModelFile | None = None,
     cache: Path | None = None,
 ) -> Training:
     """Train on `dataset` (train/<class>/<picture>, validation/ alike if it has one of its own).
@@ -79,7 +79,15 @@ def train(
     """
     try:
         return _train(
-            spec, dataset, workdir, report, checkpoints, dataset_version, checkpoint_seconds, init_from, cache
+            spec,
+            dataset,
+            workdir,
+            progress,
+            checkpoints,
+            dataset_version,
+            checkpoint_seconds,
+            init_from,
+            cache,
         )
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         raise WorkError(
@@ -91,19 +99,19 @@ def _train(
     spec: TrainSpec,
     dataset: Path,
     workdir: Path,
-    report: Report,
+    progress: Progress,
     checkpoints: Checkpoints | None,
     dataset_version: str,
     checkpoint_seconds: float,
-    init_from: Saved | None,
+    init_from: ModelFile | None,
     cache: Path | None,
 ) -> Training:
     began = time.monotonic()
     identity = checkpointing.identity_of(spec, dataset_version)
     earlier = checkpointing.find(checkpoints, identity)
     if earlier is not None:
-        report.phase(f"resuming after epoch {earlier.position.epoch}, batch {earlier.position.batch}")
-        tell_metrics(report, earlier.history)
+        progress.phase(f"resuming after epoch {earlier.position.epoch}, batch {earlier.position.batch}")
+        tell_metrics(progress, earlier.history)
 
     before = earlier.spent if earlier is not None else Spent()
 
@@ -116,15 +124,15 @@ def _train(
     )
     head = None if init_from is None else model_file.go_on(model, classes, init_from)
 
-    report.phase("decoding")
+    progress.phase("decoding")
     started = time.monotonic()
     pictures, held_out, test = data.decode_all(
-        split, spec.image_size, workdir, report, cache, dataset_version
+        split, spec.image_size, workdir, progress, cache, dataset_version
     )
     decoded = time.monotonic()
 
     steps = data.steps_of(pictures, spec.batch_size, spec.steps_per_epoch)
-    watch = Watch(spec, steps, report)
+    watch = Watch(spec, steps, progress)
     model.compile(
         optimizer=optimization.optimizer(spec, environment.precision, steps, model.trainable_variables),
         loss=optimization.loss(len(classes), spec.label_smoothing),
@@ -133,7 +141,7 @@ def _train(
     if earlier is not None:
         loop.restore(earlier)
         earlier = None  # it is large
-    with Keeper(
+    with CheckpointWriter(
         checkpoints,
         workdir,
         checkpoint_seconds,
@@ -143,13 +151,13 @@ def _train(
         loop.run(keeper)
         trained = time.monotonic()
 
-        report.phase("evaluating")
+        progress.phase("evaluating")
         finished = _as_float32(spec, len(classes), loop.best_weights)
         judges = ("test", test) if len(test) else ("validation", held_out)
-        evaluation = evaluate(finished, *judges, classes, spec.batch_size, report)
+        evaluation = evaluate(finished, *judges, classes, spec.batch_size, progress)
         evaluated = time.monotonic()
 
-        report.phase("saving")
+        progress.phase("saving")
         path, last_path = workdir / "model.keras", workdir / "last.keras"
         finished.save(path)
         with path.open("rb") as file:

@@ -11,7 +11,7 @@ from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.train import TrainSpec
 from jobyard.workers.training import data, optimization
 from jobyard.workers.training.checkpoint import Checkpoint, Position, Spent
-from jobyard.workers.training.checkpoint_writer import Keeper
+from jobyard.workers.training.checkpoint_writer import CheckpointWriter
 from jobyard.workers.training.data import Pictures
 from jobyard.workers.training.watch import Watch
 
@@ -54,7 +54,7 @@ class Loop:
         """What the training has taken, with the attempts before that it goes on from."""
         return self._before if self._began is None else self._before + (Spent.now() - self._began)
 
-    def run(self, keeper: Keeper) -> None:
+    def run(self, keeper: CheckpointWriter) -> None:
         """Train to the end, from wherever it is."""
         self._began = Spent.now()
         if not self._watch.over:
@@ -100,14 +100,14 @@ class Loop:
         self._watch.stopped_early = checkpoint.stopped_early
         self._before = checkpoint.spent
 
-    def _train(self, batches: Iterator[Any], keeper: Keeper) -> None:
+    def _train(self, batches: Iterator[Any], keeper: CheckpointWriter) -> None:
         for batch in range(self.position.batch, self._steps):
             loss = float(self._train_on(batches))
             self.position = replace(self.position, batch=batch + 1)
             self._watch.on_train_batch_end(batch, {"loss": loss})
             keeper.offer()
 
-    def _validate(self, keeper: Keeper) -> None:
+    def _validate(self, keeper: CheckpointWriter) -> None:
         first = self.position.validated
         batches = iter(self._validation_batches(first) if first else self._validation)
         for batch in range(first, self._validation_steps):

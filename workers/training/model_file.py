@@ -11,7 +11,7 @@ from jobyard.shared.errors import WorkError
 
 
 @dataclass(frozen=True)
-class Saved:
+class ModelFile:
     """A registered model: its file, and what the registry knows of it."""
 
     reference: str
@@ -47,7 +47,7 @@ def load(path: Path, sha256: str, classes: list[str], image_size: int) -> Any:
     return model
 
 
-def go_on(model: Any, classes: list[str], saved: Saved) -> Literal["kept", "new"]:
+def go_on(model: Any, classes: list[str], saved: ModelFile) -> Literal["kept", "new"]:
     """Give `model`, a fresh network for `classes`, the weights of a saved one of the same network.
 
     Returns what became of the last layer: it is kept where the classes are the same, else stays new.

@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.train import TrainSpec
-from jobyard.workers.runtime.progress import Report
+from jobyard.workers.runtime.progress import Progress
 
 
 class Epoch(TypedDict):
@@ -30,12 +30,12 @@ class Watch:
     best (the first of lowest val_loss).
     """
 
-    def __init__(self, spec: TrainSpec, steps: int, report: Report) -> None:
+    def __init__(self, spec: TrainSpec, steps: int, progress: Progress) -> None:
         self.history: list[Epoch] = []
         self.stopped_early: str | None = None
         self._spec = spec
         self._steps = steps
-        self._report = report
+        self._progress = progress
 
     @property
     def best(self) -> Epoch:
@@ -52,14 +52,14 @@ class Watch:
         self._tell_progress(batch)  # what was counted before were pictures
 
     def on_epoch_begin(self, epoch: int) -> None:
-        self._report.phase(f"training epoch {epoch + 1}/{self._spec.epochs}")
+        self._progress.phase(f"training epoch {epoch + 1}/{self._spec.epochs}")
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float]) -> None:
         self._refuse_nan("loss", logs["loss"], len(self.history) + 1)
         self._tell_progress(batch + 1)
 
     def on_test_batch_end(self, batch: int) -> None:
-        self._report.check()
+        self._progress.check()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Note what came of the epoch; `tell_last` reports it."""
@@ -77,12 +77,12 @@ class Watch:
             self._be_patient(self._spec.patience, ended["epoch"])
 
     def tell_last(self) -> None:
-        tell_metrics(self._report, self.history[-1:])
+        tell_metrics(self._progress, self.history[-1:])
 
     def _tell_progress(self, batches: int) -> None:
         """`batches` of the present epoch are done."""
         done = len(self.history) * self._steps + batches
-        self._report.progress(done, self._spec.epochs * self._steps, "batches")
+        self._progress.update(done, self._spec.epochs * self._steps, "batches")
 
     def _be_patient(self, patience: int, epoch: int) -> None:
         best = self.best["epoch"]
@@ -98,12 +98,12 @@ class Watch:
             )
 
 
-def tell_metrics(report: Report, epochs: Sequence[Epoch]) -> None:
+def tell_metrics(progress: Progress, epochs: Sequence[Epoch]) -> None:
     """Report the epochs' metrics, each under its epoch's number."""
     for epoch in epochs:
         number = epoch["epoch"]
-        report.metric("loss", number, epoch["loss"], number)
-        report.metric("accuracy", number, epoch["accuracy"], number)
-        report.metric("val_loss", number, epoch["val_loss"], number)
-        report.metric("val_accuracy", number, epoch["val_accuracy"], number)
-        report.metric("learning_rate", number, epoch["learning_rate"], number)
+        progress.metric("loss", number, epoch["loss"], number)
+        progress.metric("accuracy", number, epoch["accuracy"], number)
+        progress.metric("val_loss", number, epoch["val_loss"], number)
+        progress.metric("val_accuracy", number, epoch["val_accuracy"], number)
+        progress.metric("learning_rate", number, epoch["learning_rate"], number)

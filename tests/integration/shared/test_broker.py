@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kombu.exceptions import OperationalError
 
-from jobyard.shared.broker import AWAY_SECONDS, ENOUGH, Broker, make_celery
+from jobyard.shared.broker import AWAY_SECONDS, MAX_MESSAGES, Broker, make_celery
 from jobyard.shared.config import Settings
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def test_a_queue_is_one_list_of_redis(broker: Broker, redis_server: "RedisProces
 def test_so_many_are_woken_as_there_are_jobs_and_never_more_than_enough(
     broker: Broker, redis_server: "RedisProcess", jobs: int, messages: int
 ) -> None:
-    assert ENOUGH == 32
+    assert MAX_MESSAGES == 32
     assert broker.wake("cpu", jobs) is True
     assert waiting(redis_server) == messages
     assert len(received(redis_server, messages)) == messages
@@ -97,28 +97,28 @@ def test_so_many_are_woken_as_there_are_jobs_and_never_more_than_enough(
 def test_nothing_is_sent_where_enough_messages_wait_and_again_once_they_are_taken(
     broker: Broker, redis_server: "RedisProcess"
 ) -> None:
-    broker.wake("cpu", ENOUGH - 2)
+    broker.wake("cpu", MAX_MESSAGES - 2)
     assert broker.wake("cpu", 10) is True
-    assert waiting(redis_server) == ENOUGH
+    assert waiting(redis_server) == MAX_MESSAGES
     for _ in range(5):
         assert broker.wake("cpu") is True
-    assert waiting(redis_server) == ENOUGH
+    assert waiting(redis_server) == MAX_MESSAGES
     assert broker.wake("gpu", 3) is True
     assert waiting(redis_server, "gpu") == 3, "each queue has its own"
     received(redis_server, 2)
     broker.wake("cpu", 10)
-    assert waiting(redis_server) == ENOUGH
+    assert waiting(redis_server) == MAX_MESSAGES
 
 
 def test_a_queue_with_more_than_enough_messages_is_left_alone(
     broker: Broker, redis_server: "RedisProcess"
 ) -> None:
     """Several may ask how many wait before the first of them sends."""
-    broker.wake("cpu", ENOUGH)
+    broker.wake("cpu", MAX_MESSAGES)
     with redis_server.client() as client:
         client.rpush("cpu", *client.lrange("cpu", 0, 9))
     assert broker.wake("cpu", 5) is True
-    assert waiting(redis_server) == ENOUGH + 10
+    assert waiting(redis_server) == MAX_MESSAGES + 10
 
 
 def test_many_messages_are_sent_in_one_round_trip(broker: Broker, redis_server: "RedisProcess") -> None:
@@ -129,10 +129,10 @@ def test_many_messages_are_sent_in_one_round_trip(broker: Broker, redis_server: 
         broker.wake("cpu", jobs)
         return reads(redis_server) - before
 
-    few, many = cost(2), cost(ENOUGH)
+    few, many = cost(2), cost(MAX_MESSAGES)
     # A pipeline of some kilobytes may be read in pieces.
     assert many <= few + 6
-    assert waiting(redis_server) == ENOUGH
+    assert waiting(redis_server) == MAX_MESSAGES
 
 
 def test_depths_count_the_messages_of_each_queue(broker: Broker) -> None:

@@ -20,7 +20,7 @@ def names(connection: sa.Connection) -> list[str]:
 
 
 def test_a_look_sees_what_others_commit_meanwhile_and_not_what_they_have_not(database: Database) -> None:
-    with database.look() as connection:
+    with database.autocommit() as connection:
         assert names(connection) == []
         with database.write() as session:
             register(session, name="a", queue="cpu")
@@ -40,7 +40,7 @@ def test_what_failed_is_rolled_back_and_the_next_one_writes(database: Database) 
         fail()
     with database.write() as session:
         register(session, name="b", queue="cpu")
-    with database.look() as connection:
+    with database.autocommit() as connection:
         assert names(connection) == ["b"]
 
 
@@ -51,7 +51,7 @@ def test_threads_that_write_at_once_take_turns(database: Database) -> None:
                 register(session, name=f"{number}.{turn}", queue="cpu")
 
     at_once(THREADS, write)
-    with database.look() as connection:
+    with database.autocommit() as connection:
         assert len(names(connection)) == THREADS * 10
 
 

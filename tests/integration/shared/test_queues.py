@@ -15,7 +15,7 @@ from jobyard.shared.database import Database, utcnow
 from jobyard.shared.jobs import Job
 from jobyard.shared.queues import QueueView
 from jobyard.shared.registrations import Worker
-from jobyard.workers.runtime.registration import Presence
+from jobyard.workers.runtime.registration import Registration
 from tests import factories
 from tests.factories import NEVER, change, new_job
 from tests.waiting import wait_for
@@ -205,10 +205,10 @@ def test_a_client_that_waits_for_any_change_is_told_when_a_worker_comes(
 
 
 @pytest.fixture
-def presence(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Presence]:
+def presence(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registration]:
     """Of a worker that speaks often."""
     monkeypatch.setattr(registrations, "REGISTER_SECONDS", 0.05)
-    made = Presence(database_url, "cpu")
+    made = Registration(database_url, "cpu")
     yield made
     monkeypatch.setattr(registrations, "REGISTER_SECONDS", WAIT_SECONDS)
     made.stop()
@@ -220,7 +220,7 @@ def rename(database: Database, source: str, target: str) -> None:
 
 
 def test_a_worker_says_that_it_is_there_again_and_again_and_then_goodbye(
-    database: Database, presence: Presence, monkeypatch: pytest.MonkeyPatch
+    database: Database, presence: Registration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     presence.start("cpu@here")
     wait_for(lambda: workers(database) == ["cpu@here"])
@@ -235,7 +235,7 @@ def test_a_worker_says_that_it_is_there_again_and_again_and_then_goodbye(
 
 
 def test_a_worker_outlives_a_database_that_is_away(
-    database: Database, presence: Presence, caplog: pytest.LogCaptureFixture
+    database: Database, presence: Registration, caplog: pytest.LogCaptureFixture
 ) -> None:
     presence.start("cpu@here")
     wait_for(lambda: workers(database) == ["cpu@here"])
@@ -249,7 +249,7 @@ def test_a_worker_outlives_a_database_that_is_away(
 
 
 def test_a_worker_that_ends_while_the_database_is_away_ends(
-    database: Database, presence: Presence, monkeypatch: pytest.MonkeyPatch
+    database: Database, presence: Registration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     presence.start("cpu@here")
     wait_for(lambda: workers(database) == ["cpu@here"])
@@ -261,6 +261,6 @@ def test_a_worker_that_ends_while_the_database_is_away_ends(
     assert workers(database) == []
 
 
-def test_a_worker_that_never_came_up_ends_without_a_word(database: Database, presence: Presence) -> None:
+def test_a_worker_that_never_came_up_ends_without_a_word(database: Database, presence: Registration) -> None:
     presence.stop()
     assert workers(database) == []

@@ -29,7 +29,7 @@ def scored_table(
 
 
 def scored_job(
-    here: Backend,
+    backend: Backend,
     table: pa.Table | bytes,
     *,
     column: str = "text",
@@ -38,11 +38,11 @@ def scored_job(
     **result: Any,
 ) -> str:
     """The id of a job that has scored such a file; `result` is what its result has beside the usual."""
-    spec = SentimentSpec(file=put_file(here, "texts.csv", b"text\n").id, group_by=group_by)
+    spec = SentimentSpec(file=put_file(backend, "texts.csv", b"text\n").id, group_by=group_by)
     content = table if isinstance(table, bytes) else parquet(table, row_group)
-    job_id = new_job(here.database, spec=spec.model_dump(mode="json"))
-    claim = claimed(here.database, job_id, "w@host/1", lease_seconds=60)
-    put_file(here, "texts.scored.parquet", content, job_id=job_id)
+    job_id = new_job(backend.database, spec=spec.model_dump(mode="json"))
+    claim = claimed(backend.database, job_id, "w@host/1", lease_seconds=60)
+    put_file(backend, "texts.scored.parquet", content, job_id=job_id)
     usual = {
         "rows": 4,
         "nulls": 1,
@@ -59,7 +59,7 @@ def scored_job(
         "column": column,
         "lexicon": {"sha256": "0" * 64},
     }
-    with here.database.write() as session:
+    with backend.database.write() as session:
         assert jobs.succeed(session, job_id, claim.lease, usual | result)
     return str(job_id)
 

@@ -74,14 +74,14 @@ def browser(app: Flask) -> FlaskClient:
 class World:
     """Puts rows where workers would put them, by the verbs that workers use."""
 
-    here: Backend
+    backend: Backend
 
     def file(self, name: str, content: bytes, job_id: uuid.UUID | None = None) -> storage.File:
-        return put_file(self.here, name, content, job_id=job_id, media_type="image/png")
+        return put_file(self.backend, name, content, job_id=job_id, media_type="image/png")
 
     def dataset(self, job_id: uuid.UUID | None = None) -> registry.Dataset:
         files = {"train/cats/1.png": picture(), "train/cats/2.svg": b"<svg onload='alert(1)'/>"}
-        stored = self.here.storage.put("datasets", io.BytesIO(zipped(files)))
+        stored = self.backend.storage.put("datasets", io.BytesIO(zipped(files)))
         places = ["train/cats/1.png", f"validation/dogs/{HOSTILE}.png"]
         report = {
             "width": {"min": 8, "median": 12.5, "max": 5000},
@@ -111,7 +111,7 @@ class World:
             bytes=stored.bytes,
             sha256=stored.sha256,
         )
-        return register(self.here.database, dataset)
+        return register(self.backend.database, dataset)
 
     def model(self, job_id: uuid.UUID | None = None, dataset_id: uuid.UUID | None = None) -> registry.Model:
         file = self.file("model.keras", b"weights", job_id)
@@ -125,7 +125,7 @@ class World:
             bytes=file.bytes,
             sha256=file.sha256,
         )
-        return register(self.here.database, model)
+        return register(self.backend.database, model)
 
     def job(self, kind: str, state: str) -> Job:
         """A job of one of KINDS in one of STATES."""
@@ -133,9 +133,9 @@ class World:
         if state == "queued":
             return job
         if state == "cancelled":
-            with self.here.database.write() as session:
+            with self.backend.database.write() as session:
                 return jobs.cancel(session, job.id)
-        with self.here.database.write() as session:
+        with self.backend.database.write() as session:
             claimed = claim(session, job.id, worker="w@host/1", lease_seconds=60)
             assert claimed is not None
             progress = jobs.Progress(f"work {HOSTILE}", 37, 100, "batches", 83.0)
@@ -155,15 +155,15 @@ class World:
                 )
         if state == "succeeded":
             result = self._result(kind, job)
-            with self.here.database.write() as session:
+            with self.backend.database.write() as session:
                 assert jobs.succeed(session, job.id, claimed.lease, result)
-        with self.here.database.read() as session:
+        with self.backend.database.read() as session:
             return jobs.get(session, job.id)
 
     def _submit(self, kind: str) -> Job:
         spec = self._spec(kind)
         declared = kinds.of(spec)
-        with self.here.database.write() as session:
+        with self.backend.database.write() as session:
             job = submit(session, kind=declared.name, spec=spec.model_dump(mode="json"))
             note(session.connection(), [(job.id, Needs(referents=self._named(session, declared, spec)))])
         return job
@@ -280,7 +280,7 @@ class World:
 
     def _history(self, job: Job) -> None:
         names = ("loss", "accuracy", "val_loss", "val_accuracy")
-        with self.here.database.write() as session:
+        with self.backend.database.write() as session:
             metrics.write(session, job.id, [metrics.Point(name, 1, 0.5, 1) for name in names])
 
     def _predictions(self, job: Job) -> dict[str, Any]:
@@ -297,7 +297,7 @@ class World:
             )
             for row in range(count)
         ]
-        with self.here.database.write() as session:
+        with self.backend.database.write() as session:
             session.add_all(rows)
         labels = {"cats": 0, HOSTILE: count - 1}
         return {"model": "pets@1", "count": count, "failed": 1, "labels": labels, "predictions": []}

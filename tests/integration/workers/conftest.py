@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from jobyard.shared.database import Database
-from jobyard.workers.runtime.context import Process
-from tests.workers import context
+from jobyard.workers.runtime.context import Context
+from tests.workers import make_context
 
 
 @pytest.fixture
-def here(database: Database, tmp_path: Path) -> Process:
+def context(database: Database, tmp_path: Path) -> Context:
     """A worker process without a broker."""
-    return context(database, tmp_path / "home")
+    return make_context(database, tmp_path / "home")

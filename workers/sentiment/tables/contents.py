@@ -10,7 +10,7 @@ import pyarrow as pa
 from pydantic_core import from_json
 
 from jobyard.shared.errors import WorkError
-from jobyard.workers.runtime.progress import Report
+from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables.delimited import Delimited
 from jobyard.workers.sentiment.tables.lines import JsonLines, Lines
 from jobyard.workers.sentiment.tables.parquet import ParquetTable
@@ -105,7 +105,7 @@ def is_plain(head: bytes, encoding: str) -> bool:
     return not _packing(head) and (encoding in (UTF_8, "utf-8-sig") or head.startswith(PARQUET))
 
 
-def unpack(source: Path, copy: Path, encoding: str, limit: int, report: Report) -> None:
+def unpack(source: Path, copy: Path, encoding: str, limit: int, progress: Progress) -> None:
     """Write the plain bytes of `source` to `copy`: uncompressed, and as UTF-8 unless they are Parquet.
 
     Raises WorkError at what is truncated or broken, not in that encoding, or over `limit` bytes.
@@ -125,7 +125,7 @@ def unpack(source: Path, copy: Path, encoding: str, limit: int, report: Report) 
             decoder = codecs.getincrementaldecoder(encoding)()
         size = lines = 0
         for block in _chain(first, blocks):
-            report.check()
+            progress.check()
             plain = block if decoder is None else _decoded(decoder, block, encoding, lines)
             size += len(plain)
             lines += plain.count(b"\n")

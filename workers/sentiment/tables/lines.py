@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic_core import from_json
 
 from jobyard.shared.errors import WorkError
-from jobyard.workers.runtime.progress import Report
+from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.delimited import strings
 from jobyard.workers.sentiment.tables.table import (
@@ -124,9 +124,9 @@ class JsonLines(TextTable):
             raise WorkError("the file has no rows")
         return whole
 
-    def choose(self, stream: IO[bytes], whole: Part, column: str | int | None, report: Report) -> str:
+    def choose(self, stream: IO[bytes], whole: Part, column: str | int | None, progress: Progress) -> str:
         if isinstance(column, str) and column not in self.columns:
-            self._look(stream, whole, column, Broken(skip=True), report)
+            self._look(stream, whole, column, Broken(skip=True), progress)
         return choose(self.columns, column)
 
     def finder(self) -> LineFinder:
@@ -150,13 +150,13 @@ class JsonLines(TextTable):
                 self._note(objects)
 
     def _look(
-        self, stream: IO[bytes], whole: Part, key: str | None, broken: Broken, report: Report | None
+        self, stream: IO[bytes], whole: Part, key: str | None, broken: Broken, progress: Progress | None
     ) -> bool:
         """Learn the keys of the first rows, or of all up to `key`. False if there are no rows."""
         found = False
         for _, objects in self._objects(stream, whole, None, broken):
-            if report is not None:
-                report.check()
+            if progress is not None:
+                progress.check()
             self._note(objects)
             found = found or bool(objects)
             if found and (key is None or key in self.columns):

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobyard.shared.errors import WorkError
-from jobyard.workers.runtime.progress import Report
+from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.table import Rows, Table, batch_rows, check_columns
 from jobyard.workers.sentiment.tables.thrift import Reader
@@ -53,7 +53,7 @@ class ParquetTable(Table):
             raise WorkError("the file has no rows")
         return Part(0, file.metadata.num_rows, 0)
 
-    def check(self, stream: IO[bytes], texts: str, limit: int, report: Report) -> int:
+    def check(self, stream: IO[bytes], texts: str, limit: int, progress: Progress) -> int:
         """Look at the column of texts and at every page. Returns how many rows may be read at once.
 
         Raises WorkError for another type, or over `limit` bytes once unpacked.
@@ -63,11 +63,11 @@ class ParquetTable(Table):
         if not is_text(kind):
             raise WorkError(f"column {texts!r} is {kind}; should be strings")
         most = min(batch_rows(len(self.columns)), READ_ROWS)
-        self.batch = _Pages(stream, file.metadata).batch(limit, most, report)
+        self.batch = _Pages(stream, file.metadata).batch(limit, most, progress)
         return self.batch
 
     def parts(
-        self, stream: IO[bytes], whole: Part, size: int, broken: Broken, report: Report
+        self, stream: IO[bytes], whole: Part, size: int, broken: Broken, progress: Progress
     ) -> Iterator[tuple[Part, int]]:
         metadata = _opened(stream).metadata
         start = end = held = 0
@@ -190,12 +190,12 @@ class _Pages:
         self._pages = 0
         self._unpacked = 0
 
-    def batch(self, limit: int, most: int, report: Report) -> int:
+    def batch(self, limit: int, most: int, progress: Progress) -> int:
         """How many rows, `most` of all, are never over BATCH_BYTES. Raises WorkError."""
         for number in range(self._metadata.num_row_groups):
             group = self._metadata.row_group(number)
             for column in range(group.num_columns):
-                report.check()
+                progress.check()
                 try:
                     most = min(most, self._rows(group, column))
                 except (ValueError, IndexError, KeyError, AttributeError, TypeError):

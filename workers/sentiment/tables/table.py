@@ -8,7 +8,7 @@ from typing import IO, Any, Protocol
 import pyarrow as pa
 
 from jobyard.shared.errors import WorkError
-from jobyard.workers.runtime.progress import Report
+from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.window import Part, Window
 
@@ -54,13 +54,13 @@ class Table(ABC):
     def begin(self, stream: IO[bytes], whole: Part, broken: Broken) -> Part:
         """Look at the file's beginning. Returns where its rows are. Raises WorkError."""
 
-    def choose(self, stream: IO[bytes], whole: Part, column: str | int | None, report: Report) -> str:
+    def choose(self, stream: IO[bytes], whole: Part, column: str | int | None, progress: Progress) -> str:
         """The column of that name or number (from 1); else `text`, else the only one. Raises WorkError."""
         return choose(self.columns, column)
 
     @abstractmethod
     def parts(
-        self, stream: IO[bytes], whole: Part, size: int, broken: Broken, report: Report
+        self, stream: IO[bytes], whole: Part, size: int, broken: Broken, progress: Progress
     ) -> Iterator[tuple[Part, int]]:
         """Parts of about `size` bytes, between rows, and how many rows are in each, or nearly so."""
 
@@ -91,13 +91,13 @@ class TextTable(Table):
         """One that keeps nothing but the count."""
 
     def parts(
-        self, stream: IO[bytes], whole: Part, size: int, broken: Broken, report: Report
+        self, stream: IO[bytes], whole: Part, size: int, broken: Broken, progress: Progress
     ) -> Iterator[tuple[Part, int]]:
         window, finder = Window(stream, whole), self.finder()
         begin, lines_before = whole.start, whole.lines_before
         used = 0
         while window.move(used):
-            report.check()
+            progress.check()
             used, held = 0, len(window.data)
             while True:
                 stop = min(max(begin + size - window.position, used), held)

@@ -3,12 +3,12 @@
 from typing import Any
 
 from jobyard.shared.kinds.sentiment import SentimentSpec
-from jobyard.workers.runtime.progress import Report
+from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.vader.labels import LABELS
 from jobyard.workers.sentiment.vader.scorer import Scorer
 
 
-def score_texts(spec: SentimentSpec, scorer: Scorer, report: Report) -> dict[str, Any]:
+def score_texts(spec: SentimentSpec, scorer: Scorer, progress: Progress) -> dict[str, Any]:
     """Score `spec.texts`, in order.
 
     Returns {"count", "labels": {label: count}, "scores": [{"neg", "neu", "pos", "compound", "label"}],
@@ -38,14 +38,14 @@ def score_texts(spec: SentimentSpec, scorer: Scorer, report: Report) -> dict[str
     texts = spec.texts or []
     labels = dict.fromkeys(LABELS, 0)
     rows = []
-    report.phase("scoring")
+    progress.phase("scoring")
     for done, text in enumerate(texts, 1):
         scores = scorer.score(text)
         label = spec.thresholds.label(scores.compound)
         labels[label] += 1
         explanation = scorer.explain(text) if spec.explain else {}
         rows.append({**scores._asdict(), "label": label, **explanation})
-        report.progress(done, len(texts), "texts")
+        progress.update(done, len(texts), "texts")
     return {
         "count": len(rows),
         "labels": labels,

@@ -706,14 +706,14 @@ def test_position_is_by_priority_and_then_by_age_within_a_queue(database: Databa
     first, second = new_job(database), new_job(database)
     high = new_job(database, priority=9)
     new_job(database, priority=9, queue="gpu")
-    with database.look() as connection:
+    with database.autocommit() as connection:
         places = {job_id: jobs.read_version(connection, job_id).position for job_id in (low, first, second)}
     assert places == {first: 2, second: 3, low: 4}
     with database.write() as session:
         claim = next_claim(session)
         assert claim is not None
         assert claim.id == high
-    with database.look() as connection:
+    with database.autocommit() as connection:
         assert jobs.read_version(connection, first).position == 1
         assert jobs.read_version(connection, high).position is None
 

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from jobyard.shared import jobs, registry
-from jobyard.shared.broker import AWAY_SECONDS, ENOUGH
+from jobyard.shared.broker import AWAY_SECONDS, MAX_MESSAGES
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job, JobEvent
 from tests.conftest import logged_in
@@ -234,7 +234,7 @@ def test_a_batch_of_which_a_part_is_forgotten_can_still_be_repeated(
 # ---- the broker
 
 
-@pytest.mark.parametrize(("count", "messages"), [(1, 1), (20, 20), (500, ENOUGH)])
+@pytest.mark.parametrize(("count", "messages"), [(1, 1), (20, 20), (500, MAX_MESSAGES)])
 def test_a_batch_wakes_as_many_as_it_has_jobs_but_never_more_than_enough(
     make_app: Make, redis_server: "RedisProcess", count: int, messages: int
 ) -> None:
@@ -242,7 +242,7 @@ def test_a_batch_wakes_as_many_as_it_has_jobs_but_never_more_than_enough(
     post(client, batch(count))
     assert len(redis_server.messages("cpu")) == messages
     post(client, batch(500))
-    assert len(redis_server.messages("cpu")) == ENOUGH
+    assert len(redis_server.messages("cpu")) == MAX_MESSAGES
 
 
 def test_a_batch_for_different_queues_wakes_each(
@@ -279,9 +279,9 @@ def test_a_batch_costs_far_fewer_round_trips_than_it_has_messages(
         before = redis.info("stats")["total_reads_processed"]
         assert len(ids(post(client, batch(500)))) == 500
         reads = redis.info("stats")["total_reads_processed"] - before
-    assert len(redis_server.messages("cpu")) == ENOUGH
+    assert len(redis_server.messages("cpu")) == MAX_MESSAGES
     # A pipeline of many kilobytes is read in pieces.
-    assert reads < ENOUGH / 2
+    assert reads < MAX_MESSAGES / 2
 
 
 @pytest.mark.parametrize("connected", [True, False])

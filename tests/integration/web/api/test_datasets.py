@@ -18,7 +18,7 @@ def train(api: FlaskClient, dataset: str) -> Any:
 
 
 def stored(world: World) -> set[str]:
-    return set(world.here.storage.keys(older_than_seconds=-60))
+    return set(world.backend.storage.keys(older_than_seconds=-60))
 
 
 def test_the_report_is_with_the_data_set(world: World, api: FlaskClient) -> None:
@@ -39,7 +39,7 @@ def test_a_version_goes_with_its_pictures_and_models_stay(world: World, api: Fla
     assert gone.storage_key not in stored(world)
     assert kept.storage_key in stored(world)
     assert [row["reference"] for row in api.get("/api/v1/datasets").json["items"]] == ["pets@1"]
-    with world.here.database.read() as session:
+    with world.backend.database.read() as session:
         assert registry.find(session, registry.Model, str(model.id)).dataset_id is None
 
 
@@ -61,7 +61,7 @@ def test_what_a_job_needs_stays_until_the_job_has_ended(world: World, api: Flask
         f"the job {job['id']} needs pets@1; it should end first, or be cancelled"
     )
     assert api.delete(f"/api/v1/datasets/{other.reference}").status_code == 204
-    with world.here.database.write() as session:
+    with world.backend.database.write() as session:
         jobs.cancel(session, uuid.UUID(job["id"]))
     assert api.delete("/api/v1/datasets/pets@1").status_code == 204
 

@@ -23,10 +23,10 @@ def test_an_upload_is_described_and_kept_whole(api: "FlaskClient", app: "Flask")
     file = post_file(api, CONTENT, "reviews.csv")
     assert (file["name"], file["bytes"], file["media_type"]) == ("reviews.csv", len(CONTENT), "text/csv")
     assert file["sha256"] == hashlib.sha256(CONTENT).hexdigest()
-    here = app.extensions["jobyard"]
-    with here.database.read() as session:
+    backend = app.extensions["jobyard"]
+    with backend.database.read() as session:
         key = storage.get_file(session, uuid.UUID(file["id"])).storage_key
-    with here.storage.open(key) as stored:
+    with backend.storage.open(key) as stored:
         assert stored.read() == CONTENT
     job = api.post("/api/v1/jobs", json={"kind": "sentiment", "spec": {"file": file["id"]}})
     assert job.status_code == 202
@@ -73,11 +73,11 @@ def test_the_name_of_a_data_set_stays_as_it_was_sent(api: "FlaskClient", name: s
 @pytest.fixture
 def address(api: "FlaskClient", app: "Flask") -> str:
     """Where a job's artifact is downloaded."""
-    here = app.extensions["jobyard"]
+    backend = app.extensions["jobyard"]
     sent = api.post("/api/v1/jobs", json={"kind": "sentiment", "spec": {"texts": ["one"]}})
     job_id = uuid.UUID(sent.json["id"])
-    stored = here.storage.put("scored", io.BytesIO(CONTENT))
-    with here.database.write() as session:
+    stored = backend.storage.put("scored", io.BytesIO(CONTENT))
+    with backend.database.write() as session:
         jobs.get(session, job_id)
         storage.add_file(session, stored, name="scored ☃.csv", media_type="text/csv", job_id=job_id)
     (file,) = api.get(sent.json["links"]["files"]).json["items"]
@@ -141,10 +141,10 @@ def test_an_artifact_that_is_not_there_is_404(api: "FlaskClient", address: str, 
         response = api.get(f"{address.rsplit('/', 1)[0]}/{other}")
         assert response.status_code == 404
         assert response.mimetype == "application/problem+json"
-    here = app.extensions["jobyard"]
-    with here.database.read() as session:
+    backend = app.extensions["jobyard"]
+    with backend.database.read() as session:
         (file,) = storage.artifacts(session, uuid.UUID(address.split("/")[4]))
-    here.storage.delete(file.storage_key)
+    backend.storage.delete(file.storage_key)
     response = api.get(address)
     assert response.status_code == 404
     assert "gone" in response.json["detail"]

@@ -116,7 +116,7 @@ def test_a_model_s_file_comes_whole_in_parts_and_only_once(world: World, api: "F
 
 def test_a_model_outlives_its_job_with_file_card_and_page(world: World, api: "FlaskClient") -> None:
     job = world.job("train", "succeeded")
-    with world.here.database.write() as session:
+    with world.backend.database.write() as session:
         session.delete(session.get(jobs.Job, job.id))
     with api.get("/api/v1/models/pets@1/file") as response:
         assert response.data == CONTENT
@@ -146,11 +146,11 @@ def test_a_model_whose_file_can_not_be_deleted_now_is_gone_all_the_same(
 
 def test_a_deleted_model_is_gone_from_the_storage_and_from_its_job(world: World, api: "FlaskClient") -> None:
     job = world.job("train", "succeeded")
-    with world.here.database.read() as session:
+    with world.backend.database.read() as session:
         key = registry.find(session, registry.Model, "pets@1").storage_key
     assert said(api, "DELETE", "/models/pets@1", 204) == ""
     with pytest.raises(Gone):
-        world.here.storage.open(key)
+        world.backend.storage.open(key)
     left = api.get(f"/api/v1/jobs/{job.id}/files").json["items"]
     assert [file["name"] for file in left] == ["last.keras"]  # which was never a model of the registry
     assert api.get(f"/jobs/{job.id}").status_code == 200

@@ -22,7 +22,7 @@ def send(web: FlaskClient, kind: str, **fields: Any) -> TestResponse:
 def accepted(world: World, response: TestResponse) -> jobs.Job:
     """The one job that the form made."""
     assert response.status_code == 303, response.text
-    with world.here.database.read() as session:
+    with world.backend.database.read() as session:
         job = session.scalars(sa.select(jobs.Job)).one()
     assert response.headers["Location"] == f"/jobs/{job.id}"
     assert job.state == "queued"
@@ -36,14 +36,14 @@ def refused(world: World, response: TestResponse, *said: str) -> None:
     for words in said:
         assert words in response.text
     assert HOSTILE not in response.text
-    with world.here.database.read() as session:
+    with world.backend.database.read() as session:
         assert session.scalars(sa.select(jobs.Job)).all() == []
         assert session.scalars(sa.select(storage.File).where(storage.File.name != "model.keras")).all() == []
     assert not any(path.is_file() for path in stored(world))
 
 
 def stored(world: World) -> list[Path]:
-    folder = world.here.settings.home / "storage" / "files"
+    folder = world.backend.settings.home / "storage" / "files"
     return [path for path in folder.rglob("*") if path.read_bytes() != b"weights"]
 
 
@@ -98,7 +98,7 @@ def test_a_training_that_can_not_go_on_from_a_model_says_why(world: World, web: 
     refused(world, size, 'id="image_size-error"', "Should be 64, as that of pets@1 in init_from")
     unknown = send(web, "train", **GOING_ON | {"init_from": "dogs"})
     refused(world, unknown, 'id="init_from-error"', "No model &#39;dogs&#39;; there are: pets")
-    with world.here.database.write() as session:
+    with world.backend.database.write() as session:
         session.execute(sa.update(registry.Model).values(network="older"))
     network = send(web, "train", **GOING_ON)
     refused(world, network, 'id="network-error"', "Should be &#39;older&#39;, as that of pets@1 in init_from")
@@ -242,7 +242,7 @@ def test_an_archive_can_be_predicted_and_explained(world: World, web: FlaskClien
         world, send(web, "predict", source="archive", model="pets", archive=archive, explain="true")
     ).spec
     assert (spec["images"], spec["dataset"], spec["explain"]) == (None, None, True)
-    with world.here.database.read() as session:
+    with world.backend.database.read() as session:
         assert storage.get_file(session, uuid.UUID(spec["archive"])).name == "pictures.zip"
 
 

@@ -169,7 +169,7 @@ def test_buttons_change_the_job_and_lead_back(world: World, web: FlaskClient) ->
 
 def test_a_data_set_from_before_there_were_reports_has_a_page(world: World, web: FlaskClient) -> None:
     made = world.dataset()
-    with world.here.database.write() as session:
+    with world.backend.database.write() as session:
         session.execute(sa.update(registry.Dataset).values(report=None))
     page = look(web, f"/datasets/{made.reference}")
     assert "Pictures by class" in page.text

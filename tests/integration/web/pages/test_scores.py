@@ -21,7 +21,7 @@ COMPOUNDS = [round((number * 37 % 60) / 30 - 1, 4) for number in range(60)]
 
 @pytest.fixture
 def many(world: World) -> str:
-    return scored_job(world.here, scored_table({"id": [*range(60)], "text": TEXTS}, COMPOUNDS))
+    return scored_job(world.backend, scored_table({"id": [*range(60)], "text": TEXTS}, COMPOUNDS))
 
 
 def look(web: FlaskClient, address: str) -> str:
@@ -79,7 +79,7 @@ def test_the_form_shows_what_was_asked_for(web: FlaskClient, many: str) -> None:
 
 def test_long_texts_and_many_columns_are_cut_on_the_page(world: World, web: FlaskClient) -> None:
     columns = {f"column {number}": [number] for number in range(300)} | {"text": ["x" * 50_000]}
-    page = look(web, f"/jobs/{scored_job(world.here, scored_table(columns, [0.5]))}")
+    page = look(web, f"/jobs/{scored_job(world.backend, scored_table(columns, [0.5]))}")
     assert "x" * 400 not in page.replace("x" * 2_000, "")
     assert "column 39" in page
     assert "column 40" not in page
@@ -88,9 +88,11 @@ def test_long_texts_and_many_columns_are_cut_on_the_page(world: World, web: Flas
 
 def test_groups_are_shown_the_largest_first_and_paged_through(world: World, web: FlaskClient) -> None:
     names: list[str | None] = [None, "", HOSTILE, *(f"shop {number}" for number in range(42))]
-    job_id = scored_job(world.here, scored_table({"text": ["a"]}, [0.5]), group_by=HOSTILE, groups=len(names))
+    job_id = scored_job(
+        world.backend, scored_table({"text": ["a"]}, [0.5]), group_by=HOSTILE, groups=len(names)
+    )
     empty = {"nulls": 0, "labels": {}, "mean": None, "std": None, "histogram": [0] * 40}
-    with world.here.database.write() as session:
+    with world.backend.database.write() as session:
         rows_of = [{"value": name, "rows": 900 - place, **empty} for place, name in enumerate(names)]
         registry.keep_score_groups(session, uuid.UUID(job_id), rows_of)
     for offset, count in ((0, 20), (20, 20), (40, 5), (60, 0)):
@@ -105,9 +107,9 @@ def test_groups_are_shown_the_largest_first_and_paged_through(world: World, web:
 def test_a_file_whose_rows_can_not_be_read_has_its_numbers_all_the_same(
     world: World, web: FlaskClient
 ) -> None:
-    csv = look(web, f"/jobs/{scored_job(world.here, b'text', format='csv')}")
+    csv = look(web, f"/jobs/{scored_job(world.backend, b'text', format='csv')}")
     assert "is csv; rows can be read where" in csv
-    broken = look(web, f"/jobs/{scored_job(world.here, b'PAR1')}")
+    broken = look(web, f"/jobs/{scored_job(world.backend, b'PAR1')}")
     assert "can&#39;t be read here" in broken
     assert "mean +0.1250" in broken
 
@@ -126,7 +128,7 @@ def test_a_paused_job_shows_how_far_it_came_and_its_clock_stands_still(
     world: World, web: FlaskClient
 ) -> None:
     job = world.job("file", "running")
-    with world.here.database.write() as session:
+    with world.backend.database.write() as session:
         held = jobs.get(session, job.id)
         jobs.pause(session, job.id)
         assert held.lease is not None
@@ -137,13 +139,13 @@ def test_a_paused_job_shows_how_far_it_came_and_its_clock_stands_still(
     assert 'aria-valuenow="37"' in page
     assert "left" not in page
     assert "begins anew when it is resumed" in page
-    with world.here.database.write() as session:
+    with world.backend.database.write() as session:
         paused = jobs.get(session, job.id)
         assert paused.started_at is not None
         paused.pause_requested_at = paused.started_at + datetime.timedelta(minutes=75)
     assert "paused after 1 h 15 min" in look(web, f"/jobs/{job.id}")
 
-    with world.here.database.write() as session:
+    with world.backend.database.write() as session:
         jobs.resume(session, job.id)
         assert factories.claim(session, job.id) is not None
     page = look(web, f"/jobs/{job.id}")
@@ -153,7 +155,7 @@ def test_a_paused_job_shows_how_far_it_came_and_its_clock_stands_still(
 
 def test_a_parent_that_is_paused_goes_on_from_where_it_was(world: World, web: FlaskClient) -> None:
     job = world.job("file", "running")
-    with world.here.database.write() as session:
+    with world.backend.database.write() as session:
         held = jobs.get(session, job.id)
         assert held.lease is not None
         progress = jobs.Progress("scoring in parts", 40, 100, "rows", None)
@@ -174,7 +176,7 @@ def test_explained_texts_show_what_each_word_adds(world: World, web: FlaskClient
     ]
     scores[1]["words"][0]["word"] = HOSTILE
     scores[1]["words"][0]["score"] = 1.0
-    with world.here.database.write() as session:
+    with world.backend.database.write() as session:
         claimed = factories.claim(session, job_id)
         assert claimed is not None
         assert jobs.succeed(session, job_id, claimed.lease, {"count": 2, "labels": {}, "scores": scores})

@@ -19,7 +19,7 @@ from tests.integration.web.world import HOSTILE, Page, World
 
 def train(world: World, values: dict[str, list[float]], **spec: Any) -> str:
     given = {"dataset": "pets@1", "network": "classic", "epochs": 3, "augment": {"zoom": 0.2, "flip": True}}
-    with world.here.database.write() as session:
+    with world.backend.database.write() as session:
         job = submit(session, kind="train", spec=given | spec)
         points = [
             Point(name, epoch, value, epoch)

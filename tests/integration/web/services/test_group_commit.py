@@ -17,7 +17,7 @@ from jobyard.shared.database import Database
 from jobyard.shared.errors import Conflict
 from jobyard.shared.jobs import Job, JobEvent, Request
 from jobyard.shared.needs import JobInput, Needs
-from jobyard.web.services.group_commit import MOST, Accepted, Intake
+from jobyard.web.services.group_commit import MOST, Accepted, GroupCommit
 from tests.counting import counting
 from tests.waiting import at_once
 
@@ -29,8 +29,8 @@ WAIT_SECONDS = 30
 
 
 @pytest.fixture
-def intake(database: Database, redis_server: "RedisProcess", tmp_path: Path) -> Intake:
-    return Intake(database, Broker(Settings(home=tmp_path, broker_url=redis_server.url)))
+def group_commit(database: Database, redis_server: "RedisProcess", tmp_path: Path) -> GroupCommit:
+    return GroupCommit(database, Broker(Settings(home=tmp_path, broker_url=redis_server.url)))
 
 
 def a_request(**changes: Any) -> Request:
@@ -38,15 +38,15 @@ def a_request(**changes: Any) -> Request:
     return Request(**{**given, "max_attempts": 3, **changes})
 
 
-def in_one_turn(intake: Intake, requests: Sequence[Request]) -> "list[Future[Accepted]]":
+def in_one_turn(group_commit: GroupCommit, requests: Sequence[Request]) -> "list[Future[Accepted]]":
     """All of them in one turn, in their order."""
     with ThreadPoolExecutor(len(requests)) as pool:
-        with intake._turn:
+        with group_commit._turn:
             found = []
             for number, request in enumerate(requests, 1):
-                found.append(pool.submit(intake.accept, request))
+                found.append(pool.submit(group_commit.accept, request))
                 ends = time.monotonic() + WAIT_SECONDS
-                while len(intake._waiting) < number and time.monotonic() < ends:
+                while len(group_commit._waiting) < number and time.monotonic() < ends:
                     time.sleep(0.001)
         for one in found:
             one.exception(WAIT_SECONDS)
@@ -54,16 +54,16 @@ def in_one_turn(intake: Intake, requests: Sequence[Request]) -> "list[Future[Acc
 
 
 def test_who_comes_while_another_commits_goes_with_the_next(
-    intake: Intake, database: Database, redis_server: "RedisProcess"
+    group_commit: GroupCommit, database: Database, redis_server: "RedisProcess"
 ) -> None:
     requests = [a_request(spec={"texts": [f"{number}"]}, priority=number % 3) for number in range(12)]
     with counting("commit") as commits, counting("before_cursor_execute") as statements:
-        made = [one.result() for one in in_one_turn(intake, requests)]
+        made = [one.result() for one in in_one_turn(group_commit, requests)]
     assert len(commits) == 1
     assert len(statements) < len(requests)
     assert len(redis_server.messages("cpu")) == len(requests)
     assert all(one.is_new for one in made)
-    with database.look() as connection:
+    with database.autocommit() as connection:
         for one, request in zip(made, requests, strict=True):
             assert one.job == jobs.read_snapshot(connection, one.job.id)
             assert one.job.spec == sa.JSON().bind_processor(connection.dialect)(request.spec)  # type: ignore[misc]
@@ -72,17 +72,17 @@ def test_who_comes_while_another_commits_goes_with_the_next(
     assert sorted(told) == sorted((one.job.id, "queued") for one in made)
 
 
-def test_more_than_fit_into_one_turn_are_all_accepted(intake: Intake, database: Database) -> None:
-    made = {one.result().job.id for one in in_one_turn(intake, [a_request()] * (MOST + 3))}
+def test_more_than_fit_into_one_turn_are_all_accepted(group_commit: GroupCommit, database: Database) -> None:
+    made = {one.result().job.id for one in in_one_turn(group_commit, [a_request()] * (MOST + 3))}
     with database.read() as session:
         assert set(session.scalars(sa.select(Job.id))) == made
     assert len(made) == MOST + 3
 
 
-def test_one_key_in_one_turn_makes_one_job(intake: Intake, redis_server: "RedisProcess") -> None:
+def test_one_key_in_one_turn_makes_one_job(group_commit: GroupCommit, redis_server: "RedisProcess") -> None:
     same = a_request(idempotency_key="key", request_sha256="a" * 64)
     other = a_request(idempotency_key="key", request_sha256="b" * 64)
-    first, again, conflict, free = in_one_turn(intake, [same, same, other, a_request()])
+    first, again, conflict, free = in_one_turn(group_commit, [same, same, other, a_request()])
     assert [one.result().is_new for one in (first, again, free)] == [True, False, True]
     assert first.result().job.id == again.result().job.id != free.result().job.id
     assert again.result().job.version == 1
@@ -91,8 +91,10 @@ def test_one_key_in_one_turn_makes_one_job(intake: Intake, redis_server: "RedisP
     assert len(redis_server.messages("cpu")) == 2
 
 
-def test_what_the_database_refuses_of_one_is_not_the_others_fault(intake: Intake, database: Database) -> None:
-    fine, bad, good = in_one_turn(intake, [a_request(), a_request(priority=10), a_request()])
+def test_what_the_database_refuses_of_one_is_not_the_others_fault(
+    group_commit: GroupCommit, database: Database
+) -> None:
+    fine, bad, good = in_one_turn(group_commit, [a_request(), a_request(priority=10), a_request()])
     with pytest.raises(sa.exc.IntegrityError):
         bad.result()
     with database.read() as session:
@@ -100,34 +102,36 @@ def test_what_the_database_refuses_of_one_is_not_the_others_fault(intake: Intake
 
 
 def test_nobody_is_accepted_while_the_database_is_away(
-    intake: Intake, database: Database, monkeypatch: pytest.MonkeyPatch
+    group_commit: GroupCommit, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away() -> Any:
         raise sa.exc.OperationalError("BEGIN", None, OSError("away"))
 
     with monkeypatch.context() as patch:
         patch.setattr(database, "begin", away)
-        refused = in_one_turn(intake, [a_request(), a_request()])
+        refused = in_one_turn(group_commit, [a_request(), a_request()])
     assert all(isinstance(one.exception(), sa.exc.OperationalError) for one in refused)
-    assert intake.accept(a_request()).is_new
+    assert group_commit.accept(a_request()).is_new
     with database.read() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(Job)) == 1
 
 
-def test_the_files_of_each_are_noted(intake: Intake, database: Database) -> None:
+def test_the_files_of_each_are_noted(group_commit: GroupCommit, database: Database) -> None:
     with database.write() as session:
         kept = storage.Stored(key=f"files/{uuid.uuid4()}", bytes=1, sha256="0" * 64)
         file_id = storage.add_file(session, kept, name="x.csv", media_type="text/csv").id
-    job_id = intake.accept(a_request(), Needs(files=[file_id, file_id])).job.id
+    job_id = group_commit.accept(a_request(), Needs(files=[file_id, file_id])).job.id
     with database.read() as session:
         assert [(row.job_id, row.file_id) for row in session.scalars(sa.select(JobInput))] == [
             (job_id, file_id)
         ]
 
 
-def test_threads_that_come_as_they_like_are_all_accepted_once(intake: Intake, database: Database) -> None:
+def test_threads_that_come_as_they_like_are_all_accepted_once(
+    group_commit: GroupCommit, database: Database
+) -> None:
     def some(_: int) -> list[uuid.UUID]:
-        return [intake.accept(a_request()).job.id for _ in range(10)]
+        return [group_commit.accept(a_request()).job.id for _ in range(10)]
 
     made = [job_id for found in at_once(8, some) for job_id in found]
     with database.read() as session:

@@ -7,34 +7,34 @@ from jobyard.shared import registry, retention
 from jobyard.shared.kinds.imports import ImportSpec
 from jobyard.workers.kinds import imports
 from jobyard.workers.runtime.attempt import Attempt, Finish, Work
-from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.context import Context
 from jobyard.workers.runtime.dataset_cache import find_dataset, folder_of
 from tests.factories import draw, draw_dataset, get_job, new_job
 from tests.workers import drain, stored_files
 
 
-def import_folder(here: Process, folder: Path) -> dict[str, Any]:
+def import_folder(context: Context, folder: Path) -> dict[str, Any]:
     """The job's result."""
-    return run(here, imports.work, folder)
+    return run(context, imports.work, folder)
 
 
-def run(here: Process, work: Work, folder: Path) -> dict[str, Any]:
+def run(context: Context, work: Work, folder: Path) -> dict[str, Any]:
     """The result of this work's job, whose spec is an import's of the folder."""
     spec = ImportSpec(name="drawn", path=str(folder)).model_dump(mode="json")
-    job_id = new_job(here.database, kind="import", spec=spec)
-    drain(here, work, kind="import")
-    result = get_job(here.database, job_id).result
+    job_id = new_job(context.database, kind="import", spec=spec)
+    drain(context, work, kind="import")
+    result = get_job(context.database, job_id).result
     assert result is not None
     return result
 
 
 def test_what_was_found_out_is_with_the_data_set_and_the_short_of_it_with_the_job(
-    here: Process, tmp_path: Path
+    context: Context, tmp_path: Path
 ) -> None:
     folder = draw_dataset(tmp_path / "set" / "train", per_class=4)
     draw_dataset(folder.parent / "test", per_class=1)
     draw(folder / "discs" / "more.png", "discs", seed=99).rename(folder / "discs" / "more.jpg")
-    result = import_folder(here, folder.parent)
+    result = import_folder(context, folder.parent)
     assert result["dataset"] == "drawn@1"
     assert result["classes"]["test"] == {"discs": 1, "squares": 1}
     assert {name: count for name, count in result.items() if name.endswith("_count")} == {
@@ -44,42 +44,42 @@ def test_what_was_found_out_is_with_the_data_set_and_the_short_of_it_with_the_jo
         "conflicts_count": 0,
         "noted_count": 1,
     }
-    with here.database.read() as session:
-        report = registry.find(session, registry.Dataset, "drawn").report
-    assert report is not None
-    assert report["warnings"] == result["warnings"]
-    assert report["leaks"][0] == {"picture": "test/discs/000.png", "same_as": "train/discs/000.png"}
-    assert report["noted"] == [
+    with context.database.read() as session:
+        progress = registry.find(session, registry.Dataset, "drawn").report
+    assert progress is not None
+    assert progress["warnings"] == result["warnings"]
+    assert progress["leaks"][0] == {"picture": "test/discs/000.png", "same_as": "train/discs/000.png"}
+    assert progress["noted"] == [
         {"file": "train/discs/more.jpg", "note": "is a PNG, and is called .jpg"},
     ]
 
 
-def test_the_same_files_are_the_same_version_also_of_an_older_one(here: Process, tmp_path: Path) -> None:
+def test_the_same_files_are_the_same_version_also_of_an_older_one(context: Context, tmp_path: Path) -> None:
     folder = draw_dataset(tmp_path / "set", per_class=2)
-    assert import_folder(here, folder)["dataset"] == "drawn@1"
+    assert import_folder(context, folder)["dataset"] == "drawn@1"
     extra = draw(folder / "discs" / "more.png", "discs", seed=99)
-    assert import_folder(here, folder)["dataset"] == "drawn@2"
+    assert import_folder(context, folder)["dataset"] == "drawn@2"
     extra.unlink()
-    assert len(stored_files(here)) == 2
-    assert import_folder(here, folder)["dataset"] == "drawn@1"
-    assert len(stored_files(here)) == 2, "what is there already is not stored again"
+    assert len(stored_files(context)) == 2
+    assert import_folder(context, folder)["dataset"] == "drawn@1"
+    assert len(stored_files(context)) == 2, "what is there already is not stored again"
 
 
 def test_an_unpacked_data_set_goes_from_the_machine_after_its_version_was_deleted(
-    here: Process, tmp_path: Path
+    context: Context, tmp_path: Path
 ) -> None:
     def unpack(attempt: Attempt, _: ImportSpec) -> Finish:
         folder = folder_of(attempt, find_dataset(attempt, "drawn"))
         return lambda _: {"pictures": sorted(path.name for path in folder.rglob("*.png"))}
 
     folder = draw_dataset(tmp_path / "set", per_class=1)
-    import_folder(here, folder)
-    assert run(here, unpack, folder)["pictures"] == ["000.png", "000.png"]
-    (old,) = (here.cache / "datasets").iterdir()
+    import_folder(context, folder)
+    assert run(context, unpack, folder)["pictures"] == ["000.png", "000.png"]
+    (old,) = (context.cache / "datasets").iterdir()
     draw(folder / "discs" / "more.png", "discs", seed=99)
-    import_folder(here, folder)
-    with here.database.write() as session:
+    import_folder(context, folder)
+    with context.database.write() as session:
         retention.delete_dataset(session, "drawn@1")
-    assert run(here, unpack, folder)["pictures"] == ["000.png", "000.png", "more.png"]
-    (new,) = (here.cache / "datasets").iterdir()
+    assert run(context, unpack, folder)["pictures"] == ["000.png", "000.png", "more.png"]
+    (new,) = (context.cache / "datasets").iterdir()
     assert new != old

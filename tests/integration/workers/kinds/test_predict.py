@@ -23,11 +23,11 @@ from jobyard.shared.jobs import Job
 from jobyard.workers import kinds
 from jobyard.workers.kinds import predict
 from jobyard.workers.runtime.attempt import Attempt, Finish, Split
-from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.context import Context
 from jobyard.workers.training import networks
 from tests import factories
 from tests.factories import draw, get_children, get_job, new_job, put_file, register
-from tests.workers import context, drain
+from tests.workers import drain, make_context
 
 COUNT = 23
 PART = 5
@@ -53,8 +53,8 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def model(here: Process, network: Path) -> None:
-    stored = here.storage.put_file("models", network)
+def model(context: Context, network: Path) -> None:
+    stored = context.storage.put_file("models", network)
     made = factories.model(
         "shapes",
         classes=CLASSES,
@@ -63,7 +63,7 @@ def model(here: Process, network: Path) -> None:
         bytes=stored.bytes,
         sha256=hashlib.sha256(network.read_bytes()).hexdigest(),
     )
-    register(here.database, made)
+    register(context.database, made)
 
 
 @pytest.fixture
@@ -76,9 +76,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "shown"
 
 
-def predicting(here: Process, **spec: Any) -> uuid.UUID:
+def predicting(context: Context, **spec: Any) -> uuid.UUID:
     """A job that predicts by the model."""
-    return new_job(here.database, kind="predict", spec={"model": "shapes@1", **spec})
+    return new_job(context.database, kind="predict", spec={"model": "shapes@1", **spec})
 
 
 def names(folder: Path) -> list[str]:
@@ -103,33 +103,36 @@ def tarred(folder: Path) -> bytes:
 Answer = tuple[int, str, str | None, float | None, str | None]
 
 
-def rows(here: Process, job_id: uuid.UUID) -> list[Answer]:
-    with here.database.read() as session:
+def rows(context: Context, job_id: uuid.UUID) -> list[Answer]:
+    with context.database.read() as session:
         found = registry.read_predictions(session, job_id, limit=1_000)
     return [(row.row, row.image, row.label, row.probability, row.error) for row in found]
 
 
-def at_once(here: Process, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> uuid.UUID:
+def at_once(context: Context, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> uuid.UUID:
     """The same pictures, predicted by one run."""
     with monkeypatch.context() as patch:
         patch.setattr(predict, "PART_PICTURES", 10**6)
-        job_id = predicting(here, **spec)
-        assert drain(here, kinds.WORKS["predict"], kind="predict").begun == [job_id]
-    assert get_job(here.database, job_id).state == "succeeded"
+        job_id = predicting(context, **spec)
+        assert drain(context, kinds.WORKS["predict"], kind="predict").begun == [job_id]
+    assert get_job(context.database, job_id).state == "succeeded"
     return job_id
 
 
-def stored_folders(here: Process) -> list[str]:
-    folder = here.settings.home / "storage"
+def stored_folders(context: Context) -> list[str]:
+    folder = context.settings.home / "storage"
     return sorted(path.parent.name for path in folder.rglob("*") if path.is_file())
 
 
-def check_same(here: Process, job_id: uuid.UUID, once: uuid.UUID) -> None:
+def check_same(context: Context, job_id: uuid.UUID, once: uuid.UUID) -> None:
     """Whether two jobs say the same, but for what floating point makes of batches of another length."""
-    ours, theirs = rows(here, job_id), rows(here, once)
+    ours, theirs = rows(context, job_id), rows(context, once)
     assert [(row[:3], row[4]) for row in ours] == [(row[:3], row[4]) for row in theirs]
     assert [row[3] for row in ours] == pytest.approx([row[3] for row in theirs])
-    result, expected = get_job(here.database, job_id).result or {}, get_job(here.database, once).result or {}
+    result, expected = (
+        get_job(context.database, job_id).result or {},
+        get_job(context.database, once).result or {},
+    )
     assert {**result, "predictions": len(result["predictions"])} == {
         **expected,
         "predictions": len(expected["predictions"]),
@@ -140,34 +143,34 @@ def check_same(here: Process, job_id: uuid.UUID, once: uuid.UUID) -> None:
 @pytest.mark.usefixtures("model")
 @pytest.mark.parametrize("pack", [zipped, tarred])
 def test_an_archive_in_parts_has_the_rows_and_the_result_of_one_that_is_not(
-    here: Process, folder: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[Path], bytes]
+    context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[Path], bytes]
 ) -> None:
-    archive = put_file(here, "pictures", pack(folder)).id
-    once = at_once(here, monkeypatch, archive=str(archive))
-    job_id = predicting(here, archive=str(archive))
-    notes = drain(here, kinds.WORKS["predict"], kind="predict")
-    parts = get_children(here.database, job_id)
+    archive = put_file(context, "pictures", pack(folder)).id
+    once = at_once(context, monkeypatch, archive=str(archive))
+    job_id = predicting(context, archive=str(archive))
+    notes = drain(context, kinds.WORKS["predict"], kind="predict")
+    parts = get_children(context.database, job_id)
     assert notes.begun == [job_id, *(part.id for part in parts), job_id]
     assert [(part.state, part.spec["count"]) for part in parts] == [("succeeded", PART)] * 4 + [
         ("succeeded", COUNT - 4 * PART)
     ]
-    assert [row[1] for row in rows(here, job_id)] == names(folder)
-    check_same(here, job_id, once)
-    result = get_job(here.database, job_id).result or {}
+    assert [row[1] for row in rows(context, job_id)] == names(folder)
+    check_same(context, job_id, once)
+    result = get_job(context.database, job_id).result or {}
     assert (result["count"], result["failed"]) == (COUNT, 1)
     assert sum(result["labels"].values()) == COUNT - 1
     assert list(result["labels"]) == CLASSES
-    assert [rows(here, part.id) for part in parts] == [[]] * 5
+    assert [rows(context, part.id) for part in parts] == [[]] * 5
     # No copy of the archive is left.
-    assert stored_folders(here) == ["files", "models"]
+    assert stored_folders(context) == ["files", "models"]
 
 
 @pytest.mark.usefixtures("model")
 def test_a_data_set_and_uploads_are_predicted_in_parts(
-    here: Process, folder: Path, monkeypatch: pytest.MonkeyPatch
+    context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stored = here.storage.put("datasets", io.BytesIO(zipped(folder)))
-    with here.database.write() as session:
+    stored = context.storage.put("datasets", io.BytesIO(zipped(folder)))
+    with context.database.write() as session:
         registry.add(
             session,
             registry.Dataset(
@@ -181,20 +184,20 @@ def test_a_data_set_and_uploads_are_predicted_in_parts(
                 sha256=stored.sha256,
             ),
         )
-    uploads = [put_file(here, name, (folder / name).read_bytes()).id for name in names(folder)]
+    uploads = [put_file(context, name, (folder / name).read_bytes()).id for name in names(folder)]
     for source in ({"dataset": "shapes@1"}, {"images": [str(file_id) for file_id in uploads]}):
-        once = at_once(here, monkeypatch, **source)
-        job_id = predicting(here, **source)
-        drain(here, kinds.WORKS["predict"], kind="predict")
-        assert len(get_children(here.database, job_id)) == 5
-        check_same(here, job_id, once)
-        assert [row[1] for row in rows(here, job_id)] == names(folder)
+        once = at_once(context, monkeypatch, **source)
+        job_id = predicting(context, **source)
+        drain(context, kinds.WORKS["predict"], kind="predict")
+        assert len(get_children(context.database, job_id)) == 5
+        check_same(context, job_id, once)
+        assert [row[1] for row in rows(context, job_id)] == names(folder)
 
 
 def work_until_killed(home: Path, url: str) -> None:
     """In a process of its own: dies when the third part is done, before that is written."""
     predict.PART_PICTURES = PART
-    here = context(Database(url), home)
+    context = make_context(Database(url), home)
     count = 0
 
     def work(attempt: Attempt, spec: Any) -> Finish | Split:
@@ -205,35 +208,40 @@ def work_until_killed(home: Path, url: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return made
 
-    drain(here, work, kind="predict")
+    drain(context, work, kind="predict")
 
 
 @pytest.mark.usefixtures("model")
 def test_a_worker_that_is_lost_in_the_middle_changes_nothing(
-    here: Process, folder: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
+    context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
 ) -> None:
-    archive = put_file(here, "pictures.tar.gz", tarred(folder)).id
-    once = at_once(here, monkeypatch, archive=str(archive))
-    job_id = predicting(here, archive=str(archive))
-    process = get_context("spawn").Process(target=work_until_killed, args=(here.settings.home, database_url))
+    archive = put_file(context, "pictures.tar.gz", tarred(folder)).id
+    once = at_once(context, monkeypatch, archive=str(archive))
+    job_id = predicting(context, archive=str(archive))
+    process = get_context("spawn").Process(
+        target=work_until_killed, args=(context.settings.home, database_url)
+    )
     process.start()
     process.join(DEADLINE_SECONDS)
     assert process.exitcode == -signal.SIGKILL
-    assert [row[0] for row in rows(here, job_id)] == list(range(2 * PART))  # there before the whole is
-    (lost,) = [part for part in get_children(here.database, job_id) if part.state == "running"]
-    with here.database.write() as session:
+    assert [row[0] for row in rows(context, job_id)] == list(range(2 * PART))  # there before the whole is
+    (lost,) = [part for part in get_children(context.database, job_id) if part.state == "running"]
+    with context.database.write() as session:
         expired = {"lease_expires_at": utcnow(-60)}
         session.execute(sa.update(Job.__table__).where(Job.id == lost.id).values(**expired))
         assert [job.id for job in jobs.rescue(session)] == [lost.id]
         session.execute(sa.update(Job.__table__).where(Job.id == lost.id).values(available_at=utcnow(-1)))
-    drain(here, kinds.WORKS["predict"], kind="predict")
-    assert (get_job(here.database, job_id).state, get_job(here.database, lost.id).attempt) == ("succeeded", 2)
-    check_same(here, job_id, once)
+    drain(context, kinds.WORKS["predict"], kind="predict")
+    assert (get_job(context.database, job_id).state, get_job(context.database, lost.id).attempt) == (
+        "succeeded",
+        2,
+    )
+    check_same(context, job_id, once)
 
 
 @pytest.mark.usefixtures("model")
-def test_a_cancel_stops_parts_and_a_retry_replaces_their_rows(here: Process, folder: Path) -> None:
-    job_id = predicting(here, archive=str(put_file(here, "pictures.zip", zipped(folder)).id))
+def test_a_cancel_stops_parts_and_a_retry_replaces_their_rows(context: Context, folder: Path) -> None:
+    job_id = predicting(context, archive=str(put_file(context, "pictures.zip", zipped(folder)).id))
     parts = 0
 
     def cancelled(attempt: Attempt, spec: Any) -> Finish | Split:
@@ -241,36 +249,39 @@ def test_a_cancel_stops_parts_and_a_retry_replaces_their_rows(here: Process, fol
         parts += attempt.claim.parent_id is not None
         if parts < 2:
             return kinds.WORKS["predict"](attempt, spec)
-        with here.database.write() as session:
+        with context.database.write() as session:
             jobs.cancel(session, job_id)
         deadline = time.monotonic() + DEADLINE_SECONDS
         while time.monotonic() < deadline:
-            attempt.report.check()
+            attempt.progress.check()
             time.sleep(0.01)
         raise AssertionError("nobody stopped it")
 
-    drain(here, cancelled, kind="predict")
-    assert get_job(here.database, job_id).state == "cancelled"
-    assert [part.state for part in get_children(here.database, job_id)] == ["succeeded", *["cancelled"] * 4]
-    assert len(rows(here, job_id)) == PART
-    with here.database.write() as session:
+    drain(context, cancelled, kind="predict")
+    assert get_job(context.database, job_id).state == "cancelled"
+    assert [part.state for part in get_children(context.database, job_id)] == [
+        "succeeded",
+        *["cancelled"] * 4,
+    ]
+    assert len(rows(context, job_id)) == PART
+    with context.database.write() as session:
         session.execute(sa.update(registry.Prediction).values(image="of the first attempt"))
         jobs.retry(session, job_id, 3)
-    drain(here, kinds.WORKS["predict"], kind="predict")
-    assert get_job(here.database, job_id).state == "succeeded"
-    assert [row[1] for row in rows(here, job_id)] == names(folder)
+    drain(context, kinds.WORKS["predict"], kind="predict")
+    assert get_job(context.database, job_id).state == "succeeded"
+    assert [row[1] for row in rows(context, job_id)] == names(folder)
 
 
 @pytest.mark.usefixtures("model")
-def test_explained_pictures_have_overlays_as_files_of_the_job(here: Process, folder: Path) -> None:
-    chosen = [put_file(here, name, (folder / name).read_bytes()).id for name in names(folder)[9:12]]
-    job_id = predicting(here, images=[str(file_id) for file_id in chosen], explain=True)
-    drain(here, kinds.WORKS["predict"], kind="predict")
-    with here.database.read() as session:
+def test_explained_pictures_have_overlays_as_files_of_the_job(context: Context, folder: Path) -> None:
+    chosen = [put_file(context, name, (folder / name).read_bytes()).id for name in names(folder)[9:12]]
+    job_id = predicting(context, images=[str(file_id) for file_id in chosen], explain=True)
+    drain(context, kinds.WORKS["predict"], kind="predict")
+    with context.database.read() as session:
         files = {
-            file.name: here.storage.open(file.storage_key) for file in storage.artifacts(session, job_id)
+            file.name: context.storage.open(file.storage_key) for file in storage.artifacts(session, job_id)
         }
-    shown = (get_job(here.database, job_id).result or {})["predictions"]
+    shown = (get_job(context.database, job_id).result or {})["predictions"]
     assert [row["overlay"] for row in shown] == ["overlay-0.png", None, "overlay-2.png"]
     assert sorted(files) == ["overlay-0.png", "overlay-2.png"]
     for file in files.values():
@@ -286,8 +297,10 @@ def test_explained_pictures_have_overlays_as_files_of_the_job(here: Process, fol
         (b"PK and no more", "zip archive is truncated or damaged"),
     ],
 )
-def test_what_is_no_archive_fails_the_job_with_the_reason(here: Process, content: bytes, said: str) -> None:
-    job_id = predicting(here, archive=str(put_file(here, "pictures.zip", content).id))
-    drain(here, kinds.WORKS["predict"], kind="predict")
-    job = get_job(here.database, job_id)
+def test_what_is_no_archive_fails_the_job_with_the_reason(
+    context: Context, content: bytes, said: str
+) -> None:
+    job_id = predicting(context, archive=str(put_file(context, "pictures.zip", content).id))
+    drain(context, kinds.WORKS["predict"], kind="predict")
+    job = get_job(context.database, job_id)
     assert (job.state, said in str(job.error_message)) == ("failed", True), job.error_message

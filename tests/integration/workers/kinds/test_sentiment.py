@@ -17,11 +17,11 @@ from jobyard.shared.database import Database, utcnow
 from jobyard.shared.jobs import Job
 from jobyard.workers import kinds
 from jobyard.workers.runtime.attempt import Attempt, Finish, Split
-from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.context import Context
 from jobyard.workers.sentiment import files
 from tests.factories import get_children, get_job, new_job, put_file
 from tests.waiting import wait_for
-from tests.workers import context, drain
+from tests.workers import drain, make_context
 
 ROWS = 700
 PART_BYTES = 1_500
@@ -35,52 +35,52 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def upload(here: Process, tmp_path: Path) -> uuid.UUID:
+def upload(context: Context, tmp_path: Path) -> uuid.UUID:
     path = tmp_path / "reviews.csv"
     rows = (f'{number},"good, or ""bad""\nnumber {number}"' for number in range(ROWS))
     path.write_text("number,text\n" + "\n".join(rows))
-    return put_file(here, "reviews.csv", path).id
+    return put_file(context, "reviews.csv", path).id
 
 
-def scored(here: Process, job_id: uuid.UUID) -> bytes:
-    with here.database.read() as session:
+def scored(context: Context, job_id: uuid.UUID) -> bytes:
+    with context.database.read() as session:
         (file,) = storage.artifacts(session, job_id)
-    return here.storage.open(file.storage_key).read()
+    return context.storage.open(file.storage_key).read()
 
 
-def stored_folders(here: Process) -> list[str]:
-    folder = here.settings.home / "storage"
+def stored_folders(context: Context) -> list[str]:
+    folder = context.settings.home / "storage"
     return sorted(path.parent.name for path in folder.rglob("*") if path.is_file())
 
 
-def at_once(here: Process, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> Job:
+def at_once(context: Context, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> Job:
     """The same file, scored by one run."""
     with monkeypatch.context() as patch:
         patch.setattr(files, "MIN_PARTS", 10**9)
-        job_id = new_job(here.database, spec={"file": str(upload), **spec})
-        drain(here, kinds.WORKS["sentiment"])
-    return get_job(here.database, job_id)
+        job_id = new_job(context.database, spec={"file": str(upload), **spec})
+        drain(context, kinds.WORKS["sentiment"])
+    return get_job(context.database, job_id)
 
 
 @pytest.mark.parametrize("scored_as", ["parquet", "csv", "jsonl"])
 def test_a_file_that_is_split_has_the_result_and_the_bytes_of_one_that_is_not(
-    here: Process, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch, scored_as: str
+    context: Context, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch, scored_as: str
 ) -> None:
-    once = at_once(here, upload, monkeypatch, format=scored_as)
-    job_id = new_job(here.database, spec={"file": str(upload), "format": scored_as})
-    notes = drain(here, kinds.WORKS["sentiment"])
-    job = get_job(here.database, job_id)
+    once = at_once(context, upload, monkeypatch, format=scored_as)
+    job_id = new_job(context.database, spec={"file": str(upload), "format": scored_as})
+    notes = drain(context, kinds.WORKS["sentiment"])
+    job = get_job(context.database, job_id)
     assert job.state == "succeeded"
     assert job.result == once.result
-    assert scored(here, job_id) == scored(here, once.id)
-    parts = get_children(here.database, job_id)
+    assert scored(context, job_id) == scored(context, once.id)
+    parts = get_children(context.database, job_id)
     assert len(parts) > 5
     assert {part.state for part in parts} == {"succeeded"}
     assert notes.begun == [job_id, *(part.id for part in parts), job_id]
     assert job.attempt == 1
     # Neither plan nor parts are left, and nobody can download what was one.
-    assert stored_folders(here) == ["files", "scored", "scored"]
-    with here.database.read() as session:
+    assert stored_folders(context) == ["files", "scored", "scored"]
+    with context.database.read() as session:
         assert [storage.artifacts(session, part.id) for part in parts] == [[]] * len(parts)
         # In the order in which it was, though the last part and the claim after it were one transaction.
         states = [state for state, _ in groupby(event.state for event in jobs.events(session, job_id))]
@@ -88,45 +88,45 @@ def test_a_file_that_is_split_has_the_result_and_the_bytes_of_one_that_is_not(
 
 
 def test_a_small_file_is_scored_at_once(
-    here: Process, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch
+    context: Context, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "MIN_PART_BYTES", ROWS * 20)
     monkeypatch.setattr(files, "MAX_PART_BYTES", ROWS * 20)
-    job_id = new_job(here.database, spec={"file": str(upload)})
-    assert drain(here, kinds.WORKS["sentiment"]).begun == [job_id]
-    assert get_job(here.database, job_id).state == "succeeded"
+    job_id = new_job(context.database, spec={"file": str(upload)})
+    assert drain(context, kinds.WORKS["sentiment"]).begun == [job_id]
+    assert get_job(context.database, job_id).state == "succeeded"
 
 
-def test_a_bad_row_fails_the_file_as_it_would_at_once(here: Process, tmp_path: Path) -> None:
+def test_a_bad_row_fails_the_file_as_it_would_at_once(context: Context, tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     rows = ['{"text": "good"}'] * ROWS
     rows[333] = '{"text": 5}'
     path.write_text("\n".join(rows))
-    with here.database.write() as session:
-        stored = here.storage.put_file("files", path)
+    with context.database.write() as session:
+        stored = context.storage.put_file("files", path)
         file = storage.add_file(session, stored, name="rows.jsonl", media_type="text/plain").id
-    job_id = new_job(here.database, spec={"file": str(file)})
-    drain(here, kinds.WORKS["sentiment"])
-    job = get_job(here.database, job_id)
+    job_id = new_job(context.database, spec={"file": str(file)})
+    drain(context, kinds.WORKS["sentiment"])
+    job = get_job(context.database, job_id)
     assert job.state == "failed"
     assert job.error_type == "WorkError"
     assert job.error_message == "line 334: the text is 5; should be a string or null"
-    found = [part.state for part in get_children(here.database, job_id)]
+    found = [part.state for part in get_children(context.database, job_id)]
     assert found.count("failed") == 1
     assert found[-1] == "cancelled"
     # What is left goes with the next sweeps; the upload is the owner's.
-    with here.database.write() as session:
+    with context.database.write() as session:
         for key in jobs.forget_checkpoints(session):
-            here.storage.delete(key)
-    assert stored_folders(here) == ["files"]
-    with here.database.write() as session:
+            context.storage.delete(key)
+    assert stored_folders(context) == ["files"]
+    with context.database.write() as session:
         assert jobs.forget_checkpoints(session) == []
 
 
 def test_parts_are_in_use_while_their_file_needs_them_and_not_after_a_cancel(
-    here: Process, upload: uuid.UUID
+    context: Context, upload: uuid.UUID
 ) -> None:
-    job_id = new_job(here.database, spec={"file": str(upload)})
+    job_id = new_job(context.database, spec={"file": str(upload)})
     done = 0
 
     def three(attempt: Attempt, spec: Any) -> Finish | Split:
@@ -134,63 +134,65 @@ def test_parts_are_in_use_while_their_file_needs_them_and_not_after_a_cancel(
         made = kinds.WORKS["sentiment"](attempt, spec)
         done += 1
         if done == 4:
-            with here.database.write() as session:
+            with context.database.write() as session:
                 jobs.cancel(session, job_id)
         return made
 
     def keys() -> list[str]:
-        with here.database.read() as session:
+        with context.database.read() as session:
             found = session.scalars(sa.select(Job.checkpoint_key).where(Job.checkpoint_key.is_not(None)))
             return list(found)
 
     def in_use() -> set[str]:
-        with here.database.read() as session:
+        with context.database.read() as session:
             return retention.in_use(session, keys())
 
     seen: list[set[str]] = []
 
     def look(attempt: Attempt, spec: Any) -> Finish | Split:
-        with here.database.write() as session:
+        with context.database.write() as session:
             assert jobs.forget_checkpoints(session) == []
         seen.append(in_use())
         return three(attempt, spec)
 
-    drain(here, look)
+    drain(context, look)
     assert [len(found) for found in seen] == [0, 1, 2, 3]
-    assert get_job(here.database, job_id).state == "cancelled"
+    assert get_job(context.database, job_id).state == "cancelled"
     assert in_use() == set()
-    with here.database.write() as session:
+    with context.database.write() as session:
         left = jobs.forget_checkpoints(session)
     assert sorted(key.split("/")[0] for key in left) == ["parts", "parts", "parts", "plans"]
 
 
 def test_a_worker_killed_in_a_part_changes_nothing_in_the_output(
-    here: Process, upload: uuid.UUID, database_url: str, monkeypatch: pytest.MonkeyPatch
+    context: Context, upload: uuid.UUID, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    once = at_once(here, upload, monkeypatch, format="csv")
-    job_id = new_job(here.database, spec={"file": str(upload), "format": "csv"})
-    process = get_context("spawn").Process(target=work_until_killed, args=(here.settings.home, database_url))
+    once = at_once(context, upload, monkeypatch, format="csv")
+    job_id = new_job(context.database, spec={"file": str(upload), "format": "csv"})
+    process = get_context("spawn").Process(
+        target=work_until_killed, args=(context.settings.home, database_url)
+    )
     process.start()
     process.join(DEADLINE_SECONDS)
     assert process.exitcode == -signal.SIGKILL
-    assert get_job(here.database, job_id).state == "waiting"
-    (lost,) = [part for part in get_children(here.database, job_id) if part.state == "running"]
-    with here.database.write() as session:
+    assert get_job(context.database, job_id).state == "waiting"
+    (lost,) = [part for part in get_children(context.database, job_id) if part.state == "running"]
+    with context.database.write() as session:
         long_ago = {"lease_expires_at": utcnow(-60)}
         session.execute(sa.update(Job.__table__).where(Job.id == lost.id).values(**long_ago))
         assert [job.id for job in jobs.rescue(session)] == [lost.id]
         session.execute(sa.update(Job.__table__).where(Job.id == lost.id).values(available_at=utcnow(-1)))
-    drain(here, kinds.WORKS["sentiment"])
-    job = get_job(here.database, job_id)
-    assert (job.state, get_job(here.database, lost.id).attempt) == ("succeeded", 2)
+    drain(context, kinds.WORKS["sentiment"])
+    job = get_job(context.database, job_id)
+    assert (job.state, get_job(context.database, lost.id).attempt) == ("succeeded", 2)
     assert job.result == once.result
-    assert scored(here, job_id) == scored(here, once.id)
+    assert scored(context, job_id) == scored(context, once.id)
 
 
 def work_until_killed(home: Path, url: str) -> None:
     """In a process of its own: dies in the middle of the third part."""
     files.MIN_PART_BYTES = files.MAX_PART_BYTES = PART_BYTES
-    here = context(Database(url), home)
+    context = make_context(Database(url), home)
     count = 0
 
     def work(attempt: Attempt, spec: Any) -> Finish | Split:
@@ -201,50 +203,50 @@ def work_until_killed(home: Path, url: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return made
 
-    drain(here, work)
+    drain(context, work)
 
 
-def test_a_cancel_stops_parts_that_run(here: Process, upload: uuid.UUID) -> None:
-    job_id = new_job(here.database, spec={"file": str(upload)})
+def test_a_cancel_stops_parts_that_run(context: Context, upload: uuid.UUID) -> None:
+    job_id = new_job(context.database, spec={"file": str(upload)})
 
     def slow(attempt: Attempt, spec: Any) -> Finish | Split:
         if attempt.claim.parent_id is None:
             return kinds.WORKS["sentiment"](attempt, spec)
-        with here.database.write() as session:
+        with context.database.write() as session:
             jobs.cancel(session, job_id)
-        wait_for(lambda: attempt.report.check())
+        wait_for(lambda: attempt.progress.check())
         raise AssertionError("nobody stopped it")
 
-    drain(here, slow)
-    assert get_job(here.database, job_id).state == "cancelled"
-    assert {part.state for part in get_children(here.database, job_id)} == {"cancelled"}
+    drain(context, slow)
+    assert get_job(context.database, job_id).state == "cancelled"
+    assert {part.state for part in get_children(context.database, job_id)} == {"cancelled"}
 
 
 def test_a_packed_file_is_unpacked_once_and_nothing_of_that_is_left(
-    here: Process, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    context: Context, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    once = at_once(here, upload, monkeypatch, format="csv")
+    once = at_once(context, upload, monkeypatch, format="csv")
     path = tmp_path / "packed"
     path.write_bytes(gzip.compress((tmp_path / "reviews.csv").read_bytes()))
-    with here.database.write() as session:
-        stored = here.storage.put_file("files", path)
+    with context.database.write() as session:
+        stored = context.storage.put_file("files", path)
         packed = storage.add_file(session, stored, name="reviews.csv.gz", media_type="application/gzip").id
-    job_id = new_job(here.database, spec={"file": str(packed), "format": "csv"})
-    drain(here, kinds.WORKS["sentiment"])
-    assert len(get_children(here.database, job_id)) > 5
-    assert get_job(here.database, job_id).result == once.result
-    assert scored(here, job_id) == scored(here, once.id)
-    assert stored_folders(here) == ["files", "files", "scored", "scored"]
+    job_id = new_job(context.database, spec={"file": str(packed), "format": "csv"})
+    drain(context, kinds.WORKS["sentiment"])
+    assert len(get_children(context.database, job_id)) > 5
+    assert get_job(context.database, job_id).result == once.result
+    assert scored(context, job_id) == scored(context, once.id)
+    assert stored_folders(context) == ["files", "files", "scored", "scored"]
 
 
 def test_groups_are_kept_in_order_and_once(
-    here: Process, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch
+    context: Context, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    once = at_once(here, upload, monkeypatch, group_by="number")
-    job_id = new_job(here.database, spec={"file": str(upload), "group_by": "number"})
-    drain(here, kinds.WORKS["sentiment"])
-    assert get_job(here.database, job_id).result == once.result
-    with here.database.write() as session:
+    once = at_once(context, upload, monkeypatch, group_by="number")
+    job_id = new_job(context.database, spec={"file": str(upload), "group_by": "number"})
+    drain(context, kinds.WORKS["sentiment"])
+    assert get_job(context.database, job_id).result == once.result
+    with context.database.write() as session:
         groups = registry.score_groups(session, job_id, limit=ROWS + 1)
         assert [group.position for group in groups] == list(range(ROWS))
         assert [group.value for group in groups] == sorted(str(number) for number in range(ROWS))
@@ -262,16 +264,16 @@ def test_groups_are_kept_in_order_and_once(
         assert registry.score_groups(session, job_id) == []
 
 
-def test_rows_that_are_skipped_in_parts_are_reported_for_the_whole(here: Process, tmp_path: Path) -> None:
+def test_rows_that_are_skipped_in_parts_are_reported_for_the_whole(context: Context, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("text,n\n" + "good,1\n" * 400 + "ragged\n" + "bad,2\n" * 400 + 'a,"b"c\n')
-    with here.database.write() as session:
-        stored = here.storage.put_file("files", path)
+    with context.database.write() as session:
+        stored = context.storage.put_file("files", path)
         file = storage.add_file(session, stored, name="rows.csv", media_type="text/plain").id
-    job_id = new_job(here.database, spec={"file": str(file), "errors": "skip"})
-    drain(here, kinds.WORKS["sentiment"])
-    result = get_job(here.database, job_id).result or {}
-    assert len(get_children(here.database, job_id)) > 2
+    job_id = new_job(context.database, spec={"file": str(file), "errors": "skip"})
+    drain(context, kinds.WORKS["sentiment"])
+    result = get_job(context.database, job_id).result or {}
+    assert len(get_children(context.database, job_id)) > 2
     assert (result["rows"], result["skipped"]) == (800, 2)
     assert [error["line"] for error in result["errors"]["first"]] == [402, 803]
     assert result["most_negative"][0]["row"] == 400

@@ -14,22 +14,22 @@ from jobyard.shared.jobs import Job
 from jobyard.shared.kinds.train import TrainSpec
 from jobyard.workers.kinds import train as training
 from jobyard.workers.runtime.attempt import Work
-from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.context import Context
 from tests import factories, workers
 from tests.factories import draw
-from tests.workers import context
+from tests.workers import make_context
 
 SMALL = {"epochs": 3, "batch_size": 8, "image_size": 32}
 
 
 @pytest.fixture
-def here(sqlite_url: str, tmp_path: Path) -> Process:
+def context(sqlite_url: str, tmp_path: Path) -> Context:
     database = Database(sqlite_url)
-    return context(database, tmp_path / "home", heartbeat_seconds=0.01, checkpoint_seconds=1)
+    return make_context(database, tmp_path / "home", heartbeat_seconds=0.01, checkpoint_seconds=1)
 
 
 @pytest.fixture
-def dataset(here: Process, tmp_path: Path) -> str:
+def dataset(context: Context, tmp_path: Path) -> str:
     """Discs and squares, ten of each to train and three to validate."""
     pictures = {
         f"{'train' if index < 10 else 'validation'}/{kind}/{index}.png": draw(
@@ -38,7 +38,7 @@ def dataset(here: Process, tmp_path: Path) -> str:
         for kind in ("discs", "squares")
         for index in range(13)
     }
-    stored = here.storage.put("datasets", io.BytesIO(factories.zipped(pictures)))
+    stored = context.storage.put("datasets", io.BytesIO(factories.zipped(pictures)))
     made = factories.dataset(
         "shapes",
         classes={"train": {"discs": 10, "squares": 10}},
@@ -47,23 +47,23 @@ def dataset(here: Process, tmp_path: Path) -> str:
         bytes=stored.bytes,
         sha256=stored.sha256,
     )
-    return factories.register(here.database, made).reference
+    return factories.register(context.database, made).reference
 
 
-def submit(here: Process, dataset: str, **fields: Any) -> uuid.UUID:
+def submit(context: Context, dataset: str, **fields: Any) -> uuid.UUID:
     spec = TrainSpec.model_validate({"dataset": dataset, **SMALL, **fields})
-    return factories.new_job(here.database, kind="train", spec=spec.model_dump(mode="json"))
+    return factories.new_job(context.database, kind="train", spec=spec.model_dump(mode="json"))
 
 
-def attempt(here: Process, job_id: uuid.UUID, work: Work = training.work) -> Job:
+def attempt(context: Context, job_id: uuid.UUID, work: Work = training.work) -> Job:
     """Do the only training that is ready; the job as that left it."""
-    job = workers.attempt(here, job_id, work, kind="train")
+    job = workers.attempt(context, job_id, work, kind="train")
     assert job is not None
     return job
 
 
-def run(here: Process, dataset: str, **fields: Any) -> Job:
-    job = attempt(here, submit(here, dataset, **fields))
+def run(context: Context, dataset: str, **fields: Any) -> Job:
+    job = attempt(context, submit(context, dataset, **fields))
     assert job.state == "succeeded", job.error_message
     return job
 
@@ -73,11 +73,11 @@ def history(session: Session, job_id: uuid.UUID) -> list[tuple[str, int, float |
 
 
 def test_a_model_is_registered_with_a_card_and_another_training_goes_on_from_it(
-    here: Process, dataset: str
+    context: Context, dataset: str
 ) -> None:
-    job = run(here, dataset, seed=3)
+    job = run(context, dataset, seed=3)
     result = job.result or {}
-    with here.database.read() as session:
+    with context.database.read() as session:
         model = registry.find(session, registry.Model, result["model"])
         files = {file.name: file for file in storage.artifacts(session, job.id)}
         known = registry.find(session, registry.Dataset, dataset)
@@ -97,41 +97,41 @@ def test_a_model_is_registered_with_a_card_and_another_training_goes_on_from_it(
     assert (result["weights"], result["last"]) == ("best", None if best_is_last else "last.keras")
     assert ("last.keras" in files) == (not best_is_last)
 
-    again = run(here, dataset, init_from=model.reference, epochs=1)
+    again = run(context, dataset, init_from=model.reference, epochs=1)
     assert (again.result or {})["init_from"] == {"model": model.reference, "head": "kept"}
 
 
 def test_paused_and_resumed_a_training_has_the_history_and_the_model_of_one_that_never_was(
-    here: Process, dataset: str
+    context: Context, dataset: str
 ) -> None:
-    paused = submit(here, dataset)
+    paused = submit(context, dataset)
     asked = False
 
     def pausing(current: Any, spec: TrainSpec) -> Any:
-        progress = current.report.progress
+        progress = current.progress.update
 
         def noting(done: int, total: int | None, unit: str) -> None:
             nonlocal asked
             if unit == "batches" and done == 5 and not asked:
                 asked = True
-                with here.database.write() as session:
+                with context.database.write() as session:
                     jobs.pause(session, paused)
                 while True:
-                    current.report.check()  # until the heart has heard of it
+                    current.progress.check()  # until the heart has heard of it
             progress(done, total, unit)
 
-        current.report.progress = noting
+        current.progress.update = noting
         return training.work(current, spec)
 
-    job = attempt(here, paused, pausing)
+    job = attempt(context, paused, pausing)
     assert (job.state, bool(job.checkpoint_key)) == ("paused", True)
-    with here.database.write() as session:
+    with context.database.write() as session:
         jobs.resume(session, paused)
-    job = attempt(here, paused)
+    job = attempt(context, paused)
     assert job.state == "succeeded", job.error_message
-    whole = run(here, dataset)
+    whole = run(context, dataset)
 
-    with here.database.read() as session:
+    with context.database.read() as session:
         assert history(session, paused) == history(session, whole.id)
         assert len(history(session, paused)) == 15
         phases = [event.phase for event in jobs.events(session, paused)]

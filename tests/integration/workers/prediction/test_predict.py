@@ -40,8 +40,8 @@ def test_many_pictures_come_out_in_order_and_as_keras_predicts(
 ) -> None:
     model, path = load(classes)
     expected = keras.models.load_model(path, compile=False).predict(pixels_of(png, 70), verbose=0)
-    report = Recorder()
-    predictions = list(predict(model, pictures_of(png, 70), 70, None, report))
+    progress = Recorder()
+    predictions = list(predict(model, pictures_of(png, 70), 70, None, progress))
 
     assert [prediction.image for prediction in predictions] == [f"{number}.png" for number in range(70)]
     outputs = [
@@ -49,7 +49,7 @@ def test_many_pictures_come_out_in_order_and_as_keras_predicts(
         for prediction in predictions
     ]
     np.testing.assert_allclose(outputs, expected, rtol=1e-5)
-    assert report.steps == [(32, 70, "pictures"), (64, 70, "pictures"), (70, 70, "pictures")]
+    assert progress.steps == [(32, 70, "pictures"), (64, 70, "pictures"), (70, 70, "pictures")]
 
 
 def test_probabilities_are_sorted_limited_and_headed_by_the_label(load: Callable[..., Any], png: Png) -> None:
@@ -109,12 +109,12 @@ def test_pictures_are_taken_as_they_are_needed_and_a_cancelled_job_takes_no_more
             taken.append(len(taken))
             yield "same.png", lambda: io.BytesIO(png(0))
 
-    report = Recorder(stop_at_progress=("pictures", 64))
+    progress = Recorder(stop_at_progress=("pictures", 64))
     rows = []
     with pytest.raises(Cancelled):
-        rows.extend(predict(model, endless(), 10**9, None, report))
+        rows.extend(predict(model, endless(), 10**9, None, progress))
     assert len(taken) <= 4 * 32
-    assert [done for done, _, _ in report.steps] == [32, 64]
+    assert [done for done, _, _ in progress.steps] == [32, 64]
 
 
 def test_a_shorter_last_batch_is_not_traced_again(load: Callable[..., Any], png: Png) -> None:

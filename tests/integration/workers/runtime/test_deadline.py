@@ -20,7 +20,7 @@ from jobyard.shared.storage import Storage
 from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.sweeper import Sweeper
 from tests.factories import LONG_AGO, NO_BROKER, change_job, claimed, get_job, new_job
-from tests.workers import attempt, context
+from tests.workers import attempt, make_context
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -156,7 +156,7 @@ def test_sweepers_at_once_expire_each_job_once(database: Database) -> None:
 def test_work_that_is_overtaken_by_its_deadline_stops_and_leaves_nothing(
     database: Database, tmp_path: Path
 ) -> None:
-    here = context(database, tmp_path)
+    context = make_context(database, tmp_path)
     job_id = new_job(database, deadline_seconds=1.0)
     ended = threading.Event()
 
@@ -166,7 +166,7 @@ def test_work_that_is_overtaken_by_its_deadline_stops_and_leaves_nothing(
         attempt.store("scored", path)
         ends = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < ends:
-            attempt.report.check()
+            attempt.progress.check()
             time.sleep(0.01)
         raise AssertionError("nobody interrupted the work")
 
@@ -177,7 +177,7 @@ def test_work_that_is_overtaken_by_its_deadline_stops_and_leaves_nothing(
     sweeper = threading.Thread(target=sweep_on)
     sweeper.start()
     start = time.monotonic()
-    job = attempt(here, job_id, work)
+    job = attempt(context, job_id, work)
     seconds = time.monotonic() - start
     ended.set()
     sweeper.join()

@@ -13,15 +13,15 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, storage
-from jobyard.shared.broker import ENOUGH
+from jobyard.shared.broker import MAX_MESSAGES
 from jobyard.shared.database import Database
 from jobyard.shared.errors import Stopping, WorkError
 from jobyard.shared.jobs import Job, State
 from jobyard.workers.runtime import executor
 from jobyard.workers.runtime.attempt import Attempt, Finish
-from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.context import Context
 from tests.factories import LONG_AGO, NEVER, change_job, get_job, new_job, states_of
-from tests.workers import Notes, context, drain, stored_files
+from tests.workers import Notes, drain, make_context, stored_files
 
 if TYPE_CHECKING:
     from tests.conftest import RedisProcess
@@ -31,19 +31,19 @@ DEADLINE_SECONDS = 20
 
 
 @pytest.fixture
-def here(database: Database, tmp_path: Path, redis_server: "RedisProcess") -> Iterator[Process]:
+def context(database: Database, tmp_path: Path, redis_server: "RedisProcess") -> Iterator[Context]:
     """A worker process."""
-    made = context(database, tmp_path, broker_url=redis_server.url)
+    made = make_context(database, tmp_path, broker_url=redis_server.url)
     yield made
     made.broker.app.pool.force_close_all()
 
 
-def submit(here: Process, text: str = "one", priority: int = 5) -> uuid.UUID:
-    return new_job(here.database, spec={"texts": [text]}, priority=priority)
+def submit(context: Context, text: str = "one", priority: int = 5) -> uuid.UUID:
+    return new_job(context.database, spec={"texts": [text]}, priority=priority)
 
 
-def states(here: Process, *job_ids: uuid.UUID) -> list[str]:
-    return [get_job(here.database, job_id).state for job_id in job_ids]
+def states(context: Context, *job_ids: uuid.UUID) -> list[str]:
+    return [get_job(context.database, job_id).state for job_id in job_ids]
 
 
 def store(attempt: Attempt) -> storage.Stored:
@@ -69,57 +69,57 @@ def each_once(notes: Notes, *job_ids: uuid.UUID) -> None:
 # ---- one after another
 
 
-def test_an_empty_queue_is_nothing(here: Process, redis_server: "RedisProcess") -> None:
-    assert drain(here, easy).told == []
+def test_an_empty_queue_is_nothing(context: Context, redis_server: "RedisProcess") -> None:
+    assert drain(context, easy).told == []
     assert messages(redis_server) == 0
 
 
 def test_all_jobs_of_the_queue_are_done_by_priority_and_then_by_age(
-    here: Process, redis_server: "RedisProcess"
+    context: Context, redis_server: "RedisProcess"
 ) -> None:
-    made = [(priority, submit(here, f"{priority}", priority)) for priority in (5, 1, 9, 5, 0, 9)]
+    made = [(priority, submit(context, f"{priority}", priority)) for priority in (5, 1, 9, 5, 0, 9)]
     line = [job_id for _, job_id in sorted(made, key=lambda one: (-one[0], one[1]))]
-    with here.database.write() as session:
+    with context.database.write() as session:
         other, _ = jobs.submit(
             session, kind="sentiment", queue="predict", spec={}, priority=9, max_attempts=3
         )
-    each_once(drain(here, easy), *line)
+    each_once(drain(context, easy), *line)
     for priority, job_id in made:
-        job = get_job(here.database, job_id)
+        job = get_job(context.database, job_id)
         assert (job.state, job.worker, job.attempt) == ("succeeded", "w", 1)
         assert job.result == {"texts": [f"{priority}"]}
-        assert states_of(here.database, job_id) == ["queued", "running", "succeeded"]
-    assert get_job(here.database, other.id).state == "queued"
+        assert states_of(context.database, job_id) == ["queued", "running", "succeeded"]
+    assert get_job(context.database, other.id).state == "queued"
     assert messages(redis_server) == 0, "none is left: nobody has to be woken"
 
 
-def test_a_job_that_is_submitted_while_another_runs_is_done_with_the_same_message(here: Process) -> None:
+def test_a_job_that_is_submitted_while_another_runs_is_done_with_the_same_message(context: Context) -> None:
     later: list[uuid.UUID] = []
 
     def work(attempt: Attempt, spec: Any) -> Finish:
         if len(later) < 3:
-            later.append(submit(here))
+            later.append(submit(context))
         return easy(attempt, spec)
 
-    first = submit(here)
-    each_once(drain(here, work), first, *later)
+    first = submit(context)
+    each_once(drain(context, work), first, *later)
 
 
-def test_an_urgent_job_that_comes_meanwhile_is_the_next(here: Process) -> None:
-    line = [submit(here) for _ in range(3)]
+def test_an_urgent_job_that_comes_meanwhile_is_the_next(context: Context) -> None:
+    line = [submit(context) for _ in range(3)]
     urgent: list[uuid.UUID] = []
 
     def work(attempt: Attempt, spec: Any) -> Finish:
         if not urgent:
-            urgent.append(submit(here, priority=9))
+            urgent.append(submit(context, priority=9))
         return easy(attempt, spec)
 
-    each_once(drain(here, work), line[0], urgent[0], line[1], line[2])
+    each_once(drain(context, work), line[0], urgent[0], line[1], line[2])
 
 
-def test_the_next_job_is_claimed_in_the_transaction_of_the_outcome_before(here: Process) -> None:
+def test_the_next_job_is_claimed_in_the_transaction_of_the_outcome_before(context: Context) -> None:
     """There is no moment at which this process has none of them, and a job costs one transaction."""
-    line = [submit(here) for _ in range(4)]
+    line = [submit(context) for _ in range(4)]
     seen: list[list[str]] = []
     commits: list[int] = []
 
@@ -128,30 +128,30 @@ def test_the_next_job_is_claimed_in_the_transaction_of_the_outcome_before(here: 
             commits.append(1)
 
     def work(attempt: Attempt, spec: Any) -> Finish:
-        seen.append(states(here, *line[:2]))
+        seen.append(states(context, *line[:2]))
         return easy(attempt, spec)
 
     sa.event.listen(sa.Engine, "commit", count)
     try:
-        each_once(drain(here, work), *line)
+        each_once(drain(context, work), *line)
     finally:
         sa.event.remove(sa.Engine, "commit", count)
     assert seen[:2] == [["running", "queued"], ["succeeded", "running"]]
     assert len(commits) == 1 + len(line)
 
 
-def test_jobs_that_may_not_run_now_are_left_where_they_are(here: Process) -> None:
-    backing_off, paused, cancelled, ready = (submit(here) for _ in range(4))
-    change_job(here.database, backing_off, available_at=NEVER)
-    with here.database.write() as session:
+def test_jobs_that_may_not_run_now_are_left_where_they_are(context: Context) -> None:
+    backing_off, paused, cancelled, ready = (submit(context) for _ in range(4))
+    change_job(context.database, backing_off, available_at=NEVER)
+    with context.database.write() as session:
         jobs.pause(session, paused)
         jobs.cancel(session, cancelled)
-    each_once(drain(here, easy), ready)
-    assert states(here, backing_off, paused, cancelled) == ["queued", "paused", "cancelled"]
+    each_once(drain(context, easy), ready)
+    assert states(context, backing_off, paused, cancelled) == ["queued", "paused", "cancelled"]
 
 
-def test_two_processes_share_a_queue_and_do_each_job_once(here: Process) -> None:
-    made = [submit(here) for _ in range(30)]
+def test_two_processes_share_a_queue_and_do_each_job_once(context: Context) -> None:
+    made = [submit(context) for _ in range(30)]
     together = threading.Barrier(2)
     notes: list[Notes] = []
 
@@ -159,131 +159,134 @@ def test_two_processes_share_a_queue_and_do_each_job_once(here: Process) -> None
         time.sleep(0.005)
         return easy(attempt, spec)
 
-    def process() -> None:
+    def take_part() -> None:
         together.wait(DEADLINE_SECONDS)
-        notes.append(drain(here_of_its_own(here), work))
+        notes.append(drain(context_of_its_own(context), work))
 
-    threads = [threading.Thread(target=process) for _ in range(2)]
+    threads = [threading.Thread(target=take_part) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert sorted(notes[0].begun + notes[1].begun) == sorted(made)
     assert all(notes[number].begun for number in (0, 1))
-    assert set(states(here, *made)) == {"succeeded"}
+    assert set(states(context, *made)) == {"succeeded"}
 
 
-def here_of_its_own(here: Process) -> Process:
-    return Process(here.settings, here.database, here.storage, here.broker)
+def context_of_its_own(context: Context) -> Context:
+    return Context(context.settings, context.database, context.storage, context.broker)
 
 
 # ---- an end before the queue is empty
 
 
 def test_a_worker_that_is_stopped_leaves_the_rest_queued_and_wakes_another(
-    here: Process, redis_server: "RedisProcess"
+    context: Context, redis_server: "RedisProcess"
 ) -> None:
-    first, *rest = (submit(here) for _ in range(4))
+    first, *rest = (submit(context) for _ in range(4))
     stopping = threading.Event()
 
     def work(attempt: Attempt, spec: Any) -> Finish:
         stopping.set()  # and the work ends well all the same
         return easy(attempt, spec)
 
-    each_once(drain(here, work, stopping), first)
-    assert states(here, *rest) == ["queued"] * 3
+    each_once(drain(context, work, stopping), first)
+    assert states(context, *rest) == ["queued"] * 3
     assert messages(redis_server) == 1
-    each_once(drain(here, easy), *rest)
+    each_once(drain(context, easy), *rest)
 
 
 def test_a_worker_that_is_stopped_in_a_job_puts_it_back_and_takes_no_other(
-    here: Process, redis_server: "RedisProcess"
+    context: Context, redis_server: "RedisProcess"
 ) -> None:
-    first, second = submit(here), submit(here)
+    first, second = submit(context), submit(context)
     stopping = threading.Event()
 
     def work(_: Attempt, __: Any) -> Finish:
         stopping.set()
         raise Stopping
 
-    notes = drain(here, work, stopping)
+    notes = drain(context, work, stopping)
     assert notes.told == [("started", first), ("queued", first)]
-    assert [get_job(here.database, job_id).attempt for job_id in (first, second)] == [0, 0]
-    assert states_of(here.database, second) == ["queued"]
+    assert [get_job(context.database, job_id).attempt for job_id in (first, second)] == [0, 0]
+    assert states_of(context.database, second) == ["queued"]
     assert messages(redis_server) == 1
-    each_once(drain(here, easy), first, second)
+    each_once(drain(context, easy), first, second)
 
 
 def test_a_stop_between_two_jobs_costs_the_next_one_no_attempt(
-    here: Process, redis_server: "RedisProcess"
+    context: Context, redis_server: "RedisProcess"
 ) -> None:
     """It is claimed with the outcome of the one before, and the stop comes just then."""
-    first, second = submit(here), submit(here)
+    first, second = submit(context), submit(context)
     stopping = threading.Event()
 
     class StopsAfterTheFirst(Notes):
-        def ended(self, claim: jobs.Claim, ended: executor.Ended | None) -> None:
+        def ended(self, claim: jobs.Claim, ended: executor.Outcome | None) -> None:
             super().ended(claim, ended)
             stopping.set()
 
     def work(attempt: Attempt, spec: Any) -> Finish:
-        attempt.report.check()
+        attempt.progress.check()
         return easy(attempt, spec)
 
     notes = StopsAfterTheFirst()
-    executor.Drain(here, {"sentiment": work}, "cpu", "w", stopping, notes).run()
+    executor.Executor(context, {"sentiment": work}, "cpu", "w", stopping, notes).run()
     assert notes.told[:3] == [("started", first), ("succeeded", first), ("started", second)]
     assert notes.told[3:] == [("queued", second)]
-    assert (get_job(here.database, second).state, get_job(here.database, second).attempt) == ("queued", 0)
+    assert (get_job(context.database, second).state, get_job(context.database, second).attempt) == (
+        "queued",
+        0,
+    )
     assert messages(redis_server) == 1
-    each_once(drain(here, easy), second)
+    each_once(drain(context, easy), second)
 
 
 def test_a_process_for_a_single_job_does_one_and_wakes_the_next(
-    here: Process, redis_server: "RedisProcess"
+    context: Context, redis_server: "RedisProcess"
 ) -> None:
-    made = [submit(here) for _ in range(3)]
-    each_once(drain(here, easy, single=True), made[0])
-    assert states(here, *made) == ["succeeded", "queued", "queued"]
-    assert states_of(here.database, made[1]) == ["queued"], "it was not claimed and put back"
+    made = [submit(context) for _ in range(3)]
+    each_once(drain(context, easy, single=True), made[0])
+    assert states(context, *made) == ["succeeded", "queued", "queued"]
+    assert states_of(context.database, made[1]) == ["queued"], "it was not claimed and put back"
     assert messages(redis_server) == 1
-    each_once(drain(here, easy, single=True), made[1])
+    each_once(drain(context, easy, single=True), made[1])
     assert messages(redis_server) == 2
 
 
 def test_a_process_for_a_single_job_that_found_none_wakes_nobody(
-    here: Process, redis_server: "RedisProcess"
+    context: Context, redis_server: "RedisProcess"
 ) -> None:
-    assert drain(here, easy, single=True).told == []
+    assert drain(context, easy, single=True).told == []
     assert messages(redis_server) == 0, "or a message would go round for ever"
 
 
 def test_after_its_time_a_message_is_done_with_and_another_goes_on(
-    here: Process, redis_server: "RedisProcess", monkeypatch: pytest.MonkeyPatch
+    context: Context, redis_server: "RedisProcess", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor, "DRAIN_SECONDS", 0.0)
-    first, second = submit(here), submit(here)
-    each_once(drain(here, easy), first)
-    assert states(here, second) == ["queued"]
+    monkeypatch.setattr(executor, "MESSAGE_SECONDS", 0.0)
+    first, second = submit(context), submit(context)
+    each_once(drain(context, easy), first)
+    assert states(context, second) == ["queued"]
     assert messages(redis_server) == 1
 
 
 def test_whoever_stops_adds_no_message_to_a_queue_that_has_enough(
-    here: Process, redis_server: "RedisProcess"
+    context: Context, redis_server: "RedisProcess"
 ) -> None:
-    submit(here)
-    here.broker.wake("cpu", ENOUGH)
-    drain(here, easy, single=True)
-    assert messages(redis_server) == ENOUGH
+    submit(context)
+    context.broker.wake("cpu", MAX_MESSAGES)
+    drain(context, easy, single=True)
+    assert messages(redis_server) == MAX_MESSAGES
 
 
 def test_a_broker_that_is_away_keeps_nobody_from_the_jobs(
-    here: Process, redis_server: "RedisProcess"
+    context: Context, redis_server: "RedisProcess"
 ) -> None:
     redis_server.kill()
-    made = [submit(here) for _ in range(2)]
-    each_once(drain(here, easy, single=True), made[0])
-    each_once(drain(here, easy), made[1])
+    made = [submit(context) for _ in range(2)]
+    each_once(drain(context, easy, single=True), made[0])
+    each_once(drain(context, easy), made[1])
     redis_server.restart()
 
 
@@ -293,15 +296,15 @@ def test_a_broker_that_is_away_keeps_nobody_from_the_jobs(
 @pytest.mark.parametrize(
     "ending", ["failed", "cancelled", "paused", "lost", "unknown spec", "broken at the commit"]
 )
-def test_whatever_becomes_of_a_job_the_next_one_is_done(here: Process, ending: str) -> None:
-    first, second, third = (submit(here, text) for text in ("good", "bad", "good"))
+def test_whatever_becomes_of_a_job_the_next_one_is_done(context: Context, ending: str) -> None:
+    first, second, third = (submit(context, text) for text in ("good", "bad", "good"))
     if ending == "unknown spec":
-        change_job(here.database, second, spec={"texts": ["bad"], "of_a_later_version": 1})
+        change_job(context.database, second, spec={"texts": ["bad"], "of_a_later_version": 1})
 
     def interrupted(attempt: Attempt) -> Finish:
         ends = time.monotonic() + DEADLINE_SECONDS
         while time.monotonic() < ends:
-            attempt.report.check()
+            attempt.progress.check()
             time.sleep(0.005)
         raise AssertionError("nobody interrupted the work")
 
@@ -315,39 +318,39 @@ def test_whatever_becomes_of_a_job_the_next_one_is_done(here: Process, ending: s
             # Its row is refused only after all that is written has been looked at.
             return lambda session: session.add(jobs.JobEvent(job_id=None)) or {}  # type: ignore[func-returns-value]
         if ending == "lost":
-            change_job(here.database, attempt.job_id, lease=uuid.uuid4(), worker="another")
+            change_job(context.database, attempt.job_id, lease=uuid.uuid4(), worker="another")
             return interrupted(attempt)
-        with here.database.write() as session:
+        with context.database.write() as session:
             {"cancelled": jobs.cancel, "paused": jobs.pause}[ending](session, attempt.job_id)
         return interrupted(attempt)
 
-    notes = drain(here, work)
+    notes = drain(context, work)
     assert notes.begun == [first, second, third]
     left = {"lost": "running", "cancelled": "cancelled", "paused": "paused"}.get(ending, "failed")
-    assert states(here, first, second, third) == ["succeeded", left, "succeeded"]
+    assert states(context, first, second, third) == ["succeeded", left, "succeeded"]
     assert notes.told[3] == ("lost" if ending == "lost" else left, second)
-    assert stored_files(here) == []
+    assert stored_files(context) == []
 
 
-def test_the_watcher_is_told_why_a_job_failed(here: Process) -> None:
+def test_the_watcher_is_told_why_a_job_failed(context: Context) -> None:
     def work(_: Attempt, spec: Any) -> Finish:
         if spec.texts == ["bad"]:
             raise WorkError("no column")
         return lambda _: {}
 
-    submit(here)
-    submit(here, "bad")
-    good, bad = drain(here, work).ends
-    assert good == executor.Ended(State.SUCCEEDED)
+    submit(context)
+    submit(context, "bad")
+    good, bad = drain(context, work).ends
+    assert good == executor.Outcome(State.SUCCEEDED)
     assert bad is not None
     assert (bad.state, bad.error) == (State.FAILED, "no column")
     assert bad.traceback is not None
     assert bad.traceback.rstrip().endswith("WorkError: no column")
 
 
-def test_a_claim_that_was_rolled_back_is_not_worked_on(here: Process) -> None:
+def test_a_claim_that_was_rolled_back_is_not_worked_on(context: Context) -> None:
     """The outcome is refused at the commit, after the next job was claimed; and the worker is to stop."""
-    first, second = submit(here, "bad"), submit(here)
+    first, second = submit(context, "bad"), submit(context)
     stopping = threading.Event()
 
     def work(_: Attempt, __: Any) -> Finish:
@@ -358,9 +361,9 @@ def test_a_claim_that_was_rolled_back_is_not_worked_on(here: Process) -> None:
 
         return finish
 
-    notes = drain(here, work, stopping)
+    notes = drain(context, work, stopping)
     assert notes.told == [("started", first), ("failed", first)]
-    assert states_of(here.database, second) == ["queued"]
+    assert states_of(context.database, second) == ["queued"]
 
 
 # ---- the database goes away at the outcome
@@ -371,10 +374,10 @@ def broken_connection() -> sa.exc.OperationalError:
 
 
 def lose_the_answer_of_the_write(
-    here: Process, monkeypatch: pytest.MonkeyPatch, is_it: Callable[[Session], bool]
+    context: Context, monkeypatch: pytest.MonkeyPatch, is_it: Callable[[Session], bool]
 ) -> list[int]:
     """The first commit of which `is_it` says so has happened, but nobody hears of it."""
-    write = here.database.write
+    write = context.database.write
     lost: list[int] = []
 
     @contextmanager
@@ -386,14 +389,14 @@ def lose_the_answer_of_the_write(
             lost.append(1)
             raise broken_connection()
 
-    monkeypatch.setattr(here.database, "write", lossy)
+    monkeypatch.setattr(context.database, "write", lossy)
     return lost
 
 
 def test_an_outcome_that_the_database_refused_at_first_is_written_once_with_the_next_claim(
-    here: Process,
+    context: Context,
 ) -> None:
-    made = [submit(here) for _ in range(3)]
+    made = [submit(context) for _ in range(3)]
     tried: list[int] = []
 
     def work(attempt: Attempt, spec: Any) -> Finish:
@@ -405,18 +408,18 @@ def test_an_outcome_that_the_database_refused_at_first_is_written_once_with_the_
 
         return finish
 
-    each_once(drain(here, work), *made)
+    each_once(drain(context, work), *made)
     assert len(tried) == 4
     for job_id in made:
-        assert states_of(here.database, job_id) == ["queued", "running", "succeeded"]
-        assert get_job(here.database, job_id).attempt == 1
+        assert states_of(context.database, job_id) == ["queued", "running", "succeeded"]
+        assert get_job(context.database, job_id).attempt == 1
 
 
 def test_an_outcome_whose_claim_failed_is_written_once_when_the_database_is_back(
-    here: Process, monkeypatch: pytest.MonkeyPatch
+    context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both are one transaction: as long as the next job can't be claimed, this one has not ended."""
-    made = [submit(here) for _ in range(2)]
+    made = [submit(context) for _ in range(2)]
     claim = jobs.claim
     claims: list[int] = []
 
@@ -427,16 +430,16 @@ def test_an_outcome_whose_claim_failed_is_written_once_when_the_database_is_back
         return claim(*given, **named)
 
     monkeypatch.setattr(jobs, "claim", breaks_once)
-    each_once(drain(here, easy), *made)
+    each_once(drain(context, easy), *made)
     for job_id in made:
-        assert states_of(here.database, job_id) == ["queued", "running", "succeeded"]
+        assert states_of(context.database, job_id) == ["queued", "running", "succeeded"]
 
 
 def test_a_success_whose_answer_was_lost_is_not_done_twice_and_the_job_claimed_with_it_runs_again(
-    here: Process, monkeypatch: pytest.MonkeyPatch
+    context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The commit has happened, but the connection broke before the worker heard of it."""
-    first, second, third = (submit(here) for _ in range(3))
+    first, second, third = (submit(context) for _ in range(3))
     worked: list[uuid.UUID] = []
 
     def work(attempt: Attempt, spec: Any) -> Finish:
@@ -453,8 +456,8 @@ def test_a_success_whose_answer_was_lost_is_not_done_twice_and_the_job_claimed_w
         done = sa.select(Job.state).where(Job.id == first)
         return session.scalar(done) == State.SUCCEEDED
 
-    lost = lose_the_answer_of_the_write(here, monkeypatch, ends_the_first)
-    notes = drain(here, work)
+    lost = lose_the_answer_of_the_write(context, monkeypatch, ends_the_first)
+    notes = drain(context, work)
     assert lost == [1]
     # Job 2 was claimed with that commit: nobody works on it, until its lease runs out.
     assert worked == [first, third]
@@ -464,26 +467,26 @@ def test_a_success_whose_answer_was_lost_is_not_done_twice_and_the_job_claimed_w
         ("started", third),
         ("succeeded", third),
     ]
-    assert states(here, first, second, third) == ["succeeded", "running", "succeeded"]
-    assert states_of(here.database, first) == ["queued", "running", "succeeded"]
-    assert get_job(here.database, first).result == {"texts": ["one"]}
+    assert states(context, first, second, third) == ["succeeded", "running", "succeeded"]
+    assert states_of(context.database, first) == ["queued", "running", "succeeded"]
+    assert get_job(context.database, first).result == {"texts": ["one"]}
 
-    change_job(here.database, second, lease_expires_at=LONG_AGO)
-    with here.database.write() as session:
+    change_job(context.database, second, lease_expires_at=LONG_AGO)
+    with context.database.write() as session:
         assert [job.id for job in jobs.rescue(session)] == [second]
-    change_job(here.database, second, available_at=LONG_AGO)
-    each_once(drain(here, work), second)
+    change_job(context.database, second, available_at=LONG_AGO)
+    each_once(drain(context, work), second)
     assert worked == [first, third, second]
-    with here.database.read() as session:
+    with context.database.read() as session:
         kept = [storage.artifacts(session, job_id) for job_id in (first, second, third)]
     assert [len(files) for files in kept] == [1, 1, 1]
-    assert stored_files(here) == sorted(file.storage_key for files in kept for file in files)
+    assert stored_files(context) == sorted(file.storage_key for files in kept for file in files)
 
 
 def test_a_failure_whose_answer_was_lost_is_not_written_over_and_the_next_jobs_run(
-    here: Process, monkeypatch: pytest.MonkeyPatch
+    context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second, third = submit(here, "bad"), submit(here), submit(here)
+    first, second, third = submit(context, "bad"), submit(context), submit(context)
 
     def work(attempt: Attempt, spec: Any) -> Finish:
         if spec.texts == ["bad"]:
@@ -493,17 +496,17 @@ def test_a_failure_whose_answer_was_lost_is_not_written_over_and_the_next_jobs_r
     def ends_the_first(session: Session) -> bool:
         return session.scalar(sa.select(Job.state).where(Job.id == first)) == State.FAILED
 
-    assert lose_the_answer_of_the_write(here, monkeypatch, ends_the_first) == []
-    drain(here, work)
-    assert states_of(here.database, first) == ["queued", "running", "failed"]
-    assert states(here, first, second, third) == ["failed", "running", "succeeded"]
+    assert lose_the_answer_of_the_write(context, monkeypatch, ends_the_first) == []
+    drain(context, work)
+    assert states_of(context.database, first) == ["queued", "running", "failed"]
+    assert states(context, first, second, third) == ["failed", "running", "succeeded"]
 
 
 def test_a_worker_that_gave_up_an_outcome_takes_no_other_job(
-    here: Process, monkeypatch: pytest.MonkeyPatch
+    context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(executor, "PATIENCE_SECONDS", 0.0)
-    first, second = submit(here), submit(here)
+    first, second = submit(context), submit(context)
 
     def work(_: Attempt, __: Any) -> Finish:
         def finish(_: Session) -> dict[str, Any]:
@@ -511,5 +514,5 @@ def test_a_worker_that_gave_up_an_outcome_takes_no_other_job(
 
         return finish
 
-    assert drain(here, work).told == [("started", first), ("lost", first)]
-    assert states(here, first, second) == ["running", "queued"]
+    assert drain(context, work).told == [("started", first), ("lost", first)]
+    assert states(context, first, second) == ["running", "queued"]

@@ -14,7 +14,7 @@ from jobyard.shared.config import Settings
 from jobyard.shared.jobs import Claim, State
 from jobyard.workers.runtime import events as module
 from jobyard.workers.runtime.events import Events
-from jobyard.workers.runtime.executor import Ended
+from jobyard.workers.runtime.executor import Outcome
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HOSTNAME = "cpu@here"
 # Only to end a hang.
 DEADLINE_SECONDS = 20
-SUCCEEDED = Ended(State.SUCCEEDED)
+SUCCEEDED = Outcome(State.SUCCEEDED)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_job_is_a_task_with_its_kind_as_name_and_its_id(
 def test_a_failed_job_says_why(events: Events, listener: Listener) -> None:
     claim = a_claim()
     events.started(claim)
-    events.ended(claim, Ended(State.FAILED, "no column 'text'", "Traceback (most recent call last): …"))
+    events.ended(claim, Outcome(State.FAILED, "no column 'text'", "Traceback (most recent call last): …"))
     task = listener.task(claim, "FAILURE")
     assert (task.name, task.exception, task.worker.hostname) == ("sentiment", "no column 'text'", HOSTNAME)
     assert task.traceback.startswith("Traceback")
@@ -116,14 +116,14 @@ def test_a_failed_job_says_why(events: Events, listener: Listener) -> None:
 @pytest.mark.parametrize(
     ("ended", "said"),
     [
-        (Ended(State.CANCELLED), "cancelled"),
-        (Ended(State.PAUSED), "paused"),
-        (Ended(State.QUEUED), "queued"),
+        (Outcome(State.CANCELLED), "cancelled"),
+        (Outcome(State.PAUSED), "paused"),
+        (Outcome(State.QUEUED), "queued"),
         (None, "left to another worker"),
     ],
 )
 def test_every_other_end_is_no_failure_of_the_worker(
-    events: Events, listener: Listener, ended: Ended | None, said: str
+    events: Events, listener: Listener, ended: Outcome | None, said: str
 ) -> None:
     claim = a_claim()
     events.started(claim)

@@ -16,11 +16,11 @@ from jobyard.shared.database import Database
 from jobyard.shared.errors import Interrupted, NotFound, WorkError
 from jobyard.shared.jobs import Job
 from jobyard.workers.runtime.attempt import Attempt, Finish
-from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.context import Context
 from tests import factories
 from tests.factories import get_job, new_job
 from tests.waiting import wait_for
-from tests.workers import attempt, context, drain, stored_files
+from tests.workers import attempt, drain, make_context, stored_files
 
 if TYPE_CHECKING:
     from tests.conftest import RedisProcess
@@ -31,14 +31,16 @@ DEADLINE_SECONDS = 20
 
 
 @pytest.fixture
-def here_with_broker(database: Database, tmp_path: Path, redis_server: "RedisProcess") -> Iterator[Process]:
-    made = context(database, tmp_path, broker_url=redis_server.url)
+def context_with_broker(
+    database: Database, tmp_path: Path, redis_server: "RedisProcess"
+) -> Iterator[Context]:
+    made = make_context(database, tmp_path, broker_url=redis_server.url)
     yield made
     made.broker.app.pool.force_close_all()
 
 
-def steps(here: Process, job_id: uuid.UUID) -> list[int]:
-    with here.database.read() as session:
+def steps(context: Context, job_id: uuid.UUID) -> list[int]:
+    with context.database.read() as session:
         return [row.step for row in metrics.history(session, job_id)]
 
 
@@ -52,7 +54,7 @@ def until_interrupted(attempt: Attempt) -> Finish:
     """Work that never ends by itself."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while time.monotonic() < deadline:
-        attempt.report.check()
+        attempt.progress.check()
         time.sleep(0.005)
     raise AssertionError("nobody interrupted the work")
 
@@ -61,10 +63,10 @@ def easy(attempt: Attempt, spec: Any) -> Finish:
     return lambda _: {"texts": spec.texts}
 
 
-def take_over(here: Process, job_id: uuid.UUID) -> None:
+def take_over(context: Context, job_id: uuid.UUID) -> None:
     """Another worker gets the job, as if this one had been silent for too long."""
     long_ago = {"lease_expires_at": sa.text("'2020-01-01 00:00:00.000000'")}
-    with here.database.write() as session:
+    with context.database.write() as session:
         session.execute(sa.update(Job.__table__).where(Job.id == job_id).values(**long_ago))
         jobs.rescue(session)
         session.execute(
@@ -78,8 +80,8 @@ def take_over(here: Process, job_id: uuid.UUID) -> None:
 # ---- the good end
 
 
-def test_work_that_ends_well_makes_the_job_succeed_with_its_result_rows_and_files(here: Process) -> None:
-    job_id = new_job(here.database)
+def test_work_that_ends_well_makes_the_job_succeed_with_its_result_rows_and_files(context: Context) -> None:
+    job_id = new_job(context.database)
     seen: list[Path] = []
 
     def work(attempt: Attempt, spec: Any) -> Finish:
@@ -92,99 +94,103 @@ def test_work_that_ends_well_makes_the_job_succeed_with_its_result_rows_and_file
 
         return finish
 
-    job = attempt(here, job_id, work)
+    job = attempt(context, job_id, work)
     assert job is not None
     assert (job.state, job.result, job.attempt) == ("succeeded", {"count": 1}, 1)
-    assert get_job(here.database, job_id).result == {"count": 1}
-    with here.database.read() as session:
+    assert get_job(context.database, job_id).result == {"count": 1}
+    with context.database.read() as session:
         (file,) = storage.artifacts(session, job_id)
-    assert stored_files(here) == [file.storage_key]
+    assert stored_files(context) == [file.storage_key]
     assert not seen[0].exists()
 
 
-def test_a_second_message_claims_nothing_and_works_not(here: Process) -> None:
-    job_id = new_job(here.database)
+def test_a_second_message_claims_nothing_and_works_not(context: Context) -> None:
+    job_id = new_job(context.database)
     worked = []
 
     def work(attempt: Attempt, spec: Any) -> Finish:
         worked.append(attempt.job_id)
-        assert drain(here, work).told == []  # meanwhile
+        assert drain(context, work).told == []  # meanwhile
         return easy(attempt, spec)
 
-    attempt(here, job_id, work)
-    assert drain(here, work).told == []  # afterwards
+    attempt(context, job_id, work)
+    assert drain(context, work).told == []  # afterwards
     assert worked == [job_id]
 
 
-def test_files_that_the_work_does_not_want_go_even_after_success(here: Process) -> None:
+def test_files_that_the_work_does_not_want_go_even_after_success(context: Context) -> None:
     def work(attempt: Attempt, spec: Any) -> Finish:
         attempt.unwanted.append(artifact(attempt).key)
         return easy(attempt, spec)
 
-    job = attempt(here, new_job(here.database), work)
+    job = attempt(context, new_job(context.database), work)
     assert job is not None
     assert job.state == "succeeded"
-    assert stored_files(here) == []
+    assert stored_files(context) == []
 
 
 # ---- failing
 
 
-def test_work_that_can_not_be_done_fails_with_its_message_and_the_worker_goes_on(here: Process) -> None:
+def test_work_that_can_not_be_done_fails_with_its_message_and_the_worker_goes_on(context: Context) -> None:
     def work(attempt: Attempt, spec: Any) -> Finish:
         artifact(attempt)
         raise WorkError("the file has no column 'text'; it has: a, b")
 
-    job_id = new_job(here.database)
-    job = attempt(here, job_id, work)
+    job_id = new_job(context.database)
+    job = attempt(context, job_id, work)
     assert job is not None
     assert (job.state, job.error_type) == ("failed", "WorkError")
     assert job.error_message == "the file has no column 'text'; it has: a, b"
     assert job.result is None
-    assert stored_files(here) == []
-    after = attempt(here, new_job(here.database), easy)
+    assert stored_files(context) == []
+    after = attempt(context, new_job(context.database), easy)
     assert after is not None
     assert after.state == "succeeded"
 
 
-def test_a_mistake_in_the_work_is_one_line_for_people_and_a_traceback_in_the_timeline(here: Process) -> None:
+def test_a_mistake_in_the_work_is_one_line_for_people_and_a_traceback_in_the_timeline(
+    context: Context,
+) -> None:
     def work(attempt: Attempt, spec: Any) -> Finish:
         artifact(attempt)
         raise RuntimeError("first line\nsecond line")
 
-    job_id = new_job(here.database)
-    attempt(here, job_id, work)
-    job = get_job(here.database, job_id)
+    job_id = new_job(context.database)
+    attempt(context, job_id, work)
+    job = get_job(context.database, job_id)
     assert (job.state, job.error_type) == ("failed", "RuntimeError")
     assert job.error_message is not None
     assert job.error_message.startswith("unexpected RuntimeError: first line")
     assert "\n" not in job.error_message
-    with here.database.read() as session:
+    with context.database.read() as session:
         last = jobs.events(session, job_id)[-1]
     assert last.traceback is not None
     assert last.traceback.startswith("Traceback (most recent call last):")
     assert last.traceback.rstrip().endswith("second line")
-    assert stored_files(here) == []
-    after = attempt(here, new_job(here.database), easy)
+    assert stored_files(context) == []
+    after = attempt(context, new_job(context.database), easy)
     assert after is not None
     assert after.state == "succeeded"
 
 
 @pytest.mark.parametrize("message", ["NUL \x00 in it", "a surrogate \ud800", "x" * 100_000, "", " \n "])
 @pytest.mark.parametrize("kind", [WorkError, RuntimeError])
-def test_an_odd_error_message_still_ends_the_job(here: Process, kind: type[Exception], message: str) -> None:
+def test_an_odd_error_message_still_ends_the_job(
+    context: Context, kind: type[Exception], message: str
+) -> None:
     def work(attempt: Attempt, spec: Any) -> Finish:
         raise kind(message)
 
-    job_id = new_job(here.database)
-    attempt(here, job_id, work)
-    job = get_job(here.database, job_id)
+    job_id = new_job(context.database)
+    attempt(context, job_id, work)
+    job = get_job(context.database, job_id)
     assert job.state == "failed"
     assert job.error_message
 
 
 def test_a_failure_while_the_rows_are_written_fails_the_job_and_leaves_no_row_and_no_file(
-    here: Process,
+    context: Context,
 ) -> None:
     def work(attempt: Attempt, spec: Any) -> Finish:
         stored = artifact(attempt)
@@ -195,18 +201,18 @@ def test_a_failure_while_the_rows_are_written_fails_the_job_and_leaves_no_row_an
 
         return finish
 
-    job_id = new_job(here.database)
-    attempt(here, job_id, work)
-    assert get_job(here.database, job_id).error_message == "the data set went away"
-    with here.database.read() as session:
+    job_id = new_job(context.database)
+    attempt(context, job_id, work)
+    assert get_job(context.database, job_id).error_message == "the data set went away"
+    with context.database.read() as session:
         assert storage.artifacts(session, job_id) == []
-    assert stored_files(here) == []
+    assert stored_files(context) == []
 
 
-def test_a_spec_that_this_version_does_not_know_fails_the_job(here: Process) -> None:
-    job_id = new_job(here.database, spec={"texts": ["one"], "of_a_later_version": 1})
-    attempt(here, job_id, easy)
-    job = get_job(here.database, job_id)
+def test_a_spec_that_this_version_does_not_know_fails_the_job(context: Context) -> None:
+    job_id = new_job(context.database, spec={"texts": ["one"], "of_a_later_version": 1})
+    attempt(context, job_id, easy)
+    job = get_job(context.database, job_id)
     assert (job.state, job.error_type) == ("failed", "ValidationError")
 
 
@@ -219,8 +225,8 @@ def in_background(do: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def test_cancel_of_a_running_job_stops_its_work_soon(here: Process) -> None:
-    job_id = new_job(here.database)
+def test_cancel_of_a_running_job_stops_its_work_soon(context: Context) -> None:
+    job_id = new_job(context.database)
     asked = threading.Event()
 
     def work(attempt: Attempt, spec: Any) -> Finish:
@@ -230,25 +236,25 @@ def test_cancel_of_a_running_job_stops_its_work_soon(here: Process) -> None:
 
     def cancel() -> None:
         asked.wait(DEADLINE_SECONDS)
-        with here.database.write() as session:
+        with context.database.write() as session:
             jobs.cancel(session, job_id)
 
     thread = in_background(cancel)
-    job = attempt(here, job_id, work)
+    job = attempt(context, job_id, work)
     thread.join()
     assert job is not None
     assert (job.state, job.error_message, job.result) == ("cancelled", None, None)
     assert job.cancel_requested_at is not None
     assert job.finished_at is not None
     assert (job.finished_at - job.cancel_requested_at).total_seconds() < DEADLINE_SECONDS / 4
-    assert stored_files(here) == []
+    assert stored_files(context) == []
 
 
 def test_a_worker_that_is_stopped_puts_its_job_back_and_wakes_another(
-    here_with_broker: Process, redis_server: "RedisProcess"
+    context_with_broker: Context, redis_server: "RedisProcess"
 ) -> None:
-    here = here_with_broker
-    job_id = new_job(here.database)
+    context = context_with_broker
+    job_id = new_job(context.database)
     stopping = threading.Event()
 
     def work(attempt: Attempt, spec: Any) -> Finish:
@@ -256,57 +262,57 @@ def test_a_worker_that_is_stopped_puts_its_job_back_and_wakes_another(
         stopping.set()
         return until_interrupted(attempt)
 
-    job = attempt(here, job_id, work, stopping)
+    job = attempt(context, job_id, work, stopping)
     assert job is not None
     assert (job.state, job.attempt, job.lease) == ("queued", 0, None)
     assert len(redis_server.messages("cpu")) == 1
-    assert stored_files(here) == []
-    again = attempt(here, job_id, easy)
+    assert stored_files(context) == []
+    again = attempt(context, job_id, easy)
     assert again is not None
     assert (again.state, again.attempt) == ("succeeded", 1)
 
 
-def test_a_stopped_workers_job_that_was_to_be_cancelled_is_cancelled(here: Process) -> None:
-    job_id = new_job(here.database)
+def test_a_stopped_workers_job_that_was_to_be_cancelled_is_cancelled(context: Context) -> None:
+    job_id = new_job(context.database)
     stopping = threading.Event()
     stopping.set()
 
     def work(attempt: Attempt, spec: Any) -> Finish:
-        with here.database.write() as session:
+        with context.database.write() as session:
             jobs.cancel(session, job_id)
         return until_interrupted(attempt)
 
-    attempt(here, job_id, work, stopping)
-    assert get_job(here.database, job_id).state == "cancelled"
+    attempt(context, job_id, work, stopping)
+    assert get_job(context.database, job_id).state == "cancelled"
 
 
-def test_a_worker_that_lost_its_lease_stops_and_leaves_nothing(here: Process) -> None:
-    job_id = new_job(here.database)
+def test_a_worker_that_lost_its_lease_stops_and_leaves_nothing(context: Context) -> None:
+    job_id = new_job(context.database)
 
     def work(attempt: Attempt, spec: Any) -> Finish:
         artifact(attempt)
-        take_over(here, job_id)
-        attempt.report.metric("loss", 1, 0.5)
+        take_over(context, job_id)
+        attempt.progress.metric("loss", 1, 0.5)
         return until_interrupted(attempt)
 
-    assert attempt(here, job_id, work) is None
-    job = get_job(here.database, job_id)
+    assert attempt(context, job_id, work) is None
+    job = get_job(context.database, job_id)
     assert (job.state, job.worker, job.attempt) == ("running", "another", 2)
     assert (job.result, job.error_message, job.phase) == (None, None, None)
-    assert steps(here, job_id) == []
-    assert stored_files(here) == []
+    assert steps(context, job_id) == []
+    assert stored_files(context) == []
 
 
 @pytest.mark.parametrize("ending", ["well", "badly"])
 def test_a_worker_that_learns_only_at_the_end_that_it_lost_its_lease_leaves_nothing(
-    here: Process, ending: str
+    context: Context, ending: str
 ) -> None:
-    job_id = new_job(here.database)
+    job_id = new_job(context.database)
 
     def work(attempt: Attempt, spec: Any) -> Finish:
         stored = artifact(attempt)
-        take_over(here, job_id)
-        attempt.report.metric("loss", 1, 0.5)
+        take_over(context, job_id)
+        attempt.progress.metric("loss", 1, 0.5)
         if ending == "badly":
             raise WorkError("too late to say so")
 
@@ -329,127 +335,127 @@ def test_a_worker_that_learns_only_at_the_end_that_it_lost_its_lease_leaves_noth
 
         return finish
 
-    assert attempt(here, job_id, work) is None
-    job = get_job(here.database, job_id)
+    assert attempt(context, job_id, work) is None
+    job = get_job(context.database, job_id)
     assert (job.state, job.worker, job.result, job.error_message) == ("running", "another", None, None)
-    with here.database.read() as session:
+    with context.database.read() as session:
         assert storage.artifacts(session, job_id) == []
         assert registry.page(session, registry.Model) == []
-    assert steps(here, job_id) == []
-    assert stored_files(here) == []
+    assert steps(context, job_id) == []
+    assert stored_files(context) == []
 
 
 # ---- what is written while it runs
 
 
-def test_phase_progress_and_metrics_can_be_read_while_the_work_runs(here: Process) -> None:
-    job_id = new_job(here.database)
+def test_phase_progress_and_metrics_can_be_read_while_the_work_runs(context: Context) -> None:
+    job_id = new_job(context.database)
 
     def work(attempt: Attempt, spec: Any) -> Finish:
-        attempt.report.phase("training")
-        attempt.report.metric("loss", 1, 0.5, epoch=1)
-        attempt.report.progress(3, 10, "batches")
-        wait_for(lambda: get_job(here.database, job_id).progress_done == 3)
-        now = get_job(here.database, job_id)
+        attempt.progress.phase("training")
+        attempt.progress.metric("loss", 1, 0.5, epoch=1)
+        attempt.progress.update(3, 10, "batches")
+        wait_for(lambda: get_job(context.database, job_id).progress_done == 3)
+        now = get_job(context.database, job_id)
         assert (now.state, now.phase, now.progress_total) == ("running", "training", 10)
         assert now.progress_unit == "batches"
-        assert steps(here, job_id) == [1]
+        assert steps(context, job_id) == [1]
         return easy(attempt, spec)
 
-    job = attempt(here, job_id, work)
+    job = attempt(context, job_id, work)
     assert job is not None
     assert job.state == "succeeded"
     assert (job.progress_done, job.progress_total, job.phase) == (10, 10, None)
-    with here.database.read() as session:
+    with context.database.read() as session:
         assert "training" in [event.phase for event in jobs.events(session, job_id)]
 
 
 @pytest.mark.parametrize("ending", ["well", "badly"])
-def test_the_last_metrics_are_there_when_the_job_has_ended(here: Process, ending: str) -> None:
-    job_id = new_job(here.database)
+def test_the_last_metrics_are_there_when_the_job_has_ended(context: Context, ending: str) -> None:
+    job_id = new_job(context.database)
 
     def work(attempt: Attempt, spec: Any) -> Finish:
         for step in range(50):
-            attempt.report.metric("loss", step, 0.5)
+            attempt.progress.metric("loss", step, 0.5)
         if ending == "badly":
             raise WorkError("no")
         return easy(attempt, spec)
 
-    attempt(here, job_id, work)
-    assert steps(here, job_id) == list(range(50))
+    attempt(context, job_id, work)
+    assert steps(context, job_id) == list(range(50))
 
 
 @pytest.mark.parametrize("ending", ["stopped", "failed"])
 def test_a_new_attempt_begins_its_history_anew_with_its_first_metric_and_keeps_the_old_one_until_then(
-    here: Process, ending: str
+    context: Context, ending: str
 ) -> None:
-    job_id = new_job(here.database)
+    job_id = new_job(context.database)
     stopping = threading.Event()
 
     def first(attempt: Attempt, spec: Any) -> Finish:
         for step in (1, 2, 3):
-            attempt.report.metric("loss", step, 0.9)
+            attempt.progress.metric("loss", step, 0.9)
         if ending == "failed":
             raise WorkError("no")
         stopping.set()
         return until_interrupted(attempt)
 
     def second(attempt: Attempt, spec: Any) -> Finish:
-        attempt.report.phase("looking")
-        wait_for(lambda: get_job(here.database, job_id).phase == "looking")
-        assert steps(here, job_id) == [1, 2, 3]
-        attempt.report.metric("loss", 1, 0.8)
-        wait_for(lambda: steps(here, job_id) == [1])
-        attempt.report.metric("loss", 2, 0.7)
-        wait_for(lambda: steps(here, job_id) == [1, 2])
-        attempt.report.metric("loss", 3, 0.6)
+        attempt.progress.phase("looking")
+        wait_for(lambda: get_job(context.database, job_id).phase == "looking")
+        assert steps(context, job_id) == [1, 2, 3]
+        attempt.progress.metric("loss", 1, 0.8)
+        wait_for(lambda: steps(context, job_id) == [1])
+        attempt.progress.metric("loss", 2, 0.7)
+        wait_for(lambda: steps(context, job_id) == [1, 2])
+        attempt.progress.metric("loss", 3, 0.6)
         return easy(attempt, spec)
 
-    attempt(here, job_id, first, stopping)
-    assert steps(here, job_id) == [1, 2, 3]
+    attempt(context, job_id, first, stopping)
+    assert steps(context, job_id) == [1, 2, 3]
     if ending == "failed":
-        with here.database.write() as session:
+        with context.database.write() as session:
             jobs.retry(session, job_id, 3)
-    attempt(here, job_id, second)
-    with here.database.read() as session:
+    attempt(context, job_id, second)
+    with context.database.read() as session:
         kept = [(row.step, row.value) for row in metrics.history(session, job_id)]
     assert kept == [(1, 0.8), (2, 0.7), (3, 0.6)]
 
 
-def test_metrics_that_only_the_outcome_writes_take_the_place_of_the_old_ones_too(here: Process) -> None:
+def test_metrics_that_only_the_outcome_writes_take_the_place_of_the_old_ones_too(context: Context) -> None:
     """Quick work ends before its first heartbeat."""
-    job_id = new_job(here.database)
+    job_id = new_job(context.database)
 
     def first(attempt: Attempt, _: Any) -> Finish:
         for step in (1, 2, 3):
-            attempt.report.metric("loss", step, 0.9)
+            attempt.progress.metric("loss", step, 0.9)
         raise WorkError("no")
 
     def second(attempt: Attempt, spec: Any) -> Finish:
-        attempt.report.metric("loss", 1, 0.8)
+        attempt.progress.metric("loss", 1, 0.8)
         return easy(attempt, spec)
 
-    attempt(here, job_id, first)
-    with here.database.write() as session:
+    attempt(context, job_id, first)
+    with context.database.write() as session:
         jobs.retry(session, job_id, 3)
-    attempt(here, job_id, second)
-    assert steps(here, job_id) == [1]
+    attempt(context, job_id, second)
+    assert steps(context, job_id) == [1]
 
 
 def test_the_heartbeat_keeps_the_job_of_a_slow_worker(database: Database, tmp_path: Path) -> None:
-    here = context(database, tmp_path, lease_seconds=1)
-    job_id = new_job(here.database)
+    context = make_context(database, tmp_path, lease_seconds=1)
+    job_id = new_job(context.database)
 
     def work(attempt: Attempt, spec: Any) -> Finish:
         ends = time.monotonic() + 2.5
         while time.monotonic() < ends:
             with database.write() as session:
                 assert jobs.rescue(session) == []
-            attempt.report.check()
+            attempt.progress.check()
             time.sleep(0.05)
         return easy(attempt, spec)
 
-    job = attempt(here, job_id, work)
+    job = attempt(context, job_id, work)
     assert job is not None
     assert (job.state, job.attempt) == ("succeeded", 1)
 
@@ -458,7 +464,9 @@ def hearts() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name == "heart"}
 
 
-def test_one_heart_beats_for_all_jobs_of_a_process_and_stands_still_when_it_has_none(here: Process) -> None:
+def test_one_heart_beats_for_all_jobs_of_a_process_and_stands_still_when_it_has_none(
+    context: Context,
+) -> None:
     before = hearts()
     seen: list[set[threading.Thread]] = []
 
@@ -467,52 +475,52 @@ def test_one_heart_beats_for_all_jobs_of_a_process_and_stands_still_when_it_has_
         return easy(attempt, spec)
 
     for _ in range(5):
-        new_job(here.database)
-    drain(here, work)
-    (heart,) = set.union(*seen)
-    wait_for(lambda: not heart.is_alive())
+        new_job(context.database)
+    drain(context, work)
+    (heartbeats,) = set.union(*seen)
+    wait_for(lambda: not heartbeats.is_alive())
 
     def later(attempt: Attempt, spec: Any) -> Finish:
-        attempt.report.phase("beating again")
-        wait_for(lambda: get_job(here.database, job_id).phase == "beating again")
+        attempt.progress.phase("beating again")
+        wait_for(lambda: get_job(context.database, job_id).phase == "beating again")
         return easy(attempt, spec)
 
-    job_id = new_job(here.database)
-    job = attempt(here, job_id, later)
+    job_id = new_job(context.database)
+    job = attempt(context, job_id, later)
     assert job is not None
     assert job.state == "succeeded"
 
 
-def rename(here: Process, source: str, target: str) -> None:
-    with here.database.engine.begin() as connection:
+def rename(context: Context, source: str, target: str) -> None:
+    with context.database.engine.begin() as connection:
         connection.execute(sa.text(f"ALTER TABLE {source} RENAME TO {target}"))
 
 
 @pytest.mark.parametrize("table", ["jobs", "metrics"])
 def test_a_database_that_fails_for_a_while_costs_the_work_nothing(
-    here: Process, caplog: pytest.LogCaptureFixture, table: str
+    context: Context, caplog: pytest.LogCaptureFixture, table: str
 ) -> None:
-    job_id = new_job(here.database)
+    job_id = new_job(context.database)
 
     def work(attempt: Attempt, spec: Any) -> Finish:
-        attempt.report.metric("loss", 1, 0.9)
-        wait_for(lambda: steps(here, job_id) == [1])
-        rename(here, table, "elsewhere")
-        attempt.report.metric("loss", 2, 0.8)
+        attempt.progress.metric("loss", 1, 0.9)
+        wait_for(lambda: steps(context, job_id) == [1])
+        rename(context, table, "elsewhere")
+        attempt.progress.metric("loss", 2, 0.8)
         wait_for(lambda: sum("can't write its heartbeat" in line for line in caplog.messages) >= 2)
-        attempt.report.metric("loss", 3, 0.7)
-        attempt.report.check()
-        rename(here, "elsewhere", table)
-        wait_for(lambda: steps(here, job_id) == [1, 2, 3])
+        attempt.progress.metric("loss", 3, 0.7)
+        attempt.progress.check()
+        rename(context, "elsewhere", table)
+        wait_for(lambda: steps(context, job_id) == [1, 2, 3])
         return easy(attempt, spec)
 
-    job = attempt(here, job_id, work)
+    job = attempt(context, job_id, work)
     assert job is not None
     assert job.state == "succeeded"
 
 
-def test_a_write_that_stands_still_delays_no_step(here: Process, monkeypatch: pytest.MonkeyPatch) -> None:
-    job_id = new_job(here.database)
+def test_a_write_that_stands_still_delays_no_step(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = new_job(context.database)
     write, writing, go_on = metrics.write, threading.Event(), threading.Event()
 
     def stand_still(*given: Any) -> None:
@@ -521,30 +529,30 @@ def test_a_write_that_stands_still_delays_no_step(here: Process, monkeypatch: py
         write(*given)
 
     def work(attempt: Attempt, spec: Any) -> Finish:
-        attempt.report.metric("loss", 1, 0.9)
+        attempt.progress.metric("loss", 1, 0.9)
         assert writing.wait(DEADLINE_SECONDS)
         for step in range(2, 1_001):
-            attempt.report.phase("training")
-            attempt.report.progress(step, 1_000, "batches")
-            attempt.report.metric("loss", step, 0.9)
-            attempt.report.check()
-        assert steps(here, job_id) == []
+            attempt.progress.phase("training")
+            attempt.progress.update(step, 1_000, "batches")
+            attempt.progress.metric("loss", step, 0.9)
+            attempt.progress.check()
+        assert steps(context, job_id) == []
         go_on.set()
         return easy(attempt, spec)
 
     monkeypatch.setattr(metrics, "write", stand_still)
-    job = attempt(here, job_id, work)
+    job = attempt(context, job_id, work)
     assert job is not None
     assert job.state == "succeeded"
-    assert steps(here, job_id) == list(range(1, 1_001))
+    assert steps(context, job_id) == list(range(1, 1_001))
 
 
-def test_work_that_ends_well_in_spite_of_a_cancel_has_succeeded(here: Process) -> None:
+def test_work_that_ends_well_in_spite_of_a_cancel_has_succeeded(context: Context) -> None:
     """A cancelled job whose work carries on to a good end has succeeded: there is a result to show."""
-    job_id = new_job(here.database)
+    job_id = new_job(context.database)
 
     def work(attempt: Attempt, spec: Any) -> Finish:
-        with here.database.write() as session:
+        with context.database.write() as session:
             jobs.cancel(session, job_id)
         try:
             until_interrupted(attempt)
@@ -552,6 +560,6 @@ def test_work_that_ends_well_in_spite_of_a_cancel_has_succeeded(here: Process) -
             return easy(attempt, spec)
         raise AssertionError
 
-    job = attempt(here, job_id, work)
+    job = attempt(context, job_id, work)
     assert job is not None
     assert job.state == "succeeded"

@@ -18,7 +18,7 @@ from jobyard.shared.jobs import Job, State
 from jobyard.shared.storage import Storage
 from jobyard.workers.runtime import executor
 from jobyard.workers.runtime.attempt import Attempt, Finish
-from jobyard.workers.runtime.context import Process
+from jobyard.workers.runtime.context import Context
 from jobyard.workers.runtime.sweeper import Sweeper
 from tests import factories
 from tests.factories import LONG_AGO, NO_BROKER, get_job, new_job
@@ -108,18 +108,18 @@ def finish_with_a_file(attempt: Attempt) -> Finish:
 
 
 def test_a_success_waits_until_the_database_is_back_and_is_written_once_with_all_that_is_its(
-    here: Process, database: Database, outage: Outage
+    context: Context, database: Database, outage: Outage
 ) -> None:
     job_id = new_job(database)
     timers = []
 
     def work(attempt: Attempt, _: Any) -> Finish:
-        attempt.report.metric("loss", 1, 0.5)
+        attempt.progress.metric("loss", 1, 0.5)
         timers.append(outage.begin_for(OUTAGE_SECONDS))
-        attempt.report.metric("loss", 2, 0.4)
+        attempt.progress.metric("loss", 2, 0.4)
         return finish_with_a_file(attempt)
 
-    job = attempt(here, job_id, work)
+    job = attempt(context, job_id, work)
     timers[0].join()
     assert job is not None
     assert (job.state, job.result, job.attempt) == ("succeeded", {"count": 1}, 1)
@@ -128,12 +128,12 @@ def test_a_success_waits_until_the_database_is_back_and_is_written_once_with_all
     with database.read() as session:
         (file,) = storage.artifacts(session, job_id)
         assert [event.state for event in jobs.events(session, job_id)] == ["queued", "running", "succeeded"]
-    assert stored_files(here) == [file.storage_key]
+    assert stored_files(context) == [file.storage_key]
 
 
 @pytest.mark.parametrize("ending", ["failed", "cancelled", "queued"])
 def test_every_other_outcome_waits_too(
-    here: Process, database: Database, outage: Outage, ending: str
+    context: Context, database: Database, outage: Outage, ending: str
 ) -> None:
     job_id = new_job(database)
     stopping = threading.Event()
@@ -147,27 +147,27 @@ def test_every_other_outcome_waits_too(
         try:
             ends = time.monotonic() + WAIT_SECONDS
             while ending == "cancelled" and time.monotonic() < ends:
-                attempt.report.check()
+                attempt.progress.check()
                 time.sleep(0.01)
         finally:
             timers.append(outage.begin_for(OUTAGE_SECONDS))
         if ending == "queued":
             stopping.set()
-        attempt.report.check()
+        attempt.progress.check()
         raise WorkError("no")
 
-    job = attempt(here, job_id, work, stopping)
+    job = attempt(context, job_id, work, stopping)
     timers[0].join()
     assert job is not None
     assert job.state == get_job(database, job_id).state == ending
     assert job.error_message == ("no" if ending == "failed" else None)
-    assert stored_files(here) == []
+    assert stored_files(context) == []
 
 
 @pytest.mark.parametrize("why", ["patience", "stopping"])
 @pytest.mark.parametrize("ending", ["well", "badly"])
 def test_a_worker_gives_up_after_its_patience_or_soon_when_it_is_stopped_and_its_job_runs_again(
-    here: Process,
+    context: Context,
     database: Database,
     outage: Outage,
     monkeypatch: pytest.MonkeyPatch,
@@ -187,7 +187,7 @@ def test_a_worker_gives_up_after_its_patience_or_soon_when_it_is_stopped_and_its
         return finish_with_a_file(attempt)
 
     start = time.monotonic()
-    assert attempt(here, job_id, work, stopping) is None
+    assert attempt(context, job_id, work, stopping) is None
     assert 0.5 < time.monotonic() - start < WAIT_SECONDS / 2
     outage.end()
     job = get_job(database, job_id)
@@ -199,7 +199,7 @@ def test_a_worker_gives_up_after_its_patience_or_soon_when_it_is_stopped_and_its
 
 
 def test_a_success_whose_worker_gave_up_is_not_a_failure_when_the_database_is_back_just_then(
-    here: Process, database: Database, monkeypatch: pytest.MonkeyPatch
+    context: Context, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(executor, "PATIENCE_SECONDS", 0.0)
     job_id = new_job(database)
@@ -216,13 +216,13 @@ def test_a_success_whose_worker_gave_up_is_not_a_failure_when_the_database_is_ba
 
         return finish
 
-    assert attempt(here, job_id, work) is None
+    assert attempt(context, job_id, work) is None
     assert tried == 1
     assert get_job(database, job_id).state == State.RUNNING
 
 
 def test_a_job_that_was_taken_away_before_the_database_came_back_is_not_written_over(
-    here: Process, database: Database, outage: Outage
+    context: Context, database: Database, outage: Outage
 ) -> None:
     job_id = new_job(database)
     timers = []
@@ -233,15 +233,15 @@ def test_a_job_that_was_taken_away_before_the_database_came_back_is_not_written_
                 sa.update(Job).where(Job.id == job_id).values(lease=uuid.uuid4(), worker="another")
             )
         timers.append(outage.begin_for(OUTAGE_SECONDS))
-        attempt.report.metric("loss", 1, 0.5)
+        attempt.progress.metric("loss", 1, 0.5)
         return finish_with_a_file(attempt)
 
-    assert attempt(here, job_id, work) is None
+    assert attempt(context, job_id, work) is None
     timers[0].join()
     kept = get_job(database, job_id)
     assert (kept.state, kept.worker, kept.result) == ("running", "another", None)
     assert steps(database, job_id) == []
-    assert stored_files(here) == []
+    assert stored_files(context) == []
 
 
 # ---- the sweeper

@@ -13,7 +13,7 @@ import pytest
 from kombu.exceptions import OperationalError
 
 from jobyard.shared import jobs
-from jobyard.shared.broker import AWAY_SECONDS, ENOUGH, Broker
+from jobyard.shared.broker import AWAY_SECONDS, MAX_MESSAGES, Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import maintenance
@@ -107,7 +107,7 @@ def test_jobs_of_lost_workers_are_rescued_while_the_broker_is_away(
 # ---- lost messages
 
 
-@pytest.mark.parametrize(("count", "sent"), [(1, 1), (5, 5), (100, ENOUGH)])
+@pytest.mark.parametrize(("count", "sent"), [(1, 1), (5, 5), (100, MAX_MESSAGES)])
 def test_a_queue_whose_messages_are_gone_is_woken_once_however_many_jobs_wait(
     database: Database,
     redis_server: "RedisProcess",
@@ -162,7 +162,7 @@ def test_a_broker_that_goes_away_between_two_questions_is_no_error(
     sweeper.sweep()
 
 
-@pytest.mark.parametrize("waiting", [1, 3, ENOUGH])
+@pytest.mark.parametrize("waiting", [1, 3, MAX_MESSAGES])
 def test_a_queue_that_has_a_message_is_left_alone(
     database: Database, redis_server: "RedisProcess", broker: Broker, sweeper: Sweeper, waiting: int
 ) -> None:

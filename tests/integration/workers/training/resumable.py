@@ -81,7 +81,7 @@ class Upserts:
         self.phases.append(name)
         self.check()
 
-    def progress(self, done: int, total: int | None, unit: str) -> None:
+    def update(self, done: int, total: int | None, unit: str) -> None:
         self.check()
 
     def metric(self, name: str, step: int, value: float, epoch: int | None = None) -> None:
@@ -105,7 +105,7 @@ class Outcome:
 
 
 def run(
-    spec: TrainSpec, dataset: Path, workdir: Path, report: Upserts, *args: Any, **options: Any
+    spec: TrainSpec, dataset: Path, workdir: Path, progress: Upserts, *args: Any, **options: Any
 ) -> Outcome:
     """A whole training, with the weights that it ended with, and those that it kept."""
     trained: list[Any] = []
@@ -117,11 +117,11 @@ def run(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fit, "Loop", noting)
         workdir.mkdir(exist_ok=True)
-        training = train(spec, dataset, workdir, report, *args, **options)
+        training = train(spec, dataset, workdir, progress, *args, **options)
     (model,) = trained
     ended = [variable.numpy() for variable in [*model.variables, *model.optimizer.variables]]
     kept = keras.models.load_model(training.model_path, compile=False).get_weights()
-    return Outcome(training, dict(report.metrics), ended + kept, report.calls)
+    return Outcome(training, dict(progress.metrics), ended + kept, progress.calls)
 
 
 def assert_same(one: Outcome, other: Outcome) -> None:

@@ -30,8 +30,8 @@ def numbers_of(batch: tuple[object, object]) -> list[int]:
 
 def test_pictures_are_decoded_once_to_disk_in_order_and_with_their_labels(tmp_path: Path) -> None:
     split = splits.find(draw_colours(tmp_path / "set", ["red", "blue"], train=5, validation=2), 0.2, seed=0)
-    report = Recorder()
-    train, validation, test = data.decode_all(split, 32, tmp_path, report)
+    progress = Recorder()
+    train, validation, test = data.decode_all(split, 32, tmp_path, progress)
     assert len(test) == 0
 
     assert (len(train), len(validation), train.size) == (10, 4, 32)
@@ -42,7 +42,7 @@ def test_pictures_are_decoded_once_to_disk_in_order_and_with_their_labels(tmp_pa
             with path.open("rb") as file:
                 np.testing.assert_array_equal(pixels, to_array(decode(file), 32))
             assert label == expected
-    assert report.of("progress") == [(done, 14, "pictures") for done in range(1, 15)]
+    assert progress.of("progress") == [(done, 14, "pictures") for done in range(1, 15)]
 
 
 def test_a_file_that_does_not_decode_is_named(tmp_path: Path) -> None:
@@ -56,11 +56,11 @@ def test_a_file_that_does_not_decode_is_named(tmp_path: Path) -> None:
 
 def test_decoding_stops_when_asked_to(tmp_path: Path) -> None:
     split = splits.find(draw_colours(tmp_path / "set", ["red", "blue"]), 0.2, seed=0)
-    report = Recorder(stop_at_progress=("pictures", 3))
+    progress = Recorder(stop_at_progress=("pictures", 3))
 
     with pytest.raises(Cancelled):
-        data.decode_all(split, 32, tmp_path, report)
-    assert len(report.of("progress")) == 3
+        data.decode_all(split, 32, tmp_path, progress)
+    assert len(progress.of("progress")) == 3
 
 
 def test_without_steps_every_epoch_has_every_picture_once(pictures: data.Pictures) -> None:
@@ -128,9 +128,9 @@ def test_the_second_training_of_a_data_set_decodes_nothing_whatever_its_split(tm
     folder = draw_colours(tmp_path / "set", ["red", "blue"])
     for seed in (0, 1):
         split = splits.find(folder, 0.2, seed)
-        report = Recorder()
-        parts = data.decode_all(split, 32, tmp_path, report, tmp_path / "cache", "a")
-        assert len(report.of("progress")) == (40 if seed == 0 else 0)
+        progress = Recorder()
+        parts = data.decode_all(split, 32, tmp_path, progress, tmp_path / "cache", "a")
+        assert len(progress.of("progress")) == (40 if seed == 0 else 0)
         for pictures, examples in zip(parts, (split.train, split.validation, split.test), strict=True):
             assert len(pictures.pixels) == len(examples)
             for pixels, (path, _) in zip(pictures.pixels, examples, strict=True):
@@ -142,7 +142,7 @@ ALONE = """
 import sys
 from pathlib import Path
 from jobyard.shared.kinds.train import Augment
-from jobyard.workers.runtime.progress import Unheard
+from jobyard.workers.runtime.progress import NoProgress
 from jobyard.workers.training import data, splits
 
 def anonymous():
@@ -152,7 +152,7 @@ def anonymous():
 folder = Path(sys.argv[1])
 split = splits.find(folder / "set", 0.2, 0)
 before = anonymous()
-train, held_out, _ = data.decode_all(split, 512, folder, Unheard(), folder / "cache", "a")
+train, held_out, _ = data.decode_all(split, 512, folder, NoProgress(), folder / "cache", "a")
 decoding = anonymous() - before
 most = []
 # Of small batches: what is on its way at once is some of them, however many pictures there are.

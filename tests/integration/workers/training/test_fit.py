@@ -16,7 +16,7 @@ from jobyard.shared.errors import Cancelled, WorkError
 from jobyard.shared.kinds.train import TrainSpec
 from jobyard.shared.pictures import decode, to_array
 from jobyard.workers.training.fit import Training, train
-from jobyard.workers.training.model_file import Saved
+from jobyard.workers.training.model_file import ModelFile
 from jobyard.workers.training.watch import Watch
 from tests.factories import draw_colours
 from tests.reports import Recorder
@@ -41,15 +41,15 @@ def spec_of(**changes: Any) -> TrainSpec:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> tuple[Training, Any]:
     """One training of three epochs that several tests look at."""
-    report = Recorder()
+    progress = Recorder()
     spec = spec_of(epochs=3, precision="float32")
-    return train(spec, dataset, tmp_path_factory.mktemp("work"), report), report
+    return train(spec, dataset, tmp_path_factory.mktemp("work"), progress), progress
 
 
-def progress_by_epoch(report: Any) -> list[list[int]]:
+def progress_by_epoch(progress: Any) -> list[list[int]]:
     """The numbers of the batches that were done in each epoch."""
     epochs: list[list[int]] = []
-    for event in report.events:
+    for event in progress.events:
         if event[0] == "phase" and str(event[1]).startswith("training"):
             epochs.append([])
         elif event[0] == "progress" and event[3] == "batches" and event[1] > 0:
@@ -58,23 +58,23 @@ def progress_by_epoch(report: Any) -> list[list[int]]:
 
 
 def test_each_epochs_metrics_are_reported_as_soon_as_it_ends(run: tuple[Training, Any]) -> None:
-    training, report = run
-    metrics = report.of("metric")
+    training, progress = run
+    metrics = progress.of("metric")
 
     assert [(name, step, epoch) for name, step, _, epoch in metrics] == [
         (name, epoch, epoch) for epoch in (1, 2, 3) for name in METRICS
     ]
-    kinds = [event for event in report.events if event[0] != "check"]
+    kinds = [event for event in progress.events if event[0] != "check"]
     second = kinds.index(("phase", "training epoch 2/3"))
     assert [event[0] for event in kinds[second - 5 : second]] == ["metric"] * 5
     assert training.metrics["final"] == {"epoch": 3} | {name: value for name, _, value, _ in metrics[-5:]}
 
 
 def test_progress_moves_within_the_epoch_up_to_the_total(run: tuple[Training, Any]) -> None:
-    _, report = run
+    _, progress = run
 
-    assert progress_by_epoch(report) == [[1, 2, 3, 4, 5], [6, 7, 8, 9, 10], [11, 12, 13, 14, 15]]
-    assert {event[1] for event in report.of("progress") if event[2] == "batches"} == {15}
+    assert progress_by_epoch(progress) == [[1, 2, 3, 4, 5], [6, 7, 8, 9, 10], [11, 12, 13, 14, 15]]
+    assert {event[1] for event in progress.of("progress") if event[2] == "batches"} == {15}
 
 
 def test_phases_say_what_is_done(run: tuple[Training, Any]) -> None:
@@ -146,16 +146,16 @@ def test_the_same_spec_and_seed_give_the_same_weights_again(
 
 
 def test_every_epoch_has_all_its_steps_though_the_data_is_smaller(dataset: Path, tmp_path: Path) -> None:
-    report = Recorder()
-    train(spec_of(epochs=3, steps_per_epoch=7, validation_steps=3), dataset, tmp_path, report)
+    progress = Recorder()
+    train(spec_of(epochs=3, steps_per_epoch=7, validation_steps=3), dataset, tmp_path, progress)
 
-    assert [len(epoch) for epoch in progress_by_epoch(report)] == [7, 7, 7]
+    assert [len(epoch) for epoch in progress_by_epoch(progress)] == [7, 7, 7]
     checks = [
-        sum(event[0] == "check" for event in report.events[start:end])
-        for start, end in zip(*_validation_bounds(report.events), strict=True)
+        sum(event[0] == "check" for event in progress.events[start:end])
+        for start, end in zip(*_validation_bounds(progress.events), strict=True)
     ]
     assert checks == [3, 3, 3]
-    assert len(report.of("metric")) == 15
+    assert len(progress.of("metric")) == 15
 
 
 def _validation_bounds(events: list[Any]) -> tuple[list[int], list[int]]:
@@ -165,37 +165,37 @@ def _validation_bounds(events: list[Any]) -> tuple[list[int], list[int]]:
 
 
 def test_counting_batches_begins_before_the_first_is_done(run: tuple[Training, Any]) -> None:
-    _, report = run
+    _, progress = run
 
-    assert next(event for event in report.of("progress") if event[2] == "batches") == (0, 15, "batches")
+    assert next(event for event in progress.of("progress") if event[2] == "batches") == (0, 15, "batches")
 
 
 def test_a_cancelled_training_ends_at_that_batch(dataset: Path, tmp_path: Path) -> None:
-    report = Recorder(stop_at_progress=("batches", 2))
+    progress = Recorder(stop_at_progress=("batches", 2))
 
     with pytest.raises(Cancelled):
-        train(spec_of(), dataset, tmp_path, report)
-    assert progress_by_epoch(report) == [[1, 2]]
-    assert not report.of("metric")
+        train(spec_of(), dataset, tmp_path, progress)
+    assert progress_by_epoch(progress) == [[1, 2]]
+    assert not progress.of("metric")
 
 
 def test_a_cancelled_training_ends_within_the_validation_too(dataset: Path, tmp_path: Path) -> None:
-    report = Recorder(stop_at_check=1)
+    progress = Recorder(stop_at_check=1)
 
     with pytest.raises(Cancelled):
-        train(spec_of(), dataset, tmp_path, report)
-    assert progress_by_epoch(report) == [[1, 2, 3, 4, 5]]
-    assert not report.of("metric")
+        train(spec_of(), dataset, tmp_path, progress)
+    assert progress_by_epoch(progress) == [[1, 2, 3, 4, 5]]
+    assert not progress.of("metric")
 
 
 def test_too_little_memory_is_explained(dataset: Path, tmp_path: Path) -> None:
     error = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-    report = Recorder(stop_at_progress=("batches", 1), error=error)
+    progress = Recorder(stop_at_progress=("batches", 1), error=error)
 
     with pytest.raises(
         WorkError, match=r"out of memory: lower batch_size \(now 8\) or image_size \(now 32\)"
     ):
-        train(spec_of(), dataset, tmp_path, report)
+        train(spec_of(), dataset, tmp_path, progress)
 
 
 def test_patience_stops_early_and_keeps_the_best_epochs_weights(tmp_path: Path) -> None:
@@ -245,8 +245,8 @@ def test_smoothed_labels_and_a_schedule_change_the_training_but_not_what_it_is_j
     # The evaluation is in float32, so to compare it with the validation the training has to be, too.
     recipe = {"schedule": "cosine", "warmup_epochs": 0.4, "label_smoothing": 0.4, "weight_decay": 0.01}
     spec = spec_of(epochs=3, patience=1, precision="float32", **recipe)
-    training = train(spec, dataset, tmp_path, report := Recorder())
-    rates = [value for name, _, value, _ in report.of("metric") if name == "learning_rate"]
+    training = train(spec, dataset, tmp_path, progress := Recorder())
+    rates = [value for name, _, value, _ in progress.of("metric") if name == "learning_rate"]
 
     # 15 steps, 2 of them warming up: the last ones of the epochs are the numbers 4, 9 and 14.
     expected = [0.0005 * (1 + np.cos(np.pi * (step - 2) / 13)) for step in (4, 9, 14)]
@@ -256,9 +256,9 @@ def test_smoothed_labels_and_a_schedule_change_the_training_but_not_what_it_is_j
     assert min(epoch["loss"] for epoch in training.metrics.values()) > 0.5
 
 
-def saved_from(training: Training, reference: str = "earlier@1", **changes: Any) -> Saved:
+def saved_from(training: Training, reference: str = "earlier@1", **changes: Any) -> ModelFile:
     known = {name: getattr(training, name) for name in ("sha256", "classes", "image_size")}
-    return Saved(reference, training.model_path, **(known | changes))
+    return ModelFile(reference, training.model_path, **(known | changes))
 
 
 def test_going_on_from_a_model_begins_where_that_one_ended(
@@ -339,17 +339,17 @@ def test_a_model_that_does_not_fit_is_refused_before_anything_is_decoded(
     changes: dict[str, Any],
     message: str,
 ) -> None:
-    report = Recorder()
+    progress = Recorder()
 
     with pytest.raises(WorkError, match=message):
         train(
             spec_of(init_from="earlier@1", **spec),
             dataset,
             tmp_path,
-            report,
+            progress,
             init_from=saved_from(run[0], **changes),
         )
-    assert not report.of("phase")
+    assert not progress.of("phase")
 
 
 def test_three_classes_train_without_a_validation_folder_and_in_mixed_precision(tmp_path: Path) -> None:

@@ -31,9 +31,9 @@ def test_killed_again_and_again_it_ends_bit_by_bit_the_same(
         )
         assert code == -signal.SIGKILL
 
-    report = Upserts()
-    resumed = run(spec, dataset, tmp_path / "resumed", report, kept)
-    assert report.phases[0].startswith("resuming after epoch")
+    progress = Upserts()
+    resumed = run(spec, dataset, tmp_path / "resumed", progress, kept)
+    assert progress.phases[0].startswith("resuming after epoch")
     assert_same(resumed, run(spec, dataset, tmp_path / "whole", Upserts()))
 
 
@@ -61,7 +61,7 @@ def killed(
 class Telling(Upserts):
     """Prints each batch, slowly enough to be killed within any."""
 
-    def progress(self, done: int, total: int | None, unit: str) -> None:
+    def update(self, done: int, total: int | None, unit: str) -> None:
         if unit == "batches":
             sys.stdout.write(f"{done}\n")
             sys.stdout.flush()

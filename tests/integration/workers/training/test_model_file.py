@@ -8,7 +8,7 @@ import pytest
 
 from jobyard.shared.errors import WorkError
 from jobyard.workers.training import model_file
-from jobyard.workers.training.model_file import Saved
+from jobyard.workers.training.model_file import ModelFile
 
 
 def convolutional(size: int, classes: int, filters: int = 4) -> Any:
@@ -23,11 +23,11 @@ def convolutional(size: int, classes: int, filters: int = 4) -> Any:
     return keras.Sequential(layers)
 
 
-def kept(folder: Path, size: int, classes: list[str]) -> tuple[Any, Saved]:
+def kept(folder: Path, size: int, classes: list[str]) -> tuple[Any, ModelFile]:
     model, path = convolutional(size, len(classes)), folder / "model.keras"
     model.layers[1].moving_mean.assign(np.arange(4.0))
     model.save(path)
-    return model, Saved("earlier@1", path, hashlib.sha256(path.read_bytes()).hexdigest(), classes, size)
+    return model, ModelFile("earlier@1", path, hashlib.sha256(path.read_bytes()).hexdigest(), classes, size)
 
 
 def test_a_network_that_fits_any_size_goes_on_with_another_one(tmp_path: Path) -> None:

@@ -35,9 +35,9 @@ def interrupted(spec: TrainSpec, dataset: Path, tmp_path: Path, gaps: list[int],
     """Interrupted that many calls of the report after the decoding, attempt for attempt, then let be."""
     metrics: dict[tuple[str, int], float] = {}
     for number, gap in enumerate(gaps):
-        report = Upserts(until=48 + gap, metrics=metrics, error=random.Random(number).choice(STOPS)())
+        progress = Upserts(until=48 + gap, metrics=metrics, error=random.Random(number).choice(STOPS)())
         with pytest.raises(Interrupted):
-            run(spec, dataset, tmp_path / "work", report, Folder(tmp_path / "kept"), **options)
+            run(spec, dataset, tmp_path / "work", progress, Folder(tmp_path / "kept"), **options)
         shutil.rmtree(tmp_path / "work")  # all that is left of an attempt is its checkpoint
     return run(
         spec, dataset, tmp_path / "work", Upserts(metrics=metrics), Folder(tmp_path / "kept"), **options
@@ -102,12 +102,12 @@ def test_between_two_phases_it_goes_on_with_the_next(
     kept = Folder(tmp_path / "kept")
     with pytest.raises(Stopping):
         run(SPEC, dataset, tmp_path / "work", AtPhase(), kept)
-    report = Upserts()
-    resumed = run(SPEC, dataset, tmp_path / "work", report, kept)
+    progress = Upserts()
+    resumed = run(SPEC, dataset, tmp_path / "work", progress, kept)
 
     assert kept.positions.count(position) == 1
     assert_same(resumed, whole)
-    assert report.phases[:2] == [f"resuming after epoch {position.epoch}, batch 0", "decoding"]
+    assert progress.phases[:2] == [f"resuming after epoch {position.epoch}, batch 0", "decoding"]
 
 
 def test_each_epochs_end_and_each_interval_within_leave_a_checkpoint(
@@ -117,7 +117,7 @@ def test_each_epochs_end_and_each_interval_within_leave_a_checkpoint(
     patient, hasty = Folder(tmp_path / "patient"), Folder(tmp_path / "hasty")
 
     class Slow(Upserts):  # so that no checkpoint is still being written when the next is due
-        def progress(self, done: int, total: int | None, unit: str) -> None:
+        def update(self, done: int, total: int | None, unit: str) -> None:
             time.sleep(0.25 if unit == "batches" else 0)
 
     run(SPEC, dataset, tmp_path / "work", Slow(), patient)
@@ -162,9 +162,9 @@ def test_no_checkpoint_is_made_of_what_does_not_go_on(
 def test_the_history_is_told_again_before_anything_else(dataset: Path, tmp_path: Path) -> None:
     """So that points which a lost worker had not written yet are not missing."""
     first, second = Upserts(until=60), Upserts(until=2)
-    for report in (first, second):
+    for progress in (first, second):
         with pytest.raises(Stopping):
-            run(SPEC, dataset, tmp_path / "work", report, Folder(tmp_path / "kept"))
+            run(SPEC, dataset, tmp_path / "work", progress, Folder(tmp_path / "kept"))
 
     assert second.metrics == first.metrics
     assert set(second.metrics) == {(name, 1) for name in NAMES}
@@ -234,9 +234,9 @@ def test_the_precision_that_auto_led_to_stays(
 
 def test_time_counts_over_all_attempts(dataset: Path, tmp_path: Path) -> None:
     class Slow(Upserts):
-        def progress(self, done: int, total: int | None, unit: str) -> None:
+        def update(self, done: int, total: int | None, unit: str) -> None:
             time.sleep(1 if unit == "batches" and done else 0)
-            super().progress(done, total, unit)
+            super().update(done, total, unit)
 
     kept = Folder(tmp_path / "kept")
     with pytest.raises(Stopping):

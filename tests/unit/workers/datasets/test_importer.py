@@ -309,7 +309,7 @@ def test_a_file_that_comes_twice_is_taken_once(desk: Desk) -> None:
 
 def test_a_cancel_leaves_nothing(desk: Desk) -> None:
     class Impatient(NoMetrics):
-        def progress(self, done: int, total: int | None, unit: str) -> None:
+        def update(self, done: int, total: int | None, unit: str) -> None:
             raise Cancelled
 
     desk.notes = Impatient()

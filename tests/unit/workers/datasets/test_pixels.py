@@ -103,7 +103,7 @@ def test_a_truncated_entry_is_made_anew(desk: Desk) -> None:
 
 def test_who_is_told_to_stop_leaves_no_entry(desk: Desk) -> None:
     class Impatient(NoMetrics):
-        def progress(self, done: int, total: int | None, unit: str) -> None:
+        def update(self, done: int, total: int | None, unit: str) -> None:
             if done == 3:
                 raise Cancelled
 
@@ -177,10 +177,10 @@ ALONE = """
 import sys
 from pathlib import Path
 from jobyard.workers.datasets.pixels import decode_once
-from jobyard.workers.runtime.progress import Unheard
+from jobyard.workers.runtime.progress import NoProgress
 
 folder, scratch, cache = map(Path, sys.argv[1:])
-decoded = decode_once(folder.rglob("*.png"), 32, scratch / "pictures.npy", Unheard(), cache, "a")
+decoded = decode_once(folder.rglob("*.png"), 32, scratch / "pictures.npy", NoProgress(), cache, "a")
 print(int(decoded.pixels.sum()))
 """
 

@@ -51,7 +51,7 @@ def test_a_folder_that_exists_is_left_as_it_is(tmp_path: Path, notes: NoMetrics)
 
 def test_an_interruption_leaves_nothing(archive: Path, tmp_path: Path) -> None:
     class Impatient(NoMetrics):
-        def progress(self, done: int, total: int | None, unit: str) -> None:
+        def update(self, done: int, total: int | None, unit: str) -> None:
             if done == 3:
                 raise Cancelled
 
@@ -68,7 +68,7 @@ from jobyard.workers.datasets.unpack import unpack
 
 class Silent:
     def phase(self, *_): pass
-    def progress(self, *_): pass
+    def update(self, *_): pass
 
 unpack(Path(sys.argv[1]), Path(sys.argv[2]), Silent())
 """
@@ -89,7 +89,7 @@ def test_the_loser_of_a_race_keeps_the_winners_folder(archive: Path, tmp_path: P
     folder = tmp_path / "cache" / "pets"
 
     class Slow(NoMetrics):
-        def progress(self, done: int, total: int | None, unit: str) -> None:
+        def update(self, done: int, total: int | None, unit: str) -> None:
             if done == 5:
                 unpack(archive, folder, NoMetrics())
 

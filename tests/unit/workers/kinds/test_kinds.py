@@ -19,7 +19,7 @@ from jobyard.workers import kinds
 SECONDS = 20
 
 
-class Report:
+class Progress:
     """Raises Cancelled at the first check."""
 
     def __init__(self) -> None:
@@ -58,20 +58,20 @@ def test_a_job_that_is_cancelled_while_its_work_is_imported_stops_at_once_and_th
     )
     monkeypatch.syspath_prepend(tmp_path)
     work = kinds.work_of(declared("slow_work:work", "starting"))
-    attempt: Any = SimpleNamespace(report=Report())
+    attempt: Any = SimpleNamespace(progress=Progress())
     with pytest.raises(Cancelled):
         work(attempt, "first")
-    assert attempt.report.phases == ["starting"]
+    assert attempt.progress.phases == ["starting"]
     assert not gate.is_set()
     gate.set()
     kinds._importing("slow_work").result(SECONDS)
     assert work(attempt, "second") == "second"  # which reports nothing: there is nothing to wait for
-    assert attempt.report.phases == ["starting"]
+    assert attempt.progress.phases == ["starting"]
 
 
 def test_a_module_that_can_not_be_imported_fails_each_job_with_its_own_error() -> None:
     work = kinds.work_of(declared("no_such_module_anywhere:work"))
-    attempt: Any = SimpleNamespace(report=Report())
+    attempt: Any = SimpleNamespace(progress=Progress())
     for _ in range(2):
         with pytest.raises(ModuleNotFoundError, match="no_such_module_anywhere"):
             work(attempt, None)
@@ -84,8 +84,8 @@ def test_a_file_that_is_cancelled_while_loops_are_compiled_is_left_at_once(
 
     never: Future[None] = Future()
     monkeypatch.setattr(sentiment, "_compiling", lambda: never)
-    attempt: Any = SimpleNamespace(report=Report())
+    attempt: Any = SimpleNamespace(progress=Progress())
     for spec in (SentimentSpec(file=uuid.uuid4()), SentimentPart(part=0, parts=2, rows=1)):
         with pytest.raises(Cancelled):
             sentiment.work(attempt, spec)
-    assert attempt.report.phases == ["starting"] * 2
+    assert attempt.progress.phases == ["starting"] * 2

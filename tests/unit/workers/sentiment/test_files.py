@@ -226,7 +226,7 @@ def test_a_field_longer_than_csvs_own_limit_is_read(desk: Desk) -> None:
 
 def test_a_cancel_leaves_no_output(desk: Desk) -> None:
     class Impatient(NoMetrics):
-        def progress(self, done: int, total: int | None, unit: str) -> None:
+        def update(self, done: int, total: int | None, unit: str) -> None:
             raise Cancelled
 
     desk.notes = Impatient()

@@ -27,7 +27,7 @@ def test_the_spec_says_from_where_a_text_is_positive(scorer: Scorer, notes: NoMe
 
 def test_a_cancel_stops_the_scoring(scorer: Scorer) -> None:
     class Impatient(NoMetrics):
-        def progress(self, done: int, total: int | None, unit: str) -> None:
+        def update(self, done: int, total: int | None, unit: str) -> None:
             raise Cancelled
 
     with pytest.raises(Cancelled):
