@@ -19,13 +19,14 @@ function line(metric, name, colour) {
 
 function draw(chart) {
   const metric = chart.dataset.metric;
-  const lines = [
-    line(metric, "training", colour("--chart-training")),
-    line(`val_${metric}`, "validation", colour("--chart-validation")),
-  ];
+  const validation = line(`val_${metric}`, "validation", colour("--chart-validation"));
+  const isTraining = validation.x.length > 0 || points.some((point) => point.name.startsWith("val_"));
+  const own = line(metric, isTraining ? "training" : metric, colour("--chart-training"));
+  const lines = isTraining ? [own, validation] : [own];
   const last = Math.max(1, ...lines.flatMap((each) => each.x));
+  const steps = points.some((point) => point.name === metric && point.epoch !== null) ? "epoch" : "step";
   const y = metric === "accuracy" ? { tickformat: ".0%" } : { rangemode: "tozero" };
-  plot(chart, lines, { x: whole("epoch", last), y, height: 260 });
+  plot(chart, lines, { x: whole(steps, last), y, height: 260, showlegend: isTraining });
 }
 
 async function update() {
