@@ -1,13 +1,29 @@
 """The kinds of job: what each is to do, what it reads and names, where it runs, and what does it."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jobyard.shared.errors import NotFound
 from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Source, Spec
 from jobyard.shared.kinds.loading import installed
 
-__all__ = ["Kind", "Parameters", "Queue", "Reference", "Source", "Spec", "by_name", "find", "of", "problems"]
+log = logging.getLogger(__name__)
+
+__all__ = [
+    "Kind",
+    "Parameters",
+    "Queue",
+    "Reference",
+    "Source",
+    "Spec",
+    "by_name",
+    "find",
+    "links",
+    "of",
+    "problems",
+    "title",
+]
 
 
 def by_name() -> Mapping[str, Kind[Any]]:
@@ -21,6 +37,30 @@ def find(name: str) -> Kind[Any]:
     if name not in kinds:
         raise NotFound(f"there is no kind {name!r}; there are: {', '.join(kinds)}")
     return kinds[name]
+
+
+def title(kind: str, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:
+    """A job in a few words; of a kind that is not installed, or that fails at it, the kind alone."""
+    declared = by_name().get(kind)
+    if declared is None:
+        return kind
+    try:
+        return declared.title(spec, files)
+    except Exception as error:  # noqa: BLE001 - a list of jobs is shown all the same
+        log.warning("the kind %r can't name a job: %s: %s", kind, type(error).__name__, error)
+        return declared.label
+
+
+def links(kind: str, spec: str) -> Sequence[str]:
+    """What a job has beside events and files; nothing where its kind is unknown, or fails at it."""
+    declared = by_name().get(kind)
+    if declared is None:
+        return ()
+    try:
+        return declared.links(spec)
+    except Exception as error:  # noqa: BLE001 - the job is answered all the same
+        log.warning("the kind %r can't say what a job has: %s: %s", kind, type(error).__name__, error)
+        return ()
 
 
 def problems() -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Finds the installed kinds: the built-in ones and those of other packages alike."""
 
 import functools
+import importlib.resources
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,6 +43,10 @@ def installed() -> Installed:
             kind = _load(entry)
             if kind.name in kinds:
                 raise _Wrong("there is a kind of that name already; it should have another name")
+            if kind.Spec.__name__ in {other.Spec.__name__ for other in kinds.values()}:
+                raise _Wrong(
+                    f"another kind's Spec is called {kind.Spec.__name__} too; it should have another name"
+                )
             kinds[kind.name] = kind
         except Exception as error:  # noqa: BLE001 - whatever a foreign package does, the others work
             why = str(error) if isinstance(error, _Wrong) else f"{type(error).__name__}: {error}"
@@ -85,5 +90,14 @@ def _load(entry: EntryPoint) -> Kind[Any]:
         raise _Wrong("Part should be a subclass of jobyard.shared.kinds.base.Parameters")
     if not (isinstance(kind.work, str) and WORK.fullmatch(kind.work)):
         raise _Wrong(f"work should be 'package.module:function', but is {kind.work!r}")
+    if kind.templates is not None and not _has_templates(kind.templates):
+        raise _Wrong(f"templates should be a package with a folder `templates`, but is {kind.templates!r}")
     kind.Spec.model_json_schema()  # raises where a field's type has no schema
     return kind
+
+
+def _has_templates(package: str) -> bool:
+    try:
+        return importlib.resources.files(package).joinpath("templates").is_dir()
+    except (ImportError, TypeError, AttributeError, ValueError):
+        return False

@@ -65,8 +65,7 @@ def _links(job: JobSnapshot) -> dict[str, str]:
     page = f"/jobs/{job.id}"
     own = f"{schemas.API}{page}"
     links = {"self": own, "events": f"{own}/events", "files": f"{own}/files", "page": page}
-    if (kind := kinds.by_name().get(job.kind)) is not None:
-        links |= {name.removesuffix(".png"): f"{own}/{name}" for name in kind.links(job.spec)}
+    links |= {name.removesuffix(".png"): f"{own}/{name}" for name in kinds.links(job.kind, job.spec)}
     if job.child_window is not None:
         links["children"] = f"{schemas.API}/jobs?parent={job.id}"
     if job.parent_id is not None:  # what its owner may do is done to the whole

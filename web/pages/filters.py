@@ -1,7 +1,7 @@
 """Numbers, times and jobs in words, as filters of the templates."""
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from jobyard.client import explanations
 from jobyard.shared import kinds
@@ -43,6 +43,12 @@ def has_metrics(kind: str) -> bool:
     """Whether jobs of the kind have a metric history, and so can be compared."""
     found = kinds.by_name().get(kind)
     return found is not None and found.has_metrics
+
+
+@routes.app_template_filter()
+def result_links(kind: str) -> Sequence[str]:
+    """What a job of the kind has beside events and files."""
+    return kinds.links(kind, "{}")
 
 
 @routes.app_template_filter()
@@ -191,9 +197,8 @@ def per_second(job: Job) -> str:
 @routes.app_template_filter()
 def what(job: Job, files: Mapping[str, str]) -> str:
     """A job's spec in a few words; `files` has the names of uploaded files by id."""
-    kind = kinds.by_name().get(job.kind)
-    if job.parent_id is not None and "part" in job.spec and "parts" in job.spec:
+    if job.parent_id is None:
+        return kinds.title(job.kind, job.spec, files)
+    if "part" in job.spec and "parts" in job.spec:
         return f"part {job.spec['part'] + 1:,} of {job.spec['parts']:,}"
-    if kind is None or job.parent_id is not None:
-        return job.kind
-    return kind.title(job.spec, files)
+    return kind_name(job.kind)

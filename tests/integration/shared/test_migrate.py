@@ -11,14 +11,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from jobyard.shared import metrics
+from jobyard.shared import jobs, metrics
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.errors import BadInput, ConfigError
 from jobyard.shared.migrate import alembic_config, connection_for_migrations, migrate, upgrade
+from jobyard.shared.needs import JobReference, unended_job_that_names
 from jobyard.shared.registry import LastVersion
 from jobyard.shared.tables import metadata
-from tests.factories import submit
+from tests.factories import dataset, model, new_job, register, submit
 
 
 def test_there_is_one_head() -> None:
@@ -90,6 +91,29 @@ def test_versions_go_on_from_those_that_were_there_before_they_were_counted(data
         found = {(row.kind, row.name): row.version for row in session.scalars(sa.select(LastVersion))}
     database.dispose()
     assert found == {("models", "pets"): 7, ("models", "cars"): 1}
+
+
+def test_jobs_from_before_references_were_kept_keep_what_they_name(database: Database) -> None:
+    pets, cars = (register(database, thing) for thing in (dataset("pets"), dataset("cars")))
+    model_ = register(database, model("pets"))
+    specs = {
+        "queued": {"dataset": "pets@1", "init_from": str(model_.id)},
+        "ended": {"dataset": "cars@1"},
+        "gone": {"dataset": "dogs@7", "init_from": "nonsense"},
+    }
+    ids = {name: new_job(database, kind="train", spec=spec) for name, spec in specs.items()}
+    with database.write() as session:
+        jobs.cancel(session, ids["ended"])
+    config = alembic_config()
+    with connection_for_migrations(database.engine.url.render_as_string(hide_password=False)) as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0006")
+        command.upgrade(config, "head")
+    with database.read() as session:
+        kept = {(row.job_id, row.referent_id) for row in session.scalars(sa.select(JobReference))}
+        assert kept == {(ids["queued"], pets.id), (ids["queued"], model_.id)}
+        assert unended_job_that_names(session, pets.id) == ids["queued"]
+        assert unended_job_that_names(session, cars.id) is None
 
 
 def current(connection: sa.Connection) -> str:

@@ -149,6 +149,15 @@ def test_work_that_can_not_be_done_fails_with_its_message_and_the_worker_goes_on
     assert after.state == "succeeded"
 
 
+def test_a_job_whose_kind_this_worker_does_not_have_fails_with_what_it_has(context: Context) -> None:
+    job_id = new_job(context.database, kind="removed")
+    job = attempt(context, job_id, lambda *_: None, kind="removed")
+    assert job is not None
+    assert job.error_message == (
+        "this worker has no kind 'removed': it has train, predict, sentiment, import"
+    )
+
+
 def test_a_mistake_in_the_work_is_one_line_for_people_and_a_traceback_in_the_timeline(
     context: Context,
 ) -> None:

@@ -106,6 +106,12 @@ class Forgetful(Kind[EchoSpec]):
         (changed(Part=dict), "Part should be a subclass of jobyard.shared.kinds.base.Parameters"),
         (changed(work="echo.work"), "work should be 'package.module:function', but is 'echo.work'"),
         (changed(work=print), "work should be 'package.module:function', but is"),
+        (
+            changed(templates="no_such_package"),
+            "templates should be a package with a folder `templates`, but is",
+        ),
+        (changed(templates=7), "templates should be a package with a folder `templates`, but is 7"),
+        (changed(Spec=type("TrainSpec", (EchoSpec,), {})), "another kind's Spec is called TrainSpec too"),
         (changed(__init__=lambda self: 1 / 0), "ZeroDivisionError: division by zero"),
     ],
 )
@@ -116,6 +122,20 @@ def test_a_wrong_declaration_is_one_line_and_hurts_no_other(load: Load, declared
     assert problem.startswith("the kind 'echo' of package_of_the_test:Echo can't be used: ")
     assert why in problem
     assert "\n" not in problem
+
+
+def test_a_kind_that_fails_at_a_title_or_at_links_still_has_both(
+    load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    load(changed(title=lambda *_: 1 / 0, links=lambda *_: 1 / 0))
+    assert kinds.title("echo", {}, {}) == "Echo"
+    assert kinds.links("echo", "{}") == ()
+    assert caplog.text.count("division by zero") == 2
+
+
+def test_a_kind_whose_package_was_removed_is_called_by_its_name() -> None:
+    assert kinds.title("removed", {}, {}) == "removed"
+    assert kinds.links("removed", "{}") == ()
 
 
 def test_every_built_in_kind_has_its_page_its_form_and_its_work() -> None:
