@@ -45,12 +45,22 @@ hypothesis.settings.register_profile("jobyard", deadline=None)
 hypothesis.settings.load_profile("jobyard")
 
 
-# What takes longest begins first, so that no process is left with it at the end.
+# These share the stack of the session.
+ON_ONE_STACK = tuple(
+    f"tests/acceptance/test_{name}.py" for name in ("browser", "faults", "jobs", "large_file")
+)
+
+# What takes longest begins first, so that no process is left with it at the end: stacks, and trainings
+# between them, for two stacks at once would be in each other's way.
 LONGEST = (
-    "tests/acceptance",
+    ON_ONE_STACK[0],
     "tests/integration/workers/training/test_resume.py",
+    "tests/acceptance/test_documentation.py",
     "tests/integration/workers/training/test_fit.py",
+    "tests/acceptance/test_chaos.py",
     "tests/integration/workers/training/test_kill.py",
+    "tests/acceptance/test_wheel.py",
+    "tests/acceptance/test_clocks.py",
     "tests/integration/workers/kinds/test_train.py",
     "tests/integration/workers/prediction/test_explain.py",
     "tests/integration/shared/test_query_plans.py",
@@ -60,12 +70,9 @@ LONGEST = (
 
 
 def unit_of_work(nodeid: str) -> str:
-    """What one of several processes does as a whole.
-
-    A file, for its fixtures are made once; and all acceptance tests, for stacks would be in each other's way.
-    """
+    """What one of several processes does as a whole: a file, whose fixtures are made once; ON_ONE_STACK."""
     path = nodeid.partition("::")[0]
-    return "tests/acceptance" if path.startswith("tests/acceptance/") else path
+    return ON_ONE_STACK[0] if path in ON_ONE_STACK else path
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -144,10 +151,8 @@ def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
 @pytest.fixture
 def postgres_url(postgres: str, _postgres_template: str) -> Iterator[str]:
     """A migrated PostgreSQL database of this test's own."""
-    name = f"test_{uuid.uuid4().hex}"
-    _admin(postgres, f"CREATE DATABASE {name} TEMPLATE {_postgres_template}")
-    yield _named(postgres, name)
-    _admin(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(postgres, _postgres_template) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -283,6 +288,15 @@ def served(app: "Flask") -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def new_database(postgres: str, template: str = "template1") -> Iterator[str]:
+    """The address of a database that is a copy of the template."""
+    name = f"test_{uuid.uuid4().hex}"
+    _admin(postgres, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield _named(postgres, name)
+    _admin(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _admin(postgres: str, statement: str) -> None:

@@ -75,7 +75,7 @@ class Stack:
 
     def worker(self, queue: str) -> psutil.Process:
         """The parent process of a queue's worker."""
-        found = [one for one in self.family() if one.cmdline()[-2:] == ["workers", queue]]
+        found = [one for one in self.family() if one.cmdline()[-2:] == ["jobyard.workers", queue]]
         return min(found, key=lambda one: one.create_time())
 
     @property

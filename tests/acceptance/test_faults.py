@@ -22,13 +22,10 @@ def _train_for_long(stack: Stack, folder: Path):  # type: ignore[no-untyped-def]
     return client, job
 
 
-def test_a_killed_worker_costs_an_attempt_and_the_job_runs_again(own_stack: Stack, tmp_path: Path) -> None:
-    own_stack.start()
-    client, job = _train_for_long(own_stack, tmp_path)
+def test_a_killed_worker_costs_an_attempt_and_the_job_runs_again(stack: Stack, tmp_path: Path) -> None:
+    client, job = _train_for_long(stack, tmp_path)
     with client:
-        (child,) = [
-            one for one in own_stack.worker("gpu").children() if "spawn_main" in " ".join(one.cmdline())
-        ]
+        (child,) = [one for one in stack.worker("gpu").children() if "spawn_main" in " ".join(one.cmdline())]
         child.send_signal(signal.SIGKILL)
         until(lambda: job.refresh().attempt == 2 and job.state == "running", "the second attempt")
         assert any("was lost" in (event["message"] or "") for event in job.events())
@@ -60,12 +57,11 @@ def test_sigterm_ends_everything_and_the_next_start_goes_on(own_stack: Stack, tm
         assert job.wait(check=False).state == "cancelled"
 
 
-def test_a_busy_worker_does_not_keep_the_next_job_from_an_idle_one(own_stack: Stack, tmp_path: Path) -> None:
-    own_stack.start()
-    client, first = _train_for_long(own_stack, tmp_path)
+def test_a_busy_worker_does_not_keep_the_next_job_from_an_idle_one(stack: Stack, tmp_path: Path) -> None:
+    client, first = _train_for_long(stack, tmp_path)
     second_worker = subprocess.Popen(
         [sys.executable, "-m", "jobyard.workers", "gpu", "--name", "gpu2"],
-        env=environment(own_stack.home),
+        env=environment(stack.home),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -84,27 +80,25 @@ def test_a_busy_worker_does_not_keep_the_next_job_from_an_idle_one(own_stack: St
         second_worker.wait()
 
 
-def test_a_dead_flower_does_not_take_the_others_with_it(own_stack: Stack) -> None:
-    own_stack.start()
-    worker = own_stack.worker("gpu").pid
-    (flower,) = [one for one in own_stack.family() if one.cmdline()[-2:] == ["workers", "flower"]]
+def test_a_dead_flower_does_not_take_the_others_with_it(stack: Stack) -> None:
+    worker = stack.worker("gpu").pid
+    (flower,) = [one for one in stack.family() if one.cmdline()[-2:] == ["jobyard.workers", "flower"]]
     flower.kill()
     until(
         lambda: any(
-            one.cmdline()[-2:] == ["workers", "flower"] and one.pid != flower.pid
-            for one in own_stack.family()
+            one.cmdline()[-2:] == ["jobyard.workers", "flower"] and one.pid != flower.pid
+            for one in stack.family()
             if one.is_running() and one.status() != psutil.STATUS_ZOMBIE
         ),
         "a new Flower",
     )
-    assert own_stack.worker("gpu").pid == worker
+    assert stack.worker("gpu").pid == worker
 
 
 def test_a_paused_training_gives_its_worker_back_and_goes_on_where_it_was(
-    own_stack: Stack, tmp_path: Path
+    stack: Stack, tmp_path: Path
 ) -> None:
-    own_stack.start()
-    client, job = _train_for_long(own_stack, tmp_path)
+    client, job = _train_for_long(stack, tmp_path)
     with client:
         until(lambda: len(job.metrics("loss")) >= 3, "three epochs")
         job.pause()
@@ -122,4 +116,4 @@ def test_a_paused_training_gives_its_worker_back_and_goes_on_where_it_was(
         assert job.refresh().attempt == 1, "a pause costs no attempt"
         job.cancel()
         assert job.wait(check=False).state == "cancelled"
-    assert list((own_stack.home / "storage" / "checkpoints").iterdir()) == []
+    assert list((stack.home / "storage" / "checkpoints").iterdir()) == []

@@ -73,14 +73,13 @@ def test_a_cancel_stops_all_parts(client: Client, tmp_path: Path) -> None:
     until(lambda: set(parts(client, job)) <= {"cancelled", "succeeded"}, "its parts have stopped")
 
 
-def test_a_worker_killed_in_the_middle_changes_nothing(own_stack: Stack, tmp_path: Path) -> None:
-    own_stack.start()
+def test_a_worker_killed_in_the_middle_changes_nothing(stack: Stack, tmp_path: Path) -> None:
     source = write(tmp_path / "large.csv", ROWS // 4)
-    with own_stack.client() as client:
+    with stack.client() as client:
         whole = client.score(file=source, format="parquet").wait(5 * PATIENCE)
         job = client.score(file=source, format="parquet")
         until(lambda: (job.refresh().progress or {}).get("done"), "some parts are done")
-        for process in own_stack.worker("cpu").children():
+        for process in stack.worker("cpu").children():
             process.kill()
         job.wait(5 * PATIENCE)
         assert job.result == whole.result

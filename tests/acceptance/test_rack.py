@@ -22,6 +22,7 @@ import yaml
 from jobyard import Client
 from jobyard.up.redis import find_binary
 from tests.acceptance.conftest import PATIENCE, until
+from tests.conftest import new_database
 from tests.factories import draw_dataset
 
 ROOT = Path(__file__).parents[2]
@@ -121,10 +122,10 @@ class Rack:
             process.wait(PATIENCE)
 
 
-@pytest.fixture
-def rack(postgres_url: str) -> Iterator[Rack]:
-    with tempfile.TemporaryDirectory(prefix="jy-") as folder:
-        started = Rack(Path(folder), postgres_url)
+@pytest.fixture(scope="module")
+def rack(postgres: str) -> Iterator[Rack]:
+    with new_database(postgres) as url, tempfile.TemporaryDirectory(prefix="jy-") as folder:
+        started = Rack(Path(folder), url)
         try:
             started.start()
             yield started

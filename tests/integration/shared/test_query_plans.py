@@ -8,7 +8,9 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job, JobEvent, Progress, Request, State
 from jobyard.shared.migrate import upgrade
+from tests.conftest import new_database
 
 FINISHED = 20_000
 QUEUED = 50
@@ -289,10 +292,16 @@ def held_child(filled: Filled) -> tuple[uuid.UUID, uuid.UUID]:
 def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     """Finished jobs with their timelines, some queued ones and some that lost their worker."""
     folder = tmp_path_factory.mktemp("plans")
-    if request.param == "sqlite":
-        url = f"sqlite:///{folder / 'jobyard.db'}"
-    else:
-        url = _new_database(request.getfixturevalue("postgres"))
+    with ExitStack() as opened:
+        if request.param == "sqlite":
+            url = f"sqlite:///{folder / 'jobyard.db'}"
+        else:
+            url = opened.enter_context(new_database(request.getfixturevalue("postgres")))
+        yield from _filled(url, folder)
+    shutil.rmtree(folder)
+
+
+def _filled(url: str, folder: Path) -> Iterator[Filled]:
     upgrade(Settings(home=folder, database_url=url))
     database = Database(url)
     with database.write() as session:
@@ -309,16 +318,6 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     assert child is not None
     yield Filled(database, running, queued, child)
     database.dispose()
-    shutil.rmtree(folder)
-
-
-def _new_database(postgres: str) -> str:
-    name = f"plans_{uuid.uuid4().hex}"
-    engine = sa.create_engine(postgres, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return str(sa.make_url(postgres).set(database=name).render_as_string(hide_password=False))
 
 
 def _fill(session: Session) -> None:
