@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from jobyard.workers.training import devices, networks
+from jobyard.workers.training import networks
 
 
 def test_classic_has_exactly_the_promised_layers() -> None:
@@ -93,34 +93,3 @@ def test_a_sigmoid_is_the_probability_of_the_second_class() -> None:
 
 def test_a_softmax_is_taken_as_it_is() -> None:
     np.testing.assert_allclose(networks.class_probabilities([[0.2, 0.3, 0.5]]), [[0.2, 0.3, 0.5]])
-
-
-@pytest.mark.parametrize(
-    ("capability", "precision"),
-    [
-        (None, "float32"),
-        ((6, 1), "float32"),
-        ((7, 0), "mixed_float16"),
-        ((7, 5), "mixed_float16"),
-        ((8, 0), "mixed_bfloat16"),
-        ((9, 0), "mixed_bfloat16"),
-    ],
-)
-def test_auto_precision_is_what_the_gpu_has_units_for(
-    capability: tuple[int, int] | None, precision: str
-) -> None:
-    assert devices.fastest(capability) == precision
-
-
-@pytest.mark.parametrize(
-    ("flags", "precision"),
-    [
-        (frozenset(), "float32"),
-        (frozenset({"avx2", "avx512f", "avx_vnni"}), "float32"),
-        (frozenset({"avx512f", "avx512_bf16"}), "mixed_bfloat16"),
-        (frozenset({"amx_tile", "amx_bf16"}), "mixed_bfloat16"),
-        (frozenset({"asimd", "bf16"}), "mixed_bfloat16"),
-    ],
-)
-def test_auto_precision_is_what_the_processor_has_units_for(flags: frozenset[str], precision: str) -> None:
-    assert devices.fastest_on_cpu(flags) == precision

@@ -1,0 +1,90 @@
+"""What a worker may do with its job: renew its lease, put it back, keep checkpoints; nothing without the lease."""
+
+import uuid
+
+import pytest
+
+from jobyard.shared import jobs
+from jobyard.shared.database import Database
+from jobyard.shared.jobs import Progress, State
+from tests.factories import LONG_AGO, change_job, claimed, new_job, states_of
+from tests.integration.shared.jobs.verbs import LEASE_SECONDS, VERBS, expire, row
+
+
+def test_heartbeat_renews_the_lease_and_only_progress_is_a_new_version(database: Database) -> None:
+    job_id = new_job(database)
+    lease = claimed(database, job_id).lease
+    expire(database, job_id)
+    before = row(database, job_id)
+    with database.write() as session:
+        jobs.heartbeat(session, job_id, lease, lease_seconds=LEASE_SECONDS, progress=None)
+    silent = row(database, job_id)
+    assert silent["lease_expires_at"] > before["lease_expires_at"]
+    assert {**silent, "lease_expires_at": LONG_AGO} == {**before, "lease_expires_at": LONG_AGO}
+    with database.write() as session:
+        told = Progress("scoring", 10, 40, "texts", 1.5)
+        jobs.heartbeat(session, job_id, lease, lease_seconds=LEASE_SECONDS, progress=told)
+    spoken = row(database, job_id)
+    assert spoken["version"] == before["version"] + 1
+    assert (spoken["phase"], spoken["progress_done"], spoken["progress_total"]) == ("scoring", 10, 40)
+    assert (spoken["progress_unit"], spoken["eta_seconds"]) == ("texts", 1.5)
+
+
+@pytest.mark.parametrize("verb", ["heartbeat", "succeed", "fail", "finish_cancel", "release"])
+def test_a_worker_that_lost_its_lease_changes_nothing(database: Database, verb: str) -> None:
+    job_id = new_job(database)
+    old = claimed(database, job_id, "lost").lease
+    expire(database, job_id)
+    with database.write() as session:
+        assert [job.id for job in jobs.rescue(session)] == [job_id]
+    change_job(database, job_id, available_at=LONG_AGO)
+    claimed(database, job_id, "next")
+    before, events_before = row(database, job_id), states_of(database, job_id)
+    with database.write() as session:
+        assert not VERBS[verb](session, job_id, old)
+    assert row(database, job_id) == before
+    assert states_of(database, job_id) == events_before
+
+
+def test_an_expired_lease_that_nobody_took_is_still_its_workers(database: Database) -> None:
+    job_id = new_job(database)
+    lease = claimed(database, job_id).lease
+    expire(database, job_id)
+    with database.write() as session:
+        assert jobs.succeed(session, job_id, lease, {"count": 1}) is True
+    assert row(database, job_id)["result"] == {"count": 1}
+
+
+def test_release_costs_no_attempt_and_no_wait(database: Database) -> None:
+    job_id = new_job(database, max_attempts=1)
+    for _ in range(3):
+        lease = claimed(database, job_id).lease
+        with database.write() as session:
+            assert jobs.release(session, job_id, lease) is not None
+    kept = row(database, job_id)
+    assert (kept["state"], kept["attempt"], kept["worker"]) == ("queued", 0, None)
+
+
+def test_release_of_a_job_that_was_to_be_cancelled_cancels_it(database: Database) -> None:
+    job_id = new_job(database)
+    lease = claimed(database, job_id).lease
+    with database.write() as session:
+        jobs.cancel(session, job_id)
+    with database.write() as session:
+        jobs.release(session, job_id, lease)
+    assert row(database, job_id)["state"] == State.CANCELLED
+
+
+def test_a_checkpoint_is_kept_by_who_holds_the_lease_only_and_until_a_retry(database: Database) -> None:
+    job_id = new_job(database)
+    lease = claimed(database, job_id).lease
+    with database.write() as session:
+        assert jobs.keep_checkpoint(session, job_id, uuid.uuid4(), "checkpoints/stale") is None
+        assert jobs.keep_checkpoint(session, job_id, lease, "checkpoints/1") is not None
+    with database.write() as session:
+        jobs.release(session, job_id, lease)
+    assert row(database, job_id)["checkpoint_key"] == "checkpoints/1"
+    with database.write() as session:
+        jobs.cancel(session, job_id)
+        jobs.retry(session, job_id, 3)
+    assert row(database, job_id)["checkpoint_key"] is None
