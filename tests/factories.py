@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from PIL import Image, ImageDraw
 from sqlalchemy.orm import Session
 
-from jobyard.shared import jobs, registry, storage
+from jobyard.shared import jobs, metrics, registry, storage
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Claim, Job, State
 from jobyard.shared.registry import Dataset, Model
@@ -85,6 +85,18 @@ def change(database: Database, table: Any, where: Any, **values: Any) -> None:
     """Straight SQL on the rows of any table."""
     with database.write() as session:
         session.execute(sa.update(table.__table__).where(where).values(**values))
+
+
+def steps_of(database: Database, job_id: uuid.UUID) -> list[int]:
+    """The steps of its metrics."""
+    with database.read() as session:
+        return [row.step for row in metrics.history(session, job_id)]
+
+
+def rename_table(database: Database, source: str, target: str) -> None:
+    """Take a table away, or bring it back."""
+    with database.engine.begin() as connection:
+        connection.execute(sa.text(f"ALTER TABLE {source} RENAME TO {target}"))
 
 
 # ---- claims

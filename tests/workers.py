@@ -1,5 +1,7 @@
 """What a worker process does with a message, done by a test."""
 
+import os
+import signal
 import threading
 import uuid
 from dataclasses import dataclass, field
@@ -11,7 +13,8 @@ from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Claim, Job
 from jobyard.shared.storage import Storage
-from jobyard.workers.runtime.attempt import Work
+from jobyard.workers import kinds
+from jobyard.workers.runtime.attempt import Attempt, Finish, Split, Work
 from jobyard.workers.runtime.context import Context
 from jobyard.workers.runtime.executor import Executor, Outcome
 from tests.factories import NO_BROKER, QUEUES, get_job
@@ -83,3 +86,18 @@ def attempt(
     job = get_job(process.database, job_id)
     assert job.state == notes.ends[0].state
     return job
+
+
+def drain_until_killed(process: Context, kind: str, attempts: int) -> None:
+    """In a process of its own, which dies when the work of the last of so many attempts is done."""
+    count = 0
+
+    def work(attempt: Attempt, spec: Any) -> Finish | Split:
+        nonlocal count
+        count += 1
+        made = kinds.WORKS[kind](attempt, spec)
+        if count == attempts:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return made
+
+    drain(process, work, kind=kind)

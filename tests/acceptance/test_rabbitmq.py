@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,16 +14,10 @@ from kombu.exceptions import OperationalError
 from jobyard import Client
 from jobyard.shared.broker import MAX_MESSAGES, Broker
 from jobyard.shared.config import Settings
-from tests.acceptance.conftest import PATIENCE, Stack, until
+from tests.acceptance.conftest import PATIENCE, Stack, free_port, until
 
 # Debian's wrapper on the PATH insists on a user of its own; this is what it calls.
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +28,7 @@ def rabbitmq() -> Iterator[str]:
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
-    port = _free_port()
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="jy-", ignore_cleanup_errors=True) as folder:
         environment = os.environ | {
             "HOME": folder,
@@ -46,11 +39,11 @@ def rabbitmq() -> Iterator[str]:
             "RABBITMQ_NODENAME": f"jobyard{port}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(port),
-            "RABBITMQ_DIST_PORT": str(_free_port()),
+            "RABBITMQ_DIST_PORT": str(free_port()),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             # Erlang's own name server outlives its node unless it is started apart.
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "ERL_EPMD_PORT": str(_free_port()),
+            "ERL_EPMD_PORT": str(free_port()),
         }
         log = Path(folder) / "out.log"
         epmd = subprocess.Popen(
@@ -86,7 +79,7 @@ def test_wake_up_calls_go_through_rabbitmq_as_through_redis(rabbitmq: str) -> No
 
 
 def test_a_rabbitmq_that_is_not_there_costs_a_bounded_time_and_then_none() -> None:
-    broker = Broker(Settings(broker_url=f"amqp://guest:guest@127.0.0.1:{_free_port()}//"))
+    broker = Broker(Settings(broker_url=f"amqp://guest:guest@127.0.0.1:{free_port()}//"))
     start = time.monotonic()
     assert not broker.wake("cpu", 3)
     assert time.monotonic() - start < 5

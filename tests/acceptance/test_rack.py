@@ -6,7 +6,6 @@ There is no Docker engine where this runs: hosts, ports and folders are changed,
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ import yaml
 
 from jobyard import Client
 from jobyard.up.redis import find_binary
-from tests.acceptance.conftest import PATIENCE, until
+from tests.acceptance.conftest import PATIENCE, free_port, until
 from tests.conftest import new_database
 from tests.factories import draw_dataset
 
@@ -50,18 +49,12 @@ def _filled(value: str) -> str:
     )
 
 
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
 class Rack:
     """Redis with a password on TCP, PostgreSQL, and one process per service."""
 
     def __init__(self, folder: Path, database_url: str) -> None:
         self.folder = folder
-        self.port, self.flower_port, self._redis_port = _free_port(), _free_port(), _free_port()
+        self.port, self.flower_port, self._redis_port = free_port(), free_port(), free_port()
         self._changes = {
             "JOBYARD_DATABASE_URL": database_url,
             "JOBYARD_STORAGE_URL": (folder / "storage").as_uri(),

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import signal
-import socket
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import httpx
 import pytest
 
 from jobyard.cli import COMMANDS
-from tests.acceptance.conftest import until
+from tests.acceptance.conftest import free_port, until
 from tests.wheels import Environment, make_environment, run, running, settings
 
 NAMES = ("web", "workers", "shared", "migrations", "tests")
@@ -70,11 +69,6 @@ def server(installed: Environment, home: Path, _folder: Path) -> Iterator[Path]:
     with running(installed.jobyard, "up", cwd=_folder, log=log, **settings(home)) as process:
         until(lambda: "Jobyard is up" in log.read_text() or process.poll() is not None, "up", show=log)
         yield home
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 # ---- the client alone

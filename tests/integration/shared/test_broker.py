@@ -1,7 +1,6 @@
 """Wake-up calls through a real Redis, which may be full, frozen or dead."""
 
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,13 +16,6 @@ if TYPE_CHECKING:
 DEADLINE_SECONDS = 5
 # Between this and DEADLINE_SECONDS nobody has asked a broker that is away.
 AT_ONCE_SECONDS = 0.05
-
-
-@pytest.fixture
-def broker(redis_server: "RedisProcess") -> Iterator[Broker]:
-    made = Broker(Settings(broker_url=redis_server.url))
-    yield made
-    made.app.pool.force_close_all()
 
 
 def received(redis_server: "RedisProcess", count: int, queue: str = "cpu") -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from jobyard.shared.queues import QueueView
 from jobyard.shared.registrations import Worker
 from jobyard.workers.runtime.registration import Registration
 from tests import factories
-from tests.factories import NEVER, change, new_job
+from tests.factories import NEVER, change, new_job, rename_table
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -214,11 +214,6 @@ def presence(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reg
     made.stop()
 
 
-def rename(database: Database, source: str, target: str) -> None:
-    with database.engine.begin() as connection:
-        connection.execute(sa.text(f"ALTER TABLE {source} RENAME TO {target}"))
-
-
 def test_a_worker_says_that_it_is_there_again_and_again_and_then_goodbye(
     database: Database, presence: Registration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,11 +234,11 @@ def test_a_worker_outlives_a_database_that_is_away(
 ) -> None:
     presence.start("cpu@here")
     wait_for(lambda: workers(database) == ["cpu@here"])
-    rename(database, "workers", "elsewhere")
+    rename_table(database, "workers", "elsewhere")
     with caplog.at_level(logging.WARNING, logger="jobyard.workers.runtime.registration"):
         wait_for(lambda: len(caplog.messages) >= 2)
     assert "can't say that this worker is there" in caplog.text
-    rename(database, "elsewhere", "workers")
+    rename_table(database, "elsewhere", "workers")
     silent(database, "cpu@here", 1_000)
     wait_for(lambda: workers(database) == ["cpu@here"])
 
@@ -253,10 +248,10 @@ def test_a_worker_that_ends_while_the_database_is_away_ends(
 ) -> None:
     presence.start("cpu@here")
     wait_for(lambda: workers(database) == ["cpu@here"])
-    rename(database, "workers", "elsewhere")
+    rename_table(database, "workers", "elsewhere")
     monkeypatch.setattr(registrations, "REGISTER_SECONDS", WAIT_SECONDS)
     presence.stop()
-    rename(database, "elsewhere", "workers")
+    rename_table(database, "elsewhere", "workers")
     silent(database, "cpu@here", registrations.ALIVE_SECONDS + 1)
     assert workers(database) == []
 

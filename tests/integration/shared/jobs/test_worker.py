@@ -1,4 +1,4 @@
-"""What a worker may do with its job: renew its lease, put it back, keep checkpoints; nothing without the lease."""
+"""What a worker may do with its job: renew its lease, put it back, keep checkpoints; nothing without it."""
 
 import uuid
 

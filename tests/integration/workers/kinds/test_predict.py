@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 import signal
 import tarfile
 import time
@@ -27,7 +26,7 @@ from jobyard.workers.runtime.context import Context
 from jobyard.workers.training import networks
 from tests import factories
 from tests.factories import draw, get_children, get_job, new_job, put_file, register
-from tests.workers import drain, make_context
+from tests.workers import drain, drain_until_killed, make_context
 
 COUNT = 23
 PART = 5
@@ -197,18 +196,7 @@ def test_a_data_set_and_uploads_are_predicted_in_parts(
 def work_until_killed(home: Path, url: str) -> None:
     """In a process of its own: dies when the third part is done, before that is written."""
     predict.PART_PICTURES = PART
-    context = make_context(Database(url), home)
-    count = 0
-
-    def work(attempt: Attempt, spec: Any) -> Finish | Split:
-        nonlocal count
-        count += 1
-        made = kinds.WORKS["predict"](attempt, spec)
-        if count == 4:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return made
-
-    drain(context, work, kind="predict")
+    drain_until_killed(make_context(Database(url), home), "predict", 4)
 
 
 @pytest.mark.usefixtures("model")

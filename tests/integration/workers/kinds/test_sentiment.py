@@ -1,7 +1,6 @@
 """A file's job and its children, done by workers: split, scored in parts, put together, tidied up."""
 
 import gzip
-import os
 import signal
 import uuid
 from itertools import groupby
@@ -21,7 +20,7 @@ from jobyard.workers.runtime.context import Context
 from jobyard.workers.sentiment import files
 from tests.factories import get_children, get_job, new_job, put_file
 from tests.waiting import wait_for
-from tests.workers import drain, make_context
+from tests.workers import drain, drain_until_killed, make_context
 
 ROWS = 700
 PART_BYTES = 1_500
@@ -192,18 +191,7 @@ def test_a_worker_killed_in_a_part_changes_nothing_in_the_output(
 def work_until_killed(home: Path, url: str) -> None:
     """In a process of its own: dies in the middle of the third part."""
     files.MIN_PART_BYTES = files.MAX_PART_BYTES = PART_BYTES
-    context = make_context(Database(url), home)
-    count = 0
-
-    def work(attempt: Attempt, spec: Any) -> Finish | Split:
-        nonlocal count
-        count += 1
-        made = kinds.WORKS["sentiment"](attempt, spec)
-        if count == 4:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return made
-
-    drain(context, work)
+    drain_until_killed(make_context(Database(url), home), "sentiment", 4)
 
 
 def test_a_cancel_stops_parts_that_run(context: Context, upload: uuid.UUID) -> None:

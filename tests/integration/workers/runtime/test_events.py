@@ -27,13 +27,6 @@ SUCCEEDED = Outcome(State.SUCCEEDED)
 
 
 @pytest.fixture
-def broker(redis_server: "RedisProcess") -> Iterator[Broker]:
-    made = Broker(Settings(broker_url=redis_server.url))
-    yield made
-    made.app.pool.force_close_all()
-
-
-@pytest.fixture
 def events(broker: Broker) -> Events:
     return Events(broker.app, HOSTNAME)
 

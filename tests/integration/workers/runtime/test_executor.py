@@ -18,7 +18,7 @@ from jobyard.shared.jobs import Job
 from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.context import Context
 from tests import factories
-from tests.factories import get_job, new_job
+from tests.factories import get_job, new_job, rename_table, steps_of
 from tests.waiting import wait_for
 from tests.workers import attempt, drain, make_context, stored_files
 
@@ -37,11 +37,6 @@ def context_with_broker(
     made = make_context(database, tmp_path, broker_url=redis_server.url)
     yield made
     made.broker.app.pool.force_close_all()
-
-
-def steps(context: Context, job_id: uuid.UUID) -> list[int]:
-    with context.database.read() as session:
-        return [row.step for row in metrics.history(session, job_id)]
 
 
 def artifact(attempt: Attempt, content: bytes = b"x") -> storage.Stored:
@@ -308,7 +303,7 @@ def test_a_worker_that_lost_its_lease_stops_and_leaves_nothing(context: Context)
     job = get_job(context.database, job_id)
     assert (job.state, job.worker, job.attempt) == ("running", "another", 2)
     assert (job.result, job.error_message, job.phase) == (None, None, None)
-    assert steps(context, job_id) == []
+    assert steps_of(context.database, job_id) == []
     assert stored_files(context) == []
 
 
@@ -350,7 +345,7 @@ def test_a_worker_that_learns_only_at_the_end_that_it_lost_its_lease_leaves_noth
     with context.database.read() as session:
         assert storage.artifacts(session, job_id) == []
         assert registry.page(session, registry.Model) == []
-    assert steps(context, job_id) == []
+    assert steps_of(context.database, job_id) == []
     assert stored_files(context) == []
 
 
@@ -368,7 +363,7 @@ def test_phase_progress_and_metrics_can_be_read_while_the_work_runs(context: Con
         now = get_job(context.database, job_id)
         assert (now.state, now.phase, now.progress_total) == ("running", "training", 10)
         assert now.progress_unit == "batches"
-        assert steps(context, job_id) == [1]
+        assert steps_of(context.database, job_id) == [1]
         return easy(attempt, spec)
 
     job = attempt(context, job_id, work)
@@ -391,7 +386,7 @@ def test_the_last_metrics_are_there_when_the_job_has_ended(context: Context, end
         return easy(attempt, spec)
 
     attempt(context, job_id, work)
-    assert steps(context, job_id) == list(range(50))
+    assert steps_of(context.database, job_id) == list(range(50))
 
 
 @pytest.mark.parametrize("ending", ["stopped", "failed"])
@@ -412,16 +407,16 @@ def test_a_new_attempt_begins_its_history_anew_with_its_first_metric_and_keeps_t
     def second(attempt: Attempt, spec: Any) -> Finish:
         attempt.progress.phase("looking")
         wait_for(lambda: get_job(context.database, job_id).phase == "looking")
-        assert steps(context, job_id) == [1, 2, 3]
+        assert steps_of(context.database, job_id) == [1, 2, 3]
         attempt.progress.metric("loss", 1, 0.8)
-        wait_for(lambda: steps(context, job_id) == [1])
+        wait_for(lambda: steps_of(context.database, job_id) == [1])
         attempt.progress.metric("loss", 2, 0.7)
-        wait_for(lambda: steps(context, job_id) == [1, 2])
+        wait_for(lambda: steps_of(context.database, job_id) == [1, 2])
         attempt.progress.metric("loss", 3, 0.6)
         return easy(attempt, spec)
 
     attempt(context, job_id, first, stopping)
-    assert steps(context, job_id) == [1, 2, 3]
+    assert steps_of(context.database, job_id) == [1, 2, 3]
     if ending == "failed":
         with context.database.write() as session:
             jobs.retry(session, job_id, 3)
@@ -448,7 +443,7 @@ def test_metrics_that_only_the_outcome_writes_take_the_place_of_the_old_ones_too
     with context.database.write() as session:
         jobs.retry(session, job_id, 3)
     attempt(context, job_id, second)
-    assert steps(context, job_id) == [1]
+    assert steps_of(context.database, job_id) == [1]
 
 
 def test_the_heartbeat_keeps_the_job_of_a_slow_worker(database: Database, tmp_path: Path) -> None:
@@ -500,11 +495,6 @@ def test_one_heart_beats_for_all_jobs_of_a_process_and_stands_still_when_it_has_
     assert job.state == "succeeded"
 
 
-def rename(context: Context, source: str, target: str) -> None:
-    with context.database.engine.begin() as connection:
-        connection.execute(sa.text(f"ALTER TABLE {source} RENAME TO {target}"))
-
-
 @pytest.mark.parametrize("table", ["jobs", "metrics"])
 def test_a_database_that_fails_for_a_while_costs_the_work_nothing(
     context: Context, caplog: pytest.LogCaptureFixture, table: str
@@ -513,14 +503,14 @@ def test_a_database_that_fails_for_a_while_costs_the_work_nothing(
 
     def work(attempt: Attempt, spec: Any) -> Finish:
         attempt.progress.metric("loss", 1, 0.9)
-        wait_for(lambda: steps(context, job_id) == [1])
-        rename(context, table, "elsewhere")
+        wait_for(lambda: steps_of(context.database, job_id) == [1])
+        rename_table(context.database, table, "elsewhere")
         attempt.progress.metric("loss", 2, 0.8)
         wait_for(lambda: sum("can't write its heartbeat" in line for line in caplog.messages) >= 2)
         attempt.progress.metric("loss", 3, 0.7)
         attempt.progress.check()
-        rename(context, "elsewhere", table)
-        wait_for(lambda: steps(context, job_id) == [1, 2, 3])
+        rename_table(context.database, "elsewhere", table)
+        wait_for(lambda: steps_of(context.database, job_id) == [1, 2, 3])
         return easy(attempt, spec)
 
     job = attempt(context, job_id, work)
@@ -545,7 +535,7 @@ def test_a_write_that_stands_still_delays_no_step(context: Context, monkeypatch:
             attempt.progress.update(step, 1_000, "batches")
             attempt.progress.metric("loss", step, 0.9)
             attempt.progress.check()
-        assert steps(context, job_id) == []
+        assert steps_of(context.database, job_id) == []
         go_on.set()
         return easy(attempt, spec)
 
@@ -553,7 +543,7 @@ def test_a_write_that_stands_still_delays_no_step(context: Context, monkeypatch:
     job = attempt(context, job_id, work)
     assert job is not None
     assert job.state == "succeeded"
-    assert steps(context, job_id) == list(range(1, 1_001))
+    assert steps_of(context.database, job_id) == list(range(1, 1_001))
 
 
 def test_work_that_ends_well_in_spite_of_a_cancel_has_succeeded(context: Context) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import jobs, metrics, storage
+from jobyard.shared import jobs, storage
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
@@ -21,7 +21,7 @@ from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.context import Context
 from jobyard.workers.runtime.sweeper import Sweeper
 from tests import factories
-from tests.factories import LONG_AGO, NO_BROKER, get_job, new_job
+from tests.factories import LONG_AGO, NO_BROKER, get_job, new_job, steps_of
 from tests.waiting import wait_for
 from tests.workers import attempt, stored_files
 
@@ -87,11 +87,6 @@ def outage(request: pytest.FixtureRequest, database: Database) -> Iterator[Outag
     made.dispose()
 
 
-def steps(database: Database, job_id: uuid.UUID) -> list[int]:
-    with database.read() as session:
-        return [row.step for row in metrics.history(session, job_id)]
-
-
 def finish_with_a_file(attempt: Attempt) -> Finish:
     path = attempt.scratch / "artifact"
     path.write_bytes(b"x")
@@ -124,7 +119,7 @@ def test_a_success_waits_until_the_database_is_back_and_is_written_once_with_all
     assert job is not None
     assert (job.state, job.result, job.attempt) == ("succeeded", {"count": 1}, 1)
     assert get_job(database, job_id).state == State.SUCCEEDED
-    assert steps(database, job_id) == [1, 2]
+    assert steps_of(database, job_id) == [1, 2]
     with database.read() as session:
         (file,) = storage.artifacts(session, job_id)
         assert [event.state for event in jobs.events(session, job_id)] == ["queued", "running", "succeeded"]
@@ -240,7 +235,7 @@ def test_a_job_that_was_taken_away_before_the_database_came_back_is_not_written_
     timers[0].join()
     kept = get_job(database, job_id)
     assert (kept.state, kept.worker, kept.result) == ("running", "another", None)
-    assert steps(database, job_id) == []
+    assert steps_of(database, job_id) == []
     assert stored_files(context) == []
 
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +13,6 @@ from kombu.exceptions import OperationalError
 
 from jobyard.shared import jobs
 from jobyard.shared.broker import AWAY_SECONDS, MAX_MESSAGES, Broker
-from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import maintenance
 from jobyard.shared.storage import Storage
@@ -26,13 +24,6 @@ from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from tests.conftest import RedisProcess
-
-
-@pytest.fixture
-def broker(redis_server: "RedisProcess") -> Iterator[Broker]:
-    made = Broker(Settings(broker_url=redis_server.url))
-    yield made
-    made.app.pool.force_close_all()
 
 
 @pytest.fixture
