@@ -1,5 +1,6 @@
 """The whole of Jobyard as its users start it: `jobyard up`, in a folder of its own."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -74,10 +75,18 @@ class Stack:
         assert self.process is not None
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def processes(self, name: str) -> list[psutil.Process]:
+        """The living processes of a queue's worker, or of `flower`: its parent first."""
+        found = []
+        for one in self.family():
+            with contextlib.suppress(psutil.NoSuchProcess):  # or a zombie, which is one of those
+                if one.cmdline()[-2:] == ["jobyard.workers", name]:
+                    found.append(one)
+        return sorted(found, key=lambda one: one.create_time())
+
     def worker(self, queue: str) -> psutil.Process:
         """The parent process of a queue's worker."""
-        found = [one for one in self.family() if one.cmdline()[-2:] == ["jobyard.workers", queue]]
-        return min(found, key=lambda one: one.create_time())
+        return self.processes(queue)[0]
 
     @property
     def log(self) -> Path:

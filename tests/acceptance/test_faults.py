@@ -6,8 +6,6 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
-
 from tests.acceptance.conftest import Stack, environment, until
 from tests.factories import draw_dataset
 
@@ -82,16 +80,9 @@ def test_a_busy_worker_does_not_keep_the_next_job_from_an_idle_one(stack: Stack,
 
 def test_a_dead_flower_does_not_take_the_others_with_it(stack: Stack) -> None:
     worker = stack.worker("gpu").pid
-    (flower,) = [one for one in stack.family() if one.cmdline()[-2:] == ["jobyard.workers", "flower"]]
+    (flower,) = stack.processes("flower")
     flower.kill()
-    until(
-        lambda: any(
-            one.cmdline()[-2:] == ["jobyard.workers", "flower"] and one.pid != flower.pid
-            for one in stack.family()
-            if one.is_running() and one.status() != psutil.STATUS_ZOMBIE
-        ),
-        "a new Flower",
-    )
+    until(lambda: any(one.pid != flower.pid for one in stack.processes("flower")), "a new Flower")
     assert stack.worker("gpu").pid == worker
 
 

@@ -1,6 +1,7 @@
 """A training's way from the job's spec to its rows, and how it goes on after a pause."""
 
 import io
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ SMALL = {"epochs": 3, "batch_size": 8, "image_size": 32}
 @pytest.fixture
 def context(sqlite_url: str, tmp_path: Path) -> Context:
     database = Database(sqlite_url)
-    return make_context(database, tmp_path / "home", heartbeat_seconds=0.01, checkpoint_seconds=1)
+    return make_context(database, tmp_path / "home", checkpoint_seconds=1)
 
 
 @pytest.fixture
@@ -117,7 +118,8 @@ def test_paused_and_resumed_a_training_has_the_history_and_the_model_of_one_that
                 with context.database.write() as session:
                     jobs.pause(session, paused)
                 while True:
-                    current.progress.check()  # until the heart has heard of it
+                    time.sleep(0.01)
+                    current.progress.check()  # until a heartbeat has brought it
             progress(done, total, unit)
 
         current.progress.update = noting
