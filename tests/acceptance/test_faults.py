@@ -89,6 +89,7 @@ def test_a_dead_flower_does_not_take_the_others_with_it(stack: Stack) -> None:
 def test_a_paused_training_gives_its_worker_back_and_goes_on_where_it_was(
     stack: Stack, tmp_path: Path
 ) -> None:
+    others = _checkpoints(stack)  # a worker that was killed may have left one to the sweeper
     client, job = _train_for_long(stack, tmp_path)
     with client:
         until(lambda: len(job.metrics("loss")) >= 3, "three epochs")
@@ -107,4 +108,8 @@ def test_a_paused_training_gives_its_worker_back_and_goes_on_where_it_was(
         assert job.refresh().attempt == 1, "a pause costs no attempt"
         job.cancel()
         assert job.wait(check=False).state == "cancelled"
-    assert list((stack.home / "storage" / "checkpoints").iterdir()) == []
+    assert _checkpoints(stack) <= others, "all that were made are gone"
+
+
+def _checkpoints(stack: Stack) -> set[str]:
+    return {path.name for path in (stack.home / "storage" / "checkpoints").glob("*")}
