@@ -1,7 +1,7 @@
 """The Celery app, its queues, and waking their workers.
 
-SQL is the truth; a message only says "look into this queue". Whoever gets it takes the first job in line,
-and the next, until none is left: so a few messages do for any number of jobs.
+SQL is the truth; a message only says "look into this queue". The worker that gets it claims the first job
+of the queue, and the next, until none is left: so a few messages do for any number of jobs.
 """
 
 import logging
@@ -22,14 +22,14 @@ log = logging.getLogger(__name__)
 
 # The one Celery task: its argument is the queue to look into.
 WAKE_UP: Final = "wake_up"
-# So many messages in a queue wake every process that is idle; more would be looked at for nothing.
+# So many messages in a queue wake every idle process; more would be handled for nothing.
 MAX_MESSAGES: Final = 32
 
 # What a dead or frozen broker may cost who sends, in seconds, twice over: a connection that went
 # stale since the last time deserves a second try.
 SEND_SECONDS = 0.25
 RETRY: Final = {"max_retries": 1, "interval_start": 0, "interval_step": 0}
-# After that nobody waits for it again so soon: the sweeper makes good what was not sent.
+# So long it is not tried again: the sweeper sends what was not sent.
 AWAY_SECONDS = 1.0
 # How long a worker waits for an answer. (Its calls for the next message have timeouts of their own.)
 LISTEN_SECONDS = 5.0
@@ -42,7 +42,7 @@ VISIBILITY_SECONDS = 7 * 24 * 3600
 def make_celery(settings: Settings, *, sender: bool = False) -> Celery:
     """The app as every process configures it; `workers.runtime.app` adds the tasks and the pool.
 
-    A `sender` gives up soon when the broker is away; a worker tries to reach it for ever.
+    A `sender` gives up soon if the broker is unreachable; a worker tries for ever.
     """
     app = Celery("jobyard", broker=settings.broker, set_as_current=False)
     app.conf.update(
@@ -56,10 +56,10 @@ def make_celery(settings: Settings, *, sender: bool = False) -> Celery:
         result_backend=None,
         task_serializer="json",
         accept_content=["json"],
-        # Flower hears of jobs, from `workers.runtime.events`; of messages there is nothing to tell.
+        # Flower gets events of jobs, from `workers.runtime.events`, and none of messages.
         task_send_sent_event=False,
         worker_send_task_events=False,
-        # A worker takes a message only when it can heed it: what it reserved, no idle worker could have.
+        # A worker takes a message only when it can handle it: a reserved one is lost to idle workers.
         task_acks_late=True,
         worker_prefetch_multiplier=1,
         broker_connection_retry_on_startup=True,
@@ -94,8 +94,8 @@ class Broker:
     def wake(self, queue: str, jobs: int = 1) -> bool:
         """Wake workers for so many queued jobs, after their rows are committed.
 
-        Nothing is sent where enough messages wait already: each will be heeded after this commit.
-        False if the broker is away: the jobs are accepted all the same, and the sweeper sends later.
+        Nothing is sent if enough messages wait already: each will be handled after this commit.
+        False if the broker is unreachable: the jobs are accepted all the same, and the sweeper sends later.
         """
         if time.monotonic() < self._away_until:
             return False
@@ -104,7 +104,9 @@ class Broker:
                 self._send(producer, queue, min(jobs, MAX_MESSAGES - _depth(producer, queue)))
         except (OperationalError, BatchPublishError, OSError) as error:
             self._away_until = time.monotonic() + AWAY_SECONDS
-            log.warning("queue %s: its workers will be woken later, the broker is away: %s", queue, error)
+            log.warning(
+                "queue %s: its workers will be woken later, the broker can't be reached: %s", queue, error
+            )
             return False
         return True
 
@@ -118,7 +120,7 @@ class Broker:
                 )
 
     def depths(self) -> dict[str, int]:
-        """Messages ready in each queue. Raises kombu's OperationalError if the broker is away."""
+        """Messages ready in each queue. Raises kombu's OperationalError if the broker is unreachable."""
         with self.app.producer_pool.acquire(block=True) as producer:
             return {queue.value: _depth(producer, queue.value) for queue in Queue}
 

@@ -28,54 +28,55 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
 
     home: Path = Field(
-        default=Path("~/.jobyard"), description="Folder of everything that Jobyard keeps on this machine"
+        default=Path("~/.jobyard"), description="Folder of all data that Jobyard keeps on this machine"
     )
     url: str | None = Field(
         default=None, description="Address of the server that the command line and the client talk to"
     )
     database_url: str = Field(
-        default="", description="SQLAlchemy address of the database; default: SQLite in HOME"
+        default="", description="SQLAlchemy URL of the database; default: SQLite in HOME"
     )
     broker_url: str = Field(
-        default="", description="Address of Redis or RabbitMQ; default: a Redis that `jobyard up` starts"
+        default="", description="URL of Redis or RabbitMQ; default: the Redis that `jobyard up` starts"
     )
     storage_url: str = Field(
-        default="", description="fsspec address of the file storage; default: a folder in HOME"
+        default="", description="fsspec URL of the file storage; default: a folder in HOME"
     )
     host: str = Field(default="127.0.0.1", description="Address that web and Flower listen on")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
-        default=8642, description="Port of web; 0 takes a free one"
+        default=8642, description="Port of web; 0: any free port"
     )
     flower_port: Annotated[int, Field(ge=0, le=65535)] = Field(
-        default=5555, description="Port of Flower; 0 takes a free one"
+        default=5555, description="Port of Flower; 0: any free port"
     )
     token: SecretStr | None = Field(
-        default=None, description="Token of the API; default: made at the first start, kept in HOME/token"
+        default=None, description="Token of the API; default: created at the first start, in HOME/token"
     )
     lease_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
-        default=30, description="A worker that was not heard of for so long has lost its job"
+        default=30, description="A worker that has not renewed its lease for this long loses its job"
     )
     heartbeat_seconds: Annotated[float, Field(gt=0)] = Field(
-        default=1, description="How often a worker renews its lease, writes progress and looks for a cancel"
+        default=1,
+        description="How often a worker renews its lease, writes progress and checks for a cancel or pause",
     )
     checkpoint_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
-        default=60, description="A training is saved so often, and at each epoch's end"
+        default=60, description="How often a training saves a checkpoint, beside the end of each epoch"
     )
     max_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
-        default=3, description="A job that lost so many workers fails"
+        default=3, description="A job fails after losing this many workers"
     )
     max_upload_bytes: Annotated[int, Field(ge=1)] = Field(
         default=2 * 1024**3, description="Largest upload; archives may unpack to 20 times this"
     )
     retention_days: Annotated[float, Field(ge=0)] = Field(
-        default=30, description="Jobs that ended so long ago go, with their files; 0 keeps them for ever"
+        default=30, description="Jobs are deleted with their files this long after they ended; 0: never"
     )
     lexicon: str = Field(
         default="vaderSentiment",
-        description="VADER's lexicon: `vaderSentiment` (the one in that package), or a file's path",
+        description="VADER's lexicon: `vaderSentiment` for the one in that package, or the path of a file",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Least level of what is logged"
+        default="INFO", description="Lowest level of messages to log"
     )
 
     @field_validator("home")
@@ -84,7 +85,7 @@ class Settings(BaseSettings):
         try:
             return home.expanduser().absolute()
         except RuntimeError:
-            raise ValueError("should be a folder; there is no home of the user after ~") from None
+            raise ValueError("should be a folder; the user after ~ has no home folder") from None
 
     @field_validator("token")
     @classmethod
@@ -149,7 +150,7 @@ class Settings(BaseSettings):
     def redis_socket(self) -> Path:
         """The embedded Redis' Unix socket: in HOME, or where its path would be too long, in a folder of /tmp.
 
-        Whoever starts Redis makes that folder, for its user alone.
+        Redis' starter creates that folder, readable by its user alone.
         """
         path = self.home / "redis.sock"
         if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
@@ -195,9 +196,9 @@ class Settings(BaseSettings):
                 draft.unlink()
             token = path.read_text().strip()
             if not token:
-                raise ConfigError(f"{path} is empty: delete it, and the next start makes a new token")
+                raise ConfigError(f"{path} is empty: delete it, and the next start creates a new token")
             return token
         except OSError as error:
             raise ConfigError(
-                f"JOBYARD_HOME: can't keep the token in {path}: {error.strerror or error}"
+                f"JOBYARD_HOME: can't write the token to {path}: {error.strerror or error}"
             ) from None

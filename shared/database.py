@@ -23,7 +23,7 @@ Json = sa.JSON()
 # The same where a missing value is SQL's NULL and not JSON's.
 NullableJson = sa.JSON(none_as_null=True)
 
-# How long one who writes to SQLite waits for the others.
+# How long a write to SQLite waits for the others.
 LOCK_SECONDS = 20.0
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.0002, 0.005
 
@@ -134,7 +134,7 @@ class Database:
             with self.writer.begin() as connection:
                 yield connection
         except sa.exc.TimeoutError as error:
-            # Whoever waits out a database that is away shouldn't have to know where the others queue.
+            # Callers that retry an unreachable database should not have to handle this timeout, too.
             raise sa.exc.OperationalError("BEGIN", None, error) from error
 
     def dispose(self) -> None:
@@ -185,7 +185,7 @@ def _begin_to_write(connection: sa.Connection) -> None:
     driver: Any = connection.connection.dbapi_connection
     ends = time.monotonic() + LOCK_SECONDS
     pause = FIRST_PAUSE_SECONDS
-    driver.execute("PRAGMA busy_timeout=0")  # what comes once the lock is there waits for nobody
+    driver.execute("PRAGMA busy_timeout=0")  # once the lock is held, nothing has to wait
     while True:
         try:
             driver.execute("BEGIN IMMEDIATE")
@@ -202,7 +202,7 @@ to_json = functools.partial(json.dumps, allow_nan=False)
 
 
 def _refuse_if_closed(connection: Any, _record: Any, _proxy: Any) -> None:
-    """A server that has ended its connection said so, and nobody has read it yet: the pool takes another.
+    """Whether the server has closed the connection, which has not been noticed yet: the pool takes another.
 
     It is what a question before each transaction (`pool_pre_ping`) would find out, without its round trip.
     """
@@ -214,14 +214,16 @@ def _refuse_if_closed(connection: Any, _record: Any, _proxy: Any) -> None:
 
 def _without_transactions(engine: sa.Engine) -> sa.Engine:
     """The same connections, but each statement stands alone."""
-    if engine.dialect.name == "sqlite":  # which has none where nobody begins it: here _begin doesn't listen
+    if (
+        engine.dialect.name == "sqlite"
+    ):  # which begins no transaction by itself, and `_begin` is not registered here
         return sa.create_engine(engine.url, pool=engine.pool)
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def _one_writer(engine: sa.Engine) -> sa.Engine:
     """SQLite has one write lock. A process's threads wait for it here, in turns: SQLite itself would let
-    each sleep for milliseconds and look again.
+    each sleep for milliseconds and try again.
     """
     if engine.dialect.name == "sqlite":
         pool = {"pool_size": 1, "max_overflow": 0, "pool_timeout": LOCK_SECONDS}

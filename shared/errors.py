@@ -1,4 +1,4 @@
-"""The errors that a user can cause or see: one line that says what, where, and what would be right."""
+"""The errors that a user can cause or see: each is one line with what is wrong, where, and what is right."""
 
 
 class JobyardError(Exception):
@@ -17,7 +17,7 @@ class ConfigError(JobyardError):
 
 
 class NotFound(JobyardError):
-    """There is nothing by that name or id."""
+    """Nothing has that name or id."""
 
 
 class Conflict(JobyardError):
@@ -37,7 +37,7 @@ class TooLarge(JobyardError):
 
 
 class WorkError(JobyardError):
-    """The job can't be done, for a reason that its owner can understand and mend."""
+    """The job can't be done, for a reason that its owner can understand and correct."""
 
 
 class Interrupted(JobyardError):
@@ -49,7 +49,7 @@ class Cancelled(Interrupted):
 
 
 class Paused(Interrupted):
-    """The job's owner asked for the job to be set aside."""
+    """The job's owner asked for the job to be paused."""
 
 
 class Stopping(Interrupted):

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from jobyard.shared.database import Base, UtcDateTime, utcnow
 
-# So many rows are looked at for the highs and lows of a history: within 100 ms on either database.
+# So many rows are read for the maxima and minima of a history: within 100 ms on either database.
 MAX_LOOKED_AT = 20_000
 # Databases limit the parameters of one statement.
 STEPS_AT_ONCE = 1_000
@@ -44,7 +44,7 @@ class Point:
 
 
 def write(session: Session, job_id: uuid.UUID, points: Sequence[Point]) -> None:
-    """Insert points; one that is there already is overwritten. Fence it with `jobs.heartbeat` before."""
+    """Insert or overwrite points. Call `jobs.heartbeat` first, which checks the lease."""
     rows = [
         {
             "job_id": job_id,
@@ -73,14 +73,14 @@ _UPSERTS: Final = {"postgresql": _upsert(postgresql.insert), "sqlite": _upsert(s
 
 
 def clear(session: Session, job_id: uuid.UUID) -> None:
-    """Forget a job's history: a new attempt begins at step 1."""
+    """Delete a job's history: a new attempt starts at step 1."""
     session.execute(sa.delete(Metric).where(Metric.job_id == job_id))
 
 
 def history(
     session: Session, job_id: uuid.UUID, *, name: str | None = None, points: int | None = None
 ) -> list[Metric]:
-    """The history, by name and step; of each name at most `points`, chosen as `_thinned` says."""
+    """The history, by name and step; of each name at most `points`, chosen by `_thinned`."""
     if points is None:
         query = sa.select(Metric).where(Metric.job_id == job_id).order_by(Metric.name, Metric.step)
         return list(session.scalars(query if name is None else query.where(Metric.name == name)))
@@ -98,7 +98,7 @@ def compare(
 
 
 def names_of(session: Session, job_ids: Sequence[uuid.UUID]) -> list[str]:
-    """What at least one of the jobs has told of, in order."""
+    """The names of the metrics that at least one of the jobs has, in order."""
     return sorted({name for job_id in job_ids for name in _names(session, job_id)})
 
 
@@ -111,12 +111,13 @@ def _names(session: Session, job_id: uuid.UUID) -> list[str]:
     return list(session.scalars(sa.select(seen.c.name).where(seen.c.name.is_not(None))))
 
 
-def _thinned(session: Session, job_id: uuid.UUID, name: str, points: int, look: int) -> list[Metric]:
+def _thinned(session: Session, job_id: uuid.UUID, name: str, points: int, read: int) -> list[Metric]:
     """At most `points` rows of one name, by step: the first, the last, and so that no peak vanishes, the
     lowest and the highest value of each of (points − 2) // 2 equal ranges of steps between them.
 
-    In each range its first rows are looked at, `look` in all: of a longer history that is a sample, and the
-    answer takes as long for a million rows as for some ten thousand. Values that were not finite give way.
+    In each range only its first rows are read, `read` in all: of a longer history that is a sample, and the
+    answer takes as long for a million rows as for some ten thousand. Values that were not finite are left
+    out first.
     """
     own = sa.select(Metric).where(Metric.job_id == job_id, Metric.name == name)
     by_step = own.order_by(Metric.step)
@@ -131,7 +132,7 @@ def _thinned(session: Session, job_id: uuid.UUID, name: str, points: int, look: 
     if points == 1:
         return [last]
     if ranges := (points - 2) // 2:
-        steps = sorted(_extremes(session, job_id, name, (first.step + 1, last.step), ranges, look // ranges))
+        steps = sorted(_extremes(session, job_id, name, (first.step + 1, last.step), ranges, read // ranges))
     else:
         steps = []
     between: list[Metric] = []
@@ -141,28 +142,28 @@ def _thinned(session: Session, job_id: uuid.UUID, name: str, points: int, look: 
 
 
 def _extremes(
-    session: Session, job_id: uuid.UUID, name: str, steps: tuple[int, int], ranges: int, look: int
+    session: Session, job_id: uuid.UUID, name: str, steps: tuple[int, int], ranges: int, read: int
 ) -> set[int]:
     """Steps of the lowest and the highest value in each of so many equal ranges of these steps.
 
-    Of each range its first `look` rows count. The database walks the primary key from each range's beginning.
+    Of each range its first `read` rows count. The database walks the primary key from each range's beginning.
     """
     begin, end = steps
     width = -(-(end - begin) // ranges)
     starts = sa.select(sa.literal(begin, sa.BigInteger).label("start")).cte("starts", recursive=True)
     following = starts.c.start + width
     starts = starts.union_all(sa.select(following).where(following < end))
-    looked_at = (
+    sampled = (
         sa.select(Metric.step, Metric.value)
         .where(Metric.job_id == job_id, Metric.name == name)
         .where(Metric.step >= starts.c.start, Metric.step < starts.c.start + width, Metric.step < end)
         .order_by(Metric.step)
-        .limit(max(look, 1))
+        .limit(max(read, 1))
         .correlate(starts)
         .subquery()
     )
-    finite = sa.select(looked_at.c.step).where(looked_at.c.value.is_not(None)).limit(1).correlate(starts)
-    lowest = finite.order_by(looked_at.c.value, looked_at.c.step).scalar_subquery()
-    highest = finite.order_by(looked_at.c.value.desc(), looked_at.c.step).scalar_subquery()
+    finite = sa.select(sampled.c.step).where(sampled.c.value.is_not(None)).limit(1).correlate(starts)
+    lowest = finite.order_by(sampled.c.value, sampled.c.step).scalar_subquery()
+    highest = finite.order_by(sampled.c.value.desc(), sampled.c.step).scalar_subquery()
     found = session.execute(sa.select(lowest, highest).select_from(starts))
     return {step for row in found for step in row if step is not None}

@@ -67,7 +67,7 @@ def _move(config: Config, connection: sa.Connection, revision: str) -> None:
     current = MigrationContext.configure(connection).get_current_revision()
     if current is not None and current not in known:
         raise ConfigError(
-            f"JOBYARD_DATABASE_URL: the database is at revision {current}, of a later version of Jobyard; "
+            f"JOBYARD_DATABASE_URL: the database is at revision {current}, from a later version of Jobyard; "
             f"this one knows {known[0]} to {known[-1]}"
         )
     if revision not in (NEWEST, OLDEST, *known) and not RELATIVE.fullmatch(revision):
@@ -82,7 +82,7 @@ def _move(config: Config, connection: sa.Connection, revision: str) -> None:
         (command.downgrade if back else command.upgrade)(config, revision)
     except CommandError:
         raise BadInput(
-            "revision", f"{revision}: there are not so many steps from {current or OLDEST}"
+            "revision", f"{revision}: there are fewer steps than that from {current or OLDEST}"
         ) from None
 
 

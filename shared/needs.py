@@ -1,4 +1,4 @@
-"""What jobs need: uploads stay as long as the job does, data sets and models until it has ended."""
+"""What jobs need: uploads are kept as long as the job, data sets and models until it has ended."""
 
 import uuid
 from collections.abc import Iterable, Sequence

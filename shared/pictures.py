@@ -62,7 +62,7 @@ def decode(file: IO[bytes]) -> Image.Image:
 
     What is transparent keeps the colour that the file has under it.
     """
-    # Pillow warns about what it can mend (odd EXIF, palettes, MPO): not worth a line in any log. The
+    # Pillow warns about what it can repair (odd EXIF, palettes, MPO): not worth a line in any log. The
     # filters are the process's; threads that cross here can at worst lose a warning.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

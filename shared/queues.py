@@ -1,4 +1,4 @@
-"""The queues as their watchers see them: what waits, what runs, and which workers are alive."""
+"""The queues as readers see them: queued and running jobs, and running workers."""
 
 from dataclasses import dataclass
 

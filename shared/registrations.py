@@ -1,4 +1,4 @@
-"""The workers that are alive: each registers itself, again and again."""
+"""The running workers: each registers itself, and renews that."""
 
 import datetime
 from typing import Final
@@ -9,10 +9,10 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from jobyard.shared.database import Base, UtcDateTime, utcnow
 
-# How often a worker registers, and how long it counts as alive after that.
+# How often a worker renews its registration, and how long it counts as running after that.
 REGISTER_SECONDS: Final = 5.0
 ALIVE_SECONDS: Final = 3 * REGISTER_SECONDS
-# A worker that was silent for so long is forgotten: a container's name never comes again.
+# A registration that was not renewed for so long is deleted: names of containers don't come again.
 FORGOTTEN_SECONDS: Final = 3600.0
 
 
@@ -30,7 +30,7 @@ class Worker(Base):
 
 
 def register(session: Session, *, name: str, queue: str) -> None:
-    """A worker is alive; it says so every REGISTER_SECONDS."""
+    """Insert or renew a worker's row, every REGISTER_SECONDS."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     statement = insert(Worker).values(name=name, queue=queue, started_at=utcnow(), seen_at=utcnow())
     session.execute(
@@ -43,12 +43,12 @@ def register(session: Session, *, name: str, queue: str) -> None:
 
 
 def deregister(session: Session, name: str) -> None:
-    """A worker ends."""
+    """Delete a worker's row, when it ends."""
     session.execute(sa.delete(Worker).where(Worker.name == name))
 
 
 def listening(session: Session, queue: str) -> list[str]:
-    """The names of a queue's workers that are alive."""
+    """The names of a queue's running workers."""
     return list(
         session.scalars(
             sa.select(Worker.name)

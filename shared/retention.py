@@ -1,4 +1,4 @@
-"""What is forgotten: old jobs with their files, uploads that no job needs, checkpoints, rubbish."""
+"""Retention: deleting old jobs with their files, uploads that no job needs, checkpoints and rubbish."""
 
 from collections.abc import Sequence
 
@@ -62,7 +62,7 @@ def delete_dataset(session: Session, reference: str) -> list[str]:
     registry.take_turn(session, dataset)  # or an import of the same files might refer to what is gone
     job_id = unended_job_that_names(session, dataset.id)
     if job_id is not None:
-        raise Conflict(f"the job {job_id} needs {dataset.reference}; it should end first, or be cancelled")
+        raise Conflict(f"the job {job_id} uses {dataset.reference}; wait until it has ended, or cancel it")
     session.delete(dataset)
     session.flush()
     return _unused(session, [dataset.storage_key])

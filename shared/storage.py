@@ -1,7 +1,7 @@
 """Files and artifacts: bytes in fsspec (a local folder, or s3:// and the like), their rows in SQL.
 
-Bytes are written first, under a key that nobody else has, and the row that names them after: a file
-without a row is rubbish that no one sees, a row without its file does not happen.
+Bytes are written first, under a unique key, and the row that names them after: a file
+without a row is rubbish that is never seen, a row without its file does not happen.
 """
 
 import datetime
@@ -118,7 +118,7 @@ class Storage:
         try:
             return self._fs.open(self._path(key), "rb")  # type: ignore[no-any-return]
         except FileNotFoundError:
-            raise NotFound(f"the file {key} is gone from the storage") from None
+            raise NotFound(f"the file {key} is missing from the storage") from None
 
     @contextmanager
     def local(self, key: str, scratch: Path) -> Iterator[Path]:
@@ -126,7 +126,7 @@ class Storage:
         if self.is_local:
             path = Path(self._path(key))
             if not path.is_file():
-                raise NotFound(f"the file {key} is gone from the storage")
+                raise NotFound(f"the file {key} is missing from the storage")
             yield path
             return
         path = scratch / PurePosixPath(key).name
@@ -143,7 +143,7 @@ class Storage:
         """
         path = self._path(key)
         if not self._fs.isfile(path):
-            raise NotFound(f"the file {key} is gone from the storage")
+            raise NotFound(f"the file {key} is missing from the storage")
         return (path, None) if self.is_local else (self._fs.unstrip_protocol(path), self._fs)
 
     def delete(self, key: str) -> None:
@@ -168,7 +168,7 @@ class Storage:
     def _is_older(self, key: str, moment: datetime.datetime) -> bool:
         try:
             written: datetime.datetime = self._fs.modified(self._path(key))
-        except FileNotFoundError:  # another sweeper was here
+        except FileNotFoundError:  # another sweeper deleted it
             return False
         return (written if written.tzinfo else written.replace(tzinfo=datetime.UTC)) < moment
 

@@ -21,23 +21,23 @@ from tests.factories import NO_BROKER, QUEUES, get_job
 
 
 @dataclass
-class Notes:
-    """A Watcher that remembers what it was told: ("started", id) and (how it ended, id), in order."""
+class AttemptLog:
+    """A Watcher that records its calls: ("started", id) and (how it ended, id), in order."""
 
-    told: list[tuple[str, uuid.UUID]] = field(default_factory=list)
+    events: list[tuple[str, uuid.UUID]] = field(default_factory=list)
     ends: list[Outcome | None] = field(default_factory=list)
 
     def started(self, claim: Claim) -> None:
-        self.told.append(("started", claim.id))
+        self.events.append(("started", claim.id))
 
-    def ended(self, claim: Claim, ended: Outcome | None) -> None:
-        self.told.append(("lost" if ended is None else ended.state.value, claim.id))
-        self.ends.append(ended)
+    def ended(self, claim: Claim, outcome: Outcome | None) -> None:
+        self.events.append(("lost" if outcome is None else outcome.state.value, claim.id))
+        self.ends.append(outcome)
 
     @property
     def begun(self) -> list[uuid.UUID]:
         """The jobs that were begun, in order."""
-        return [job_id for what, job_id in self.told if what == "started"]
+        return [job_id for what, job_id in self.events if what == "started"]
 
 
 def make_context(database: Database, home: Path, **settings: Any) -> Context:
@@ -53,21 +53,21 @@ def stored_files(process: Context) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def drain(
+def run_queue(
     process: Context,
     work: Work,
     stopping: threading.Event | None = None,
     *,
     kind: str = "sentiment",
     single: bool = False,
-) -> Notes:
-    """Do the jobs of the kind's queue with this work, as worker `w`; what its watcher was told."""
-    notes = Notes()
+) -> AttemptLog:
+    """Do the jobs of the kind's queue with this work, as worker `w`; the calls of its watcher."""
+    attempts = AttemptLog()
     queue = QUEUES.get(kind, "cpu")
     stopping = stopping or threading.Event()
-    count = Executor(process, {kind: work}, queue, "w", stopping, notes, single=single).run()
-    assert count == len(notes.begun) == len(notes.ends)
-    return notes
+    count = Executor(process, {kind: work}, queue, "w", stopping, attempts, single=single).run()
+    assert count == len(attempts.begun) == len(attempts.ends)
+    return attempts
 
 
 def attempt(
@@ -79,16 +79,16 @@ def attempt(
     kind: str = "sentiment",
 ) -> Job | None:
     """Do a queue's only ready job. The job as it was left, None if others decide that."""
-    notes = drain(process, work, stopping, kind=kind)
-    assert notes.begun in ([], [job_id])
-    if not notes.ends or notes.ends[0] is None:
+    attempts = run_queue(process, work, stopping, kind=kind)
+    assert attempts.begun in ([], [job_id])
+    if not attempts.ends or attempts.ends[0] is None:
         return None
     job = get_job(process.database, job_id)
-    assert job.state == notes.ends[0].state
+    assert job.state == attempts.ends[0].state
     return job
 
 
-def drain_until_killed(process: Context, kind: str, attempts: int) -> None:
+def run_queue_until_killed(process: Context, kind: str, attempts: int) -> None:
     """In a process of its own, which dies when the work of the last of so many attempts is done."""
     count = 0
 
@@ -100,4 +100,4 @@ def drain_until_killed(process: Context, kind: str, attempts: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return made
 
-    drain(process, work, kind=kind)
+    run_queue(process, work, kind=kind)

@@ -1,1 +1,1 @@
-"""The Flask front: HTTP API, pages, command line and Python client."""
+"""The Flask front: HTTP API and pages."""

@@ -13,7 +13,7 @@ from jobyard.web.problems import problem
 COOKIE = "jobyard"
 COOKIE_SECONDS = 30 * 24 * 3600
 
-# Endpoints that anybody may see: they tell nothing but that the server is there.
+# Endpoints without a token: they reveal only that the server is running.
 OPEN = frozenset({"health.healthz", "health.readyz", "login", "static", "bootstrap.static"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -27,7 +27,7 @@ def register(app: Flask) -> None:
         """The login link, or the login form: sets the cookie and goes to the dashboard without the token."""
         given = request.values.get("token", "").strip()
         if not _same(given, current_backend().token):
-            return _ask_to_log_in("this token is wrong or old" if given else None)
+            return _ask_to_log_in("this token is wrong or out of date" if given else None)
         response = make_response(redirect(url_for("pages.index")))
         response.set_cookie(
             COOKIE,
@@ -59,7 +59,7 @@ def _guard() -> AnyResponse | None:
         # a page there from sending forms with our cookie; the Origin does.
         if request.method in SAFE or _same_origin():
             return None
-        return problem(403, "Forbidden", "this form came from another site's page")
+        return problem(403, "Forbidden", "this form was sent from another site's page")
     if request.path.startswith("/api/"):
         return _unauthorized("send the token as 'Authorization: Bearer …'")
     return _ask_to_log_in(None)

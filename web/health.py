@@ -17,14 +17,14 @@ def healthz() -> Response:
 
 @routes.get("/readyz")
 def readyz() -> tuple[Response, int, dict[str, str]]:
-    """Jobs can be accepted. A broker that is away doesn't stop that: the sweeper sends them later."""
+    """Jobs can be accepted. An unreachable broker doesn't stop that: the sweeper sends them later."""
     backend = current_backend()
     checks = {"database": _check_database()}
     try:
         backend.storage.check()
         checks["storage"] = "ok"
     except OSError as error:
-        checks["storage"] = f"can't be written to: {error.strerror or type(error).__name__}"
+        checks["storage"] = f"is not writable: {error.strerror or type(error).__name__}"
     ready = all(check == "ok" for check in checks.values())
     headers = {} if ready else {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return jsonify(status="ok" if ready else "not ready", checks=checks), 200 if ready else 503, headers
@@ -35,5 +35,5 @@ def _check_database() -> str:
         with current_backend().database.read() as session:
             session.execute(sa.text("SELECT version_num FROM alembic_version"))
     except sa.exc.SQLAlchemyError as error:
-        return f"does not answer: {type(error).__name__}"
+        return f"is unreachable: {type(error).__name__}"
     return "ok"

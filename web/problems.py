@@ -40,7 +40,7 @@ class FieldError(BaseModel):
     """What is wrong with one field."""
 
     field: Words = Field(description="Dotted path: `spec.epochs`, `spec.texts.3`")
-    message: Words = Field(description="What would be right")
+    message: Words = Field(description="What is wrong, and what would be right")
 
 
 class Problem(BaseModel):
@@ -81,7 +81,7 @@ def invalid(error: ValidationError) -> Response:
 
 
 def field_errors(error: ValidationError) -> list[FieldError]:
-    """One entry per wrong field; at most ten, which is more than anybody mends at once."""
+    """One entry per wrong field; at most ten, more than anybody corrects at once."""
     return [
         FieldError(field=_path(found) or "body", message=_message(found))
         for found in error.errors(include_url=False)[:10]
@@ -206,11 +206,11 @@ def _ours(error: JobyardError) -> Response:
 
 
 def _database_away(error: Exception) -> Response:
-    log.error("the database does not answer: %s", str(error).splitlines()[0])
+    log.error("the database can't be reached: %s", str(error).splitlines()[0])
     return problem(
         503,
         "Service Unavailable",
-        "the database does not answer; try again soon",
+        "the database can't be reached; try again soon",
         Retry_After=str(RETRY_AFTER_SECONDS),
     )
 
@@ -221,7 +221,7 @@ def _http(error: HTTPException) -> AnyResponse:
     status = error.code or 500
     detail = error.description or error.name
     if status == 404:
-        detail = f"there is nothing at {request.path}"
+        detail = f"there is no page or resource at {request.path}"
     if status == 413:
         detail = f"the body should have at most {request.max_content_length:,} bytes"
     answer = problem(status, error.name, detail)
@@ -233,4 +233,4 @@ def _http(error: HTTPException) -> AnyResponse:
 
 def _unexpected(error: Exception) -> Response:
     log.error("unexpected error in %s %s", request.method, request.path, exc_info=error)
-    return problem(500, "Internal Server Error", "something went wrong in Jobyard; its log says what")
+    return problem(500, "Internal Server Error", "an unexpected error in Jobyard; its log has the details")

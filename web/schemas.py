@@ -1,4 +1,4 @@
-"""What the API answers: pydantic models, which also make its OpenAPI."""
+"""The answers of the API as pydantic models, from which its OpenAPI is generated."""
 
 import datetime
 import uuid
@@ -27,7 +27,7 @@ Item = TypeVar("Item", bound=BaseModel)
 
 
 class Page(BaseModel, Generic[Item]):
-    """A part of a list; `next` is the `cursor` of the part after it."""
+    """A page of a list; `next` is the `cursor` of the page after it."""
 
     items: list[Item]
     next: str | None = None
@@ -38,7 +38,7 @@ class Progress(Out):
     total: int | None
     unit: str | None
     eta_seconds: float | None
-    per_second: float | None = Field(description="Units a second, as the time left was reckoned")
+    per_second: float | None = Field(description="Units per second; `eta_seconds` follows from it")
 
 
 class JobError(Out):
@@ -63,7 +63,7 @@ COMPUTED: Final = (
         "position",
         int | None,
         after="max_attempts",
-        info=Field(description="Place in the queue, 1 is next; while queued"),
+        info=Field(description="Position in the queue while it is queued; 1 is the next to run"),
     ),
     Computed(
         "waiting_for",
@@ -71,7 +71,7 @@ COMPUTED: Final = (
         after="position",
         info=Field(
             default=None,
-            description="What keeps a queued job beside those before it: that no worker listens",
+            description="What a queued job waits for if its queue has no running worker",
         ),
     ),
     Computed("links", dict[str, str], after=None),
@@ -103,11 +103,11 @@ _JOB: Any = create_model("_JOB", __base__=Out, **_members())
 
 
 class Job(_JOB):  # type: ignore[misc]  # derived
-    """A job as everybody sees it; `web.api.serializers` writes it."""
+    """A job."""
 
 
 class Submitted(RootModel[Job | Page[Job]]):
-    """A job, or as many as were submitted."""
+    """A job, or a list of them if a list was submitted."""
 
 
 class Event(Out):
@@ -136,13 +136,13 @@ class Kind(Out):
 
 
 class Queue(Out):
-    """A queue and who listens on it."""
+    """A queue and its workers."""
 
     name: str
-    depth: int = Field(description="Jobs that wait")
+    depth: int = Field(description="Number of queued jobs")
     running: int
-    oldest_waiting_seconds: float | None = Field(description="Of the job that could have run for the longest")
-    workers: list[str] = Field(description="Names of the workers that are alive")
+    oldest_waiting_seconds: float | None = Field(description="Age of the oldest job that could run")
+    workers: list[str] = Field(description="Names of the running workers")
 
 
 class Metric(Out):
@@ -163,7 +163,7 @@ class ComparedJob(Out):
     """One job of a comparison."""
 
     id: uuid.UUID
-    label: str = Field(description="The model that it made; else its kind and the end of its id")
+    label: str = Field(description="The reference of its model; else its kind and the end of its id")
     state: str
     points: list[ComparedPoint]
     best: ComparedPoint | None
@@ -174,11 +174,11 @@ class Comparison(Out):
     """One metric of several jobs."""
 
     name: str
-    names: list[str] = Field(description="Metrics that at least one of the jobs has")
+    names: list[str] = Field(description="Names of the metrics that at least one of the jobs has")
     lower_is_better: bool
     jobs: list[ComparedJob]
     differences: dict[str, list[Any]] = Field(
-        description="Fields of the specs that are not all the same: the value of each job, in their order"
+        description="Fields in which the specs differ: the value of each job, in the order of `jobs`"
     )
 
     @classmethod
@@ -232,11 +232,11 @@ class Dataset(Out):
     rejected: list[dict[str, str]]
     rejected_count: int
     report: dict[str, Any] | None = Field(
-        description="What the import found out: sizes, formats, duplicates, leaks between splits, pictures "
-        "under two classes, imbalance, and `warnings` in words; null if it was imported before there were any"
+        description="Findings of the import: sizes, formats, duplicates, leaks between splits, pictures "
+        "under two classes, imbalance, and `warnings` as texts; null for imports by versions without reports"
     )
     bytes: int
-    sha256: str = Field(description="Of the contents: the same pictures have the same")
+    sha256: str = Field(description="SHA-256 of the contents; equal for equal pictures")
     job_id: uuid.UUID | None
     created_at: Moment
 
@@ -247,12 +247,12 @@ class Model(Out):
     version: int
     reference: str
     network: str
-    classes: list[str] = Field(description="In the order of the network's outputs")
+    classes: list[str] = Field(description="In the order of the model's outputs")
     image_size: int
     aliases: list[str] = Field(
-        [], description="`latest` and `best` where it is that, then those that were set"
+        [], description="`latest` and `best` where they apply, then the aliases that were set"
     )
-    accuracy: float | None = Field(description="Of its evaluation; what makes it the `best` of its name")
+    accuracy: float | None = Field(description="Accuracy of its evaluation; the highest of a name is `best`")
     metrics: dict[str, Any]
     bytes: int
     sha256: str
@@ -280,7 +280,7 @@ class ModelCard(Out):
     created_at: str
     format: str
     bytes: int
-    sha256: str = Field(description="Of the file; check it before you load it")
+    sha256: str = Field(description="SHA-256 of the file; verify it before loading the file")
     network: str
     image_size: int
     preprocessing: str
@@ -294,7 +294,7 @@ class ModelCard(Out):
     evaluation: dict[str, Any] | None
     environment: dict[str, Any] | None
     timings: dict[str, Any] | None
-    spec: dict[str, Any] | None = Field(description="Of the training")
+    spec: dict[str, Any] | None = Field(description="Spec of the training")
 
 
 class Prediction(Out):
@@ -304,16 +304,17 @@ class Prediction(Out):
     probabilities: dict[str, float] | None
     error: str | None
     overlay: str | None = Field(
-        default=None, description="Name of the job's file that shows what spoke for the label; with `explain`"
+        default=None,
+        description="Name of the job's file that shows which regions support the label; with `explain`",
     )
 
 
 class ScoredRow(Out):
-    """A row of a scored file; its scores are null where its text is."""
+    """A row of a scored file; the scores are null if the text is null."""
 
-    row: int = Field(description="Its number in the scored file, from 0")
+    row: int = Field(description="Number of the row in the scored file, from 0")
     columns: dict[str, Any] = Field(
-        description="The original columns by name; times, decimals, NaN and the like as text"
+        description="The original columns by name; times, decimals, NaN and infinities as text"
     )
     neg: float | None
     neu: float | None
@@ -323,14 +324,14 @@ class ScoredRow(Out):
 
 
 class ScoreGroup(Out):
-    """What the rows of a scored file with one value in the column `group_by` come to."""
+    """Summary of the rows of a scored file that have one value in the column `group_by`."""
 
-    value: str | None = Field(description="As text; null for the rows without one")
+    value: str | None = Field(description="The value as text; null for rows without a value")
     rows: int
-    nulls: int = Field(description="Rows without a text, which have no scores")
+    nulls: int = Field(description="Rows without a text; they have no scores")
     labels: dict[str, int]
-    mean: float | None = Field(description="Of the compound")
-    std: float | None = Field(description="Standard deviation of the compound")
+    mean: float | None = Field(description="Mean of the compound score")
+    std: float | None = Field(description="Standard deviation of the compound score")
     histogram: list[int] = Field(
-        description="Counts of the compound, by the edges in the result's `histogram`"
+        description="Counts of compound scores between the edges in the result's `histogram`"
     )

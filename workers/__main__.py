@@ -15,7 +15,7 @@ def main() -> int:
     """Run until SIGTERM; 2 where a setting is wrong."""
     parser = argparse.ArgumentParser(prog="python -m jobyard.workers", description=__doc__)
     parser.add_argument("role", choices=[*(queue.value for queue in Queue), "sweeper", "flower"])
-    parser.add_argument("--name", help="tell apart several workers of one queue on one machine")
+    parser.add_argument("--name", help="a name to distinguish several workers of one queue on one machine")
     arguments = parser.parse_args()
     try:
         settings = Settings.load()
@@ -49,7 +49,7 @@ def _run(settings: Settings, role: str, name: str | None) -> int:
             f"--queues={role}",
             f"--hostname={name or role}@%h",
             f"--loglevel={settings.log_level}",
-            # Workers tell each other nothing that SQL doesn't know.
+            # Workers exchange nothing that is not in SQL.
             "--without-gossip",
             "--without-mingle",
         ]

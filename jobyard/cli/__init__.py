@@ -34,19 +34,21 @@ COMMANDS = {
     ),
     "demo": Command(
         "jobyard.cli.server",
-        "Show everything once: import, train, predict and score on a server of its own in ./.demo.",
+        "Run a demo of everything: import, train, predict and score, on its own server in ./.demo.",
     ),
     "url": Command("jobyard.cli.server", "Print the dashboard's address, with the login token."),
     "train": Command("jobyard.cli.trainings", "Train on a folder of pictures or an imported data set."),
-    "predict": Command("jobyard.cli.predictions", "Say what is on pictures, by a trained model."),
-    "score": Command("jobyard.cli.scores", "Score the sentiment of texts, or of a file of them."),
-    "submit": Command("jobyard.cli.submission", "Submit a job of any kind by the fields of its spec."),
-    "models": Command("jobyard.cli.models", "List models, newest first; or download, name and delete them."),
+    "predict": Command("jobyard.cli.predictions", "Classify pictures with a trained model."),
+    "score": Command("jobyard.cli.scores", "Score the sentiment of texts, or of a file of texts."),
+    "submit": Command("jobyard.cli.submission", "Submit a job of any kind, given the fields of its spec."),
+    "models": Command("jobyard.cli.models", "List, download, alias or delete models."),
     "jobs": Command("jobyard.cli.jobs", "List jobs, newest first."),
     "watch": Command("jobyard.cli.jobs", "Follow a job to its end."),
-    "pause": Command("jobyard.cli.jobs", "Set a job aside; a training keeps what it has done."),
-    "resume": Command("jobyard.cli.jobs", "Go on with a paused job."),
-    "cancel": Command("jobyard.cli.jobs", "End a job: at once if it is queued, at its next step if it runs."),
+    "pause": Command("jobyard.cli.jobs", "Pause a job; a training keeps its progress."),
+    "resume": Command("jobyard.cli.jobs", "Resume a paused job."),
+    "cancel": Command(
+        "jobyard.cli.jobs", "Cancel a job: at once if it is queued, at its next step if it is running."
+    ),
     "retry": Command("jobyard.cli.jobs", "Run a failed or cancelled job again, and follow it."),
     "logs": Command("jobyard.cli.jobs", "Print a job's timeline, with the traceback of what failed."),
 }
@@ -85,8 +87,8 @@ class _Commands(click.Group):
 def cli(context: click.Context) -> None:
     """Jobyard: train image classifiers, predict pictures and score texts on your own machines.
 
-    Start with `jobyard up`, or `jobyard demo` to see everything once. JOBYARD_URL and JOBYARD_TOKEN
-    point to a server on another machine.
+    Start with `jobyard up`, or `jobyard demo` for a tour of everything. Set JOBYARD_URL
+    and JOBYARD_TOKEN to use a server on another machine.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

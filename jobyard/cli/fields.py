@@ -172,7 +172,7 @@ def _read_as(kind: str, text: str, schema: Json, written: str) -> Any:
 
 
 def _type(schema: Json) -> str | None:
-    """Its type, perhaps told by the values that it lists; None where any value is right."""
+    """Its type, perhaps derived from the values that it lists; None if any value is right."""
     if "type" in schema:
         return str(schema["type"])
     values = [schema["const"]] if "const" in schema else schema.get("enum", [])
@@ -188,7 +188,7 @@ def _additional(schema: Json) -> Json | None:
 
 
 def _within(value: object, schema: Json) -> bool:
-    """Whether a number is within its limits; tells it from a text where a field may be either."""
+    """Whether a number is within its limits; distinguishes it from a text where a field may be either."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return True
     return bool(schema.get("minimum", -math.inf) <= value <= schema.get("maximum", math.inf))
@@ -224,5 +224,5 @@ def _no_such_field(written: str, keys: list[str], name: str, known: Iterable[str
     if meant is not None:
         return f"{written}: there is no such field; did you mean {prefix + meant!r}?"
     if not known:
-        return f"{written}: there is no such field; {'.'.join(keys)} has none of its own"
-    return f"{written}: there is no such field; there are: {', '.join(prefix + one for one in known)}"
+        return f"{written}: there is no such field; {'.'.join(keys)} has no fields"
+    return f"{written}: there is no such field; should be one of {', '.join(prefix + one for one in known)}"

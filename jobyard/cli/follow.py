@@ -15,7 +15,7 @@ from jobyard.cli import INTERRUPTED
 from jobyard.client import Job
 
 POLL_SECONDS = 0.5
-# Where there are no bars, a job that goes on says so this often.
+# Without a terminal, the progress of a running job is printed this often.
 LINE_SECONDS = 10.0
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -32,12 +32,12 @@ class Display(Protocol):
 
 
 def follow(job: Job) -> Job:
-    """Return when the job has ended. After Ctrl-C the job goes on, and the program says so and exits."""
+    """Return when the job has ended. After Ctrl-C the job continues, and the program exits with a hint."""
     try:
         return show_progress(job)
     except KeyboardInterrupt:
         click.echo(
-            f"\nThe job goes on. `jobyard watch {job.id}` follows it again, "
+            f"\nThe job continues. `jobyard watch {job.id}` follows it again, "
             f"`jobyard cancel {job.id}` ends it.",
             err=True,
         )
@@ -45,7 +45,7 @@ def follow(job: Job) -> Job:
 
 
 def show_progress(job: Job) -> Job:
-    """Show how the job goes until it has ended."""
+    """Show the job's progress until it has ended."""
     with _display(job) as display:
         epochs = _Epochs(job)
         while True:
@@ -59,7 +59,7 @@ def show_progress(job: Job) -> Job:
 
 @contextmanager
 def working(text: str) -> Iterator[None]:
-    """Say what is being done until it is done."""
+    """Show what is being done until it is done."""
     console = Console(stderr=True, highlight=False)
     if console.is_terminal:
         with console.status(escape(text)):
@@ -115,14 +115,14 @@ class _Lines:
     """Plain lines, one for each phase and now and then one between."""
 
     def __init__(self) -> None:
-        self._said = ("", "")
-        self._said_at = 0.0
+        self._shown = ("", "")
+        self._shown_at = 0.0
 
     def update(self, job: Job) -> None:
         now = (job.state, job.phase or "")
-        if now == self._said and time.monotonic() < self._said_at + LINE_SECONDS:
+        if now == self._shown and time.monotonic() < self._shown_at + LINE_SECONDS:
             return
-        self._said, self._said_at = now, time.monotonic()
+        self._shown, self._shown_at = now, time.monotonic()
         parts = [_where(job), _count(job), _left(job)]
         self.note(f"{job.kind} {job.id}: {', '.join(part for part in parts if part)}")
 
@@ -159,7 +159,7 @@ def _values(metrics: dict[str, float | None]) -> str:
 
 def _where(job: Job) -> str:
     if job.state == "queued" and job.position is not None:
-        return f"queued, number {job.position} in line"
+        return f"queued, number {job.position} in its queue"
     return job.phase if job.state in ("running", "waiting") and job.phase else job.state
 
 

@@ -1,4 +1,4 @@
-"""Commands on jobs that are there: jobs, watch, pause, resume, cancel, retry, logs."""
+"""Commands on existing jobs: jobs, watch, pause, resume, cancel, retry, logs."""
 
 import itertools
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ LOG_POLL_SECONDS = 1.0
 @click.command()
 @click.option("--kind", help="Only jobs of this kind.")
 @click.option("--state", type=click.Choice(list(STYLES)), help="Only jobs in this state.")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many jobs to list.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each job.")
 def jobs(kind: str | None, state: str | None, limit: int, as_json: bool) -> None:
     """List jobs, newest first."""
@@ -68,31 +68,31 @@ def watch(job_id: str, as_json: bool) -> int:
 @click.argument("job_id", metavar="ID")
 @json_option
 def pause(job_id: str, as_json: bool) -> int:
-    """Set a job aside; a training keeps what it has done."""
+    """Pause a job; a training keeps its progress."""
     with connect() as client:
-        return _told(client.job(job_id).pause(), "was asked to pause", as_json)
+        return _show_change(client.job(job_id).pause(), "pause requested", as_json)
 
 
 @click.command()
 @click.argument("job_id", metavar="ID")
 @json_option
 def resume(job_id: str, as_json: bool) -> int:
-    """Go on with a paused job."""
+    """Resume a paused job."""
     with connect() as client:
-        return _told(client.job(job_id).resume(), "goes on", as_json)
+        return _show_change(client.job(job_id).resume(), "resumed", as_json)
 
 
 @click.command()
 @click.argument("job_id", metavar="ID")
 @json_option
 def cancel(job_id: str, as_json: bool) -> int:
-    """End a job: at once if it is queued, at its next step if it runs."""
+    """Cancel a job: at once if it is queued, at its next step if it is running."""
     with connect() as client:
         job = client.job(job_id).cancel()
         try:
             job.wait(CANCEL_SECONDS, check=False)
         except WaitTimeout:
-            click.echo(f"job {job.id} was asked to end, and will", err=True)
+            click.echo(f"job {job.id} has not stopped yet; it is cancelled at its next step", err=True)
         if as_json:
             print_json(job.raw)
         elif job.done:
@@ -111,7 +111,7 @@ def retry(job_id: str, as_json: bool) -> int:
 
 @click.command()
 @click.argument("job_id", metavar="ID")
-@click.option("--follow", "-f", "keep_on", is_flag=True, help="Go on until the job has ended.")
+@click.option("--follow", "-f", "keep_on", is_flag=True, help="Follow the job until it ends.")
 def logs(job_id: str, keep_on: bool) -> None:
     """Print a job's timeline, with the traceback of what failed."""
     with connect() as client:
@@ -149,7 +149,7 @@ def _doing(job: Job) -> str:
     if job.error:
         return str(job.error["message"])
     if job.state == "queued" and job.position is not None:
-        return f"number {job.position} in line"
+        return f"number {job.position} in its queue"
     if job.state == "running" and job.progress and job.progress["total"]:
         return f"{job.phase or ''} {job.progress['done'] / job.progress['total']:.0%}".strip()
     return (job.phase or "") if job.state == "running" else ""
@@ -166,9 +166,9 @@ def _ran(job: Job) -> str:
     return str(timedelta(seconds=round((end - datetime.fromisoformat(job.started_at)).total_seconds())))
 
 
-def _told(job: Job, what: str, as_json: bool) -> int:
+def _show_change(job: Job, what: str, as_json: bool) -> int:
     if as_json:
         print_json(job.raw)
     else:
-        click.echo(f"job {job.id} {what} ({job.state})")
+        click.echo(f"job {job.id}: {what} ({job.state})")
     return 0

@@ -16,10 +16,10 @@ SHOWN = 50
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each model.")
 @click.pass_context
 def models(context: click.Context, as_json: bool) -> None:
-    """List models, newest first; or download, name and delete them.
+    """List, download, alias or delete models.
 
     MODEL is a name (its newest version), name@version, name@alias or an id. The aliases latest and best
-    (the most accurate) are always there.
+    (the most accurate) always exist.
     """
     if context.invoked_subcommand is not None:
         return
@@ -48,17 +48,24 @@ def models(context: click.Context, as_json: bool) -> None:
         else:
             click.echo("no models")
         if more:
-            click.echo(f"the newest {SHOWN}; all: --json")
+            click.echo(f"only the newest {SHOWN} are shown; --json lists all")
 
 
 @models.command()
 @click.argument("model")
 @click.option(
-    "-o", "target", type=click.Path(path_type=Path, dir_okay=False), help="Default: NAME-VERSION.keras here."
+    "-o",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to save it; default: NAME-VERSION.keras.",
 )
-@click.option("--card", type=click.Path(path_type=Path, dir_okay=False), help="Write the model's card there.")
+@click.option(
+    "--card",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Save the model card as this JSON file, too.",
+)
 def download(model: str, target: Path | None, card: Path | None) -> None:
-    """Save MODEL as a .keras file, and with --card as JSON what it is and how to use it."""
+    """Save MODEL as a .keras file; with --card, save its model card as JSON, too."""
     for path in (target, card):
         if path is not None and not path.absolute().parent.is_dir():
             raise click.UsageError(f"{path}: there is no folder {path.parent}")
@@ -76,7 +83,7 @@ def download(model: str, target: Path | None, card: Path | None) -> None:
 @click.argument("model")
 @click.argument("alias")
 def alias(model: str, alias: str) -> None:
-    """From now on, NAME@ALIAS is this MODEL."""
+    """Set ALIAS of this MODEL; another version of its name loses it."""
     with connect() as client:
         known = client.model(model)
         client.set_alias(known["name"], alias, known["version"])
@@ -86,22 +93,22 @@ def alias(model: str, alias: str) -> None:
 @models.command()
 @click.argument("reference", metavar="NAME@ALIAS")
 def unalias(reference: str) -> None:
-    """Remove an alias; its model stays."""
+    """Remove an alias; its model is kept."""
     name, _, alias = reference.partition("@")
     if not alias:
         raise click.UsageError(f"{reference}: should be like name@alias")
     with connect() as client:
         client.remove_alias(name, alias)
-    click.echo(f"{reference} is no more")
+    click.echo(f"{reference} was removed")
 
 
 @models.command()
 @click.argument("model", metavar="NAME@VERSION|ID")
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 def delete(model: str, yes: bool) -> None:
-    """Delete a model and its file, for good."""
+    """Delete a model and its file permanently."""
     with connect() as client:
         if not yes:
-            click.confirm(f"Delete {model} for good?", abort=True)
+            click.confirm(f"Delete {model} permanently?", abort=True)
         client.delete_model(model)
-    click.echo(f"{model} is deleted")
+    click.echo(f"{model} was deleted")

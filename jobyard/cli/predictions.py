@@ -25,22 +25,26 @@ MAX_UPLOADS = 100
 MAX_ROWS = 50
 
 
-@click.command(short_help="Say what is on pictures, by a trained model.")
+@click.command(short_help="Classify pictures with a trained model.")
 @click.argument("model")
 @click.argument(
     "images", metavar="IMAGE|FOLDER|ARCHIVE...", nargs=-1, type=click.Path(path_type=Path, exists=True)
 )
 @click.option("--dataset", help="Predict every picture of this data set instead.")
-@click.option("--top", type=int, help="Keep only so many classes for each picture.")
-@click.option("--explain", is_flag=True, help="Draw over each picture what speaks for its label.")
+@click.option("--top", type=int, help="How many of the most probable classes to keep for each picture.")
+@click.option(
+    "--explain", is_flag=True, help="Save each picture with the regions marked that support its label."
+)
 @click.option(
     "-o",
     "--output",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for what is drawn.",
+    help="Folder for the pictures of --explain.",
 )
-@click.option("--csv", type=click.Path(path_type=Path, dir_okay=False), help="Save all rows as this table.")
+@click.option(
+    "--csv", type=click.Path(path_type=Path, dir_okay=False), help="Save all rows as this CSV file."
+)
 @priority_option
 @json_option
 def predict(
@@ -54,18 +58,21 @@ def predict(
     priority: int | None,
     as_json: bool,
 ) -> int:
-    """Predict IMAGEs, the pictures anywhere in a FOLDER or an ARCHIVE (zip, tar), by MODEL: its name,
-    name@version or id.
+    """Classify IMAGEs, or all pictures in a FOLDER or an ARCHIVE (zip, tar), with MODEL: a name,
+    name@version, name@alias or id.
     """
     if bool(images) == (dataset is not None):
-        raise click.UsageError("name either pictures or a --dataset")
+        raise click.UsageError("give either pictures or --dataset")
     if folder is not None and not explain:
-        raise click.UsageError("-o is for what --explain draws")
+        raise click.UsageError("-o needs --explain")
     if csv is not None and not csv.absolute().parent.is_dir():
         raise click.UsageError(f"there is no folder {csv.parent} for {csv.name}")
     sent = _sent(images)
     with connect() as client:
-        with working(f"uploading {sent.says} …" if images else "submitting …"), sent.packed() as source:
+        with (
+            working(f"uploading {sent.description} …" if images else "submitting …"),
+            sent.packed() as source,
+        ):
             job = client.predict(
                 model, dataset=dataset, top=top, explain=explain or None, priority=priority, **source
             )
@@ -93,7 +100,7 @@ class Sent:
     root: Path
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         return f"{self.archive}" if self.archive else f"{len(self.paths):,} picture(s)"
 
     @contextmanager
@@ -150,7 +157,7 @@ def _save_overlays(job: Job, folder: Path) -> None:
     for row in job.predictions():
         if row["overlay"]:
             job.download(row["overlay"], folder / row["overlay"])
-    click.echo(f"jobyard: what speaks for the labels is drawn in {folder}", err=True)
+    click.echo(f"jobyard: the explained pictures are in {folder}", err=True)
 
 
 def _line(row: Json) -> Json:
@@ -173,4 +180,7 @@ def show_predictions(job: Job, rows: Iterator[Json]) -> None:
     console.print(table)
     if count > MAX_ROWS:
         total = (job.result or {}).get("count")
-        console.print(f"the first {MAX_ROWS} of {total}; all: {job.link('page')}, or --json", soft_wrap=True)
+        console.print(
+            f"only the first {MAX_ROWS} of {total} are shown; for all, see {job.link('page')} or use --json",
+            soft_wrap=True,
+        )

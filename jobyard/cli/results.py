@@ -1,4 +1,4 @@
-"""What a job that succeeded has come to, for people."""
+"""The result of a job that succeeded, for people."""
 
 import json
 

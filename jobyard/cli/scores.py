@@ -17,7 +17,7 @@ from jobyard.client.errors import Json
 from jobyard.client.explanations import reasons, that_matter
 
 FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
-# What somebody who names a file of texts would call it; also compressed.
+# Suffixes of files of texts; also compressed.
 TEXT_FILES = frozenset({".csv", ".jsonl", ".ndjson", ".parquet", ".tsv", ".txt"})
 COMPRESSED = frozenset({".gz", ".zst"})
 SHOWN_ERRORS = 5
@@ -26,29 +26,33 @@ LABELS = ("positive", "neutral", "negative")
 STYLES = {"positive": "green", "neutral": "yellow", "negative": "red"}
 
 
-@click.command(short_help="Score the sentiment of texts, or of a file of them.")
+@click.command(short_help="Score the sentiment of texts, or of a file of texts.")
 @click.argument("what", metavar="FILE|TEXT...", nargs=-1, required=True)
-@click.option("--column", metavar="NAME|NUMBER", help="The column of texts in FILE; default: text.")
-@click.option("--group-by", metavar="NAME|NUMBER", help="Sum up each value of this column of FILE, too.")
+@click.option("--column", metavar="NAME|NUMBER", help="FILE's column of texts; default: text.")
+@click.option(
+    "--group-by",
+    metavar="NAME|NUMBER",
+    help="Also summarize the texts for each value of this column of FILE.",
+)
 @click.option("--encoding", metavar="NAME", help="FILE's encoding; default: utf-8.")
 @click.option(
     "--errors", type=click.Choice(["fail", "skip"]),
-    help="What a broken row of FILE does: fail the job (default), or be left out and reported.",
+    help="Fail at a broken row of FILE (default), or skip and report it.",
 )  # fmt: skip
 @click.option(
     "-o", "--output", "target", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-    help="Save the scored file; its suffix says how: .parquet, .csv or .jsonl.",
+    help="Save the scored file; the suffix sets its format: .parquet, .csv or .jsonl.",
 )  # fmt: skip
-@click.option("--positive", type=float, help="From this compound score on, positive; default: 0.05.")
-@click.option("--negative", type=float, help="Down from this compound score, negative; default: -0.05.")
+@click.option("--positive", type=float, help="Least compound score of a positive text; default: 0.05.")
+@click.option("--negative", type=float, help="Greatest compound score of a negative text; default: -0.05.")
 @click.option(
     "--lexicon", "lexicon_file", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
-    help='Own words and their valences, -4 to 4: a JSON file like {"sick": 2.1}.',
+    help='Your own words with valences from -4 to 4: a JSON file like {"sick": 2.1}.',
 )  # fmt: skip
 @click.option(
-    "--word", "words", multiple=True, metavar="WORD=VALENCE", help="One own word; any number of times."
+    "--word", "words", multiple=True, metavar="WORD=VALENCE", help="One of your own words; may be repeated."
 )
-@click.option("--explain", is_flag=True, help="Of TEXTs: show what each word adds to the score, and why.")
+@click.option("--explain", is_flag=True, help="For TEXTs: show what each word adds to the score, and why.")
 @priority_option
 @json_option
 def score(
@@ -206,22 +210,18 @@ def show_file(job: Job, target: Path | None) -> None:
             )
     if result.get("group_by") is not None:
         console.print(
-            f"groups        {result['groups']:,} of {escape(result['group_by'])}, on {job.link('page')}",
+            f"groups        {result['groups']:,} of {escape(result['group_by'])}, see {job.link('page')}",
             soft_wrap=True,
         )
     _show_errors(console, result)
-    where = (
-        f"{target}"
-        if target is not None
-        else f"{job.link('page')} has it to download; `-o FILE` saves it at once"
-    )
+    where = f"{target}" if target is not None else f"download it from {job.link('page')}, or use -o FILE"
     console.print(f"scored file   {escape(where)}", soft_wrap=True)
 
 
 def _show_errors(console: Console, result: Json) -> None:
     report = result.get("errors") or {"count": 0, "first": []}
     if report["count"]:
-        console.print(f"[yellow]{report['count']:,} broken rows were left out:")
+        console.print(f"[yellow]{report['count']:,} broken rows were skipped:")
     for found in report["first"][:SHOWN_ERRORS]:
         console.print(f"  line {found['line']}: {escape(on_a_line(found['error']))}", soft_wrap=True)
     if report["count"] > SHOWN_ERRORS:

@@ -31,11 +31,11 @@ def up() -> int:
 @click.option(
     "--data",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Your own pictures: a folder with one folder per class; default: drawn ones.",
+    help="Your own pictures: a folder with one folder per class; default: generated pictures.",
 )
-@click.option("--keep", is_flag=True, help="Leave everything running at the end.")
+@click.option("--keep", is_flag=True, help="Keep the server running at the end.")
 def demo(data: Path | None, keep: bool) -> int:
-    """Show everything once: import, train, predict and score on a server of its own in ./.demo."""
+    """Run a demo of everything: import, train, predict and score, on its own server in ./.demo."""
     with _server_installed("demo"):
         from jobyard.demo import run as show
 
@@ -48,7 +48,7 @@ def url() -> None:
     settings = ClientSettings.load()
     token = settings.find_token()
     if token is None:
-        raise ConfigError(f"JOBYARD_HOME: there is no token in {settings.home}; `jobyard up` makes one")
+        raise ConfigError(f"JOBYARD_HOME: there is no token in {settings.home}; `jobyard up` creates one")
     click.echo(f"{settings.find_url()}/login?token={token}")
 
 

@@ -23,7 +23,7 @@ def connect() -> Iterator[Client]:
     if token is None:
         raise ConfigError(
             f"JOBYARD_TOKEN: no token is set, and there is none in {settings.home / 'token'}; "
-            "start a server here with `jobyard up`, or set JOBYARD_URL and JOBYARD_TOKEN to another's"
+            "start a server with `jobyard up`, or set JOBYARD_URL and JOBYARD_TOKEN for a remote one"
         )
     url = settings.find_url()
     try:
@@ -31,7 +31,7 @@ def connect() -> Iterator[Client]:
             yield client
     except ConnectionFailed as error:
         raise click.ClickException(
-            f"{error}; is `jobyard up` running? (JOBYARD_URL is another address)"
+            f"{error}; is `jobyard up` running? (JOBYARD_URL sets another address)"
         ) from None
     except Refused as error:
         raise click.ClickException(f"{url} refused the token: {error}; set JOBYARD_TOKEN") from None
@@ -48,9 +48,9 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def priority_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--priority` of a job."""
-    return click.option(
-        "--priority", type=click.IntRange(0, 9), help="9 runs first, 0 last; the server's default is 5."
-    )(command)
+    return click.option("--priority", type=click.IntRange(0, 9), help="9 runs first, 0 last; default: 5.")(
+        command
+    )
 
 
 def print_json(value: object) -> None:
@@ -70,10 +70,10 @@ def output() -> Console:
 
 
 def outcome(job: Job) -> int:
-    """The exit status for an ended job; says on standard error why it failed."""
+    """The exit status for an ended job; prints on standard error why it failed."""
     if job.succeeded:
         return 0
     click.echo(f"jobyard: {JobFailed(job)}", err=True)
     if job.state == "failed":
-        click.echo(f"         `jobyard logs {job.id}` tells more", err=True)
+        click.echo(f"         `jobyard logs {job.id}` shows its timeline", err=True)
     return FAILED

@@ -70,7 +70,7 @@ class ClientSettings:
         except OSError:
             if self.port == 0:
                 raise ConfigError(
-                    f"JOBYARD_HOME: no server runs on {self.home}: start `jobyard up`, or set JOBYARD_URL"
+                    f"JOBYARD_HOME: no server runs in {self.home}: start `jobyard up`, or set JOBYARD_URL"
                 ) from None
             return f"http://{self.host}:{self.port}"
 
@@ -80,7 +80,7 @@ def _home(given: str) -> Path:
         return Path(given).expanduser().absolute()
     except RuntimeError:
         raise ConfigError(
-            f"{PREFIX}HOME: should be a folder; there is no home of the user after ~, but is {given!r}"
+            f"{PREFIX}HOME: should be a folder; the user after ~ has no home folder, but is {given!r}"
         ) from None
 
 

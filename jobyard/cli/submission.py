@@ -15,23 +15,25 @@ from jobyard.client import Client
 from jobyard.client.errors import Json
 
 
-@click.command(short_help="Submit a job of any kind by the fields of its spec.")
+@click.command(short_help="Submit a job of any kind, given the fields of its spec.")
 @click.argument("kind")
 @click.argument("fields", metavar="FIELD=VALUE...", nargs=-1)
 @click.option(
-    "--spec", "file", metavar="FILE", help="Take the spec from this JSON file, - for standard input."
+    "--spec", "file", metavar="FILE", help="Read the spec from this JSON file; - for standard input."
 )
-@click.option("--detach", "--no-follow", "detach", is_flag=True, help="Submit the job and don't follow it.")
+@click.option(
+    "--detach", "--no-follow", "detach", is_flag=True, help="Submit the job and exit without following it."
+)
 @priority_option
 @json_option
 def submit(
     kind: str, fields: tuple[str, ...], file: str | None, detach: bool, priority: int | None, as_json: bool
 ) -> int:
-    """Submit a job of KIND, as train, predict, sentiment, import, or one that a plugin brings.
+    """Submit a job of KIND: train, predict, sentiment, import, or the kind of a plugin.
 
-    A VALUE is read as the field's type; a nested field has dots (augment.shear=0.2). A field that takes
-    several values is given several times, or once as a JSON array. FIELD=@PATH uploads a file where the
-    field is a file's id. The fields are those that the server describes at /api/docs; over --spec, they win.
+    VALUE is read as the type of its field; use dots for a nested field (augment.shear=0.2). Repeat a field
+    that takes several values, or give a JSON array. FIELD=@PATH uploads a file for a field that takes the id
+    of a file. The server documents the fields at /api/docs. A FIELD=VALUE overrides the same field in --spec.
     """
     given = {} if file is None else _spec_of(file)
     with connect() as client:
@@ -55,7 +57,7 @@ def _schema(client: Client, kind: str) -> Json:
     kinds = {found["kind"]: found for found in client.kinds()}
     if kind not in kinds:
         meant = nearest(kind, kinds)
-        hint = f"did you mean {meant!r}?" if meant is not None else f"there are: {', '.join(kinds)}"
+        hint = f"did you mean {meant!r}?" if meant is not None else f"should be one of {', '.join(kinds)}"
         raise click.UsageError(f"there is no kind {kind!r}; {hint}")
     schema: Json = kinds[kind]["schema"]
     return schema

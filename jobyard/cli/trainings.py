@@ -20,28 +20,38 @@ MAX_NAME = 64
 @click.argument("data", metavar="DIR|DATASET")
 @click.option("--name", help="Name of the data set that DIR becomes; default: the folder's name.")
 @click.option("--model-name", help="Name of the model; default: the data set's.")
-@click.option("--network", help="compact, or classic: the tutorial's, to compare; default: compact.")
-@click.option("--init-from", metavar="MODEL", help="Go on from this model's weights.")
-@click.option("--epochs", type=int, help="How often to go through the pictures; default: 36; classic: 10.")
-@click.option("--batch-size", type=int, help="Pictures in a batch; default: 64; classic: 32.")
-@click.option("--image-size", type=int, help="Side to resize pictures to; default: 96; classic: 150.")
+@click.option("--network", help="compact, or classic (the tutorial's, for comparison); default: compact.")
+@click.option("--init-from", metavar="MODEL", help="Start from the weights of this model.")
+@click.option("--epochs", type=int, help="Passes over the training pictures; default: 36; classic: 10.")
+@click.option("--batch-size", type=int, help="Pictures per batch; default: 64; classic: 32.")
+@click.option(
+    "--image-size", type=int, help="Side in pixels that pictures are resized to; default: 96; classic: 150."
+)
 @click.option("--optimizer", help="muon or adam; default: muon; classic: adam.")
-@click.option("--learning-rate", type=float, help="Of the optimizer; default: 0.008; classic: 0.001.")
-@click.option("--schedule", help="cosine: the rate falls to 0; default: cosine; classic: constant.")
-@click.option("--warmup-epochs", type=float, help="Epochs in which the rate rises; default: 2; classic: 0.")
+@click.option("--learning-rate", type=float, help="Learning rate; default: 0.008; classic: 0.001.")
+@click.option("--schedule", help="cosine (falls to 0) or constant; default: cosine; classic: constant.")
+@click.option(
+    "--warmup-epochs",
+    type=float,
+    help="Epochs in which the learning rate rises from 0; default: 2; classic: 0.",
+)
 @click.option("--weight-decay", type=float, help="Decoupled, as in AdamW; default: 0.05; classic: 0.")
 @click.option(
-    "--label-smoothing", type=float, help="Share of a label for all classes; default: 0.1; classic: 0."
+    "--label-smoothing",
+    type=float,
+    help="Share of each label spread over all classes; default: 0.1; classic: 0.",
 )
 @click.option("--shear", type=float, help="Largest random shear in degrees; default: 8; classic: 0.2.")
 @click.option("--zoom", type=float, help="Largest random zoom, 1 ± this; default: 0.1; classic: 0.2.")
-@click.option("--crop", type=float, help="Largest share cut off each side; default: 0.4; classic: 0.")
+@click.option(
+    "--crop", type=float, help="Largest share cropped from width and height; default: 0.4; classic: 0."
+)
 @click.option("--flip/--no-flip", default=None, help="Mirror half of the pictures; default: yes.")
 @click.option("--validation-split", type=float, help="Share held out for validation; default: 0.2.")
-@click.option("--steps-per-epoch", type=int, help="Batches in an epoch; default: all pictures once.")
-@click.option("--validation-steps", type=int, help="Batches in a validation; default: all once.")
-@click.option("--patience", type=int, help="Stop after so many epochs without a lower val_loss.")
-@click.option("--seed", type=int, help="Seed of all that is random; default: 0.")
+@click.option("--steps-per-epoch", type=int, help="Batches per epoch; default: all pictures once.")
+@click.option("--validation-steps", type=int, help="Batches per validation; default: all pictures once.")
+@click.option("--patience", type=int, help="Stop after this many epochs without a lower val_loss.")
+@click.option("--seed", type=int, help="Random seed; default: 0.")
 @click.option("--precision", help="auto, float32, mixed_bfloat16 or mixed_float16; default: auto.")
 @priority_option
 @json_option
@@ -56,16 +66,18 @@ def train(
     as_json: bool,
     **spec: Any,
 ) -> int:
-    """Train on DIR, a folder (or an archive of one) with one folder of pictures per class, with train/,
-    validation/ and test/ folders of those, or of files like cat.0.jpg; or on DATASET, an imported one
-    by name or name@version.
+    """Train on DIR, a folder or archive of pictures; or on DATASET, an imported data set, by name or
+    name@version.
+
+    DIR has one folder per class; or train/, validation/ and test/ with one folder per class each; or files
+    like cat.0.jpg.
     """
     given = {"shear": shear, "zoom": zoom, "crop": crop, "flip": flip}
     augment = {key: value for key, value in given.items() if value is not None}
     with connect() as client:
         source = _source(data)
         if source is None and name is not None:
-            raise click.UsageError("--name is for a folder or an archive, and there is none called " + data)
+            raise click.UsageError("--name needs a folder or an archive; there is none at " + data)
         if source is not None:
             imported = import_pictures(client, source, name or folder_name(source))
             if not imported.succeeded:
@@ -82,7 +94,7 @@ def train(
 
 
 def import_pictures(client: Client, source: Path, name: str) -> Job:
-    """Upload and import; says which pictures were rejected, and what should be looked at."""
+    """Upload and import; prints which pictures were rejected, and warnings."""
     with working(f"uploading {source} …"):
         job = client.import_pictures(name, source)
     follow(job)
@@ -93,7 +105,7 @@ def import_pictures(client: Client, source: Path, name: str) -> Job:
     for row in rejected[:5]:
         click.echo(f"  rejected: {row['file']}: {row['reason']}", err=True)
     if len(rejected) > 5:
-        click.echo(f"  … and more; see {job.link('page')}", err=True)
+        click.echo(f"  … for all, see {job.link('page')}", err=True)
     return job
 
 
@@ -119,7 +131,7 @@ def _source(data: str) -> Path | None:
 
 
 def show_training(job: Job) -> None:
-    """How good the model is, and where it is."""
+    """The model's evaluation, and where it is."""
     result = job.result or {}
     evaluation = result["evaluation"]
     low, high = evaluation["accuracy_interval"]

@@ -1,4 +1,4 @@
-"""The client: one method for each thing that the server does."""
+"""The client: a method for each operation of the server."""
 
 import tempfile
 import uuid
@@ -21,8 +21,14 @@ class Client:
             training = client.train(data.result["dataset"], epochs=10).wait()
             client.predict(training.result["model"], ["rex.jpg"]).wait().result["predictions"]
 
-    Every method raises a JobyardClientError whose message says what is wrong. A server that is away
-    is tried again for a while; jobs are sent with an Idempotency-Key, so that none is made twice.
+    `timeout` is for each answer, in seconds. Every method raises a JobyardClientError whose message says what
+    is wrong: ConnectionFailed if the server can't be reached, Refused for a wrong token, BadRequest for a
+    wrong value, NotFound, Conflict or ServerError. Requests to an unreachable server are repeated for 2
+    seconds, or for 30 if it has answered before; jobs are sent with an Idempotency-Key, so that none is made
+    twice.
+
+    JSON is returned as it is in the API: the field names in braces are its keys, and times are texts in RFC
+    3339.
     """
 
     def __init__(self, url: str, token: str, *, timeout: float = 60.0) -> None:
@@ -50,9 +56,11 @@ class Client:
     ) -> Job:
         """Submit a job of any kind that `kinds` lists; fields that `spec` leaves out take their defaults.
 
-        A Path anywhere in the spec is uploaded, and the file's id takes its place. The same key gives the
-        same job, however often and from wherever it is sent. With `wait`, return when the job has ended, or
-        after so many seconds (at most 60): for short jobs, one request does.
+        A Path anywhere in the spec is uploaded and replaced by the file's id. `priority` is 0 to 9; 9 runs
+        first. Requests with the same `idempotency_key` give the same job. With `wait`, the answer comes when
+        the job has ended, or after so many seconds (at most 60), which saves short jobs a second request.
+
+        Raises BadRequest for a wrong field, and Conflict if the key was used for a different request.
         """
         body: Json = {"kind": kind, "spec": self._uploaded(spec)}
         if priority is not None:
@@ -61,7 +69,7 @@ class Client:
         return self._job(self._transport.post("/jobs", body, key=key, longer=wait or 0.0, wait=wait))
 
     def kinds(self) -> list[Json]:
-        """The kinds of job that the server knows: [{kind, queue, title, description, schema}].
+        """The kinds of job of the server: [{kind, queue, title, description, schema}].
 
         `schema` is the JSON Schema of the kind's spec.
         """
@@ -69,7 +77,11 @@ class Client:
         return items
 
     def train(self, dataset: str, *, priority: int | None = None, **spec: Any) -> Job:
-        """Train on an imported data set; `spec` is the rest of the job's spec (epochs=…, batch_size=…)."""
+        """Train on an imported data set, by name, `name@version` or id; returns the job.
+
+        `spec` has the other fields of the job's spec (epochs=10, batch_size=64); left out, they take their
+        defaults. The result of the job has "model", the reference of the trained model.
+        """
         return self.submit("train", given({"dataset": dataset, **spec}), priority=priority)
 
     def predict(
@@ -84,8 +96,11 @@ class Client:
         priority: int | None = None,
         **spec: Any,
     ) -> Job:
-        """Predict pictures, given as paths (which are uploaded) or as ids of files; or a whole data set, or a
-        zip or tar of pictures. With `explain`, each row names an overlay, which `job.download` saves.
+        """Predict pictures with a model, by name, `name@version`, `name@alias` or id; returns the job.
+
+        The pictures are either `images` (paths, which are uploaded, or ids of files), a `dataset`, or an
+        `archive` (a zip or tar: a path or an id). Each row keeps the `top` most probable classes, or all.
+        With `explain`, each row of `job.predictions` names an overlay, which `job.download` saves.
         """
         spec = {
             "model": model,
@@ -117,8 +132,10 @@ class Client:
     ) -> Job:
         """Score the sentiment of texts, or of a file's column (a path, which is uploaded, or a file's id).
 
-        `column` and `group_by` are names, or numbers from 1; `errors` is "fail" or "skip"; `lexicon` has
-        words and their valences, from −4 to 4; `explain` is for texts. `wait` as for `submit`.
+        `column` and `group_by` are names, or numbers from 1; `errors` is "fail" or "skip"; `format`, of the
+        scored file, is "parquet", "csv" or "jsonl"; `thresholds` has the compound scores from which a text is
+        "positive" and "negative"; `lexicon` has words and their valences, from −4 to 4; `explain` is for
+        texts. `wait` as for `submit`. Returns the job.
         """
         spec = {
             "texts": [texts] if isinstance(texts, str) else texts,
@@ -136,7 +153,10 @@ class Client:
         return self.submit("sentiment", given(spec), priority=priority, wait=wait)
 
     def import_pictures(self, name: str, source: str | Path, *, priority: int | None = None) -> Job:
-        """Make a data set of an archive (zip, tar) or of a folder, which is zipped and uploaded."""
+        """Make the data set `name` of an archive (zip, tar) or a folder, which is zipped and uploaded.
+
+        Returns the import job; its result has "dataset", the reference of the new version.
+        """
         source = Path(source)
         if not source.is_dir():
             return self._import(name, source, priority)
@@ -150,12 +170,12 @@ class Client:
         return self.submit("import", spec, priority=priority)
 
     def upload(self, path: str | Path) -> Json:
-        """Upload a file: {id, name, bytes, sha256, media_type}."""
+        """Upload a file, for a spec to refer to by its id: {id, name, bytes, sha256, media_type}."""
         path = Path(path)
         return self._transport.upload(path, path.name)
 
     def job(self, job_id: str | uuid.UUID) -> Job:
-        """A job by its id."""
+        """A job by its id. Raises NotFound."""
         try:
             job_id = uuid.UUID(str(job_id))
         except ValueError:
@@ -170,67 +190,87 @@ class Client:
         parent: str | None = None,
         limit: int = 50,
     ) -> Iterator[Job]:
-        """All jobs, or the parts of the job `parent`, newest first, fetched `limit` at a time."""
+        """All jobs of a kind and state, or the parts of the job `parent`, newest first.
+
+        They are fetched lazily, `limit` (1 to 200) at a time.
+        """
         asked = self._transport.items("/jobs", kind=kind, state=state, parent=parent, limit=limit)
         return map(self._job, asked)
 
     def compare(
         self, jobs: Sequence[Job | str | uuid.UUID], name: str | None = None, points: int | None = None
     ) -> Json:
-        """One metric (by default val_accuracy) of several jobs, and how their specs differ.
+        """One metric (by default val_accuracy) of several jobs, and the differences between their specs.
 
-        {name, names, lower_is_better, jobs: [{id, label, state, points, best, last}], differences}
+        {name, names, lower_is_better, jobs: [{id, label, state, points, best, last}], differences}, with at
+        most `points` points {step, epoch, value} per job; `differences` has the value of each job by field.
+        Raises NotFound, and BadRequest for too many jobs.
         """
         ids = ",".join(job.id if isinstance(job, Job) else str(job) for job in jobs)
         return self._transport.get("/metrics/compare", jobs=ids, name=name, points=points)
 
     def datasets(self) -> Iterator[Json]:
-        """All data sets, newest first."""
+        """All versions of all data sets, newest first: {id, name, version, reference, classes, report, …}."""
         return self._transport.items("/datasets")
 
     def dataset(self, reference: str) -> Json:
-        """A data set by name (its newest version), `name@version` or id."""
+        """A data set by name (its newest version), `name@version` or id. Raises NotFound."""
         return self._transport.get(f"/datasets/{quote(reference, safe='@')}")
 
     def delete_dataset(self, reference: str) -> None:
-        """Delete a data set by `name@version` or id; a name alone is refused. Its models stay."""
+        """Delete a data set, by `name@version` or id; a name alone is a BadRequest. Its models are kept.
+
+        Raises NotFound, and Conflict while an unfinished job needs it.
+        """
         self._transport.delete(f"/datasets/{quote(reference, safe='@')}")
 
     def models(self) -> Iterator[Json]:
-        """All models, newest first."""
+        """All versions of all models, newest first: {id, name, version, reference, aliases, accuracy, …}."""
         return self._transport.items("/models")
 
     def model(self, reference: str) -> Json:
-        """A model by name (its newest version), `name@version`, `name@alias` (such as best) or id."""
+        """A model by name (its newest version), `name@version`, `name@alias` (such as best) or id.
+
+        Raises NotFound.
+        """
         return self._transport.get(_model(reference))
 
     def model_card(self, reference: str) -> Json:
-        """What goes with a model's file: classes, picture size, preprocessing, data, metrics, evaluation."""
+        """The card of a model: {classes, image_size, preprocessing, outputs, data, metrics, evaluation, …}.
+
+        It has what is needed to use the model's file without this server. Raises NotFound.
+        """
         return self._transport.get(f"{_model(reference)}/card")
 
     def download_model(self, reference: str, path: str | Path) -> Path:
-        """Save a model's `.keras` file as `path`."""
+        """Save a model's `.keras` file as `path`, which is returned. Raises NotFound."""
         path = Path(path)
         self._transport.download(f"{_model(reference)}/file", path)
         return path
 
     def delete_model(self, reference: str) -> None:
-        """Delete a model, by `name@version` or id. Raises Conflict while an unfinished job needs it."""
+        """Delete a model, by `name@version` or id. Its predictions are kept.
+
+        Raises NotFound, and Conflict while an unfinished job needs it.
+        """
         self._transport.delete(_model(reference))
 
     def set_alias(self, name: str, alias: str, version: int) -> Json:
-        """From now on `name@alias` is this version of the model; returns it."""
+        """Set or move `name@alias` to this version of the model; returns the model.
+
+        Raises NotFound, and BadRequest for an alias that the server sets (latest, best).
+        """
         return self._transport.put(_alias(name, alias), {"version": version})
 
     def remove_alias(self, name: str, alias: str) -> None:
-        """`name@alias` means nothing any more; the version that it was of stays."""
+        """Remove `name@alias`; the model is kept. Raises NotFound."""
         self._transport.delete(_alias(name, alias))
 
     def _job(self, raw: Json) -> Job:
         return Job(self._transport, raw)
 
     def _uploaded(self, value: Any) -> Any:
-        """A spec as it travels: with the ids of files instead of their paths."""
+        """A spec as it is sent: with the ids of files instead of their paths."""
         match value:
             case Path() | uuid.UUID():
                 return self._file_id(value)
@@ -241,7 +281,7 @@ class Client:
         return value
 
     def _file_id(self, file: str | Path | uuid.UUID) -> str:
-        """The id of an uploaded file: given as such, or got by uploading a path."""
+        """The id of a file: as given, or of the upload of a path."""
         if isinstance(file, uuid.UUID):
             return str(file)
         if isinstance(file, str):

@@ -31,7 +31,7 @@ class Refused(JobyardClientError):
 
 
 class NotFound(JobyardClientError):
-    """There is nothing by that name or id."""
+    """Nothing has that name or id."""
 
 
 class Conflict(JobyardClientError):

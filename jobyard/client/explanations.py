@@ -9,7 +9,7 @@ RULES = {
     "so": "after",
     "idiom": "in the idiom",
     "least": "after",
-    "but": "weighed by",
+    "but": "weighted by",
 }
 
 
@@ -25,7 +25,7 @@ def reasons(word: dict[str, Any]) -> str:
 
 def _reason(why: dict[str, Any]) -> str:
     if why["word"] is None:
-        rule = "a booster itself" if why["rule"] == "booster" else RULES.get(why["rule"], why["rule"])
+        rule = "is itself a booster" if why["rule"] == "booster" else RULES.get(why["rule"], why["rule"])
     else:
         rule = f"{RULES.get(why['rule'], why['rule'])} “{why['word']}”"
     return f"{rule} {why['change']:+.4g}"

@@ -1,4 +1,4 @@
-"""A job as its owner holds it."""
+"""A job, as the client sees it."""
 
 import time
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from jobyard.client.transport import Transport
 
 TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
 
-# One request waits at most so long for a change of state.
+# The longest wait of one request for a change of state.
 POLL_SECONDS = 20.0
 BREATH_SECONDS = 0.5
 
 
 class JobFailed(JobyardClientError):
-    """The job failed or was cancelled; `job` says more."""
+    """The job failed or was cancelled; `job` has the error."""
 
     def __init__(self, job: "Job") -> None:
         why = f": {job.error['message']}" if job.error else ""
@@ -26,13 +26,15 @@ class JobFailed(JobyardClientError):
 
 
 class WaitTimeout(JobyardClientError):
-    """The job goes on, but the time to wait for it is over."""
+    """The job is still running, but the time to wait for it is over."""
 
 
 class Job:
-    """One job, as the server last told it (`refresh` asks again).
+    """One job, as the server last sent it (`refresh` gets it again).
 
-    `raw` is the whole JSON; `progress` is {done, total, unit, eta_seconds}, `error` {type, message}.
+    The fields of the API's JSON are attributes; `raw` is all of it. `progress` is {done, total, unit,
+    eta_seconds, per_second}, `error` {type, message}; times are texts in RFC 3339. Methods raise a
+    JobyardClientError, as those of `Client` do.
     """
 
     id: str
@@ -71,11 +73,11 @@ class Job:
         return self.state == "succeeded"
 
     def link(self, name: str) -> str:
-        """The whole address of one of its `links`: page, metrics, history, …"""
+        """The absolute URL of one of its `links`: page, metrics, history, …"""
         return self._transport.url + self.links[name]
 
     def refresh(self, wait: float | None = None) -> Self:
-        """Ask how the job is; with `wait`, return at its next change of state or after so many seconds."""
+        """Get the job as it is now; with `wait`, at its next change of state or after so many seconds."""
         if wait is None:
             self._take(self._transport.get(self._path))
             return self
@@ -104,44 +106,58 @@ class Job:
         return self
 
     def cancel(self) -> Self:
-        """Ask for the job's end: a queued job ends at once, a running one soon (`wait` for it)."""
+        """Cancel the job: a queued one at once, a running one at its next step (`wait` for it).
+
+        Raises Conflict if it has ended.
+        """
         self._take(self._transport.post(f"{self._path}/cancel"))
         return self
 
     def pause(self) -> Self:
-        """Ask the server to set the job aside; a training keeps what it has done."""
+        """Pause the job: a queued one at once, a running one at its next step. A training keeps its progress.
+
+        Raises Conflict if it is not queued, running or waiting.
+        """
         self._take(self._transport.post(f"{self._path}/pause"))
         return self
 
     def resume(self) -> Self:
-        """Go on with a paused job."""
+        """Resume a paused job. Raises Conflict if it is not paused."""
         self._take(self._transport.post(f"{self._path}/resume"))
         return self
 
     def retry(self) -> Self:
-        """Queue a failed or cancelled job again."""
+        """Run a failed or cancelled job again, from the start. Raises Conflict in any other state."""
         self._take(self._transport.post(f"{self._path}/retry"))
         return self
 
     def metrics(self, name: str | None = None, points: int | None = None) -> list[Json]:
-        """The metric history by name and step: [{name, step, epoch, value, at}], at most `points` of each."""
+        """The metric history by name and step: [{name, step, epoch, value, at}].
+
+        Of the metric `name`, or all; at most `points` of each, extremes included. A value that was not
+        finite is None.
+        """
         items: list[Json] = self._transport.get(f"{self._path}/metrics", name=name, points=points)["items"]
         return items
 
     def events(self) -> list[Json]:
-        """The timeline: [{id, at, state, attempt, phase, message, worker, traceback}]."""
+        """The timeline, oldest first: [{id, at, state, attempt, phase, message, worker, traceback}]."""
         items: list[Json] = self._transport.get(f"{self._path}/events")["items"]
         return items
 
     def predictions(self, *, label: str | None = None, sort: str | None = None) -> Iterator[Json]:
         """All rows of a prediction: {image, label, probability, probabilities, error, overlay}.
 
-        Those with a label; in the order of "row" or "probability" (the least sure first).
+        With `label`, only those; `sort` is "row" (the order of the pictures) or "probability" (the least
+        probable label first).
         """
         return self._transport.items(f"{self._path}/predictions", limit=500, label=label, sort=sort)
 
     def save_predictions(self, path: str | Path) -> Path:
-        """Save all rows of a prediction as a table: Parquet if the path ends in .parquet, else CSV."""
+        """Save all rows of a prediction as a table: Parquet if the path ends in .parquet, else CSV.
+
+        Raises NotFound if the job is not a prediction, and Conflict until it has succeeded.
+        """
         path = Path(path)
         kind = "parquet" if path.suffix == ".parquet" else "csv"
         self._transport.download(f"{self._path}/predictions.{kind}", path)
@@ -152,14 +168,17 @@ class Job:
     ) -> Iterator[Json]:
         """Rows of a file that was scored as Parquet: {row, columns, neg, neu, pos, compound, label}.
 
-        Those with a label, or with `search` in their texts; in the order of "row", "compound" (the most
-        negative first) or "-compound".
+        With `label` or `search` (in the texts, in any case), only those; `sort` is "row", "compound" (the
+        most negative first) or "-compound". Raises Conflict until the job has succeeded.
         """
         given = {"label": label, "sort": sort, "search": search}
         return self._transport.items(f"{self._path}/scores", limit=200, **given)
 
     def groups(self) -> Iterator[Json]:
-        """Groups of a scored file, the largest first: {value, rows, nulls, labels, mean, std, histogram}."""
+        """Groups of a scored file, the largest first: {value, rows, nulls, labels, mean, std, histogram}.
+
+        Raises NotFound if the job has no groups, and Conflict until it has succeeded.
+        """
         return self._transport.items(f"{self._path}/groups", limit=200)
 
     def files(self) -> list[Json]:
@@ -168,13 +187,13 @@ class Job:
         return items
 
     def download(self, name: str, path: str | Path) -> Path:
-        """Save the artifact `name` as `path`."""
+        """Save the artifact `name` as `path`, which is returned. Raises NotFound."""
         path = Path(path)
         self._transport.download(f"{self._path}/files/{quote(name, safe='')}", path)
         return path
 
     def save_history(self, path: str | Path) -> Path:
-        """Save a training's chart of accuracy and loss as a PNG."""
+        """Save a training's chart of accuracy and loss as a PNG. Raises NotFound before its first epoch."""
         path = Path(path)
         self._transport.download(f"{self._path}/history.png", path)
         return path

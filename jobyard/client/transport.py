@@ -1,4 +1,4 @@
-"""Requests to the server: the token, patience with a server that is away, and its errors."""
+"""Requests to the server: the token, retries, and errors."""
 
 import time
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from jobyard.client.errors import ConnectionFailed, JobyardClientError, Json, er
 
 API = "/api/v1"
 
-# A server that answered before may be starting anew and is waited for; one that never did is
-# probably not there.
+# A server that answered before may be restarting and is waited for; one that never did is
+# probably not running.
 PATIENCE_SECONDS = 30.0
 FIRST_PATIENCE_SECONDS = 2.0
 FIRST_PAUSE_SECONDS = 0.2
@@ -34,9 +34,11 @@ class Transport:
         try:
             host = httpx.URL(self.url).host
         except httpx.InvalidURL as error:
-            raise ConnectionFailed(f"{url!r} is no address of a server: {error}") from None
+            raise ConnectionFailed(f"{url!r} is not the address of a server: {error}") from None
         if not self.url.startswith(("http://", "https://")) or not host:
-            raise ConnectionFailed(f"{url!r} is no address of a server: should be like http://127.0.0.1:8642")
+            raise ConnectionFailed(
+                f"{url!r} is not the address of a server: should be like http://127.0.0.1:8642"
+            )
         self._http = httpx.Client(
             headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
             timeout=httpx.Timeout(timeout, connect=5.0),
@@ -102,7 +104,9 @@ class Transport:
                     for chunk in response.iter_bytes(CHUNK_BYTES):
                         file.write(chunk)
                 except httpx.TransportError as error:
-                    raise ConnectionFailed(f"the download of {target.name} broke off: {error}") from None
+                    raise ConnectionFailed(
+                        f"the download of {target.name} was interrupted: {error}"
+                    ) from None
                 finally:
                     response.close()
             draft.replace(target)
@@ -135,7 +139,7 @@ class Transport:
                     # Nothing was sent: this may be repeated whatever it was.
                     failure = ConnectionFailed(f"can't reach {self.url}: {_reason(error)}")
                 except httpx.TransportError as error:
-                    failure = ConnectionFailed(f"the connection to {self.url} broke: {_reason(error)}")
+                    failure = ConnectionFailed(f"the connection to {self.url} was lost: {_reason(error)}")
                     if not repeatable:
                         raise failure from None
                 else:
@@ -157,7 +161,7 @@ class Transport:
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
-            raise ConnectionFailed(f"{self.url} does not answer like a Jobyard server")
+            raise ConnectionFailed(f"{self.url} is not a Jobyard server")
         return answer
 
 

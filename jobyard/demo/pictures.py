@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 SIZE = 150
-# Twice as large and scaled down: smooth edges, so that no class is told by its jaggies.
+# Twice as large and scaled down: smooth edges, so that no class is recognized by its jaggies.
 DRAWN = 2 * SIZE
 
 Colour = tuple[int, int, int]

@@ -33,9 +33,9 @@ def make_folder(home: Path) -> None:
     """An empty folder; an earlier demo's is removed, anything else is left alone."""
     if home.exists():
         if not (home / MARK).exists():
-            raise ConfigError(f"{home} is there, and not from a demo: move it away")
+            raise ConfigError(f"{home} exists and was not made by a demo: move it away")
         with sole_user(home):
-            pass  # nobody is up in it, as after KEEP=1
+            pass  # no server runs in it, as after KEEP=1
         shutil.rmtree(home)
     home.mkdir(mode=0o700)
     (home / MARK).touch()
@@ -44,7 +44,7 @@ def make_folder(home: Path) -> None:
 @contextmanager
 def server(home: Path, *, keep: bool) -> Iterator[Settings]:
     """A stack that is up, by its settings; it is stopped at the end, unless it is to be kept."""
-    # The user's own server is not touched, whatever the environment says of it.
+    # The user's own server is not touched, whatever the environment has.
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
     os.environ |= {f"{PREFIX}HOME": str(home), f"{PREFIX}PORT": "0", f"{PREFIX}FLOWER_PORT": "0"}
@@ -60,7 +60,7 @@ def server(home: Path, *, keep: bool) -> Iterator[Settings]:
         )
     keeping = False
     try:
-        with working("starting a server of the demo's own …"):
+        with working("starting a server for the demo …"):
             _wait_until_ready(settings, process)
         yield settings
         keeping = keep
@@ -69,7 +69,7 @@ def server(home: Path, *, keep: bool) -> Iterator[Settings]:
         raise
     finally:
         if keeping:
-            click.echo(f"\nStill up. It ends with: kill {process.pid}")
+            click.echo(f"\nThe server is still running. Stop it with: kill {process.pid}")
         else:
             _stop(process)
 

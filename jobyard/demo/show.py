@@ -68,21 +68,22 @@ def run(data: Path | None, keep: bool) -> int:
             demo.add("results", f"{home / 'results'}, and in SQL: {home / 'jobyard.db'}")
             demo.add("dashboard", web_url(settings))
             demo.add("Flower", flower_url(settings))
-            demo.add("all in all", f"{time.monotonic() - started:.0f} s")
+            demo.add("total", f"{time.monotonic() - started:.0f} s")
             _print_table(demo)
     except (DemoFailed, JobyardClientError) as error:
         click.echo(f"jobyard: {error}", err=True)
         return FAILED
     if not keep:
         click.echo(
-            f"The server is stopped; {FOLDER} stays until the next demo. `jobyard up` starts your own."
+            f"The server has stopped; {FOLDER} is kept until the next demo. "
+            "`jobyard up` starts your own server."
         )
     return 0
 
 
 def _show_training_and_predictions(demo: Demo, data: Path | None) -> None:
     if data is None:
-        click.echo("No DATA given, so the pictures are drawn: dots and stripes, no photographs.")
+        click.echo("No --data given: the pictures are generated, dots and stripes instead of photographs.")
         draw_set(demo.home / "drawn", DRAWN_PER_CLASS)
         draw_set(demo.home / "new", PREDICTED_PER_CLASS, seed=1)
         source, some = demo.home / "drawn", _some_pictures(demo.home / "new")
@@ -92,7 +93,7 @@ def _show_training_and_predictions(demo: Demo, data: Path | None) -> None:
     result = imported.result or {}
     splits = result["classes"]
     counts = _per_class(splits)
-    drawn = ", drawn for this demo" if data is None else ""
+    drawn = ", generated for this demo" if data is None else ""
     demo.add("pictures", f"{_listed(counts)}{drawn}; {result['rejected_count']} rejected")
     spec = SPEC | (
         {"epochs": DRAWN_EPOCHS} if data is None else _affordable_epochs(sum(splits["train"].values()))
@@ -109,7 +110,7 @@ def _show_training(demo: Demo, dataset: str, spec: Json) -> str:
     evaluation, speed = result["evaluation"], result["timings"]["pictures_per_second"]
     demo.add("training", f"{spec['epochs']} epochs in {seconds:.0f} s, {speed:.0f} pictures a second")
     if "steps_per_epoch" in spec:
-        demo.add("", f"epochs cut to {spec['steps_per_epoch']} batches, to stay short")
+        demo.add("", f"epochs limited to {spec['steps_per_epoch']} batches to save time")
     low, high = evaluation["accuracy_interval"]
     judged_by = f"{evaluation['pictures']} {evaluation['split']} pictures"
     demo.add("accuracy", f"{evaluation['accuracy']:.3f} ({low:.3f} to {high:.3f}) on {judged_by}")
@@ -127,13 +128,13 @@ def _show_predictions(demo: Demo, model: str, some: list[Path], *, seen: bool) -
     note = " (the model may have trained on them)" if seen else ""
     demo.add("predictions", f"{right} of {len(rows)} right{note}, in {seconds:.1f} s")
     for path, row in rows:
-        said = f"{row['label']} {row['probability']:.3f}" if row["label"] else row["error"]
-        demo.add("", f"{path.parent.name}/{path.name}: {said}")
+        answer = f"{row['label']} {row['probability']:.3f}" if row["label"] else row["error"]
+        demo.add("", f"{path.parent.name}/{path.name}: {answer}")
 
 
 def _show_scoring(demo: Demo) -> None:
     file = demo.home / "reviews.csv"
-    with working(f"making up {REVIEWS:,} short reviews …"):
+    with working(f"generating {REVIEWS:,} short reviews …"):
         write_reviews(file, 1)
         # The first file on a machine has loops compiled, which takes seconds, once.
         demo.client.score(file=file, column="text").wait()
@@ -143,7 +144,8 @@ def _show_scoring(demo: Demo) -> None:
     seconds = time.monotonic() - started
     result = job.result or {}
     demo.add(
-        "reviews", f"{REVIEWS:,} made-up ones scored in {seconds:.1f} s, {REVIEWS / seconds:,.0f} a second"
+        "reviews",
+        f"{REVIEWS:,} generated reviews scored in {seconds:.1f} s, {REVIEWS / seconds:,.0f} a second",
     )
     demo.add(
         "", f"{_listed({label: result['labels'][label] for label in LABELS})}; mean {result['mean']:.3f}"

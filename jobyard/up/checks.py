@@ -13,7 +13,7 @@ from jobyard.shared.errors import ConfigError
 
 
 def make_home(home: Path) -> None:
-    """The folder, for its owner only."""
+    """Create the folder, for its owner only. Raises ConfigError."""
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = home / f".probe-{os.getpid()}"
@@ -25,7 +25,7 @@ def make_home(home: Path) -> None:
 
 @contextmanager
 def sole_user(home: Path) -> Iterator[None]:
-    """Hold HOME: two stacks on one folder would tread on each other."""
+    """Lock HOME: two stacks on one folder would damage each other's data."""
     try:
         lock = (home / "lock").open("a+")
     except OSError as error:
@@ -73,8 +73,8 @@ def _listen(host: str, port: int, name: str) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise ConfigError(f"{name}: {port} is in use; set another one, or 0 for a free one") from None
+            raise ConfigError(f"{name}: {port} is in use; set another port, or 0 for a free one") from None
         if error.errno == errno.EACCES:
-            raise ConfigError(f"{name}: {port} is for root only; set one from 1024 on, or 0") from None
+            raise ConfigError(f"{name}: {port} is for root only; set 1024 or above, or 0") from None
         raise ConfigError(f"JOBYARD_HOST: can't listen on {host}: {error.strerror}") from None
     return listener

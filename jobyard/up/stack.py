@@ -1,4 +1,4 @@
-"""The order of things: what must be there before what, and what ends after what."""
+"""Starting and stopping the stack, in order."""
 
 import http.client
 import importlib.resources
@@ -59,7 +59,7 @@ def _run(supervisor: Supervisor, settings: Settings) -> NoReturn:
         _migrate(settings)
     supervisor.start(name for name in commands if name != REDIS)
     supervisor.run_until(_Readiness(settings).reached)
-    with suppress(OSError):  # nobody reads it
+    with suppress(OSError):  # the reader has gone
         click.echo(banner(settings))
     supervisor.run()
 
@@ -68,7 +68,7 @@ def banner(settings: Settings) -> str:
     """Where everything is. The login link holds the token: it is for the terminal."""
     token = settings.secret_token()
     return (
-        f"\n  Jobyard is up; Ctrl-C ends it\n"
+        f"\n  Jobyard is up; Ctrl-C stops it\n"
         f"  Dashboard  {web_url(settings)}/login?token={token}\n"
         f"  Flower     {flower_url(settings)}  (user: jobyard, password: the token)\n"
         f"  Token      {'JOBYARD_TOKEN' if settings.token else settings.home / 'token'}\n"
@@ -129,7 +129,7 @@ def _wait_for_earlier_redis(settings: Settings) -> None:
         if time.monotonic() > deadline:
             raise ConfigError(
                 f"JOBYARD_HOME: another Redis listens on {settings.redis_socket}; "
-                "end it, or set another folder"
+                "stop it, or set another folder"
             )
         time.sleep(0.2)
 

@@ -115,8 +115,8 @@ class Supervisor:
         finally:
             self._interruptible = False
 
-    def say(self, text: str) -> None:
-        """A line of the supervisor's own."""
+    def log(self, text: str) -> None:
+        """Show a line of the supervisor's own."""
         self._lines.put(Message("line", text, datetime.now().astimezone(), SYSTEM, None))
 
     def stop(self, last: str) -> None:
@@ -160,10 +160,10 @@ class Supervisor:
         child.reader.start()
 
     def _look_after(self, child: Child) -> None:
-        """Notice a process that ended, and start it anew after a while."""
+        """Notice a process that ended, and restart it after a while."""
         now = time.monotonic()
         if child.process is not None and (status := child.process.poll()) is not None:
-            _kill_group(child.process)  # its own children must not go on beside the new ones
+            _kill_group(child.process)  # its own children must not run beside the new ones
             child.process = None
             if status == WRONG_SETTING:
                 raise ConfigError(self._last_words(child))
@@ -171,11 +171,11 @@ class Supervisor:
             if child.failures >= MAX_FAILURES:
                 raise KeepsFailing(
                     f"{child.name} ended {child.failures} times within seconds ({_how(status)}); "
-                    "its lines above say why"
+                    "see its output above"
                 )
             pause = BACKOFF_SECONDS * 2 ** (child.failures - 1)
             child.start_at = now + pause
-            self.say(f"{child.name} ended ({_how(status)}); starting it again in {pause:g} s")
+            self.log(f"{child.name} ended ({_how(status)}); restarting it in {pause:g} s")
         if child.start_at <= now:
             self._start(child)
 
@@ -195,7 +195,7 @@ class Supervisor:
         try:
             message = self._lines.get(timeout=seconds)
             while True:
-                with suppress(OSError):  # nobody reads it any more; the work goes on
+                with suppress(OSError):  # the reader has gone; the work continues
                     self._printer.write(message)
                 message = self._lines.get_nowait()
         except queue.Empty:
@@ -238,6 +238,6 @@ _PRCTL = _prctl()
 
 
 def _end_with_parent() -> None:
-    """Runs in the child: it ends when the supervisor is killed and can't say goodbye."""
+    """Runs in the child: it ends when the supervisor is killed and can't stop it."""
     if _PRCTL is not None:
         _PRCTL(PR_SET_PDEATHSIG, signal.SIGTERM)

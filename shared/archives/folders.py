@@ -14,7 +14,7 @@ from jobyard.shared.errors import WorkError
 def walk_folder(source: Path) -> Iterator[Member]:
     """Files and folders below `source`, sorted. A link is followed only to a file inside `source`.
 
-    Raises WorkError for a folder that can't be read: pictures would be missed without a word.
+    Raises WorkError for a folder that can't be read: otherwise pictures would be missed silently.
     """
     root = source.resolve()
     for folder, folders, files in os.walk(root, onerror=_refuse):

@@ -20,7 +20,7 @@ LAYOUTS = (
     "or one folder of files like cat.0.jpg"
 )
 
-# Of a file that says its own class, as in Kaggle's data sets: "cat.0.jpg". No other way of writing it,
+# Of a file whose name has its class, as in Kaggle's data sets: "cat.0.jpg". No other way of writing it,
 # so that what a camera calls IMG_0001.jpg is never taken for a class.
 FLAT = re.compile(r"(?P<class>[^\W\d_][\w-]*)\.\d+\.\w+")
 
@@ -61,8 +61,8 @@ def lay_out(members: Iterable[Member]) -> Layout:
     called. Where there is one folder only, or none, and its files are called CLASS.NUMBER.SUFFIX (two
     classes or more), then a file's class is what stands before its first dot.
 
-    Hidden files and what systems leave behind (.DS_Store, __MACOSX, Thumbs.db) are passed over without
-    a word; other files that have no class are `misplaced`.
+    Hidden files and what systems leave behind (.DS_Store, __MACOSX, Thumbs.db) are skipped
+    silently; other files that have no class are `misplaced`.
 
     Raises WorkError if there are no classes, only one, an empty one, classes that differ between train
     and validation or test, or two whose safe names are the same.
@@ -147,7 +147,7 @@ def _find_root(folders: set[tuple[str, ...]]) -> tuple[tuple[str, ...], bool]:
 def _find_flat(
     files: set[tuple[str, ...]], folders: set[tuple[str, ...]], root: tuple[str, ...]
 ) -> tuple[str, ...] | None:
-    """The one folder whose files say their classes, two or more of them; None if there is no such."""
+    """The one folder whose files have their classes in their names, two or more; None if there is none."""
     inside = [folder for folder in folders if folder[:-1] == root]
     candidates = [root, *inside] if len(inside) <= 1 else []
     return next((folder for folder in candidates if len(_flat_classes(files, folder)) > 1), None)
@@ -187,7 +187,7 @@ def _check_classes(classes: dict[tuple[str, ...], tuple[str, str]]) -> None:
         if other != folder:
             raise WorkError(
                 f"{printable('/'.join(other))!r} and {printable('/'.join(folder))!r} would be one class; "
-                "their names should differ by more than case and special characters"
+                "their names should differ in more than case and punctuation"
             )
     train, *judging = (
         {name for split, name in classes.values() if split == wanted} for wanted in (TRAIN, VALIDATION, TEST)

@@ -65,4 +65,4 @@ def reason(error: BaseException) -> str:
 
 def too_large(max_bytes: int) -> WorkError:
     """The error for an archive that unpacks to over `max_bytes`."""
-    return WorkError(f"the pictures unpack to over {max_bytes:,} bytes; should be fewer")
+    return WorkError(f"the pictures unpack to over {max_bytes:,} bytes; should unpack to fewer")

@@ -36,8 +36,8 @@ NOT_AN_ARCHIVE = "the file should be a zip or tar archive (tar may be compressed
 def walk(source: Path, max_bytes: int) -> Iterator[Member]:
     """The members of the archive or folder `source`, in an order that is the same each time.
 
-    Raises WorkError if `source` is not an archive or folder, is damaged as a whole, is hostile, or says
-    that it unpacks to over `max_bytes`. What its members hold is for the reader to count.
+    Raises WorkError if `source` is not an archive or folder, is damaged as a whole, is hostile, or
+    declares more than `max_bytes`. The reader has to count what the members really hold.
     """
     unpacked = 0
     for count, member in enumerate(_members(source, max_bytes), 1):
@@ -102,7 +102,7 @@ def _parts(name: str) -> tuple[str, ...]:
 class _Guarded:
     """A file that refuses to be read in pieces over `most` bytes, or at a place over `end`.
 
-    zipfile and tarfile read what the archive says that they should read: this bounds their memory.
+    zipfile and tarfile read as much as the archive declares: this bounds their memory.
     """
 
     def __init__(self, file: IO[bytes], most: int, end: int | None = None) -> None:

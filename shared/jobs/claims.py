@@ -65,7 +65,7 @@ _CLAIM: Final = PreparedTransition(
 
 
 def claim(session: Session, queue: str, *, worker: str, lease_seconds: float) -> Claim | None:
-    """queued → running under a new lease: the first in line, by priority, then by age. None if there is none.
+    """queued → running under a new lease: the first job by priority, then age. None if there is none.
 
     Several workers may do this at once: on PostgreSQL each passes over the row that another is taking,
     on SQLite they come one after another.

@@ -123,7 +123,7 @@ def settle(session: Session, limit: int = 100) -> list[Job]:
 
 
 def lock(session: Session, query: "sa.Select[Any]") -> list[Job]:
-    """Jobs as they are now, by id, and nobody else changes them before this transaction is over."""
+    """Jobs as they are now, by id, locked until this transaction ends."""
     locked = query.order_by(Job.id).with_for_update(key_share=True)
     return list(session.scalars(locked, execution_options={"populate_existing": True}))
 
@@ -163,14 +163,14 @@ def continue_parent(session: Session, parent: Job, changes: dict[str, Any] | Non
         theirs = Job.parent_id == parent.id
         broken = sa.exists().where(theirs, Job.state.in_([State.FAILED, State.CANCELLED]))
         if session.scalar(sa.select(broken)):
-            stop_children(session, parent, "another part of its parent failed")
+            stop_children(session, parent, "another part of its parent job failed")
         count = sa.select(sa.func.count()).select_from(Job).where(theirs, Job.state.in_(_AT_WORK))
         at_work = session.scalar(count) or 0
         is_due = not at_work + _queue_children(session, parent, parent.child_window - at_work)
     if is_due:
         changes |= {"queued_at": utcnow(), "available_at": utcnow(), "eta_seconds": None}
         settled = move(session, _SUM_UP, Job.id == parent.id, **changes) or parent
-        note(session, settled, message="its parts have ended")
+        note(session, settled, message="all its parts have ended")
         return settled
     if not changes or parent.terminal:
         return parent
@@ -207,7 +207,7 @@ def hold_children_back(session: Session, parent: Job) -> None:
     """queued → waiting."""
     if parent.child_window is not None:
         theirs = Job.parent_id == parent.id
-        move_many(session, _HOLD_CHILD_BACK, theirs, message="its parent was paused")
+        move_many(session, _HOLD_CHILD_BACK, theirs, message="its parent job was paused")
 
 
 def stop_children(session: Session, parent: Job, why: str) -> None:

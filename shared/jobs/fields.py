@@ -1,4 +1,4 @@
-"""What the code needs to know of each of a job's columns, beside its type: said once, where the column is.
+"""What the code needs to know of each column of a job beside its type, declared once, with the column.
 
 A column of `tables.Job` is a `field`. From these are made the request and the INSERT (`insertion`), what
 readers see (`snapshots`), and the API's JSON and its schema (in `web`). A new column is one line and a

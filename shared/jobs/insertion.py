@@ -1,4 +1,4 @@
-"""The one way in which jobs come into their table."""
+"""Inserting jobs: the only code that does."""
 
 import datetime
 import uuid
@@ -64,7 +64,7 @@ _NONE: Final = sa.literal_column("0", sa.Integer)
 
 class _Insertion:
     """New jobs and their first events: one parameter for any number of jobs, of which each would cost
-    SQLAlchemy more time than the database takes for a job. A key that is there already lets nothing through.
+    SQLAlchemy more time than the database takes for a job. If a key exists already, nothing is inserted.
     """
 
     def __init__(self) -> None:

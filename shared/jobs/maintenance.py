@@ -1,4 +1,4 @@
-"""What the sweeper does: expired leases, deadlines, and checkpoints that no job needs."""
+"""The sweeper's changes: expired leases, deadlines, and checkpoints that no job needs."""
 
 from typing import Final
 
@@ -20,7 +20,7 @@ from jobyard.shared.jobs.transitions import (
     off_its_worker,
 )
 
-# A job whose worker was lost waits 2, 4, 8 … seconds, so that what kills workers doesn't do so at once again.
+# A job whose worker was lost waits 2, 4, 8 … seconds: one that kills workers should not do so again at once.
 BACKOFF_SECONDS: Final = 2.0
 MAX_BACKOFF_SECONDS: Final = 60.0
 
@@ -95,13 +95,13 @@ def expire(session: Session, limit: int = 100) -> list[Job]:
             Job.deadline_at < utcnow(),
             finished_at=utcnow(),
             error_type="DeadlineExceeded",
-            error_message=f"not done within its deadline of {seconds or 0:g} seconds from its first start",
+            error_message=f"not finished within {seconds or 0:g} seconds of its first start, its deadline",
             eta_seconds=None,
             **NO_LEASE,
         )
         if job is not None:
             note(session, job, message=job.error_message)
-            stop_children(session, job, "its parent's deadline is over")
+            stop_children(session, job, "the deadline of its parent job has passed")
             moved.append(job)
     return moved
 

@@ -38,10 +38,13 @@ def cancel(session: Session, job_id: uuid.UUID) -> Job:
     )
     if job is None:
         _refuse_child(session, job_id)
-        raise Conflict(f"job {job_id} has already {_ended(session, job_id)}; nothing is left to cancel")
+        raise Conflict(
+            f"job {job_id} has already {_ended(session, job_id)}; "
+            "only a job that has not ended can be cancelled"
+        )
     note(session, job, message="cancel requested")
     if job.state == State.CANCELLED:
-        stop_children(session, job, "its parent was cancelled")
+        stop_children(session, job, "its parent job was cancelled")
     return job
 
 
@@ -75,7 +78,7 @@ def retry(session: Session, job_id: uuid.UUID, max_attempts: int) -> Job:
     session.execute(
         sa.delete(Job).where(Job.parent_id == job_id), execution_options={"synchronize_session": False}
     )
-    note(session, job, message="retried by its owner")
+    note(session, job, message="retry requested")
     return job
 
 
@@ -119,7 +122,7 @@ def resume(session: Session, job_id: uuid.UUID) -> Job:
     if job is None:
         state = _refuse_child(session, job_id).state
         raise Conflict(f"job {job_id} is {state}; only a paused job can be resumed")
-    note(session, job, message="resumed by its owner")
+    note(session, job, message="resume requested")
     return continue_parent(session, job)
 
 
@@ -127,7 +130,9 @@ def _refuse_child(session: Session, job_id: uuid.UUID) -> Job:
     """The job. Raises NotFound, or Conflict if it is a child: its parent is what its owner may change."""
     job = get(session, job_id)
     if job.parent_id is not None:
-        raise Conflict(f"job {job_id} is a part of job {job.parent_id}; do this to the whole")
+        raise Conflict(
+            f"job {job_id} is a part of job {job.parent_id}; cancel, pause, resume or retry that job instead"
+        )
     return job
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a running job is, as its worker last said."""
+    """How far a running job is, as its worker last wrote."""
 
     phase: str | None
     done: int | None

@@ -57,7 +57,7 @@ class JobSnapshot(_TUPLE("JobSnapshot", _NAMES)):  # type: ignore[misc]  # deriv
 
 
 class JobVersion(NamedTuple):
-    """What tells one version of a JobSnapshot from another."""
+    """What differs between two versions of a JobSnapshot."""
 
     state: str
     version: int
@@ -123,7 +123,7 @@ def _as_shown(field: Field, request: Request) -> Any:
 
 def why_waiting(queue: str, has_workers: bool | None) -> str | None:
     """What keeps a queued job, if it is not only the jobs before it."""
-    return f"no worker listens on the queue {queue!r}" if has_workers is False else None
+    return f"the queue {queue!r} has no running worker" if has_workers is False else None
 
 
 def _one(connection: sa.Connection, statement: sa.Select[Any], job_id: uuid.UUID) -> "sa.Row[Any]":

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 
 class State(enum.StrEnum):
-    """Where a job is in its life; `GLOSS` says each in a line, `MOVES` where each leads."""
+    """Where a job is in its life; `GLOSS` describes each, `MOVES` has the states that each leads to."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -18,13 +18,13 @@ class State(enum.StrEnum):
 
 
 GLOSS: Final = {
-    State.QUEUED: "Accepted; runs when a worker of its queue is free and `available_at` has come.",
+    State.QUEUED: "Accepted; starts when a worker of its queue is free.",
     State.RUNNING: "One worker holds its lease and renews it.",
-    State.WAITING: "A parent whose children are at work, or a child whose turn has not come.",
-    State.PAUSED: "Set aside by its owner until it is resumed.",
-    State.SUCCEEDED: "Done; the result is there.",
-    State.FAILED: "Could not be done; the error says why.",
-    State.CANCELLED: "Ended at its owner's request.",
+    State.WAITING: "A parent job whose parts are running, or a part whose turn has not come.",
+    State.PAUSED: "Paused by its owner until it is resumed.",
+    State.SUCCEEDED: "Finished; the result is available.",
+    State.FAILED: "Failed; the error says why.",
+    State.CANCELLED: "Cancelled by its owner.",
 }
 
 TERMINAL: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
@@ -36,7 +36,7 @@ class Move(NamedTuple):
     verb: str
     sources: Set[State]
     targets: Set[State]
-    # In these states the verb only leaves a request, and the state stays.
+    # In these states the verb only records a request, and the state stays.
     stays: Set[State] = frozenset()
 
 
@@ -44,7 +44,7 @@ class Move(NamedTuple):
 # refuses any other move.
 VERBS: Final = (
     Move("claim", {State.QUEUED}, {State.RUNNING}),
-    # What a worker says of the job that it holds; its owner may have asked for something else meanwhile.
+    # A worker, for the job that it holds; its owner may have requested something else meanwhile.
     Move("succeed", {State.RUNNING}, {State.SUCCEEDED}),
     Move("fail", {State.RUNNING}, {State.FAILED}),
     Move("finish_cancel", {State.RUNNING}, {State.CANCELLED}),

@@ -114,7 +114,7 @@ def _made_by(
     for job_id, _, made_for in rows:
         if made_for != request_sha256:
             raise Conflict(
-                f"Idempotency-Key: {shown!r} was used for another request (job {job_id}); "
+                f"Idempotency-Key: {shown!r} was already used for a different request (job {job_id}); "
                 "use a new key for a new request"
             )
     return [Submitted(job_id, created_at, is_new=False) for job_id, created_at, _ in rows]

@@ -29,7 +29,7 @@ def _where(condition: str) -> dict[str, Any]:
 
 
 class Job(Base):
-    """One job: what it is to do, where it is, and what came of it."""
+    """One job: its spec, its state, and its result or error."""
 
     __tablename__ = "jobs"
 
@@ -65,7 +65,7 @@ class Job(Base):
     # How long it may take from its first start, and when that is over; None: as long as it takes.
     deadline_seconds: Mapped[float | None] = field(given=True)
     deadline_at: Mapped[datetime.datetime | None] = field(UtcDateTime)
-    # Of a client that may send a request twice, and what tells it from another request.
+    # Of a client that may send a request twice, and the hash that identifies the request.
     idempotency_key: Mapped[str | None] = field(sa.String(255), unique=True, given=True)
     request_sha256: Mapped[str | None] = field(sa.String(64), given=True)
     # The storage's key of what a later attempt can continue from; of a child, what its parent can.

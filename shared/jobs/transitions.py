@@ -1,7 +1,7 @@
 """The one way in which the row of a job changes: a guarded update, and its note in the timeline.
 
 `UPDATE … WHERE id = … AND state IN (…) [AND lease = …]`. No row matched is an answer (None or False),
-not an accident: somebody else was first. The guard and the new state come from the table of moves.
+not an accident: another process was first. The guard and the new state come from the table of moves.
 """
 
 import uuid
@@ -37,7 +37,7 @@ class Transition:
             leads = "no such verb" if move is None else f"it leads to {_names(move.targets)}"
             raise ValueError(f"{verb} should not lead to {_names(targets)}: in the table of moves {leads}")
         self.guard = _state_in(move.sources | move.stays)
-        # Where the verb only leaves a request.
+        # Where the verb only records a request.
         self.stays = _state_in(move.stays) if move.stays else sa.false()
         cases: list[Any] = [(self.stays, JOBS.c.state)] if move.stays else []
         cases += [(condition, _literal(state)) for condition, state in unless]
@@ -67,7 +67,7 @@ class PreparedTransition:
         self._move_and_note = sa.select(moved).add_cte(note.cte("noted"))
 
     def __call__(self, session: Session, given: dict[str, Any]) -> sa.Row[Any] | None:
-        """The row as it is now, or None if the guard let nothing through."""
+        """The row as it is now, or None if no row matched the guard."""
         connection = session.connection()
         if connection.dialect.name == "postgresql":
             return connection.execute(self._move_and_note, given).one_or_none()
@@ -107,7 +107,7 @@ def held(job_id: uuid.UUID, lease: uuid.UUID | None) -> tuple[sa.ColumnElement[b
 def move(
     session: Session, transition: Transition, *where: sa.ColumnElement[bool], **values: Any
 ) -> Job | None:
-    """Change the job's state: the job as it is now, or None if the guard let nothing through."""
+    """Change the job's state: the job as it is now, or None if no row matched the guard."""
     return _update(
         session, transition.guard, *where, state=transition.state, version=Job.version + 1, **values
     )

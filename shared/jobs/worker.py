@@ -145,7 +145,7 @@ def release(session: Session, job_id: uuid.UUID, lease: uuid.UUID) -> Job | None
     )
     if job is not None:
         stopped = job.state == State.QUEUED
-        note(session, job, message="its worker is being stopped" if stopped else "stopped by its worker")
+        note(session, job, message="its worker is stopping" if stopped else "stopped by its worker")
     return job
 
 

@@ -1,4 +1,4 @@
-"""The kinds of job: what each is to do, what it reads and names, where it runs, and what does it."""
+"""The kinds of job, each with its spec, what it reads and names, its queue and its work."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -27,15 +27,15 @@ __all__ = [
 
 
 def by_name() -> Mapping[str, Kind[Any]]:
-    """All installed kinds, in their order."""
+    """All installed kinds by their names, in their order."""
     return installed().kinds
 
 
 def find(name: str) -> Kind[Any]:
-    """The kind of that name. Raises NotFound that names what there is."""
+    """The kind of that name. Raises NotFound, which lists the installed kinds."""
     kinds = by_name()
     if name not in kinds:
-        raise NotFound(f"there is no kind {name!r}; there are: {', '.join(kinds)}")
+        raise NotFound(f"there is no kind {name!r}; should be one of {', '.join(kinds)}")
     return kinds[name]
 
 

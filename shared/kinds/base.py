@@ -25,7 +25,7 @@ class Queue(enum.StrEnum):
 
 
 class Parameters(BaseModel):
-    """Strict about names: an unknown field is an error, not a silent default."""
+    """Fields of a spec or a part; immutable. An unknown field is an error, not a silent default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,7 +34,10 @@ class Spec(Parameters):
     """What a job is to do: the base of each kind's own spec."""
 
     deadline_seconds: float | None = Field(
-        default=None, ge=1, le=366 * 86_400, description="Fails so long after its first start; default: never"
+        default=None,
+        ge=1,
+        le=366 * 86_400,
+        description="Seconds after its first start at which an unfinished job fails; default: never",
     )
 
 
@@ -60,10 +63,10 @@ class Source:
     A form shows one source at a time; fields that belong to another one are left out of the spec.
     """
 
-    # How the form's choice is called.
+    # The name of the choice in the form.
     name: str
     field: str
-    # What the form says where the field is empty: "choose a file".
+    # The form's message if the field is empty: "choose a file".
     missing: str
     # Fields that make sense with this source only.
     fields: tuple[str, ...] = ()
@@ -87,7 +90,7 @@ class Kind(ABC, Generic[S]):
     work: ClassVar[str]
     # What its children are to do, if it splits its work.
     Part: ClassVar[type[Parameters] | None] = None
-    # What to call it ("Training"), and what a form's button and menu say ("Train a model").
+    # Its name for people ("Training"), and that of the form's button and menu entry ("Train a model").
     label: ClassVar[str]
     action: ClassVar[str]
     # The name of a Bootstrap icon.
@@ -103,30 +106,33 @@ class Kind(ABC, Generic[S]):
     presets: ClassVar[tuple[str, Mapping[str, Mapping[str, Any]]] | None] = None
     # A package whose folder `templates/kinds/NAME/` has `form.html` or `result.html`, if there are any.
     templates: ClassVar[str | None] = None
-    # Where it stands in lists of kinds.
+    # Its place in lists of kinds, lowest first.
     order: ClassVar[int] = 100
 
     @abstractmethod
     def inputs(self, spec: S) -> Mapping[str, UUID | None]:
-        """The uploads that the job reads, by the dotted path of the field: `{"file": spec.file}`."""
+        """The ids of the uploads that the job reads, by the dotted path of the field: `{"file": spec.file}`.
+
+        None is a field that is not set. Retention keeps these uploads as long as the job.
+        """
 
     @abstractmethod
     def references(self, spec: S) -> Sequence[Reference]:
-        """The data sets and models that the spec names."""
+        """The data sets and models that the spec names, which can't be deleted until the job has ended."""
 
     def resolve(self, spec: S, found: "Findings") -> S:
         """Check the spec against what it refers to, when it is submitted; returns it, perhaps completed.
 
-        Raises BadInput that names the field. What takes long is left to the job.
+        Raises BadInput that names the field. Checks that take long are left to the job.
         """
         return spec
 
     def title(self, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:
-        """A job in a few words; `spec` is as JSON, `files` has the names of uploads by their ids."""
+        """A job in a few words; `spec` is its JSON, `files` has the names of uploads by their ids."""
         return self.action
 
     def links(self, spec: str) -> Sequence[str]:
-        """What a job has beside events and files, as `metrics` in `/api/v1/jobs/ID/metrics`.
+        """The links of a job beside events and files: "metrics" is `/api/v1/jobs/ID/metrics`.
 
         `spec` is JSON, perhaps long: it should be read only where it has to be.
         """

@@ -13,7 +13,7 @@ from jobyard.shared.registry.datasets import Dataset
 from jobyard.shared.registry.models import Model
 from jobyard.shared.storage import File, Storage
 
-# How long a request may look into files.
+# How long a request may take to check files.
 CHECK_SECONDS = 10.0
 
 
@@ -28,25 +28,26 @@ class Findings:
     files: dict[str, File] = field(default_factory=dict)
     _ends: float = field(default_factory=lambda: time.monotonic() + CHECK_SECONDS)
 
-    def check_files(self, look: Callable[[IO[bytes]], object]) -> None:
-        """Look into every upload, within CHECK_SECONDS; the job looks again, and into those past them.
+    def check_files(self, check: Callable[[IO[bytes]], object]) -> None:
+        """Check every upload, within CHECK_SECONDS; the job checks all of them again.
 
-        Raises BadInput where `look` raises an error of ours.
+        Raises BadInput if `check` raises a JobyardError.
         """
         for name, file in self.files.items():
             if time.monotonic() > self._ends:
                 return
             try:
                 with self.storage.open(file.storage_key) as stream:
-                    look(stream)
+                    check(stream)
             except JobyardError as error:
                 raise BadInput(f"spec.{name}", f"{file.name}: {error.message}") from None
 
-    def check_archive(self, name: str, look: Callable[[Iterator[Member]], object]) -> None:
-        """Look at the names in an archive, so that its sender learns at once what the job would say later.
+    def check_archive(self, name: str, check: Callable[[Iterator[Member]], object]) -> None:
+        """Check the names in an archive, so that the request is refused for what would fail the job later.
 
-        The job looks again, and at the contents too. What would take long is left to it: an archive in a
-        remote storage, and compressed ones past CHECK_SECONDS. Raises BadInput where `look` raises WorkError.
+        The job checks them again, and the contents, too. Only the job checks what would take long: an archive
+        in a remote storage, and compressed ones past CHECK_SECONDS. Raises BadInput if `check` raises a
+        WorkError.
         """
         if not self.storage.is_local:
             return
@@ -60,7 +61,7 @@ class Findings:
 
         try:
             with self.storage.local(file.storage_key, Path()) as path:
-                look(members(path))
+                check(members(path))
         except TimeoutError:
             return
         except (WorkError, NotFound) as error:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ImportSpec(Spec):
-    """Make a data set out of an archive or a folder of pictures."""
+    """Make a data set from an archive or a folder of pictures."""
 
     name: Name
     file: UUID | None = Field(default=None, description="Id of an uploaded zip or tar archive")

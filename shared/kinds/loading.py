@@ -13,7 +13,7 @@ from jobyard.shared.kinds.base import Kind, Parameters, Queue, Spec
 
 GROUP: Final = "jobyard.kinds"
 NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
-# What every kind has to say of itself.
+# What every kind has to declare.
 NEEDED: Final = ("name", "queue", "Spec", "work", "label", "action")
 WORK: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -42,7 +42,7 @@ def installed() -> Installed:
         try:
             kind = _load(entry)
             if kind.name in kinds:
-                raise _Wrong("there is a kind of that name already; it should have another name")
+                raise _Wrong("a kind of that name exists already; it should have another name")
             if kind.Spec.__name__ in {other.Spec.__name__ for other in kinds.values()}:
                 raise _Wrong(
                     f"another kind's Spec is called {kind.Spec.__name__} too; it should have another name"

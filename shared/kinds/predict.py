@@ -1,4 +1,4 @@
-"""predict: a registered model says what is on pictures."""
+"""predict: a registered model classifies pictures."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from jobyard.shared import pictures
-from jobyard.shared.archives.loose import loose_files
+from jobyard.shared.archives.unlabelled import unlabelled_pictures
 from jobyard.shared.errors import BadInput
 from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Source, Spec
 from jobyard.shared.kinds.fields import DatasetReference, ModelReference
@@ -20,7 +20,7 @@ MAX_EXPLAINED_PICTURES = 100
 
 
 class PredictSpec(Spec):
-    """Say what is on pictures, by a registered model."""
+    """Classify pictures with a registered model."""
 
     model: ModelReference
     images: list[UUID] | None = Field(
@@ -30,14 +30,14 @@ class PredictSpec(Spec):
         default=None, description="Predict every picture of this data set"
     )
     archive: UUID | None = Field(
-        default=None, description="Id of an uploaded zip or tar archive of pictures, in whatever folders"
+        default=None, description="Id of an uploaded zip or tar archive of pictures, in any folders"
     )
     top: int | None = Field(
         default=None, ge=1, description="Keep only the most probable classes; default: all"
     )
     explain: bool = Field(
         default=False,
-        description="Draw over each picture what speaks for its label (Grad-CAM): a file of the job; "
+        description="Mark the regions of each picture that support its label (Grad-CAM): files of the job; "
         f"for at most {MAX_EXPLAINED_PICTURES} pictures",
     )
 
@@ -62,11 +62,11 @@ def overlay_name(row: int) -> str:
 
 
 class PredictPart(Parameters):
-    """Some of the pictures of a prediction in parts: what a child is to do. Nobody can submit it."""
+    """Some of the pictures of a prediction in parts: the spec of a child. It can't be submitted."""
 
-    part: int = Field(ge=0, description="Which, from 0")
+    part: int = Field(ge=0, description="Number of the part, from 0")
     parts: int = Field(ge=1)
-    start: int = Field(ge=0, description="The first picture's number in the whole")
+    start: int = Field(ge=0, description="Number of its first picture in the whole job, from 0")
     count: int = Field(ge=1)
 
 
@@ -102,7 +102,8 @@ class Predict(Kind[PredictSpec]):
             _check_explained(spec, found.datasets["dataset"].pictures)
         elif spec.archive is not None:
             found.check_archive(
-                "archive", lambda members: _check_explained(spec, sum(1 for _ in loose_files(members)))
+                "archive",
+                lambda members: _check_explained(spec, sum(1 for _ in unlabelled_pictures(members))),
             )
         else:
             found.check_files(pictures.check_header)

@@ -21,7 +21,7 @@ from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Source
 
 MAX_TEXTS = 1_000
 MAX_TEXT_CHARACTERS = 10_000
-# What is said of each word takes some hundred times its letters in the result.
+# The explanation of a word is some hundred times as long as the word.
 MAX_EXPLAINED_CHARACTERS = 500_000
 MAX_COLUMNS = 1_000
 MAX_LEXICON_WORDS = 10_000
@@ -45,7 +45,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT_CHARAC
 
 
 def _column(value: object, check: ValidatorFunctionWrapHandler) -> str | int:
-    """One message, where the union would give one for each of its types."""
+    """Validates with one message, where the union would give one for each of its types."""
     try:
         found: str | int = check(value)
     except ValidationError:
@@ -84,7 +84,7 @@ def _words(lexicon: dict[str, float]) -> dict[str, float]:
         if len(word) < 2 or len(word) > MAX_WORD_CHARACTERS:
             raise ValueError(f"{shown} should have 2 to {MAX_WORD_CHARACTERS} characters")
         if word != word.lower():
-            raise ValueError(f"{shown} should be in lower case: that is how texts are looked up")
+            raise ValueError(f"{shown} should be in lower case, as words are looked up")
     return lexicon
 
 
@@ -96,7 +96,7 @@ Lexicon = Annotated[
 
 
 class Thresholds(Parameters):
-    """From which compound score on a text counts as positive or negative."""
+    """The compound scores from which a text counts as positive or negative."""
 
     positive: float = Field(default=0.05, ge=-1, le=1)
     negative: float = Field(default=-0.05, ge=-1, le=1)
@@ -128,18 +128,21 @@ class SentimentSpec(Spec):
         default=None, description="The file's column of texts, by name or by number from 1; default: `text`"
     )
     group_by: Column | None = Field(
-        default=None, description="Sum up each value of this column of the file as well, by name or number"
+        default=None,
+        description="Also summarize the texts for each value of this column of the file, by name or number",
     )
-    encoding: Encoding = Field(default="utf-8", description="Of the file, unless it is Parquet")
+    encoding: Encoding = Field(default="utf-8", description="Encoding of the file; not for Parquet")
     errors: Literal["fail", "skip"] = Field(
-        default="fail", description="What a broken row does: fail the job, or be left out and reported"
+        default="fail",
+        description="`fail`: a broken row fails the job; `skip`: broken rows are left out and reported",
     )
     thresholds: Thresholds = Field(default=Thresholds())
     lexicon: Lexicon | None = Field(
-        default=None, description="Words and their valences (−4 to 4) for this job, over the lexicon's own"
+        default=None,
+        description="Words with their valences (−4 to 4) for this job; they override the lexicon's own",
     )
     explain: bool = Field(
-        default=False, description="Of texts: what each word adds to the compound score, and why"
+        default=False, description="For texts: show what each word adds to the compound score, and why"
     )
     format: Literal["parquet", "csv", "jsonl"] = Field(
         default="parquet", description="Format of the scored file"
@@ -163,9 +166,9 @@ class SentimentSpec(Spec):
 
 
 class SentimentPart(Parameters):
-    """One part of a file that is scored in parts: what a child is to do. Nobody can submit it."""
+    """One part of a file that is scored in parts: the spec of a child. It can't be submitted."""
 
-    part: int = Field(ge=0, description="Which, from 0")
+    part: int = Field(ge=0, description="Number of the part, from 0")
     parts: int = Field(ge=1)
     rows: int = Field(ge=1)
 

@@ -14,7 +14,10 @@ class Submission(Parameters):
     """What every request for a job has in common."""
 
     priority: int = Field(
-        default=5, ge=0, le=9, description="9 runs first; equal ones run in the order they came"
+        default=5,
+        ge=0,
+        le=9,
+        description="9 runs first; jobs of equal priority run in the order of submission",
     )
     kind: str
     spec: Spec
@@ -42,7 +45,7 @@ else:
 # One request, where a list of them would not do.
 SUBMISSION: TypeAdapter[Submission] = TypeAdapter(AnySubmission)
 
-# How a body is told to be one request or many: the tags come first in the paths of validation errors.
+# Tags of a body with one request or many; they come first in the paths of validation errors.
 ONE, MANY = "one", "many"
 
 
@@ -55,4 +58,4 @@ class Submit(
         ]
     ]
 ):
-    """A request for a job: its kind and what it is to do; or a list of such requests."""
+    """A request for a job, its kind and spec; or a list of such requests."""

@@ -1,4 +1,4 @@
-"""train: a CNN learns to tell the classes of a data set apart."""
+"""train: a CNN learns to distinguish the classes of a data set."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class Augment(Parameters):
-    """Random changes of training pictures; validation pictures stay as they are."""
+    """Random changes of training pictures; validation pictures are not changed."""
 
     shear: float = Field(default=8, ge=0, le=45, description="Largest shear angle in degrees, as in Keras")
     zoom: float = Field(default=0.1, ge=0, lt=1, description="Zoom width and height, each by 1 ± this")
     crop: float = Field(
-        default=0.4, ge=0, lt=1, description="Cut up to this share off width and height, anywhere"
+        default=0.4, ge=0, lt=1, description="Crop up to this share of width and height, at a random place"
     )
     flip: bool = Field(default=True, description="Mirror half of the pictures")
 
@@ -28,7 +28,7 @@ class Augment(Parameters):
 # The networks whose weights fit pictures of any size, so that `init_from` may change it.
 ANY_SIZE = frozenset({"compact"})
 
-# What a network is trained with where nothing else is said; `compact` by the defaults of the fields.
+# What a network is trained with unless the spec says otherwise; `compact` by the defaults of the fields.
 RECIPES: dict[str, dict[str, Any]] = {
     "compact": {},
     "classic": {
@@ -47,22 +47,24 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 
 class TrainSpec(Spec):
-    """Train a CNN on a data set of pictures. Defaults are those of `compact`; `classic` has its own."""
+    """Train a CNN on a data set of pictures. The defaults are those of `compact`; `classic` has others."""
 
     dataset: DatasetReference
     network: Literal["compact", "classic"] = Field(
         default="compact",
         description="`compact`: a small residual network; "
-        "`classic`: three convolutions (32-64-128) and 512 dense units. With init_from, that model's",
+        "`classic`: three convolutions (32-64-128) and 512 dense units. The default with init_from "
+        "is the network of that model",
     )
     init_from: ModelReference | None = Field(
-        default=None, description="Go on from this model's weights; other classes get a new last layer"
+        default=None,
+        description="Start from the weights of this model; for other classes, the last layer is replaced",
     )
     epochs: int = Field(default=36, ge=1, le=10_000)
     batch_size: int = Field(default=64, ge=1, le=4_096)
     image_size: int = Field(default=96, ge=32, le=512, description="Pictures are resized to this square")
     optimizer: Literal["muon", "adam"] = Field(
-        default="muon", description="`muon`: convolutions by Muon, all else by Adam"
+        default="muon", description="`muon`: Muon for convolutions, Adam for all other weights"
     )
     learning_rate: float = Field(default=0.008, gt=0, le=1)
     schedule: Literal["constant", "cosine"] = Field(
@@ -72,7 +74,7 @@ class TrainSpec(Spec):
         default=2, ge=0, le=100, description="Epochs over which the learning rate first rises from 0"
     )
     weight_decay: float = Field(
-        default=0.05, ge=0, le=1, description="Decoupled from the gradient, as in AdamW; 0 is none"
+        default=0.05, ge=0, le=1, description="Decoupled from the gradient, as in AdamW; 0: none"
     )
     label_smoothing: float = Field(
         default=0.1, ge=0, le=0.5, description="Share of each label spread over all classes; not in val_loss"
@@ -88,22 +90,22 @@ class TrainSpec(Spec):
         default=None, ge=1, le=1_000_000, description="Batches per epoch; default: the whole data set once"
     )
     validation_steps: int | None = Field(
-        default=None, ge=1, le=1_000_000, description="Batches per validation; default: all of it once"
+        default=None, ge=1, le=1_000_000, description="Batches per validation; default: all pictures once"
     )
     patience: int | None = Field(
-        default=None, ge=1, description="Stop after so many epochs without a lower val_loss"
+        default=None, ge=1, description="Stop after this many epochs without a lower val_loss"
     )
     seed: int = Field(default=0, ge=0, lt=2**31)
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = Field(
         default="auto",
-        description="`auto`: mixed where the GPU or processor has the units for it, else float32",
+        description="`auto`: mixed precision where the hardware supports it, else float32",
     )
     model_name: Name | None = Field(default=None, description="Name in the registry; default: the data set's")
 
     @model_validator(mode="before")
     @classmethod
-    def _by_the_networks_recipe(cls, given: Any) -> Any:
-        """What is not said is as the network's recipe has it."""
+    def _fill_from_preset(cls, given: Any) -> Any:
+        """Fill fields that are not given from the preset of the network."""
         if not isinstance(given, dict):
             return given
         recipe = RECIPES.get(str(given.get("network")), {})
@@ -141,7 +143,7 @@ class Train(Kind[TrainSpec]):
     def resolve(self, spec: TrainSpec, found: "Findings") -> TrainSpec:
         """A training that continues from a model: of the same network, and for pictures of the same size.
 
-        What the spec does not say of these two is as the model has it, with the recipe of that network.
+        If the spec does not set these two, they are taken from the model, with the preset of its network.
         """
         if spec.init_from is None:
             return spec

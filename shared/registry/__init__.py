@@ -1,4 +1,4 @@
-"""What jobs leave behind: data sets, models, predictions, groups of scores."""
+"""The results of jobs: data sets, models, predictions, groups of scores."""
 
 from jobyard.shared.registry.datasets import Dataset, add_dataset, take_turn
 from jobyard.shared.registry.models import BEST, Model, ModelAlias, by_accuracy

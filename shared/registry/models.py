@@ -17,7 +17,7 @@ from jobyard.shared.registry.datasets import Dataset
 from jobyard.shared.registry.versions import LATEST, Versioned, find
 from jobyard.shared.storage import File
 
-# Of each name this one is found and not set: the most accurate.
+# The alias that the server sets: the most accurate version of a name.
 BEST = "best"
 
 PREPROCESSING = (
@@ -40,7 +40,7 @@ class Model(Versioned):
 
     dataset_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("datasets.id", ondelete="SET NULL"))
     network: Mapped[str] = mapped_column(sa.String(32))
-    # In the order of the network's outputs.
+    # In the order of the model's outputs.
     classes: Mapped[list[str]] = mapped_column(Json)
     image_size: Mapped[int]
     metrics: Mapped[dict[str, Any]] = mapped_column(Json)
@@ -100,12 +100,12 @@ def aliases(session: Session, models: Sequence[Model]) -> dict[uuid.UUID, list[s
 
 
 def set_alias(session: Session, name: str, alias: str, version: int) -> Model:
-    """`name@alias` is this version from now on, whatever it was before: one statement, so never nothing.
+    """Set or move `name@alias` to this version, in one statement, so that it always refers to one.
 
-    Raises NotFound where there is no such version, BadInput for the aliases that are found and not set.
+    Raises NotFound where there is no such version, BadInput for an alias that the server sets.
     """
     if alias in (LATEST, BEST):
-        raise BadInput("alias", f"{alias!r} is found by the server, and can't be set; choose another name")
+        raise BadInput("alias", f"{alias!r} is set by the server; choose another alias")
     # Until the commit it can't be deleted.
     model = session.scalar(
         sa.select(Model).where(Model.name == name, Model.version == version).with_for_update(read=True)
@@ -124,27 +124,29 @@ def set_alias(session: Session, name: str, alias: str, version: int) -> Model:
 
 
 def remove_alias(session: Session, name: str, alias: str) -> None:
-    """`name@alias` means nothing from now on. Raises NotFound if it did not before."""
+    """Remove `name@alias`. Raises NotFound if there is no such alias."""
     if session.get(ModelAlias, (name, alias)) is None:
-        raise NotFound(f"the model {name} has no alias {alias!r} that was set")
+        raise NotFound(f"the model {name} has no alias {alias!r}")
     session.execute(sa.delete(ModelAlias).where(ModelAlias.name == name, ModelAlias.alias == alias))
 
 
 def delete(session: Session, reference: str) -> str:
     """Delete a model, by `name@version` or id, with its aliases and what its training's job shows of it.
 
-    Returns the key of its file: delete that after the commit. Raises NotFound; BadInput for what may mean
-    another model tomorrow; Conflict while a job that has not ended needs it. A job that is being submitted
-    at the same time, and pinned the model before, is accepted and fails: "no model".
+    Returns the key of its file: delete that after the commit. Raises NotFound; BadInput for a name or an
+    alias, which may refer to another model later; Conflict while a job that has not ended needs it. A job
+    that is being submitted at the same time, and pinned the model before, is accepted and fails: "no model".
     """
     model = find(session, Model, reference)
     if reference not in (model.reference, str(model.id)):
-        raise BadInput("id", f"should name the version to delete, as in {model.reference}, or an id")
-    # Nobody gives it an alias meanwhile.
+        raise BadInput("id", f"should name the version to delete, as {model.reference}, or an id")
+    # It can't get an alias meanwhile.
     session.execute(sa.select(Model.id).where(Model.id == model.id).with_for_update())
     needed_by = unended_job_that_names(session, model.id)
     if needed_by is not None:
-        raise Conflict(f"job {needed_by} needs the model {model.reference}; wait for its end, or cancel it")
+        raise Conflict(
+            f"job {needed_by} uses the model {model.reference}; wait until it has ended, or cancel it"
+        )
     session.execute(sa.delete(File).where(File.storage_key == model.storage_key))
     session.execute(sa.delete(Model).where(Model.id == model.id))
     return model.storage_key
@@ -164,7 +166,7 @@ def card(session: Session, model: Model) -> dict[str, Any]:
         else None
     )
     result = (job.result or {}) if job else {}
-    told = {name: kept.get(name) or result.get(name) for name in ("evaluation", "environment", "timings")}
+    facts = {name: kept.get(name) or result.get(name) for name in ("evaluation", "environment", "timings")}
     return {
         "name": model.name,
         "version": model.version,
@@ -182,6 +184,6 @@ def card(session: Session, model: Model) -> dict[str, Any]:
         "accuracy": model.accuracy,
         "metrics": model.metrics,
         "data": kept.get("data") or data,
-        **told,
+        **facts,
         "spec": kept.get("spec") or (job.spec if job else None),
     }

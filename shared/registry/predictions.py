@@ -1,4 +1,4 @@
-"""Predictions: what a model says of each picture of a job."""
+"""Predictions: the answers of a model for the pictures of a job."""
 
 import uuid
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from jobyard.shared.database import Base, NullableJson
 
 
 class Prediction(Base):
-    """What a model says of one picture of a job."""
+    """The answer of a model for one picture of a job."""
 
     __tablename__ = "predictions"
 
@@ -26,7 +26,7 @@ class Prediction(Base):
     __table_args__ = (sa.Index("ix_predictions_probability", "job_id", "probability", "row"),)
 
 
-# Where a list of predictions goes on: after this probability and row.
+# Where a list of predictions continues: after this probability and row.
 Place = tuple[float | None, int]
 
 

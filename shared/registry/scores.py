@@ -1,4 +1,4 @@
-"""Scores: what the groups of a scored file come to."""
+"""Scores: the groups of a scored file."""
 
 import uuid
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from jobyard.shared.database import Base, Json
 
 
 class ScoreGroup(Base):
-    """What the rows of a scored file with one value in its column `group_by` came to."""
+    """The summary of the rows of a scored file that have one value in the column `group_by`."""
 
     __tablename__ = "score_groups"
 
@@ -38,7 +38,7 @@ def score_groups(
 
 
 def keep_score_groups(session: Session, job_id: uuid.UUID, groups: Sequence[dict[str, Any]]) -> None:
-    """Make these, in their order, the groups of a job: those of an earlier attempt make room."""
+    """Make these, in their order, the groups of a job, in place of those of an earlier attempt."""
     session.execute(sa.delete(ScoreGroup).where(ScoreGroup.job_id == job_id))
     if groups:
         rows = [{"job_id": job_id, "position": position, **group} for position, group in enumerate(groups)]

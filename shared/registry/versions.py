@@ -15,7 +15,7 @@ from jobyard.shared.database import Base, UtcDateTime, utcnow
 from jobyard.shared.errors import NotFound
 from jobyard.shared.kinds.fields import REFERENCE
 
-# Of each name that has versions this one is found and not set: the newest.
+# The alias that the server sets: the newest version of a name.
 LATEST = "latest"
 
 
@@ -93,7 +93,7 @@ def find(session: Session, kind: type[Thing], reference: str) -> Thing:
         found = session.scalar(_named(kind, *reference.partition("@")[::2]).limit(1))
     if found is None:
         names = session.scalars(sa.select(kind.name).distinct().order_by(kind.name).limit(10)).all()
-        there_is = f"there are: {', '.join(names)}" if names else "there is none yet"
+        there_is = f"there are: {', '.join(names)}" if names else "there are none yet"
         raise NotFound(f"no {kind.noun} {reference!r}; {there_is}")
     return found
 

@@ -126,13 +126,13 @@ def test_pictures_are_imported_trained_on_and_predicted(page: Page, stack: Stack
     expect(page.locator("#live")).to_contain_text("by-browser@1")
 
     page.goto(f"{stack.url}/new/predict?model=by-browser@1")
-    page.get_by_label("Show what speaks for each label").check()
+    page.get_by_label("Show which regions support each label").check()
     # Dropped, a picture is sent at once.
     _drop(page, draw(tmp_path / "what.png", "discs", seed=7), page.locator("#images"))
     page.wait_for_url(re.compile("/jobs/"))
     _has_succeeded(page)
     expect(page.get_by_text("what.png").first).to_be_visible()
-    overlay = page.get_by_alt_text("What spoke for")
+    overlay = page.get_by_alt_text("Regions that support")
     expect(overlay).to_be_visible()
     assert overlay.evaluate("image => image.naturalWidth") > 0
 

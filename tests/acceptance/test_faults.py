@@ -48,9 +48,9 @@ def test_sigterm_ends_everything_and_the_next_start_goes_on(own_stack: Stack, tm
     own_stack.start()
     with own_stack.client() as again:
         job = again.job(job.id)
-        until(lambda: job.refresh().state == "running", "the job goes on", show=own_stack.log)
+        until(lambda: job.refresh().state == "running", "the job runs again", show=own_stack.log)
         assert job.attempt == 1, "a planned stop costs no attempt"
-        assert any("being stopped" in (event["message"] or "") for event in job.events())
+        assert any("its worker is stopping" in (event["message"] or "") for event in job.events())
         job.cancel()
         assert job.wait(check=False).state == "cancelled"
 

@@ -198,6 +198,6 @@ def test_a_wrong_kind_is_a_line_in_the_log_and_hurts_no_other(client: Client, ho
     log = (home / "up.log").read_text()
     wrong = "of jobyard-wrong 0.1 can't be used"
     assert f"the kind 'absent' {wrong}: ModuleNotFoundError: No module named 'jobyard_wrong.absent'" in log
-    assert f"the kind 'train' {wrong}: there is a kind of that name already" in log
+    assert f"the kind 'train' {wrong}: a kind of that name exists already" in log
     assert "Traceback" not in log
     assert client.score(["I love it"]).wait(PATIENCE).succeeded

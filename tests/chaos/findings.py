@@ -29,8 +29,8 @@ TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
 VERBS = {
     "cancel": "cancel requested",
     "pause": "pause requested",
-    "resume": "resumed by its owner",
-    "retry": "retried by its owner",
+    "resume": "resume requested",
+    "retry": "retry requested",
 }
 
 

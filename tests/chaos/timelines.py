@@ -129,9 +129,9 @@ def check_wishes(job: Job, events: Sequence[JobEvent]) -> Iterator[Violation]:
                 to_cancel = True
             case "pause requested":
                 to_pause = True
-            case "resumed by its owner":
+            case "resume requested":
                 to_pause = False
-            case "retried by its owner":
+            case "retry requested":
                 to_cancel = to_pause = False
         if event.state != state:
             for unasked, what in (

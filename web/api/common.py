@@ -23,7 +23,7 @@ class JobPath(BaseModel):
 
 
 class Query(BaseModel):
-    """What comes after the question mark; strict about names."""
+    """The query of a URL; unknown names are errors."""
 
     model_config = {"extra": "forbid"}
 
@@ -35,10 +35,10 @@ class Query(BaseModel):
 
 
 class PageQuery(Query):
-    """Which part of a list."""
+    """A page of a list."""
 
     limit: int = Field(default=50, ge=1, le=1_000)
-    cursor: uuid.UUID | None = Field(default=None, description="`next` of the part before")
+    cursor: uuid.UUID | None = Field(default=None, description="`next` of the previous page")
 
 
 def answer(body: BaseModel | bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -20,10 +20,10 @@ api = APIBlueprint(
 
 
 class CompareQuery(Query):
-    """Which jobs, and what of them."""
+    """Jobs and metric to compare."""
 
     jobs: str = Field(
-        max_length=2_000, description=f"Ids with commas between them, at most {comparisons.MAX_RUNS}"
+        max_length=2_000, description=f"Ids separated by commas, at most {comparisons.MAX_RUNS}"
     )
     name: str = Field(
         default=comparisons.USUAL,
@@ -32,13 +32,16 @@ class CompareQuery(Query):
         description="`loss`, `val_accuracy`, …",
     )
     points: int = Field(
-        default=320, ge=1, le=10_000, description="At most so many of each job: first, last, lows and highs"
+        default=320,
+        ge=1,
+        le=10_000,
+        description="At most this many points per job: the first, the last, and extremes between them",
     )
 
 
 @api.get("/compare", responses={200: schemas.Comparison}, summary="Compare a metric of several jobs")
 def compare(query: CompareQuery) -> Response:
-    """Each job's history with its best and last value, and how their specs differ."""
+    """The history of each job with its best and last value, and the differences between the specs."""
     ids = comparisons.ids_of(query.jobs)
     with current_backend().database.read() as session:
         found = comparisons.compare(session, ids, query.name, query.points)

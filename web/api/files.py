@@ -56,7 +56,7 @@ def _limit() -> None:
 
 @api.post("/files", responses={201: schemas.File}, summary="Upload a file")
 def upload(form: UploadForm) -> Response:
-    """A picture, a table of texts or an archive, for a job to use by its id."""
+    """Upload a picture, a table of texts or an archive; a job's spec refers to it by its id."""
     return answer(schemas.File.of(store(form.file, "file")), 201)
 
 
@@ -65,7 +65,7 @@ def upload(form: UploadForm) -> Response:
     "/datasets", responses={202: schemas.Job, 413: Problem}, summary="Upload an archive as a data set"
 )
 def upload_dataset(form: DatasetForm) -> Response:
-    """Stores the archive and submits the import job that makes the data set."""
+    """Store the archive and submit the import job that makes the data set."""
     try:
         with Uploads() as uploads:
             file = uploads.keep(form.archive, "archive")

@@ -1,4 +1,4 @@
-"""Jobs: submit, look, wait, control."""
+"""Jobs: submit, read, wait, control."""
 
 import time
 import uuid
@@ -23,7 +23,7 @@ api = APIBlueprint(
     "jobs",
     __name__,
     url_prefix=f"{schemas.API}/jobs",
-    abp_tags=[Tag(name="jobs", description="Submit, look, wait, control")],
+    abp_tags=[Tag(name="jobs", description="Submit, read, wait for and control jobs")],
     abp_security=SECURITY,
     abp_responses=ANSWERS,
 )
@@ -41,36 +41,36 @@ class JobsQuery(PageQuery):
 
     kind: KindName | None = None
     state: jobs.State | None = None
-    parent: uuid.UUID | None = Field(default=None, description="Its children, instead of jobs of their own")
+    parent: uuid.UUID | None = Field(default=None, description="List the children of this job instead")
 
 
 class SubmitQuery(Query):
-    """How to be answered."""
+    """How long to wait for the answer."""
 
     wait: float | None = Field(
         default=None,
         ge=0,
         le=MAX_WAIT_SECONDS,
-        description="Of one job: answer when it has ended (200), or after so many seconds (202)",
+        description="For a single job: answer when it has ended (200), or after this many seconds (202)",
     )
 
 
 class JobQuery(Query):
-    """How to look at a job."""
+    """How long to wait for a change."""
 
     wait: float | None = Field(
         default=None,
         ge=0,
         le=MAX_WAIT_SECONDS,
-        description="Answer at the next change of state, or after so many seconds, whichever is first; "
-        "with If-None-Match, at the next change of anything",
+        description="Answer at the next change of state, or after this many seconds, whichever comes first; "
+        "with If-None-Match, at the next change of any kind",
     )
 
 
 class EventsQuery(Query):
-    """Which part of the timeline."""
+    """A part of the timeline."""
 
-    after: int = Field(default=0, ge=0, lt=2**63, description="The id of the last event that you have")
+    after: int = Field(default=0, ge=0, lt=2**63, description="Only events after the one with this id")
 
 
 @api.post(
@@ -79,10 +79,10 @@ class EventsQuery(Query):
     summary="Submit a job, or a list of jobs",
 )
 def submit_job(body: Submit, query: SubmitQuery) -> Response:
-    """Accepted means done: the job is in the database when the answer comes.
+    """An accepted job is in the database before the answer is sent.
 
-    A list of up to 1,000 jobs is accepted as a whole or not at all, and answered with a list.
-    With a header `Idempotency-Key`, a repeated request returns what the first one made (200).
+    A list of up to 1,000 jobs is accepted as a whole or not at all; the answer is a list, too.
+    With an `Idempotency-Key` header, a repeated request returns the job of the first one (200).
     """
     backend, key = current_backend(), checked_key(request.headers.get("Idempotency-Key"))
     if isinstance(body.root, list):
@@ -99,7 +99,7 @@ def submit_job(body: Submit, query: SubmitQuery) -> Response:
 
 @api.get("", responses={200: schemas.Page[schemas.Job]}, summary="List jobs, newest first")
 def list_jobs(query: JobsQuery) -> Response:
-    """Children of other jobs are left out, unless they are asked for by their `parent`."""
+    """Children of other jobs are listed only with `parent`."""
     with current_backend().database.read() as session:
         found = jobs.page(
             session,
@@ -115,9 +115,9 @@ def list_jobs(query: JobsQuery) -> Response:
     return answer(serializers.of_page(reversed(oldest_first), more))
 
 
-@api.get("/<uuid:id>", responses={200: schemas.Job, 304: None}, summary="Look at a job, or wait for it")
+@api.get("/<uuid:id>", responses={200: schemas.Job, 304: None}, summary="Get a job, or wait for it")
 def get_job(path: JobPath, query: JobQuery) -> Response:
-    """The ETag changes with everything that a reader can see."""
+    """The ETag changes with every change that a reader can see."""
     backend = current_backend()
     if query.wait:
         _wait_for_change(backend, path.id, query.wait)
@@ -131,27 +131,27 @@ def get_job(path: JobPath, query: JobQuery) -> Response:
 
 @api.post("/<uuid:id>/cancel", responses={202: schemas.Job}, summary="Cancel a job")
 def cancel_job(path: JobPath) -> Response:
-    """A queued job is cancelled at once, a running one by its worker at the next batch or chunk."""
+    """A queued job is cancelled at once, a running one at the next step of its worker."""
     with current_backend().database.write() as session:
         job = jobs.cancel(session, path.id)
     return job_answer(job.id, 202)
 
 
-@api.post("/<uuid:id>/pause", responses={202: schemas.Job}, summary="Set a job aside")
+@api.post("/<uuid:id>/pause", responses={202: schemas.Job}, summary="Pause a job")
 def pause_job(path: JobPath) -> Response:
-    """A queued job is paused at once; a running one gives its worker back at its next step; of a waiting
-    one those children that run already are finished, and no more are begun.
+    """A queued job is paused at once, a running one at the next step of its worker. The running children
+    of a waiting job finish, and no more are started.
 
-    A training goes on from its checkpoint when it is resumed; other kinds begin anew.
+    A resumed training continues from its checkpoint; jobs of kinds without checkpoints start over.
     """
     with current_backend().database.write() as session:
         job = jobs.pause(session, path.id)
     return job_answer(job.id, 202)
 
 
-@api.post("/<uuid:id>/resume", responses={202: schemas.Job}, summary="Go on with a paused job")
+@api.post("/<uuid:id>/resume", responses={202: schemas.Job}, summary="Resume a paused job")
 def resume_job(path: JobPath) -> Response:
-    """Back to its queue; a job that was only asked to pause runs on."""
+    """The job goes back to its queue; a running job with a pause request keeps running."""
     backend = current_backend()
     with backend.database.write() as session:
         job = jobs.resume(session, path.id)
@@ -161,7 +161,7 @@ def resume_job(path: JobPath) -> Response:
 
 @api.post("/<uuid:id>/retry", responses={202: schemas.Job}, summary="Run a failed or cancelled job again")
 def retry_job(path: JobPath) -> Response:
-    """A new attempt; the timeline keeps the earlier ones."""
+    """The job starts over, as a new attempt; the timeline keeps the earlier ones."""
     backend = current_backend()
     with backend.database.write() as session:
         job = jobs.retry(session, path.id, backend.settings.max_attempts)
@@ -173,7 +173,7 @@ def retry_job(path: JobPath) -> Response:
     "/<uuid:id>/events", responses={200: schemas.Page[schemas.Event]}, summary="The timeline, oldest first"
 )
 def get_events(path: JobPath, query: EventsQuery) -> Response:
-    """As `text/event-stream` when that is asked for: it goes on until the job ends."""
+    """With `Accept: text/event-stream`, events are streamed until the job ends."""
     backend = current_backend()
     streaming = request.accept_mimetypes.best_match(["application/json", "text/event-stream"])
     with backend.database.read() as session:
@@ -203,7 +203,7 @@ def answer_with(job: jobs.JobSnapshot, status: int) -> Response:
 
 
 def _wait_for_change(backend: Backend, job_id: uuid.UUID, seconds: float) -> None:
-    """Until the state is another, or, if the client says what it has, until it has something else."""
+    """Until the state changes or, with If-None-Match, until the ETag does."""
     with backend.database.autocommit() as connection:
         before = jobs.read_version(connection, job_id)
     known = request.if_none_match
@@ -218,7 +218,7 @@ def _wait_for_change(backend: Backend, job_id: uuid.UUID, seconds: float) -> Non
 
 
 def _stream(backend: Backend, job_id: uuid.UUID, after: int) -> Iterator[str]:
-    """Events as they come. Ends with the job, or when it had its time: an EventSource comes again."""
+    """Events as they come, until the job ends or for STREAM_SECONDS: an EventSource reconnects."""
     if not backend.waiters.acquire(blocking=False):
         yield "retry: 2000\n\n"
         return
@@ -235,7 +235,7 @@ def _stream(backend: Backend, job_id: uuid.UUID, after: int) -> Iterator[str]:
                 yield "event: end\ndata: {}\n\n"
                 return
             if not rows:
-                yield ": still there\n\n"
+                yield ": keep-alive\n\n"
             time.sleep(0.5)
     finally:
         backend.waiters.release()

@@ -13,7 +13,7 @@ api = APIBlueprint(
     "kinds",
     __name__,
     url_prefix=schemas.API,
-    abp_tags=[Tag(name="kinds", description="What jobs can do")],
+    abp_tags=[Tag(name="kinds", description="The kinds of job")],
     abp_security=SECURITY,
     abp_responses=ANSWERS,
 )
@@ -21,7 +21,7 @@ api = APIBlueprint(
 
 @api.get("/kinds", responses={200: schemas.Page[schemas.Kind]}, summary="List the kinds of job")
 def list_kinds() -> Response:
-    """The built-in ones and those of other packages, each with the JSON Schema of its spec."""
+    """The built-in kinds and those of plugins, each with the JSON Schema of its spec."""
     items = [
         schemas.Kind(
             kind=kind.name,

@@ -27,13 +27,13 @@ api = APIBlueprint(
 
 
 class ReferencePath(BaseModel):
-    """Which one."""
+    """A data set."""
 
     id: str = Field(max_length=130, description="An id, a name (its newest version), or `name@version`")
 
 
 class ModelPath(BaseModel):
-    """Which model."""
+    """A model."""
 
     id: str = Field(
         max_length=130,
@@ -52,7 +52,7 @@ class AliasPath(BaseModel):
 class Meant(Parameters):
     """What an alias refers to."""
 
-    version: int = Field(ge=1, lt=10**9, description="Of the same name")
+    version: int = Field(ge=1, lt=10**9, description="Version of the model")
 
 
 @api.get("/datasets", responses={200: schemas.Page[schemas.Dataset]}, summary="List data sets, newest first")
@@ -61,9 +61,9 @@ def list_datasets(query: PageQuery) -> Response:
     return _page(registry.Dataset, schemas.Dataset, query)
 
 
-@api.get("/datasets/<id>", responses={200: schemas.Dataset}, summary="Look at a data set")
+@api.get("/datasets/<id>", responses={200: schemas.Dataset}, summary="Get a data set")
 def get_dataset(path: ReferencePath) -> Response:
-    """Its classes, counts, and the files that were rejected."""
+    """The classes of the data set, their sizes, and the rejected files."""
     with current_backend().database.read() as session:
         found = registry.find(session, registry.Dataset, path.id)
     return answer(schemas.Dataset.model_validate(found))
@@ -71,7 +71,7 @@ def get_dataset(path: ReferencePath) -> Response:
 
 @api.delete("/datasets/<id>", responses={204: None}, summary="Delete a version of a data set")
 def delete_dataset(path: ReferencePath) -> Response:
-    """By `name@version` or id: a name alone is refused. Models that were trained on it stay.
+    """By `name@version` or id; a name alone is refused. Models that were trained on it are kept.
 
     409 while a job that has not ended needs it.
     """
@@ -81,7 +81,7 @@ def delete_dataset(path: ReferencePath) -> Response:
 
 @api.get("/models", responses={200: schemas.Page[schemas.Model]}, summary="List models, newest first")
 def list_models(query: PageQuery) -> Response:
-    """All versions."""
+    """All versions of all names."""
     with current_backend().database.read() as session:
         found = registry.page(session, registry.Model, before=query.cursor, limit=query.limit + 1)
         known = models.aliases(session, found)
@@ -90,9 +90,9 @@ def list_models(query: PageQuery) -> Response:
     return answer(schemas.Page[schemas.Model](items=items, next=more))
 
 
-@api.get("/models/<id>", responses={200: schemas.Model}, summary="Look at a model")
+@api.get("/models/<id>", responses={200: schemas.Model}, summary="Get a model")
 def get_model(path: ModelPath) -> Response:
-    """Its classes, picture size, aliases, metrics and SHA-256."""
+    """The classes of the model, its picture size, aliases, metrics and SHA-256."""
     with current_backend().database.read() as session:
         found = registry.find(session, registry.Model, path.id)
         known = models.aliases(session, [found])
@@ -103,7 +103,7 @@ def get_model(path: ModelPath) -> Response:
     "/models/<id>/file", responses={200: binary("application/zip"), 304: None}, summary="Download a model"
 )
 def get_model_file(path: ModelPath) -> AnyResponse:
-    """The `.keras` file, as long as the model is there; ranges and ETags work."""
+    """The `.keras` file; with ranges and ETags."""
     with current_backend().database.read() as session:
         found = registry.find(session, registry.Model, path.id)
     return download(found, f"{found.name}-{found.version}.keras", "application/zip")
@@ -111,7 +111,7 @@ def get_model_file(path: ModelPath) -> AnyResponse:
 
 @api.get("/models/<id>/card", responses={200: schemas.ModelCard}, summary="A model's card")
 def get_model_card(path: ModelPath) -> Response:
-    """What goes with the file: classes, picture size, how to prepare pictures, data, metrics, evaluation."""
+    """The facts needed to use the file: classes, picture size, preprocessing, data, metrics, evaluation."""
     with current_backend().database.read() as session:
         found = models.card(session, registry.find(session, registry.Model, path.id))
     return answer(schemas.ModelCard.model_validate(found))
@@ -119,14 +119,14 @@ def get_model_card(path: ModelPath) -> Response:
 
 @api.delete("/models/<id>", responses={204: None}, summary="Delete a model")
 def delete_model(path: ModelPath) -> Response:
-    """By `name@version` or id; 409 while a job that has not ended needs it. What it predicted stays."""
+    """By `name@version` or id; 409 while a job that has not ended needs it. Its predictions are kept."""
     remove_model(path.id)
     return Response(status=204)
 
 
 @api.put("/models/<name>/aliases/<alias>", responses={200: schemas.Model}, summary="Set or move an alias")
 def set_alias(path: AliasPath, body: Meant) -> Response:
-    """From now on `name@alias` is this version. Jobs keep the version that they were submitted with."""
+    """`name@alias` now refers to this version. Jobs keep the version that they were submitted with."""
     with current_backend().database.write() as session:
         model = models.set_alias(session, path.name, path.alias, body.version)
         known = models.aliases(session, [model])
@@ -135,7 +135,7 @@ def set_alias(path: AliasPath, body: Meant) -> Response:
 
 @api.delete("/models/<name>/aliases/<alias>", responses={204: None}, summary="Remove an alias")
 def remove_alias(path: AliasPath) -> Response:
-    """The version that it was of stays."""
+    """The version that it refers to is kept."""
     with current_backend().database.write() as session:
         models.remove_alias(session, path.name, path.alias)
     return Response(status=204)

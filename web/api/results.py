@@ -1,4 +1,4 @@
-"""What a job leaves behind: metrics, history, predictions, scores, artifacts."""
+"""The results of a job: metrics, history, predictions, scores, artifacts."""
 
 from typing import Literal
 
@@ -27,7 +27,7 @@ api = APIBlueprint(
 
 
 class MetricsQuery(Query):
-    """Which part of the metric history."""
+    """A part of the metric history."""
 
     name: str | None = Field(
         default=None, max_length=64, pattern=r"^[^\x00]*$", description="`loss`, `val_accuracy`, …"
@@ -36,20 +36,20 @@ class MetricsQuery(Query):
         default=None,
         ge=1,
         le=100_000,
-        description="At most so many of each name: the first, the last, and the lows and highs between them",
+        description="At most this many points per metric: the first, the last, and extremes between them",
     )
 
 
 class PredictionsQuery(Query):
-    """Which part of the predictions."""
+    """A page of the predictions."""
 
     label: str | None = Field(default=None, max_length=200, pattern=r"^[^\x00]*$")
     sort: Literal["row", "probability"] = Field(
-        default="row", description="In the pictures' order, or the least sure first"
+        default="row", description="In the order of the pictures, or the least probable label first"
     )
     limit: int = Field(default=50, ge=1, le=1_000)
     cursor: str | None = Field(
-        default=None, pattern=r"^([0-9.e-]{0,30}:)?[0-9]{1,9}$", description="`next` of the part before"
+        default=None, pattern=r"^([0-9.e-]{0,30}:)?[0-9]{1,9}$", description="`next` of the previous page"
     )
 
 
@@ -58,20 +58,21 @@ class ScoresQuery(Query):
 
     label: Literal["positive", "neutral", "negative"] | None = None
     search: str | None = Field(
-        default=None, max_length=1_000, description="Only texts with this in them, in whatever case"
+        default=None, max_length=1_000, description="Only texts that contain this, in any case"
     )
     sort: Literal["row", "compound", "-compound"] = Field(
-        default="row", description="In the file's order, the most negative first, or the most positive first"
+        default="row",
+        description="In the order of the file, the most negative first, or the most positive first",
     )
     limit: int = Field(default=50, ge=1, le=1_000)
-    cursor: str | None = Field(default=None, max_length=50, description="`next` of the part before")
+    cursor: str | None = Field(default=None, max_length=50, description="`next` of the previous page")
 
 
 class GroupsQuery(Query):
-    """Which part of the groups."""
+    """A page of the groups."""
 
     limit: int = Field(default=50, ge=1, le=1_000)
-    cursor: int = Field(default=0, ge=0, lt=2**31, description="`next` of the part before")
+    cursor: int = Field(default=0, ge=0, lt=2**31, description="`next` of the previous page")
 
 
 class FilePath(JobPath):
@@ -82,7 +83,7 @@ class FilePath(JobPath):
 
 @api.get("/metrics", responses={200: schemas.Page[schemas.Metric]}, summary="The metric history")
 def get_metrics(path: JobPath, query: MetricsQuery) -> Response:
-    """There while the training still runs."""
+    """Also while the job is running."""
     with current_backend().database.read() as session:
         jobs.get(session, path.id)
         rows = metrics.history(session, path.id, name=query.name, points=query.points)
@@ -96,7 +97,7 @@ def get_metrics(path: JobPath, query: MetricsQuery) -> Response:
     summary="Accuracy and loss, training and validation, as a picture",
 )
 def get_history(path: JobPath) -> Response:
-    """Drawn from the metric history, so it is there while the training still runs."""
+    """Plotted from the metric history, also while the training is running."""
     with current_backend().database.read() as session:
         job = jobs.get(session, path.id)
         rows = metrics.history(session, path.id, points=1_000)
@@ -114,7 +115,7 @@ def get_history(path: JobPath) -> Response:
 
 @api.get("/predictions", responses={200: schemas.Page[schemas.Prediction]}, summary="Rows of a prediction")
 def get_predictions(path: JobPath, query: PredictionsQuery) -> Response:
-    """All of them, where the job's result holds the first thousand; pictures with an error have no label."""
+    """All rows; the job's result holds the first thousand only. Pictures with an error have no label."""
     unsure_first = query.sort == "probability"
     with current_backend().database.read() as session:
         job = jobs.get(session, path.id)
@@ -130,7 +131,7 @@ def get_predictions(path: JobPath, query: PredictionsQuery) -> Response:
 def get_predictions_csv(path: JobPath) -> Response:
     """Row, image, label, probability, error, and the probability of each class, as UTF-8.
 
-    Names are as they were sent: a spreadsheet takes one that begins with `=` for a formula.
+    Names are as submitted: a spreadsheet reads one that begins with `=` as a formula.
     """
     database = current_backend().database
     with database.read() as session:
@@ -145,7 +146,7 @@ def get_predictions_csv(path: JobPath) -> Response:
     summary="All rows of a prediction as Parquet",
 )
 def get_predictions_parquet(path: JobPath) -> AnyResponse:
-    """The columns of the CSV."""
+    """With the columns of the CSV."""
     database = current_backend().database
     with database.read() as session:
         classes = predictions.classes_of(jobs.get(session, path.id))
@@ -167,10 +168,10 @@ def _named(name: str) -> dict[str, str]:
 
 @api.get("/scores", responses={200: schemas.Page[schemas.ScoredRow]}, summary="Rows of a scored file")
 def get_scores(path: JobPath, query: ScoresQuery) -> Response:
-    """Of a file that was scored with `format: parquet`.
+    """For a file that was scored with `format: parquet`.
 
-    Rows without scores come last in either order of the compound. A part of the list has fewer rows than
-    `limit` where they are very long: `next` is what says that there are more.
+    Rows without scores come last in either order of the compound score. A page may have fewer rows than
+    `limit` where they are very long; there are more rows as long as `next` is not null.
     """
     backend = current_backend()
     with backend.database.read() as session:
@@ -186,7 +187,7 @@ def get_scores(path: JobPath, query: ScoresQuery) -> Response:
 
 @api.get("/groups", responses={200: schemas.Page[schemas.ScoreGroup]}, summary="Groups of a scored file")
 def get_groups(path: JobPath, query: GroupsQuery) -> Response:
-    """Of a file that was scored with `group_by`: the largest group first."""
+    """For a file that was scored with `group_by`; the largest group first."""
     with current_backend().database.read() as session:
         check_has_groups(jobs.get(session, path.id))
         rows = registry.score_groups(session, path.id, offset=query.cursor, limit=query.limit + 1)
@@ -197,7 +198,7 @@ def get_groups(path: JobPath, query: GroupsQuery) -> Response:
 
 @api.get("/files", responses={200: schemas.Page[schemas.File]}, summary="A job's artifacts")
 def list_artifacts(path: JobPath) -> Response:
-    """Scored file, model."""
+    """The files that the job made: a model, a scored file, overlays."""
     with current_backend().database.read() as session:
         jobs.get(session, path.id)
         items = [schemas.File.of(file) for file in storage.artifacts(session, path.id)]
@@ -206,7 +207,7 @@ def list_artifacts(path: JobPath) -> Response:
 
 @api.get("/files/<name>", responses={200: binary("*/*"), 304: None}, summary="Download an artifact")
 def get_artifact(path: FilePath) -> AnyResponse:
-    """Ranges and ETags work."""
+    """With ranges and ETags."""
     with current_backend().database.read() as session:
         jobs.get(session, path.id)
         found = [file for file in storage.artifacts(session, path.id) if file.name == path.name]

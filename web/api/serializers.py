@@ -55,7 +55,7 @@ def _progress(job: JobSnapshot) -> dict[str, object] | None:
 
 
 def _per_second(job: JobSnapshot) -> float | None:
-    """As the time left was reckoned."""
+    """Units per second, from which the time left was computed."""
     if not job.eta_seconds or job.progress_total is None or job.progress_done is None:
         return None
     return round((job.progress_total - job.progress_done) / job.eta_seconds, 1)
@@ -68,7 +68,7 @@ def _links(job: JobSnapshot) -> dict[str, str]:
     links |= {name.removesuffix(".png"): f"{own}/{name}" for name in kinds.links(job.kind, job.spec)}
     if job.child_window is not None:
         links["children"] = f"{schemas.API}/jobs?parent={job.id}"
-    if job.parent_id is not None:  # what its owner may do is done to the whole
+    if job.parent_id is not None:  # its owner may change the parent only
         return links | {"parent": f"{schemas.API}/jobs/{job.parent_id}"}
     if job.state in (State.QUEUED, State.RUNNING, State.WAITING):
         links["pause"] = f"{own}/pause"

@@ -13,7 +13,7 @@ from jobyard.web.pages.blueprint import allow_inline_styles, routes
 from jobyard.web.pages.live import live
 from jobyard.web.services import comparisons
 
-# With a training's own, so many curves can still be told apart.
+# With a training's own, so many curves can still be distinguished.
 OTHERS = 7
 POINTS = 500
 

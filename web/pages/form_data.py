@@ -74,7 +74,7 @@ def _take_files(filled: Filled, field: Field, missing: str | None) -> None:
     if not files and missing is not None:
         filled.missing[field.name] = missing
     if len(files) > MAX_PICTURES:
-        filled.missing[field.name] = f"at most {MAX_PICTURES:,} at once; an archive may have more"
+        filled.missing[field.name] = f"at most {MAX_PICTURES:,} at a time; an archive may have more"
     filled.files[field.name] = files
     filled.add(field.name, UNSTORED if field.input == "file" else [UNSTORED] * max(len(files), 1))
 

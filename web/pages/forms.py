@@ -1,4 +1,4 @@
-"""Forms that submit jobs: the same specs as the API's, with what is wrong said beside each field."""
+"""Forms that submit jobs: the same specs as the API's, with the errors beside each field."""
 
 import inspect
 import uuid
@@ -87,7 +87,7 @@ def _submit(kind: str) -> uuid.UUID:
     except ValidationError as error:
         errors = _by_field(kind, field_errors(error))
         if filled.missing:
-            errors.pop("form", None)  # that there is no source is said better beside its field
+            errors.pop("form", None)  # a missing source is reported beside its field
         raise Refused({**errors, **filled.missing}) from None
     if filled.missing:
         raise Refused(filled.missing)
@@ -107,7 +107,7 @@ def _submit(kind: str) -> uuid.UUID:
 
 
 def _by_field(kind: str, found: list[FieldError]) -> dict[str, str]:
-    """`spec.epochs` → `epochs`; an item of a list is said of the list, a text by its line."""
+    """`spec.epochs` → `epochs`; an item of a list belongs to the list, a text to its line."""
     inputs = {name: field.input for name, field in fields_of(kind).items()}
     errors: dict[str, str] = {}
     for error in found:

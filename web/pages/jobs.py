@@ -88,19 +88,19 @@ def job(job_id: uuid.UUID) -> Response:
 
 @routes.post("/jobs/<uuid:job_id>/cancel")
 def cancel(job_id: uuid.UUID) -> AnyResponse:
-    """Ask for the job's end, then back to its page."""
+    """Cancel the job, then back to its page."""
     return _ask(job_id, jobs.cancel)
 
 
 @routes.post("/jobs/<uuid:job_id>/pause")
 def pause(job_id: uuid.UUID) -> AnyResponse:
-    """Set the job aside, then back to its page."""
+    """Pause the job, then back to its page."""
     return _ask(job_id, jobs.pause)
 
 
 @routes.post("/jobs/<uuid:job_id>/resume")
 def resume(job_id: uuid.UUID) -> AnyResponse:
-    """Go on with a paused job, then back to its page."""
+    """Resume a paused job, then back to its page."""
     return _ask(job_id, jobs.resume)
 
 

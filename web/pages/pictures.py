@@ -1,4 +1,4 @@
-"""Small pictures: decoded and drawn anew, so that no byte that was uploaded reaches a browser as it is."""
+"""Thumbnails: decoded and encoded again, so that no uploaded byte reaches a browser unchanged."""
 
 import hashlib
 import io
@@ -25,7 +25,7 @@ SAMPLE_PER_CLASS = 4
 
 @routes.get("/files/<uuid:file_id>/thumbnail")
 def file_thumbnail(file_id: uuid.UUID) -> Response:
-    """An uploaded picture. 404 if it is none."""
+    """An uploaded picture. 404 if it is not a picture."""
     backend = current_backend()
     with backend.database.read() as session:
         file = storage.get_file(session, file_id)

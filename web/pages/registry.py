@@ -50,13 +50,13 @@ def models() -> Response:
 
 @routes.get("/models/<reference>")
 def model(reference: str) -> Response:
-    """How good it is, what it was trained on, its aliases, and its file."""
+    """A model: evaluation, data set, aliases and file."""
     return _model_page(reference)
 
 
 @routes.post("/models/<reference>/aliases")
 def set_alias(reference: str) -> AnyResponse:
-    """Give it an alias, then back to its page; or there at once with what is wrong."""
+    """Set an alias, then back to the model's page; or the page with the error."""
     try:
         alias = ALIAS.validate_python(request.form.get("alias", "").strip())
     except ValidationError:
@@ -72,7 +72,7 @@ def set_alias(reference: str) -> AnyResponse:
 
 @routes.post("/models/<reference>/aliases/<alias>/remove")
 def remove_alias(reference: str, alias: str) -> AnyResponse:
-    """Take an alias away, then back to the model's page."""
+    """Remove an alias, then back to the model's page."""
     with current_backend().database.write() as session:
         found = registry.find(session, registry.Model, reference)
         with suppress(NotFound):  # it is gone already, which the page shows
@@ -82,7 +82,7 @@ def remove_alias(reference: str, alias: str) -> AnyResponse:
 
 @routes.post("/models/<reference>/delete")
 def delete_model(reference: str) -> AnyResponse:
-    """Delete it, then to the list; or back to its page with the job that needs it."""
+    """Delete the model, then to the list; or back to its page with the job that needs it."""
     try:
         remove_model(reference)
     except Conflict as error:
@@ -121,4 +121,4 @@ def _cursor() -> uuid.UUID | None:
     try:
         return uuid.UUID(cursor) if cursor else None
     except ValueError:
-        raise NotFound(f"there is no part of the list after {cursor!r}") from None
+        raise NotFound(f"there is no page after {cursor!r}") from None

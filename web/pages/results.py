@@ -77,7 +77,7 @@ def _scored(session: Session, job: jobs.Job, query: RowsQuery) -> dict[str, obje
     return found
 
 
-def _rows(session: Session, job: jobs.Job, query: RowsQuery) -> "scores.Rows":
+def _rows(session: Session, job: jobs.Job, query: RowsQuery) -> "scores.ScorePage":
     file = scored_file(session, job)
     from jobyard.web.services import scores
 

@@ -1,4 +1,4 @@
-"""Runs beside each other: one metric of several jobs, and what they were told to do differently."""
+"""Several jobs compared: one metric, and the differences between their specs."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ def ids_of(written: str) -> list[uuid.UUID]:
             found[uuid.UUID(part)] = None
         except ValueError:
             raise BadInput(
-                "jobs", f"should be ids of jobs with commas between them; {part[:50]!r} is none"
+                "jobs", f"should be ids of jobs, separated by commas; {part[:50]!r} is not an id"
             ) from None
     if not 1 <= len(found) <= MAX_RUNS:
         raise BadInput("jobs", f"should name 1 to {MAX_RUNS} jobs, but names {len(found)}")
@@ -93,7 +93,7 @@ def _flat(spec: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _best(points: Sequence[Metric], lower: bool) -> Metric | None:
-    """The first of those that are as good. A thinned history has it too, as it keeps lows and highs."""
+    """The first of those that are as good. A thinned history has it too, as it keeps minima and maxima."""
     finite = [(point.value, point) for point in points if point.value is not None]
     chosen = (min if lower else max)(finite, key=lambda one: one[0], default=None)
     return None if chosen is None else chosen[1]

@@ -1,4 +1,4 @@
-"""Accepting jobs: those that come at the same time are accepted in one transaction."""
+"""Group commit: jobs that arrive at the same time are accepted in one transaction."""
 
 import threading
 from collections import Counter, deque
@@ -40,7 +40,7 @@ class _Entry:
 
 
 class GroupCommit:
-    """Insert, commit, wake. Whoever comes while another commits is taken along by the next one.
+    """Insert, commit, wake. Requests that arrive during a commit share the next one.
 
     A transaction costs about as much for ten jobs as for one, and SQLite has one at a time.
     """
@@ -77,7 +77,7 @@ class GroupCommit:
             with self._database.begin() as connection:
                 outcomes = _accept(connection, entries)
         except Exception as error:  # noqa: BLE001 - it is raised where the request came from
-            # Perhaps in the commit: then nobody knows whether it was done.
+            # Perhaps in the commit: then it is unknown whether it was done.
             away = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
             if len(entries) > 1 and not away:  # the fault of one of them, which is not the others'
                 for entry in entries:

@@ -1,4 +1,4 @@
-"""Waiting until a job has come so far: `?wait=SECONDS`."""
+"""Long polling: `?wait=SECONDS`."""
 
 import time
 import uuid
@@ -9,16 +9,16 @@ from jobyard.shared import jobs
 from jobyard.web.backend import Backend
 
 MAX_WAIT_SECONDS: Final = 60
-# How often a waiting request looks: soon at first, for short jobs, then less and less, whenever it has
+# How often a waiting request checks: soon at first, for short jobs, then less and less, whenever it has
 # waited a tenth longer.
-FIRST_LOOK_SECONDS = 0.001
-LAST_LOOK_SECONDS = 0.25
+FIRST_CHECK_SECONDS = 0.001
+LAST_CHECK_SECONDS = 0.25
 
 
 def wait_until(
     backend: Backend, job_id: uuid.UUID, seconds: float, enough: Callable[[jobs.JobVersion], bool]
 ) -> bool:
-    """Until `enough` says so, which is True, or the time is over. Raises NotFound."""
+    """Wait until `enough` is true (returns True) or the time is over. Raises NotFound."""
     # More waiters than the process has threads to spare are answered at once, and ask again.
     if not backend.waiters.acquire(blocking=False):
         return False
@@ -28,7 +28,7 @@ def wait_until(
             with backend.database.autocommit() as connection:
                 if enough(jobs.read_version(connection, job_id)):
                     return True
-            pause = min(max(FIRST_LOOK_SECONDS, waited / 10), LAST_LOOK_SECONDS)
+            pause = min(max(FIRST_CHECK_SECONDS, waited / 10), LAST_CHECK_SECONDS)
             time.sleep(min(pause, seconds - waited))
         return False
     finally:

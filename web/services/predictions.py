@@ -27,7 +27,7 @@ FIRST_COLUMNS = {
 }
 
 
-class Rows(NamedTuple):
+class PredictionPage(NamedTuple):
     """A part of the list, the rows' numbers, and the cursor of the part after it."""
 
     items: list[schemas.Prediction]
@@ -41,8 +41,8 @@ class Rows(NamedTuple):
 
 def read(
     session: Session, job: Job, label: str | None, cursor: str | None, limit: int, *, unsure_first: bool
-) -> Rows:
-    """Those with a label, after a cursor. Raises BadInput for a cursor that is none, or of another order."""
+) -> PredictionPage:
+    """Those with a label, after a cursor. Raises BadInput for an invalid cursor, or one of another order."""
     after = None if cursor is None else _place(cursor, unsure_first)
     found = registry.read_predictions(
         session, job.id, unsure_first=unsure_first, label=label, after=after, limit=limit + 1
@@ -53,7 +53,7 @@ def read(
     items = [schemas.Prediction.model_validate(row) for row in shown]
     for row, item in zip(shown, items, strict=True):
         item.overlay = overlay_name(row.row) if explained and row.error is None else None
-    return Rows(items, [row.row for row in shown], following)
+    return PredictionPage(items, [row.row for row in shown], following)
 
 
 def _cursor(row: registry.Prediction, unsure_first: bool) -> str:
@@ -71,7 +71,7 @@ def _place(cursor: str, unsure_first: bool) -> registry.Place:
         if found is not None and not math.isfinite(found):
             raise ValueError
     except ValueError:
-        raise BadInput("cursor", "should be `next` of the part before, in the same order") from None
+        raise BadInput("cursor", "should be `next` of the previous page, in the same order") from None
     return found, int(row)
 
 
@@ -81,7 +81,7 @@ def _place(cursor: str, unsure_first: bool) -> registry.Place:
 def classes_of(job: Job) -> list[str]:
     """The classes that a prediction's model knows. Raises NotFound or Conflict where there is no table."""
     if job.kind != "predict" or job.parent_id is not None:
-        raise NotFound(f"job {job.id} predicts no pictures")
+        raise NotFound(f"job {job.id} is not a prediction")
     if job.state != State.SUCCEEDED:
         raise Conflict(f"job {job.id} is {job.state}; its table can be downloaded when it has succeeded")
     result = job.result or {}

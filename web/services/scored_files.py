@@ -13,24 +13,24 @@ def scored_file(session: Session, job: jobs.Job) -> storage.File:
     result = _result_of_file(job)
     if result["format"] != "parquet":
         raise Conflict(
-            f"the scored file of job {job.id} is {result['format']}; rows can be read where the spec has "
+            f"the scored file of job {job.id} is {result['format']}; rows can only be read of a job with "
             "`format: parquet`"
         )
     found = [file for file in storage.artifacts(session, job.id) if file.name == result["file"]]
     if not found:
-        raise NotFound(f"the scored file of job {job.id} is gone")
+        raise NotFound(f"the scored file of job {job.id} was deleted")
     return found[0]
 
 
 def check_has_groups(job: jobs.Job) -> None:
     """Raises NotFound or Conflict where there are none."""
     if _result_of_file(job).get("group_by") is None:
-        raise NotFound(f"job {job.id} has no groups; they are made where the spec has `group_by`")
+        raise NotFound(f"job {job.id} has no groups; its spec has no `group_by`")
 
 
 def _result_of_file(job: jobs.Job) -> dict[str, Any]:
     if job.kind != "sentiment" or job.spec.get("file") is None:
-        raise NotFound(f"job {job.id} scores no file")
+        raise NotFound(f"job {job.id} does not score a file")
     if job.state != jobs.State.SUCCEEDED:
-        raise Conflict(f"job {job.id} is {job.state}; what it scored can be read when it has succeeded")
+        raise Conflict(f"job {job.id} is {job.state}; its scored rows can be read when it has succeeded")
     return job.result or {}

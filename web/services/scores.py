@@ -1,6 +1,6 @@
 """Rows of a scored Parquet file: those with a label or some words in them, in order of row or of score.
 
-DuckDB reads them where they lie, and may open nothing else. Columns are told apart by their places, so
+DuckDB reads the file in place, and may open nothing else. Columns are identified by their positions, so
 that it doesn't matter how they are called: `c0`, `c1`, …, of which the last five are ours, and `r`, the
 number of the row.
 """
@@ -37,7 +37,7 @@ LOCKED_DOWN: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "allow_community_extensions": False,
 }
-# A part of the list ends early where its rows are so long: they are held in memory.
+# A page ends early if its rows are longer than this: they are held in memory.
 MAX_CHARACTERS = 16_000_000
 # Others wait: a search through a large file takes both threads.
 _readers = threading.BoundedSemaphore(2)
@@ -53,7 +53,7 @@ class Question(NamedTuple):
     cursor: str | None = None
 
 
-class Rows(NamedTuple):
+class ScorePage(NamedTuple):
     """Each {"row" (from 0), "columns": {name: value}, "neg", "neu", "pos", "compound", "label"}; `next` is
     the cursor of those after them, `texts` the name that their column of texts has in the scored file.
     """
@@ -63,11 +63,11 @@ class Rows(NamedTuple):
     texts: str
 
 
-def read(address: tuple[str, Any], column: str, question: Question) -> Rows:
+def read(address: tuple[str, Any], column: str, question: Question) -> ScorePage:
     """Rows of the scored file at a `Storage.address`, whose texts came from `column`.
 
     Nulls come last in either order of the compound, equal ones in the file's order. There are fewer rows
-    than asked for, and at least one, where they are very long. Raises BadInput for a cursor that is none,
+    than asked for, and at least one, where they are very long. Raises BadInput for an invalid cursor,
     Conflict for a file that DuckDB can't read.
     """
     after = _after(question)
@@ -76,7 +76,9 @@ def read(address: tuple[str, Any], column: str, question: Question) -> Rows:
             return _File(connection, address[0], column).read(question, after)
     except duckdb.Error as error:
         log.error("a scored file can't be read: %s", error)
-        raise Conflict("the rows of the scored file can't be read here; the file can be downloaded") from None
+        raise Conflict(
+            "the rows of the scored file can't be read on the server; download the file instead"
+        ) from None
 
 
 @contextlib.contextmanager
@@ -106,7 +108,7 @@ def _after(question: Question) -> tuple[float | None, int] | None:
         if found[0] is not None and not math.isfinite(found[0]):
             raise ValueError
     except ValueError:
-        raise BadInput("cursor", "should be `next` of the part before, in the same order") from None
+        raise BadInput("cursor", "should be `next` of the previous page, in the same order") from None
     return found
 
 
@@ -145,7 +147,7 @@ class _File:
             column += "_original"
         return self._names.index(column)
 
-    def read(self, question: Question, after: tuple[float | None, int] | None) -> Rows:
+    def read(self, question: Question, after: tuple[float | None, int] | None) -> ScorePage:
         where, values = self._where(question, after)
         order = ORDERS[question.sort].format(self._compound)
         # First which rows, from few columns; then all of these few rows.
@@ -156,10 +158,10 @@ class _File:
         ).fetchall()
         items = self._items([row for row, _ in keys[: question.limit]])
         if len(items) == len(keys):
-            return Rows(items, None, self._texts)
+            return ScorePage(items, None, self._texts)
         row, compound = keys[len(items) - 1]
         of_compound = "" if question.sort == "row" else f"{'' if compound is None else repr(compound)}:"
-        return Rows(items, f"{of_compound}{row}", self._texts)
+        return ScorePage(items, f"{of_compound}{row}", self._texts)
 
     def _where(
         self, question: Question, after: tuple[float | None, int] | None

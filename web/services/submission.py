@@ -79,7 +79,7 @@ def submit_many(
 
 
 def _digest(submissions: Sequence[AnySubmission]) -> str:
-    """What tells a request from another, however it is written."""
+    """A hash that is the same for equal requests, however they are written."""
     return hashlib.sha256(b"".join(one.model_dump_json().encode() for one in submissions)).hexdigest()
 
 

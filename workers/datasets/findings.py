@@ -1,4 +1,4 @@
-"""What an import finds out about the pictures of a data set, and what of it people should know."""
+"""The findings of an import about the pictures of a data set, and warnings about them."""
 
 import bisect
 import hashlib
@@ -19,12 +19,12 @@ MAX_IN_GROUP = 10
 # Of the histogram of shorter sides, in pixels: a network sees little more than that of a picture.
 EDGES = (1, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
 
-# A class with so many times the pictures of another is worth a word.
+# A warning is given if a class has so many times the pictures of another.
 IMBALANCE = 1.5
 
 STRIP = 256
 
-# A later split judges what an earlier one has taught.
+# From training to test: the later splits evaluate what was learned on the earlier ones.
 ORDER = {split: place for place, split in enumerate(dict.fromkeys(SPLITS.values()))}
 
 
@@ -55,7 +55,7 @@ class Histogram(TypedDict):
 
 
 class Leak(TypedDict):
-    """A `picture` that judges the network and is also one that an earlier split has, `same_as`."""
+    """A `picture` for evaluation that an earlier split has, too, as `same_as`."""
 
     picture: str
     same_as: str
@@ -66,9 +66,9 @@ class Findings(TypedDict):
 
     `duplicates` counts those that repeat another one, and lists them with it; `leaks` counts pictures of
     validation that train has too, and of test that train or validation has; `conflicts` counts pictures
-    that lie under more than one class. `noted` lists files that were taken, but are worth a look.
-    `imbalance` is pictures of the largest class of train by those of the smallest. `warnings` says in
-    words what of all this should be looked at.
+    that have more than one class. `noted` lists files that were imported, with a note.
+    `imbalance` is pictures of the largest class of train by those of the smallest. `warnings` has
+    a line for each finding that people should look at.
     """
 
     width: Extent
@@ -163,24 +163,24 @@ def _warnings(classes: dict[str, dict[str, int]], leaks: int, conflicts: int, co
         warnings.append(
             f"{_pictures(leaks)} of {' and '.join(judging)} {'is' if leaks == 1 else 'are'} in "
             f"{TRAIN if len(judging) == 1 else 'an earlier split'} too: "
-            "a network is not judged by pictures that it has seen"
+            "a network should not be evaluated on pictures that it was trained on"
         )
     if conflicts:
         warnings.append(
-            f"{_pictures(conflicts)} {'lies' if conflicts == 1 else 'lie'} under more than one class: "
-            "all but one of these labels are wrong"
+            f"{_pictures(conflicts)} {'has' if conflicts == 1 else 'have'} more than one class: "
+            "all but one of the labels of each are wrong"
         )
     if copies:
         warnings.append(
-            f"{_pictures(copies)} {'repeats' if copies == 1 else 'repeat'} another one"
-            + ("" if len(classes) > 1 else ": one of them may train the network and the other judge it")
+            f"{_pictures(copies)} {'duplicates' if copies == 1 else 'duplicate'} another"
+            + ("" if len(classes) > 1 else ": one copy may be used for training and the other for validation")
         )
     sizes = Counter(classes[TRAIN]).most_common()
     (largest, most), (smallest, least) = sizes[0], sizes[-1]
     if most > IMBALANCE * least:
         warnings.append(
             f"train has {most / least:.1f} times as many pictures of {largest!r} ({most:,}) as of "
-            f"{smallest!r} ({least:,}): compare the recall of the classes, and not only the accuracy"
+            f"{smallest!r} ({least:,}): compare the recall of the classes, not only the accuracy"
         )
     return warnings
 

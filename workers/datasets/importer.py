@@ -29,7 +29,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of an import.
+    """The outcome of an import.
 
     `classes` is {"train": {class: pictures}} and, where there are such, "validation" and "test" likewise.
     `rejected` is [{"file", "reason"}], the first 1,000 of `rejected_count`. `report` is what was found out
@@ -61,7 +61,7 @@ class _Kept:
 def import_pictures(source: Path, output: Path, max_bytes: int, progress: Progress) -> Imported:
     """Check every picture of `source`, and write the good ones to `output`, a zip of our own layout.
 
-    `source` is a zip or tar archive (told by its content) or a folder, in one of the layouts of `lay_out`.
+    `source` is a zip or tar archive (recognized by its content) or a folder, in a layout of `lay_out`.
     `output` is an uncompressed zip of `SPLIT/CLASS/FILE`, sorted, with the original bytes of each picture
     that decodes fully. The others are listed with the reason and don't stop the import.
 
@@ -90,7 +90,7 @@ def import_pictures(source: Path, output: Path, max_bytes: int, progress: Progre
 
 
 def _checked(source: Path, max_bytes: int, progress: Progress) -> Iterator[Member]:
-    """Every member's name and kind, looked at before anything is read."""
+    """Check every member's name and kind, before anything is read."""
     for member in walk(source, max_bytes):
         progress.check()
         yield member
@@ -123,7 +123,7 @@ def _decode_all(
             spool.write(content)
             suffix = PurePosixPath(member.parts[-1]).suffix
             if suffix.lower() not in ("", *SUFFIXES[kind]):
-                noted.append((member.name, f"is a {kind}, and is called {printable(suffix)}"))
+                noted.append((member.name, f"is a {kind}, but is called {printable(suffix)}"))
         except NotAPicture as error:
             rejected.append((member.name, error.message))
         progress.update(len(kept) + len(rejected), len(layout.places), "pictures")

@@ -18,7 +18,7 @@ from jobyard.shared.errors import WorkError
 from jobyard.shared.pictures import NotAPicture, decode, to_array
 from jobyard.workers.runtime.progress import Progress
 
-# The cache holds so much; what was used longest ago goes first, and earlier still if the disk is full.
+# Size of the cache; the least recently used entries are removed first, and more if the disk is full.
 MAX_BYTES = 50 * 1000**3
 
 # Part of an entry's name: raise the number when `shared.pictures` makes other pixels of the same bytes.
@@ -26,7 +26,7 @@ DECODER = f"1, Pillow {PIL.__version__}"
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedDataset:
     """`pixels` (n, size, size, 3) uint8 lie on disk; `rows` has each picture's place, "train/cats/1.jpg"."""
 
     pixels: NDArray[np.uint8]
@@ -45,12 +45,12 @@ def decode_once(
     progress: Progress,
     cache: Path | None = None,
     version: str = "",
-) -> Decoded:
+) -> DecodedDataset:
     """The pictures at `size`: from the folder `cache` if it has them, else decoded to the new file `draft`.
 
-    With `cache`, where `version` tells the content of this data set from any other, the whole draft moves
-    there: an entry is never half a one, and of two processes that make the same the later one's stays.
-    An entry may be removed while it is in use: whoever has it open goes on reading it. The draft should
+    With `cache`, where `version` identifies the content of this data set, the whole draft moves
+    there: an entry is always complete, and of two processes that make the same one the later one's is kept.
+    An entry may be removed while it is in use: a process that has it open can still read it. The draft should
     be on the cache's disk, in a folder that is cleaned up if this process dies.
 
     Raises WorkError for a file that is not a picture, and where the disk is too small.
@@ -65,17 +65,17 @@ def decode_once(
             pixels = np.load(entry, mmap_mode="r")
             if pixels.shape == shape and pixels.dtype == np.uint8:
                 os.utime(entry)
-                return Decoded(pixels, rows)
+                return DecodedDataset(pixels, rows)
         entry.parent.mkdir(parents=True, exist_ok=True)
         _make_room(entry.parent, math.prod(shape))
     _decode_to(draft, shape, list(places.values()), progress)
     if entry is not None:
         draft = draft.replace(entry)
-    return Decoded(np.load(draft, mmap_mode="r"), rows)
+    return DecodedDataset(np.load(draft, mmap_mode="r"), rows)
 
 
 def _digest(version: str, rows: Iterable[str]) -> str:
-    # The version says nothing of names, and a row is found by its name.
+    # The version does not depend on names, and a row is found by its name.
     return hashlib.sha256("\n".join((DECODER, version, *rows)).encode(errors="surrogateescape")).hexdigest()
 
 
@@ -126,5 +126,5 @@ def _refuse_full_disk(folder: Path, needed: int) -> None:
     if needed > free:
         raise WorkError(
             f"the decoded pictures need {needed / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB are free: "
-            "lower image_size or make room"
+            "lower image_size or free some space"
         )

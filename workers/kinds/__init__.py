@@ -1,4 +1,4 @@
-"""From a job's spec to the work and back to rows: one module for each built-in kind.
+"""The built-in kinds on the worker's side, one module each: from a job's spec to the work and back to rows.
 
 Each imports its work when a job comes, so that no process loads what it never runs.
 """
@@ -15,8 +15,8 @@ from jobyard.workers.runtime.attempt import Attempt, Made, Work
 
 Coming = TypeVar("Coming")
 
-# How often a job looks whether it should stop while its module is imported.
-LOOK_SECONDS = 0.1
+# How often a job checks whether it should stop while its module is imported.
+CHECK_SECONDS = 0.1
 
 
 @functools.cache
@@ -37,12 +37,12 @@ def work_of(kind: Kind[Any]) -> Work:
 
 
 def wait_for(coming: "Future[Coming]", attempt: Attempt, phase: str | None) -> Coming:
-    """What comes of it, unless the job is to stop before; `phase` says what it waits for, if it has to."""
+    """The result of `coming`; meanwhile the job is in `phase`. Raises Interrupted if it is to stop."""
     if phase is not None and not coming.done():
         attempt.progress.phase(phase)
     while True:
         try:
-            return coming.result(LOOK_SECONDS)
+            return coming.result(CHECK_SECONDS)
         except TimeoutError:
             attempt.progress.check()
 

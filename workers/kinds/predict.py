@@ -18,7 +18,7 @@ from jobyard.shared.errors import LeaseLost, WorkError
 from jobyard.shared.kinds.predict import PredictPart, PredictSpec, overlay_name
 from jobyard.workers.prediction.archives import ZipOfPictures, check_archive
 from jobyard.workers.prediction.models import LoadedModel, ModelCache
-from jobyard.workers.prediction.predict import Picture, Prediction, predict
+from jobyard.workers.prediction.predict import Picture, PicturePrediction, predict
 from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.dataset_cache import find_dataset
 from jobyard.workers.runtime.parts import refuse_broken
@@ -96,7 +96,7 @@ def _result(
     spec: PredictSpec,
     model: registry.Model,
     labels: Mapping[str | None, int],
-    rows: Sequence[Prediction | registry.Prediction],
+    rows: Sequence[PicturePrediction | registry.Prediction],
 ) -> dict[str, Any]:
     return {
         "model": model.reference,
@@ -110,13 +110,13 @@ def _result(
     }
 
 
-def _columns(row: Prediction | registry.Prediction) -> dict[str, Any]:
+def _columns(row: PicturePrediction | registry.Prediction) -> dict[str, Any]:
     return {name: getattr(row, name) for name in ("image", "label", "probability", "probabilities", "error")}
 
 
 def _predict(
     attempt: Attempt, spec: PredictSpec, model: registry.Model, pictures: Sequence[Picture]
-) -> list[Prediction]:
+) -> list[PicturePrediction]:
     attempt.progress.phase("loading the model")
     loaded = _load(attempt, model)
     attempt.progress.phase("predicting")
@@ -150,7 +150,7 @@ def _split(count: int, copied: str | None) -> Split:
 def _predict_part(attempt: Attempt, part: PredictPart) -> Finish:
     with attempt.context.database.read() as session:
         whole = session.get(jobs.Job, attempt.claim.parent_id)
-    if whole is None:  # it began anew, and this job is gone
+    if whole is None:  # it starts over, and this job was deleted
         raise LeaseLost
     spec = PredictSpec.model_validate(whole.spec)
     model = _find_model(attempt, spec)
@@ -224,7 +224,7 @@ def _zip(attempt: Attempt, spec: PredictSpec, copied: str | None) -> ZipOfPictur
 
 def _plain_copy(attempt: Attempt, spec: PredictSpec) -> str | None:
     """Check the archive; what is no zip is made one in the storage, and that is its key."""
-    attempt.progress.phase("looking into the archive")
+    attempt.progress.phase("reading the archive")
     copy = attempt.scratch / "copy.zip"
     limit = attempt.context.settings.max_unpacked_bytes
     with attempt.context.storage.local(_archive(attempt, spec).storage_key, attempt.scratch) as source:

@@ -144,9 +144,9 @@ def _finish(attempt: Attempt, spec: SentimentSpec, output: Path, outcome: "Outco
 
 def _split(attempt: Attempt, plan: "Plan", copy: Path) -> Split:
     """The plan lies at the end of the file's plain bytes, if these had to be written: one key for both."""
-    from jobyard.workers.sentiment.tables.trailer import seal
+    from jobyard.workers.sentiment.tables.trailer import append_trailer
 
-    seal(copy, plan.note())
+    append_trailer(copy, plan.note())
     count = len(plan.parts)
     return Split(
         [
@@ -164,7 +164,7 @@ def _score_part(attempt: Attempt, spec: SentimentPart) -> Finish:
 
     with attempt.context.database.read() as session:
         parent = session.get(jobs.Job, attempt.claim.parent_id)
-        if parent is None:  # it began anew, and this job is gone
+        if parent is None:  # it starts over, and this job was deleted
             raise LeaseLost
         whole = SentimentSpec.model_validate(parent.spec)
         file = storage.get_file(session, _file_of(whole))
@@ -183,16 +183,16 @@ def _score_part(attempt: Attempt, spec: SentimentPart) -> Finish:
 
 @contextmanager
 def _planned(attempt: Attempt, key: str | None, file: storage.File) -> Iterator[tuple["Plan", IO[bytes]]]:
-    """The plan, and the bytes that its parts are ranges of. Raises LeaseLost if the parent began anew."""
+    """The plan, and the bytes that its parts are ranges of. Raises LeaseLost if the parent starts over."""
     from jobyard.workers.sentiment.files import Plan
-    from jobyard.workers.sentiment.tables.trailer import read_note
+    from jobyard.workers.sentiment.tables.trailer import read_trailer
 
     if key is None:
         raise LeaseLost
-    with attempt.context.storage.open(key) as sealed:
-        plan = Plan.from_note(read_note(sealed)[0])
+    with attempt.context.storage.open(key) as source:
+        plan = Plan.from_trailer(read_trailer(source)[0])
         if plan.is_copied:
-            yield plan, sealed
+            yield plan, source
         else:
             with attempt.context.storage.open(file.storage_key) as stream:
                 yield plan, stream

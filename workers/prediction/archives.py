@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from jobyard.shared.archives.loose import is_meant, loose_files
 from jobyard.shared.archives.members import DAMAGED, Member, printable, reason
+from jobyard.shared.archives.unlabelled import is_meant, unlabelled_pictures
 from jobyard.shared.archives.walk import walk
 from jobyard.shared.errors import WorkError
 from jobyard.shared.pictures import NotAPicture
@@ -21,14 +21,14 @@ from jobyard.workers.runtime.progress import Progress
 
 
 def check_archive(source: Path, copy: Path, max_bytes: int, progress: Progress) -> bool:
-    """Look at all that an archive from outside says it holds; what is no zip becomes one at `copy`.
+    """Check the members of an archive from outside; one that is not a zip is copied to `copy` as a zip.
 
     Returns whether it did. Raises WorkError if it is not an archive, holds no files, is damaged as
     a whole, is hostile, or unpacks to over `max_bytes`.
     """
-    files = loose_files(walk(source, max_bytes))
+    files = unlabelled_pictures(walk(source, max_bytes))
     with source.open("rb") as file:
-        is_zip = file.read(2) == b"PK"  # as `walk` tells it: nothing else was checked as one
+        is_zip = file.read(2) == b"PK"  # as `walk` recognizes it: nothing else was checked as one
     if is_zip:
         for _ in files:
             progress.check()

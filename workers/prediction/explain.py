@@ -1,4 +1,4 @@
-"""What in a picture speaks for its label: Grad-CAM.
+"""Grad-CAM: which regions of a picture support its label.
 
 R. R. Selvaraju, M. Cogswell, A. Das, R. Vedantam, D. Parikh, D. Batra: Grad-CAM: Visual Explanations from
 Deep Networks via Gradient-based Localization. ICCV 2017.
@@ -31,7 +31,7 @@ class Explainer:
         inputs, steps = _steps(network)
         features = next((output for _, _, output in reversed(steps) if _has_places(output)), None)
         if features is None:
-            raise WorkError("the model can't be explained: none of its layers has places in the picture")
+            raise WorkError("the model can't be explained: none of its layers has spatial outputs")
         last, before, _ = steps[-1]
         inner = keras.Model(inputs, [features, before])
         self._function = tf.function(lambda pixels, labels: _heat(inner, last, pixels, labels))
@@ -39,7 +39,7 @@ class Explainer:
     def maps(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
         """Pixels (n, size, size, 3) and the classes (n,) to explain, to heat (n, height, width) of 0…1.
 
-        The heat is all zeros where nothing speaks for the class.
+        The heat is all zeros if no region supports the class.
         """
         heat: NDArray[np.float32] = self._function(tf.constant(pixels), tf.constant(labels)).numpy()
         return heat

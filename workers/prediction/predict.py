@@ -1,4 +1,4 @@
-"""What is on the pictures, one answer for each, in their order."""
+"""Predictions for pictures, one for each, in their order."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +23,7 @@ Picture = tuple[str, Callable[[], IO[bytes]]]
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedPicture:
     """The pixels (size, size, 3) for the model, and the picture to draw on where that is wanted."""
 
     pixels: NDArray[np.uint8]
@@ -31,11 +31,11 @@ class Decoded:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class PicturePrediction:
     """One picture's answer: the most probable class, or the reason why there is none in `error`.
 
     `probabilities` has the most probable class first, and all classes or the `top` ones. `overlay` is the
-    picture with what spoke for the label, as a PNG, where that was asked for.
+    picture with the regions that support the label, as a PNG, with `explain`.
     """
 
     image: str
@@ -54,10 +54,10 @@ def predict(
     progress: Progress,
     *,
     explain: bool = False,
-) -> Iterator[Prediction]:
+) -> Iterator[PicturePrediction]:
     """Predict `total` pictures, given as (name, function that opens it), lazily and in their order.
 
-    A picture that can't be read costs its own row only. Lets the report's Interrupted through; raises
+    A picture that can't be read costs its own row only. Lets the Interrupted of `progress` through; raises
     WorkError for a model that can't be explained.
     """
     waiting = iter(pictures)
@@ -80,21 +80,21 @@ def predict(
             done += len(batch)
             progress.update(done, total, "pictures")
     finally:
-        # Who is told to stop does not decode what waits.
+        # Work that is interrupted does not decode what is still queued.
         pool.shutdown(cancel_futures=True)
 
 
-Batch = list[tuple[str, Future[Decoded | str]]]
+Batch = list[tuple[str, Future[DecodedPicture | str]]]
 
 
 def _predict_batch(
     model: LoadedModel, batch: Batch, top: int | None, explainer: Explainer | None, progress: Progress
-) -> Iterator[Prediction]:
+) -> Iterator[PicturePrediction]:
     decoded = []
     for name, future in batch:
         progress.check()
         decoded.append((name, future.result()))
-    readable = [found for _, found in decoded if isinstance(found, Decoded)]
+    readable = [found for _, found in decoded if isinstance(found, DecodedPicture)]
     answers: Iterator[tuple[NDArray[np.float64], bytes | None]] = iter(())
     if readable:
         pixels = np.stack([found.pixels for found in readable])
@@ -103,7 +103,7 @@ def _predict_batch(
         answers = zip(probabilities, drawn, strict=False)
     for name, found in decoded:
         if isinstance(found, str):
-            yield Prediction(name, None, None, {}, error=found)
+            yield PicturePrediction(name, None, None, {}, error=found)
         else:
             of_classes, overlay = next(answers)
             yield _prediction(name, of_classes, model.classes, top, overlay)
@@ -111,7 +111,7 @@ def _predict_batch(
 
 def _overlays(
     explainer: Explainer | None,
-    readable: list[Decoded],
+    readable: list[DecodedPicture],
     pixels: NDArray[np.uint8],
     probabilities: NDArray[np.float64],
     progress: Progress,
@@ -127,20 +127,20 @@ def _overlays(
 
 def _prediction(
     name: str, probabilities: NDArray[np.float64], classes: list[str], top: int | None, overlay: bytes | None
-) -> Prediction:
+) -> PicturePrediction:
     order = np.argsort(-probabilities, kind="stable")
     best = {classes[index]: float(probabilities[index]) for index in order[:top]}
     label = classes[order[0]]
-    return Prediction(name, label, best[label], best, error=None, overlay=overlay)
+    return PicturePrediction(name, label, best[label], best, error=None, overlay=overlay)
 
 
-def _decode(open_picture: Callable[[], IO[bytes]], size: int, is_shown: bool) -> Decoded | str:
+def _decode(open_picture: Callable[[], IO[bytes]], size: int, is_shown: bool) -> DecodedPicture | str:
     try:
         with open_picture() as file:
             picture = decode(file)
         pixels = to_array(picture, size)
         if is_shown:
             picture.thumbnail((MAX_SIDE, MAX_SIDE))
-        return Decoded(pixels, picture if is_shown else None)
+        return DecodedPicture(pixels, picture if is_shown else None)
     except (NotAPicture, NotFound, OSError) as error:
         return str(error)

@@ -45,9 +45,9 @@ def make_worker(settings: Settings, queue: Queue) -> Celery:
         # nothing to do stays: a new one takes seconds.
         app.conf.worker_max_memory_per_child = WITHOUT_TENSORFLOW_KB
     # In the parent, from when it listens until it has ended.
-    presence = Registration(settings.database, queue.value)
-    signals.worker_ready.connect(lambda sender, **_: presence.start(sender.hostname), weak=False)
-    signals.worker_shutdown.connect(lambda **_: presence.stop(), weak=False)
+    registration = Registration(settings.database, queue.value)
+    signals.worker_ready.connect(lambda sender, **_: registration.start(sender.hostname), weak=False)
+    signals.worker_shutdown.connect(lambda **_: registration.stop(), weak=False)
     return app
 
 
@@ -55,7 +55,7 @@ def make_worker(settings: Settings, queue: Queue) -> Celery:
 def set_up_logging(loglevel: int | str = logging.INFO, **_: Any) -> None:
     """Ours in place of Celery's, so that parent, children and sweeper log alike."""
     logging.basicConfig(level=loglevel, format="%(levelname)s %(name)s: %(message)s")
-    # What these say, jobyard.workers.runtime.executor says better, or nobody needs.
+    # jobyard.workers.runtime.executor logs the same, better.
     for name in ("celery.app.trace", "celery.worker.strategy"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("multiprocessing").setLevel(logging.WARNING)
@@ -63,11 +63,11 @@ def set_up_logging(loglevel: int | str = logging.INFO, **_: Any) -> None:
 
 @contextmanager
 def heeding_stop() -> Iterator[None]:
-    """In the child, around its jobs: SIGTERM means "let go of your job", not "die in the middle of it".
+    """In the child, around its jobs: SIGTERM means "release your job", not "die in the middle of it".
 
     The pool sets its own handlers after `worker_process_init`, so this can't be done once and for all.
     """
-    # A child that was told alone, and not its worker, goes on with the next job.
+    # If only the child was signalled, and not its worker, it continues with the next job.
     stopping.clear()
     before = signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     try:
@@ -78,6 +78,6 @@ def heeding_stop() -> Iterator[None]:
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _tell_children(**_: Any) -> None:
-    """In the parent: whoever stops only the parent (docker stop does) means the children too."""
+    """In the parent: a stop of the parent alone (as by docker stop) stops the children, too."""
     for child in active_children():
         os.kill(child.pid, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""What the work of a kind gets, and what it may hand back."""
+"""What the work of a kind is given, and what it may return."""
 
 import mimetypes
 import uuid
@@ -13,22 +13,22 @@ from sqlalchemy.orm import Session
 from jobyard.shared import jobs, storage
 from jobyard.shared.storage import Stored
 from jobyard.workers.runtime.checkpoints import Checkpoints
-from jobyard.workers.runtime.context import Context, Scratch
+from jobyard.workers.runtime.context import Context, ScratchFolder
 from jobyard.workers.runtime.parts import refuse_broken
 from jobyard.workers.runtime.progress import Progress
 
-# What a kind of work hands back: called in the transaction that makes the job succeed, it adds its rows
+# What work returns: called in the transaction that makes the job succeed, it adds its rows
 # (a model, predictions, artifacts) and returns the job's result.
 Finish = Callable[[Session], dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Split:
-    """What it hands back instead, if children are to do the work: their specs, in order.
+    """What work returns instead, if children are to do it: their specs, in order.
 
     The job is run again when they have ended, with `Attempt.claim.child_window` set. `window` is how many
-    may be at work at once, `progress` how far the whole is, `checkpoint_key` what children and the whole
-    go on from.
+    may be at work at once, `progress` how far the parent is, `checkpoint_key` what the children and the
+    last run of the parent continue from.
     """
 
     specs: Sequence[dict[str, Any]]
@@ -44,7 +44,7 @@ class Attempt:
     context: Context
     claim: jobs.Claim
     progress: Progress
-    _scratch: Scratch
+    _scratch: ScratchFolder
     checkpoints: Checkpoints
     # Keys in the storage that go if the job does not succeed, and those that go even then.
     stored: list[str] = field(default_factory=list)

@@ -32,13 +32,13 @@ class Context:
     storage: Storage
     broker: Broker
 
-    def scratch(self) -> "Scratch":
+    def scratch(self) -> "ScratchFolder":
         """A folder of its own for one attempt of a job, as a context manager."""
-        return Scratch(self.settings.home / "scratch")
+        return ScratchFolder(self.settings.home / "scratch")
 
     @functools.cached_property
     def heartbeats(self) -> HeartbeatThread:
-        """What beats for the job at hand."""
+        """The thread that sends the heartbeats of the running job."""
         return HeartbeatThread(self.settings.heartbeat_seconds)
 
     @property
@@ -47,10 +47,10 @@ class Context:
         return self.settings.home / "cache"
 
 
-class Scratch:
+class ScratchFolder:
     """A folder that is made when it is first asked for, and gone afterwards.
 
-    A killed process can't clean up: whoever comes next removes the folders that nobody holds.
+    A killed process can't clean up: the next one removes the folders that no process has locked.
     """
 
     def __init__(self, parent: Path) -> None:

@@ -29,7 +29,7 @@ def folder_of(attempt: Attempt, dataset: registry.Dataset) -> Path:
 
 
 def _remove_deleted(attempt: Attempt, cache: Path) -> None:
-    """Folders of data sets that are no more make room: nobody will ask for them again."""
+    """Delete the folders of deleted data sets."""
     # Looked for before the database is asked: what is unpacked from now on has a row.
     folders = [path for path in cache.iterdir() if not path.name.startswith(".")]
     with attempt.context.database.read() as session:

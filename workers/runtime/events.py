@@ -1,4 +1,4 @@
-"""What Flower hears: of each job, in Celery's words for a task, with the job's kind and id."""
+"""Events for Flower: each job as a Celery task, with its kind and id."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ from jobyard.workers.runtime.executor import Outcome
 log = logging.getLogger(__name__)
 
 SEND_SECONDS = 0.5
-# What may wait for a broker that is away; older events are dropped.
+# Events that are kept for an unreachable broker; older ones are dropped.
 MAX_WAITING = 5_000
 
 
@@ -27,7 +27,7 @@ class Events:
     """Implements `workers.runtime.executor.Watcher` for one process.
 
     A thread sends what has come together, so that it costs a job next to nothing. What can't be sent is
-    lost: it is only to be looked at.
+    lost: it is for display only.
     """
 
     def __init__(self, app: Celery, hostname: str) -> None:
@@ -41,15 +41,15 @@ class Events:
 
     def started(self, claim: jobs.Claim) -> None:
         self._began = time.monotonic()
-        # Nobody takes a job before it can begin it, so both are now.
+        # A job is claimed when it can start, so both happen now.
         self._add("task-received", claim, args=str(claim.id), kwargs="", retries=0)
         self._add("task-started", claim)
 
-    def ended(self, claim: jobs.Claim, ended: Outcome | None) -> None:
-        if ended is not None and ended.state is State.FAILED:
-            self._add("task-failed", claim, exception=ended.error, traceback=ended.traceback)
+    def ended(self, claim: jobs.Claim, outcome: Outcome | None) -> None:
+        if outcome is not None and outcome.state is State.FAILED:
+            self._add("task-failed", claim, exception=outcome.error, traceback=outcome.traceback)
             return
-        result = "left to another worker" if ended is None else ended.state.value
+        result = "another worker has the job" if outcome is None else outcome.state.value
         self._add("task-succeeded", claim, result=result, runtime=time.monotonic() - self._began)
 
     def _add(self, type_: str, claim: jobs.Claim, **fields: Any) -> None:
@@ -81,7 +81,7 @@ class Events:
         try:
             self._publish(events)
         except (OperationalError, OSError) as error:
-            log.debug("Flower misses %d events: %s", len(events), error)
+            log.debug("can't send %d events to Flower: %s", len(events), error)
 
     def _publish(self, events: list[dict[str, Any]]) -> None:
         if not events:

@@ -1,4 +1,4 @@
-"""The jobs of a queue, one after another; of each one attempt: claim, work, outcome."""
+"""The executor: runs the jobs of a queue, one after another; each attempt is claim, work, outcome."""
 
 import logging
 import threading
@@ -24,13 +24,13 @@ log = logging.getLogger(__name__)
 
 
 class Watcher(Protocol):
-    """Whoever wants to hear of attempts; it must never fail or wait."""
+    """Is notified of attempts; it must never fail or block."""
 
     def started(self, claim: jobs.Claim) -> None:
         """An attempt begins."""
 
-    def ended(self, claim: jobs.Claim, ended: "Outcome | None") -> None:
-        """It is over; None: it is not (or no longer) this worker's to say how."""
+    def ended(self, claim: jobs.Claim, outcome: "Outcome | None") -> None:
+        """An attempt has ended; None: another worker has the job, or the outcome could not be written."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ class Outcome:
     traceback: str | None = None
 
 
-# How long an outcome waits for a database that is away, and how long if the worker is being stopped.
+# How long an outcome waits for an unreachable database, and how long if the worker is being stopped.
 PATIENCE_SECONDS = 600.0
 STOPPING_SECONDS = 2.0
-# After so long a message is done with and another goes on: no broker has to wait for it any longer.
+# After so long a message is acknowledged and another one sent: brokers limit how long a message may take.
 MESSAGE_SECONDS = 60.0
 
 
 class Executor:
-    """The jobs of one queue, first in line first, until none is ready or the worker is to stop.
+    """The jobs of one queue, in queue order, until none is ready or the worker is to stop.
 
     The next one is claimed in the transaction that writes the outcome of the one before. `single`: only
     one job, since its process ends with it.
@@ -67,7 +67,7 @@ class Executor:
         *,
         single: bool = False,
     ) -> None:
-        self._here = context
+        self._context = context
         self._works = works
         self._queue = queue
         self._worker = worker
@@ -76,40 +76,40 @@ class Executor:
         self._single = single
         self._ends = time.monotonic() + MESSAGE_SECONDS
         self._next: jobs.Claim | None = None
-        self._has_looked = False
+        self._has_tried_next = False
 
     def run(self) -> int:
-        """Returns how many jobs there were. Never raises for the sake of a job's work."""
+        """Returns how many jobs were run. Never raises because of a job's work."""
         count = 0
-        claim = self._take()
+        claim = self._claim_first()
         while claim is not None:
             count += 1
-            self._next, self._has_looked = None, False
+            self._next, self._has_tried_next = None, False
             self._watcher.started(claim)
-            ended = self._attempt(claim)
-            self._watcher.ended(claim, ended)
-            claim = self._take() if self._goes_on() and not self._has_looked else self._next
-        if count and not self._goes_on():
+            outcome = self._attempt(claim)
+            self._watcher.ended(claim, outcome)
+            claim = self._claim_first() if self._may_continue() and not self._has_tried_next else self._next
+        if count and not self._may_continue():
             # There may be more for another process, and its message may have been this one.
-            self._here.broker.wake(self._queue)
+            self._context.broker.wake(self._queue)
         return count
 
-    def _goes_on(self) -> bool:
+    def _may_continue(self) -> bool:
         return not (self._single or self._stopping.is_set() or time.monotonic() > self._ends)
 
     def _claim(self, session: Session) -> jobs.Claim | None:
-        seconds = self._here.settings.lease_seconds
+        seconds = self._context.settings.lease_seconds
         return jobs.claim(session, self._queue, worker=self._worker, lease_seconds=seconds)
 
-    def _take(self) -> jobs.Claim | None:
-        """The first in line, claimed in a transaction of its own."""
-        with self._here.database.write() as session:
+    def _claim_first(self) -> jobs.Claim | None:
+        """The first job of the queue, claimed in a transaction of its own."""
+        with self._context.database.write() as session:
             return self._claim(session)
 
     def _attempt(self, claim: jobs.Claim) -> Outcome | None:
-        context = self._here
+        context = self._context
         attempt: Attempt | None = None
-        ended: Outcome | None = None
+        outcome: Outcome | None = None
         try:
             spec = _spec_of(claim)
             with context.scratch() as scratch:
@@ -124,42 +124,42 @@ class Executor:
                 attempt = Attempt(context, claim, heartbeat, scratch, Checkpoints(context, claim, scratch))
                 with heartbeat:
                     made = self._works[claim.kind](attempt, spec)
-                ended = self._write(lambda session: _as_made(session, attempt, made, heartbeat))
-                if ended is None:  # a job that was done is not failed for that: it runs again
+                outcome = self._write(lambda session: _finish(session, attempt, made, heartbeat))
+                if outcome is None:  # the work succeeded, so the job does not fail: it runs again
                     raise LeaseLost
-            if ended.state in (State.SUCCEEDED, State.WAITING):
+            if outcome.state in (State.SUCCEEDED, State.WAITING):
                 attempt.stored = attempt.unwanted
             if isinstance(made, Split):
                 context.broker.wake(claim.queue, made.window)
-            log.info("job %s: %s", claim.id, ended.state)
+            log.info("job %s: %s", claim.id, outcome.state)
         except Interrupted as interruption:
-            ended = self._let_go(claim, interruption)
+            outcome = self._interrupted(claim, interruption)
         except JobyardError as error:
-            ended = self._fail(claim, error, error.message)
+            outcome = self._fail(claim, error, error.message)
         except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
-            # That the database is away is not the job's fault. Its lease runs out, and it runs again; an
+            # An unreachable database is not the job's fault. Its lease runs out, and it runs again; an
             # error that is always there ends it after as many attempts as a lost worker does.
-            log.error("job %s: the database failed it: %s", claim.id, error)
-        except Exception as error:  # noqa: BLE001 - whatever the work does, the job ends, the worker goes on
+            log.error("job %s: failed by the database: %s", claim.id, error)
+        except Exception as error:  # noqa: BLE001 - whatever the work does, the job ends and the worker continues
             message = f"unexpected {_named(error)}; the job's timeline has the traceback"
-            ended = self._fail(claim, error, message)
+            outcome = self._fail(claim, error, message)
         finally:
             if attempt is not None and attempt.stored:
                 self._remove(attempt.stored)
-            if attempt is not None and ended is not None and ended.state in jobs.TERMINAL:
+            if attempt is not None and outcome is not None and outcome.state in jobs.TERMINAL:
                 attempt.checkpoints.discard()
-        return ended
+        return outcome
 
-    def _let_go(self, claim: jobs.Claim, interruption: Interrupted) -> Outcome | None:
+    def _interrupted(self, claim: jobs.Claim, interruption: Interrupted) -> Outcome | None:
         log.info("job %s: %s", claim.id, interruption.message)
         match interruption:
             case Cancelled():
                 return self._write(
-                    lambda session: _as_left(jobs.finish_cancel(session, claim.id, claim.lease))
+                    lambda session: _outcome_of(jobs.finish_cancel(session, claim.id, claim.lease))
                 )
             case Paused() | Stopping():
-                return self._write(lambda session: _as_left(jobs.release(session, claim.id, claim.lease)))
-            case _:  # the lease is lost: whoever holds the job now decides what becomes of it
+                return self._write(lambda session: _outcome_of(jobs.release(session, claim.id, claim.lease)))
+            case _:  # the lease is lost: its present worker decides what becomes of the job
                 return None
 
     def _fail(self, claim: jobs.Claim, error: Exception, message: str) -> Outcome | None:
@@ -167,55 +167,55 @@ class Executor:
         log.error("job %s: failed: %s\n%s", claim.id, message, trace)
         kind = type(error).__name__
         return self._write(
-            lambda session: _as_left(
+            lambda session: _outcome_of(
                 jobs.fail(session, claim.id, claim.lease, error_type=kind, message=message, traceback=trace),
                 trace,
             )
         )
 
     def _write(self, change: Callable[[Session], Outcome | None]) -> Outcome | None:
-        """Write the outcome, however long the database is away: days of work may hang on it.
+        """Write the outcome, however long the database is unreachable: days of work may depend on it.
 
-        Trying again is harmless: what was written after all no longer holds the lease. None once the
-        patience is spent, which is soon if the worker is being stopped: then the lease runs out by itself.
+        Trying again is harmless: once the outcome is written, the lease no longer holds. None if the time is
+        over, which is soon if the worker is being stopped: then the lease expires by itself.
         """
         began = time.monotonic()
         pause = 0.25
         while True:
             try:
-                looks = self._goes_on()
-                with self._here.database.write() as session:
-                    ended = change(session)
-                    following = self._claim(session) if looks else None
+                tries_next = self._may_continue()
+                with self._context.database.write() as session:
+                    outcome = change(session)
+                    following = self._claim(session) if tries_next else None
                 # Not before the commit. Should only its answer be lost, this lease runs out by itself.
-                self._next, self._has_looked = following, looks
-                return ended
+                self._next, self._has_tried_next = following, tries_next
+                return outcome
             except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
                 waited = time.monotonic() - began
                 if waited > (STOPPING_SECONDS if self._stopping.is_set() else PATIENCE_SECONDS):
-                    log.error("can't write a job's outcome, gave up: %s", error)
-                    self._has_looked = True  # there is no use in looking for the next one now
+                    log.error("can't write a job's outcome, giving up: %s", error)
+                    self._has_tried_next = True  # there is no use in claiming the next one now
                     return None
-                log.warning("can't write a job's outcome yet: %s", str(error).splitlines()[0])
+                log.warning("can't write a job's outcome, retrying: %s", str(error).splitlines()[0])
             time.sleep(pause)
             # Soon enough once the database is back: the sweeper waits a lease before it takes the job away.
-            pause = min(pause * 2, 5.0, self._here.settings.lease_seconds / 3)
+            pause = min(pause * 2, 5.0, self._context.settings.lease_seconds / 3)
 
     def _remove(self, keys: list[str]) -> None:
         """Delete what no row refers to: a commit whose answer was lost may have made the job succeed."""
         try:
-            with self._here.database.read() as session:
+            with self._context.database.read() as session:
                 kept = retention.in_use(session, keys)
         except sa.exc.SQLAlchemyError as error:
-            log.warning("left in the storage, the database can't be asked: %s: %s", ", ".join(keys), error)
+            log.warning("left in the storage, the database can't be reached: %s: %s", ", ".join(keys), error)
             return
         for key in keys:
             if key not in kept:
-                self._here.storage.delete(key)
+                self._context.storage.delete(key)
 
 
 def _spec_of(claim: jobs.Claim) -> Parameters:
-    """Raises WorkError where this worker can't do such a job."""
+    """The job's checked spec. Raises WorkError if this worker can't do such a job."""
     kind = kinds.by_name().get(claim.kind)
     if kind is None:
         known = f"it has {', '.join(kinds.by_name())}"
@@ -227,10 +227,10 @@ def _spec_of(claim: jobs.Claim) -> Parameters:
     return model.model_validate(claim.spec)
 
 
-def _as_made(session: Session, attempt: Attempt, made: Made, heartbeat: Heartbeat) -> Outcome | None:
+def _finish(session: Session, attempt: Attempt, made: Made, heartbeat: Heartbeat) -> Outcome | None:
     claim = attempt.claim
     if isinstance(made, Split):
-        return _as_left(jobs.split(session, claim.id, claim.lease, **vars(made)))
+        return _outcome_of(jobs.split(session, claim.id, claim.lease, **vars(made)))
     result = made(session) if callable(made) else dict(made or {})
     attempt.add_artifacts(session)
     heartbeat.write_rest(session)
@@ -239,7 +239,7 @@ def _as_made(session: Session, attempt: Attempt, made: Made, heartbeat: Heartbea
     return Outcome(State.SUCCEEDED)
 
 
-def _as_left(job: jobs.Job | None, trace: str | None = None) -> Outcome | None:
+def _outcome_of(job: jobs.Job | None, trace: str | None = None) -> Outcome | None:
     return None if job is None else Outcome(State(job.state), job.error_message, trace)
 
 

@@ -18,7 +18,7 @@ def main(settings: Settings) -> int:
             "flower",
             f"--address={settings.host}",
             f"--port={settings.flower_port}",
-            # It would make the workers tell of their messages, too: only jobs are of interest.
+            # It would make the workers send events of their messages, too: only jobs are of interest.
             "--enable_events=false",
             "--logging=warning",  # it would list settings and tasks that everybody knows
         ]

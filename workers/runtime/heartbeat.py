@@ -1,7 +1,7 @@
-"""The heartbeat of a running job: a thread that writes what the work tells, and listens.
+"""The heartbeat of a running job: a thread that renews its lease, writes its progress and learns of requests.
 
-The work itself never touches SQL: it notes phase, progress and metrics in memory, and a metric sink
-or database that is away for a while neither slows nor kills it.
+The work itself never touches SQL: it keeps phase, progress and metrics in memory, and a database that is
+unreachable for a while neither slows nor kills it.
 """
 
 import logging
@@ -21,30 +21,30 @@ from jobyard.shared.errors import Cancelled, Interrupted, LeaseLost, Paused, Sto
 
 log = logging.getLogger(__name__)
 
-# A heart that had nothing to beat for so often stands still until it is needed again.
+# The thread ends after so many turns without a job, and is started again for the next one.
 IDLE_HEARTBEATS = 10
 
 
 class HeartbeatThread:
-    """The thread that beats for the job at hand: one for all jobs of a process, most of which are short."""
+    """The thread that sends heartbeats: one for all jobs of a process, most of which are short."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        # Held while a beat is under way: whoever lets go waits for it.
+        # Held while a heartbeat is being sent, so that `detach` waits for it.
         self._lock = threading.Lock()
         self._heartbeat: Heartbeat | None = None
         self._thread: threading.Thread | None = None
 
-    def take(self, heartbeat: "Heartbeat") -> None:
-        """Beat for it from now on."""
+    def attach(self, heartbeat: "Heartbeat") -> None:
+        """Send this job's heartbeats from now on."""
         with self._lock:
             self._heartbeat = heartbeat
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
                 self._thread.start()
 
-    def let_go(self) -> None:
-        """No beat is under way afterwards."""
+    def detach(self) -> None:
+        """Send no more; returns when the last one has been sent."""
         with self._lock:
             self._heartbeat = None
 
@@ -56,15 +56,15 @@ class HeartbeatThread:
                 idle = 0 if self._heartbeat else idle + 1
                 if self._heartbeat:
                     try:
-                        self._heartbeat.beat()
-                    except Exception:  # a heart that stopped would cost every later job its lease
+                        self._heartbeat.send()
+                    except Exception:  # a thread that died would cost every later job its lease
                         log.exception("an unexpected error in a heartbeat")
                 elif idle == IDLE_HEARTBEATS:
                     self._thread = None
 
 
 class Heartbeat:
-    """Implements `Report` for one lease. A context manager: the heart beats for it within."""
+    """Implements `Progress` for one lease. A context manager: heartbeats are sent within."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Heartbeat:
         self._lock = threading.Lock()
         self._progress = jobs.Progress(None, None, None, None, None)
         self._written = self._progress
-        # Where the present count (of a unit, up to a total) began: what the time left is reckoned from.
+        # Where the present count (of a unit, up to a total) began: the time left is computed from it.
         self._counting: tuple[str, int | None] | None = None
         self._counting_from = (0.0, 0)
         self._points: list[metrics.Point] = []
@@ -93,19 +93,19 @@ class Heartbeat:
         self._interruption: Interrupted | None = None
 
     def __enter__(self) -> Self:
-        self._heartbeats.take(self)
+        self._heartbeats.attach(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """The last beat writes what is still in memory: the job's outcome comes after its metrics."""
-        self._heartbeats.let_go()
+        """The last heartbeat writes what is still in memory: the job's outcome comes after its metrics."""
+        self._heartbeats.detach()
         if not isinstance(self._interruption, LeaseLost) and (self._points or error is not None):
-            self._beat()
+            self._send()
 
     def write_rest(self, session: Session) -> None:
-        """What the last beat could not, in the transaction of the outcome, which fences it."""
+        """Write what the last heartbeat could not, in the transaction of the outcome."""
         self._write(session, self._points)
 
     # ---- for the work
@@ -131,15 +131,15 @@ class Heartbeat:
         if self._stopping.is_set():
             raise Stopping
 
-    # ---- the heart
+    # ---- for the thread
 
-    def beat(self) -> None:
-        """Renew the lease, write what came together, hear what is wanted; never raises for the database."""
+    def send(self) -> None:
+        """Renew the lease, write progress and metrics, learn of requests; never raises for the database."""
         if self._interruption is None:
-            self._beat()
+            self._send()
 
     def _eta(self, done: int, total: int | None, unit: str) -> float | None:
-        """Seconds left if it goes on as it did since this count began; None before that can be told."""
+        """Seconds left at the rate since this count began; None while that is unknown."""
         now = time.monotonic()
         if self._counting != (unit, total):
             self._counting, self._counting_from = (unit, total), (now, done)
@@ -148,7 +148,7 @@ class Heartbeat:
             return None
         return round((now - since) * (total - done) / (done - first), 1)
 
-    def _beat(self) -> None:
+    def _send(self) -> None:
         with self._lock:
             progress, points = self._progress, self._points
             self._points = []
@@ -164,7 +164,7 @@ class Heartbeat:
                         jobs.note_phase(session, job)
         except sa.exc.SQLAlchemyError as error:
             log.warning(
-                "job %s: can't write its heartbeat, will try again: %s",
+                "job %s: can't write its heartbeat, retrying: %s",
                 self._job_id,
                 str(error).splitlines()[0],
             )
@@ -181,7 +181,7 @@ class Heartbeat:
             self._interruption = Paused()
 
     def _write(self, session: Session, points: list[metrics.Point]) -> None:
-        """An earlier history goes once this attempt has its own; from a checkpoint all is told again."""
+        """Replaces the history of earlier attempts: after a checkpoint all of it is reported again."""
         if points and self._is_first_write:
             metrics.clear(session, self._job_id)
         metrics.write(session, self._job_id, points)

@@ -1,21 +1,21 @@
-"""What a piece of work may tell while it runs, and how it learns that it should stop."""
+"""How work reports its progress, and how it learns that it should stop."""
 
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """Callbacks handed to the work. Each is cheap: it notes what it is told and writes nothing itself.
+    """Callbacks for the work. Each is cheap: it keeps its arguments in memory and writes nothing itself.
 
-    `phase`, `progress` and `check` raise an `shared.errors.Interrupted` when the job was cancelled,
+    `phase`, `update` and `check` raise a `shared.errors.Interrupted` when the job was cancelled,
     its worker is being stopped, or its lease is lost: let it pass through. Work calls one of them at
     least every second.
     """
 
     def phase(self, name: str) -> None:
-        """Say what is being done now, in a word or two: "decoding", "training", "evaluating"."""
+        """Set what is being done now, in a word or two: "decoding", "training", "evaluating"."""
 
     def update(self, done: int, total: int | None, unit: str) -> None:
-        """Say how far it is: `done` of `total` (None if unknown) `unit`s ("batches", "rows", "pictures")."""
+        """Set how far it is: `done` of `total` (None if unknown) `unit`s ("batches", "rows", "pictures")."""
 
     def metric(self, name: str, step: int, value: float, epoch: int | None = None) -> None:
         """Add one point to the metric history; (name, step) is its key within the job."""
@@ -25,7 +25,7 @@ class Progress(Protocol):
 
 
 class NoProgress:
-    """The Report of work that nobody waits for."""
+    """The Progress of work that is not shown."""
 
     def phase(self, name: str) -> None:
         return None

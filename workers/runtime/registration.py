@@ -1,7 +1,8 @@
-"""A worker says in SQL that it is there, so that a queue without workers can be told from a slow one."""
+"""A worker's registration in SQL, which distinguishes a queue without workers from a slow one."""
 
 import logging
 import threading
+from collections.abc import Callable
 
 import sqlalchemy as sa
 
@@ -14,7 +15,7 @@ log = logging.getLogger(__name__)
 class Registration:
     """A thread in the parent of a worker's pool.
 
-    It closes its connection after each word: the children are forked from this process.
+    It closes its connection after each statement: the children are forked from this process.
     """
 
     def __init__(self, database_url: str, queue: str) -> None:
@@ -22,35 +23,32 @@ class Registration:
         self._name = ""
         self._queue = queue
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="registration", daemon=True)
 
     def start(self, name: str) -> None:
-        """Be there under this name."""
+        """Register under this name, and keep the registration fresh."""
         self._name = name
         self._thread.start()
 
     def stop(self) -> None:
-        """Say goodbye; a worker that is killed can't, and is believed a while longer."""
+        """Deregister. The registration of a worker that is killed expires by itself."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join(timeout=registrations.REGISTER_SECONDS)
 
     def _run(self) -> None:
         while True:
-            self._say(goodbye=False)
+            self._write(registrations.register, queue=self._queue)
             if self._ended.wait(registrations.REGISTER_SECONDS):
-                self._say(goodbye=True)
+                self._write(registrations.deregister)
                 return
 
-    def _say(self, *, goodbye: bool) -> None:
+    def _write(self, statement: Callable[..., None], **values: str) -> None:
         database = Database(self._database_url)
         try:
             with database.write() as session:
-                if goodbye:
-                    registrations.deregister(session, self._name)
-                else:
-                    registrations.register(session, name=self._name, queue=self._queue)
+                statement(session, name=self._name, **values)
         except sa.exc.SQLAlchemyError as error:
-            log.warning("can't say that this worker is there: %s", str(error).splitlines()[0])
+            log.warning("can't write this worker's registration: %s", str(error).splitlines()[0])
         finally:
             database.dispose()

@@ -1,4 +1,4 @@
-"""The sweeper: finds what was lost and puts it back. Several may run at once."""
+"""The sweeper: rescues jobs of lost workers, and deletes what retention allows. Several may run at once."""
 
 import logging
 import signal
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 SWEEP_SECONDS = 2.0
 # A message needs a moment from the commit to the queue, and from the queue to the claim.
 GRACE_SECONDS = 1.0
-# How often old jobs are looked for, and rubbish in the storage.
+# How often old jobs are deleted, and rubbish in the storage.
 FORGET_SECONDS = 60.0
 TIDY_SECONDS = 3_600.0
 
@@ -47,9 +47,9 @@ class Sweeper:
         self._tidy_from = 0.0
 
     def sweep(self) -> None:
-        """Once over everything. Raises what SQLAlchemy or kombu raise when theirs is away."""
+        """Sweep once. Raises the errors of SQLAlchemy or kombu if database or broker are unreachable."""
         now = time.monotonic()
-        # While the database was away no worker could renew its lease: they get the time to do so.
+        # While the database was unreachable no worker could renew its lease: they get the time to do so.
         try:
             with self._database.write() as session:
                 if self._rescue_from is None:
@@ -61,11 +61,11 @@ class Sweeper:
             self._rescue_from = time.monotonic() + self._lease_seconds
             raise
         for job in rescued:
-            log.warning("job %s: its worker was lost, now it is %s", job.id, job.state)
+            log.warning("job %s: its worker was lost; it is now %s", job.id, job.state)
         for job in expired:
             log.warning("job %s: %s", job.id, job.error_message)
         for job in settled:
-            log.warning("job %s: none of its children was at work, now it is %s", job.id, job.state)
+            log.warning("job %s: none of its children was running; it is now %s", job.id, job.state)
         self._wake()
         # What waits comes before what is old: housekeeping can take long, or fail at the storage.
         if now >= self._forget_from:
@@ -97,10 +97,10 @@ class Sweeper:
             try:
                 self._storage.delete(key)
             except OSError as error:
-                log.warning("can't delete %s from the storage, will try again: %s", key, error)
+                log.warning("can't delete %s from the storage, will retry: %s", key, error)
 
     def _wake(self) -> None:
-        """One message in a queue is enough: whoever gets it goes on until no job is ready."""
+        """One message in a queue is enough: the worker that gets it continues until no job is ready."""
         with self._database.read() as session:
             ready = {queue.value: jobs.count_ready(session, queue.value, GRACE_SECONDS) for queue in Queue}
         if not any(ready.values()):
@@ -108,7 +108,9 @@ class Sweeper:
         depths = self._broker.depths()
         for queue, count in ready.items():
             if count and not depths[queue] and self._broker.wake(queue, count):
-                log.info("queue %s: %d jobs wait and no message does: its workers are woken", queue, count)
+                log.info(
+                    "queue %s: %d jobs are queued without a wake-up message; waking its workers", queue, count
+                )
 
 
 def main(settings: Settings) -> int:
@@ -128,5 +130,5 @@ def main(settings: Settings) -> int:
         try:
             sweeper.sweep()
         except (sa.exc.SQLAlchemyError, OperationalError, OSError) as error:
-            log.warning("can't sweep now, will try again: %s", str(error).splitlines()[0])
+            log.warning("can't sweep, retrying: %s", str(error).splitlines()[0])
     return 0

@@ -26,13 +26,13 @@ def _events(hostname: str) -> Events:
 
 @shared_task(bind=True, name=WAKE_UP)  # type: ignore[untyped-decorator]
 def wake_up(task: Any, queue: str) -> int:
-    """Returns how many jobs there were; what came of them is in SQL."""
+    """Returns how many jobs were run; their outcomes are in SQL."""
     hostname = task.request.hostname
     events = _events(hostname)
     # TensorFlow gives a GPU's memory back only when its process ends.
     single = queue == Queue.GPU
     with heeding_stop():
-        drain = Executor(
+        executor = Executor(
             current_context(),
             kinds.WORKS,
             queue,
@@ -42,10 +42,10 @@ def wake_up(task: Any, queue: str) -> int:
             single=single,
         )
         try:
-            return drain.run()
+            return executor.run()
         except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
             # The sweeper wakes the queue again once the database is back.
-            log.warning("queue %s: can't look for jobs: %s", queue, str(error).splitlines()[0])
+            log.warning("queue %s: can't check for jobs: %s", queue, str(error).splitlines()[0])
             return 0
         finally:
             if single or stopping.is_set():

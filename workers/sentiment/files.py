@@ -36,7 +36,7 @@ from jobyard.workers.sentiment.tables.lines import JsonLines
 from jobyard.workers.sentiment.tables.merging import MERGERS
 from jobyard.workers.sentiment.tables.parquet import ParquetTable, strings_of
 from jobyard.workers.sentiment.tables.table import Rows, Table, check_columns
-from jobyard.workers.sentiment.tables.trailer import read_note, seal
+from jobyard.workers.sentiment.tables.trailer import append_trailer, read_trailer
 from jobyard.workers.sentiment.tables.window import Part
 from jobyard.workers.sentiment.tables.writers import WRITERS
 from jobyard.workers.sentiment.vader.bulk import BulkScorer
@@ -56,7 +56,7 @@ MIN_PARTS = 4
 
 @dataclass(frozen=True)
 class Plan:
-    """What is known of a file that was looked through, and so need not be found out again for each part.
+    """What is known of a file after it was read once, and so need not be found out again for each part.
 
     `rows` are counted nearly. `is_copied`: parts are ranges of its plain bytes, which were written aside.
     `batch`, of Parquet, is how many rows may be read at once.
@@ -77,11 +77,11 @@ class Plan:
         return sum(self.part_rows)
 
     @classmethod
-    def from_note(cls, note: dict[str, Any]) -> Self:
+    def from_trailer(cls, note: dict[str, Any]) -> Self:
         return cls(**note | {"parts": [Part(*part) for part in note["parts"]]})
 
     def note(self) -> dict[str, Any]:
-        """For `from_note`: what JSON can hold."""
+        """For `from_trailer`: what JSON can hold."""
         return dict(vars(self))
 
     def table(self, wanted: list[str] | None = None) -> Table:
@@ -214,7 +214,7 @@ def put_together(
 
     Raises WorkError if workers with different lexicons have scored the parts.
     """
-    progress.phase("putting together")
+    progress.phase("joining the parts")
     return _put_together(spec, plan, open_part, output, progress)
 
 
@@ -247,7 +247,7 @@ def _score_part(
             scored = _score(spec, plan, rows, scorer, summary)
             writer.write(rows, scored)
             progress.update(before + summary.rows, max(total, before + summary.rows), "rows")
-    seal(
+    append_trailer(
         output,
         {
             "columns": table.columns,
@@ -293,20 +293,20 @@ def _put_together(
     lexicons = set()
     for number in range(len(plan.parts)):
         with open_part(number) as part:
-            note, _ = read_note(part)
+            note, _ = read_trailer(part)
         columns |= dict.fromkeys(note["columns"])
         summary.add_note(note["summary"])
         broken.add(*note["broken"])
         lexicons.add(note["lexicon"])
     if len(lexicons) > 1:
-        raise WorkError("the workers' lexicons differ; JOBYARD_LEXICON should be the same for all")
+        raise WorkError("the workers' lexicons differ; JOBYARD_LEXICON should be the same on all")
     if plan.kind == "jsonl":
         check_columns([*columns])
     merger = MERGERS[spec.format](output, [*columns], as_read=_has_bodies(spec, plan))
     with _written(output), merger:
         for number in range(len(plan.parts)):
             with open_part(number) as part:
-                note, size = read_note(part)
+                note, size = read_trailer(part)
                 merger.append(part, size, note["columns"])
             progress.update(summary.rows, summary.rows, "rows")
     groups = summary.groups()

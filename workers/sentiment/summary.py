@@ -1,4 +1,4 @@
-"""What many scores come to: labels, mean, spread, histogram, extremes; and the same per group."""
+"""Summary of many scores: labels, mean, deviation, histogram, extremes; and the same per group."""
 
 import math
 from typing import Any
@@ -56,7 +56,7 @@ def count(groups: Ints, size: int, compound: npt.NDArray[np.float64], labels: np
 
 
 def counted(row: Ints) -> dict[str, Any]:
-    """What one group came to, for people and for SQL."""
+    """The summary of one group, for people and for SQL."""
     counts = [int(count) for count in row]
     scored = sum(counts[LABEL : LABEL + len(LABELS)])
     mean = std = None
@@ -150,7 +150,7 @@ class Summary:
         self.rows += note["rows"]
 
     def result(self) -> dict[str, Any]:
-        """What all rows came to: see `score_file`."""
+        """The summary of all rows: see `score_file`."""
         total = counted(self._total[0])
         scored = total["rows"] - total["nulls"]
         labels = total["labels"]
@@ -166,7 +166,7 @@ class Summary:
         }
 
     def groups(self) -> list[dict[str, Any]]:
-        """What each group came to, most rows first, then by value, null last."""
+        """The summary of each group, most rows first, then by value, null last."""
         found = [{"value": value, **counted(self._table[number])} for value, number in self._groups.items()]
         return sorted(found, key=lambda group: (-group["rows"], group["value"] is None, group["value"] or ""))
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from jobyard.workers.compiled import compiled
 
 
-def warp(pixels: NDArray[np.uint8], maps: NDArray[np.float32]) -> NDArray[np.float32]:
+def transform(pixels: NDArray[np.uint8], maps: NDArray[np.float32]) -> NDArray[np.float32]:
     """Pixels (n, size, size, 3) seen through `maps` (n, 5): bilinear, edges repeated, float32.
 
     A map (a, b, c, e, f) says for the place (x, y) of the new picture where in the old one to look:
@@ -17,12 +17,12 @@ def warp(pixels: NDArray[np.uint8], maps: NDArray[np.float32]) -> NDArray[np.flo
     """
     count, size = pixels.shape[:2]
     changed = np.empty(pixels.shape, np.float32)
-    _warp(pixels.reshape(count, size, size * 3), maps, changed.reshape(count, size, size * 3))
+    _transform(pixels.reshape(count, size, size * 3), maps, changed.reshape(count, size, size * 3))
     return changed
 
 
 @compiled
-def _warp(pixels, maps, changed):  # type: ignore[no-untyped-def]
+def _transform(pixels, maps, changed):  # type: ignore[no-untyped-def]
     count, size = pixels.shape[:2]
     last = np.float32(size - 1)
     row = np.empty(size * 3, np.float32)

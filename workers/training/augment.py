@@ -16,7 +16,7 @@ def changes_anything(augment: Augment) -> bool:
 
 
 def draw(random: np.random.Generator, count: int, augment: Augment, size: int) -> NDArray[np.float32]:
-    """Maps (count, 5) for `warp`, one for each of `count` pictures of `size` pixels.
+    """Maps (count, 5) for `transform`, one for each of `count` pictures of `size` pixels.
 
     Shear is uniform in ± `augment.shear` degrees; the zooms along x and y are uniform in
     1 ± `augment.zoom`, each on its own; half of the pictures are flipped. Of that, a crop shows a square

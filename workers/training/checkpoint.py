@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training needs to go on as if nothing had interrupted it.
+"""Checkpoints: all that a training needs to continue as if it had not been interrupted.
 
 One is a single file: an uncompressed zip of a JSON header and NumPy arrays, whose every part carries a
 CRC. Nothing in it is ever executed (no pickle).
@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 
 from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.train import TrainSpec
-from jobyard.workers.training.watch import Epoch
+from jobyard.workers.training.monitor import Epoch
 
 log = logging.getLogger(__name__)
 
 # How this file is laid out.
 FORMAT = 2
 # Grows whenever the same spec and data would compute something else from then on: the order or the changes
-# of the pictures, a network, the loop. A training begun before can't go on exactly, and is not tried to.
+# of the pictures, a network, the loop. A training begun before can't continue exactly, so it is refused.
 TRAINING = 3
 
 # What does not decide what is computed. The data set's name may; its content is compared, too.
@@ -40,7 +40,7 @@ _DAMAGES = (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, st
 Array = NDArray[Any]
 
 
-class Checkpoints(Protocol):
+class CheckpointStore(Protocol):
     """Where a job's checkpoints are kept.
 
     Both raise `shared.errors.Interrupted` where the job is no longer this worker's. Whatever else `save`
@@ -58,11 +58,11 @@ class Checkpoints(Protocol):
 
 
 class Damaged(Exception):
-    """The file is no checkpoint, or not all of it."""
+    """The file is not a checkpoint, or not a complete one."""
 
 
 class Abandoned(Exception):
-    """Nobody wants the file any more that is being written."""
+    """The file that is being written is no longer needed."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Checkpoint:
     `state` has all variables (weights, random state, optimizer with loss scale and the count of steps that
     the learning rate follows from, accumulators of the running epoch's metrics), `best_weights` those of
     the best epoch (none before one has ended). `precision` is the one that "auto" led to; `spent` is what
-    the training took until here.
+    the training has taken so far.
     """
 
     identity: dict[str, Any]
@@ -113,7 +113,7 @@ class Checkpoint:
     best_weights: Sequence[Any]
 
     def write(self, path: Path, unwanted: Callable[[], bool] = lambda: False) -> None:
-        """Write the file. Raises Abandoned soon after `unwanted` says so."""
+        """Write the file. Raises Abandoned soon after `unwanted` returns True."""
         header = {
             "format": FORMAT,
             "identity": self.identity,
@@ -141,8 +141,8 @@ def read(path: Path) -> Checkpoint:
             header = json.loads(file.read("header.json"))
             if header["format"] != FORMAT:
                 raise WorkError(
-                    f"this training's checkpoint has the format {header['format']}, this worker reads "
-                    f"{FORMAT}: retry the job, and it trains from the start"
+                    f"the checkpoint of this training has format {header['format']}, this worker reads "
+                    f"{FORMAT}: retry the job to train from the start"
                 )
             return Checkpoint(
                 identity=header["identity"],
@@ -169,7 +169,7 @@ def identity_of(spec: TrainSpec, dataset_version: str) -> dict[str, Any]:
     }
 
 
-def find(checkpoints: Checkpoints | None, identity: dict[str, Any]) -> Checkpoint | None:
+def find(checkpoints: CheckpointStore | None, identity: dict[str, Any]) -> Checkpoint | None:
     """The checkpoint to go on from; None to begin: there is none, or it is damaged.
 
     Raises WorkError for one of another data set, spec or version: what came of going on from it would be
@@ -181,14 +181,14 @@ def find(checkpoints: Checkpoints | None, identity: dict[str, Any]) -> Checkpoin
     try:
         found = read(path)
     except Damaged as error:
-        log.warning("training begins anew, its checkpoint is damaged: %s", error)
+        log.warning("training starts over, its checkpoint is damaged: %s", error)
         return None
     for what in found.identity | identity:
         was, now = found.identity.get(what), identity.get(what)
         if was != now:
             raise WorkError(
-                f"this training can't go on from its checkpoint, {what} changed in between "
-                f"(was {was}, is {now}): retry the job, and it trains from the start"
+                f"this training can't continue from its checkpoint: {what} changed in between "
+                f"(was {was}, is {now}): retry the job to train from the start"
             )
     return found
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from jobyard.shared.errors import Cancelled, Interrupted, LeaseLost
-from jobyard.workers.training.checkpoint import Abandoned, Checkpoint, Checkpoints, Position
+from jobyard.workers.training.checkpoint import Abandoned, Checkpoint, CheckpointStore, Position
 
 log = logging.getLogger(__name__)
 
@@ -24,14 +24,14 @@ REST = 25.0
 class CheckpointWriter:
     """Keeps checkpoints of a training: one at each epoch's end, and one every `seconds` within it.
 
-    The training hands over a snapshot, which costs it next to nothing, and goes on; one that is due too
+    The training hands over a snapshot, which costs it next to nothing, and continues; one that is due too
     soon after the one before (see REST) follows a little later. A context manager: leaving it by an
-    interruption after which the job goes on elsewhere writes a last one.
+    interruption after which the job continues elsewhere writes a last one.
     """
 
     def __init__(
         self,
-        checkpoints: Checkpoints | None,
+        checkpoints: CheckpointStore | None,
         workdir: Path,
         seconds: float,
         snapshot: Callable[[], Checkpoint],
@@ -89,23 +89,25 @@ class CheckpointWriter:
         self._unwanted.clear()
         self._begin(self._checkpoints, last)
 
-    def _begin(self, checkpoints: Checkpoints, checkpoint: Checkpoint) -> None:
+    def _begin(self, checkpoints: CheckpointStore, checkpoint: Checkpoint) -> None:
         self._began = time.monotonic()
         self._epoch_ended = False
         self._position = checkpoint.position
         self._writing = self._writer.submit(self._write, checkpoints, checkpoint)
 
-    def _write(self, checkpoints: Checkpoints, checkpoint: Checkpoint) -> None:
+    def _write(self, checkpoints: CheckpointStore, checkpoint: Checkpoint) -> None:
         try:
             checkpoint.write(self._path, unwanted=self._unwanted.is_set)
             checkpoints.save(self._path)
         except Abandoned:
-            log.debug("the checkpoint at %s is not wanted any more", checkpoint.position)
+            log.debug("the checkpoint at %s is no longer needed", checkpoint.position)
         except Interrupted:
             raise
         except Exception as error:  # noqa: BLE001 - a lost checkpoint never costs the training
             self._position = None
-            log.warning("no checkpoint at %s: %s: %s", checkpoint.position, type(error).__name__, error)
+            log.warning(
+                "can't write the checkpoint at %s: %s: %s", checkpoint.position, type(error).__name__, error
+            )
         finally:
             self._path.unlink(missing_ok=True)
             self._took = time.monotonic() - self._began

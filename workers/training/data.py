@@ -14,13 +14,13 @@ from jobyard.shared.kinds.train import Augment
 from jobyard.workers.datasets.pixels import decode_once, place_of
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.training import augment as augmenting
-from jobyard.workers.training.affine import warp
-from jobyard.workers.training.splits import Example, Split
+from jobyard.workers.training.affine import transform
+from jobyard.workers.training.splits import DatasetSplit, Example
 
 Batch = tuple[NDArray[np.float32], NDArray[np.int32]]
 
 
-class Rows:
+class PixelRows:
     """Some pictures of an array on disk, (n, size, size, 3) uint8: an index reads those that it names."""
 
     def __init__(self, pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
@@ -42,7 +42,7 @@ class Pictures:
     `names` are their places in the data set, "validation/cats/1.jpg".
     """
 
-    pixels: Rows | NDArray[np.uint8]
+    pixels: PixelRows | NDArray[np.uint8]
     labels: NDArray[np.int32]
     names: list[str]
 
@@ -56,7 +56,12 @@ class Pictures:
 
 
 def decode_all(
-    split: Split, size: int, workdir: Path, progress: Progress, cache: Path | None = None, version: str = ""
+    split: DatasetSplit,
+    size: int,
+    workdir: Path,
+    progress: Progress,
+    cache: Path | None = None,
+    version: str = "",
 ) -> tuple[Pictures, Pictures, Pictures]:
     """The split's pictures, decoded: (train, validation, test).
 
@@ -72,7 +77,7 @@ def decode_all(
         names = [place_of(path) for path, _ in part]
         rows = np.array([decoded.rows[name] for name in names], dtype=np.int64)
         labels = np.array([label for _, label in part], dtype=np.int32)
-        return Pictures(Rows(decoded.pixels, rows), labels, names)
+        return Pictures(PixelRows(decoded.pixels, rows), labels, names)
 
     train, validation, test = map(pictures, parts)
     return train, validation, test
@@ -125,7 +130,9 @@ def training_batches(
             changes.append(maps[part])
         indices = np.concatenate(chosen)
         pixels = pictures.pixels[indices]
-        changed = warp(pixels, np.concatenate(changes)) if changes_anything else pixels.astype(np.float32)
+        changed = (
+            transform(pixels, np.concatenate(changes)) if changes_anything else pixels.astype(np.float32)
+        )
         return changed, pictures.labels[indices]
 
     return _stream(read, first, np.iinfo(np.int64).max, pictures.size)

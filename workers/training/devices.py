@@ -38,7 +38,7 @@ def prepare(precision: str, seed: int) -> Environment:
         keras=str(keras.__version__),
         python=platform.python_version(),
         device=str(details.get("device_name", "GPU")) if gpus else "CPU",
-        precision=_fastest_here(gpus, details) if precision == "auto" else precision,
+        precision=_fastest(gpus, details) if precision == "auto" else precision,
         seed=seed,
     )
 
@@ -52,7 +52,7 @@ def share_gpus() -> list[Any]:
     return gpus
 
 
-def _fastest_here(gpus: list[Any], details: dict[str, Any]) -> str:
+def _fastest(gpus: list[Any], details: dict[str, Any]) -> str:
     return fastest(details.get("compute_capability")) if gpus else fastest_on_cpu(_cpu_flags())
 
 

@@ -43,7 +43,7 @@ Mistake = TypedDict("Mistake", {"picture": str, "class": str, "predicted": str, 
 
 
 class Evaluation(TypedDict):
-    """What pictures that had no part in the training say of a model.
+    """The evaluation of a model on pictures that had no part in the training.
 
     `split` is where they are from: "test", the data set's own `test/`, or "validation", which also chose
     the best epoch. `accuracy_interval` is Wilson's at 95 %. `confusion` has a row for each true class and a

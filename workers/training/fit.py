@@ -13,12 +13,12 @@ from jobyard.shared.kinds.train import TrainSpec
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.training import checkpoint as checkpointing
 from jobyard.workers.training import data, devices, machine, model_file, networks, optimization, splits
-from jobyard.workers.training.checkpoint import Checkpoints, Spent
+from jobyard.workers.training.checkpoint import CheckpointStore, Spent
 from jobyard.workers.training.checkpoint_writer import CheckpointWriter
 from jobyard.workers.training.evaluate import Evaluation, evaluate
 from jobyard.workers.training.loop import Loop
 from jobyard.workers.training.model_file import ModelFile
-from jobyard.workers.training.watch import Epoch, Watch, tell_metrics
+from jobyard.workers.training.monitor import Epoch, Monitor, report_metrics
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def train(
     dataset: Path,
     workdir: Path,
     progress: Progress,
-    checkpoints: Checkpoints | None = None,
+    checkpoints: CheckpointStore | None = None,
     *,
     dataset_version: str = "",
     checkpoint_seconds: float = 60,
@@ -65,16 +65,16 @@ def train(
 ) -> Training:
     """Train on `dataset` (train/<class>/<picture>, validation/ alike if it has one of its own).
 
-    With `checkpoints` it goes on exactly where the newest of them was made, and saves one at every epoch's
+    With `checkpoints` it continues exactly where the newest of them was made, and saves one at every epoch's
     end, every `checkpoint_seconds` within it, and when it is interrupted by anything but Cancelled and
-    LeaseLost. The whole history is reported again then, from the first epoch on. `dataset_version` tells
-    one content of a data set from another. `init_from` is the model that `spec.init_from` names. The
+    LeaseLost. The whole history is reported again then, from the first epoch on. `dataset_version` identifies
+    the content of the data set. `init_from` is the model that `spec.init_from` names. The
     decoded pictures are kept in the folder `cache`, on the disk of `workdir`, for later trainings on the
     same version.
 
     Writes to the existing folder `workdir`: `pictures.npy` (without `cache`), `model.keras`, `last.keras`
     if the last epoch was not the best, and checkpoints for a while. Raises WorkError for what the job's
-    owner can mend: the data set, a learning rate that blows up, too little memory, a checkpoint or an
+    owner can correct: the data set, a learning rate that blows up, too little memory, a checkpoint or an
     earlier model that doesn't fit. Lets the report's Interrupted through.
     """
     try:
@@ -100,7 +100,7 @@ def _train(
     dataset: Path,
     workdir: Path,
     progress: Progress,
-    checkpoints: Checkpoints | None,
+    checkpoints: CheckpointStore | None,
     dataset_version: str,
     checkpoint_seconds: float,
     init_from: ModelFile | None,
@@ -111,7 +111,7 @@ def _train(
     earlier = checkpointing.find(checkpoints, identity)
     if earlier is not None:
         progress.phase(f"resuming after epoch {earlier.position.epoch}, batch {earlier.position.batch}")
-        tell_metrics(progress, earlier.history)
+        report_metrics(progress, earlier.history)
 
     before = earlier.spent if earlier is not None else Spent()
 
@@ -122,7 +122,7 @@ def _train(
     model = networks.build(
         spec.network, spec.image_size, len(classes), environment.precision, for_training=True
     )
-    head = None if init_from is None else model_file.go_on(model, classes, init_from)
+    head = None if init_from is None else model_file.initialize(model, classes, init_from)
 
     progress.phase("decoding")
     started = time.monotonic()
@@ -132,12 +132,12 @@ def _train(
     decoded = time.monotonic()
 
     steps = data.steps_of(pictures, spec.batch_size, spec.steps_per_epoch)
-    watch = Watch(spec, steps, progress)
+    monitor = Monitor(spec, steps, progress)
     model.compile(
         optimizer=optimization.optimizer(spec, environment.precision, steps, model.trainable_variables),
         loss=optimization.loss(len(classes), spec.label_smoothing),
     )
-    loop = Loop(model, spec, pictures, held_out, watch)
+    loop = Loop(model, spec, pictures, held_out, monitor)
     if earlier is not None:
         loop.restore(earlier)
         earlier = None  # it is large
@@ -147,8 +147,8 @@ def _train(
         checkpoint_seconds,
         snapshot=lambda: loop.snapshot(identity, environment.precision),
         saved=loop.position,
-    ) as keeper:
-        loop.run(keeper)
+    ) as checkpoint_writer:
+        loop.run(checkpoint_writer)
         trained = time.monotonic()
 
         progress.phase("evaluating")
@@ -162,7 +162,7 @@ def _train(
         finished.save(path)
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        best_is_last = watch.best == watch.history[-1]
+        best_is_last = monitor.best == monitor.history[-1]
         if not best_is_last:
             _as_float32(spec, len(classes), model.get_weights()).save(last_path)
 
@@ -174,10 +174,10 @@ def _train(
         bytes=path.stat().st_size,
         classes=classes,
         image_size=spec.image_size,
-        metrics={"final": watch.history[-1], "best": watch.best},
+        metrics={"final": monitor.history[-1], "best": monitor.best},
         evaluation=evaluation,
-        epochs_run=len(watch.history),
-        stopped_early=watch.stopped_early,
+        epochs_run=len(monitor.history),
+        stopped_early=monitor.stopped_early,
         head=head,
         timings={
             "decode_seconds": decoded - started,
@@ -185,7 +185,7 @@ def _train(
             "evaluate_seconds": evaluated - trained,
             "wall_seconds": before.wall + time.monotonic() - began,
             "compute_seconds": loop.spent.compute,
-            "pictures_per_second": seen * len(watch.history) / loop.spent.wall,
+            "pictures_per_second": seen * len(monitor.history) / loop.spent.wall,
         },
         environment=environment.as_dict() | machine.described(),
         counts=split.counts(),

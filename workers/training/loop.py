@@ -13,7 +13,7 @@ from jobyard.workers.training import data, optimization
 from jobyard.workers.training.checkpoint import Checkpoint, Position, Spent
 from jobyard.workers.training.checkpoint_writer import CheckpointWriter
 from jobyard.workers.training.data import Pictures
-from jobyard.workers.training.watch import Watch
+from jobyard.workers.training.monitor import Monitor
 
 
 class Loop:
@@ -24,14 +24,14 @@ class Loop:
     loses the other's.
     """
 
-    def __init__(self, model: Any, spec: TrainSpec, pictures: Pictures, held_out: Pictures, watch: Watch):
+    def __init__(self, model: Any, spec: TrainSpec, pictures: Pictures, held_out: Pictures, monitor: Monitor):
         self.position = Position()
         self.best_weights: list[Any] = []
         self._model = model
         self._spec = spec
         self._pictures = pictures
         self._held_out = held_out
-        self._watch = watch
+        self._monitor = monitor
         self._steps = data.steps_of(pictures, spec.batch_size, spec.steps_per_epoch)
         self._validation_steps = data.steps_of(held_out, spec.batch_size, spec.validation_steps)
         self._validation = self._validation_batches(0)
@@ -51,23 +51,23 @@ class Loop:
 
     @property
     def spent(self) -> Spent:
-        """What the training has taken, with the attempts before that it goes on from."""
+        """What the training has taken, with the earlier attempts that it continues."""
         return self._before if self._began is None else self._before + (Spent.now() - self._began)
 
-    def run(self, keeper: CheckpointWriter) -> None:
+    def run(self, checkpoint_writer: CheckpointWriter) -> None:
         """Train to the end, from wherever it is."""
         self._began = Spent.now()
-        if not self._watch.over:
-            self._watch.on_begin(self.position.batch)
+        if not self._monitor.over:
+            self._monitor.on_begin(self.position.batch)
             first = self.position.epoch * self._steps + self.position.batch
             batches = iter(self._training_batches(first))
-        while not self._watch.over:
-            self._watch.on_epoch_begin(self.position.epoch)
-            self._train(batches, keeper)
-            self._validate(keeper)
+        while not self._monitor.over:
+            self._monitor.on_epoch_begin(self.position.epoch)
+            self._train(batches, checkpoint_writer)
+            self._validate(checkpoint_writer)
             self._end_epoch()
-            self._watch.tell_last()
-            keeper.epoch_ended()
+            self._monitor.report_last()
+            checkpoint_writer.epoch_ended()
         self._before, self._began = self.spent, None
 
     def snapshot(self, identity: dict[str, Any], precision: str) -> Checkpoint:
@@ -76,8 +76,8 @@ class Loop:
             identity=identity,
             precision=precision,
             position=self.position,
-            history=list(self._watch.history),
-            stopped_early=self._watch.stopped_early,
+            history=list(self._monitor.history),
+            stopped_early=self._monitor.stopped_early,
             spent=self.spent,
             state=[variable.value.read_value() for variable in self._variables()],
             best_weights=self.best_weights,
@@ -89,32 +89,32 @@ class Loop:
         shapes = [(tuple(variable.shape), variable.dtype) for variable in variables]
         if [(array.shape, array.dtype.name) for array in checkpoint.state] != shapes:
             raise WorkError(
-                f"this training can't go on from its checkpoint, the network {self._spec.network} changed "
-                "in between: retry the job, and it trains from the start"
+                f"this training can't continue from its checkpoint: the network {self._spec.network} changed "
+                "in between: retry the job to train from the start"
             )
         for variable, array in zip(variables, checkpoint.state, strict=True):
             variable.assign(array)
         self.position = checkpoint.position
         self.best_weights = list(checkpoint.best_weights)
-        self._watch.history = list(checkpoint.history)
-        self._watch.stopped_early = checkpoint.stopped_early
+        self._monitor.history = list(checkpoint.history)
+        self._monitor.stopped_early = checkpoint.stopped_early
         self._before = checkpoint.spent
 
-    def _train(self, batches: Iterator[Any], keeper: CheckpointWriter) -> None:
+    def _train(self, batches: Iterator[Any], checkpoint_writer: CheckpointWriter) -> None:
         for batch in range(self.position.batch, self._steps):
             loss = float(self._train_on(batches))
             self.position = replace(self.position, batch=batch + 1)
-            self._watch.on_train_batch_end(batch, {"loss": loss})
-            keeper.offer()
+            self._monitor.on_train_batch_end(batch, {"loss": loss})
+            checkpoint_writer.offer()
 
-    def _validate(self, keeper: CheckpointWriter) -> None:
+    def _validate(self, checkpoint_writer: CheckpointWriter) -> None:
         first = self.position.validated
         batches = iter(self._validation_batches(first) if first else self._validation)
         for batch in range(first, self._validation_steps):
             self._test_on(batches)
             self.position = replace(self.position, validated=batch + 1)
-            self._watch.on_test_batch_end(batch)
-            keeper.offer()
+            self._monitor.on_test_batch_end(batch)
+            checkpoint_writer.offer()
 
     def _end_epoch(self) -> None:
         """All that changes with an epoch's end changes here, where no report can interrupt it."""
@@ -126,11 +126,11 @@ class Loop:
         }
         ended = {name: float(metric.result()) for name, metric in metrics.items()}
         ended["learning_rate"] = float(self._rate(self._model.optimizer.iterations - 1))
-        self._watch.on_epoch_end(self.position.epoch, ended)
+        self._monitor.on_epoch_end(self.position.epoch, ended)
         for metric in metrics.values():
             metric.reset_state()
         self.position = Position(self.position.epoch + 1)
-        if self._watch.best["epoch"] == self.position.epoch:
+        if self._monitor.best["epoch"] == self.position.epoch:
             self.best_weights = self._model.get_weights()
 
     def _training_batches(self, first: int) -> Any:

@@ -1,4 +1,4 @@
-"""Model files of the registry: how they are read, and how a training goes on from one."""
+"""Model files of the registry: how they are read, and how a training starts from the weights of one."""
 
 import hashlib
 from dataclasses import dataclass
@@ -41,13 +41,13 @@ def load(path: Path, sha256: str, classes: list[str], image_size: int) -> Any:
     outputs = 1 if len(classes) == 2 else len(classes)
     if model.input_shape != (None, image_size, image_size, 3) or model.output_shape != (None, outputs):
         raise WorkError(
-            f"the model takes {model.input_shape} and gives {model.output_shape}: "
+            f"the model has inputs {model.input_shape} and outputs {model.output_shape}: "
             f"should fit pictures of {image_size} pixels and {len(classes)} classes"
         )
     return model
 
 
-def go_on(model: Any, classes: list[str], saved: ModelFile) -> Literal["kept", "new"]:
+def initialize(model: Any, classes: list[str], saved: ModelFile) -> Literal["kept", "new"]:
     """Give `model`, a fresh network for `classes`, the weights of a saved one of the same network.
 
     Returns what became of the last layer: it is kept where the classes are the same, else stays new.
@@ -59,11 +59,11 @@ def go_on(model: Any, classes: list[str], saved: ModelFile) -> Literal["kept", "
     if [_shapes(layer) for layer in mine] != [_shapes(layer) for layer in theirs]:
         size = model.input_shape[1]
         why = (
-            f"it is for pictures of {saved.image_size} pixels: image_size should be that, but is {size}"
+            f"image_size should be {saved.image_size}, but is {size}"
             if size != saved.image_size
-            else "its network has other layers: it should be of the same network and version"
+            else "its layers differ: it should have the same network and version"
         )
-        raise WorkError(f"can't go on from {saved.reference}, {why}")
+        raise WorkError(f"can't start from the weights of {saved.reference}: {why}")
     for layer, other in zip(mine, theirs, strict=True):
         layer.set_weights(other.get_weights())
     return "kept" if count is None else "new"

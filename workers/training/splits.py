@@ -1,4 +1,4 @@
-"""Which pictures of a data set train the network, which ones choose its best epoch, and which judge it."""
+"""Which pictures of a data set are for training, for validation and for the test."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Example = tuple[Path, int]
 
 
 @dataclass(frozen=True)
-class Split:
+class DatasetSplit:
     """The files of each part, each with the index of its class in `classes` (sorted by name).
 
     `test` is empty where the data set has none.
@@ -34,12 +34,12 @@ class Split:
         }
 
 
-def find(dataset: Path, validation_split: float, seed: int) -> Split:
+def find(dataset: Path, validation_split: float, seed: int) -> DatasetSplit:
     """The split of the folder `dataset`: its own, or a share held out of each class by the seed.
 
     Pictures of `test/`, if there is one, have no part in the training at all.
 
-    Raises WorkError where there is nothing to tell apart, to train on, or to judge by.
+    Raises WorkError if there are fewer than two classes, or no pictures to train on or to evaluate on.
     """
     train = _files_by_class(dataset / "train")
     classes = sorted(train)
@@ -53,7 +53,7 @@ def find(dataset: Path, validation_split: float, seed: int) -> Split:
     if not validation:
         train, validation = _hold_out(train, validation_split, seed)
 
-    return Split(classes, *(_mixed(part, classes, seed) for part in (train, validation, test)))
+    return DatasetSplit(classes, *(_mixed(part, classes, seed) for part in (train, validation, test)))
 
 
 def _same_classes(folder: Path, classes: list[str]) -> dict[str, list[Path]]:
@@ -62,7 +62,9 @@ def _same_classes(folder: Path, classes: list[str]) -> dict[str, list[Path]]:
         return {}
     files = _files_by_class(folder)
     if strange := sorted(set(files) - set(classes)):
-        raise WorkError(f"{folder.name}/ has the class '{strange[0]}', train/ has not: should have the same")
+        raise WorkError(
+            f"{folder.name}/ has the class '{strange[0]}', train/ does not: should have the same classes"
+        )
     _refuse_empty({name: files.get(name, []) for name in classes}, f"{folder.name}/")
     return files
 

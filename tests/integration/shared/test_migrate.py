@@ -171,8 +171,8 @@ def test_a_revision_is_reached_from_above_and_from_below(database_url: str) -> N
     [
         ("0999", "there is no revision '0999'; it should be 0001 to "),
         ("yesterday", "there is no revision 'yesterday'"),
-        ("-99", "-99: there are not so many steps from "),
-        ("+1", "+1: there are not so many steps from "),
+        ("-99", "-99: there are fewer steps than that from "),
+        ("+1", "+1: there are fewer steps than that from "),
     ],
 )
 def test_a_revision_that_there_is_not_is_one_line(sqlite_url: str, asked: str, said: str) -> None:
@@ -187,5 +187,5 @@ def test_a_revision_that_there_is_not_is_one_line(sqlite_url: str, asked: str, s
 def test_the_database_of_a_later_version_is_one_line(sqlite_url: str) -> None:
     with connection_for_migrations(sqlite_url) as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0999'"))
-    with pytest.raises(ConfigError, match="the database is at revision 0999, of a later version"):
+    with pytest.raises(ConfigError, match="the database is at revision 0999, from a later version"):
         upgrade(Settings(database_url=sqlite_url))

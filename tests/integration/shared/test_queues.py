@@ -166,7 +166,7 @@ def test_a_queued_job_says_that_no_worker_listens_and_its_etag_changes_when_one_
         return client.get(address, headers=headers)
 
     alone = look(None)
-    assert alone.json["waiting_for"] == "no worker listens on the queue 'cpu'"
+    assert alone.json["waiting_for"] == "the queue 'cpu' has no running worker"
     assert look(alone.headers["ETag"]).status_code == 304
     present(database, "cpu@a")
     heard = look(alone.headers["ETag"])
@@ -205,7 +205,7 @@ def test_a_client_that_waits_for_any_change_is_told_when_a_worker_comes(
 
 
 @pytest.fixture
-def presence(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registration]:
+def registration(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registration]:
     """Of a worker that speaks often."""
     monkeypatch.setattr(registrations, "REGISTER_SECONDS", 0.05)
     made = Registration(database_url, "cpu")
@@ -215,47 +215,49 @@ def presence(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reg
 
 
 def test_a_worker_says_that_it_is_there_again_and_again_and_then_goodbye(
-    database: Database, presence: Registration, monkeypatch: pytest.MonkeyPatch
+    database: Database, registration: Registration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    presence.start("cpu@here")
+    registration.start("cpu@here")
     wait_for(lambda: workers(database) == ["cpu@here"])
     silent(database, "cpu@here", 1_000)
     wait_for(lambda: workers(database) == ["cpu@here"])
     with database.read() as session:
         assert session.scalars(sa.select(Worker.queue)).one() == "cpu"
     monkeypatch.setattr(registrations, "REGISTER_SECONDS", WAIT_SECONDS)
-    presence.stop()
+    registration.stop()
     assert workers(database) == []
-    presence.stop()  # once more is nothing
+    registration.stop()  # once more is nothing
 
 
 def test_a_worker_outlives_a_database_that_is_away(
-    database: Database, presence: Registration, caplog: pytest.LogCaptureFixture
+    database: Database, registration: Registration, caplog: pytest.LogCaptureFixture
 ) -> None:
-    presence.start("cpu@here")
+    registration.start("cpu@here")
     wait_for(lambda: workers(database) == ["cpu@here"])
     rename_table(database, "workers", "elsewhere")
     with caplog.at_level(logging.WARNING, logger="jobyard.workers.runtime.registration"):
         wait_for(lambda: len(caplog.messages) >= 2)
-    assert "can't say that this worker is there" in caplog.text
+    assert "can't write this worker's registration" in caplog.text
     rename_table(database, "elsewhere", "workers")
     silent(database, "cpu@here", 1_000)
     wait_for(lambda: workers(database) == ["cpu@here"])
 
 
 def test_a_worker_that_ends_while_the_database_is_away_ends(
-    database: Database, presence: Registration, monkeypatch: pytest.MonkeyPatch
+    database: Database, registration: Registration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    presence.start("cpu@here")
+    registration.start("cpu@here")
     wait_for(lambda: workers(database) == ["cpu@here"])
     rename_table(database, "workers", "elsewhere")
     monkeypatch.setattr(registrations, "REGISTER_SECONDS", WAIT_SECONDS)
-    presence.stop()
+    registration.stop()
     rename_table(database, "elsewhere", "workers")
     silent(database, "cpu@here", registrations.ALIVE_SECONDS + 1)
     assert workers(database) == []
 
 
-def test_a_worker_that_never_came_up_ends_without_a_word(database: Database, presence: Registration) -> None:
-    presence.stop()
+def test_a_worker_that_never_came_up_ends_without_a_word(
+    database: Database, registration: Registration
+) -> None:
+    registration.stop()
     assert workers(database) == []

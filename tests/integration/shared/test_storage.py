@@ -100,9 +100,9 @@ def test_delete_removes_and_once_more_is_no_error(store: Storage) -> None:
 
 
 def test_what_is_gone_is_not_found(store: Storage, scratch: Path) -> None:
-    with pytest.raises(NotFound, match="gone from the storage"):
+    with pytest.raises(NotFound, match="missing from the storage"):
         store.open("files/gone")
-    with pytest.raises(NotFound, match="gone from the storage"), store.local("files/gone", scratch):
+    with pytest.raises(NotFound, match="missing from the storage"), store.local("files/gone", scratch):
         pass
     assert list(scratch.iterdir()) == []
 
@@ -228,5 +228,5 @@ def test_others_can_read_a_file_by_its_address(store: Storage) -> None:
             assert stream.read() == b"bytes"
         assert file_system.cat_file(address) == b"bytes"
     assert (file_system is None) == store.is_local
-    with pytest.raises(NotFound, match="gone"):
+    with pytest.raises(NotFound, match="missing from the storage"):
         store.address("files/none")

@@ -94,7 +94,7 @@ class World:
             "leaks_count": 150,
             "conflicts": [places],
             "conflicts_count": 1,
-            "noted": [{"file": f"{HOSTILE}.png", "note": "is a JPEG, and is called .png"}],
+            "noted": [{"file": f"{HOSTILE}.png", "note": "is a JPEG, but is called .png"}],
             "noted_count": 3,
             "imbalance": 2.5,
             "warnings": [f"150 pictures of validation are in train too: {HOSTILE}"],

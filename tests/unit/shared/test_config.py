@@ -183,7 +183,7 @@ def test_processes_that_start_at_once_make_one_token(home: Path) -> None:
 def test_a_home_that_can_not_be_written_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("JOBYARD_HOME", str(tmp_path / "file" / "home"))
-    with pytest.raises(ConfigError, match=r"^JOBYARD_HOME: can't keep the token in [^\n]+$"):
+    with pytest.raises(ConfigError, match=r"^JOBYARD_HOME: can't write the token to [^\n]+$"):
         Settings.load().secret_token()
 
 

@@ -23,7 +23,7 @@ function draw(chart) {
   const last = Math.max(1, ...runs.map((run) => run.last?.step ?? 1));
   const epochs = points.every((point) => point.step === point.epoch);
   const y = chart.dataset.share ? { tickformat: ".0%" } : {};
-  // The table below says whose a colour is too.
+  // The table below has the colours, too.
   const showlegend = runs.length <= MOST_IN_LEGEND;
   plot(chart, runs.map(line), { x: whole(epochs ? "epoch" : "step", last), y, height: 380, showlegend });
 }

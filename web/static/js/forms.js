@@ -1,5 +1,5 @@
-// Comfort for forms, which work without it: what was chosen is shown, what is too large is said before it
-// is sent, and a long upload shows how far it is.
+// Comfort for forms, which work without it: it shows what was chosen, refuses what is too large before it is
+// sent, and shows the progress of a long upload.
 
 const UNITS = ["bytes", "kB", "MB", "GB", "TB"];
 const MOST_PREVIEWS = 24;
@@ -12,17 +12,17 @@ function size(bytes) {
 
 const total = (files) => [...files].reduce((sum, file) => sum + file.size, 0);
 
-/** Say and show what was chosen in a zone for files. */
+/** Show what was chosen in a zone for files. */
 function show(zone, input) {
   const files = [...input.files];
   const most = Number(input.dataset.maxBytes);
   const tooLarge = total(files) > most;
-  input.setCustomValidity(tooLarge ? `At most ${size(most)} can be sent at once.` : "");
+  input.setCustomValidity(tooLarge ? `At most ${size(most)} can be sent at a time.` : "");
   zone.classList.toggle("is-invalid", tooLarge);
   zone.classList.toggle("has-files", files.length > 0);
   const name = files.length === 1 ? files[0].name : `${files.length} files`;
   zone.querySelector("[data-drop-chosen]").textContent = files.length
-    ? `${name}, ${size(total(files))}${tooLarge ? `: at most ${size(most)} can be sent at once` : ""}`
+    ? `${name}, ${size(total(files))}${tooLarge ? `: at most ${size(most)} can be sent at a time` : ""}`
     : "";
   preview(zone.parentElement.querySelector("[data-drop-previews]"), files);
 }
@@ -44,12 +44,12 @@ function preview(place, files) {
 /** Send the form with its progress shown, and go where the answer leads. */
 function send(form, inputs) {
   const panel = form.querySelector("[data-upload-progress]");
-  const says = form.querySelector("[data-upload-says]");
+  const status = form.querySelector("[data-upload-status]");
   const button = form.querySelector("[type=submit]");
   const request = new XMLHttpRequest();
   request.upload.onprogress = ({ loaded, total: all }) => {
     panel.querySelector("progress").value = loaded / all;
-    says.textContent = loaded < all ? `${size(loaded)} of ${size(all)} sent` : "Sent; the server takes it in…";
+    status.textContent = loaded < all ? `${size(loaded)} of ${size(all)} sent` : "Sent; the server is processing it…";
   };
   request.onload = () => {
     if (request.status < 400) location.assign(request.responseURL);
@@ -57,7 +57,7 @@ function send(form, inputs) {
   };
   request.onerror = () => {
     button.disabled = false;
-    says.textContent = "The upload broke off. Is the server still there, and the file not too large?";
+    status.textContent = "The upload failed. Check that the server is running and that the file is not too large.";
   };
   button.disabled = true;
   panel.hidden = false;
@@ -81,7 +81,7 @@ function replaceForm(html, inputs) {
 function enhance(root) {
   for (const zone of root.querySelectorAll("[data-drop]")) {
     const input = zone.querySelector("input[type=file]");
-    // What is dropped, and not chosen with care in a dialog, is sent at once where the zone says so.
+    // What is dropped, and not chosen with care in a dialog, is sent at once if the zone has data-at-once.
     let isDropped = false;
     if ("atOnce" in zone.dataset) zone.addEventListener("drop", () => { isDropped = true; });
     input.addEventListener("change", () => {

@@ -28,7 +28,7 @@ async function turn() {
     await refresh();
     failures = 0;
   } catch {
-    failures += 1; // the server restarts, say
+    failures += 1; // for example, the server restarts
   }
   document.documentElement.toggleAttribute("data-away", failures > 1);
   schedule();

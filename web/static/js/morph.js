@@ -9,12 +9,12 @@ export function morph(old, fresh) {
     return;
   }
   morphAttributes(old, fresh);
-  // A chart, say, that a script draws.
+  // For example a chart that a script draws.
   if (!old.hasAttribute("data-keep")) morphChildren(old, fresh);
 }
 
 function morphAttributes(old, fresh) {
-  // Whether something is unfolded is the reader's to say.
+  // The reader decides what is unfolded.
   const theirs = (name) => name === "open" && old.nodeName === "DETAILS";
   for (const { name } of [...old.attributes]) {
     if (!fresh.hasAttribute(name) && !theirs(name)) old.removeAttribute(name);
@@ -28,7 +28,7 @@ function morphChildren(old, fresh) {
   const wanted = new Set([...fresh.children].map((child) => child.id).filter(Boolean));
   let place = old.firstChild;
   for (const child of [...fresh.childNodes]) {
-    // What is gone makes room first, so that what stays is not moved: moving loses the focus.
+    // Removed elements go first, so that the others are not moved: moving loses the focus.
     while (place && place.id && place.id !== child.id && !wanted.has(place.id)) place = removed(place);
     if (place && isSame(place, child)) {
       morph(place, child);

@@ -1,4 +1,4 @@
-"""What becomes of rows that are broken."""
+"""Broken rows: they fail the work, or are skipped and reported."""
 
 from typing import Any
 

@@ -41,7 +41,7 @@ def refuse(head: bytes, encoding: str) -> None:
     if not encoding.startswith(("utf-16", "utf-32")):
         for bom, wide in WIDE.items():
             if head.startswith(bom):
-                raise WorkError(f'the file is {wide.upper()}; say so in `encoding`: "{wide}"')
+                raise WorkError(f'the file is {wide.upper()}; `encoding` should be "{wide}"')
 
 
 def kind_of(head: bytes, name: str, *, column: bool) -> str:
@@ -57,7 +57,7 @@ def kind_of(head: bytes, name: str, *, column: bool) -> str:
         raise WorkError("the file is empty")
     suffix = _suffix(name)
     if suffix == ".parquet":
-        raise WorkError("the file is called .parquet but is no Parquet file")
+        raise WorkError("the file is called .parquet but is not Parquet")
     if suffix in (".jsonl", ".ndjson"):
         return "jsonl"
     if suffix == ".json" and not start.startswith(b"{"):
@@ -130,7 +130,7 @@ def unpack(source: Path, copy: Path, encoding: str, limit: int, progress: Progre
             size += len(plain)
             lines += plain.count(b"\n")
             if size > limit:
-                raise WorkError(f"the file has over {limit:,} bytes once it is unpacked; should have fewer")
+                raise WorkError(f"the file unpacks to over {limit:,} bytes; should unpack to fewer")
             target.write(plain)
         if decoder is not None:
             target.write(_decoded(decoder, b"", encoding, lines))
@@ -147,7 +147,7 @@ def _decoded(decoder: codecs.IncrementalDecoder, block: bytes, encoding: str, li
     except UnicodeError as error:  # decoders of odd sizes raise UnicodeError itself
         at = block.count(b"\n", 0, error.start) if isinstance(error, UnicodeDecodeError) else 0
         raise WorkError(
-            f"line {lines + at + 1}: is not {encoding}; `encoding` should say what the file is in"
+            f"line {lines + at + 1}: is not {encoding}; `encoding` should be that of the file"
         ) from None
 
 
@@ -159,7 +159,7 @@ def _gunzipped(stream: IO[bytes]) -> Iterator[bytes]:
         try:
             plain = machine.decompress(block, BLOCK_BYTES)
         except zlib.error:
-            raise WorkError("the file's gzip is broken: its bytes were changed, or it is none") from None
+            raise WorkError("the file's gzip is broken: its bytes were changed, or it is not gzip") from None
         if plain:
             yield plain
         if machine.eof:
@@ -197,7 +197,7 @@ def _suffix(name: str) -> str:
 
 
 def _is_object(line: bytes, *, is_whole: bool) -> bool:
-    """Whether a line is a JSON object. One that is cut can't be told: no."""
+    """Whether a line is a JSON object. False for one that is cut off."""
     try:
         return line.startswith(b"{") and is_whole and isinstance(from_json(line), dict)
     except ValueError:

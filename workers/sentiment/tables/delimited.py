@@ -106,7 +106,7 @@ class _Finder:
             begin = window.skip_line(at)
 
     def take(self, window: Window) -> list[Any]:
-        """The columns of the rows that were found, as Arrow arrays; what is found next is counted anew."""
+        """The columns of the rows that were found, as Arrow arrays; what is found next is counted from 0."""
         buffer = np.frombuffer(window.data, np.uint8)
         starts, lengths = self._starts[: self.rows], self._lengths[: self.rows]
         if self._flawed:
@@ -130,7 +130,7 @@ class _Finder:
     def _why(self, code: int, fields: int) -> str:
         match code:
             case kernels.RAGGED:
-                return f"has {fields} fields; should have {self._starts.shape[1]}, as the header has"
+                return f"has {fields} fields; should have {self._starts.shape[1]}, as in the header"
             case kernels.UNCLOSED:
                 return "a quote opens here and is never closed"
             case kernels.UNDOUBLED:

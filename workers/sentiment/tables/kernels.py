@@ -1,6 +1,6 @@
 """Compiled loops over bytes: the rows of CSV, and cells put into rows.
 
-Importing this imports numba, which takes half a second: whoever reads no files never does.
+Importing this imports numba, which takes half a second: only processes that read files do.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from jobyard.workers.compiled import compiled
 
 QUOTE, RETURN, NEWLINE, COMMA, BACKSLASH = (ord(mark) for mark in '"\r\n,\\')
 
-# How `rows_of` ended: it goes on with more bytes, or at a row that is broken.
+# How `rows_of` ended: it needs more bytes, or is at a broken row.
 MORE, RAGGED, UNCLOSED, UNDOUBLED, LONE_RETURN, TOO_LONG = range(6)
 
 # How a cell is written.
@@ -33,7 +33,7 @@ def rows_of(  # type: ignore[no-untyped-def] # noqa: C901 - one loop: to go thro
     Field f of row r begins at `starts[r, f]` (`~` that, if it has doubled quotes), and has `lengths[r, f]`
     bytes once these are undoubled; the row has the bytes from `spans[r, 0]` to `spans[r, 1]`. Where there is
     no room for fields nothing is kept, and rows are counted only. They are numbered from `rows` on, up to
-    `most`. Blank lines are no rows. Unless `is_last`, a row that may go on is left for later.
+    `most`. Blank lines are no rows. Unless `is_last`, a row that may continue is left for later.
 
     Returns (rows, where the next row begins, how it ended, where that is, a ragged row's fields).
     """

@@ -237,7 +237,7 @@ def _parse(line: bytes) -> dict[str, Any] | None:
         text = line.decode()
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"byte {error.start + 1} is not UTF-8; if the file is in another encoding, say so in `encoding`"
+            f"byte {error.start + 1} is not UTF-8; if the file is in another encoding, set `encoding`"
         ) from None
     return _object(text) if text.strip() else None
 

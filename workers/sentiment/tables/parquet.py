@@ -116,7 +116,7 @@ class ParquetTable(Table):
                     return
         except (pa.ArrowException, OSError) as error:
             raise WorkError(f"the file is broken Parquet: {_line(error)}") from None
-        raise WorkError("the file is broken Parquet: it has fewer rows than it says")
+        raise WorkError("the file is broken Parquet: it has fewer rows than its metadata says")
 
     def _batch(self, batch: Any, row: int, texts: str, broken: Broken) -> Iterator[Rows]:
         bad = set()
@@ -201,9 +201,7 @@ class _Pages:
                 except (ValueError, IndexError, KeyError, AttributeError, TypeError):
                     raise WorkError("the file is broken Parquet: a page's header can't be read") from None
                 if self._unpacked > limit:
-                    raise WorkError(
-                        f"the file has over {limit:,} bytes once it is unpacked; should have fewer"
-                    )
+                    raise WorkError(f"the file unpacks to over {limit:,} bytes; should unpack to fewer")
         return most
 
     def _rows(self, group: Any, number: int) -> int:

@@ -77,9 +77,9 @@ class Finder(Protocol):
     def find(
         self, window: Window, begin: int, stop: int, broken: Broken, most: int = ALL
     ) -> tuple[int, bool]:
-        """Go on from `begin` to `stop`, up to `most` rows.
+        """Find the rows from `begin` to `stop`, up to `most` of them.
 
-        Returns where the next row begins, and whether it needs more bytes to go on.
+        Returns where the next row begins, and whether it needs more bytes.
         """
 
 

@@ -1,4 +1,4 @@
-"""Files with a note at their end: bytes, then JSON about them, and how long that is."""
+"""Files with a trailer: bytes, then JSON about them, and the length of the JSON."""
 
 import json
 from pathlib import Path
@@ -7,15 +7,15 @@ from typing import IO, Any
 LENGTH_BYTES = 8
 
 
-def seal(path: Path, note: dict[str, Any]) -> None:
-    """Add a note to a file; it need not exist."""
+def append_trailer(path: Path, note: dict[str, Any]) -> None:
+    """Append a trailer to a file, which need not exist."""
     text = json.dumps(note).encode()
     with path.open("ab") as file:
         file.write(text + len(text).to_bytes(LENGTH_BYTES, "little"))
 
 
-def read_note(stream: IO[bytes]) -> tuple[dict[str, Any], int]:
-    """The note, and how many bytes come before it."""
+def read_trailer(stream: IO[bytes]) -> tuple[dict[str, Any], int]:
+    """The trailer, and how many bytes come before it."""
     end = stream.seek(0, 2) - LENGTH_BYTES
     stream.seek(end)
     length = int.from_bytes(stream.read(LENGTH_BYTES), "little")

@@ -52,7 +52,7 @@ class Window:
         return bool(self.data)
 
     def skip_line(self, at: int) -> int:
-        """Where in `data` the next line begins after that place; its end, if the line goes on after it."""
+        """Where in `data` the next line begins after that place; its end, if the line continues after it."""
         end = self.data.find(b"\n", at) + 1
         self.skips = not end
         return end or len(self.data)
@@ -73,7 +73,7 @@ class Window:
         except UnicodeDecodeError as error:
             at = begin + error.start
             byte = at - self.data.rfind(b"\n", 0, at)
-            return at, f"byte {byte} is not UTF-8; if the file is in another encoding, say so in `encoding`"
+            return at, f"byte {byte} is not UTF-8; if the file is in another encoding, set `encoding`"
         return None if zero < 0 else (zero, "has a zero byte; should be text")
 
     def _drop(self, used: int) -> None:

@@ -1,4 +1,4 @@
-"""Many texts at once: what `Scorer` says, from an Arrow array, without a Python object per text.
+"""Many texts at once: the scores of `Scorer`, from an Arrow array, without a Python object per text.
 
 numba is imported when the first BulkScorer is made: its import takes memory, and its compiled loop is loaded
 from disk then, or compiled.

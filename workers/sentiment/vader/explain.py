@@ -40,7 +40,7 @@ def explain(lexicon: dict[str, float], text: str) -> dict[str, Any]:
 
 
 class _Witness(Analyzer):
-    """NLTK's analyzer, which is looked at after each of its rules."""
+    """NLTK's analyzer, with the valence recorded after each of its rules."""
 
     def __init__(self, lexicon: dict[str, float]) -> None:
         super().__init__(lexicon)

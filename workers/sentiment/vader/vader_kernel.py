@@ -4,7 +4,7 @@ Each text is read once, character by character, into numbers of words; the rules
 NLTK's order of floating point operations. What Python says of characters, NLTK of words and the lexicon of
 valences comes in `Tables`. Time grows with a text's length, and a text's scores depend on nothing else.
 
-It is one file, because numba compiles anew what it keeps on disk only when the file of the function changes.
+It is one file, because numba recompiles what it caches on disk only when the file of the function changes.
 """
 
 # numba finds the types of what is compiled.
@@ -47,7 +47,7 @@ class Tables(NamedTuple):
     phrases, phrase_values: int32 [idioms, 3], float64: words of idioms, −1 for no third one
     phrase_whole: bool: whether Python's value is an int
     dampeners: int32 [pairs, 2]: words that together dampen
-    seed: uint64: where hashes begin, a secret of the process; so nobody can choose words with one hash
+    seed: uint64: where hashes begin, a secret of the process, so that equal hashes can't be provoked
     compensated: whether Python's sum() makes up for rounding (since 3.12)
     """
 
@@ -73,6 +73,7 @@ class Tables(NamedTuple):
     b_decr: float
 
 
+# numba's caches on disk name this class and `Tables`: under other names, an old cache could not be loaded.
 class Scratch(NamedTuple):
     """Room for the words of one text: numbers of all; of those with a valence, where they are in the text,
     where the same one was first, and in the bytes; and a table of the different ones among these."""

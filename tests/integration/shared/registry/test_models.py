@@ -102,7 +102,7 @@ def test_aliases_are_told_of_each_version_the_found_ones_first(database: Databas
 @pytest.mark.parametrize("alias", ["latest", "best"])
 def test_what_is_found_can_not_be_set(database: Database, alias: str) -> None:
     add(database)
-    with pytest.raises(BadInput, match="found by the server"):
+    with pytest.raises(BadInput, match="set by the server"):
         set_alias(database, "pets", alias, 1)
 
 
@@ -175,7 +175,7 @@ def test_a_deleted_model_goes_with_its_aliases_and_its_job_s_file_and_leaves_its
         assert session.scalars(sa.select(File.name)).all() == ["last.keras"]
         assert retention.in_use(session, [model.storage_key]) == set()
     assert delete(database, str(other.id)) == other.storage_key
-    with pytest.raises(NotFound, match="there is none yet"):
+    with pytest.raises(NotFound, match="there are none yet"):
         delete(database, "pets@1")
 
 
@@ -183,7 +183,7 @@ def test_a_deleted_model_goes_with_its_aliases_and_its_job_s_file_and_leaves_its
 def test_what_may_mean_another_version_tomorrow_deletes_nothing(database: Database, reference: str) -> None:
     add(database)
     set_alias(database, "pets", "prod", 1)
-    with pytest.raises(BadInput, match="should name the version to delete, as in pets@1"):
+    with pytest.raises(BadInput, match="should name the version to delete, as pets@1"):
         delete(database, reference)
     assert find(database, "pets") == "pets@1"
 
@@ -203,7 +203,7 @@ def test_a_job_that_has_not_ended_keeps_its_model(database: Database, state: Sta
                 lease_expires_at=utcnow(30) if running else None,
             )
         )
-    with pytest.raises(Conflict, match=f"job {job_id} needs the model pets@1"):
+    with pytest.raises(Conflict, match=f"job {job_id} uses the model pets@1"):
         delete(database, "pets@1")
     assert find(database, "pets@1") == "pets@1"
     assert delete(database, "pets@2")

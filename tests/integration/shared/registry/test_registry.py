@@ -58,7 +58,7 @@ def test_a_data_set_is_deleted_when_no_job_needs_it(database: Database) -> None:
     job = new_job(database, kind="train", spec={"dataset": gone.reference})
     with database.write() as session:
         note(session.connection(), [(job, Needs(referents=[gone.id]))])
-    with database.write() as session, pytest.raises(Conflict, match=f"the job {job} needs pets@2"):
+    with database.write() as session, pytest.raises(Conflict, match=f"the job {job} uses pets@2"):
         retention.delete_dataset(session, "pets@2")
     with database.write() as session:
         jobs.cancel(session, job)
@@ -134,7 +134,7 @@ def test_a_reference_that_means_nothing_is_not_found(database: Database, referen
 def test_an_empty_catalogue_says_so(database: Database) -> None:
     with database.read() as session, pytest.raises(NotFound) as caught:
         registry.find(session, Model, "pets")
-    assert caught.value.message == "no model 'pets'; there is none yet"
+    assert caught.value.message == "no model 'pets'; there are none yet"
 
 
 def test_at_most_ten_names_are_listed(database: Database) -> None:

@@ -150,9 +150,9 @@ BAD: list[tuple[Any, str, str]] = [
     ({"kind": "import", "spec": {"name": "p" * 65, "path": "/pets"}}, "spec.name", "at most 64"),
     ({"kind": "import", "spec": {"name": "pets", "path": "pets"}}, "spec.path", "absolute path"),
     # what is not there
-    (train(), "spec.dataset", "no data set 'pets'; there is none yet"),
+    (train(), "spec.dataset", "no data set 'pets'; there are none yet"),
     (train(dataset="pets@1st"), "spec.dataset", "letters, digits"),
-    (predict(model="pets", images=[ID]), "spec.model", "no model 'pets'; there is none yet"),
+    (predict(model="pets", images=[ID]), "spec.model", "no model 'pets'; there are none yet"),
     (text(file=ID), "spec.file", "upload it with POST /api/v1/files"),
     ({"kind": "import", "spec": {"name": "pets", "file": ID}}, "spec.file", "upload it with POST"),
 ]  # fmt: skip

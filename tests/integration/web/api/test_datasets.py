@@ -58,7 +58,7 @@ def test_what_a_job_needs_stays_until_the_job_has_ended(world: World, api: Flask
     response = api.delete("/api/v1/datasets/pets@1")
     assert response.status_code == 409
     assert response.json["detail"] == (
-        f"the job {job['id']} needs pets@1; it should end first, or be cancelled"
+        f"the job {job['id']} uses pets@1; wait until it has ended, or cancel it"
     )
     assert api.delete(f"/api/v1/datasets/{other.reference}").status_code == 204
     with world.backend.database.write() as session:

@@ -147,4 +147,4 @@ def test_an_artifact_that_is_not_there_is_404(api: "FlaskClient", address: str, 
     backend.storage.delete(file.storage_key)
     response = api.get(address)
     assert response.status_code == 404
-    assert "gone" in response.json["detail"]
+    assert "missing from the storage" in response.json["detail"]

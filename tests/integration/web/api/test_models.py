@@ -63,7 +63,7 @@ def test_a_job_keeps_the_version_that_its_alias_had(world: World, api: "FlaskCli
     assert (job["spec"]["model"], job["spec"]["dataset"]) == ("pets@1", "pets@1")
     api.put("/api/v1/models/pets/aliases/prod", json={"version": 2})
     assert api.get(f"/api/v1/jobs/{job['id']}").json["spec"]["model"] == "pets@1"
-    assert f"job {job['id']} needs the model pets@1" in said(api, "DELETE", "/models/pets@1", 409)
+    assert f"job {job['id']} uses the model pets@1" in said(api, "DELETE", "/models/pets@1", 409)
     api.post(f"/api/v1/jobs/{job['id']}/cancel")
     assert said(api, "DELETE", "/models/pets@1", 204) == ""
 
@@ -71,18 +71,18 @@ def test_a_job_keeps_the_version_that_its_alias_had(world: World, api: "FlaskCli
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "words"),
     [
-        ("PUT", "/models/pets/aliases/latest", {"version": 1}, 422, "alias: 'latest' is found by the server"),
-        ("PUT", "/models/pets/aliases/best", {"version": 1}, 422, "alias: 'best' is found by the server"),
+        ("PUT", "/models/pets/aliases/latest", {"version": 1}, 422, "alias: 'latest' is set by the server"),
+        ("PUT", "/models/pets/aliases/best", {"version": 1}, 422, "alias: 'best' is set by the server"),
         ("PUT", "/models/pets/aliases/2nd", {"version": 1}, 422, "alias: should be a letter, then letters"),
         ("PUT", "/models/pets/aliases/prod", {"version": 9}, 404, "there is no model pets@9"),
         ("PUT", "/models/pets/aliases/prod", {"version": 0}, 422, "version: should be greater than"),
         ("PUT", "/models/pets/aliases/prod", {}, 422, "version: is missing"),
         ("PUT", "/models/pets/aliases/prod", {"versoin": 1}, 422, "versoin: there is no such field"),
         ("PUT", "/models/dogs/aliases/prod", {"version": 1}, 404, "there is no model dogs@1"),
-        ("DELETE", "/models/pets/aliases/prod", None, 404, "pets has no alias 'prod' that was set"),
-        ("DELETE", "/models/pets/aliases/latest", None, 404, "pets has no alias 'latest' that was set"),
-        ("DELETE", "/models/pets", None, 422, "should name the version to delete, as in pets@1"),
-        ("DELETE", "/models/pets@latest", None, 422, "should name the version to delete, as in pets@1"),
+        ("DELETE", "/models/pets/aliases/prod", None, 404, "pets has no alias 'prod'"),
+        ("DELETE", "/models/pets/aliases/latest", None, 404, "pets has no alias 'latest'"),
+        ("DELETE", "/models/pets", None, 422, "should name the version to delete, as pets@1"),
+        ("DELETE", "/models/pets@latest", None, 422, "should name the version to delete, as pets@1"),
         ("DELETE", "/models/pets@2", None, 404, "no model 'pets@2'; there are: pets"),
         ("GET", "/models/pets@prod/file", None, 404, "no model 'pets@prod'; there are: pets"),
         ("GET", "/models/none/card", None, 404, "no model 'none'; there are: pets"),
@@ -155,7 +155,7 @@ def test_a_deleted_model_is_gone_from_the_storage_and_from_its_job(world: World,
     assert [file["name"] for file in left] == ["last.keras"]  # which was never a model of the registry
     assert api.get(f"/jobs/{job.id}").status_code == 200
     for path in ("/models/pets@1", "/models/pets@1/file", "/models/pets@1/card"):
-        assert "there is none yet" in said(api, "GET", path, 404)
+        assert "there are none yet" in said(api, "GET", path, 404)
 
 
 # ---- the client and the command line
@@ -200,7 +200,7 @@ def test_what_a_spec_names_stays_until_its_job_has_ended(
 def test_the_client_hears_which_job_needs_a_model(world: World, client: Client) -> None:
     world.model(), world.dataset()
     job = client.predict("pets", dataset="pets")
-    with pytest.raises(Conflict, match=f"job {job.id} needs the model pets@1"):
+    with pytest.raises(Conflict, match=f"job {job.id} uses the model pets@1"):
         client.delete_model("pets@1")
 
 
@@ -223,7 +223,7 @@ def test_models_on_the_command_line(world: World, client: Client, capsys: pytest
     assert json.loads(Path("card.json").read_text())["reference"] == "pets@1"
     assert run(["models", "unalias", "pets@prod"]) == 0
     assert run(["models", "delete", "pets@1", "--yes"]) == 0
-    assert capsys.readouterr().out == "pets@prod is no more\npets@1 is deleted\n"
+    assert capsys.readouterr().out == "pets@prod was removed\npets@1 was deleted\n"
 
 
 @pytest.mark.parametrize(
@@ -231,11 +231,11 @@ def test_models_on_the_command_line(world: World, client: Client, capsys: pytest
     [
         (["download", "dogs"], "no model 'dogs'; there are: pets"),
         (["download", "pets", "-o", "nowhere/x.keras"], "there is no folder nowhere"),
-        (["alias", "pets@1", "best"], "'best' is found by the server"),
-        (["alias", "pets@1", "a/b"], "there is nothing at"),
+        (["alias", "pets@1", "best"], "'best' is set by the server"),
+        (["alias", "pets@1", "a/b"], "there is no page or resource at"),
         (["unalias", "pets"], "pets: should be like name@alias"),
         (["unalias", "pets@prod"], "pets has no alias 'prod'"),
-        (["delete", "pets", "--yes"], "should name the version to delete, as in pets@1"),
+        (["delete", "pets", "--yes"], "should name the version to delete, as pets@1"),
     ],
 )
 def test_mistakes_with_models_are_one_line(

@@ -145,7 +145,7 @@ def test_there_is_no_table_of_a_prediction_that_has_not_ended_nor_of_other_jobs(
         assert (response.status_code, "when it has succeeded" in response.json["detail"]) == (409, True)
         text = api.post("/api/v1/jobs", json={"kind": "sentiment", "spec": {"texts": ["hi"]}}).json["id"]
         response = api.get(f"/api/v1/jobs/{text}/predictions.{kind}")
-        assert (response.status_code, "predicts no pictures" in response.json["detail"]) == (404, True)
+        assert (response.status_code, "is not a prediction" in response.json["detail"]) == (404, True)
 
 
 # ---- submitting

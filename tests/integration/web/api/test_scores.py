@@ -223,7 +223,7 @@ def test_a_broken_file_is_said_to_be_so(api: "FlaskClient", backend: Backend) ->
     whole = parquet(scored_table({"text": TEXTS}, COMPOUNDS))
     for content in (b"PAR1", whole[:-9] + b"\xff" * 5 + b"PAR1", parquet(pa.table({"a": [1]}))):
         job_id = scored_job(backend, content)
-        refused(api.get(f"/api/v1/jobs/{job_id}/scores"), 409, "can't be read", "can be downloaded")
+        refused(api.get(f"/api/v1/jobs/{job_id}/scores"), 409, "can't be read", "download the file instead")
 
 
 def test_bytes_that_are_no_text_are_said_to_be_so(api: "FlaskClient", backend: Backend) -> None:
@@ -381,7 +381,7 @@ def test_a_job_without_rows_says_why(api: "FlaskClient", backend: Backend, few: 
     other = scored_job(backend, b"id,text\n", format="csv")
     for route in ("scores", "groups"):
         refused(api.get(f"/api/v1/jobs/{uuid.uuid4()}/{route}"), 404, "there is no job")
-        refused(api.get(f"/api/v1/jobs/{texts}/{route}"), 404, "scores no file")
+        refused(api.get(f"/api/v1/jobs/{texts}/{route}"), 404, "does not score a file")
         refused(api.get(f"/api/v1/jobs/{queued}/{route}"), 409, "is queued")
     refused(api.get(f"/api/v1/jobs/{other}/scores"), 409, "is csv", "`format: parquet`")
     refused(api.get(f"/api/v1/jobs/{few}/groups"), 404, "`group_by`")
@@ -390,7 +390,7 @@ def test_a_job_without_rows_says_why(api: "FlaskClient", backend: Backend, few: 
 def test_a_file_that_is_gone_is_404(api: "FlaskClient", backend: Backend, few: str) -> None:
     for path in (backend.settings.home / "storage" / "files").iterdir():
         path.unlink()
-    refused(api.get(f"/api/v1/jobs/{few}/scores"), 404, "gone from the storage")
+    refused(api.get(f"/api/v1/jobs/{few}/scores"), 404, "missing from the storage")
 
 
 def test_a_reader_that_runs_out_of_memory_is_no_crash(
@@ -399,5 +399,5 @@ def test_a_reader_that_runs_out_of_memory_is_no_crash(
     path = tmp_path / "scored"
     path.write_bytes(parquet(scored_table({"text": ["x" * 3_000_000] * 5}, [0.1] * 5)))
     monkeypatch.setitem(scores.LOCKED_DOWN, "memory_limit", "4MB")
-    with pytest.raises(Conflict, match="can't be read here"):
+    with pytest.raises(Conflict, match="can't be read on the server"):
         scores.read((str(path), None), "text", scores.Question(search="y"))

@@ -32,7 +32,7 @@ def accepted(world: World, response: TestResponse) -> jobs.Job:
 def refused(world: World, response: TestResponse, *said: str) -> None:
     """The form again with what is wrong; no job, no file, no byte in the storage."""
     assert response.status_code == 422, response.status
-    assert "Nothing was submitted yet" in response.text
+    assert "Nothing was submitted. Please correct the fields marked below." in response.text
     for words in said:
         assert words in response.text
     assert HOSTILE not in response.text
@@ -76,7 +76,7 @@ GOING_ON = {"dataset": "pets", "init_from": "pets", "image_size": "64"}
 def test_a_training_goes_on_from_a_model_with_a_schedule(world: World, web: FlaskClient) -> None:
     world.dataset()
     world.model()
-    assert "nothing, begin anew" in web.get("/new/train").text
+    assert "none, train from scratch" in web.get("/new/train").text
 
     recipe = {"schedule": "cosine", "warmup_epochs": "1.5", "weight_decay": "0.01", "label_smoothing": "0.1"}
     spec = accepted(world, send(web, "train", **GOING_ON, **recipe)).spec
@@ -291,5 +291,5 @@ def test_as_many_pictures_as_a_job_may_have_fit_into_a_form(world: World, web: F
     refused(
         world,
         send(web, "predict", model="pets", images=pictures),
-        "At most 1,000 at once; an archive may have more",
+        "At most 1,000 at a time; an archive may have more",
     )

@@ -98,7 +98,7 @@ def test_a_training_shows_its_chart_only_when_there_is_something_to_draw(
     world: World, web: FlaskClient
 ) -> None:
     running = look(web, f"/jobs/{world.job('train', 'running').id}")
-    assert "end of the first epoch" in running.text
+    assert "after the first epoch" in running.text
     job = world.job("train", "succeeded")
     page = look(web, f"/jobs/{job.id}")
     assert f"/api/v1/jobs/{job.id}/metrics?points=500" in page.addresses
@@ -191,9 +191,9 @@ def test_data_sets_and_models_have_pages(world: World, web: FlaskClient) -> None
         "32 to 63",
         "150 pictures in more than one split",
         "and 149 more",
-        "1 picture under more than one class",
-        "250 pictures that repeat another one",
-        "is a JPEG, and is called .png",
+        "1 picture with more than one class",
+        "250 pictures that duplicate another",
+        "is a JPEG, but is called .png",
         "and 2 more",
     ):
         assert said in page.text
@@ -225,7 +225,7 @@ def test_a_model_is_named_and_renamed_on_its_page(world: World, web: FlaskClient
     look(web, "/models/pets@prod", 404)
 
 
-@pytest.mark.parametrize(("alias", "words"), [("best", "is found by the"), (HOSTILE, "A letter, then")])
+@pytest.mark.parametrize(("alias", "words"), [("best", "is set by the"), (HOSTILE, "A letter, then")])
 def test_an_alias_that_can_not_be_is_said_beside_its_field(
     world: World, web: FlaskClient, alias: str, words: str
 ) -> None:
@@ -242,7 +242,7 @@ def test_a_model_is_deleted_on_its_page_unless_a_job_needs_it(world: World, web:
     job = world.job("predict", "queued")
     refused = web.post("/models/pets@1/delete")
     assert refused.status_code == 409
-    assert f"Job {job.id} needs the model pets@1" in refused.text
+    assert f"Job {job.id} uses the model pets@1" in refused.text
     assert web.post(f"/jobs/{job.id}/cancel").status_code == 303
     assert web.post("/models/pets@1/delete").headers["Location"] == "/models"
     look(web, "/models/pets@1", 404)
@@ -292,7 +292,7 @@ def test_a_visitor_is_asked_to_log_in_and_a_wrong_token_is_refused(app: Flask) -
     visitor.environ_base["HTTP_ACCEPT"] = HTML
     for path in ("/", "/new/train", f"/jobs/{uuid.uuid4()}", "/nonsense", "/assets/plotly.min.js"):
         assert "login link" in look(visitor, path, 401).text
-    assert "This token is wrong or old." in look(visitor, "/login?token=wrong", 401).text
+    assert "This token is wrong or out of date." in look(visitor, "/login?token=wrong", 401).text
     refused = visitor.post("/login", data={"token": "wrong"})
     assert refused.status_code == 401
     assert "Set-Cookie" not in refused.headers

@@ -108,9 +108,9 @@ def test_a_file_whose_rows_can_not_be_read_has_its_numbers_all_the_same(
     world: World, web: FlaskClient
 ) -> None:
     csv = look(web, f"/jobs/{scored_job(world.backend, b'text', format='csv')}")
-    assert "is csv; rows can be read where" in csv
+    assert "is csv; rows can only be read of a job with" in csv
     broken = look(web, f"/jobs/{scored_job(world.backend, b'PAR1')}")
-    assert "can&#39;t be read here" in broken
+    assert "can&#39;t be read on the server" in broken
     assert "mean +0.1250" in broken
 
 
@@ -138,7 +138,7 @@ def test_a_paused_job_shows_how_far_it_came_and_its_clock_stands_still(
     assert "37 of 100 batches" in page
     assert 'aria-valuenow="37"' in page
     assert "left" not in page
-    assert "begins anew when it is resumed" in page
+    assert "starts over when it is resumed" in page
     with world.backend.database.write() as session:
         paused = jobs.get(session, job.id)
         assert paused.started_at is not None
@@ -164,7 +164,7 @@ def test_a_parent_that_is_paused_goes_on_from_where_it_was(world: World, web: Fl
         jobs.pause(session, job.id)
     page = look(web, f"/jobs/{job.id}")
     assert "40 of 100 rows" in page
-    assert "goes on from here" in page
+    assert "continues from this point" in page
 
 
 def test_explained_texts_show_what_each_word_adds(world: World, web: FlaskClient) -> None:

@@ -77,7 +77,7 @@ def test_long_runs_are_thinned_and_a_model_lends_its_name(world: World, api: Fla
     ("written", "status", "words"),
     [
         ("{id},{gone}", 404, "there is no job {gone}"),
-        ("{id},nonsense", 422, "jobs: should be ids of jobs with commas between them; 'nonsense' is none"),
+        ("{id},nonsense", 422, "jobs: should be ids of jobs, separated by commas; 'nonsense' is not an id"),
         (" , ", 422, f"jobs: should name 1 to {MAX_RUNS} jobs, but names 0"),
         ("many", 422, f"jobs: should name 1 to {MAX_RUNS} jobs, but names {MAX_RUNS + 1}"),
     ],
@@ -163,7 +163,7 @@ def test_trainings_are_chosen_in_the_list_of_jobs(world: World, web: FlaskClient
     ("path", "status", "words"),
     [
         ("/compare", 200, "Nothing to compare yet"),
-        ("/compare?jobs=nonsense", 422, "is none"),
+        ("/compare?jobs=nonsense", 422, "is not an id"),
         (f"/compare?jobs={uuid.UUID(int=1)}", 404, "There is no job"),
     ],
 )
@@ -174,4 +174,4 @@ def test_a_comparison_of_nothing_says_so(web: FlaskClient, path: str, status: in
 def test_a_metric_that_nobody_has_told_of_is_said(world: World, web: FlaskClient) -> None:
     one = train(world, {"loss": [0.5]})
     assert "choose another metric above" in look(web, f"/compare?jobs={one}&name=f%001").text
-    assert "has told of a metric yet" in look(web, f"/compare?jobs={train(world, {})}").text
+    assert "has a metric yet" in look(web, f"/compare?jobs={train(world, {})}").text

@@ -86,7 +86,7 @@ def test_one_key_in_one_turn_makes_one_job(group_commit: GroupCommit, redis_serv
     assert [one.result().is_new for one in (first, again, free)] == [True, False, True]
     assert first.result().job.id == again.result().job.id != free.result().job.id
     assert again.result().job.version == 1
-    with pytest.raises(Conflict, match="'key' was used for another request"):
+    with pytest.raises(Conflict, match="'key' was already used for a different request"):
         conflict.result()
     assert len(redis_server.messages("cpu")) == 2
 

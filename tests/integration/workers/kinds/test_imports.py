@@ -10,7 +10,7 @@ from jobyard.workers.runtime.attempt import Attempt, Finish, Work
 from jobyard.workers.runtime.context import Context
 from jobyard.workers.runtime.dataset_cache import find_dataset, folder_of
 from tests.factories import draw, draw_dataset, get_job, new_job
-from tests.workers import drain, stored_files
+from tests.workers import run_queue, stored_files
 
 
 def import_folder(context: Context, folder: Path) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def run(context: Context, work: Work, folder: Path) -> dict[str, Any]:
     """The result of this work's job, whose spec is an import's of the folder."""
     spec = ImportSpec(name="drawn", path=str(folder)).model_dump(mode="json")
     job_id = new_job(context.database, kind="import", spec=spec)
-    drain(context, work, kind="import")
+    run_queue(context, work, kind="import")
     result = get_job(context.database, job_id).result
     assert result is not None
     return result
@@ -50,7 +50,7 @@ def test_what_was_found_out_is_with_the_data_set_and_the_short_of_it_with_the_jo
     assert progress["warnings"] == result["warnings"]
     assert progress["leaks"][0] == {"picture": "test/discs/000.png", "same_as": "train/discs/000.png"}
     assert progress["noted"] == [
-        {"file": "train/discs/more.jpg", "note": "is a PNG, and is called .jpg"},
+        {"file": "train/discs/more.jpg", "note": "is a PNG, but is called .jpg"},
     ]
 
 

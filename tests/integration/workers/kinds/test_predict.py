@@ -26,7 +26,7 @@ from jobyard.workers.runtime.context import Context
 from jobyard.workers.training import networks
 from tests import factories
 from tests.factories import draw, get_children, get_job, new_job, put_file, register
-from tests.workers import drain, drain_until_killed, make_context
+from tests.workers import make_context, run_queue, run_queue_until_killed
 
 COUNT = 23
 PART = 5
@@ -113,7 +113,7 @@ def at_once(context: Context, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> u
     with monkeypatch.context() as patch:
         patch.setattr(predict, "PART_PICTURES", 10**6)
         job_id = predicting(context, **spec)
-        assert drain(context, kinds.WORKS["predict"], kind="predict").begun == [job_id]
+        assert run_queue(context, kinds.WORKS["predict"], kind="predict").begun == [job_id]
     assert get_job(context.database, job_id).state == "succeeded"
     return job_id
 
@@ -147,9 +147,9 @@ def test_an_archive_in_parts_has_the_rows_and_the_result_of_one_that_is_not(
     archive = put_file(context, "pictures", pack(folder)).id
     once = at_once(context, monkeypatch, archive=str(archive))
     job_id = predicting(context, archive=str(archive))
-    notes = drain(context, kinds.WORKS["predict"], kind="predict")
+    attempts = run_queue(context, kinds.WORKS["predict"], kind="predict")
     parts = get_children(context.database, job_id)
-    assert notes.begun == [job_id, *(part.id for part in parts), job_id]
+    assert attempts.begun == [job_id, *(part.id for part in parts), job_id]
     assert [(part.state, part.spec["count"]) for part in parts] == [("succeeded", PART)] * 4 + [
         ("succeeded", COUNT - 4 * PART)
     ]
@@ -187,7 +187,7 @@ def test_a_data_set_and_uploads_are_predicted_in_parts(
     for source in ({"dataset": "shapes@1"}, {"images": [str(file_id) for file_id in uploads]}):
         once = at_once(context, monkeypatch, **source)
         job_id = predicting(context, **source)
-        drain(context, kinds.WORKS["predict"], kind="predict")
+        run_queue(context, kinds.WORKS["predict"], kind="predict")
         assert len(get_children(context.database, job_id)) == 5
         check_same(context, job_id, once)
         assert [row[1] for row in rows(context, job_id)] == names(folder)
@@ -196,7 +196,7 @@ def test_a_data_set_and_uploads_are_predicted_in_parts(
 def work_until_killed(home: Path, url: str) -> None:
     """In a process of its own: dies when the third part is done, before that is written."""
     predict.PART_PICTURES = PART
-    drain_until_killed(make_context(Database(url), home), "predict", 4)
+    run_queue_until_killed(make_context(Database(url), home), "predict", 4)
 
 
 @pytest.mark.usefixtures("model")
@@ -219,7 +219,7 @@ def test_a_worker_that_is_lost_in_the_middle_changes_nothing(
         session.execute(sa.update(Job.__table__).where(Job.id == lost.id).values(**expired))
         assert [job.id for job in jobs.rescue(session)] == [lost.id]
         session.execute(sa.update(Job.__table__).where(Job.id == lost.id).values(available_at=utcnow(-1)))
-    drain(context, kinds.WORKS["predict"], kind="predict")
+    run_queue(context, kinds.WORKS["predict"], kind="predict")
     assert (get_job(context.database, job_id).state, get_job(context.database, lost.id).attempt) == (
         "succeeded",
         2,
@@ -245,7 +245,7 @@ def test_a_cancel_stops_parts_and_a_retry_replaces_their_rows(context: Context, 
             time.sleep(0.01)
         raise AssertionError("nobody stopped it")
 
-    drain(context, cancelled, kind="predict")
+    run_queue(context, cancelled, kind="predict")
     assert get_job(context.database, job_id).state == "cancelled"
     assert [part.state for part in get_children(context.database, job_id)] == [
         "succeeded",
@@ -255,7 +255,7 @@ def test_a_cancel_stops_parts_and_a_retry_replaces_their_rows(context: Context, 
     with context.database.write() as session:
         session.execute(sa.update(registry.Prediction).values(image="of the first attempt"))
         jobs.retry(session, job_id, 3)
-    drain(context, kinds.WORKS["predict"], kind="predict")
+    run_queue(context, kinds.WORKS["predict"], kind="predict")
     assert get_job(context.database, job_id).state == "succeeded"
     assert [row[1] for row in rows(context, job_id)] == names(folder)
 
@@ -264,7 +264,7 @@ def test_a_cancel_stops_parts_and_a_retry_replaces_their_rows(context: Context, 
 def test_explained_pictures_have_overlays_as_files_of_the_job(context: Context, folder: Path) -> None:
     chosen = [put_file(context, name, (folder / name).read_bytes()).id for name in names(folder)[9:12]]
     job_id = predicting(context, images=[str(file_id) for file_id in chosen], explain=True)
-    drain(context, kinds.WORKS["predict"], kind="predict")
+    run_queue(context, kinds.WORKS["predict"], kind="predict")
     with context.database.read() as session:
         files = {
             file.name: context.storage.open(file.storage_key) for file in storage.artifacts(session, job_id)
@@ -289,6 +289,6 @@ def test_what_is_no_archive_fails_the_job_with_the_reason(
     context: Context, content: bytes, said: str
 ) -> None:
     job_id = predicting(context, archive=str(put_file(context, "pictures.zip", content).id))
-    drain(context, kinds.WORKS["predict"], kind="predict")
+    run_queue(context, kinds.WORKS["predict"], kind="predict")
     job = get_job(context.database, job_id)
     assert (job.state, said in str(job.error_message)) == ("failed", True), job.error_message

@@ -71,4 +71,4 @@ def test_a_job_whose_model_went_in_the_moment_of_its_submit_says_so(context: Con
     with context.database.write() as session:
         models.delete(session, "pets@1")
     job = predict(context, submit(context))
-    assert (job.state, job.error_message) == ("failed", "no model 'pets@1'; there is none yet")
+    assert (job.state, job.error_message) == ("failed", "no model 'pets@1'; there are none yet")

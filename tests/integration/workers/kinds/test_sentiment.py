@@ -20,7 +20,7 @@ from jobyard.workers.runtime.context import Context
 from jobyard.workers.sentiment import files
 from tests.factories import get_children, get_job, new_job, put_file
 from tests.waiting import wait_for
-from tests.workers import drain, drain_until_killed, make_context
+from tests.workers import make_context, run_queue, run_queue_until_killed
 
 ROWS = 700
 PART_BYTES = 1_500
@@ -57,7 +57,7 @@ def at_once(context: Context, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch
     with monkeypatch.context() as patch:
         patch.setattr(files, "MIN_PARTS", 10**9)
         job_id = new_job(context.database, spec={"file": str(upload), **spec})
-        drain(context, kinds.WORKS["sentiment"])
+        run_queue(context, kinds.WORKS["sentiment"])
     return get_job(context.database, job_id)
 
 
@@ -67,7 +67,7 @@ def test_a_file_that_is_split_has_the_result_and_the_bytes_of_one_that_is_not(
 ) -> None:
     once = at_once(context, upload, monkeypatch, format=scored_as)
     job_id = new_job(context.database, spec={"file": str(upload), "format": scored_as})
-    notes = drain(context, kinds.WORKS["sentiment"])
+    attempts = run_queue(context, kinds.WORKS["sentiment"])
     job = get_job(context.database, job_id)
     assert job.state == "succeeded"
     assert job.result == once.result
@@ -75,7 +75,7 @@ def test_a_file_that_is_split_has_the_result_and_the_bytes_of_one_that_is_not(
     parts = get_children(context.database, job_id)
     assert len(parts) > 5
     assert {part.state for part in parts} == {"succeeded"}
-    assert notes.begun == [job_id, *(part.id for part in parts), job_id]
+    assert attempts.begun == [job_id, *(part.id for part in parts), job_id]
     assert job.attempt == 1
     # Neither plan nor parts are left, and nobody can download what was one.
     assert stored_folders(context) == ["files", "scored", "scored"]
@@ -92,7 +92,7 @@ def test_a_small_file_is_scored_at_once(
     monkeypatch.setattr(files, "MIN_PART_BYTES", ROWS * 20)
     monkeypatch.setattr(files, "MAX_PART_BYTES", ROWS * 20)
     job_id = new_job(context.database, spec={"file": str(upload)})
-    assert drain(context, kinds.WORKS["sentiment"]).begun == [job_id]
+    assert run_queue(context, kinds.WORKS["sentiment"]).begun == [job_id]
     assert get_job(context.database, job_id).state == "succeeded"
 
 
@@ -105,7 +105,7 @@ def test_a_bad_row_fails_the_file_as_it_would_at_once(context: Context, tmp_path
         stored = context.storage.put_file("files", path)
         file = storage.add_file(session, stored, name="rows.jsonl", media_type="text/plain").id
     job_id = new_job(context.database, spec={"file": str(file)})
-    drain(context, kinds.WORKS["sentiment"])
+    run_queue(context, kinds.WORKS["sentiment"])
     job = get_job(context.database, job_id)
     assert job.state == "failed"
     assert job.error_type == "WorkError"
@@ -154,7 +154,7 @@ def test_parts_are_in_use_while_their_file_needs_them_and_not_after_a_cancel(
         seen.append(in_use())
         return three(attempt, spec)
 
-    drain(context, look)
+    run_queue(context, look)
     assert [len(found) for found in seen] == [0, 1, 2, 3]
     assert get_job(context.database, job_id).state == "cancelled"
     assert in_use() == set()
@@ -181,7 +181,7 @@ def test_a_worker_killed_in_a_part_changes_nothing_in_the_output(
         session.execute(sa.update(Job.__table__).where(Job.id == lost.id).values(**long_ago))
         assert [job.id for job in jobs.rescue(session)] == [lost.id]
         session.execute(sa.update(Job.__table__).where(Job.id == lost.id).values(available_at=utcnow(-1)))
-    drain(context, kinds.WORKS["sentiment"])
+    run_queue(context, kinds.WORKS["sentiment"])
     job = get_job(context.database, job_id)
     assert (job.state, get_job(context.database, lost.id).attempt) == ("succeeded", 2)
     assert job.result == once.result
@@ -191,7 +191,7 @@ def test_a_worker_killed_in_a_part_changes_nothing_in_the_output(
 def work_until_killed(home: Path, url: str) -> None:
     """In a process of its own: dies in the middle of the third part."""
     files.MIN_PART_BYTES = files.MAX_PART_BYTES = PART_BYTES
-    drain_until_killed(make_context(Database(url), home), "sentiment", 4)
+    run_queue_until_killed(make_context(Database(url), home), "sentiment", 4)
 
 
 def test_a_cancel_stops_parts_that_run(context: Context, upload: uuid.UUID) -> None:
@@ -205,7 +205,7 @@ def test_a_cancel_stops_parts_that_run(context: Context, upload: uuid.UUID) -> N
         wait_for(lambda: attempt.progress.check())
         raise AssertionError("nobody stopped it")
 
-    drain(context, slow)
+    run_queue(context, slow)
     assert get_job(context.database, job_id).state == "cancelled"
     assert {part.state for part in get_children(context.database, job_id)} == {"cancelled"}
 
@@ -220,7 +220,7 @@ def test_a_packed_file_is_unpacked_once_and_nothing_of_that_is_left(
         stored = context.storage.put_file("files", path)
         packed = storage.add_file(session, stored, name="reviews.csv.gz", media_type="application/gzip").id
     job_id = new_job(context.database, spec={"file": str(packed), "format": "csv"})
-    drain(context, kinds.WORKS["sentiment"])
+    run_queue(context, kinds.WORKS["sentiment"])
     assert len(get_children(context.database, job_id)) > 5
     assert get_job(context.database, job_id).result == once.result
     assert scored(context, job_id) == scored(context, once.id)
@@ -232,7 +232,7 @@ def test_groups_are_kept_in_order_and_once(
 ) -> None:
     once = at_once(context, upload, monkeypatch, group_by="number")
     job_id = new_job(context.database, spec={"file": str(upload), "group_by": "number"})
-    drain(context, kinds.WORKS["sentiment"])
+    run_queue(context, kinds.WORKS["sentiment"])
     assert get_job(context.database, job_id).result == once.result
     with context.database.write() as session:
         groups = registry.score_groups(session, job_id, limit=ROWS + 1)
@@ -259,7 +259,7 @@ def test_rows_that_are_skipped_in_parts_are_reported_for_the_whole(context: Cont
         stored = context.storage.put_file("files", path)
         file = storage.add_file(session, stored, name="rows.csv", media_type="text/plain").id
     job_id = new_job(context.database, spec={"file": str(file), "errors": "skip"})
-    drain(context, kinds.WORKS["sentiment"])
+    run_queue(context, kinds.WORKS["sentiment"])
     result = get_job(context.database, job_id).result or {}
     assert len(get_children(context.database, job_id)) > 2
     assert (result["rows"], result["skipped"]) == (800, 2)

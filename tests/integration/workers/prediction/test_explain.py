@@ -124,7 +124,7 @@ def test_a_network_that_loses_all_places_is_refused() -> None:
     pooled = keras.layers.GlobalAveragePooling2D()(inputs)
     network = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])
     assert Explainer(keras.Model(inputs, keras.layers.Dense(2)(pooled)))
-    with pytest.raises(WorkError, match="can't be explained: none of its layers has places"):
+    with pytest.raises(WorkError, match="can't be explained: none of its layers has spatial outputs"):
         Explainer(network)
 
 

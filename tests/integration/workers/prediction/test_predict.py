@@ -8,7 +8,7 @@ import pytest
 
 from jobyard.shared.errors import Cancelled, NotFound
 from jobyard.shared.pictures import decode, to_array
-from jobyard.workers.prediction.predict import Picture, Prediction, predict
+from jobyard.workers.prediction.predict import Picture, PicturePrediction, predict
 from tests.reports import Recorder
 
 Png = Callable[[int], bytes]
@@ -82,7 +82,7 @@ def test_a_picture_that_can_not_be_read_costs_its_own_row_only(load: Callable[..
     alone = list(predict(model, good, 2, None, Recorder()))
 
     assert [predictions[0], predictions[4]] == alone
-    assert predictions[1] == Prediction(
+    assert predictions[1] == PicturePrediction(
         "text.png", None, None, {}, "not a picture: should be JPEG, PNG, GIF, BMP or WebP"
     )
     assert predictions[2].label is None

@@ -42,7 +42,7 @@ def sweep(database: Database) -> None:
 def assert_expired(database: Database, job_id: uuid.UUID) -> None:
     job = get_job(database, job_id)
     assert (job.state, job.error_type) == ("failed", "DeadlineExceeded")
-    assert job.error_message == "not done within its deadline of 60 seconds from its first start"
+    assert job.error_message == "not finished within 60 seconds of its first start, its deadline"
     assert (job.lease, job.result) == (None, None)
     with database.read() as session:
         last = jobs.events(session, job_id)[-1]
@@ -184,7 +184,7 @@ def test_work_that_is_overtaken_by_its_deadline_stops_and_leaves_nothing(
     assert job is None
     assert 1 <= seconds < WAIT_SECONDS / 2
     failed = get_job(database, job_id)
-    assert failed.error_message == "not done within its deadline of 1 seconds from its first start"
+    assert failed.error_message == "not finished within 1 seconds of its first start, its deadline"
     assert [path for path in (tmp_path / "storage").rglob("*") if path.is_file()] == []
 
 

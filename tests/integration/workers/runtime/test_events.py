@@ -112,7 +112,7 @@ def test_a_failed_job_says_why(events: Events, listener: Listener) -> None:
         (Outcome(State.CANCELLED), "cancelled"),
         (Outcome(State.PAUSED), "paused"),
         (Outcome(State.QUEUED), "queued"),
-        (None, "left to another worker"),
+        (None, "another worker has the job"),
     ],
 )
 def test_every_other_end_is_no_failure_of_the_worker(

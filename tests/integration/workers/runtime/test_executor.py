@@ -20,7 +20,7 @@ from jobyard.workers.runtime.context import Context
 from tests import factories
 from tests.factories import get_job, new_job, rename_table, steps_of
 from tests.waiting import wait_for
-from tests.workers import attempt, drain, make_context, stored_files
+from tests.workers import attempt, make_context, run_queue, stored_files
 
 if TYPE_CHECKING:
     from tests.conftest import RedisProcess
@@ -105,11 +105,11 @@ def test_a_second_message_claims_nothing_and_works_not(context: Context) -> None
 
     def work(attempt: Attempt, spec: Any) -> Finish:
         worked.append(attempt.job_id)
-        assert drain(context, work).told == []  # meanwhile
+        assert run_queue(context, work).events == []  # meanwhile
         return easy(attempt, spec)
 
     attempt(context, job_id, work)
-    assert drain(context, work).told == []  # afterwards
+    assert run_queue(context, work).events == []  # afterwards
     assert worked == [job_id]
 
 
@@ -464,23 +464,23 @@ def test_the_heartbeat_keeps_the_job_of_a_slow_worker(database: Database, tmp_pa
     assert (job.state, job.attempt) == ("succeeded", 1)
 
 
-def hearts() -> set[threading.Thread]:
-    return {thread for thread in threading.enumerate() if thread.name == "heart"}
+def heartbeat_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "heartbeat"}
 
 
-def test_one_heart_beats_for_all_jobs_of_a_process_and_stands_still_when_it_has_none(
+def test_one_thread_sends_the_heartbeats_of_all_jobs_and_ends_when_there_are_none(
     context: Context,
 ) -> None:
-    before = hearts()
+    before = heartbeat_threads()
     seen: list[set[threading.Thread]] = []
 
     def work(attempt: Attempt, spec: Any) -> Finish:
-        seen.append(hearts() - before)
+        seen.append(heartbeat_threads() - before)
         return easy(attempt, spec)
 
     for _ in range(5):
         new_job(context.database)
-    drain(context, work)
+    run_queue(context, work)
     (heartbeats,) = set.union(*seen)
     wait_for(lambda: not heartbeats.is_alive())
 

@@ -117,7 +117,7 @@ def test_validation_steps_are_full_batches_of_repeated_pictures(pictures: data.P
 
 def test_pictures_too_many_for_the_disk_are_refused_before_writing(tmp_path: Path) -> None:
     files = [(tmp_path / "train" / "a" / f"{number}.png", 0) for number in range(1_000)]
-    split = splits.Split(["a", "b"], files, [], [])
+    split = splits.DatasetSplit(["a", "b"], files, [], [])
 
     with pytest.raises(WorkError, match=r"need 49152.0 GB of disk"):
         data.decode_all(split, 128_000, tmp_path, Recorder())

@@ -17,7 +17,7 @@ from jobyard.shared.kinds.train import TrainSpec
 from jobyard.shared.pictures import decode, to_array
 from jobyard.workers.training.fit import Training, train
 from jobyard.workers.training.model_file import ModelFile
-from jobyard.workers.training.watch import Watch
+from jobyard.workers.training.monitor import Monitor
 from tests.factories import draw_colours
 from tests.reports import Recorder
 
@@ -325,7 +325,7 @@ def assert_same_but_for_the_head(one: Training, other: Training) -> None:
         (
             {"image_size": 64},
             {},
-            "from earlier@1, it is for pictures of 32 pixels: image_size should be that, but is 64",
+            "of earlier@1: image_size should be 32, but is 64",
         ),
         ({}, {"sha256": "0" * 64}, "the model file does not match its SHA-256"),
         ({}, {"classes": ["a", "b", "c"]}, "should fit pictures of 32 pixels and 3 classes"),
@@ -369,13 +369,13 @@ def test_three_classes_train_without_a_validation_folder_and_in_mixed_precision(
 
 @pytest.mark.parametrize(("value", "what"), [(float("nan"), "NaN"), (float("inf"), "infinite")])
 def test_a_loss_that_blows_up_is_explained(value: float, what: str) -> None:
-    watch = Watch(spec_of(learning_rate=0.5), 5, Recorder())
-    watch.on_epoch_end(0, dict.fromkeys(METRICS, 1.0))
+    monitor = Monitor(spec_of(learning_rate=0.5), 5, Recorder())
+    monitor.on_epoch_end(0, dict.fromkeys(METRICS, 1.0))
 
     with pytest.raises(
         WorkError, match=rf"the loss became {what} in epoch 2: lower learning_rate \(now 0\.5\)"
     ):
-        watch.on_train_batch_end(0, {"loss": value})
+        monitor.on_train_batch_end(0, {"loss": value})
 
 
 def test_importing_the_packages_does_not_import_tensorflow() -> None:

@@ -34,7 +34,7 @@ def test_a_network_that_fits_any_size_goes_on_with_another_one(tmp_path: Path) -
     source, earlier = kept(tmp_path, 32, ["a", "b"])
     model = convolutional(48, 2)
 
-    assert model_file.go_on(model, ["a", "b"], earlier) == "kept"
+    assert model_file.initialize(model, ["a", "b"], earlier) == "kept"
     for mine, theirs in zip(model.get_weights(), source.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
@@ -45,7 +45,7 @@ def test_other_classes_get_a_last_layer_of_their_own(tmp_path: Path, classes: li
     model = convolutional(32, len(classes))
     fresh = model.layers[-1].get_weights()
 
-    assert model_file.go_on(model, classes, earlier) == "new"
+    assert model_file.initialize(model, classes, earlier) == "new"
     for mine, theirs in zip(model.layers[:-1], source.layers[:-1], strict=True):
         for one, other in zip(mine.get_weights(), theirs.get_weights(), strict=True):
             np.testing.assert_array_equal(one, other)
@@ -56,8 +56,8 @@ def test_other_classes_get_a_last_layer_of_their_own(tmp_path: Path, classes: li
 def test_a_network_with_other_layers_is_refused(tmp_path: Path) -> None:
     _, earlier = kept(tmp_path, 32, ["a", "b"])
 
-    with pytest.raises(WorkError, match="can't go on from earlier@1, its network has other layers"):
-        model_file.go_on(convolutional(32, 2, filters=5), ["a", "b"], earlier)
+    with pytest.raises(WorkError, match="can't start from the weights of earlier@1: its layers differ"):
+        model_file.initialize(convolutional(32, 2, filters=5), ["a", "b"], earlier)
 
 
 def test_a_file_that_was_tampered_with_is_not_opened(tmp_path: Path) -> None:
@@ -66,4 +66,4 @@ def test_a_file_that_was_tampered_with_is_not_opened(tmp_path: Path) -> None:
         file.write(b"x")
 
     with pytest.raises(WorkError, match="does not match its SHA-256"):
-        model_file.go_on(convolutional(32, 2), ["a", "b"], earlier)
+        model_file.initialize(convolutional(32, 2), ["a", "b"], earlier)

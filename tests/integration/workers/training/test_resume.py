@@ -223,10 +223,10 @@ def test_the_precision_that_auto_led_to_stays(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = Folder(tmp_path / "kept")
-    monkeypatch.setattr(devices, "_fastest_here", lambda *_: "mixed_bfloat16")
+    monkeypatch.setattr(devices, "_fastest", lambda *_: "mixed_bfloat16")
     with pytest.raises(Stopping):
         run(SPEC, dataset, tmp_path / "work", Upserts(until=52), kept)
-    monkeypatch.setattr(devices, "_fastest_here", lambda *_: "float32")
+    monkeypatch.setattr(devices, "_fastest", lambda *_: "float32")
 
     resumed = run(SPEC, dataset, tmp_path / "work", Upserts(), kept)
     assert resumed.training.environment["precision"] == "mixed_bfloat16"

@@ -102,9 +102,9 @@ def test_a_value_has_the_type_of_its_field(given: list[str], spec: dict[str, Any
     [
         (["epoch=5"], "epoch: there is no such field; did you mean 'epochs'?"),
         (["augment.sheer=1"], "augment.sheer: there is no such field; did you mean 'augment.shear'?"),
-        (["augment.x=1"], "augment.x: there is no such field; there are: augment.shear, augment.flip"),
-        (["epochs.x=1"], "epochs.x: there is no such field; epochs has none of its own"),
-        (["zzz=1"], "zzz: there is no such field; there are: dataset, network, level, "),
+        (["augment.x=1"], "augment.x: there is no such field; should be one of augment.shear, augment.flip"),
+        (["epochs.x=1"], "epochs.x: there is no such field; epochs has no fields"),
+        (["zzz=1"], "zzz: there is no such field; should be one of dataset, network, level, "),
         (["epochs"], "epochs: should be FIELD=VALUE"),
         (["=5"], "=5: should be FIELD=VALUE"),
         (["epochs=many"], "epochs: should be a whole number, but is 'many'"),

@@ -125,7 +125,7 @@ def test_a_scored_file_ends_with_its_summary(
     assert "most positive  +0.9000  love [2J [bold]it" in shown
     assert "most negative  -0.9000  hate it" in shown
     assert "1,200 of shop" in shown
-    assert "7 broken rows were left out" in shown
+    assert "7 broken rows were skipped" in shown
     assert "line 5: broken 5\n  …" in shown
     assert "\x1b" not in shown
 

@@ -98,5 +98,5 @@ def test_the_client_finds_the_server_of_this_machine(home: Path, monkeypatch: py
 
 def test_a_free_port_is_no_address(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOBYARD_PORT", "0")
-    with pytest.raises(ConfigError, match=r"^JOBYARD_HOME: no server runs on .*: start `jobyard up`"):
+    with pytest.raises(ConfigError, match=r"^JOBYARD_HOME: no server runs in .*: start `jobyard up`"):
         ClientSettings.load().find_url()

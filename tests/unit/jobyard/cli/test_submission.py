@@ -111,7 +111,7 @@ def test_a_spec_comes_from_standard_input(server: Server, monkeypatch: pytest.Mo
     ("arguments", "said"),
     [
         (["revers"], "there is no kind 'revers'; did you mean 'reverse'?"),
-        (["dance"], "there is no kind 'dance'; there are: train, reverse"),
+        (["dance"], "there is no kind 'dance'; should be one of train, reverse"),
         (["reverse", "epoch=1"], "epoch: there is no such field; did you mean 'epochs'?"),
         (["reverse", "epochs=x"], "epochs: should be a whole number, but is 'x'"),
         (["reverse", "file=@x.csv"], "file: there is no file x.csv"),

@@ -18,6 +18,6 @@ def test_only_a_demos_own_folder_is_deleted(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.txt").touch()
-    with pytest.raises(ConfigError, match="not from a demo"):
+    with pytest.raises(ConfigError, match="was not made by a demo"):
         make_folder(other)
     assert (other / "thesis.txt").exists()

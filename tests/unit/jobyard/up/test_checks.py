@@ -45,7 +45,7 @@ def assert_refused(result: subprocess.CompletedProcess[str], said: str) -> None:
 @pytest.mark.parametrize("name", ["PORT", "FLOWER_PORT"])
 def test_a_port_in_use(name: str, taken: int, tmp_path: Path) -> None:
     result = up(tmp_path, **{name: taken})
-    assert_refused(result, f"JOBYARD_{name}: {taken} is in use; set another one, or 0 for a free one")
+    assert_refused(result, f"JOBYARD_{name}: {taken} is in use; set another port, or 0 for a free one")
 
 
 def test_the_same_port_twice(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_a_process_that_dies_is_started_again_and_its_children_are_not_left(
     # The first run leaves a child behind and dies; the second stays.
     command = "test -e ran && { echo again; exec sleep 60; }; touch ran; sleep 62 & echo $! >child; exit 7"
     stack = supervise({"dies": command, "other": "exec sleep 60"})
-    stack.wait_for("dies ended (status 7); starting it again")
+    stack.wait_for("dies ended (status 7); restarting it")
     stack.wait_for("again")
     child = int((tmp_path / "child").read_text())
     running = [process for process in stack.descendants() if process.status() != psutil.STATUS_ZOMBIE]
@@ -172,7 +172,7 @@ def test_a_wrong_setting_ends_the_stack_at_once_with_the_processs_own_words(supe
     status, output = stack.end()
     assert status == 1
     assert "ConfigError JOBYARD_LEXICON: there is no file x" in output
-    assert "starting it again" not in output
+    assert "restarting it" not in output
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux tells children of their parent's end")

@@ -69,8 +69,8 @@ def test_a_suffix_that_is_another_formats_is_noted_and_the_picture_is_taken(tmp_
     }
     found = look(tmp_path, files)
     assert found["noted"] == [
-        {"file": "cats/a.png", "note": "is a JPEG, and is called .png"},
-        {"file": "cats/c.txt", "note": "is a PNG, and is called .txt"},
+        {"file": "cats/a.png", "note": "is a JPEG, but is called .png"},
+        {"file": "cats/c.txt", "note": "is a PNG, but is called .txt"},
     ]
     assert found["noted_count"] == 2
     assert found["formats"] == {"JPEG": 3, "PNG": 2, "GIF": 1}
@@ -90,7 +90,7 @@ def test_the_same_pixels_in_another_file_are_a_duplicate(tmp_path: Path) -> None
     assert found["duplicates_count"] == 2
     assert found["leaks_count"] == found["conflicts_count"] == 0
     assert found["warnings"] == [
-        "2 pictures repeat another one: one of them may train the network and the other judge it"
+        "2 pictures duplicate another: one copy may be used for training and the other for validation"
     ]
 
 
@@ -111,17 +111,18 @@ def test_what_judges_and_was_seen_before_is_a_leak(tmp_path: Path) -> None:
     assert (found["leaks_count"], found["duplicates_count"]) == (3, 3)
     assert found["warnings"][0] == (
         "3 pictures of validation and test are in an earlier split too: "
-        "a network is not judged by pictures that it has seen"
+        "a network should not be evaluated on pictures that it was trained on"
     )
 
 
 def test_one_leak_into_validation_is_said_in_the_singular(tmp_path: Path) -> None:
     files = PETS | {"validation/cats/a.png": PETS["train/cats/a.png"]}
     assert look(tmp_path, files)["warnings"] == [
-        "1 picture of validation is in train too: a network is not judged by pictures that it has seen",
-        "1 picture repeats another one",
+        "1 picture of validation is in train too: "
+        "a network should not be evaluated on pictures that it was trained on",
+        "1 picture duplicates another",
         "train has 2.0 times as many pictures of 'cats' (2) as of 'dogs' (1): "
-        "compare the recall of the classes, and not only the accuracy",
+        "compare the recall of the classes, not only the accuracy",
     ]
 
 
@@ -131,7 +132,7 @@ def test_a_picture_under_two_classes_is_a_conflict(tmp_path: Path) -> None:
     assert found["conflicts"] == [["train/cats/a.png", "train/dogs/a.png"]]
     assert found["conflicts_count"] == 1
     assert found["warnings"][0] == (
-        "1 picture lies under more than one class: all but one of these labels are wrong"
+        "1 picture has more than one class: all but one of the labels of each are wrong"
     )
 
 

@@ -151,7 +151,7 @@ def test_a_zip_member_that_is_damaged_is_rejected_alone(gate: Gate) -> None:
 
 def test_over_the_limit_is_refused_by_what_the_archive_says(gate: Gate) -> None:
     pack_zip(gate.source, PETS | {"train/cats/zeros.png": bytes(LIMIT)})
-    assert gate.refuses() == "the pictures unpack to over 10,000,000 bytes; should be fewer"
+    assert gate.refuses() == "the pictures unpack to over 10,000,000 bytes; should unpack to fewer"
 
 
 def test_many_members_that_share_their_data_count_each(gate: Gate) -> None:

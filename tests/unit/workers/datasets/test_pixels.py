@@ -12,7 +12,7 @@ import pytest
 from jobyard.shared.errors import Cancelled, WorkError
 from jobyard.shared.pictures import decode, to_array
 from jobyard.workers.datasets import pixels
-from jobyard.workers.datasets.pixels import Decoded, decode_once
+from jobyard.workers.datasets.pixels import DecodedDataset, decode_once
 from tests.factories import draw_dataset
 from tests.reports import NoMetrics
 
@@ -26,7 +26,7 @@ class Desk:
         self._folder = folder
         self._jobs = 0
 
-    def decode(self, size: int = 32, version: str = "a", notes: NoMetrics | None = None) -> Decoded:
+    def decode(self, size: int = 32, version: str = "a", notes: NoMetrics | None = None) -> DecodedDataset:
         return decode_once(self.files, size, self.draft(), notes or NoMetrics(), self.cache, version)
 
     def draft(self) -> Path:
@@ -45,7 +45,7 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-def assert_right(decoded: Decoded, files: list[Path], size: int = 32) -> None:
+def assert_right(decoded: DecodedDataset, files: list[Path], size: int = 32) -> None:
     assert decoded.pixels.shape == (len(files), size, size, 3)
     for path in files:
         with path.open("rb") as file:

@@ -401,7 +401,7 @@ def test_broken_rows_can_be_left_out_and_are_reported(desk: Desk, format: str) -
     assert (result["rows"], result["skipped"]) == (3, 5)
     assert result["errors"]["count"] == 5
     assert [error["line"] for error in result["errors"]["first"]] == [3, 4, 5, 6, 8]
-    assert result["errors"]["first"][0]["error"] == "has 1 fields; should have 2, as the header has"
+    assert result["errors"]["first"][0]["error"] == "has 1 fields; should have 2, as in the header"
 
 
 def test_broken_json_can_be_left_out(desk: Desk) -> None:

@@ -108,7 +108,7 @@ def in_parts(spec: SentimentSpec, source: Path, name: str, bulk: BulkScorer) -> 
     """As workers do it: each part alone, the last one first."""
     folder, notes = source.parent, NoMetrics()
     found = read_file(spec, source, name, folder / "copy", LIMIT, notes)
-    plan = Plan.from_note(json.loads(json.dumps(found.note())))
+    plan = Plan.from_trailer(json.loads(json.dumps(found.note())))
     assert plan == found
     for number in reversed(range(len(plan.parts))):
         with (folder / "copy" if plan.is_copied else source).open("rb") as stream:

@@ -41,12 +41,12 @@ def parquet(*, use_dictionary: bool = True, **columns: Any) -> bytes:
         (b"a,b\n1,2\n", "in.csv", {}, "there is no column 'text'; should be one of 'a', 'b'"),
         (b"a,b\n1,2\n", "in.csv", {"column": "c"}, "there is no column 'c'; should be one of 'a', 'b'"),
         (b"good\n", "in.txt", {"column": "c"}, "there is no column 'c'; should be one of 'text'"),
-        (b"text,a\ngood,1\nbad\n", "in.csv", {}, "line 3: has 1 fields; should have 2, as the header has"),
+        (b"text,a\ngood,1\nbad\n", "in.csv", {}, "line 3: has 1 fields; should have 2, as in the header"),
         (
             b'text,a\n"x\ny",1\nbad,1,2\n',
             "in.csv",
             {},
-            "line 4: has 3 fields; should have 2, as the header has",
+            "line 4: has 3 fields; should have 2, as in the header",
         ),
         (b'text,a\ngood,1\n"bad,1\n\n', "in.csv", {}, "line 3: a quote opens here and is never closed"),
         (
@@ -77,7 +77,7 @@ def parquet(*, use_dictionary: bool = True, **columns: Any) -> bytes:
             b"text\ngood\nb\xe4d\n",
             "in.csv",
             {},
-            "line 3: byte 2 is not UTF-8; if the file is in another encoding, say so in `encoding`",
+            "line 3: byte 2 is not UTF-8; if the file is in another encoding, set `encoding`",
         ),
         (b"text\ngood\0\n", "in.csv", {}, "line 2: has a zero byte; should be text"),
         (b'{"text": "x"}\n{"text": ', "in.jsonl", {}, "line 2: broken JSON at character 10: Expecting value"),
@@ -117,7 +117,7 @@ def parquet(*, use_dictionary: bool = True, **columns: Any) -> bytes:
             gz(LONG)[:-8] + b"12345678",
             "in.csv",
             {},
-            "the file's gzip is broken: its bytes were changed, or it is none",
+            "the file's gzip is broken: its bytes were changed, or it is not gzip",
         ),
         (
             pa.compress(LONG, "zstd", asbytes=True)[:-9],
@@ -132,17 +132,17 @@ def parquet(*, use_dictionary: bool = True, **columns: Any) -> bytes:
             "text\ngood\n".encode("utf-16"),
             "in.csv",
             {},
-            'the file is UTF-16; say so in `encoding`: "utf-16"',
+            'the file is UTF-16; `encoding` should be "utf-16"',
         ),
         (
             b"text\ngood\nb\xe4d\n",
             "in.csv",
             {"encoding": "ascii"},
-            "line 3: is not ascii; `encoding` should say what the file is in",
+            "line 3: is not ascii; `encoding` should be that of the file",
         ),
         (b"a,b\n1,2\n", "in.csv", {"column": 3}, "there is no column 3; should be one of 'a', 'b'"),
         (b"text\n1\n", "in.csv", {"group_by": "a"}, "there is no column 'a'; should be one of 'text'"),
-        (b"text\n1\n", "in.parquet", {}, "the file is called .parquet but is no Parquet file"),
+        (b"text\n1\n", "in.parquet", {}, "the file is called .parquet but is not Parquet"),
         (
             b"PAR1 and no more",
             "in.parquet",
@@ -223,7 +223,7 @@ def test_a_compressed_bomb_is_refused_before_it_fills_the_disk(desk: Desk, packi
     content = b"text\n" + b"good\n" * 2_000_000
     packed = gzip.compress(content) if packing == "gzip" else pa.compress(content, "zstd", asbytes=True)
     assert len(packed) < 20_000
-    with pytest.raises(WorkError, match="over 1,000,000 bytes once it is unpacked; should have fewer"):
+    with pytest.raises(WorkError, match="unpacks to over 1,000,000 bytes; should unpack to fewer"):
         desk.score(packed)
     assert sorted(path.name for path in desk.folder.iterdir()) == ["source"]
 

@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 
 from jobyard.shared.kinds.train import Augment
 from jobyard.workers.training import augment
-from jobyard.workers.training.affine import warp
+from jobyard.workers.training.affine import transform
 
 Pixels = NDArray[np.uint8]
 
@@ -58,14 +58,14 @@ def picture() -> Pixels:
 def test_pictures_change_as_image_data_generator_would_change_them(
     picture: Pixels, shear: float, zoom_x: float, zoom_y: float, flip: bool
 ) -> None:
-    changed = warp(picture[None], augment.maps([shear], [zoom_x], [zoom_y], [flip], size=24))[0]
+    changed = transform(picture[None], augment.maps([shear], [zoom_x], [zoom_y], [flip], size=24))[0]
 
     np.testing.assert_allclose(changed, keras_affine(picture, shear, zoom_x, zoom_y, flip), atol=0.01)
 
 
 def test_every_picture_of_a_batch_has_a_change_of_its_own(picture: Pixels) -> None:
     maps = augment.maps([0, 10], [1, 1], [1, 1], [False, True], size=24)
-    unchanged, changed = warp(np.stack([picture, picture]), maps)
+    unchanged, changed = transform(np.stack([picture, picture]), maps)
 
     np.testing.assert_allclose(unchanged, picture, atol=0.01)
     np.testing.assert_allclose(changed, keras_affine(picture, 10, 1, 1, True), atol=0.01)
@@ -112,7 +112,7 @@ def test_a_crop_is_the_part_of_the_picture_that_it_names(picture: Pixels) -> Non
     places = np.arange(24)
     columns, rows = left + side * places, top + side * places
 
-    cropped = warp(picture[None], changes)[0]
+    cropped = transform(picture[None], changes)[0]
     for row, column in [(0, 0), (0, 23), (23, 0), (23, 23), (11, 7)]:
         y, x = int(rows[row]), int(columns[column])
         down, over = rows[row] - y, columns[column] - x

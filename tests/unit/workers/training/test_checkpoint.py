@@ -139,7 +139,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
     (tmp_path / "c.npz").write_bytes(content)
 
     assert checkpoint.find(Kept(tmp_path / "c.npz"), {}) is None
-    assert "training begins anew, its checkpoint is damaged" in caplog.text
+    assert "training starts over, its checkpoint is damaged" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
 def test_a_checkpoint_of_something_else_is_refused_with_what_changed(
     file: Path, changes: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(WorkError, match=message + ": retry the job, and it trains from the start"):
+    with pytest.raises(WorkError, match=message + ": retry the job to train from the start"):
         checkpoint.find(Kept(file), checkpoint.identity_of(SPEC, "version 1") | changes)
 
 
@@ -170,5 +170,5 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path, monkeypatch: pytest
     checkpoint_of().write(tmp_path / "c.npz")
     monkeypatch.undo()
 
-    with pytest.raises(WorkError, match="has the format 99, this worker reads 2: retry the job"):
+    with pytest.raises(WorkError, match="has format 99, this worker reads 2: retry the job"):
         checkpoint.find(Kept(tmp_path / "c.npz"), {})

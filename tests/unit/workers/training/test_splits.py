@@ -76,7 +76,7 @@ def test_a_class_that_only_validation_has_is_refused(tmp_path: Path) -> None:
     draw_colours(tmp_path, ["red", "blue"], train=2, validation=2)
     (tmp_path / "validation" / "green").mkdir()
 
-    with pytest.raises(WorkError, match=r"validation/ has the class 'green', train/ has not"):
+    with pytest.raises(WorkError, match=r"validation/ has the class 'green', train/ does not"):
         splits.find(tmp_path, 0.2, seed=0)
 
 

@@ -1,4 +1,4 @@
-"""What a training tells of itself: progress, each epoch's metrics, and why it ends early."""
+"""What a training reports: progress, each epoch's metrics, and why it ends early."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ class Epoch(TypedDict):
     learning_rate: float
 
 
-class Watch:
+class Monitor:
     """Keeps the history, reports each batch and epoch, and lets Interrupted through.
 
     With `spec.patience` it wants the training stopped when that many epochs have not been better than the
@@ -48,21 +48,21 @@ class Watch:
         return self.stopped_early is not None or len(self.history) >= self._spec.epochs
 
     def on_begin(self, batch: int) -> None:
-        """The training begins, or goes on after that many batches of the present epoch."""
-        self._tell_progress(batch)  # what was counted before were pictures
+        """The training starts, or continues after that many batches of the present epoch."""
+        self._report_progress(batch)  # what was counted before were pictures
 
     def on_epoch_begin(self, epoch: int) -> None:
         self._progress.phase(f"training epoch {epoch + 1}/{self._spec.epochs}")
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float]) -> None:
         self._refuse_nan("loss", logs["loss"], len(self.history) + 1)
-        self._tell_progress(batch + 1)
+        self._report_progress(batch + 1)
 
     def on_test_batch_end(self, batch: int) -> None:
         self._progress.check()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """Note what came of the epoch; `tell_last` reports it."""
+        """Note what came of the epoch; `report_last` reports it."""
         ended = Epoch(
             epoch=epoch + 1,
             loss=float(logs["loss"]),
@@ -76,10 +76,10 @@ class Watch:
         if self._spec.patience is not None:
             self._be_patient(self._spec.patience, ended["epoch"])
 
-    def tell_last(self) -> None:
-        tell_metrics(self._progress, self.history[-1:])
+    def report_last(self) -> None:
+        report_metrics(self._progress, self.history[-1:])
 
-    def _tell_progress(self, batches: int) -> None:
+    def _report_progress(self, batches: int) -> None:
         """`batches` of the present epoch are done."""
         done = len(self.history) * self._steps + batches
         self._progress.update(done, self._spec.epochs * self._steps, "batches")
@@ -98,7 +98,7 @@ class Watch:
             )
 
 
-def tell_metrics(progress: Progress, epochs: Sequence[Epoch]) -> None:
+def report_metrics(progress: Progress, epochs: Sequence[Epoch]) -> None:
     """Report the epochs' metrics, each under its epoch's number."""
     for epoch in epochs:
         number = epoch["epoch"]

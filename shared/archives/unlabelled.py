@@ -1,4 +1,4 @@
-"""Archives of pictures in whatever folders: every file counts, but for what systems leave behind."""
+"""Unlabelled pictures in an archive, in any folders: every file counts but those of operating systems."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,7 +7,7 @@ from jobyard.shared.archives.members import Member
 from jobyard.shared.errors import WorkError
 
 
-def loose_files(members: Iterable[Member]) -> Iterator[Member]:
+def unlabelled_pictures(members: Iterable[Member]) -> Iterator[Member]:
     """The files among `members` that are meant: not hidden, no .DS_Store, __MACOSX or Thumbs.db.
 
     Raises WorkError at the end if there are none.
@@ -22,5 +22,5 @@ def loose_files(members: Iterable[Member]) -> Iterator[Member]:
 
 
 def is_meant(parts: Iterable[str]) -> bool:
-    """Whether a file with these names on its path is one that somebody wanted there."""
+    """Whether a file with these names on its path is there on purpose."""
     return not any(part.startswith(".") or part.casefold() in LITTER for part in parts)

@@ -1,4 +1,4 @@
-"""A message wakes a process, which does the jobs of its queue one after another: each once, in line."""
+"""A message wakes a process, which does the jobs of its queue one by one: each once, in queue order."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ from jobyard.workers.runtime import executor
 from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.context import Context
 from tests.factories import LONG_AGO, NEVER, change_job, get_job, new_job, states_of
-from tests.workers import Notes, drain, make_context, stored_files
+from tests.workers import AttemptLog, make_context, run_queue, stored_files
 
 if TYPE_CHECKING:
     from tests.conftest import RedisProcess
@@ -60,17 +60,17 @@ def messages(redis_server: "RedisProcess") -> int:
     return len(redis_server.messages("cpu"))
 
 
-def each_once(notes: Notes, *job_ids: uuid.UUID) -> None:
+def each_once(attempts: AttemptLog, *job_ids: uuid.UUID) -> None:
     """Begun and done, one after another, in this order."""
-    told = [(what, job_id) for job_id in job_ids for what in ("started", "succeeded")]
-    assert notes.told == told
+    events = [(what, job_id) for job_id in job_ids for what in ("started", "succeeded")]
+    assert attempts.events == events
 
 
 # ---- one after another
 
 
 def test_an_empty_queue_is_nothing(context: Context, redis_server: "RedisProcess") -> None:
-    assert drain(context, easy).told == []
+    assert run_queue(context, easy).events == []
     assert messages(redis_server) == 0
 
 
@@ -83,7 +83,7 @@ def test_all_jobs_of_the_queue_are_done_by_priority_and_then_by_age(
         other, _ = jobs.submit(
             session, kind="sentiment", queue="predict", spec={}, priority=9, max_attempts=3
         )
-    each_once(drain(context, easy), *line)
+    each_once(run_queue(context, easy), *line)
     for priority, job_id in made:
         job = get_job(context.database, job_id)
         assert (job.state, job.worker, job.attempt) == ("succeeded", "w", 1)
@@ -102,7 +102,7 @@ def test_a_job_that_is_submitted_while_another_runs_is_done_with_the_same_messag
         return easy(attempt, spec)
 
     first = submit(context)
-    each_once(drain(context, work), first, *later)
+    each_once(run_queue(context, work), first, *later)
 
 
 def test_an_urgent_job_that_comes_meanwhile_is_the_next(context: Context) -> None:
@@ -114,7 +114,7 @@ def test_an_urgent_job_that_comes_meanwhile_is_the_next(context: Context) -> Non
             urgent.append(submit(context, priority=9))
         return easy(attempt, spec)
 
-    each_once(drain(context, work), line[0], urgent[0], line[1], line[2])
+    each_once(run_queue(context, work), line[0], urgent[0], line[1], line[2])
 
 
 def test_the_next_job_is_claimed_in_the_transaction_of_the_outcome_before(context: Context) -> None:
@@ -133,7 +133,7 @@ def test_the_next_job_is_claimed_in_the_transaction_of_the_outcome_before(contex
 
     sa.event.listen(sa.Engine, "commit", count)
     try:
-        each_once(drain(context, work), *line)
+        each_once(run_queue(context, work), *line)
     finally:
         sa.event.remove(sa.Engine, "commit", count)
     assert seen[:2] == [["running", "queued"], ["succeeded", "running"]]
@@ -146,14 +146,14 @@ def test_jobs_that_may_not_run_now_are_left_where_they_are(context: Context) -> 
     with context.database.write() as session:
         jobs.pause(session, paused)
         jobs.cancel(session, cancelled)
-    each_once(drain(context, easy), ready)
+    each_once(run_queue(context, easy), ready)
     assert states(context, backing_off, paused, cancelled) == ["queued", "paused", "cancelled"]
 
 
 def test_two_processes_share_a_queue_and_do_each_job_once(context: Context) -> None:
     made = [submit(context) for _ in range(30)]
     together = threading.Barrier(2)
-    notes: list[Notes] = []
+    attempts: list[AttemptLog] = []
 
     def work(attempt: Attempt, spec: Any) -> Finish:
         time.sleep(0.005)
@@ -161,15 +161,15 @@ def test_two_processes_share_a_queue_and_do_each_job_once(context: Context) -> N
 
     def take_part() -> None:
         together.wait(DEADLINE_SECONDS)
-        notes.append(drain(context_of_its_own(context), work))
+        attempts.append(run_queue(context_of_its_own(context), work))
 
     threads = [threading.Thread(target=take_part) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(notes[0].begun + notes[1].begun) == sorted(made)
-    assert all(notes[number].begun for number in (0, 1))
+    assert sorted(attempts[0].begun + attempts[1].begun) == sorted(made)
+    assert all(attempts[number].begun for number in (0, 1))
     assert set(states(context, *made)) == {"succeeded"}
 
 
@@ -190,10 +190,10 @@ def test_a_worker_that_is_stopped_leaves_the_rest_queued_and_wakes_another(
         stopping.set()  # and the work ends well all the same
         return easy(attempt, spec)
 
-    each_once(drain(context, work, stopping), first)
+    each_once(run_queue(context, work, stopping), first)
     assert states(context, *rest) == ["queued"] * 3
     assert messages(redis_server) == 1
-    each_once(drain(context, easy), *rest)
+    each_once(run_queue(context, easy), *rest)
 
 
 def test_a_worker_that_is_stopped_in_a_job_puts_it_back_and_takes_no_other(
@@ -206,12 +206,12 @@ def test_a_worker_that_is_stopped_in_a_job_puts_it_back_and_takes_no_other(
         stopping.set()
         raise Stopping
 
-    notes = drain(context, work, stopping)
-    assert notes.told == [("started", first), ("queued", first)]
+    attempts = run_queue(context, work, stopping)
+    assert attempts.events == [("started", first), ("queued", first)]
     assert [get_job(context.database, job_id).attempt for job_id in (first, second)] == [0, 0]
     assert states_of(context.database, second) == ["queued"]
     assert messages(redis_server) == 1
-    each_once(drain(context, easy), first, second)
+    each_once(run_queue(context, easy), first, second)
 
 
 def test_a_stop_between_two_jobs_costs_the_next_one_no_attempt(
@@ -221,7 +221,7 @@ def test_a_stop_between_two_jobs_costs_the_next_one_no_attempt(
     first, second = submit(context), submit(context)
     stopping = threading.Event()
 
-    class StopsAfterTheFirst(Notes):
+    class StopsAfterTheFirst(AttemptLog):
         def ended(self, claim: jobs.Claim, ended: executor.Outcome | None) -> None:
             super().ended(claim, ended)
             stopping.set()
@@ -230,34 +230,34 @@ def test_a_stop_between_two_jobs_costs_the_next_one_no_attempt(
         attempt.progress.check()
         return easy(attempt, spec)
 
-    notes = StopsAfterTheFirst()
-    executor.Executor(context, {"sentiment": work}, "cpu", "w", stopping, notes).run()
-    assert notes.told[:3] == [("started", first), ("succeeded", first), ("started", second)]
-    assert notes.told[3:] == [("queued", second)]
+    attempts = StopsAfterTheFirst()
+    executor.Executor(context, {"sentiment": work}, "cpu", "w", stopping, attempts).run()
+    assert attempts.events[:3] == [("started", first), ("succeeded", first), ("started", second)]
+    assert attempts.events[3:] == [("queued", second)]
     assert (get_job(context.database, second).state, get_job(context.database, second).attempt) == (
         "queued",
         0,
     )
     assert messages(redis_server) == 1
-    each_once(drain(context, easy), second)
+    each_once(run_queue(context, easy), second)
 
 
 def test_a_process_for_a_single_job_does_one_and_wakes_the_next(
     context: Context, redis_server: "RedisProcess"
 ) -> None:
     made = [submit(context) for _ in range(3)]
-    each_once(drain(context, easy, single=True), made[0])
+    each_once(run_queue(context, easy, single=True), made[0])
     assert states(context, *made) == ["succeeded", "queued", "queued"]
     assert states_of(context.database, made[1]) == ["queued"], "it was not claimed and put back"
     assert messages(redis_server) == 1
-    each_once(drain(context, easy, single=True), made[1])
+    each_once(run_queue(context, easy, single=True), made[1])
     assert messages(redis_server) == 2
 
 
 def test_a_process_for_a_single_job_that_found_none_wakes_nobody(
     context: Context, redis_server: "RedisProcess"
 ) -> None:
-    assert drain(context, easy, single=True).told == []
+    assert run_queue(context, easy, single=True).events == []
     assert messages(redis_server) == 0, "or a message would go round for ever"
 
 
@@ -266,7 +266,7 @@ def test_after_its_time_a_message_is_done_with_and_another_goes_on(
 ) -> None:
     monkeypatch.setattr(executor, "MESSAGE_SECONDS", 0.0)
     first, second = submit(context), submit(context)
-    each_once(drain(context, easy), first)
+    each_once(run_queue(context, easy), first)
     assert states(context, second) == ["queued"]
     assert messages(redis_server) == 1
 
@@ -276,7 +276,7 @@ def test_whoever_stops_adds_no_message_to_a_queue_that_has_enough(
 ) -> None:
     submit(context)
     context.broker.wake("cpu", MAX_MESSAGES)
-    drain(context, easy, single=True)
+    run_queue(context, easy, single=True)
     assert messages(redis_server) == MAX_MESSAGES
 
 
@@ -285,12 +285,12 @@ def test_a_broker_that_is_away_keeps_nobody_from_the_jobs(
 ) -> None:
     redis_server.kill()
     made = [submit(context) for _ in range(2)]
-    each_once(drain(context, easy, single=True), made[0])
-    each_once(drain(context, easy), made[1])
+    each_once(run_queue(context, easy, single=True), made[0])
+    each_once(run_queue(context, easy), made[1])
     redis_server.restart()
 
 
-# ---- a bad end of one job is not the end of the drain
+# ---- a bad end of one job is not the end of the loop
 
 
 @pytest.mark.parametrize(
@@ -324,11 +324,11 @@ def test_whatever_becomes_of_a_job_the_next_one_is_done(context: Context, ending
             {"cancelled": jobs.cancel, "paused": jobs.pause}[ending](session, attempt.job_id)
         return interrupted(attempt)
 
-    notes = drain(context, work)
-    assert notes.begun == [first, second, third]
+    attempts = run_queue(context, work)
+    assert attempts.begun == [first, second, third]
     left = {"lost": "running", "cancelled": "cancelled", "paused": "paused"}.get(ending, "failed")
     assert states(context, first, second, third) == ["succeeded", left, "succeeded"]
-    assert notes.told[3] == ("lost" if ending == "lost" else left, second)
+    assert attempts.events[3] == ("lost" if ending == "lost" else left, second)
     assert stored_files(context) == []
 
 
@@ -340,7 +340,7 @@ def test_the_watcher_is_told_why_a_job_failed(context: Context) -> None:
 
     submit(context)
     submit(context, "bad")
-    good, bad = drain(context, work).ends
+    good, bad = run_queue(context, work).ends
     assert good == executor.Outcome(State.SUCCEEDED)
     assert bad is not None
     assert (bad.state, bad.error) == (State.FAILED, "no column")
@@ -361,8 +361,8 @@ def test_a_claim_that_was_rolled_back_is_not_worked_on(context: Context) -> None
 
         return finish
 
-    notes = drain(context, work, stopping)
-    assert notes.told == [("started", first), ("failed", first)]
+    attempts = run_queue(context, work, stopping)
+    assert attempts.events == [("started", first), ("failed", first)]
     assert states_of(context.database, second) == ["queued"]
 
 
@@ -376,7 +376,7 @@ def broken_connection() -> sa.exc.OperationalError:
 def lose_the_answer_of_the_write(
     context: Context, monkeypatch: pytest.MonkeyPatch, is_it: Callable[[Session], bool]
 ) -> list[int]:
-    """The first commit of which `is_it` says so has happened, but nobody hears of it."""
+    """The first commit of which `is_it` says so has happened, but its answer is lost."""
     write = context.database.write
     lost: list[int] = []
 
@@ -408,7 +408,7 @@ def test_an_outcome_that_the_database_refused_at_first_is_written_once_with_the_
 
         return finish
 
-    each_once(drain(context, work), *made)
+    each_once(run_queue(context, work), *made)
     assert len(tried) == 4
     for job_id in made:
         assert states_of(context.database, job_id) == ["queued", "running", "succeeded"]
@@ -430,7 +430,7 @@ def test_an_outcome_whose_claim_failed_is_written_once_when_the_database_is_back
         return claim(*given, **named)
 
     monkeypatch.setattr(jobs, "claim", breaks_once)
-    each_once(drain(context, easy), *made)
+    each_once(run_queue(context, easy), *made)
     for job_id in made:
         assert states_of(context.database, job_id) == ["queued", "running", "succeeded"]
 
@@ -457,11 +457,11 @@ def test_a_success_whose_answer_was_lost_is_not_done_twice_and_the_job_claimed_w
         return session.scalar(done) == State.SUCCEEDED
 
     lost = lose_the_answer_of_the_write(context, monkeypatch, ends_the_first)
-    notes = drain(context, work)
+    attempts = run_queue(context, work)
     assert lost == [1]
     # Job 2 was claimed with that commit: nobody works on it, until its lease runs out.
     assert worked == [first, third]
-    assert notes.told == [
+    assert attempts.events == [
         ("started", first),
         ("lost", first),
         ("started", third),
@@ -475,7 +475,7 @@ def test_a_success_whose_answer_was_lost_is_not_done_twice_and_the_job_claimed_w
     with context.database.write() as session:
         assert [job.id for job in jobs.rescue(session)] == [second]
     change_job(context.database, second, available_at=LONG_AGO)
-    each_once(drain(context, work), second)
+    each_once(run_queue(context, work), second)
     assert worked == [first, third, second]
     with context.database.read() as session:
         kept = [storage.artifacts(session, job_id) for job_id in (first, second, third)]
@@ -497,7 +497,7 @@ def test_a_failure_whose_answer_was_lost_is_not_written_over_and_the_next_jobs_r
         return session.scalar(sa.select(Job.state).where(Job.id == first)) == State.FAILED
 
     assert lose_the_answer_of_the_write(context, monkeypatch, ends_the_first) == []
-    drain(context, work)
+    run_queue(context, work)
     assert states_of(context.database, first) == ["queued", "running", "failed"]
     assert states(context, first, second, third) == ["failed", "running", "succeeded"]
 
@@ -514,5 +514,5 @@ def test_a_worker_that_gave_up_an_outcome_takes_no_other_job(
 
         return finish
 
-    assert drain(context, work).told == [("started", first), ("lost", first)]
+    assert run_queue(context, work).events == [("started", first), ("lost", first)]
     assert states(context, first, second) == ["running", "queued"]
