@@ -159,7 +159,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def identity_of(spec: TrainSpec, dataset_version: str) -> dict[str, Any]:
-    """What must be the same for a training to go on exactly."""
+    """What must be the same for a training to continue exactly."""
     return {
         "data set": dataset_version,
         "training code": TRAINING,
@@ -170,7 +170,7 @@ def identity_of(spec: TrainSpec, dataset_version: str) -> dict[str, Any]:
 
 
 def find(checkpoints: CheckpointStore | None, identity: dict[str, Any]) -> Checkpoint | None:
-    """The checkpoint to go on from; None to begin: there is none, or it is damaged.
+    """The checkpoint to continue from; None to start: there is none, or it is damaged.
 
     Raises WorkError for one of another data set, spec or version: what came of going on from it would be
     neither this training nor the other.
