@@ -1,7 +1,7 @@
 """The way past Flask for what clients ask all the time: `GET /api/v1/jobs/{id}` and `POST /api/v1/jobs`.
 
 Flask's share of such a request is larger than the database's. Only its plain form is answered here: the
-token in its header, a job that is there, or one job that is accepted. Everything else goes on to
+token in its header, a job that is there, or one job that is accepted. Everything else is left to
 Flask, whose answer to the plain form is the same (a test compares them).
 """
 
@@ -34,7 +34,7 @@ JOB: Final = re.compile(rf"{API}/jobs/([0-9A-Fa-f]{{8}}(?:-[0-9A-Fa-f]{{4}}){{3}
 JOBS: Final = f"{API}/jobs"
 # In its plainest form, and within MAX_WAIT_SECONDS.
 WAIT: Final = re.compile(r"(?:wait=([1-5]?[0-9]))?")
-# So many bytes of a request are read here; Flask knows what to say of too many.
+# Longer requests are left to Flask, which has an answer to those that are too long.
 SHORT: Final = 1 << 20
 
 Answer = tuple[str, list[tuple[str, str]], bytes]
@@ -45,7 +45,7 @@ class FastPath:
 
     def __init__(self, app: "WSGIApplication", backend: Backend, headers: Iterable[tuple[str, str]]) -> None:
         self._app = app
-        self._here = backend
+        self._backend = backend
         self._headers = list(headers)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -57,7 +57,7 @@ class FastPath:
 
     def _answer(self, environ: "WSGIEnvironment") -> Answer | None:
         """None if Flask should answer."""
-        if not auth.is_bearer(environ.get("HTTP_AUTHORIZATION", ""), self._here.token):
+        if not auth.is_bearer(environ.get("HTTP_AUTHORIZATION", ""), self._backend.token):
             return None
         method, path, query = environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("QUERY_STRING")
         if method == "GET" and not query and (found := JOB.fullmatch(path)):
@@ -68,7 +68,7 @@ class FastPath:
 
     def _look(self, job_id: uuid.UUID, known: str | None) -> Answer | None:
         try:
-            with self._here.database.autocommit() as connection:
+            with self._backend.database.autocommit() as connection:
                 if known is not None:
                     etag = serializers.etag_of(jobs.read_version(connection, job_id))
                     # It may be a list, a weak one or `*`: Flask reads those.
@@ -90,10 +90,10 @@ class FastPath:
         except (ValueError, RecursionError, BadInput):
             return None
         try:
-            job, is_new = submission.submit(self._here, asked, key)
-            ended = wait > 0 and until_it_ends(self._here, job.id, wait)
+            job, is_new = submission.submit(self._backend, asked, key)
+            ended = wait > 0 and until_it_ends(self._backend, job.id, wait)
             if wait:
-                with self._here.database.autocommit() as connection:
+                with self._backend.database.autocommit() as connection:
                     job = jobs.read_snapshot(connection, job.id)
         except Exception as error:  # noqa: BLE001 - nobody but Flask has answers to errors
             environ[FAILED] = error

@@ -265,8 +265,8 @@ class Model(Out):
     def of(cls, model: registry.Model, aliases: list[str]) -> Self:
         out = cls.model_validate(model)
         out.aliases = aliases
-        here = f"{API}/models/{model.reference}"
-        out.links = {"self": here, "file": f"{here}/file", "card": f"{here}/card"}
+        own = f"{API}/models/{model.reference}"
+        out.links = {"self": own, "file": f"{own}/file", "card": f"{own}/card"}
         return out
 
 

@@ -18,17 +18,17 @@ def walk_folder(source: Path) -> Iterator[Member]:
     """
     root = source.resolve()
     for folder, folders, files in os.walk(root, onerror=_refuse):
-        here = Path(folder)
+        current = Path(folder)
         for name in list(folders):
-            if (here / name).is_symlink():
+            if (current / name).is_symlink():
                 folders.remove(name)
                 files.append(name)
         folders.sort()
-        parts = here.relative_to(root).parts
+        parts = current.relative_to(root).parts
         if parts:
             yield Member(parts, True, 0, _nothing)
         for name in sorted(files):
-            yield _folder_file(here / name, root, (*parts, name))
+            yield _folder_file(current / name, root, (*parts, name))
 
 
 def _folder_file(path: Path, root: Path, parts: tuple[str, ...]) -> Member:
