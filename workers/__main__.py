@@ -39,6 +39,10 @@ def _run(settings: Settings, role: str, name: str | None) -> int:
         from jobyard.workers.runtime import flower
 
         return flower.main(settings)
+    from jobyard.workers.kinds import missing_works
+
+    for problem in missing_works(Queue(role)):
+        logging.getLogger(__name__).error("%s", problem)
     # TensorFlow would begin each job with a page of notices; the children inherit this.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     app = make_worker(settings, Queue(role))

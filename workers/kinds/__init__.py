@@ -5,12 +5,13 @@ Each imports its work when a job comes, so that no process loads what it never r
 
 import functools
 import importlib
+import importlib.util
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import ModuleType
 from typing import Any, TypeVar
 
 from jobyard.shared import kinds
-from jobyard.shared.kinds.base import Kind
+from jobyard.shared.kinds.base import Kind, Queue
 from jobyard.workers.runtime.attempt import Attempt, Made, Work
 
 Coming = TypeVar("Coming")
@@ -34,6 +35,20 @@ def work_of(kind: Kind[Any]) -> Work:
         return made
 
     return work
+
+
+def missing_works(queue: Queue) -> list[str]:
+    """A line for each kind of the queue whose work is not installed; only packages around it are imported."""
+    problems = []
+    for kind in kinds.by_name().values():
+        module = kind.work.partition(":")[0]
+        try:
+            is_there = kind.queue != queue or importlib.util.find_spec(module) is not None
+        except Exception:  # noqa: BLE001 - whatever a foreign package does, the others work
+            is_there = False
+        if not is_there:
+            problems.append(f"jobs of the kind {kind.name!r} will fail: there is no module {module}")
+    return problems
 
 
 def wait_for(coming: "Future[Coming]", attempt: Attempt, phase: str | None) -> Coming:

@@ -11,7 +11,8 @@ from typing import Any, cast
 import pytest
 
 from jobyard.shared.errors import Cancelled
-from jobyard.shared.kinds.base import Kind
+from jobyard.shared.kinds import find
+from jobyard.shared.kinds.base import Kind, Queue
 from jobyard.shared.kinds.sentiment import SentimentPart, SentimentSpec
 from jobyard.workers import kinds
 
@@ -75,6 +76,19 @@ def test_a_module_that_can_not_be_imported_fails_each_job_with_its_own_error() -
     for _ in range(2):
         with pytest.raises(ModuleNotFoundError, match="no_such_module_anywhere"):
             work(attempt, None)
+
+
+def test_a_worker_is_told_which_works_of_its_queue_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [kinds.missing_works(queue) for queue in Queue] == [[], [], []]
+    assert "jobyard.workers.kinds.train" not in sys.modules  # found, and not imported
+    monkeypatch.setattr(type(find("train")), "work", "jobyard.workers.kinds.no_such_module:work")
+    (problem,) = kinds.missing_works(Queue.GPU)
+    assert problem == (
+        "jobs of the kind 'train' will fail: there is no module jobyard.workers.kinds.no_such_module"
+    )
+    monkeypatch.setattr(type(find("train")), "work", "no_such_package.work:work")
+    assert len(kinds.missing_works(Queue.GPU)) == 1
+    assert kinds.missing_works(Queue.CPU) == []
 
 
 def test_a_file_that_is_cancelled_while_loops_are_compiled_is_left_at_once(
