@@ -101,7 +101,7 @@ def _pairs(filled: Filled, name: str) -> Mapping[str, float] | None:
             word, value = line.split()
             pairs[word] = float(value)
         except ValueError:
-            filled.missing[name] = f"line {number}: should be a word and its valence, as in: sick 2.1"
+            filled.missing[name] = f"line {number}: should be a word and a number, as in: sick 2.1"
     return pairs or None
 
 

@@ -121,6 +121,6 @@ def _by_field(kind: str, found: list[FieldError]) -> dict[str, str]:
         elif inputs.get(outer) == "lines" and inner.isdecimal():
             name, message = outer, f"line {form_data.lines(outer)[int(inner)][0]}: {message}"
         elif inputs.get(outer) == "files" and inner.isdecimal():
-            name, message = outer, f"the picture {message}"
+            name, message = outer, f"the file {message}"
         errors[name] = f"{errors[name]}; {message}" if name in errors else message
     return errors

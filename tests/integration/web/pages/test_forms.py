@@ -171,9 +171,9 @@ def test_what_is_for_a_file_alone_does_not_matter_to_texts(world: World, web: Fl
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("sick 2.1\nsick", "Line 2: should be a word and its valence"),
-        ("very sick 2.1", "Line 1: should be a word and its valence"),
-        ("sick high", "Line 1: should be a word and its valence"),
+        ("sick 2.1\nsick", "Line 2: should be a word and a number"),
+        ("very sick 2.1", "Line 1: should be a word and a number"),
+        ("sick high", "Line 1: should be a word and a number"),
         ("sick 5", "&#39;sick&#39; should be less than or equal to 4"),
         ("Sick 2", "&#39;Sick&#39; should be in lower case"),
         (f"{HOSTILE.replace(' ', '')} 9", "&lt;script&gt;"),
