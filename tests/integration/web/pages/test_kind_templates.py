@@ -1,17 +1,16 @@
 """The pages of a kind that brings templates of its own, and of one that brings none."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import pytest
 
 from jobyard.shared import jobs
 from jobyard.shared.kinds import loading
-from jobyard.shared.kinds.base import Kind, Queue, Reference, Spec
 from tests.conftest import logged_in
+from tests.echo import Echo
 from tests.factories import claimed, new_job
 
 if TYPE_CHECKING:
@@ -20,29 +19,6 @@ if TYPE_CHECKING:
 
 PACKAGE = "package_with_templates"
 HTML = {"Accept": "text/html"}
-
-
-class EchoSpec(Spec):
-    """Say it again."""
-
-    text: str
-
-
-class Echo(Kind[EchoSpec]):
-    """Echo."""
-
-    name = "echo"
-    queue = Queue.CPU
-    Spec = EchoSpec
-    work = "echo:work"
-    label = "Echo"
-    action = "Echo a text"
-
-    def inputs(self, spec: EchoSpec) -> Mapping[str, UUID | None]:
-        return {}
-
-    def references(self, spec: EchoSpec) -> Sequence[Reference]:
-        return []
 
 
 class EchoWithTemplates(Echo):

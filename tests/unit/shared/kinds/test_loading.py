@@ -1,43 +1,20 @@
 """Kinds are found by their entry points; one that is wrong is a line, and hurts no other."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from uuid import UUID
 
 import pytest
 
 from jobyard.shared import kinds
 from jobyard.shared.kinds import loading
-from jobyard.shared.kinds.base import Kind, Queue, Reference, Spec
+from jobyard.shared.kinds.base import Kind, Queue
+from tests.echo import Echo, EchoSpec
 
 ROOT = Path(__file__).parents[4]
-
-
-class EchoSpec(Spec):
-    """Say it again."""
-
-    text: str
-
-
-class Echo(Kind[EchoSpec]):
-    """Echo."""
-
-    name = "echo"
-    queue = Queue.CPU
-    Spec = EchoSpec
-    work = "echo:work"
-    label = "Echo"
-    action = "Echo a text"
-
-    def inputs(self, spec: EchoSpec) -> Mapping[str, UUID | None]:
-        return {}
-
-    def references(self, spec: EchoSpec) -> Sequence[Reference]:
-        return []
 
 
 Load = Callable[[type], loading.Installed]
