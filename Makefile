@@ -17,7 +17,7 @@ LOCKS := dev web cpu gpu cuda flower build
 # How many processes run tests: more than there are cores makes them wait for each other.
 PROCESSES ?= 2
 
-.PHONY: help install demo up test test-unit lint format docs chaos fuzz-text kill-training screenshot lock bench-idle bench-metrics bench-networks bench-predict bench-queue bench-text bench-train clean
+.PHONY: help install demo up test test-unit attack lint format docs chaos fuzz-text kill-training screenshot lock bench-idle bench-metrics bench-networks bench-predict bench-queue bench-text bench-train clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -46,6 +46,9 @@ test: $(INSTALLED) ## Run all tests, PROCESSES=2 at a time
 
 test-unit: $(INSTALLED) ## Run the quick tests: no server, no training
 	$(BIN)/python -m pytest -n $(PROCESSES) tests/unit
+
+attack: $(INSTALLED) ## Send what means harm to a stack of its own on this machine, and check what it costs
+	$(BIN)/python -m pytest tests/attacks
 
 chaos: $(INSTALLED) ## Throw FAULTS=200 random faults, drawn by SEED=1, at the real stack and check what is left
 	$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --faults $(or $(FAULTS),200)

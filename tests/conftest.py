@@ -2,7 +2,8 @@
 
 Where a test lives says what it may use: tests/unit starts no server, loads no TensorFlow and is done in two
 minutes; tests/integration has databases, a broker and networks to train; tests/acceptance starts all of
-Jobyard. Each mirrors the folders of the code, and a file of tests has its module's name.
+Jobyard, and so does tests/attacks, which sends it requests and files that are made to do harm. Each mirrors
+the folders of the code, and a file of tests has its module's name.
 """
 
 import json
@@ -50,11 +51,15 @@ ON_ONE_STACK = tuple(
     f"tests/acceptance/test_{name}.py" for name in ("browser", "faults", "jobs", "large_file")
 )
 
+# As these share a stack of theirs.
+ATTACKS = "tests/attacks/"
+
 # What takes longest begins first, so that no process is left with it at the end: stacks, and trainings
 # between them, for two stacks at once would be in each other's way.
 LONGEST = (
     ON_ONE_STACK[0],
     "tests/integration/workers/training/test_resume.py",
+    ATTACKS,
     "tests/acceptance/test_documentation.py",
     "tests/integration/workers/training/test_fit.py",
     "tests/acceptance/test_chaos.py",
@@ -72,6 +77,8 @@ LONGEST = (
 def unit_of_work(nodeid: str) -> str:
     """What one of several processes does as a whole: a file, whose fixtures are made once; ON_ONE_STACK."""
     path = nodeid.partition("::")[0]
+    if path.startswith(ATTACKS):
+        return ATTACKS
     return ON_ONE_STACK[0] if path in ON_ONE_STACK else path
 
 
