@@ -19,6 +19,7 @@ from jobyard.shared import metrics, needs, registry, retention, storage
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Base, Database, utcnow
+from jobyard.shared.errors import NotFound
 from jobyard.shared.jobs import TERMINAL, Job, JobEvent, State
 from jobyard.shared.metrics import Metric
 from jobyard.shared.needs import JobInput, Needs
@@ -94,7 +95,7 @@ def read_by(database: Database, job_id: uuid.UUID, file: storage.File) -> None:
 
 
 def there(store: Storage, key: str) -> bool:
-    with suppress(storage.NotFound), store.open(key):
+    with suppress(NotFound), store.open(key):
         return True
     return False
 

@@ -156,12 +156,14 @@ def test_a_stored_file_can_be_read_from_the_middle(store: Storage) -> None:
         assert file.read(2) == b"56"
 
 
-def test_check_writes_and_leaves_nothing(store: Storage) -> None:
+def test_check_writes_nothing(store: Storage, tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
     store.check()
+    assert sorted(tmp_path.rglob("*")) == before
     assert all_files(store) == []
 
 
-def test_check_says_where_it_can_not_write(tmp_path: Path) -> None:
+def test_check_says_where_it_can_not_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OSError, match="file"):
         Storage((tmp_path / "file" / "storage").as_uri()).check()

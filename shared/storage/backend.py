@@ -1,49 +1,24 @@
-"""Files and artifacts: bytes in fsspec (a local folder, or s3:// and the like), their rows in SQL.
-
-Bytes are written first, under a unique key, and the row that names them after: a file
-without a row is rubbish that is never seen, a row without its file does not happen.
-"""
+"""Bytes under keys, in fsspec: a local folder, or s3:// and the like."""
 
 import datetime
 import hashlib
 import re
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import fsspec
-import sqlalchemy as sa
 from fsspec.implementations.local import LocalFileSystem
-from sqlalchemy.orm import Mapped, Session, mapped_column
-from uuid_utils.compat import uuid7
 
-from jobyard.shared.database import Base, UtcDateTime, utcnow
 from jobyard.shared.errors import ConfigError, NotFound, TooLarge
 
 CHUNK_BYTES = 1 << 20
 # What `put` makes: a folder and a UUID.
 KEY = re.compile(r"[a-z]+/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-class File(Base):
-    """An uploaded file (`job_id` is None) or an artifact of a job, under a name."""
-
-    __tablename__ = "files"
-
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
-    job_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("jobs.id", ondelete="CASCADE"))
-    name: Mapped[str] = mapped_column(sa.String(255))
-    media_type: Mapped[str] = mapped_column(sa.String(255))
-    storage_key: Mapped[str] = mapped_column(sa.String(500), unique=True)
-    bytes: Mapped[int] = mapped_column(sa.BigInteger)
-    sha256: Mapped[str] = mapped_column(sa.String(64))
-    created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
-
-    __table_args__ = (sa.UniqueConstraint("job_id", "name"),)
 
 
 @dataclass(frozen=True)
@@ -173,57 +148,9 @@ class Storage:
         return (written if written.tzinfo else written.replace(tzinfo=datetime.UTC)) < moment
 
     def check(self) -> None:
-        """Write and remove a byte. Raises OSError where that is not possible."""
-        path = self._path(f"check-{uuid.uuid4()}")
-        self._fs.makedirs(self._fs._parent(path), exist_ok=True)
-        with self._fs.open(path, "wb") as file:
-            file.write(b".")
-        self._fs.rm_file(path)
+        """Raises OSError where the storage can't be read. Writes nothing."""
+        with suppress(FileNotFoundError):  # the first file makes the folder
+            self._fs.info(self._root)
 
     def _path(self, key: str) -> str:
         return f"{self._root.rstrip('/')}/{key}"
-
-
-def add_file(
-    session: Session, stored: Stored, *, name: str, media_type: str, job_id: uuid.UUID | None = None
-) -> File:
-    """The row of a stored file."""
-    file = File(
-        id=uuid7(),
-        job_id=job_id,
-        name=name,
-        media_type=media_type,
-        storage_key=stored.key,
-        bytes=stored.bytes,
-        sha256=stored.sha256,
-        created_at=utcnow(),
-    )
-    session.add(file)
-    session.flush()
-    session.refresh(file)
-    return file
-
-
-def get_file(session: Session, file_id: uuid.UUID) -> File:
-    """An uploaded file. Raises NotFound."""
-    file = session.get(File, file_id)
-    if file is None or file.job_id is not None:
-        raise NotFound(f"there is no file {file_id}; upload it with POST /api/v1/files")
-    return file
-
-
-def get_files(session: Session, ids: Sequence[uuid.UUID]) -> list[File]:
-    """Uploaded files, in this order. Raises NotFound, as `get_file` does."""
-    found = {file.id: file for file in session.scalars(sa.select(File).where(File.id.in_(set(ids))))}
-    return [found[i] if i in found and found[i].job_id is None else get_file(session, i) for i in ids]
-
-
-def artifacts(session: Session, job_id: uuid.UUID) -> list[File]:
-    """A job's artifacts, by name."""
-    return list(session.scalars(sa.select(File).where(File.job_id == job_id).order_by(File.name)))
-
-
-def file_names(session: Session, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
-    """The names of those of the files that there are."""
-    found = session.execute(sa.select(File.id, File.name).where(File.id.in_(set(ids))))
-    return dict(found.all())

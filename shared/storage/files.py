@@ -1,0 +1,79 @@
+"""The rows of uploads and artifacts.
+
+Bytes are written first, under a unique key, and the row that names them after: a file without a row is
+never seen, a row without its file does not happen.
+"""
+
+import datetime
+import uuid
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, mapped_column
+from uuid_utils.compat import uuid7
+
+from jobyard.shared.database import Base, UtcDateTime, utcnow
+from jobyard.shared.errors import NotFound
+from jobyard.shared.storage.backend import Stored
+
+
+class File(Base):
+    """An uploaded file (`job_id` is None) or an artifact of a job, under a name."""
+
+    __tablename__ = "files"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    job_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("jobs.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(sa.String(255))
+    media_type: Mapped[str] = mapped_column(sa.String(255))
+    storage_key: Mapped[str] = mapped_column(sa.String(500), unique=True)
+    bytes: Mapped[int] = mapped_column(sa.BigInteger)
+    sha256: Mapped[str] = mapped_column(sa.String(64))
+    created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (sa.UniqueConstraint("job_id", "name"),)
+
+
+def add_file(
+    session: Session, stored: Stored, *, name: str, media_type: str, job_id: uuid.UUID | None = None
+) -> File:
+    """The row of a stored file."""
+    file = File(
+        id=uuid7(),
+        job_id=job_id,
+        name=name,
+        media_type=media_type,
+        storage_key=stored.key,
+        bytes=stored.bytes,
+        sha256=stored.sha256,
+        created_at=utcnow(),
+    )
+    session.add(file)
+    session.flush()
+    session.refresh(file)
+    return file
+
+
+def get_file(session: Session, file_id: uuid.UUID) -> File:
+    """An uploaded file. Raises NotFound."""
+    file = session.get(File, file_id)
+    if file is None or file.job_id is not None:
+        raise NotFound(f"there is no file {file_id}; upload it with POST /api/v1/files")
+    return file
+
+
+def get_files(session: Session, ids: Sequence[uuid.UUID]) -> list[File]:
+    """Uploaded files, in this order. Raises NotFound, as `get_file` does."""
+    found = {file.id: file for file in session.scalars(sa.select(File).where(File.id.in_(set(ids))))}
+    return [found[i] if i in found and found[i].job_id is None else get_file(session, i) for i in ids]
+
+
+def artifacts(session: Session, job_id: uuid.UUID) -> list[File]:
+    """A job's artifacts, by name."""
+    return list(session.scalars(sa.select(File).where(File.job_id == job_id).order_by(File.name)))
+
+
+def file_names(session: Session, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """The names of those of the files that there are."""
+    found = session.execute(sa.select(File.id, File.name).where(File.id.in_(set(ids))))
+    return dict(found.all())
