@@ -12,7 +12,7 @@ import jobyard.web.auth
 import jobyard.web.problems
 from jobyard.shared.config import Settings
 from jobyard.shared.kinds.loading import installed
-from jobyard.web import health, pages
+from jobyard.web import caching, health, pages
 from jobyard.web.api import comparisons, files, jobs, kinds, queues, registry, results
 from jobyard.web.backend import Backend
 from jobyard.web.fast_path import FastPath
@@ -59,6 +59,15 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         BOOTSTRAP_SERVE_LOCAL=True,
         SEND_FILE_MAX_AGE_DEFAULT=3600,
     )
+    # Before all others: what is registered first sees an answer last, and some put another in its place.
+    caching.register(app)
+
+    @app.after_request
+    def _headers(response: Response) -> Response:
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
     Bootstrap5(app)
     jobyard.web.problems.register(app)
     jobyard.web.auth.register(app)
@@ -72,13 +81,8 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         """The page to try the API at."""
         return redirect(f"{API}/swagger")
 
-    @app.after_request
-    def _headers(response: Response) -> Response:
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
-
-    app.wsgi_app = FastPath(app.wsgi_app, backend, HEADERS.items())  # type: ignore[method-assign]
+    headers = (HEADERS | caching.PRIVATE).items()
+    app.wsgi_app = FastPath(app.wsgi_app, backend, headers)  # type: ignore[method-assign]
     return app
 
 

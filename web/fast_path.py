@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
+from werkzeug.http import parse_etags
 
 from jobyard.shared import jobs
 from jobyard.shared.errors import BadInput, NotFound
@@ -41,7 +42,7 @@ Answer = tuple[str, list[tuple[str, str]], bytes]
 
 
 class FastPath:
-    """Wraps Flask's `wsgi_app`; `headers` are those that every answer has."""
+    """Wraps Flask's `wsgi_app`; `headers` are those that every answer behind the token has."""
 
     def __init__(self, app: "WSGIApplication", backend: Backend, headers: Iterable[tuple[str, str]]) -> None:
         self._app = app
@@ -71,8 +72,8 @@ class FastPath:
             with self._backend.database.autocommit() as connection:
                 if known is not None:
                     etag = serializers.etag_of(jobs.read_version(connection, job_id))
-                    # It may be a list, a weak one or `*`: Flask reads those.
-                    return ("304 NOT MODIFIED", [("ETag", etag)], b"") if known == etag else None
+                    if known == etag or parse_etags(known).contains_weak(etag.strip('"')):
+                        return "304 NOT MODIFIED", [("ETag", etag)], b""
                 job = jobs.read_snapshot(connection, job_id)
         except (NotFound, sa.exc.SQLAlchemyError):
             return None

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Response, request, send_file
 from pydantic import BaseModel, Field
+from werkzeug.http import unquote_etag
 from werkzeug.wrappers import Response as AnyResponse
 
 from jobyard.shared import registry, storage
@@ -71,6 +72,10 @@ def download(file: storage.File | registry.Model, name: str, media_type: str) ->
 
 def not_modified(etag: str) -> Response | None:
     """304 if the client has this version already."""
-    if request.if_none_match.contains(etag.strip('"')):
-        return Response(status=304, headers={"ETag": etag})
-    return None
+    return Response(status=304, headers={"ETag": etag}) if is_known(etag) else None
+
+
+def is_known(etag: str) -> bool:
+    """Whether If-None-Match has this ETag, or `*`; a weak one counts, as RFC 9110 has it in 13.1.2."""
+    tag, _ = unquote_etag(etag)
+    return request.if_none_match.contains_weak(tag or "")

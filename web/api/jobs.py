@@ -14,7 +14,16 @@ from jobyard.shared.errors import BadInput
 from jobyard.shared.kinds.submission import Submit
 from jobyard.web import schemas
 from jobyard.web.api import serializers
-from jobyard.web.api.common import ANSWERS, SECURITY, JobPath, PageQuery, Query, answer, not_modified
+from jobyard.web.api.common import (
+    ANSWERS,
+    SECURITY,
+    JobPath,
+    PageQuery,
+    Query,
+    answer,
+    is_known,
+    not_modified,
+)
 from jobyard.web.backend import Backend, current_backend
 from jobyard.web.services.long_polling import MAX_WAIT_SECONDS, until_it_ends, wait_until
 from jobyard.web.services.submission import checked_key, submit, submit_many
@@ -185,7 +194,7 @@ def get_events(path: JobPath, query: EventsQuery) -> Response:
     last = request.headers.get("Last-Event-ID", "")
     after = int(last) if last.isdecimal() and len(last) < 19 else query.after
     stream = stream_with_context(_stream(backend, path.id, after))
-    return Response(stream, mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
+    return Response(stream, mimetype="text/event-stream", headers={"Vary": "Accept"})
 
 
 def job_answer(job_id: uuid.UUID, status: int) -> Response:
@@ -206,12 +215,12 @@ def _wait_for_change(backend: Backend, job_id: uuid.UUID, seconds: float) -> Non
     """Until the state changes or, with If-None-Match, until the ETag does."""
     with backend.database.autocommit() as connection:
         before = jobs.read_version(connection, job_id)
-    known = request.if_none_match
+    known = request.headers.get("If-None-Match")
 
     def changed(now: jobs.JobVersion) -> bool:
         if now.state != before.state:
             return True
-        return bool(known) and not known.contains(serializers.etag_of(now).strip('"'))
+        return bool(known) and not is_known(serializers.etag_of(now))
 
     if not before.terminal:
         wait_until(backend, job_id, seconds, changed)

@@ -110,7 +110,7 @@ def get_history(path: JobPath) -> Response:
     # matplotlib is 40 MB that an idle web process does without.
     from jobyard.web.services.history_plot import draw
 
-    return Response(draw(rows), mimetype="image/png", headers={"ETag": etag, "Cache-Control": "no-cache"})
+    return Response(draw(rows), mimetype="image/png", headers={"ETag": etag})
 
 
 @api.get("/predictions", responses={200: schemas.Page[schemas.Prediction]}, summary="Rows of a prediction")
@@ -126,7 +126,9 @@ def get_predictions(path: JobPath, query: PredictionsQuery) -> Response:
 
 
 @api.get(
-    "/predictions.csv", responses={200: binary("text/csv")}, summary="All rows of a prediction as a table"
+    "/predictions.csv",
+    responses={200: binary("text/csv"), 304: None},
+    summary="All rows of a prediction as a table",
 )
 def get_predictions_csv(path: JobPath) -> Response:
     """Row, image, label, probability, error, and the probability of each class, as UTF-8.
@@ -135,35 +137,45 @@ def get_predictions_csv(path: JobPath) -> Response:
     """
     database = current_backend().database
     with database.read() as session:
-        classes = predictions.classes_of(jobs.get(session, path.id))
+        job = jobs.get(session, path.id)
+    classes, etag = predictions.classes_of(job), _etag_of_table(job)
+    if unchanged := not_modified(etag):
+        return unchanged
     lines = predictions.as_csv(database, path.id, classes)
-    return Response(lines, mimetype="text/csv", headers=_named(f"predictions-{path.id}.csv"))
+    headers = {"Content-Disposition": f"attachment; filename=predictions-{path.id}.csv", "ETag": etag}
+    return Response(lines, mimetype="text/csv", headers=headers)
 
 
 @api.get(
     "/predictions.parquet",
-    responses={200: binary("application/vnd.apache.parquet")},
+    responses={200: binary("application/vnd.apache.parquet"), 304: None},
     summary="All rows of a prediction as Parquet",
 )
 def get_predictions_parquet(path: JobPath) -> AnyResponse:
     """With the columns of the CSV."""
     database = current_backend().database
     with database.read() as session:
-        classes = predictions.classes_of(jobs.get(session, path.id))
+        job = jobs.get(session, path.id)
+    classes, etag = predictions.classes_of(job), _etag_of_table(job)
+    if unchanged := not_modified(etag):
+        return unchanged
     # DuckDB is 50 MB that an idle web process does without.
     from jobyard.web.services.parquet import write
 
     file = write(predictions.columns(classes), predictions.table(database, path.id, classes))
-    return send_file(
+    response = send_file(
         file,
         mimetype="application/vnd.apache.parquet",
         as_attachment=True,
         download_name=f"predictions-{path.id}.parquet",
     )
+    response.headers["ETag"] = etag
+    return response
 
 
-def _named(name: str) -> dict[str, str]:
-    return {"Content-Disposition": f"attachment; filename={name}"}
+def _etag_of_table(job: jobs.Job) -> str:
+    """Weak: the rows of a prediction that has succeeded stay, the bytes of their table may not."""
+    return f'W/"{job.id}.{job.version}"'
 
 
 @api.get("/scores", responses={200: schemas.Page[schemas.ScoredRow]}, summary="Rows of a scored file")

@@ -11,8 +11,6 @@ from flask import Response, current_app, request, url_for
 from jobyard.shared.errors import NotFound
 from jobyard.web.pages.blueprint import routes
 
-YEAR_SECONDS = 365 * 24 * 3600
-
 
 @routes.app_template_global()
 def asset(name: str) -> str:
@@ -31,14 +29,16 @@ def plotly() -> Response:
     """The chart library as the plotly package has it."""
     path = _plotly()
     compressed = request.accept_encodings.best_match(["gzip"]) is not None
-    response = Response(_compressed(path) if compressed else path.read_bytes(), mimetype="text/javascript")
+    etag = f"{_version(path)}{'-gzip' if compressed else ''}"
+    response = Response(mimetype="text/javascript")
+    response.vary.add("Accept-Encoding")
+    response.set_etag(etag)
+    if request.if_none_match.contains_weak(etag):
+        response.status_code = 304
+        return response
+    response.set_data(_compressed(path) if compressed else path.read_bytes())
     if compressed:
         response.content_encoding = "gzip"
-    response.vary.add("Accept-Encoding")
-    response.cache_control.private = True
-    response.cache_control.max_age = YEAR_SECONDS
-    response.set_etag(f"{_version(path)}{'-gzip' if compressed else ''}")
-    response.make_conditional(request.environ)
     return response
 
 

@@ -41,7 +41,6 @@ def _headers(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = "; ".join(
         f"{name} {value}" for name, value in policy.items()
     )
-    response.headers.setdefault("Cache-Control", "private, no-cache")
     response.vary.add("X-Fragment")
     return response
 

@@ -16,10 +16,12 @@ def login_needed(why: str | None) -> Response:
 def _as_page(response: AnyResponse) -> AnyResponse:
     if response.mimetype != "application/problem+json" or request.path.startswith("/api/"):
         return response
+    response.vary.add("Accept")
     if request.accept_mimetypes.best_match(["application/problem+json", "text/html"]) != "text/html":
         return response
     found = Problem.model_validate_json(response.get_data())
     page = make_response(render_template("problem.html", problem=found), found.status)
+    page.vary.add("Accept")
     for name in ("Allow", "Retry-After"):
         if name in response.headers:
             page.headers[name] = response.headers[name]

@@ -112,7 +112,17 @@ def test_both_ways_answer_alike_whatever_happens_to_the_job(api: "FlaskClient", 
 
 @pytest.mark.parametrize(
     ("condition", "status"),
-    [("{etag}", 304), ('"0", {etag}', 304), ('"0"', 200), ('W/"0"', 200), ("etag", 200), ("", 200)],
+    [
+        ("{etag}", 304),
+        ("W/{etag}", 304),
+        ('"0", {etag}', 304),
+        ('"0", W/{etag}, "2"', 304),
+        ("*", 304),
+        ('"0"', 200),
+        ('W/"0"', 200),
+        ("etag", 200),
+        ("", 200),
+    ],
 )
 def test_both_ways_read_conditions_alike(api: "FlaskClient", condition: str, status: int) -> None:
     job_id = post_job(api, **JOB)
