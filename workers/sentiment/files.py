@@ -154,7 +154,8 @@ def read_file(
         is_asked = spec.column is not None or spec.group_by is not None
         table = open_table(kind_of(head, name, column=is_asked), [])
         size = stream.seek(0, 2)
-        whole = table.begin(stream, Part(len(BOM) if head.startswith(BOM) else 0, size, 0), broken)
+        begin = len(BOM) if head.startswith(BOM) else 0
+        whole = table.begin(stream, Part(begin, size, 0), broken, progress)
         column = table.choose(stream, whole, spec.column, progress)
         group_by = None if spec.group_by is None else table.choose(stream, whole, spec.group_by, progress)
         batch = table.check(stream, column, limit, progress) if isinstance(table, ParquetTable) else 0
@@ -236,15 +237,15 @@ def _score_part(
     if isinstance(table, JsonLines):
         table.columns = []
         if not _has_bodies(spec, plan):
-            table.learn(stream, part, plan.column)
+            table.learn(stream, part, plan.column, progress)
     types = table.schema(stream) if isinstance(table, ParquetTable) else None
     summary = Summary(plan.group_by)
     with (
         _written(output),
         WRITERS[spec.format](output, list(table.columns), types) as writer,
     ):
-        for rows in table.rows(stream, part, plan.column, broken):
-            scored = _score(spec, plan, rows, scorer, summary)
+        for rows in table.rows(stream, part, plan.column, broken, progress):
+            scored = _score(spec, plan, rows, scorer, summary, progress)
             writer.write(rows, scored)
             progress.update(before + summary.rows, max(total, before + summary.rows), "rows")
     append_trailer(
@@ -263,9 +264,11 @@ def _has_bodies(spec: SentimentSpec, plan: Plan) -> bool:
     return plan.kind == "jsonl" and spec.format == "jsonl"
 
 
-def _score(spec: SentimentSpec, plan: Plan, rows: Rows, scorer: BulkScorer, summary: Summary) -> Scored:
+def _score(
+    spec: SentimentSpec, plan: Plan, rows: Rows, scorer: BulkScorer, summary: Summary, progress: Progress
+) -> Scored:
     texts = strings_of(rows.column(plan.column))
-    scores = scorer.score(texts)
+    scores = scorer.score(texts, progress)
     is_empty = pc.equal(pc.binary_length(texts), 0).fill_null(True).to_numpy(zero_copy_only=False)
     for numbers in scores:
         numbers[is_empty] = np.nan
@@ -325,12 +328,16 @@ def _put_together(
 
 def compile_all(folder: Path) -> None:
     """Have all loops compiled, or loaded from where they are kept: a small file goes through all of them."""
-    source, output = folder / "texts.csv", folder / "scored"
-    source.write_text('text\n"a ""good"" one"\n')
     scorer = BulkScorer(Scorer())
-    for format_ in get_args(SentimentSpec.model_fields["format"].annotation):
-        spec = SentimentSpec(file=UUID(int=0), format=format_)
-        score_file(spec, source, source.name, output, scorer, source.stat().st_size, NoProgress())
+    rows = b'"a ""good"" one"\n\xff\n'  # the second is broken
+    for name, content in (("texts.csv", b"text\n" + rows), ("texts.txt", rows), ("texts.csv.parquet", None)):
+        source = folder / name
+        if content is not None:
+            source.write_bytes(content)
+        for format_ in get_args(SentimentSpec.model_fields["format"].annotation):
+            spec = SentimentSpec(file=UUID(int=0), format=format_, column="text", errors="skip")
+            output = folder / f"{name}.{format_}"
+            score_file(spec, source, name, output, scorer, source.stat().st_size * 100, NoProgress())
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Broken rows: they fail the work, or are skipped and reported."""
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from jobyard.shared.errors import WorkError
@@ -11,17 +13,28 @@ class Broken:
     """The first broken row fails the work; or, to `skip`, all are left out, and the first are reported."""
 
     def __init__(self, *, skip: bool) -> None:
-        self._skip = skip
+        self.skip = skip
         self.count = 0
         self.first: list[dict[str, Any]] = []
 
-    def row(self, line: int, why: str) -> None:
-        """This row is broken. Raises WorkError unless it is to be left out."""
-        if not self._skip:
-            raise WorkError(f"line {line}: {why}")
-        self.add(1, [{"line": line, "error": why}])
+    @property
+    def room(self) -> int:
+        """How many more are reported. Of others it need not be known why they are broken."""
+        return SHOWN - len(self.first)
+
+    def rows(self, count: int, first: Iterable[tuple[int, str]]) -> None:
+        """So many rows are broken, the first of which are on these lines, and why.
+
+        `first` is read as far as there is `room`. Raises WorkError unless they are to be left out.
+        """
+        if self.room:
+            shown = [{"line": line, "error": why} for line, why in islice(first, self.room)]
+            if not self.skip:
+                raise WorkError(f"line {shown[0]['line']}: {shown[0]['error']}")
+            self.first += shown
+        self.count += count
 
     def add(self, count: int, first: list[dict[str, Any]]) -> None:
         """So many more, the first of which are these."""
         self.count += count
-        self.first += first[: SHOWN - len(self.first)]
+        self.first += first[: self.room]

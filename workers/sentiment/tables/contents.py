@@ -18,6 +18,9 @@ from jobyard.workers.sentiment.tables.table import DEFAULT_COLUMN, Table
 from jobyard.workers.sentiment.tables.window import BLOCK_BYTES
 
 HEAD_BYTES = 64 << 10
+# Of gzip that are unpacked at once. zlib copies what is left of them after each member: there may be
+# a member for every 20 bytes.
+GZIP_BYTES = 16 << 10
 UTF_8 = "utf-8"
 BOM = codecs.BOM_UTF8
 
@@ -113,7 +116,10 @@ def unpack(source: Path, copy: Path, encoding: str, limit: int, progress: Progre
     with source.open("rb") as stream, copy.open("wb") as target:
         packing = _packing(head_of(stream))
         stream.seek(0)
-        blocks = _UNPACKING[packing](stream) if packing else iter(lambda: stream.read(BLOCK_BYTES), b"")
+        if packing:
+            blocks = _UNPACKING[packing](stream, progress)
+        else:
+            blocks = iter(lambda: stream.read(BLOCK_BYTES), b"")
         first = next(blocks, b"")
         while blocks and len(first) < len(PARQUET) and (more := next(blocks, b"")):
             first += more
@@ -151,11 +157,12 @@ def _decoded(decoder: codecs.IncrementalDecoder, block: bytes, encoding: str, li
         ) from None
 
 
-def _gunzipped(stream: IO[bytes]) -> Iterator[bytes]:
+def _gunzipped(stream: IO[bytes], progress: Progress) -> Iterator[bytes]:
     """All members. Raises WorkError."""
     machine = zlib.decompressobj(wbits=31)
-    block = stream.read(BLOCK_BYTES // 4)
+    block = stream.read(GZIP_BYTES)
     while block:
+        progress.check()
         try:
             plain = machine.decompress(block, BLOCK_BYTES)
         except zlib.error:
@@ -163,19 +170,36 @@ def _gunzipped(stream: IO[bytes]) -> Iterator[bytes]:
         if plain:
             yield plain
         if machine.eof:
-            block = (machine.unused_data or stream.read(BLOCK_BYTES // 4)).lstrip(b"\0")  # padding of tapes
+            block = (machine.unused_data or stream.read(GZIP_BYTES)).lstrip(b"\0")  # padding of tapes
             if block:
                 machine = zlib.decompressobj(wbits=31)
         else:
-            block = machine.unconsumed_tail or stream.read(BLOCK_BYTES // 4)
+            block = machine.unconsumed_tail or stream.read(GZIP_BYTES)
     if not machine.eof:
         raise WorkError("the file's gzip ends too early: it was truncated")
 
 
-def _unzstd(stream: IO[bytes]) -> Iterator[bytes]:
+class _Checked:
+    """A stream that checks for a cancel: many frames may be empty, and nothing be unpacked for long."""
+
+    def __init__(self, stream: IO[bytes], progress: Progress) -> None:
+        self._stream = stream
+        self._progress = progress
+        self.closed = False
+
+    def read(self, size: int) -> bytes:
+        self._progress.check()
+        return self._stream.read(size)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def _unzstd(stream: IO[bytes], progress: Progress) -> Iterator[bytes]:
     """All frames. Raises WorkError."""
     try:
-        with pa.CompressedInputStream(pa.PythonFile(stream, "r"), "zstd") as plain:
+        checked = pa.PythonFile(_Checked(stream, progress), "r")
+        with pa.CompressedInputStream(checked, "zstd") as plain:
             while block := plain.read(BLOCK_BYTES):
                 yield block
     except OSError as error:

@@ -1,15 +1,17 @@
 """CSV and TSV: a header, quotes as in RFC 4180, newlines allowed in quoted fields."""
 
 import csv
-from collections.abc import Iterator
+import heapq
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
 
 from jobyard.shared.errors import WorkError
+from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables import kernels
-from jobyard.workers.sentiment.tables.broken import Broken
+from jobyard.workers.sentiment.tables.broken import SHOWN, Broken
 from jobyard.workers.sentiment.tables.table import ALL, Rows, TextTable, batch_rows, check_columns
 from jobyard.workers.sentiment.tables.window import MAX_LINE, TOO_LONG, Part, Window
 
@@ -27,8 +29,8 @@ class Delimited(TextTable):
         self.columns = columns
         self._delimiter, self._separators = SEPARATORS[kind]
 
-    def begin(self, stream: IO[bytes], whole: Part, broken: Broken) -> Part:
-        window, finder = Window(stream, whole), self.finder()
+    def begin(self, stream: IO[bytes], whole: Part, broken: Broken, progress: Progress) -> Part:
+        window, finder = Window(stream, whole, progress), self.finder()
         used = 0
         while window.move(used):
             used, _ = finder.find(window, 0, len(window.data), Broken(skip=False), 1)
@@ -55,9 +57,11 @@ class Delimited(TextTable):
     def finder(self) -> "_Finder":
         return _Finder(self._delimiter, 0, 0)
 
-    def rows(self, stream: IO[bytes], part: Part, texts: str, broken: Broken) -> Iterator[Rows]:
+    def rows(
+        self, stream: IO[bytes], part: Part, texts: str, broken: Broken, progress: Progress
+    ) -> Iterator[Rows]:
         most = batch_rows(len(self.columns))
-        window, finder = Window(stream, part), _Finder(self._delimiter, len(self.columns), most)
+        window, finder = Window(stream, part, progress), _Finder(self._delimiter, len(self.columns), most)
         used = 0
         while window.move(used):
             used, needs_more = 0, False
@@ -76,7 +80,8 @@ class _Finder:
         self._starts = np.empty((room, columns), np.int32)
         self._lengths = np.empty((room, columns), np.int32)
         self._spans = np.empty((room, 2), np.int32)
-        self._flawed: list[int] = []
+        self._breaks = np.empty((SHOWN, 3), np.int64)
+        self._flawed = np.zeros(room, np.bool_)
         self.rows = 0
 
     def find(
@@ -84,48 +89,53 @@ class _Finder:
     ) -> tuple[int, bool]:
         is_last = window.is_last and stop == len(window.data)
         buffer = np.frombuffer(window.data, np.uint8)
-        while True:
-            self.rows, end, code, at, fields = kernels.rows_of(
-                buffer,
-                begin,
-                stop,
-                is_last,
-                self._delimiter,
-                MAX_LINE,
-                self._starts,
-                self._lengths,
-                self._spans,
-                self.rows,
-                most,
-            )
-            if self._room:
-                self._check(window, begin, end, broken)
-            if code == kernels.MORE:
-                return end, self.rows < most
-            broken.row(window.line_of(at), self._why(code, fields))
-            begin = window.skip_line(at)
+        first = self.rows
+        self.rows, end, count, window.skips = kernels.rows_of(
+            buffer,
+            begin,
+            stop,
+            is_last,
+            self._delimiter,
+            MAX_LINE,
+            self._starts,
+            self._lengths,
+            self._spans,
+            self.rows,
+            most,
+            self._breaks,
+            broken.skip,
+        )
+        flaws = self._flaws(window, begin, end, first) if len(self._spans) else []
+        if count or flaws:
+            broken.rows(count + len(flaws), self._reasons(window, count, flaws))
+        return end, self.rows < most
 
     def take(self, window: Window) -> list[Any]:
         """The columns of the rows that were found, as Arrow arrays; what is found next is counted from 0."""
         buffer = np.frombuffer(window.data, np.uint8)
         starts, lengths = self._starts[: self.rows], self._lengths[: self.rows]
-        if self._flawed:
-            starts, lengths = np.delete(starts, self._flawed, 0), np.delete(lengths, self._flawed, 0)
+        if self._flawed.any():
+            keep = ~self._flawed[: self.rows]
+            starts, lengths = starts[keep], lengths[keep]
+            self._flawed[:] = False
         self.rows = 0
-        self._flawed.clear()
         return [strings(buffer, starts[:, column], lengths[:, column]) for column in range(starts.shape[1])]
 
-    @property
-    def _room(self) -> int:
-        return len(self._spans)
+    def _flaws(self, window: Window, begin: int, end: int, first: int) -> Sequence[int]:
+        """Which rows, from the `first` on, are no text: they are between `begin` and `end`."""
+        if first == self.rows or window.flaw(begin, end) is None:
+            return []
+        starts, ends = np.ascontiguousarray(self._spans[first : self.rows].T, np.int64)
+        kernels.flawed(np.frombuffer(window.data, np.uint8), starts, ends, False, self._flawed[first:])
+        found: list[int] = (first + np.flatnonzero(self._flawed[first : self.rows])).tolist()
+        return found
 
-    def _check(self, window: Window, begin: int, end: int, broken: Broken) -> None:
-        """Note the rows that are no text."""
-        while (flaw := window.flaw(begin, end)) is not None:
-            row = int(np.searchsorted(self._spans[: self.rows, 1], flaw[0], "right"))
-            self._flawed.append(row)
-            broken.row(window.line_of(flaw[0]), flaw[1])
-            begin = int(self._spans[row, 1])
+    def _reasons(self, window: Window, count: int, flaws: Sequence[int]) -> Iterator[tuple[int, str]]:
+        """The lines of the first broken rows and of those rows that are no text, in order, and why."""
+        breaks = ((int(at), self._why(why, fields)) for at, why, fields in self._breaks[: min(count, SHOWN)])
+        found = (window.flaw(*map(int, self._spans[row])) for row in flaws)
+        for at, why in heapq.merge(breaks, filter(None, found)):
+            yield window.line_of(at), why
 
     def _why(self, code: int, fields: int) -> str:
         match code:

@@ -9,8 +9,11 @@ from jobyard.workers.compiled import compiled
 
 QUOTE, RETURN, NEWLINE, COMMA, BACKSLASH = (ord(mark) for mark in '"\r\n,\\')
 
-# How `rows_of` ended: it needs more bytes, or is at a broken row.
-MORE, RAGGED, UNCLOSED, UNDOUBLED, LONE_RETURN, TOO_LONG = range(6)
+# Why a row is broken.
+RAGGED, UNCLOSED, UNDOUBLED, LONE_RETURN, TOO_LONG = range(5)
+
+# Columns of what `rows_of` notes of a broken row: where and why it is broken, and how many fields it has.
+AT, WHY, FIELDS = range(3)
 
 # How a cell is written.
 PLAIN, CSV, JSON = range(3)
@@ -26,7 +29,7 @@ UNICODE = np.frombuffer(b"\\u00", np.uint8)
 
 @compiled
 def rows_of(  # type: ignore[no-untyped-def] # noqa: C901 - one loop: to go through functions costs half the speed
-    buffer, begin, stop, is_last, delimiter, longest, starts, lengths, spans, rows, most
+    buffer, begin, stop, is_last, delimiter, longest, starts, lengths, spans, rows, most, breaks, skip
 ):
     """The rows of CSV in `buffer[begin:stop]`, as Python's csv module takes them if it is strict.
 
@@ -35,15 +38,21 @@ def rows_of(  # type: ignore[no-untyped-def] # noqa: C901 - one loop: to go thro
     no room for fields nothing is kept, and rows are counted only. They are numbered from `rows` on, up to
     `most`. Blank lines are no rows. Unless `is_last`, a row that may continue is left for later.
 
-    Returns (rows, where the next row begins, how it ended, where that is, a ragged row's fields).
+    A broken row ends with the line on which it is broken. The first ones are noted in `breaks`, by AT, WHY
+    and FIELDS. Unless `skip`, the first one ends it.
+
+    Returns (rows, where the next row begins, broken rows, whether the last of these continues after
+    `buffer`).
     """
     columns = starts.shape[1]
+    broken = 0
     while begin < stop and rows < most:
         is_too_long = stop - begin > longest
         whole = is_last and not is_too_long
         end = min(stop, begin + longest)
         at = begin
         fields = 0
+        why = -1
         if buffer[at] != NEWLINE and buffer[at] != RETURN:
             while True:
                 doubled = 0
@@ -59,9 +68,11 @@ def rows_of(  # type: ignore[no-untyped-def] # noqa: C901 - one loop: to go thro
                         else:
                             break
                     if at >= end or (at + 1 == end and not whole):
-                        if whole or is_too_long:
-                            return rows, begin, UNCLOSED, opened, 0
-                        return rows, begin, MORE, at, 0
+                        if not whole and not is_too_long:
+                            return rows, begin, broken, False
+                        why = UNCLOSED
+                        at = opened
+                        break
                     start = opened + 1
                     length = at - start - doubled
                     at += 1
@@ -71,7 +82,8 @@ def rows_of(  # type: ignore[no-untyped-def] # noqa: C901 - one loop: to go thro
                         and buffer[at] != NEWLINE
                         and buffer[at] != RETURN
                     ):
-                        return rows, begin, UNDOUBLED, at, 0
+                        why = UNDOUBLED
+                        break
                 else:
                     start = at
                     while (
@@ -90,25 +102,111 @@ def rows_of(  # type: ignore[no-untyped-def] # noqa: C901 - one loop: to go thro
                     at += 1
                     continue
                 break
-        while at < end and buffer[at] == RETURN:
+        if why < 0:
+            while at < end and buffer[at] == RETURN:
+                at += 1
+            if at < end:
+                if buffer[at] == NEWLINE:
+                    at += 1
+                else:
+                    why = LONE_RETURN
+            elif is_too_long:
+                at -= 1
+                why = TOO_LONG
+            elif not whole:
+                return rows, begin, broken, False
+        if why < 0 and fields and columns and fields != columns:
+            at -= 1
+            why = RAGGED
+        if why < 0:
+            if fields:
+                if columns:
+                    spans[rows, 0] = begin
+                    spans[rows, 1] = at
+                rows += 1
+            begin = at
+            continue
+        if broken < len(breaks):
+            breaks[broken, AT] = at
+            breaks[broken, WHY] = why
+            breaks[broken, FIELDS] = fields
+        broken += 1
+        while at < len(buffer) and buffer[at] != NEWLINE:
             at += 1
+        if at == len(buffer):
+            return rows, at, broken, True
+        begin = at + 1
+        if not skip:
+            break
+    return rows, begin, broken, False
+
+
+@compiled
+def flawed(  # type: ignore[no-untyped-def] # noqa: C901 - one loop, as `rows_of`
+    buffer, starts, ends, allows_zero, flags
+):
+    """Flag each row of bytes that is no text: not UTF-8 as Python has it, or with a zero byte.
+
+    Row r has the bytes from `starts[r]` to `ends[r]`. Flags that are set stay set. Nothing is found wrong
+    with zero bytes if `allows_zero`.
+    """
+    for row in range(len(starts)):
+        at = starts[row]
+        end = ends[row]
+        while at < end:
+            byte = buffer[at]
+            if byte < 0x80:
+                if byte == 0 and not allows_zero:
+                    break
+                at += 1
+                continue
+            # How many bytes follow, and between which the first of these is.
+            low, high = 0x80, 0xBF
+            if 0xC2 <= byte <= 0xDF:
+                more = 1
+            elif 0xE0 <= byte <= 0xEF:
+                more = 2
+                if byte == 0xE0:
+                    low = 0xA0
+                elif byte == 0xED:
+                    high = 0x9F
+            elif 0xF0 <= byte <= 0xF4:
+                more = 3
+                if byte == 0xF0:
+                    low = 0x90
+                elif byte == 0xF4:
+                    high = 0x8F
+            else:
+                break
+            if at + more >= end or buffer[at + 1] < low or buffer[at + 1] > high:
+                break
+            if more > 1 and (buffer[at + 2] & 0xC0) != 0x80:
+                break
+            if more > 2 and (buffer[at + 3] & 0xC0) != 0x80:
+                break
+            at += more + 1
         if at < end:
-            if buffer[at] != NEWLINE:
-                return rows, begin, LONE_RETURN, at, 0
-            at += 1
-        elif not whole:
-            if is_too_long:
-                return rows, begin, TOO_LONG, at - 1, 0
-            return rows, begin, MORE, at, 0
-        if fields:
-            if columns and fields != columns:
-                return rows, begin, RAGGED, at - 1, fields
-            if columns:
-                spans[rows, 0] = begin
-                spans[rows, 1] = at
-            rows += 1
-        begin = at
-    return rows, begin, MORE, begin, 0
+            flags[row] = True
+
+
+@compiled
+def without_returns(buffer, starts, ends):  # type: ignore[no-untyped-def]
+    """Move the end of each row before the carriage returns that it ends with."""
+    for row in range(len(starts)):
+        while ends[row] > starts[row] and buffer[ends[row] - 1] == RETURN:
+            ends[row] -= 1
+
+
+@compiled
+def longest_of(data):  # type: ignore[no-untyped-def]
+    """The length of the longest string of a Parquet page in PLAIN encoding: lengths of 4 bytes, and bytes."""
+    longest = 0
+    at = 0
+    while at + 4 <= len(data):
+        length = data[at] | data[at + 1] << 8 | data[at + 2] << 16 | data[at + 3] << 24
+        longest = max(longest, length)
+        at += 4 + length
+    return longest
 
 
 @compiled

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import IO, Any
 
@@ -12,6 +12,7 @@ from pydantic_core import from_json
 
 from jobyard.shared.errors import WorkError
 from jobyard.workers.runtime.progress import Progress
+from jobyard.workers.sentiment.tables import kernels
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.delimited import strings
 from jobyard.workers.sentiment.tables.table import (
@@ -28,6 +29,10 @@ from jobyard.workers.sentiment.tables.window import MAX_LINE, TOO_LONG, Part, Wi
 # Of JSON that becomes Python's objects at once, unless one line is longer; and of the values in such a line.
 JSON_BYTES = 1 << 20
 MAX_VALUES = 500_000
+# Where some line is broken, lines are read one by one: so many between two checks for a cancel.
+CHECKED_LINES = 1_000
+# pydantic's parser gives up before Python's does, but not at so few brackets.
+FEW_BRACKETS = 100
 
 
 class LineFinder:
@@ -43,7 +48,7 @@ class LineFinder:
         seek = data.rfind if most == ALL else data.find
         end = max(begin, seek(b"\n", begin, stop) + 1)
         if end == begin and stop - begin > MAX_LINE:
-            broken.row(window.line_of(begin), TOO_LONG)
+            broken.rows(1, [(window.line_of(begin), TOO_LONG)])
             return window.skip_line(begin), True
         if window.is_last and stop == len(data) and (most == ALL or end == begin):
             end = stop
@@ -59,32 +64,37 @@ class Lines(TextTable):
     def __init__(self) -> None:
         self.columns = [DEFAULT_COLUMN]
 
-    def begin(self, stream: IO[bytes], whole: Part, broken: Broken) -> Part:
+    def begin(self, stream: IO[bytes], whole: Part, broken: Broken, progress: Progress) -> Part:
         return whole
 
     def finder(self) -> LineFinder:
         return LineFinder()
 
-    def rows(self, stream: IO[bytes], part: Part, texts: str, broken: Broken) -> Iterator[Rows]:
-        for window, end in _lines(stream, part, broken):
+    def rows(
+        self, stream: IO[bytes], part: Part, texts: str, broken: Broken, progress: Progress
+    ) -> Iterator[Rows]:
+        for window, end in _lines(stream, part, broken, progress):
             buffer = np.frombuffer(window.data, np.uint8)
             ends = np.flatnonzero(buffer[:end] == ord("\n"))
             if not len(ends) or ends[-1] != end - 1:
                 ends = np.append(ends, end)
             starts = np.append(0, ends[:-1] + 1)
-            while (returns := (ends > starts) & (buffer[np.maximum(ends, 1) - 1] == ord("\r"))).any():
-                ends = ends - returns
-            if bad := _flawed(window, starts, ends, broken):
-                starts, ends = np.delete(starts, bad), np.delete(ends, bad)
+            kernels.without_returns(buffer, starts, ends)
+            flags = ends - starts > MAX_LINE
+            if window.flaw(0, end) is not None:
+                kernels.flawed(buffer, starts, ends, False, flags)
+            if bad := np.flatnonzero(flags).tolist():
+                broken.rows(len(bad), _reasons(window, starts, ends, bad))
+                starts, ends = starts[~flags], ends[~flags]
             for first in range(0, len(starts), batch_rows(1)):
                 some = slice(first, first + batch_rows(1))
                 array = strings(buffer, starts[some], ends[some] - starts[some])
                 yield Rows(len(array), {DEFAULT_COLUMN: array})
 
 
-def _lines(stream: IO[bytes], part: Part, broken: Broken) -> Iterator[tuple[Window, int]]:
+def _lines(stream: IO[bytes], part: Part, broken: Broken, progress: Progress) -> Iterator[tuple[Window, int]]:
     """Windows, and up to where each has whole lines."""
-    window, finder = Window(stream, part), LineFinder()
+    window, finder = Window(stream, part, progress), LineFinder()
     used = 0
     while window.move(used):
         used, _ = finder.find(window, 0, len(window.data), broken)
@@ -93,17 +103,12 @@ def _lines(stream: IO[bytes], part: Part, broken: Broken) -> Iterator[tuple[Wind
         finder.rows = 0
 
 
-def _flawed(window: Window, starts: Any, ends: Any, broken: Broken) -> list[int]:
-    """Which lines are too long or no text."""
-    reasons = dict.fromkeys(np.flatnonzero(ends - starts > MAX_LINE).tolist(), TOO_LONG)
-    begin = 0
-    while (flaw := window.flaw(begin, int(ends[-1]))) is not None:
-        line = int(np.searchsorted(starts, flaw[0], "right")) - 1
-        reasons.setdefault(line, flaw[1])
-        begin = int(ends[line])
-    for line in sorted(reasons):
-        broken.row(window.line_of(int(starts[line])), reasons[line])
-    return sorted(reasons)
+def _reasons(window: Window, starts: Any, ends: Any, bad: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """The numbers of these lines, and why each is too long or no text."""
+    for line in bad:
+        begin, end = int(starts[line]), int(ends[line])
+        flaw = None if end - begin > MAX_LINE else window.flaw(begin, end)
+        yield window.line_of(begin), TOO_LONG if flaw is None else flaw[1]
 
 
 class JsonLines(TextTable):
@@ -119,8 +124,8 @@ class JsonLines(TextTable):
         self.columns = columns
         self._wanted = wanted
 
-    def begin(self, stream: IO[bytes], whole: Part, broken: Broken) -> Part:
-        if not self._look(stream, whole, None, broken, None):
+    def begin(self, stream: IO[bytes], whole: Part, broken: Broken, progress: Progress) -> Part:
+        if not self._look(stream, whole, None, broken, progress):
             raise WorkError("the file has no rows")
         return whole
 
@@ -132,13 +137,15 @@ class JsonLines(TextTable):
     def finder(self) -> LineFinder:
         return LineFinder()
 
-    def learn(self, stream: IO[bytes], part: Part, texts: str) -> None:
+    def learn(self, stream: IO[bytes], part: Part, texts: str, progress: Progress) -> None:
         """Learn the keys of all rows of a part."""
-        for _, objects in self._objects(stream, part, texts, Broken(skip=True)):
+        for _, objects in self._objects(stream, part, texts, Broken(skip=True), progress):
             self._note(objects)
 
-    def rows(self, stream: IO[bytes], part: Part, texts: str, broken: Broken) -> Iterator[Rows]:
-        for lines, objects in self._objects(stream, part, texts, broken):
+    def rows(
+        self, stream: IO[bytes], part: Part, texts: str, broken: Broken, progress: Progress
+    ) -> Iterator[Rows]:
+        for lines, objects in self._objects(stream, part, texts, broken, progress):
             names = self._wanted or self._note(objects)
             step = batch_rows(len(names))
             for first in range(0, len(objects), step):
@@ -150,13 +157,11 @@ class JsonLines(TextTable):
                 self._note(objects)
 
     def _look(
-        self, stream: IO[bytes], whole: Part, key: str | None, broken: Broken, progress: Progress | None
+        self, stream: IO[bytes], whole: Part, key: str | None, broken: Broken, progress: Progress
     ) -> bool:
         """Learn the keys of the first rows, or of all up to `key`. False if there are no rows."""
         found = False
-        for _, objects in self._objects(stream, whole, None, broken):
-            if progress is not None:
-                progress.check()
+        for _, objects in self._objects(stream, whole, None, broken, progress):
             self._note(objects)
             found = found or bool(objects)
             if found and (key is None or key in self.columns):
@@ -172,16 +177,17 @@ class JsonLines(TextTable):
         return names
 
     def _objects(
-        self, stream: IO[bytes], part: Part, texts: str | None, broken: Broken
+        self, stream: IO[bytes], part: Part, texts: str | None, broken: Broken, progress: Progress
     ) -> Iterator[tuple[list[bytes], list[dict[str, Any]]]]:
-        for window, stop in _lines(stream, part, broken):
+        for window, stop in _lines(stream, part, broken, progress):
             begin, data = 0, window.data
             while begin < stop:
+                progress.check()
                 end = data.rfind(b"\n", begin, min(begin + JSON_BYTES, stop)) + 1
                 end = end or data.find(b"\n", begin, stop) + 1 or stop
                 lines = data[begin:end].split(b"\n")
                 found = None if end - begin > JSON_BYTES else _quickly(lines, texts)
-                yield found or _carefully(window.line_of(begin), lines, texts, broken)
+                yield found or _carefully(window.line_of(begin), lines, texts, broken, progress)
                 begin = end
 
 
@@ -206,23 +212,42 @@ def _quickly(lines: list[bytes], texts: str | None) -> tuple[list[bytes], list[d
 
 
 def _carefully(
-    number: int, lines: list[bytes], texts: str | None, broken: Broken
+    number: int, lines: list[bytes], texts: str | None, broken: Broken, progress: Progress
 ) -> tuple[list[bytes], list[dict[str, Any]]]:
     """Line by line; `number` is that of the first."""
     good, objects = [], []
     for line_number, line in enumerate(lines, number):
+        if line_number % CHECKED_LINES == 0:
+            progress.check()
         try:
-            row = _parse(line)
+            row = _parse(line) if broken.room else _parse_quickly(line)
             text = None if row is None or texts is None else row.get(texts)
             if text is not None and not isinstance(text, str):
-                raise ValueError(f"the text is {json.dumps(text)[:50]}; should be a string or null")
+                shown = json.dumps(text)[:50] if broken.room else "another type"
+                raise ValueError(f"the text is {shown}; should be a string or null")
         except ValueError as error:
-            broken.row(line_number, str(error))
+            broken.rows(1, [(line_number, str(error))] if broken.room else [])
         else:
             if row is not None:
                 good.append(line)
                 objects.append(row)
     return good, objects
+
+
+def _parse_quickly(line: bytes) -> dict[str, Any] | None:
+    """`_parse`, but the ValueError need not say what is broken, which is most of the work."""
+    if len(line) > JSON_BYTES or not line.isascii() or line.count(b"[") + line.count(b"{") > FEW_BRACKETS:
+        return _parse(line)
+    try:
+        row = from_json(line, allow_inf_nan=False, cache_strings="keys")
+    except ValueError:
+        if line.strip():
+            raise
+        return None
+    if not isinstance(row, dict):
+        raise ValueError
+    # A number that is too large for a float is infinite, also inside of lists.
+    return _parse(line) if {float, list, dict} & set(map(type, row.values())) else row
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
@@ -244,7 +269,7 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        row = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        row = _decoder.decode(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"broken JSON at character {error.colno}: {error.msg}") from None
     except (ValueError, RecursionError) as error:
@@ -269,6 +294,9 @@ def _finite(digits: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{digits[:50]} is too large")
     return value
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
 def _texts(objects: list[dict[str, Any]], name: str) -> Any:

@@ -7,6 +7,7 @@ from typing import IO, Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobyard.workers.runtime.progress import NoProgress
 from jobyard.workers.sentiment.tables import kernels
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.cells import NUMBERS, SCORE_COLUMNS, Cells, key_of, lines_of, renamed
@@ -98,7 +99,7 @@ class CsvMerger(Merger):
         places = {column: str(index) for index, column in enumerate(columns)}
         width = len(columns) + len(SCORE_COLUMNS)
         table = Delimited("csv", [str(index) for index in range(width)])
-        for rows in table.rows(part, Part(0, size, 0), "", Broken(skip=False)):
+        for rows in table.rows(part, Part(0, size, 0), "", Broken(skip=False), NoProgress()):
             order = [*(places.get(column) for column in self._columns), *map(str, range(len(columns), width))]
             cells = [
                 Cells(

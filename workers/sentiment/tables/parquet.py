@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from jobyard.shared.errors import WorkError
 from jobyard.workers.runtime.progress import Progress
+from jobyard.workers.sentiment.tables import kernels
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.table import Rows, Table, batch_rows, check_columns
 from jobyard.workers.sentiment.tables.thrift import Reader
@@ -45,7 +46,7 @@ class ParquetTable(Table):
         self.columns = columns
         self.batch = batch
 
-    def begin(self, stream: IO[bytes], whole: Part, broken: Broken) -> Part:
+    def begin(self, stream: IO[bytes], whole: Part, broken: Broken, progress: Progress) -> Part:
         file = _opened(stream)
         self.columns = list(file.schema_arrow.names)
         check_columns(self.columns)
@@ -94,7 +95,9 @@ class ParquetTable(Table):
         """The types of the columns."""
         return _opened(stream).schema_arrow.remove_metadata()
 
-    def rows(self, stream: IO[bytes], part: Part, texts: str, broken: Broken) -> Iterator[Rows]:
+    def rows(
+        self, stream: IO[bytes], part: Part, texts: str, broken: Broken, progress: Progress
+    ) -> Iterator[Rows]:
         file = _opened(stream)
         groups, first = [], None
         at = 0
@@ -108,6 +111,7 @@ class ParquetTable(Table):
         batches = file.iter_batches(self.batch, row_groups=groups, use_threads=False)
         try:
             for batch in batches:
+                progress.check()
                 begin, end = max(part.start - at, 0), min(part.end - at, len(batch))
                 if begin < end:
                     yield from self._batch(batch[begin:end], at + begin + 1, texts, broken)
@@ -119,20 +123,21 @@ class ParquetTable(Table):
         raise WorkError("the file is broken Parquet: it has fewer rows than its metadata says")
 
     def _batch(self, batch: Any, row: int, texts: str, broken: Broken) -> Iterator[Rows]:
-        bad = set()
+        is_bad = np.zeros(len(batch), np.bool_)
         for array in batch.columns:
             if is_text(array.type) and not _is_utf_8(array):
-                bad |= _not_utf_8(array)
+                _flag(array, is_bad)
         lengths = pa.compute.binary_length(strings_of(batch.column(self.columns.index(texts))))
-        reasons = dict.fromkeys(bad, "is not UTF-8")
-        if lengths.null_count < len(lengths) and pa.compute.max(lengths).as_py() > MAX_LINE:
-            too_long = np.flatnonzero(lengths.fill_null(0).to_numpy() > MAX_LINE)
-            reasons |= dict.fromkeys(too_long.tolist(), f"the text {TOO_LONG}")
-        for number in sorted(reasons):
-            broken.row(row + number, reasons[number])
-        if reasons:
-            keep = np.delete(np.arange(len(batch)), list(reasons))
-            batch = batch.take(pa.array(keep))
+        is_too_long = lengths.fill_null(0).to_numpy(zero_copy_only=False) > MAX_LINE
+        is_bad |= is_too_long
+        if is_bad.any():
+            numbers = np.flatnonzero(is_bad).tolist()
+            reasons = (
+                (row + number, f"the text {TOO_LONG}" if is_too_long[number] else "is not UTF-8")
+                for number in numbers
+            )
+            broken.rows(len(numbers), reasons)
+            batch = batch.filter(pa.array(~is_bad))
         if len(batch):
             yield Rows(len(batch), dict(zip(self.columns, batch.columns, strict=True)))
 
@@ -157,14 +162,19 @@ def _is_utf_8(array: Any) -> bool:
     return True
 
 
-def _not_utf_8(array: Any) -> set[int]:
-    bad = set()
-    for row in range(len(array)):
-        try:
-            array[row].as_py()
-        except UnicodeDecodeError:
-            bad.add(row)
-    return bad
+def _flag(array: Any, flags: Any) -> None:
+    """Flag the texts that are not UTF-8."""
+    texts = strings_of(array)
+    _, offsets, data = texts.buffers()
+    places = np.frombuffer(offsets, np.int32, len(texts) + 1, texts.offset * 4).astype(np.int64)
+    kernels.flawed(_bytes_of(data), places[:-1], places[1:], True, flags)
+
+
+def _bytes_of(data: Any) -> Any:
+    """As the compiled loops have them: they would be compiled once more for bytes that can be written to."""
+    found = np.frombuffer(data, np.uint8)
+    found.setflags(write=False)
+    return found
 
 
 def _opened(stream: IO[bytes]) -> Any:
@@ -195,16 +205,13 @@ class _Pages:
         for number in range(self._metadata.num_row_groups):
             group = self._metadata.row_group(number)
             for column in range(group.num_columns):
-                progress.check()
                 try:
-                    most = min(most, self._rows(group, column))
+                    most = min(most, self._rows(group, column, limit, progress))
                 except (ValueError, IndexError, KeyError, AttributeError, TypeError):
                     raise WorkError("the file is broken Parquet: a page's header can't be read") from None
-                if self._unpacked > limit:
-                    raise WorkError(f"the file unpacks to over {limit:,} bytes; should unpack to fewer")
         return most
 
-    def _rows(self, group: Any, number: int) -> int:
+    def _rows(self, group: Any, number: int, limit: int, progress: Progress) -> int:
         chunk = group.column(number)
         name = chunk.path_in_schema
         longest = WIDTHS.get(chunk.physical_type, 0)
@@ -212,7 +219,9 @@ class _Pages:
         pages: list[tuple[int, int, int]] = []
         offset = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
         end = offset + chunk.total_compressed_size
+        progress.check()
         while offset < end:
+            progress.check()
             header, length = self._header(offset)
             packed, unpacked = header[PACKED].value, header[UNPACKED].value
             self._pages += 1
@@ -223,6 +232,8 @@ class _Pages:
                 raise WorkError(
                     f"column {name!r} has a page of {unpacked:,} bytes; should have at most {MAX_PAGE:,}"
                 )
+            if self._unpacked > limit:
+                raise WorkError(f"the file unpacks to over {limit:,} bytes; should unpack to fewer")
             if DICTIONARY in header and not longest:
                 longest = self._longest(chunk, offset + length, packed, unpacked)
             for data, encoding in ((DATA, ENCODING), (DATA_2, ENCODING_2)):
@@ -255,12 +266,7 @@ class _Pages:
                 return unpacked
         if chunk.physical_type == "FIXED_LEN_BYTE_ARRAY":
             return unpacked
-        longest = at = 0
-        while at + 4 <= len(data):
-            length = int.from_bytes(data[at : at + 4], "little")
-            longest = max(longest, length)
-            at += 4 + length
-        return longest
+        return int(kernels.longest_of(_bytes_of(data)))
 
 
 def _size(values: int, unpacked: int, encoding: int, longest: int) -> tuple[int, int, int]:

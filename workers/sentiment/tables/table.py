@@ -51,7 +51,7 @@ class Table(ABC):
     columns: list[str]
 
     @abstractmethod
-    def begin(self, stream: IO[bytes], whole: Part, broken: Broken) -> Part:
+    def begin(self, stream: IO[bytes], whole: Part, broken: Broken, progress: Progress) -> Part:
         """Look at the file's beginning. Returns where its rows are. Raises WorkError."""
 
     def choose(self, stream: IO[bytes], whole: Part, column: str | int | None, progress: Progress) -> str:
@@ -65,8 +65,13 @@ class Table(ABC):
         """Parts of about `size` bytes, between rows, and how many rows are in each, or nearly so."""
 
     @abstractmethod
-    def rows(self, stream: IO[bytes], part: Part, texts: str, broken: Broken) -> Iterator[Rows]:
-        """The rows of a part, in batches; `texts` should be a column of texts."""
+    def rows(
+        self, stream: IO[bytes], part: Part, texts: str, broken: Broken, progress: Progress
+    ) -> Iterator[Rows]:
+        """The rows of a part, in batches; `texts` should be a column of texts.
+
+        `progress` is checked at least every second, also where rows are broken and there are no batches.
+        """
 
 
 class Finder(Protocol):
@@ -93,11 +98,10 @@ class TextTable(Table):
     def parts(
         self, stream: IO[bytes], whole: Part, size: int, broken: Broken, progress: Progress
     ) -> Iterator[tuple[Part, int]]:
-        window, finder = Window(stream, whole), self.finder()
+        window, finder = Window(stream, whole, progress), self.finder()
         begin, lines_before = whole.start, whole.lines_before
         used = 0
         while window.move(used):
-            progress.check()
             used, held = 0, len(window.data)
             while True:
                 stop = min(max(begin + size - window.position, used), held)

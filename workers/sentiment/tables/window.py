@@ -5,6 +5,7 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from jobyard.shared.errors import WorkError
+from jobyard.workers.runtime.progress import Progress
 
 NEWLINE = ord("\n")
 BLOCK_BYTES = 4 << 20
@@ -22,11 +23,15 @@ class Part(NamedTuple):
 
 
 class Window:
-    """`data` is what is held of a part, from the byte `position` of the file on."""
+    """`data` is what is held of a part, from the byte `position` of the file on.
 
-    def __init__(self, stream: IO[bytes], part: Part) -> None:
+    Whatever is in the file, `progress` is checked before each block that is read.
+    """
+
+    def __init__(self, stream: IO[bytes], part: Part, progress: Progress) -> None:
         stream.seek(part.start)
         self._stream = stream
+        self._progress = progress
         self._left = part.end - part.start
         # Whether what comes next is the rest of a line that is to be skipped.
         self.skips = False
@@ -82,6 +87,7 @@ class Window:
         self.data = self.data[used:]
 
     def _read(self) -> bytes:
+        self._progress.check()
         wanted = min(BLOCK_BYTES, self._left)
         block = self._stream.read(wanted)
         if len(block) != wanted:

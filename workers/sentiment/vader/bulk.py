@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.vader.scorer import Scorer
 
 Floats = npt.NDArray[np.float64]
@@ -40,8 +41,10 @@ class BulkScorer:
         self._kernel = vader_kernel
         self._tables = make_tables(scorer.lexicon)
 
-    def score(self, texts: pa.Array) -> BulkScores:
+    def score(self, texts: pa.Array, progress: Progress | None = None) -> BulkScores:
         """The scores of each text of a `string` or `large_string` array, which may be a slice.
+
+        `progress` is checked before each text that has to go through NLTK's methods.
 
         Raises TypeError at an array of another type.
         """
@@ -51,6 +54,8 @@ class BulkScorer:
         room = self._kernel.room_for(int(np.diff(offsets).max(initial=0)))
         self._kernel.score_batch(data, offsets, self._tables, room, out, undecided)
         for row in np.flatnonzero(undecided):
+            if progress is not None:
+                progress.check()
             if texts[row].is_valid:
                 out[:, row] = self._scorer.score(texts[row].as_py())
         if texts.null_count:
