@@ -49,6 +49,10 @@ class Settings(BaseSettings):
     flower_port: Annotated[int, Field(ge=0, le=65535)] = Field(
         default=5555, description="Port of Flower; 0: any free port"
     )
+    flower_control: bool = Field(
+        default=False,
+        description="Whether Flower may control workers and send tasks, or only show them",
+    )
     token: SecretStr | None = Field(
         default=None, description="Token of the API; default: created at the first start, in HOME/token"
     )

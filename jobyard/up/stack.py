@@ -21,6 +21,13 @@ from jobyard.up.supervisor import KeepsFailing, Stopped, Supervisor
 
 REDIS = "redis"
 EARLIER_REDIS_SECONDS = 10.0
+
+BROKER_ONLY = (REDIS, "flower")
+# The addresses, and the variables by which libpq and fsspec's file systems take passwords and keys.
+DATABASE_AND_STORAGE = (
+    *(f"{PREFIX}{name}_URL" for name in ("DATABASE", "STORAGE")),
+    *("PG", "AWS_", "AZURE_", "GOOGLE_", "GCS_", "FSSPEC_"),
+)
 READY_EVERY_SECONDS = 0.5
 
 # Addresses to listen on that are no addresses to go to.
@@ -36,7 +43,8 @@ def up(settings: Settings) -> int:
     with sole_user(settings.home):
         settings = choose_ports(settings)
         settings.secret_token()
-        supervisor = Supervisor(_commands(settings), _environment(settings))
+        commands = _commands(settings)
+        supervisor = Supervisor(commands, {name: environment(settings, name) for name in commands})
         try:
             with _address_file(settings):
                 _run(supervisor, settings)
@@ -97,9 +105,17 @@ def _commands(settings: Settings) -> dict[str, str]:
     return commands
 
 
-def _environment(settings: Settings) -> dict[str, str]:
-    """This process' environment, with what was decided here."""
-    return os.environ | {
+def environment(settings: Settings, name: str) -> dict[str, str]:
+    """This process' environment, with what was decided here, for the process of that name.
+
+    Those that use neither the database nor the storage get neither's address nor password.
+    """
+    inherited = {
+        variable: value
+        for variable, value in os.environ.items()
+        if name not in BROKER_ONLY or not variable.startswith(DATABASE_AND_STORAGE)
+    }
+    return inherited | {
         f"{PREFIX}HOME": str(settings.home),
         f"{PREFIX}PORT": str(settings.port),
         f"{PREFIX}FLOWER_PORT": str(settings.flower_port),

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -56,6 +56,7 @@ class Child:
 
     name: str
     command: str
+    environment: Mapping[str, str]
     colour: str
     process: "subprocess.Popen[bytes] | None" = None
     reader: threading.Thread | None = None
@@ -72,10 +73,13 @@ class Supervisor:
     take a days-long training with it.
     """
 
-    def __init__(self, commands: dict[str, str], environment: dict[str, str]) -> None:
+    def __init__(self, commands: Mapping[str, str], environments: Mapping[str, Mapping[str, str]]) -> None:
+        """Both by the process' name."""
         colours: Iterator[str] = get_colours()
-        self._children = {name: Child(name, command, next(colours)) for name, command in commands.items()}
-        self._environment = environment
+        self._children = {
+            name: Child(name, command, environments[name], next(colours))
+            for name, command in commands.items()
+        }
         self._lines: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._printer = Printer(sys.stdout, width=max(map(len, [SYSTEM, *commands])))
         self._stop_signals = 0
@@ -151,7 +155,7 @@ class Supervisor:
             self._look_after(child)
 
     def _start(self, child: Child) -> None:
-        process = Popen(child.command, env=self._environment, preexec_fn=_end_with_parent)
+        process = Popen(child.command, env=child.environment, preexec_fn=_end_with_parent)
         child.process = process
         child.started = time.monotonic()
         child.start_at = float("inf")

@@ -27,9 +27,13 @@ def test_the_settings_are_exactly_those_of_the_code() -> None:
     documented = {name: (default.strip("` "), meaning) for name, default, meaning in rows}
     assert len(rows) == len(documented)
     assert documented == {
-        PREFIX + name.upper(): (str(field.default or ""), field.description)
+        PREFIX + name.upper(): (_as_a_variable(field.default), field.description)
         for name, field in Settings.model_fields.items()
     }
+
+
+def _as_a_variable(default: object) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default or "")
 
 
 @pytest.mark.parametrize("page", EVERY_PAGE, ids=name_of)

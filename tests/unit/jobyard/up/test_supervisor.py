@@ -25,7 +25,7 @@ class Stack:
 
     def __init__(self, commands: dict[str, str], folder: Path) -> None:
         code = PRELUDE + textwrap.dedent(f"""
-            supervisor = Supervisor({commands!r}, dict(os.environ))
+            supervisor = Supervisor({commands!r}, dict.fromkeys({list(commands)!r}, dict(os.environ)))
             status = 0
             try:
                 supervisor.start({list(commands)!r})

@@ -1,0 +1,36 @@
+"""What `jobyard up` gives to each of its processes."""
+
+import pytest
+
+from jobyard.shared.config import Settings
+from jobyard.up.stack import environment
+
+SECRETS = {
+    "JOBYARD_DATABASE_URL": "postgresql://jobyard:secret@db/jobyard",
+    "JOBYARD_STORAGE_URL": "s3://key:secret@bucket",
+    "PGPASSWORD": "secret",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+}
+NEEDED = {
+    "JOBYARD_BROKER_URL": "redis://broker",
+    "JOBYARD_TOKEN": "a-token-of-enough-characters",
+    "LANG": "C",
+}
+
+
+@pytest.fixture(autouse=True)
+def _variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (SECRETS | NEEDED).items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize("name", ["flower", "redis"])
+def test_what_uses_no_database_and_no_storage_gets_no_way_to_them(name: str) -> None:
+    given = environment(Settings.load(), name)
+    assert NEEDED.items() <= given.items()
+    assert "secret" not in " ".join(given.values())
+
+
+@pytest.mark.parametrize("name", ["web", "gpu", "predict", "cpu", "sweeper"])
+def test_the_others_get_all(name: str) -> None:
+    assert (SECRETS | NEEDED).items() <= environment(Settings.load(), name).items()
