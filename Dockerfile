@@ -5,9 +5,9 @@
 #   cuda    the same with NVIDIA's libraries                 locks/cuda.txt
 #   flower  monitoring                                       locks/flower.txt
 
-ARG PYTHON_VERSION=3.12
+ARG PYTHON_IMAGE=python:3.12.14-slim-trixie@sha256:f77ac9e44ae96ef2c90b8053ea08c31f8be030f824196b0ae4db6d462c84e51f
 
-FROM python:${PYTHON_VERSION}-slim AS base
+FROM ${PYTHON_IMAGE} AS base
 
 # ---- the dependencies: one virtual environment per lock, exact versions, nothing compiled here
 

@@ -34,6 +34,7 @@ SECRETS = {
     "REDIS_PASSWORD": "redis-password",
     "POSTGRES_PASSWORD": 'p@ss/w:rd "?#',
 }
+MEMORY = ("TRAINING_MEMORY", "JOB_MEMORY", "WEB_MEMORY", "POSTGRES_MEMORY")
 WORKERS = {"gpu-worker", "predict-worker", "cpu-worker"}
 LONG_RUNNING = {"redis", "postgres", "web", *WORKERS, "sweeper", "flower"}
 PUBLISHED = {"web": 8642, "flower": 5555}
@@ -70,6 +71,7 @@ def merged(compose: list[str]) -> Callable[..., Config]:
         config: Config = json.loads(found.stdout)
         for service in config["services"].values():
             service.get("volumes", []).sort(key=str)  # merging shuffles them
+            service["networks"] = sorted(service.get("networks", []))
         return config
 
     return load
@@ -87,7 +89,7 @@ def _run(
     """In an empty environment: neither the caller's variables nor a .env file in the checkout count."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     # A variable that is set, even if empty, goes before the one in a .env file.
-    blank = dict.fromkeys([*SECRETS, *_settings()], "")
+    blank = dict.fromkeys([*SECRETS, *MEMORY, *_settings()], "")
     return subprocess.run(
         command, env=kept | blank | environment, input=text, capture_output=True, text=True, timeout=60
     )
@@ -154,10 +156,11 @@ def test_what_runs_for_long_is_watched_restarted_and_stopped_in_peace(
     assert service["stop_grace_period"]
 
 
-def test_everything_waits_for_the_migration(services: dict[str, Config]) -> None:
+def test_everything_that_uses_the_database_waits_for_the_migration(services: dict[str, Config]) -> None:
     assert services["migrate"]["restart"] in ("no", None, False)
     assert _needs(services["migrate"]) == {"postgres": "service_healthy"}
-    for name in LONG_RUNNING - {"redis", "postgres"}:
+    assert _needs(services["flower"]) == {"redis": "service_healthy"}
+    for name in LONG_RUNNING - {"redis", "postgres", "flower"}:
         assert _needs(services[name]) == {
             "migrate": "service_completed_successfully",
             "redis": "service_healthy",
@@ -194,6 +197,47 @@ def test_nothing_runs_with_more_rights_than_it_needs(services: dict[str, Config]
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert "/tmp" in service["tmpfs"], name  # noqa: S108 - a mount in the container
         assert "privileged" not in service, name
+
+
+def test_nothing_takes_more_memory_or_processes_than_it_may(
+    merged: Callable[..., Config], services: dict[str, Config]
+) -> None:
+    for name, service in services.items():
+        assert 0 < service["pids_limit"] <= 4096, name
+        # Without the second, as much swap again.
+        assert _bytes(service["mem_limit"]) == _bytes(service["memswap_limit"]) > 0, name
+        assert service["ulimits"]["core"] == 0, name
+    chosen = merged(BASE, **dict.fromkeys(MEMORY, "3g"))["services"]
+    settable = {name for name in services if chosen[name]["mem_limit"] != services[name]["mem_limit"]}
+    assert settable == {"web", "postgres", *WORKERS}
+    assert {_bytes(chosen[name]["memswap_limit"]) for name in settable} == {3 << 30}
+
+
+def _bytes(size: str | int) -> int:
+    """As old and new compose print it: 8g, or bytes."""
+    number = str(size)
+    return int(number) if number.isdecimal() else int(number[:-1]) << {"m": 20, "g": 30}[number[-1]]
+
+
+def test_flower_reaches_the_broker_only(services: dict[str, Config]) -> None:
+    environment = _environment(services["flower"])
+    assert {"PGPASSWORD", "JOBYARD_DATABASE_URL", "JOBYARD_STORAGE_URL"} & set(environment) == set()
+    assert SECRETS["POSTGRES_PASSWORD"] not in json.dumps(services["flower"])
+    assert services["flower"]["networks"] == services["redis"]["networks"] == ["broker"]
+    assert services["postgres"]["networks"] == services["migrate"]["networks"] == ["database"]
+    for name in {"web", "sweeper"} | WORKERS:
+        assert services[name]["networks"] == ["broker", "database"]
+    assert "volumes" not in services["flower"]
+
+
+def test_images_of_others_are_named_by_version_and_digest(services: dict[str, Config]) -> None:
+    images = [service["image"] for service in services.values() if "image" in service]
+    images += re.findall(r"^ARG PYTHON_IMAGE=(.+)$", DOCKERFILE.read_text(), re.MULTILINE)
+    assert len(images) == 3
+    for image in images:
+        assert re.fullmatch(r"[a-z]+:\d+\.\d+[\w.-]*@sha256:[0-9a-f]{64}", image), image
+    for line in re.findall(r"^FROM .+$", DOCKERFILE.read_text(), re.MULTILINE):
+        assert re.fullmatch(r"FROM (\$\{PYTHON_IMAGE\}|[a-z-]+) AS [a-z-]+", line), line
 
 
 def test_web_and_workers_share_the_storage_and_what_must_last_is_in_named_volumes(
@@ -239,8 +283,9 @@ def test_the_settings_of_each_process_are_accepted_and_the_defaults_are_the_code
     settings = Settings.load()
     decided = {"host", "port", "flower_port", "token", "database_url", "broker_url", "storage_url"}
     assert settings.model_dump(exclude=decided) == default.model_dump(exclude=decided)
-    assert settings.database == "postgresql+psycopg://jobyard@postgres/jobyard"
-    assert environment["PGPASSWORD"] == SECRETS["POSTGRES_PASSWORD"]
+    if name != "flower":
+        assert settings.database == "postgresql+psycopg://jobyard@postgres/jobyard"
+        assert environment["PGPASSWORD"] == SECRETS["POSTGRES_PASSWORD"]
     assert settings.broker == f"redis://:{SECRETS['REDIS_PASSWORD']}@redis:6379/0"
     # Who doesn't check the token doesn't get it.
     assert (settings.token is not None) == (name in PUBLISHED)
