@@ -8,12 +8,15 @@ from jobyard.web.backend import THREADS
 _settings = Settings.load()
 
 bind = f"{_settings.host}:{_settings.port}"
-worker_class = "gthread"
+worker_class = "jobyard.web.server.worker.Worker"
 workers = 1
 threads = THREADS
 timeout = 120
 graceful_timeout = 5
 keepalive = 30
+worker_connections = 1_000
+# The poller looks for the end of a head as this parser does; gunicorn has another one in C.
+http_parser = "python"
 # Nobody manages this gunicorn through its socket, which would lie outside HOME.
 control_socket_disable = True
 # The path without its query: a login link's token never reaches a log.
