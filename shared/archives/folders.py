@@ -1,56 +1,161 @@
-"""A folder of pictures on this machine."""
+"""A folder of pictures on this machine.
 
+It is read through descriptors, and no link is followed on the way: whoever can write there can exchange a
+folder for a link at any moment.
+"""
+
+import errno
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
-from jobyard.shared.archives.members import DAMAGED, Member, printable, reason
+from jobyard.shared.archives import limits
+from jobyard.shared.archives.members import DAMAGED, Member, is_meant, printable, reason
+from jobyard.shared.archives.paths import check_depth
 from jobyard.shared.errors import WorkError
 
+# Not to wait at a pipe, which has no end to read.
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 
-def walk_folder(source: Path) -> Iterator[Member]:
-    """Files and folders below `source`, sorted. A link is followed only to a file inside `source`.
+# A file system's device and number of a folder: the same by whatever name.
+Identity = tuple[int, int]
 
-    Raises WorkError for a folder that can't be read: otherwise pictures would be missed silently.
+
+@dataclass(frozen=True)
+class Folder:
+    """An open folder: the same one whatever becomes of its name, until it is closed.
+
+    `path` is its real path. Folders in it that are `private` are not entered.
     """
-    root = source.resolve()
-    for folder, folders, files in os.walk(root, onerror=_refuse):
-        current = Path(folder)
-        for name in list(folders):
-            if (current / name).is_symlink():
-                folders.remove(name)
-                files.append(name)
-        folders.sort()
-        parts = current.relative_to(root).parts
-        if parts:
-            yield Member(parts, True, 0, _nothing)
-        for name in sorted(files):
-            yield _folder_file(current / name, root, (*parts, name))
+
+    descriptor: int
+    path: Path
+    private: frozenset[Identity] = frozenset()
+
+    def close(self) -> None:
+        os.close(self.descriptor)
 
 
-def _folder_file(path: Path, root: Path, parts: tuple[str, ...]) -> Member:
-    problem = None
-    size = 0
+def open_folder(path: Path) -> Folder:
+    """Raises WorkError for a folder that can't be read."""
     try:
-        target = path.resolve(strict=True)
-        status = target.stat()
-        size = status.st_size
-        if not target.is_relative_to(root):
-            problem = "a link that leads out of the folder"
-        elif not stat.S_ISREG(status.st_mode):
-            problem = "not a file"
+        return Folder(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), path.resolve())
+    except OSError as error:
+        _refuse(path, error)
+
+
+def identity(descriptor: int) -> Identity:
+    """Of an open folder."""
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
+
+
+def open_inside(folder: Folder, parts: tuple[str, ...], flags: int) -> int:
+    """A descriptor of what lies in the folder at the path `parts`, one name or more.
+
+    Raises OSError, also where a name on the path is a link, or a private folder.
+    """
+    *outer, name = parts
+    descriptor = os.dup(folder.descriptor)
+    try:
+        for part in (*outer, name):
+            if identity(descriptor) in folder.private:
+                raise PermissionError(errno.EACCES, "it is in a folder of Jobyard's own")
+            is_last = part is name
+            inner = os.open(part, flags if is_last else FOLDER, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def walk_folder(folder: Folder) -> Iterator[Member]:
+    """Files and folders in the folder, sorted. A link is followed only to a file inside it.
+
+    Hidden folders, and what systems leave behind, are not entered. Raises WorkError for a folder that
+    can't be read: otherwise pictures would be missed silently.
+    """
+    return _walk(folder, folder.descriptor, ())
+
+
+def _walk(folder: Folder, descriptor: int, parts: tuple[str, ...]) -> Iterator[Member]:
+    check_depth(parts)
+    if parts:
+        yield Member(parts, True, 0, _nothing)
+    folders, files = _list(folder, descriptor, parts)
+    for name in files:
+        yield _file(folder, descriptor, (*parts, name))
+    for name in folders:
+        inner = (*parts, name)
+        try:
+            opened = os.open(name, FOLDER, dir_fd=descriptor)
+        except OSError as error:
+            _refuse(folder.path.joinpath(*inner), error)
+        try:
+            if identity(opened) in folder.private:
+                yield Member(inner, False, 0, _nothing, "a folder of Jobyard's own")
+            else:
+                yield from _walk(folder, opened, inner)
+        finally:
+            os.close(opened)
+
+
+def _list(folder: Folder, descriptor: int, parts: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """The names of the folders in an open folder, and of all else, sorted."""
+    folders: list[str] = []
+    files: list[str] = []
+    try:
+        with os.scandir(descriptor) as entries:
+            for entry in entries:
+                if not entry.is_dir(follow_symlinks=False):
+                    files.append(entry.name)
+                elif is_meant((entry.name,)):
+                    folders.append(entry.name)
+                if len(folders) + len(files) > limits.MAX_MEMBERS:
+                    raise limits.too_many()
+    except OSError as error:
+        _refuse(folder.path.joinpath(*parts), error)
+    return sorted(folders), sorted(files)
+
+
+def _file(folder: Folder, descriptor: int, parts: tuple[str, ...]) -> Member:
+    try:
+        status = os.stat(parts[-1], dir_fd=descriptor, follow_symlinks=False)
+        if not stat.S_ISLNK(status.st_mode):
+            return _regular(parts, status, lambda: os.open(parts[-1], FILE, dir_fd=descriptor))
+        target = folder.path.joinpath(*parts).resolve(strict=True)
+        if target == folder.path or not target.is_relative_to(folder.path):
+            return Member(parts, False, 0, _nothing, "a link that leads out of the folder")
+        inside = target.relative_to(folder.path).parts
+        return _regular(parts, target.stat(), lambda: open_inside(folder, inside, FILE))
     except DAMAGED as error:
-        problem = f"can't be read: {reason(error)}"
-        target = path
-    return Member(parts, False, 0 if problem else size, lambda: target.open("rb"), problem)
+        return Member(parts, False, 0, _nothing, f"can't be read: {reason(error)}")
+
+
+def _regular(parts: tuple[str, ...], status: os.stat_result, opener: Callable[[], int]) -> Member:
+    if not stat.S_ISREG(status.st_mode):
+        return Member(parts, False, 0, _nothing, "not a file")
+
+    def open_file() -> IO[bytes]:
+        descriptor = opener()
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # it was exchanged a moment ago
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "not a file")
+        return os.fdopen(descriptor, "rb")
+
+    return Member(parts, False, status.st_size, open_file)
 
 
 def _nothing() -> IO[bytes]:
     return io.BytesIO()
 
 
-def _refuse(error: OSError) -> NoReturn:
-    raise WorkError(f"the folder {printable(str(error.filename))} can't be read: {error.strerror}")
+def _refuse(path: Path, error: OSError) -> NoReturn:
+    raise WorkError(f"the folder {printable(str(path))} can't be read: {error.strerror}") from None

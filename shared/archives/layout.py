@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from jobyard.shared.archives.members import Member, printable
+from jobyard.shared.archives.members import Member, is_meant, printable
+from jobyard.shared.archives.tree import Folder, Path, Tree
 from jobyard.shared.errors import WorkError
 
 TRAIN = "train"
@@ -24,14 +25,14 @@ LAYOUTS = (
 # so that what a camera calls IMG_0001.jpg is never taken for a class.
 FLAT = re.compile(r"(?P<class>[^\W\d_][\w-]*)\.\d+\.\w+")
 
-# What systems leave in folders and archives, besides names that begin with a dot.
-LITTER = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "$recycle.bin", "@eadir"}
+# Files without a class that are listed; the rest is only counted.
+MAX_LISTED = 1_000
 
 # Of a safe name: with the split and the class well below what every file system takes.
 MAX_NAME_BYTES = 150
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a file goes: `split`/`class_name`/`file_name`, all safe."""
 
@@ -44,13 +45,41 @@ class Place:
         return f"{self.split}/{self.class_name}/{self.file_name}"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Layout:
-    """`places` by the member's path; `misplaced` files with the reason; the `classes` of each split."""
+    """Which files have a place, and the `classes` of each split.
 
-    places: dict[tuple[str, ...], Place]
-    misplaced: list[tuple[str, str]]
+    `pictures` counts the files that have one. `misplaced` has the first of the others, with the reason;
+    `misplaced_count` counts them all.
+    """
+
     classes: dict[str, list[str]]
+    pictures: int
+    misplaced: list[tuple[str, str]]
+    misplaced_count: int
+    _top: Folder
+    _places: dict[Path, tuple[str, str]]
+    _flat: Path | None
+
+    def take(self, path: Path) -> Place | None:
+        """The place of a file, once: another file of the same path has none."""
+        folder = self._top.find(path[:-1])
+        place = self._places.get(_class_path(path, self._flat))
+        name = folder.files.pop(path[-1], None) if folder is not None and place is not None else None
+        return None if place is None or name is None else Place(*place, name)
+
+
+class _Misplaced:
+    """Files that have no class: the first are listed, all are counted."""
+
+    def __init__(self) -> None:
+        self.listed: list[tuple[str, str]] = []
+        self.count = 0
+
+    def add(self, path: Path, why: str) -> None:
+        self.count += 1
+        if len(self.listed) < MAX_LISTED:
+            self.listed.append((printable("/".join(path)), why))
 
 
 def lay_out(members: Iterable[Member]) -> Layout:
@@ -65,56 +94,50 @@ def lay_out(members: Iterable[Member]) -> Layout:
     silently; other files that have no class are `misplaced`.
 
     Raises WorkError if there are no classes, only one, an empty one, classes that differ between train
-    and validation or test, or two whose safe names are the same.
+    and validation or test, or two whose safe names are the same; and for too many folders.
     """
-    files, folders, misplaced = _gather(members)
-    if not files:
+    misplaced = _Misplaced()
+    top = _gather(members, misplaced)
+    if next(top.each_file(), None) is None:
         raise WorkError(f"there are no pictures; the archive {LAYOUTS}")
 
-    root, split = _find_root(folders)
-    flat = None if split else _find_flat(files, folders, root)
+    root, split = _find_root(top)
+    flat = None if split else _find_flat(top, root)
     if flat is None:
-        classes = _find_classes(folders, root, split)
+        classes = _find_classes(top, root, split)
         wrong = "not in a class folder"
     else:
-        classes = {(*flat, name): (TRAIN, safe_name(name)) for name in sorted(_flat_classes(files, flat))}
+        classes = {(*flat, name): (TRAIN, safe_name(name)) for name in sorted(_flat_classes(top, flat))}
         wrong = "should be called CLASS.NUMBER.SUFFIX, as cat.0.jpg, to have a class"
     _check_classes(classes)
 
-    places = {}
     taken: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
-    for parts in sorted(files):
-        place = classes.get(parts[:-1] if flat is None else _flat_class(parts, flat))
+    for path, folder, name in top.each_file():
+        place = classes.get(_class_path((*path, name), flat))
         if place is None:
-            misplaced.append((printable("/".join(parts)), wrong))
+            misplaced.add((*path, name), wrong)
         else:
-            places[parts] = Place(*place, _unique(safe_name(parts[-1]), taken[place]))
+            folder.files[name] = _unique(safe_name(name), taken[place])
     names: dict[str, list[str]] = defaultdict(list)
     for split_name, class_name in sorted(classes.values()):
         if not taken[split_name, class_name]:
             raise WorkError(f"the class {class_name!r} is empty in {split_name}; it should have pictures")
         names[split_name].append(class_name)
-    return Layout(places, misplaced, dict(names))
+    pictures = sum(map(len, taken.values()))
+    return Layout(dict(names), pictures, misplaced.listed, misplaced.count, top, classes, flat)
 
 
-def _gather(
-    members: Iterable[Member],
-) -> tuple[set[tuple[str, ...]], set[tuple[str, ...]], list[tuple[str, str]]]:
-    """The files, the folders that they or others lie in, and files that come twice."""
-    files: set[tuple[str, ...]] = set()
-    folders: set[tuple[str, ...]] = set()
-    twice = []
+def _gather(members: Iterable[Member], misplaced: _Misplaced) -> Folder:
+    """The files, and the folders that they or others lie in; files that come twice are misplaced."""
+    tree = Tree()
     for member in members:
-        if any(part.startswith(".") or part.casefold() in LITTER for part in member.parts):
+        if not is_meant(member.parts):
             continue
-        parts = member.parts
-        if not member.folder:
-            if parts in files:
-                twice.append((member.name, "twice in the archive"))
-            files.add(parts)
-            parts = parts[:-1]
-        folders.update(parts[:depth] for depth in range(1, len(parts) + 1))
-    return files, folders, twice
+        if member.folder:
+            tree.add_folder(member.parts)
+        elif not tree.add_file(member.parts):
+            misplaced.add(member.parts, "twice in the archive")
+    return tree.top
 
 
 def safe_name(name: str) -> str:
@@ -131,57 +154,68 @@ def safe_name(name: str) -> str:
     return plain.strip(". ") or "_"
 
 
-def _find_root(folders: set[tuple[str, ...]]) -> tuple[tuple[str, ...], bool]:
+def _find_root(top: Folder) -> tuple[Path, bool]:
     """The folder that holds the class folders, or train and validation; and which of the two."""
-    parents = {folder[:-1] for folder in folders}  # have folders inside
-    root: tuple[str, ...] = ()
-    while True:
-        inside = [folder for folder in folders if folder[:-1] == root]
-        if any(SPLITS.get(folder[-1].casefold()) == TRAIN and folder in parents for folder in inside):
-            return root, True
-        if len(inside) != 1 or inside[0] not in parents:
-            return root, False
-        root = inside[0]
+    path: Path = ()
+    folder = top
+    while not _has_train(folder):
+        if len(folder.folders) != 1:
+            return path, False
+        ((name, inner),) = folder.folders.items()
+        if not inner.folders:
+            return path, False
+        path, folder = (*path, name), inner
+    return path, True
 
 
-def _find_flat(
-    files: set[tuple[str, ...]], folders: set[tuple[str, ...]], root: tuple[str, ...]
-) -> tuple[str, ...] | None:
+def _has_train(folder: Folder) -> bool:
+    return any(
+        SPLITS.get(name.casefold()) == TRAIN and inner.folders for name, inner in folder.folders.items()
+    )
+
+
+def _find_flat(top: Folder, root: Path) -> Path | None:
     """The one folder whose files have their classes in their names, two or more; None if there is none."""
-    inside = [folder for folder in folders if folder[:-1] == root]
+    inside = [(*root, name) for name in _folder(top, root).folders]
     candidates = [root, *inside] if len(inside) <= 1 else []
-    return next((folder for folder in candidates if len(_flat_classes(files, folder)) > 1), None)
+    return next((path for path in candidates if len(_flat_classes(top, path)) > 1), None)
 
 
-def _flat_classes(files: set[tuple[str, ...]], folder: tuple[str, ...]) -> set[str]:
-    return {path[-1] for path in (_flat_class(parts, folder) for parts in files) if path}
+def _flat_classes(top: Folder, path: Path) -> set[str]:
+    return {match["class"] for match in map(FLAT.fullmatch, _folder(top, path).files) if match}
 
 
-def _flat_class(parts: tuple[str, ...], folder: tuple[str, ...]) -> tuple[str, ...]:
-    """The file's class, as if it were a folder in `folder`; () if it has none."""
-    match = FLAT.fullmatch(parts[-1]) if parts[:-1] == folder else None
-    return (*folder, match["class"]) if match else ()
+def _class_path(path: Path, flat: Path | None) -> Path:
+    """The folder of a file's class; of files that are all in `flat`, as if the class were a folder in it."""
+    if flat is None:
+        return path[:-1]
+    match = FLAT.fullmatch(path[-1]) if path[:-1] == flat else None
+    return (*flat, match["class"]) if match else ()
 
 
-def _find_classes(
-    folders: set[tuple[str, ...]], root: tuple[str, ...], split: bool
-) -> dict[tuple[str, ...], tuple[str, str]]:
+def _find_classes(top: Folder, root: Path, split: bool) -> dict[Path, tuple[str, str]]:
     """The path of each class folder, with its split and safe name."""
-    classes = {}
-    depth = len(root) + (2 if split else 1)
-    for folder in sorted(folders):
-        if len(folder) != depth or folder[: len(root)] != root:
-            continue
-        name = SPLITS.get(folder[len(root)].casefold()) if split else TRAIN
-        if name is not None:
-            classes[folder] = (name, safe_name(folder[-1]))
-    return classes
+    inside = _folder(top, root).folders
+    if not split:
+        return {(*root, name): (TRAIN, safe_name(name)) for name in sorted(inside)}
+    return {
+        (*root, outer, name): (SPLITS[outer.casefold()], safe_name(name))
+        for outer in sorted(inside)
+        if outer.casefold() in SPLITS
+        for name in sorted(inside[outer].folders)
+    }
 
 
-def _check_classes(classes: dict[tuple[str, ...], tuple[str, str]]) -> None:
+def _folder(top: Folder, path: Path) -> Folder:
+    found = top.find(path)
+    assert found is not None  # noqa: S101 (the path was found in the tree)
+    return found
+
+
+def _check_classes(classes: dict[Path, tuple[str, str]]) -> None:
     if not classes:
         raise WorkError(f"there are no class folders; the archive {LAYOUTS}")
-    first: dict[tuple[str, str], tuple[str, ...]] = {}
+    first: dict[tuple[str, str], Path] = {}
     for folder, (split, name) in classes.items():
         other = first.setdefault((split, name.casefold()), folder)
         if other != folder:

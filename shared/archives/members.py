@@ -4,11 +4,9 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import IO
-
-from jobyard.shared.errors import WorkError
 
 # What zipfile, tarfile and the decompressors raise on a broken archive, and the disk on a broken file.
 DAMAGED = (
@@ -24,8 +22,11 @@ DAMAGED = (
     zlib.error,
 )
 
+# What systems leave in folders and archives, besides names that begin with a dot.
+LITTER = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "$recycle.bin", "@eadir"}
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """A file or folder in an archive or a folder.
 
@@ -46,6 +47,11 @@ class Member:
         return printable("/".join(self.parts))
 
 
+def is_meant(parts: Iterable[str]) -> bool:
+    """Whether a file with these names on its path is there on purpose."""
+    return not any(part.startswith(".") or part.casefold() in LITTER for part in parts)
+
+
 def printable(name: str, length: int = 200) -> str:
     """`name` without control characters and broken Unicode, cut in the middle to `length` characters."""
     shown = "".join(
@@ -61,8 +67,3 @@ def reason(error: BaseException) -> str:
     if isinstance(error, EOFError):
         return "it ends too early"
     return printable(str(error)) or type(error).__name__
-
-
-def too_large(max_bytes: int) -> WorkError:
-    """The error for an archive that unpacks to over `max_bytes`."""
-    return WorkError(f"the pictures unpack to over {max_bytes:,} bytes; should unpack to fewer")

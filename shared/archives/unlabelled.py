@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from jobyard.shared.archives.layout import LITTER
-from jobyard.shared.archives.members import Member
+from jobyard.shared.archives.members import Member, is_meant
 from jobyard.shared.errors import WorkError
 
 
@@ -19,8 +18,3 @@ def unlabelled_pictures(members: Iterable[Member]) -> Iterator[Member]:
             yield member
     if empty:
         raise WorkError("there are no pictures in the archive")
-
-
-def is_meant(parts: Iterable[str]) -> bool:
-    """Whether a file with these names on its path is there on purpose."""
-    return not any(part.startswith(".") or part.casefold() in LITTER for part in parts)

@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from jobyard.shared.archives.layout import LAYOUTS, SPLITS, Layout, Place, lay_out
-from jobyard.shared.archives.members import DAMAGED, Member, printable, reason, too_large
-from jobyard.shared.archives.walk import MAX_FILE_BYTES, walk
+from jobyard.shared.archives.limits import MAX_FILE_BYTES, too_large
+from jobyard.shared.archives.members import DAMAGED, Member, printable, reason
+from jobyard.shared.archives.walk import Source, walk
 from jobyard.shared.errors import WorkError
 from jobyard.shared.pictures import SUFFIXES, NotAPicture, check_signature, decode
 from jobyard.workers.datasets.findings import Findings, Seen, find_out, pixel_digest
@@ -58,7 +59,7 @@ class _Kept:
     size: int
 
 
-def import_pictures(source: Path, output: Path, max_bytes: int, progress: Progress) -> Imported:
+def import_pictures(source: Source, output: Path, max_bytes: int, progress: Progress) -> Imported:
     """Check every picture of `source`, and write the good ones to `output`, a zip of our own layout.
 
     `source` is a zip or tar archive (recognized by its content) or a folder, in a layout of `lay_out`.
@@ -81,7 +82,7 @@ def import_pictures(source: Path, output: Path, max_bytes: int, progress: Progre
     return Imported(
         classes=classes,
         rejected=[{"file": name, "reason": why} for name, why in rejected[:MAX_REJECTED]],
-        rejected_count=len(rejected),
+        rejected_count=layout.misplaced_count - len(layout.misplaced) + len(rejected),
         report=find_out([picture.seen for picture in kept], classes, noted),
         pictures=len(kept),
         sha256=_version(kept),
@@ -89,7 +90,7 @@ def import_pictures(source: Path, output: Path, max_bytes: int, progress: Progre
     )
 
 
-def _checked(source: Path, max_bytes: int, progress: Progress) -> Iterator[Member]:
+def _checked(source: Source, max_bytes: int, progress: Progress) -> Iterator[Member]:
     """Check every member's name and kind, before anything is read."""
     for member in walk(source, max_bytes):
         progress.check()
@@ -97,17 +98,16 @@ def _checked(source: Path, max_bytes: int, progress: Progress) -> Iterator[Membe
 
 
 def _decode_all(
-    source: Path, layout: Layout, spool: IO[bytes], max_bytes: int, progress: Progress
+    source: Source, layout: Layout, spool: IO[bytes], max_bytes: int, progress: Progress
 ) -> tuple[list[_Kept], list[tuple[str, str]], list[tuple[str, str]]]:
     """Write the pictures that decode to `spool`; returns them, the rejected with reasons, and the noted."""
     kept: list[_Kept] = []
     rejected: list[tuple[str, str]] = []
     noted: list[tuple[str, str]] = []
-    places = dict(layout.places)
     read = 0
     for member in walk(source, max_bytes):
-        # Popped, so that a file that is in the archive twice is taken once; lay_out has listed it.
-        place = None if member.folder else places.pop(member.parts, None)
+        # Of a file that is in the archive twice, the first is taken; lay_out has listed the other.
+        place = None if member.folder else layout.take(member.parts)
         if place is None:
             progress.check()
             continue
@@ -126,7 +126,7 @@ def _decode_all(
                 noted.append((member.name, f"is a {kind}, but is called {printable(suffix)}"))
         except NotAPicture as error:
             rejected.append((member.name, error.message))
-        progress.update(len(kept) + len(rejected), len(layout.places), "pictures")
+        progress.update(len(kept) + len(rejected), layout.pictures, "pictures")
     return kept, rejected, noted
 
 

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from jobyard.shared.archives.members import DAMAGED, Member, printable, reason
-from jobyard.shared.archives.unlabelled import is_meant, unlabelled_pictures
+from jobyard.shared.archives.members import DAMAGED, Member, is_meant, printable, reason
+from jobyard.shared.archives.unlabelled import unlabelled_pictures
 from jobyard.shared.archives.walk import walk
+from jobyard.shared.archives.zips import open_zip, read_member
 from jobyard.shared.errors import WorkError
 from jobyard.shared.pictures import NotAPicture
 from jobyard.workers.prediction.predict import Picture
@@ -59,10 +60,10 @@ class ZipOfPictures:
         """Raises WorkError for a damaged zip."""
         self._file = file
         try:
-            self._archive = zipfile.ZipFile(file)
-        except DAMAGED as error:
+            self._archive = open_zip(file)
+        except WorkError:
             file.close()
-            raise WorkError(f"the zip archive is damaged: {reason(error)}") from None
+            raise
         found = ((_parts(info.filename), info) for info in self._archive.infolist() if not info.is_dir())
         meant = [(parts, info) for parts, info in found if parts and is_meant(parts)]
         self._members = sorted(meant, key=lambda member: member[0])
@@ -84,7 +85,7 @@ class ZipOfPictures:
     def _open(self, info: zipfile.ZipInfo) -> IO[bytes]:
         """In memory: reading stops at the size that was checked."""
         try:
-            return io.BytesIO(self._archive.read(info))
+            return io.BytesIO(read_member(self._archive, info))
         except DAMAGED as error:
             raise NotAPicture(f"can't be read: {reason(error)}") from None
 

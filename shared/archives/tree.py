@@ -1,0 +1,63 @@
+"""The folders and files of an archive as a tree: each name is kept once, however many paths it is part of."""
+
+from collections.abc import Iterator
+
+from jobyard.shared.archives import limits
+from jobyard.shared.errors import WorkError
+
+Path = tuple[str, ...]
+
+
+class Folder:
+    """A folder: the folders in it by name, and for the name of each file in it the name that it is given."""
+
+    __slots__ = ("files", "folders")
+
+    def __init__(self) -> None:
+        self.folders: dict[str, Folder] = {}
+        self.files: dict[str, str] = {}
+
+    def find(self, path: Path) -> "Folder | None":
+        """The folder at a path below this one."""
+        found: Folder | None = self
+        for name in path:
+            if found is None:
+                break
+            found = found.folders.get(name)
+        return found
+
+    def each_file(self, path: Path = ()) -> Iterator[tuple[Path, "Folder", str]]:
+        """All files below, in the order of their paths, each with its folder and that one's path."""
+        for name in sorted({*self.folders, *self.files}):
+            if name in self.files:
+                yield path, self, name
+            if name in self.folders:
+                yield from self.folders[name].each_file((*path, name))
+
+
+class Tree:
+    """The outermost folder, to which paths are added."""
+
+    def __init__(self) -> None:
+        self.top = Folder()
+        self._folders = 0
+
+    def add_folder(self, path: Path) -> Folder:
+        """The folder at that path, with those that it lies in. Raises WorkError at too many."""
+        folder = self.top
+        for name in path:
+            inner = folder.folders.get(name)
+            if inner is None:
+                self._folders += 1
+                if self._folders > limits.MAX_FOLDERS:
+                    raise WorkError(f"the archive should have at most {limits.MAX_FOLDERS:,} folders")
+                inner = folder.folders[name] = Folder()
+            folder = inner
+        return folder
+
+    def add_file(self, path: Path) -> bool:
+        """Whether it was not there yet."""
+        folder = self.add_folder(path[:-1])
+        is_new = path[-1] not in folder.files
+        folder.files[path[-1]] = ""
+        return is_new
