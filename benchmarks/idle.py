@@ -22,7 +22,8 @@ ROLES = {
     "jobyard.workers gpu": "gpu",
     "jobyard.workers predict": "predict",
 }
-ROLES |= {"jobyard.workers sweeper": "sweeper", "jobyard.workers flower": "flower", "redis-server": "redis"}
+ROLES |= {"jobyard.workers sweeper": "sweeper", "jobyard.workers flower": "flower"}
+ROLES |= {"valkey-server": "redis", "redis-server": "redis"}
 
 
 def main() -> int:

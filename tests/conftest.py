@@ -179,7 +179,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 @dataclass
 class RedisProcess:
-    """A real redis-server on a Unix socket, to be used, frozen and killed."""
+    """A real server of Redis' protocol on a Unix socket, to be used, frozen and killed."""
 
     process: subprocess.Popen[bytes]
     socket: Path
@@ -226,7 +226,7 @@ def start_redis(folder: Path) -> RedisProcess:
         except redis.ConnectionError:
             time.sleep(0.02)
     server.kill()
-    raise AssertionError("redis-server does not answer")
+    raise AssertionError(f"{command[0]} does not answer")
 
 
 @pytest.fixture

