@@ -13,11 +13,13 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3 python;
 
 # Of the extras, and of the dependency group `build`.
 LOCKS := dev web cpu gpu cuda flower build
+# Those of which the images are made.
+DEPLOYED := $(filter-out dev build,$(LOCKS))
 
 # How many processes run tests: more than there are cores makes them wait for each other.
 PROCESSES ?= 2
 
-.PHONY: help install demo up test test-unit attack lint format docs chaos fuzz-text kill-training screenshot lock bench-idle bench-metrics bench-networks bench-predict bench-queue bench-text bench-train clean
+.PHONY: help install demo up test test-unit attack lint format docs chaos fuzz-text kill-training screenshot lock sbom bench-idle bench-metrics bench-networks bench-predict bench-queue bench-text bench-train clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -123,6 +125,21 @@ lock: ## Write locks/*.txt after a change of pyproject.toml; UPGRADE=1 takes the
 			--custom-compile-command "make lock" $$(test "$$lock" = build && echo --group build || echo --extra "$$lock" pyproject.toml) \
 			$$(test "$$lock" = dev || echo -c locks/dev.txt) -o "locks/$$lock.txt" >/dev/null; \
 	done
+
+# The generator lives in a throw-away environment. It checks what it writes against CycloneDX' schema.
+sbom: $(INSTALLED) ## List what each image is made of, and .venv, as CycloneDX in build/sbom
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	"$(BIN)/python" -m venv "$$folder"; \
+	"$$folder/bin/python" -m pip install --quiet --disable-pip-version-check 'cyclonedx-bom>=7.5,<8'; \
+	mkdir -p build/sbom; export PYTHONWARNINGS=ignore::UserWarning; \
+	for lock in $(DEPLOYED); do \
+		"$$folder/bin/cyclonedx-py" requirements locks/$$lock.txt --pyproject pyproject.toml \
+			--output-reproducible --validate -o build/sbom/$$lock.json; \
+		echo "build/sbom/$$lock.json"; \
+	done; \
+	"$$folder/bin/cyclonedx-py" environment "$(BIN)/python" --pyproject pyproject.toml \
+		--output-reproducible --validate -o build/sbom/venv.json; \
+	echo "build/sbom/venv.json"
 
 clean: ## Remove what make made: .venv, .demo, caches
 	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info

@@ -25,6 +25,14 @@ def test_ci_calls_what_there_is() -> None:
     assert {command.split()[1] for command in commands if command.startswith("make ")} <= targets
 
 
+def test_every_lock_that_an_image_is_made_of_has_a_bill_of_materials() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    (locks,) = re.findall(r"^LOCKS := (.+)$", makefile, re.MULTILINE)
+    (left_out,) = re.findall(r"^DEPLOYED := \$\(filter-out (.+),\$\(LOCKS\)\)$", makefile, re.MULTILINE)
+    used = set(re.findall(r"COPY locks/(\w+)\.txt", (ROOT / "Dockerfile").read_text())) - {"build"}
+    assert set(locks.split()) - set(left_out.split()) == used
+
+
 def test_the_hooks_run_what_lint_runs() -> None:
     (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     assert repository["repo"] == "local"
