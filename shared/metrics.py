@@ -78,15 +78,34 @@ def clear(session: Session, job_id: uuid.UUID) -> None:
 
 
 def history(
-    session: Session, job_id: uuid.UUID, *, name: str | None = None, points: int | None = None
+    session: Session,
+    job_id: uuid.UUID,
+    *,
+    name: str | None = None,
+    points: int | None = None,
+    after: tuple[str, int] | None = None,
+    limit: int | None = None,
 ) -> list[Metric]:
-    """The history, by name and step; of each name at most `points`, chosen by `_thinned`."""
+    """The history, by name and step; of each name at most `points`, chosen by `_thinned`.
+
+    `limit` rows, from the one after a name and step on.
+    """
     if points is None:
         query = sa.select(Metric).where(Metric.job_id == job_id).order_by(Metric.name, Metric.step)
-        return list(session.scalars(query if name is None else query.where(Metric.name == name)))
+        if after is not None:
+            query = query.where(sa.tuple_(Metric.name, Metric.step) > after)
+        query = query if name is None else query.where(Metric.name == name)
+        return list(session.scalars(query.limit(limit)))
     names = _names(session, job_id) if name is None else [name]
     share = MAX_LOOKED_AT // max(len(names), 1)
-    return [row for each in names for row in _thinned(session, job_id, each, points, share)]
+    following = names if after is None else names[names.index(after[0]) :] if after[0] in names else []
+    found: list[Metric] = []
+    for each in following:
+        rows = _thinned(session, job_id, each, points, share)
+        found += [row for row in rows if after is None or row.name != after[0] or row.step > after[1]]
+        if limit is not None and len(found) >= limit:
+            break
+    return found[:limit]
 
 
 def compare(

@@ -1,7 +1,7 @@
 """All tables: importing this is what makes the metadata whole."""
 
 from jobyard.shared.database import Base
-from jobyard.shared.jobs import Job, JobEvent
+from jobyard.shared.jobs import Job, JobBrief, JobEvent
 from jobyard.shared.metrics import Metric
 from jobyard.shared.needs import JobInput, JobReference
 from jobyard.shared.registrations import Worker
@@ -14,6 +14,7 @@ __all__ = [
     "Dataset",
     "File",
     "Job",
+    "JobBrief",
     "JobEvent",
     "JobInput",
     "JobReference",

@@ -23,6 +23,13 @@ class Out(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
+# Of what is listed.
+TRUNCATED: Final[Any] = Field(
+    default=[],
+    description="In a list: the dotted paths of what is there only in part (`spec.texts`), as it is long. "
+    "Arrays are empty, objects have some of their members, texts end early. Its own GET has it whole",
+)
+
 Item = TypeVar("Item", bound=BaseModel)
 
 
@@ -73,6 +80,12 @@ COMPUTED: Final = (
             default=None,
             description="What a queued job waits for if its queue has no running worker",
         ),
+    ),
+    Computed(
+        "truncated",
+        list[str],
+        after=None,
+        info=TRUNCATED,
     ),
     Computed("links", dict[str, str], after=None),
 )
@@ -180,6 +193,7 @@ class Comparison(Out):
     differences: dict[str, list[Any]] = Field(
         description="Fields in which the specs differ: the value of each job, in the order of `jobs`"
     )
+    truncated: list[str] = Field(description="Those of them whose values are there only in part")
 
     @classmethod
     def of(cls, found: comparisons.Comparison) -> Self:
@@ -200,6 +214,7 @@ class Comparison(Out):
             lower_is_better=found.lower_is_better,
             jobs=runs,
             differences=found.differences,
+            truncated=found.truncated,
         )
 
 
@@ -239,6 +254,7 @@ class Dataset(Out):
     sha256: str = Field(description="SHA-256 of the contents; equal for equal pictures")
     job_id: uuid.UUID | None
     created_at: Moment
+    truncated: list[str] = TRUNCATED
 
 
 class Model(Out):
@@ -259,6 +275,7 @@ class Model(Out):
     dataset_id: uuid.UUID | None
     job_id: uuid.UUID | None
     created_at: Moment
+    truncated: list[str] = TRUNCATED
     links: dict[str, str] = {}
 
     @classmethod

@@ -30,7 +30,12 @@ LOG_POLL_SECONDS = 1.0
 @click.option("--kind", help="Only jobs of this kind.")
 @click.option("--state", type=click.Choice(list(STYLES)), help="Only jobs in this state.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many jobs to list.")
-@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each job.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one line of JSON for each job; long values are cut, as `truncated` says.",
+)
 def jobs(kind: str | None, state: str | None, limit: int, as_json: bool) -> None:
     """List jobs, newest first."""
     with connect() as client:

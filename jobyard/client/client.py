@@ -192,7 +192,8 @@ class Client:
     ) -> Iterator[Job]:
         """All jobs of a kind and state, or the parts of the job `parent`, newest first.
 
-        They are fetched lazily, `limit` (1 to 200) at a time.
+        They are fetched lazily, `limit` (1 to 200) at a time. Long values of `spec` and `result` are cut in a
+        list; `raw["truncated"]` has their paths, and `refresh` gets the job whole.
         """
         asked = self._transport.items("/jobs", kind=kind, state=state, parent=parent, limit=limit)
         return map(self._job, asked)

@@ -137,13 +137,11 @@ class Job:
         Of the metric `name`, or all; at most `points` of each, extremes included. A value that was not
         finite is None.
         """
-        items: list[Json] = self._transport.get(f"{self._path}/metrics", name=name, points=points)["items"]
-        return items
+        return list(self._transport.items(f"{self._path}/metrics", name=name, points=points))
 
     def events(self) -> list[Json]:
         """The timeline, oldest first: [{id, at, state, attempt, phase, message, worker, traceback}]."""
-        items: list[Json] = self._transport.get(f"{self._path}/events")["items"]
-        return items
+        return list(self._transport.items(f"{self._path}/events", following="after"))
 
     def predictions(self, *, label: str | None = None, sort: str | None = None) -> Iterator[Json]:
         """All rows of a prediction: {image, label, probability, probabilities, error, overlay}.
@@ -171,7 +169,7 @@ class Job:
         With `label` or `search` (in the texts, in any case), only those; `sort` is "row", "compound" (the
         most negative first) or "-compound". Raises Conflict until the job has succeeded.
         """
-        given = {"label": label, "sort": sort, "search": search}
+        given: Json = {"label": label, "sort": sort, "search": search}
         return self._transport.items(f"{self._path}/scores", limit=200, **given)
 
     def groups(self) -> Iterator[Json]:
@@ -183,8 +181,7 @@ class Job:
 
     def files(self) -> list[Json]:
         """The job's artifacts: [{name, bytes, sha256, media_type, links}]."""
-        items: list[Json] = self._transport.get(f"{self._path}/files")["items"]
-        return items
+        return list(self._transport.items(f"{self._path}/files"))
 
     def download(self, name: str, path: str | Path) -> Path:
         """Save the artifact `name` as `path`, which is returned. Raises NotFound."""

@@ -84,11 +84,12 @@ class Transport:
         """Send a file's bytes under a name; a repetition after a lost answer only leaves a spare copy."""
         return self._json(self._send("POST", "/files", file=(name, path)))
 
-    def items(self, path: str, **params: Any) -> Iterator[Json]:
-        """Everything in a list, page after page."""
+    def items(self, path: str, *, following: str = "cursor", **params: Any) -> Iterator[Json]:
+        """Everything in a list, page after page; `following` is the parameter that asks for the next one."""
         cursor = None
         while True:
-            page = self.get(path, cursor=cursor, **params)
+            asked: Json = {following: cursor, **params}
+            page = self.get(path, **asked)
             yield from page["items"]
             cursor = page.get("next")
             if cursor is None:

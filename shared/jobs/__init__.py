@@ -5,6 +5,7 @@ of `Database.write()` and leave the commit to the caller. This is the package's 
 imports its modules.
 """
 
+from jobyard.shared.jobs.briefs import WHOLE_BYTES, Brief, JobBrief, brief_of
 from jobyard.shared.jobs.claims import Claim, claim
 from jobyard.shared.jobs.families import settle, split
 from jobyard.shared.jobs.fields import Field, Shown
@@ -12,10 +13,22 @@ from jobyard.shared.jobs.insertion import Request
 from jobyard.shared.jobs.maintenance import BACKOFF_SECONDS, count_ready, expire, forget_checkpoints, rescue
 from jobyard.shared.jobs.owner import cancel, pause, resume, retry
 from jobyard.shared.jobs.progress import Progress
-from jobyard.shared.jobs.reads import children, counts, events, get, needed_by_parent, page
+from jobyard.shared.jobs.reads import (
+    children,
+    counts,
+    digests,
+    events,
+    get,
+    last_events,
+    listed,
+    needed_by_parent,
+    page,
+    page_of_ids,
+)
 from jobyard.shared.jobs.snapshots import (
     JobSnapshot,
     JobVersion,
+    in_a_list,
     read_snapshot,
     read_snapshots,
     read_version,
@@ -43,9 +56,12 @@ __all__ = [
     "MOVES",
     "TERMINAL",
     "VERBS",
+    "WHOLE_BYTES",
+    "Brief",
     "Claim",
     "Field",
     "Job",
+    "JobBrief",
     "JobEvent",
     "JobSnapshot",
     "JobVersion",
@@ -55,11 +71,13 @@ __all__ = [
     "Shown",
     "State",
     "Submitted",
+    "brief_of",
     "cancel",
     "children",
     "claim",
     "count_ready",
     "counts",
+    "digests",
     "events",
     "expire",
     "fail",
@@ -67,11 +85,15 @@ __all__ = [
     "forget_checkpoints",
     "get",
     "heartbeat",
+    "in_a_list",
     "keep_checkpoint",
     "keep_for_parent",
+    "last_events",
+    "listed",
     "needed_by_parent",
     "note_phase",
     "page",
+    "page_of_ids",
     "pause",
     "read_snapshot",
     "read_snapshots",

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 from uuid_utils.compat import uuid7
 
-from jobyard.shared.database import utcnow
+from jobyard.shared.database import to_json, utcnow
+from jobyard.shared.jobs import briefs
 from jobyard.shared.jobs.progress import Progress
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.tables import Job, JobEvent
@@ -80,7 +81,7 @@ def split(
         return job
     note(session, job, message=f"split into {len(specs)} parts")
     now = session.scalar(sa.select(utcnow()))
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "id": uuid7(),
             "parent_id": job.id,
@@ -99,6 +100,9 @@ def split(
         for number, spec in enumerate(specs)
     ]
     session.execute(sa.insert(Job), rows)
+    parts = zip((row["id"] for row in rows), specs, strict=True)
+    texts = [(job_id, spec, to_json(spec)) for job_id, spec in parts]
+    briefs.keep(session.connection(), "spec", texts)
     session.execute(
         sa.insert(JobEvent),
         [{"job_id": row["id"], "at": now, "state": row["state"], "attempt": 0} for row in rows],

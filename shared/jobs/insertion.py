@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from jobyard.shared.database import to_json, utcnow
+from jobyard.shared.jobs import briefs
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.tables import EVENTS, FIELDS, JOBS
 
@@ -89,18 +90,21 @@ class _Insertion:
         is_postgresql = connection.dialect.name == "postgresql"
         # SQLite keeps a UUID without its dashes.
         text_of_uuid = str if is_postgresql else attrgetter("hex")
+        # Two transactions with the same keys wait for each other in one order only.
+        rows = sorted(rows, key=lambda row: row["idempotency_key"] or "")
         given = [
             row
             | {name: to_json(row[name]) for name in _JSON if row[name] is not None}
             | {name: text_of_uuid(row[name]) for name in _UUIDS if row[name] is not None}
-            # Two transactions with the same keys wait for each other in one order only.
-            for row in sorted(rows, key=lambda row: row["idempotency_key"] or "")
+            for row in rows
         ]
         if is_postgresql:
-            return dict(connection.execute(self._insert_and_note, {"rows": to_json(given)}).all())
-        new = dict(connection.execute(self._insert, {"rows": to_json(given)}).all())
-        if new:
+            new = dict(connection.execute(self._insert_and_note, {"rows": to_json(given)}).all())
+        elif new := dict(connection.execute(self._insert, {"rows": to_json(given)}).all()):
             connection.execute(self._note, {"ids": to_json([job_id.hex for job_id in new])})
+        both = zip(rows, given, strict=True)
+        specs = [(row["id"], row["spec"], text["spec"]) for row, text in both if row["id"] in new]
+        briefs.keep(connection, "spec", specs)
         return new
 
 

@@ -1,11 +1,15 @@
 """Reading jobs and their timelines."""
 
+import json
 import uuid
+from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session, aliased, attributes, defer
 
 from jobyard.shared.errors import NotFound
+from jobyard.shared.jobs import briefs
 from jobyard.shared.jobs.states import TERMINAL, State
 from jobyard.shared.jobs.tables import Job, JobEvent
 
@@ -29,10 +33,24 @@ def page(
 ) -> list[Job]:
     """Jobs, newest first (ids are UUIDv7: they sort by time); `before` is the last id of the page above.
 
-    The children of `parent`, or jobs that are no children.
+    The children of `parent`, or jobs that are no children; with long specs and results cut (`briefs`).
     """
+    ids = page_of_ids(session, kind=kind, state=state, parent=parent, before=before, limit=limit)
+    return listed(session, ids)[::-1]
+
+
+def page_of_ids(
+    session: Session,
+    *,
+    kind: str | None = None,
+    state: str | None = None,
+    parent: uuid.UUID | None = None,
+    before: uuid.UUID | None = None,
+    limit: int = 50,
+) -> list[uuid.UUID]:
+    """The ids of a `page`."""
     theirs = Job.parent_id.is_(None) if parent is None else Job.parent_id == parent
-    query = sa.select(Job).where(theirs).order_by(Job.id.desc()).limit(limit)
+    query = sa.select(Job.id).where(theirs).order_by(Job.id.desc()).limit(limit)
     if kind is not None:
         query = query.where(Job.kind == kind)
     if state is not None:
@@ -40,6 +58,41 @@ def page(
     if before is not None:
         query = query.where(Job.id < before)
     return list(session.scalars(query))
+
+
+def listed(session: Session, job_ids: Sequence[uuid.UUID]) -> list[Job]:
+    """Those of the jobs that are there, by id, as lists show them: of a long spec or result, the brief.
+
+    A cut array is `[]`, but as long as it was.
+    """
+    query = (
+        sa.select(Job, *(column.label(name) for name, column in briefs.COLUMNS.items()))
+        .select_from(Job)
+        .outerjoin(*briefs.SPECS)
+        .outerjoin(*briefs.RESULTS)
+        .where(Job.id.in_(job_ids))
+        .order_by(Job.id)
+        .options(defer(Job.spec), defer(Job.result))
+    )
+    found = []
+    for job, spec, result, spec_cuts, result_cuts in session.execute(query):
+        _take(job, "spec", spec, spec_cuts)
+        _take(job, "result", result, result_cuts)
+        found.append(job)
+    return found
+
+
+def _take(job: Job, name: str, text: str | None, cuts: Sequence[Any] | None) -> None:
+    value = None if text is None else briefs.restore(json.loads(text), cuts)
+    attributes.set_committed_value(job, name, value)
+
+
+def digests(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, str]]:
+    """What distinguishes the values that are cut in lists: of each job, SHA-256 by dotted path."""
+    found: dict[uuid.UUID, dict[str, str]] = {job_id: {} for job_id in job_ids}
+    for brief in session.scalars(sa.select(briefs.JobBrief).where(briefs.JobBrief.job_id.in_(job_ids))):
+        found[brief.job_id] |= {".".join([brief.field, *cut["path"]]): cut["sha256"] for cut in brief.cuts}
+    return found
 
 
 def counts(session: Session) -> dict[State, int]:
@@ -64,10 +117,15 @@ def children(session: Session, parent_id: uuid.UUID) -> list[Job]:
     return list(session.scalars(sa.select(Job).where(Job.parent_id == parent_id).order_by(Job.id)))
 
 
-def events(session: Session, job_id: uuid.UUID, after: int = 0) -> list[JobEvent]:
+def events(session: Session, job_id: uuid.UUID, after: int = 0, limit: int | None = None) -> list[JobEvent]:
     """The timeline, oldest first; `after` is the id of the last event that the reader has."""
-    return list(
-        session.scalars(
-            sa.select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.id > after).order_by(JobEvent.id)
-        )
-    )
+    theirs = sa.select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.id > after)
+    return list(session.scalars(theirs.order_by(JobEvent.id).limit(limit)))
+
+
+def last_events(session: Session, job_id: uuid.UUID, limit: int) -> tuple[list[JobEvent], int]:
+    """The end of the timeline, and how many events there are before it."""
+    theirs = sa.select(JobEvent).where(JobEvent.job_id == job_id)
+    newest_first = session.scalars(theirs.order_by(JobEvent.id.desc()).limit(limit)).all()
+    count = session.scalar(sa.select(sa.func.count()).select_from(theirs.subquery())) or 0
+    return list(newest_first[::-1]), count - len(newest_first)

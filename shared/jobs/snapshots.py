@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from jobyard.shared.database import to_json, utcnow
 from jobyard.shared.errors import NotFound
+from jobyard.shared.jobs import briefs
 from jobyard.shared.jobs.fields import Field, Shown
 from jobyard.shared.jobs.insertion import Request
 from jobyard.shared.jobs.states import TERMINAL, State
@@ -28,7 +29,7 @@ _NAMES: Final = [*(field.shown_name for field in _SHOWN), "position", "has_worke
 _TUPLE: Any = namedtuple
 
 
-class JobSnapshot(_TUPLE("JobSnapshot", _NAMES)):  # type: ignore[misc]  # derived
+class JobSnapshot(_TUPLE("JobSnapshot", [*_NAMES, "truncated"], defaults=[()])):  # type: ignore[misc]  # derived
     """What every reader may see of a job: the fields that are `shown`, and its place in the queue."""
 
     __slots__ = ()
@@ -54,6 +55,8 @@ class JobSnapshot(_TUPLE("JobSnapshot", _NAMES)):  # type: ignore[misc]  # deriv
     # Of a queued job: 1 for the next to run, and whether its queue has a worker.
     position: int | None
     has_workers: bool | None
+    # In a list: the dotted paths of what is there only in part, as `briefs` has it.
+    truncated: Sequence[str]
 
 
 class JobVersion(NamedTuple):
@@ -71,18 +74,18 @@ class JobVersion(NamedTuple):
 
 def read_snapshot(connection: sa.Connection, job_id: uuid.UUID) -> JobSnapshot:
     """The job. Raises NotFound."""
-    snapshot: JobSnapshot = JobSnapshot._make(_one(connection, _SNAPSHOT, job_id))
-    return snapshot
+    return JobSnapshot(*_one(connection, _SNAPSHOT, job_id))
 
 
 def read_snapshots(connection: sa.Connection, job_ids: Sequence[uuid.UUID]) -> list[JobSnapshot]:
-    """Those of the jobs that are there, in the order of their ids; `has_workers` is None.
+    """Those of the jobs that are there, in the order of their ids, for a list: long specs and results are
+    cut, as `briefs` has it, and `has_workers` is None.
 
     Few statements for any number of jobs. A job that comes or goes between them may be
     missing from the positions.
     """
     rows = connection.execute(_SNAPSHOTS, {"job_ids": list(job_ids)})
-    found = [JobSnapshot._make([*row, None, None]) for row in rows]
+    found = [_listed(*row) for row in rows]
     positions = _positions(connection, found)
     return [job._replace(position=positions.get(job.id)) for job in found] if positions else found
 
@@ -107,6 +110,24 @@ def snapshots_of_new(
             )
         )
     return snapshots
+
+
+def _listed(*row: Any) -> JobSnapshot:
+    *values, spec_cuts, result_cuts = row
+    job = JobSnapshot(*values, None, None)
+    if truncated := briefs.truncated(job.spec, job.result, spec_cuts, result_cuts):
+        job = job._replace(truncated=truncated)
+    return job
+
+
+def in_a_list(job: JobSnapshot, spec: dict[str, Any]) -> JobSnapshot:
+    """The snapshot of a new job as lists show it; `spec` is the one that it has as text."""
+    if len(job.spec) <= briefs.WHOLE_BYTES:
+        return job
+    value, cuts = briefs.brief_of(spec)
+    text = to_json(value)
+    shown: JobSnapshot = job._replace(spec=text, truncated=briefs.truncated(text, job.result, cuts, None))
+    return shown
 
 
 def read_version(connection: sa.Connection, job_id: uuid.UUID) -> JobVersion:
@@ -190,10 +211,12 @@ def _select(names: Sequence[str]) -> sa.Select[Any]:
 
 
 _IS_THE_ONE: Final = JOBS.c.id == sa.bindparam("job_id", type_=JOBS.c.id.type)
-_SNAPSHOT: Final = _select(JobSnapshot._fields).where(_IS_THE_ONE)
+_SNAPSHOT: Final = _select(_NAMES).where(_IS_THE_ONE)
 _VERSION: Final = _select(JobVersion._fields).where(_IS_THE_ONE)
+_LISTED: Final = _COLUMNS | briefs.COLUMNS
 _SNAPSHOTS: Final = (
-    _select([name for name in JobSnapshot._fields if name not in ("position", "has_workers")])
+    sa.select(*(_LISTED[name].label(name) for name in [*_NAMES[:-2], "spec_cuts", "result_cuts"]))
+    .select_from(JOBS.outerjoin(*briefs.SPECS).outerjoin(*briefs.RESULTS))
     .where(JOBS.c.id.in_(sa.bindparam("job_ids", type_=JOBS.c.id.type, expanding=True)))
     .order_by(JOBS.c.id)
 )

@@ -16,6 +16,10 @@ from jobyard.shared.jobs.progress import NO_PROGRESS
 from jobyard.shared.jobs.states import VERBS, State
 from jobyard.shared.jobs.tables import EVENTS, JOBS, Job, JobEvent
 
+# What a timeline keeps of a text, so that it can be read as a whole: of a traceback the end.
+MESSAGE_CHARACTERS: Final = 2_000
+TRACEBACK_CHARACTERS: Final = 20_000
+
 NO_LEASE: Final[dict[str, Any]] = {"lease": None, "lease_expires_at": None}
 
 _NOTE: Final = sa.insert(EVENTS).values(at=utcnow()).inline()
@@ -168,11 +172,16 @@ def note(
             "state": job.state,
             "attempt": job.attempt,
             "phase": job.phase,
-            "message": message,
+            "message": None if message is None else shorten(message),
             "worker": worker or job.worker,
-            "traceback": traceback,
+            "traceback": traceback if traceback is None else traceback[-TRACEBACK_CHARACTERS:],
         },
     )
+
+
+def shorten(message: str) -> str:
+    """A message of at most MESSAGE_CHARACTERS."""
+    return message if len(message) <= MESSAGE_CHARACTERS else f"{message[: MESSAGE_CHARACTERS - 1]}…"
 
 
 def _state_in(states: Set[State]) -> sa.ColumnElement[bool]:

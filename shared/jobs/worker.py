@@ -6,7 +6,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared.database import utcnow
+from jobyard.shared.database import to_json, utcnow
+from jobyard.shared.jobs import briefs
 from jobyard.shared.jobs.families import continue_parent, end, lock_parent, progress_after
 from jobyard.shared.jobs.progress import Progress
 from jobyard.shared.jobs.states import State
@@ -20,6 +21,7 @@ from jobyard.shared.jobs.transitions import (
     held,
     note,
     off_its_worker,
+    shorten,
 )
 
 _TO_SUCCEEDED: Final = Transition("succeed", State.SUCCEEDED)
@@ -71,16 +73,22 @@ def succeed(session: Session, job_id: uuid.UUID, lease: uuid.UUID, result: dict[
     """
     given = {"held_job": job_id, "held_lease": lease, "given_result": result}
     if _SUCCEED(session, given) is not None:
+        _keep_brief(session, job_id, result)
         return True
     if (parent := lock_parent(session, job_id)) is None:
         return False
     row = _SUCCEED_AS_CHILD(session, given)
     if row is None:
         return False
+    _keep_brief(session, job_id, result)
     continue_parent(
         session, parent, progress_after(parent, result.get("done", 0), row.finished_at - row.created_at)
     )
     return True
+
+
+def _keep_brief(session: Session, job_id: uuid.UUID, result: dict[str, Any]) -> None:
+    briefs.keep(session.connection(), "result", [(job_id, result, to_json(result))])
 
 
 def fail(
@@ -103,7 +111,7 @@ def fail(
         *held(job_id, lease),
         finished_at=utcnow(),
         error_type=error_type,
-        error_message=message,
+        error_message=shorten(message),
         eta_seconds=None,
         **NO_LEASE,
     )

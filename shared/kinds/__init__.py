@@ -2,13 +2,15 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from jobyard.shared.errors import NotFound
 from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Source, Spec
 from jobyard.shared.kinds.loading import installed
 
 log = logging.getLogger(__name__)
+
+TITLE_CHARACTERS: Final = 200
 
 __all__ = [
     "Kind",
@@ -40,12 +42,16 @@ def find(name: str) -> Kind[Any]:
 
 
 def title(kind: str, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:
-    """A job in a few words; of a kind that is not installed, or that fails at it, the kind alone."""
+    """A job in a few words; of a kind that is not installed, or that fails at it, the kind alone.
+
+    At most TITLE_CHARACTERS: the rest is cut.
+    """
     declared = by_name().get(kind)
     if declared is None:
         return kind
     try:
-        return declared.title(spec, files)
+        found = str(declared.title(spec, files))
+        return found if len(found) <= TITLE_CHARACTERS else f"{found[: TITLE_CHARACTERS - 1]}…"
     except Exception as error:  # noqa: BLE001 - a list of jobs is shown all the same
         log.warning("the kind %r can't name a job: %s: %s", kind, type(error).__name__, error)
         return declared.label

@@ -128,7 +128,11 @@ class Kind(ABC, Generic[S]):
         return spec
 
     def title(self, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:
-        """A job in a few words; `spec` is its JSON, `files` has the names of uploads by their ids."""
+        """A job in a few words; `spec` is its JSON, `files` has the names of uploads by their ids.
+
+        In a list, long values of the spec are cut: arrays are empty, though their length is what it was,
+        objects are empty, and texts end early.
+        """
         return self.action
 
     def links(self, spec: str) -> Sequence[str]:

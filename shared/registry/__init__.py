@@ -6,11 +6,22 @@ from jobyard.shared.registry.predictions import (
     Place,
     Prediction,
     count_predictions,
+    each_prediction,
     keep_predictions,
     read_predictions,
 )
 from jobyard.shared.registry.scores import ScoreGroup, keep_score_groups, score_groups
-from jobyard.shared.registry.versions import LATEST, LastVersion, Thing, add, find, page
+from jobyard.shared.registry.versions import (
+    LATEST,
+    LastVersion,
+    Thing,
+    Versioned,
+    add,
+    each,
+    find,
+    page,
+    references,
+)
 
 __all__ = [
     "BEST",
@@ -23,15 +34,19 @@ __all__ = [
     "Prediction",
     "ScoreGroup",
     "Thing",
+    "Versioned",
     "add",
     "add_dataset",
     "by_accuracy",
     "count_predictions",
+    "each",
+    "each_prediction",
     "find",
     "keep_predictions",
     "keep_score_groups",
     "page",
     "read_predictions",
+    "references",
     "score_groups",
     "take_turn",
 ]

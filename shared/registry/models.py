@@ -3,11 +3,11 @@
 import datetime
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, attributes, defer, mapped_column
 
 from jobyard.shared.database import Base, Json, NullableJson, UtcDateTime, utcnow
 from jobyard.shared.errors import BadInput, Conflict, NotFound
@@ -54,6 +54,20 @@ class Model(Versioned):
         return self.metrics.get("best", {}).get("val_accuracy") if found is None else found
 
     @classmethod
+    def listing(cls) -> "sa.Select[Any]":
+        """Without the cards, which may be long: of an evaluation lists show the accuracy only."""
+        return super().listing().add_columns(_evaluated()).options(defer(cls.card))
+
+    @classmethod
+    def of_listing(cls, *row: Any) -> Self:
+        """The model, whose card has nothing but the accuracy."""
+        found: Self
+        found, accuracy = row
+        card = None if accuracy is None else {"evaluation": {"accuracy": accuracy}}
+        attributes.set_committed_value(found, "card", card)
+        return found
+
+    @classmethod
     def find_alias(cls, name: str, alias: str) -> "sa.Select[Any]":
         """`name@best`, or an alias that people set."""
         query = sa.select(cls).where(cls.name == name)
@@ -63,9 +77,14 @@ class Model(Versioned):
         return query.where(cls.id.in_(meant))
 
 
+def _evaluated() -> sa.ColumnElement[float]:
+    found: sa.ColumnElement[float] = Model.card[("evaluation", "accuracy")].as_float()
+    return found
+
+
 def by_accuracy() -> list[sa.ColumnElement[Any]]:
     """An order of models: the most accurate first, of those that are as accurate the newest."""
-    evaluated = Model.card[("evaluation", "accuracy")].as_float()
+    evaluated = _evaluated()
     validated = Model.metrics[("best", "val_accuracy")].as_float()
     return [sa.func.coalesce(evaluated, validated).desc().nulls_last(), Model.version.desc()]
 

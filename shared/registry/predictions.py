@@ -1,7 +1,7 @@
 """Predictions: the answers of a model for the pictures of a job."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,6 +26,9 @@ class Prediction(Base):
     __table_args__ = (sa.Index("ix_predictions_probability", "job_id", "probability", "row"),)
 
 
+# So many are read at once.
+ROWS_AT_ONCE = 16
+
 # Where a list of predictions continues: after this probability and row.
 Place = tuple[float | None, int]
 
@@ -43,23 +46,41 @@ def read_predictions(
 
     Those with a label, and after a place; in the pictures' order only the row of that counts.
     """
+    return list(
+        each_prediction(session, job_id, unsure_first=unsure_first, label=label, after=after, limit=limit)
+    )
+
+
+def each_prediction(
+    session: Session,
+    job_id: uuid.UUID,
+    *,
+    unsure_first: bool = False,
+    label: str | None = None,
+    after: Place | None = None,
+    limit: int = 50,
+) -> Iterator[Prediction]:
+    """The same, a few at a time read: of many classes one may be a megabyte."""
     rows = sa.select(Prediction).where(Prediction.job_id == job_id).limit(limit)
+    rows = rows.execution_options(yield_per=ROWS_AT_ONCE)
     if label is not None:
         rows = rows.where(Prediction.label == label)
     if not unsure_first:
         beyond = rows if after is None else rows.where(Prediction.row > after[1])
-        return list(session.scalars(beyond.order_by(Prediction.row)))
-    found: list[Prediction] = []
+        yield from session.scalars(beyond.order_by(Prediction.row))
+        return
+    count = 0
     probability, row = after or (0.0, -1)
     # One after the other, as an index has them: databases differ about where nulls belong.
     if probability is not None:
         beyond = rows.where(sa.tuple_(Prediction.probability, Prediction.row) > (probability, row))
-        found += session.scalars(beyond.order_by(Prediction.probability, Prediction.row))
+        for found in session.scalars(beyond.order_by(Prediction.probability, Prediction.row)):
+            count += 1
+            yield found
         row = -1
     failed = rows.where(Prediction.probability.is_(None), Prediction.row > row).order_by(Prediction.row)
-    if len(found) < limit:
-        found += session.scalars(failed.limit(limit - len(found)))
-    return found
+    if count < limit:
+        yield from session.scalars(failed.limit(limit - count))
 
 
 def count_predictions(session: Session, job_id: uuid.UUID) -> dict[str | None, int]:

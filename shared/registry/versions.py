@@ -3,8 +3,9 @@
 import datetime
 import re
 import uuid
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -14,6 +15,9 @@ from uuid_utils.compat import uuid7
 from jobyard.shared.database import Base, UtcDateTime, utcnow
 from jobyard.shared.errors import NotFound
 from jobyard.shared.kinds.fields import REFERENCE
+
+# So many are read at once: one may be some megabytes.
+ROWS_AT_ONCE = 8
 
 # The alias that the server sets: the newest version of a name.
 LATEST = "latest"
@@ -45,6 +49,17 @@ class Versioned(Base):
     def find_alias(cls, name: str, alias: str) -> "sa.Select[Any]":
         """The version that `name@alias` means, of the aliases other than `latest`."""
         return sa.select(cls).where(sa.false())
+
+    @classmethod
+    def listing(cls) -> "sa.Select[Any]":
+        """What a list reads: rows for `of_listing`."""
+        return sa.select(cls)
+
+    @classmethod
+    def of_listing(cls, *row: Any) -> Self:
+        """The thing in a row of `listing`."""
+        found: Self = row[0]
+        return found
 
 
 class LastVersion(Base):
@@ -111,5 +126,20 @@ def page(
     session: Session, kind: type[Thing], *, before: uuid.UUID | None = None, limit: int = 50
 ) -> list[Thing]:
     """Newest first; `before` is the last id of the page above."""
-    query = sa.select(kind).order_by(kind.id.desc()).limit(limit)
-    return list(session.scalars(query if before is None else query.where(kind.id < before)))
+    return list(each(session, kind, before=before, limit=limit))
+
+
+def each(
+    session: Session, kind: type[Thing], *, before: uuid.UUID | None = None, limit: int = 50
+) -> Iterator[Thing]:
+    """A page's, a few at a time read: they may be long. They are as `listing` has them."""
+    query = kind.listing().order_by(kind.id.desc()).limit(limit)
+    query = query if before is None else query.where(kind.id < before)
+    for row in session.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}):
+        yield kind.of_listing(*row)
+
+
+def references(session: Session, kind: type[Thing], *, limit: int) -> list[str]:
+    """`name@version` of so many, newest first."""
+    query = sa.select(kind.name, kind.version).order_by(kind.id.desc()).limit(limit)
+    return [f"{name}@{version}" for name, version in session.execute(query)]

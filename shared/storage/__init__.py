@@ -1,7 +1,15 @@
 """Files and artifacts: bytes in fsspec, their rows in SQL. This is the package's door."""
 
 from jobyard.shared.storage.backend import CHUNK_BYTES, KEY, Storage, Stored
-from jobyard.shared.storage.files import File, add_file, artifacts, file_names, get_file, get_files
+from jobyard.shared.storage.files import (
+    File,
+    add_file,
+    artifact,
+    artifacts,
+    file_names,
+    get_file,
+    get_files,
+)
 
 __all__ = [
     "CHUNK_BYTES",
@@ -10,6 +18,7 @@ __all__ = [
     "Storage",
     "Stored",
     "add_file",
+    "artifact",
     "artifacts",
     "file_names",
     "get_file",

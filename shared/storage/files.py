@@ -68,9 +68,19 @@ def get_files(session: Session, ids: Sequence[uuid.UUID]) -> list[File]:
     return [found[i] if i in found and found[i].job_id is None else get_file(session, i) for i in ids]
 
 
-def artifacts(session: Session, job_id: uuid.UUID) -> list[File]:
-    """A job's artifacts, by name."""
-    return list(session.scalars(sa.select(File).where(File.job_id == job_id).order_by(File.name)))
+def artifacts(
+    session: Session, job_id: uuid.UUID, *, after: str | None = None, limit: int | None = None
+) -> list[File]:
+    """A job's artifacts, by name; those after a name."""
+    theirs = sa.select(File).where(File.job_id == job_id).order_by(File.name).limit(limit)
+    return list(session.scalars(theirs if after is None else theirs.where(File.name > after)))
+
+
+def artifact(session: Session, job_id: uuid.UUID, name: str) -> File | None:
+    """The artifact of that name, if there is one."""
+    if "\0" in name:  # which PostgreSQL takes in no text
+        return None
+    return session.scalar(sa.select(File).where(File.job_id == job_id, File.name == name))
 
 
 def file_names(session: Session, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:

@@ -25,6 +25,7 @@ from jobyard.web.api.common import (
     not_modified,
 )
 from jobyard.web.backend import Backend, current_backend
+from jobyard.web.services import budgets
 from jobyard.web.services.long_polling import MAX_WAIT_SECONDS, until_it_ends, wait_until
 from jobyard.web.services.submission import checked_key, submit, submit_many
 
@@ -38,6 +39,7 @@ api = APIBlueprint(
 )
 
 STREAM_SECONDS = 600
+EVENTS_AT_ONCE = 100
 
 if TYPE_CHECKING:
     KindName = str
@@ -79,7 +81,13 @@ class JobQuery(Query):
 class EventsQuery(Query):
     """A part of the timeline."""
 
-    after: int = Field(default=0, ge=0, lt=2**63, description="Only events after the one with this id")
+    after: int = Field(
+        default=0,
+        ge=0,
+        lt=2**63,
+        description="Only events after the one with this id: `next` of the previous page",
+    )
+    limit: int = Field(default=1_000, ge=1, le=1_000)
 
 
 @api.post(
@@ -108,9 +116,13 @@ def submit_job(body: Submit, query: SubmitQuery) -> Response:
 
 @api.get("", responses={200: schemas.Page[schemas.Job]}, summary="List jobs, newest first")
 def list_jobs(query: JobsQuery) -> Response:
-    """Children of other jobs are listed only with `parent`."""
+    """Children of other jobs are listed only with `parent`.
+
+    Specs and results of more than 4,000 bytes are cut: `truncated` has the paths of what is there in part.
+    A page may have fewer jobs than `limit`; there are more as long as `next` is not null.
+    """
     with current_backend().database.read() as session:
-        found = jobs.page(
+        found = jobs.page_of_ids(
             session,
             kind=query.kind,
             state=query.state,
@@ -118,10 +130,9 @@ def list_jobs(query: JobsQuery) -> Response:
             before=query.cursor,
             limit=query.limit + 1,
         )
-        shown = [job.id for job in found[: query.limit]]
-        oldest_first = jobs.read_snapshots(session.connection(), shown)
-    more = str(shown[-1]) if len(found) > query.limit else None
-    return answer(serializers.of_page(reversed(oldest_first), more))
+        oldest_first = jobs.read_snapshots(session.connection(), found[: query.limit])
+    more = str(found[query.limit - 1]) if len(found) > query.limit else None
+    return answer(serializers.of_some(oldest_first[::-1], more))
 
 
 @api.get("/<uuid:id>", responses={200: schemas.Job, 304: None}, summary="Get a job, or wait for it")
@@ -182,19 +193,28 @@ def retry_job(path: JobPath) -> Response:
     "/<uuid:id>/events", responses={200: schemas.Page[schemas.Event]}, summary="The timeline, oldest first"
 )
 def get_events(path: JobPath, query: EventsQuery) -> Response:
-    """With `Accept: text/event-stream`, events are streamed until the job ends."""
+    """With `Accept: text/event-stream`, events are streamed until the job ends.
+
+    A page may have fewer events than `limit`; there are more as long as `next` is not null.
+    """
     backend = current_backend()
     streaming = request.accept_mimetypes.best_match(["application/json", "text/event-stream"])
     with backend.database.read() as session:
-        jobs.get(session, path.id)
+        jobs.read_version(session.connection(), path.id)
         if streaming != "text/event-stream":
-            rows = jobs.events(session, path.id, query.after)
-            items = [schemas.Event.model_validate(row) for row in rows]
-            return answer(schemas.Page[schemas.Event](items=items))
+            rows = jobs.events(session, path.id, query.after, query.limit + 1)
+            shown, has_more = budgets.take(rows, _size, limit=query.limit)
+            more = str(shown[-1].id) if has_more else None
+            items = [schemas.Event.model_validate(row) for row in shown]
+            return answer(schemas.Page[schemas.Event](items=items, next=more))
     last = request.headers.get("Last-Event-ID", "")
     after = int(last) if last.isdecimal() and len(last) < 19 else query.after
     stream = stream_with_context(_stream(backend, path.id, after))
     return Response(stream, mimetype="text/event-stream", headers={"Vary": "Accept"})
+
+
+def _size(event: jobs.JobEvent) -> int:
+    return len(event.message or "") + len(event.traceback or "")
 
 
 def job_answer(job_id: uuid.UUID, status: int) -> Response:
@@ -235,11 +255,13 @@ def _stream(backend: Backend, job_id: uuid.UUID, after: int) -> Iterator[str]:
         ends = time.monotonic() + STREAM_SECONDS
         while time.monotonic() < ends:
             with backend.database.read() as session:
-                terminal = jobs.get(session, job_id).terminal
-                rows = jobs.events(session, job_id, after)
+                terminal = jobs.read_version(session.connection(), job_id).terminal
+                rows = jobs.events(session, job_id, after, EVENTS_AT_ONCE)
             for row in rows:
                 after = row.id
                 yield f"id: {row.id}\ndata: {schemas.Event.model_validate(row).model_dump_json()}\n\n"
+            if len(rows) == EVENTS_AT_ONCE:
+                continue
             if terminal:
                 yield "event: end\ndata: {}\n\n"
                 return

@@ -1,19 +1,23 @@
 """Data sets and models."""
 
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
+from pydantic_core import to_json
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobyard.shared import registry
+from jobyard.shared import jobs, registry
 from jobyard.shared.kinds.base import Parameters
 from jobyard.shared.kinds.fields import Alias, Name
 from jobyard.shared.registry import models
 from jobyard.web import schemas
 from jobyard.web.api.common import ANSWERS, SECURITY, PageQuery, answer, binary, download
 from jobyard.web.backend import current_backend
+from jobyard.web.services import budgets
 from jobyard.web.services.deletion import remove_dataset, remove_model
 
 api = APIBlueprint(
@@ -57,8 +61,13 @@ class Meant(Parameters):
 
 @api.get("/datasets", responses={200: schemas.Page[schemas.Dataset]}, summary="List data sets, newest first")
 def list_datasets(query: PageQuery) -> Response:
-    """All versions."""
-    return _page(registry.Dataset, schemas.Dataset, query)
+    """All versions. Long lists of classes, rejected files and reports are cut, as `truncated` says.
+
+    A page may have fewer than `limit`; there are more as long as `next` is not null.
+    """
+    with current_backend().database.read() as session:
+        rows, more = _listed(session, registry.Dataset, schemas.Dataset.model_validate, query)
+    return answer(schemas.Page[schemas.Dataset](items=[row.item for row in rows], next=more))
 
 
 @api.get("/datasets/<id>", responses={200: schemas.Dataset}, summary="Get a data set")
@@ -81,13 +90,16 @@ def delete_dataset(path: ReferencePath) -> Response:
 
 @api.get("/models", responses={200: schemas.Page[schemas.Model]}, summary="List models, newest first")
 def list_models(query: PageQuery) -> Response:
-    """All versions of all names."""
+    """All versions of all names. Long lists of classes are cut, as `truncated` says.
+
+    A page may have fewer than `limit`; there are more as long as `next` is not null.
+    """
     with current_backend().database.read() as session:
-        found = registry.page(session, registry.Model, before=query.cursor, limit=query.limit + 1)
-        known = models.aliases(session, found)
-    items = [schemas.Model.of(model, known[model.id]) for model in found[: query.limit]]
-    more = str(items[-1].id) if len(found) > query.limit else None
-    return answer(schemas.Page[schemas.Model](items=items, next=more))
+        rows, more = _listed(session, registry.Model, lambda model: schemas.Model.of(model, []), query)
+        known = models.aliases(session, [row.thing for row in rows])
+    for row in rows:
+        row.item.aliases = known[row.thing.id]
+    return answer(schemas.Page[schemas.Model](items=[row.item for row in rows], next=more))
 
 
 @api.get("/models/<id>", responses={200: schemas.Model}, summary="Get a model")
@@ -141,12 +153,43 @@ def remove_alias(path: AliasPath) -> Response:
     return Response(status=204)
 
 
-Item = TypeVar("Item", bound=BaseModel)
+Item = TypeVar("Item", schemas.Dataset, schemas.Model)
+
+# What a list shows in part where it is long, and how much more may be read than is shown.
+LONG: Final = ("classes", "rejected", "report", "metrics")
+READ_TO_SHOWN: Final = 8
 
 
-def _page(kind: type[registry.Thing], schema: type[Item], query: PageQuery) -> Response:
-    with current_backend().database.read() as session:
-        found = registry.page(session, kind, before=query.cursor, limit=query.limit + 1)
-    items = [schema.model_validate(thing) for thing in found[: query.limit]]
-    more = str(found[query.limit - 1].id) if len(found) > query.limit else None
-    return answer(schemas.Page[schema](items=items, next=more))  # type: ignore[valid-type]
+class Row(NamedTuple, Generic[registry.Thing, Item]):
+    """A thing, as its list shows it; `size` is what it takes of a page."""
+
+    thing: registry.Thing
+    item: Item
+    size: int
+
+
+def _listed(
+    session: Session,
+    kind: type[registry.Thing],
+    show: Callable[[registry.Thing], Item],
+    query: PageQuery,
+) -> tuple[list[Row[registry.Thing, Item]], str | None]:
+    """As many as fit into a page, and the cursor of those after them."""
+    found = registry.each(session, kind, before=query.cursor, limit=query.limit + 1)
+    rows = (Row(thing, *_shortened(show(thing))) for thing in found)
+    shown, has_more = budgets.take(rows, lambda row: row.size, limit=query.limit)
+    return shown, str(shown[-1].thing.id) if has_more else None
+
+
+def _shortened(item: Item) -> tuple[Item, int]:
+    """With its long values cut, as those of jobs are; and what it takes of a page."""
+    read = 0
+    for name in LONG:
+        value = getattr(item, name, None)
+        size = len(to_json(value))
+        read += size
+        if size > jobs.WHOLE_BYTES:
+            brief: jobs.Brief = jobs.brief_of({name: value})
+            setattr(item, name, brief.value[name])
+            item.truncated = [*item.truncated, *(".".join(cut["path"]) for cut in brief.cuts)]
+    return item, len(item.model_dump_json()) + read // READ_TO_SHOWN

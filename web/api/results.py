@@ -1,6 +1,6 @@
 """The results of a job: metrics, history, predictions, scores, artifacts."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from flask import Response, send_file
 from flask_openapi3 import APIBlueprint, Tag
@@ -37,6 +37,13 @@ class MetricsQuery(Query):
         ge=1,
         le=100_000,
         description="At most this many points per metric: the first, the last, and extremes between them",
+    )
+    limit: int = Field(default=20_000, ge=1, le=20_000)
+    cursor: str | None = Field(
+        default=None,
+        max_length=90,
+        pattern=r"^-?[0-9]{1,18}:[^\x00]*$",
+        description="`next` of the previous page",
     )
 
 
@@ -75,20 +82,42 @@ class GroupsQuery(Query):
     cursor: int = Field(default=0, ge=0, lt=2**31, description="`next` of the previous page")
 
 
+class FilesQuery(Query):
+    """A page of the artifacts."""
+
+    limit: int = Field(default=1_000, ge=1, le=1_000)
+    cursor: str | None = Field(
+        default=None, max_length=255, pattern=r"^[^\x00]*$", description="`next` of the previous page"
+    )
+
+
 class FilePath(JobPath):
     """The name of a job's artifact."""
 
     name: str
 
 
+# Points in a picture of all metrics.
+MAX_DRAWN: Final = 20_000
+
+
 @api.get("/metrics", responses={200: schemas.Page[schemas.Metric]}, summary="The metric history")
 def get_metrics(path: JobPath, query: MetricsQuery) -> Response:
     """Also while the job is running."""
+    after = None if query.cursor is None else _point(query.cursor)
     with current_backend().database.read() as session:
-        jobs.get(session, path.id)
-        rows = metrics.history(session, path.id, name=query.name, points=query.points)
-    items = [schemas.Metric.model_validate(row) for row in rows]
-    return answer(schemas.Page[schemas.Metric](items=items))
+        jobs.read_version(session.connection(), path.id)
+        rows = metrics.history(
+            session, path.id, name=query.name, points=query.points, after=after, limit=query.limit + 1
+        )
+    items = [schemas.Metric.model_validate(row) for row in rows[: query.limit]]
+    more = f"{items[-1].step}:{items[-1].name}" if len(rows) > query.limit else None
+    return answer(schemas.Page[schemas.Metric](items=items, next=more))
+
+
+def _point(cursor: str) -> tuple[str, int]:
+    step, _, name = cursor.partition(":")
+    return name, int(step)
 
 
 @api.get(
@@ -99,8 +128,8 @@ def get_metrics(path: JobPath, query: MetricsQuery) -> Response:
 def get_history(path: JobPath) -> Response:
     """Plotted from the metric history, also while the training is running."""
     with current_backend().database.read() as session:
-        job = jobs.get(session, path.id)
-        rows = metrics.history(session, path.id, points=1_000)
+        job = jobs.read_version(session.connection(), path.id)
+        rows = metrics.history(session, path.id, points=1_000, limit=MAX_DRAWN)
     if not rows:
         raise NotFound(f"job {path.id} has no metrics (yet)")
     ends = {row.name: row.step for row in rows}
@@ -209,21 +238,22 @@ def get_groups(path: JobPath, query: GroupsQuery) -> Response:
 
 
 @api.get("/files", responses={200: schemas.Page[schemas.File]}, summary="A job's artifacts")
-def list_artifacts(path: JobPath) -> Response:
+def list_artifacts(path: JobPath, query: FilesQuery) -> Response:
     """The files that the job made: a model, a scored file, overlays."""
     with current_backend().database.read() as session:
-        jobs.get(session, path.id)
-        items = [schemas.File.of(file) for file in storage.artifacts(session, path.id)]
-    return answer(schemas.Page[schemas.File](items=items))
+        jobs.read_version(session.connection(), path.id)
+        found = storage.artifacts(session, path.id, after=query.cursor, limit=query.limit + 1)
+    items = [schemas.File.of(file) for file in found[: query.limit]]
+    more = items[-1].name if len(found) > query.limit else None
+    return answer(schemas.Page[schemas.File](items=items, next=more))
 
 
 @api.get("/files/<name>", responses={200: binary("*/*"), 304: None}, summary="Download an artifact")
 def get_artifact(path: FilePath) -> AnyResponse:
     """With ranges and ETags."""
     with current_backend().database.read() as session:
-        jobs.get(session, path.id)
-        found = [file for file in storage.artifacts(session, path.id) if file.name == path.name]
-    if not found:
+        jobs.read_version(session.connection(), path.id)
+        file = storage.artifact(session, path.id, path.name)
+    if file is None:
         raise NotFound(f"job {path.id} has no file {path.name!r}")
-    file = found[0]
     return download(file, file.name, file.media_type)

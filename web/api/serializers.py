@@ -4,7 +4,7 @@ This is what clients ask for all the time. Spec and result, which may be long, g
 client as the JSON that they are.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Final
 
@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from jobyard.shared import kinds
 from jobyard.shared.jobs import FIELDS, TERMINAL, JobSnapshot, JobVersion, State, why_waiting
 from jobyard.web import schemas
+from jobyard.web.services import budgets
 
 
 def of_job(job: JobSnapshot) -> bytes:
@@ -34,6 +35,13 @@ def etag_of(seen: JobVersion | JobSnapshot) -> str:
 def of_page(jobs: Iterable[JobSnapshot], more: str | None = None) -> bytes:
     """A `schemas.Page[schemas.Job]`."""
     return b'{"items":[%b],"next":%b}' % (b",".join(map(of_job, jobs)), to_json(more))
+
+
+def of_some(jobs: Sequence[JobSnapshot], more: str | None) -> bytes:
+    """The same of as many as fit into a page; `more` is its cursor if all of them do."""
+    shown, has_more = budgets.take(map(of_job, jobs), len)
+    following = str(jobs[len(shown) - 1].id) if has_more else more
+    return b'{"items":[%b],"next":%b}' % (b",".join(shown), to_json(following))
 
 
 def _error(job: JobSnapshot) -> dict[str, str] | None:
@@ -86,6 +94,7 @@ COMPUTED: Final[dict[str, Callable[[JobSnapshot], object]]] = {
     "error": _error,
     "progress": _progress,
     "waiting_for": lambda job: why_waiting(job.queue, job.has_workers),
+    "truncated": lambda job: list(job.truncated or ()),
     "links": _links,
 }
 

@@ -59,8 +59,10 @@ def _form(kind: str, values: Mapping[str, str], errors: Mapping[str, str]) -> Re
     declared = kinds.find(kind)
     backend = current_backend()
     with backend.database.read() as session:
-        datasets = registry.page(session, registry.Dataset, limit=MAX_CHOICES)
-        models = registry.page(session, registry.Model, limit=MAX_CHOICES)
+        choices = {
+            "dataset": registry.references(session, registry.Dataset, limit=MAX_CHOICES),
+            "model": registry.references(session, registry.Model, limit=MAX_CHOICES),
+        }
     page = render_template(
         [f"kinds/{kind}/form.html", "kinds/generic/form.html"],
         kind=kind,
@@ -69,10 +71,7 @@ def _form(kind: str, values: Mapping[str, str], errors: Mapping[str, str]) -> Re
         values=values,
         errors=errors,
         fields=fields_of(kind),
-        choices={
-            "dataset": [found.reference for found in datasets],
-            "model": [found.reference for found in models],
-        },
+        choices=choices,
         encodings=SHOWN_ENCODINGS,
         max_bytes=backend.settings.max_upload_bytes,
     )

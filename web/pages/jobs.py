@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 JOBS_PER_PAGE = 25
 MAX_CHARTS = 4
+MAX_EVENTS = 60
+MAX_FILES = 1_000
 # Shown beside their pictures, and not among the downloads.
 OVERLAY = re.compile(r"overlay-\d+\.png")
 
@@ -62,7 +64,8 @@ def job(job_id: uuid.UUID) -> Response:
     query = results.rows_query()
     with current_backend().database.read() as session:
         found = jobs.get(session, job_id)
-        artifacts = storage.artifacts(session, job_id)
+        artifacts = storage.artifacts(session, job_id, limit=MAX_FILES)
+        events, earlier = jobs.last_events(session, job_id, MAX_EVENTS)
         seen = jobs.read_version(session.connection(), job_id)
         kind = kinds.by_name().get(found.kind)
         charts = _charts(metrics.names_of(session, [job_id])) if kind and kind.has_metrics else []
@@ -75,7 +78,8 @@ def job(job_id: uuid.UUID) -> Response:
             position=seen.position,
             waiting_for=jobs.why_waiting(found.queue, seen.has_workers),
             files=_file_names(session, [found]),
-            events=jobs.events(session, job_id),
+            events=events,
+            earlier=earlier,
             artifacts=[file for file in artifacts if not OVERLAY.fullmatch(file.name)],
             charts=charts,
             kind=kind,

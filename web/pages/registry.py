@@ -1,7 +1,6 @@
 """Pages of data sets and models."""
 
 import uuid
-from collections.abc import Sequence
 from contextlib import suppress
 
 from flask import Response, make_response, redirect, render_template, request, url_for
@@ -15,9 +14,11 @@ from jobyard.shared.registry import models as models_
 from jobyard.web.backend import current_backend
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.pictures import sample
+from jobyard.web.services import budgets
 from jobyard.web.services.deletion import remove_dataset, remove_model
 
 THINGS_PER_PAGE = 25
+MAX_FILES = 1_000
 ALIAS: TypeAdapter[str] = TypeAdapter(Alias)
 
 
@@ -101,7 +102,7 @@ def _model_page(reference: str, status: int = 200, **errors: str) -> Response:
             card=models_.card(session, found),
             dataset=found.dataset_id and session.get(registry.Dataset, found.dataset_id),
             job=found.job_id and session.get(jobs.Job, found.job_id),
-            artifacts=storage.artifacts(session, found.job_id) if found.job_id else [],
+            artifacts=storage.artifacts(session, found.job_id, limit=MAX_FILES) if found.job_id else [],
             errors=errors,
         )
     return make_response(page, status)
@@ -109,11 +110,16 @@ def _model_page(reference: str, status: int = 200, **errors: str) -> Response:
 
 def _list(template: str, kind: type[registry.Thing]) -> Response:
     with current_backend().database.read() as session:
-        found = registry.page(session, kind, before=_cursor(), limit=THINGS_PER_PAGE + 1)
-        shown: Sequence[object] = found[:THINGS_PER_PAGE]
+        found = registry.each(session, kind, before=_cursor(), limit=THINGS_PER_PAGE + 1)
+        shown, has_more = budgets.take(found, _size, limit=THINGS_PER_PAGE)
         aliases = models_.aliases(session, [thing for thing in shown if isinstance(thing, registry.Model)])
-    more = found[THINGS_PER_PAGE - 1].id if len(found) > THINGS_PER_PAGE else None
+    more = shown[-1].id if has_more else None
     return make_response(render_template(template, things=shown, next=more, aliases=aliases))
+
+
+def _size(thing: registry.Versioned) -> int:
+    """About that of what may be long of it."""
+    return len(repr(getattr(thing, "classes", "")))
 
 
 def _cursor() -> uuid.UUID | None:

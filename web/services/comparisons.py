@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, metrics
-from jobyard.shared.errors import BadInput
+from jobyard.shared.errors import BadInput, NotFound
 from jobyard.shared.jobs import Job
 from jobyard.shared.metrics import Metric
 
@@ -32,13 +32,17 @@ class Run:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`names`: metrics that one of the runs has. `differences`: field → its value in each run."""
+    """`names`: metrics that one of the runs has. `differences`: field → its value in each run.
+
+    `truncated`: fields whose values are there only in part, as in lists of jobs.
+    """
 
     name: str
     names: list[str]
     lower_is_better: bool
     runs: list[Run]
     differences: dict[str, list[Any]]
+    truncated: list[str]
 
 
 def ids_of(written: str) -> list[uuid.UUID]:
@@ -58,7 +62,13 @@ def ids_of(written: str) -> list[uuid.UUID]:
 
 def compare(session: Session, job_ids: Sequence[uuid.UUID], name: str, points: int) -> Comparison:
     """At most `points` of each job, as `metrics.compare` has them. Raises NotFound that names the job."""
-    found = [jobs.get(session, job_id) for job_id in job_ids]
+    known = {job.id: job for job in jobs.listed(session, job_ids)}
+    for job_id in job_ids:
+        if job_id not in known:
+            raise NotFound(f"there is no job {job_id}")
+    found = [known[job_id] for job_id in job_ids]
+    digests = list(jobs.digests(session, job_ids).values())
+    different = differences([job.spec for job in found], digests)
     lower = "loss" in name or "error" in name
     histories = metrics.compare(session, job_ids, name, points)
     return Comparison(
@@ -66,7 +76,8 @@ def compare(session: Session, job_ids: Sequence[uuid.UUID], name: str, points: i
         names=metrics.names_of(session, job_ids),
         lower_is_better=lower,
         runs=[Run(job, label(job), histories[job.id], _best(histories[job.id], lower)) for job in found],
-        differences=differences([job.spec for job in found]),
+        differences=different,
+        truncated=[field for field in different if any(f"spec.{field}" in one for one in digests)],
     )
 
 
@@ -75,12 +86,22 @@ def label(job: Job) -> str:
     return str((job.result or {}).get("model") or f"{job.kind} {str(job.id)[-8:]}")
 
 
-def differences(specs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Fields (nested ones with dots) that not all specs have the same: the value in each, None: not there."""
+def differences(
+    specs: Sequence[Mapping[str, Any]], digests: Sequence[Mapping[str, str]] = ()
+) -> dict[str, list[Any]]:
+    """Fields (nested ones with dots) that not all specs have the same: the value in each, None: not there.
+
+    Values that are cut are compared by their digests, which each spec has by dotted path.
+    """
     flat = [_flat(spec) for spec in specs]
     fields = dict.fromkeys(field for spec in flat for field in spec)
-    values = {field: [spec.get(field) for spec in flat] for field in fields}
-    return {field: found for field, found in values.items() if any(value != found[0] for value in found)}
+    found: dict[str, list[Any]] = {}
+    for field in fields:
+        values = [spec.get(field) for spec in flat]
+        cut = [one.get(f"spec.{field}") for one in digests]
+        if any(value != values[0] for value in values) or any(digest != cut[0] for digest in cut):
+            found[field] = values
+    return found
 
 
 def _flat(spec: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -15,6 +15,7 @@ from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.shared.jobs import Job, State
 from jobyard.shared.kinds.predict import overlay_name
 from jobyard.web import schemas
+from jobyard.web.services import budgets
 
 # What a table holds in memory at once.
 ROWS_AT_ONCE = 1_000
@@ -44,16 +45,21 @@ def read(
 ) -> PredictionPage:
     """Those with a label, after a cursor. Raises BadInput for an invalid cursor, or one of another order."""
     after = None if cursor is None else _place(cursor, unsure_first)
-    found = registry.read_predictions(
+    found = registry.each_prediction(
         session, job.id, unsure_first=unsure_first, label=label, after=after, limit=limit + 1
     )
-    shown = found[:limit]
-    following = _cursor(shown[-1], unsure_first) if len(found) > limit else None
+    shown, has_more = budgets.take(found, _size, limit=limit)
+    following = _cursor(shown[-1], unsure_first) if has_more else None
     explained = job.spec.get("explain", False)
     items = [schemas.Prediction.model_validate(row) for row in shown]
     for row, item in zip(shown, items, strict=True):
         item.overlay = overlay_name(row.row) if explained and row.error is None else None
     return PredictionPage(items, [row.row for row in shown], following)
+
+
+def _size(row: registry.Prediction) -> int:
+    """About that of its JSON."""
+    return 200 + len(row.image) + len(row.error or "") + len(repr(row.probabilities))
 
 
 def _cursor(row: registry.Prediction, unsure_first: bool) -> str:
@@ -102,12 +108,13 @@ def table(database: Database, job_id: uuid.UUID, classes: list[str]) -> Iterator
     after: registry.Place | None = None
     while True:
         with database.read() as session:
-            rows = registry.read_predictions(session, job_id, after=after, limit=ROWS_AT_ONCE)
+            found = registry.each_prediction(session, job_id, after=after, limit=ROWS_AT_ONCE + 1)
+            rows, has_more = budgets.take(found, _size, limit=ROWS_AT_ONCE)
         for row in rows:
             each = row.probabilities or {}
             first = (row.row, row.image, row.label, row.probability, row.error)
             yield first + tuple(each.get(name) for name in classes)
-        if len(rows) < ROWS_AT_ONCE:
+        if not has_more:
             return
         after = None, rows[-1].row
 

@@ -16,10 +16,10 @@ def scored_file(session: Session, job: jobs.Job) -> storage.File:
             f"the scored file of job {job.id} is {result['format']}; rows can only be read of a job with "
             "`format: parquet`"
         )
-    found = [file for file in storage.artifacts(session, job.id) if file.name == result["file"]]
-    if not found:
+    found = storage.artifact(session, job.id, result["file"])
+    if found is None:
         raise NotFound(f"the scored file of job {job.id} was deleted")
-    return found[0]
+    return found
 
 
 def check_has_groups(job: jobs.Job) -> None:

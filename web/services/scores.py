@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import duckdb
 
 from jobyard.shared.errors import BadInput, Conflict
+from jobyard.web.services.budgets import PAGE_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ LOCKED_DOWN: dict[str, str | bool | int | float | list[str]] = {
     "allow_community_extensions": False,
 }
 # A page ends early if its rows are longer than this: they are held in memory.
-MAX_CHARACTERS = 16_000_000
+MAX_CHARACTERS = PAGE_BYTES
 # Others wait: a search through a large file takes both threads.
 _readers = threading.BoundedSemaphore(2)
 

@@ -75,7 +75,8 @@ def submit_many(
         seen = jobs.snapshots_of_new(connection, list(zip(made, requests, strict=True)))
     for queue, count in Counter(request.queue for request in requests).items():
         backend.broker.wake(queue, count)
-    return [seen[job.id] for job in made], True
+    both = zip(made, requests, strict=True)
+    return [jobs.in_a_list(seen[job.id], request.spec) for job, request in both], True
 
 
 def _digest(submissions: Sequence[AnySubmission]) -> str:
