@@ -57,6 +57,12 @@ def note(connection: sa.Connection, needs: Iterable[tuple[uuid.UUID, Needs]]) ->
         connection.execute(sa.insert(JobReference), rows)
 
 
+def referents_of(session: Session, job_id: uuid.UUID) -> list[uuid.UUID]:
+    """The ids of the data sets and models that a job names, whether they are there or not."""
+    query = sa.select(JobReference.referent_id).where(JobReference.job_id == job_id)
+    return list(session.scalars(query))
+
+
 def unended_job_that_names(session: Session, referent_id: uuid.UUID) -> uuid.UUID | None:
     """The oldest job that has not ended and whose spec names this data set or model."""
     unended = [state for state in State if state not in TERMINAL]

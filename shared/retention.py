@@ -60,6 +60,8 @@ def delete_dataset(session: Session, reference: str) -> list[str]:
     if reference not in (dataset.reference, str(dataset.id)):
         raise BadInput("id", f"should be an id or name@version; the newest is {dataset.reference}")
     registry.take_turn(session, dataset)  # or an import of the same files might refer to what is gone
+    # No job that names it can be retried meanwhile.
+    session.execute(sa.select(registry.Dataset.id).where(registry.Dataset.id == dataset.id).with_for_update())
     job_id = unended_job_that_names(session, dataset.id)
     if job_id is not None:
         raise Conflict(f"the job {job_id} uses {dataset.reference}; wait until it has ended, or cancel it")

@@ -4,7 +4,7 @@ import logging
 
 from flask import Flask, redirect
 from flask_bootstrap import Bootstrap5
-from flask_openapi3 import Info, OpenAPI
+from flask_openapi3 import Info
 from jinja2 import BaseLoader, ChoiceLoader, PackageLoader
 from werkzeug.wrappers import Response
 
@@ -12,7 +12,7 @@ import jobyard.web.auth
 import jobyard.web.problems
 from jobyard.shared.config import Settings
 from jobyard.shared.kinds.loading import installed
-from jobyard.web import caching, health, pages
+from jobyard.web import caching, health, openapi, pages
 from jobyard.web.api import comparisons, files, jobs, kinds, queues, registry, results
 from jobyard.web.backend import Backend
 from jobyard.web.fast_path import FastPath
@@ -32,11 +32,11 @@ HEADERS = {
 log = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings | None = None) -> OpenAPI:
+def create_app(settings: Settings | None = None) -> openapi.Api:
     """All routes over one Backend. Raises ConfigError where a setting is wrong."""
     settings = settings or Settings.load()
     logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")
-    app = OpenAPI(
+    app = openapi.Api(
         __name__,
         info=Info(
             title="Jobyard",
@@ -75,6 +75,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         app.register_api(blueprint)
     app.register_blueprint(health.routes)
     app.register_blueprint(pages.routes)
+    openapi.register(app)
 
     @app.get("/api/docs", doc_ui=False)
     def docs() -> Response:

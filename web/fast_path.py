@@ -81,6 +81,8 @@ class FastPath:
 
     def _submit(self, environ: "WSGIEnvironment", wait: float) -> Answer | None:
         length = environ.get("CONTENT_LENGTH", "")
+        if "HTTP_CONTENT_ENCODING" in environ:
+            return None
         if environ.get("CONTENT_TYPE") != "application/json" or not length.isdecimal() or int(length) > SHORT:
             return None
         body = environ["wsgi.input"].read(int(length))

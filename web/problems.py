@@ -66,16 +66,8 @@ def problem(
 
 def invalid(error: ValidationError) -> Response:
     """pydantic's findings, in the words of Jobyard."""
-    if (
-        not request.is_json
-        and request.mimetype != "multipart/form-data"
-        and request.method in ("POST", "PUT")
-    ):
-        return problem(
-            415, "Unsupported Media Type", "the body should be JSON, with Content-Type: application/json"
-        )
-    if request.is_json and request.get_json(silent=True) is None:
-        return problem(400, "Bad Request", f"the body is not valid JSON: {_json_error()}")
+    if request.is_json and request.method in ("POST", "PUT") and (why := _json_error()):
+        return problem(400, "Bad Request", f"the body is not valid JSON: {why}")
     errors = field_errors(error)
     return problem(422, "Unprocessable Content", "; ".join(f"{e.field}: {e.message}" for e in errors), errors)
 
@@ -160,12 +152,12 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}… ({length:,} long)"
 
 
-def _json_error() -> str:
+def _json_error() -> str | None:
     try:
         json.loads(request.get_data())
     except ValueError as error:
         return str(error)
-    return "null"
+    return None
 
 
 class Json(DefaultJSONProvider):

@@ -13,7 +13,6 @@ from jobyard.shared import registry, storage
 from jobyard.web.backend import current_backend
 from jobyard.web.problems import Problem
 
-ANSWERS: dict[str | int, Any] = {401: Problem, 404: Problem, 409: Problem, 422: Problem}
 SECURITY: list[dict[str, list[str]]] = [{"token": []}]
 
 
@@ -51,6 +50,11 @@ def answer(body: BaseModel | bytes, status: int = 200, headers: dict[str, str] |
 def binary(media_type: str) -> dict[str, Any]:
     """An answer of bytes, as OpenAPI has it."""
     return {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}
+
+
+def downloads(media_type: str) -> dict[str | int, Any]:
+    """What a `download` answers, as OpenAPI has it."""
+    return {200: binary(media_type), 206: binary(media_type), 304: None, 416: Problem}
 
 
 def download(file: storage.File | registry.Model, name: str, media_type: str) -> AnyResponse:

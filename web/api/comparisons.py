@@ -5,7 +5,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import Field
 
 from jobyard.web import schemas
-from jobyard.web.api.common import ANSWERS, SECURITY, Query, answer
+from jobyard.web.api.common import SECURITY, Query, answer
 from jobyard.web.backend import current_backend
 from jobyard.web.services import comparisons
 
@@ -15,7 +15,6 @@ api = APIBlueprint(
     url_prefix=f"{schemas.API}/metrics",
     abp_tags=[Tag(name="results", description="Metrics, predictions, scores and files of a job")],
     abp_security=SECURITY,
-    abp_responses=ANSWERS,
 )
 
 

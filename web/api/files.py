@@ -11,10 +11,9 @@ from jobyard.shared.kinds.fields import Name
 from jobyard.shared.kinds.submission import SUBMISSION
 from jobyard.web import schemas
 from jobyard.web.api import registry
-from jobyard.web.api.common import ANSWERS, SECURITY, answer
+from jobyard.web.api.common import SECURITY, answer
 from jobyard.web.api.jobs import answer_with
 from jobyard.web.backend import current_backend
-from jobyard.web.problems import Problem
 from jobyard.web.services.submission import submit
 from jobyard.web.services.uploads import OVERHEAD_BYTES, Uploads, store
 
@@ -24,7 +23,6 @@ api = APIBlueprint(
     url_prefix=schemas.API,
     abp_tags=[Tag(name="files", description="Uploads")],
     abp_security=SECURITY,
-    abp_responses={**ANSWERS, 413: Problem},
 )
 
 # The library reads form fields as JSON where it can, which would make a number of the name "2024".
@@ -61,9 +59,7 @@ def upload(form: UploadForm) -> Response:
 
 
 # On the blueprint that has the GET: of two with one path, the OpenAPI document keeps the last only.
-@registry.api.post(
-    "/datasets", responses={202: schemas.Job, 413: Problem}, summary="Upload an archive as a data set"
-)
+@registry.api.post("/datasets", responses={202: schemas.Job}, summary="Upload an archive as a data set")
 def upload_dataset(form: DatasetForm) -> Response:
     """Store the archive and submit the import job that makes the data set."""
     try:

@@ -15,7 +15,6 @@ from jobyard.shared.kinds.submission import Submit
 from jobyard.web import schemas
 from jobyard.web.api import serializers
 from jobyard.web.api.common import (
-    ANSWERS,
     SECURITY,
     JobPath,
     PageQuery,
@@ -27,6 +26,7 @@ from jobyard.web.api.common import (
 from jobyard.web.backend import Backend, current_backend
 from jobyard.web.services import budgets
 from jobyard.web.services.long_polling import MAX_WAIT_SECONDS, until_it_ends, wait_until
+from jobyard.web.services.retries import retry
 from jobyard.web.services.submission import checked_key, submit, submit_many
 
 api = APIBlueprint(
@@ -35,7 +35,6 @@ api = APIBlueprint(
     url_prefix=f"{schemas.API}/jobs",
     abp_tags=[Tag(name="jobs", description="Submit, read, wait for and control jobs")],
     abp_security=SECURITY,
-    abp_responses=ANSWERS,
 )
 
 STREAM_SECONDS = 600
@@ -181,11 +180,11 @@ def resume_job(path: JobPath) -> Response:
 
 @api.post("/<uuid:id>/retry", responses={202: schemas.Job}, summary="Run a failed or cancelled job again")
 def retry_job(path: JobPath) -> Response:
-    """The job starts over, as a new attempt; the timeline keeps the earlier ones."""
-    backend = current_backend()
-    with backend.database.write() as session:
-        job = jobs.retry(session, path.id, backend.settings.max_attempts)
-    backend.wake(job)
+    """The job starts over, as a new attempt; the timeline keeps the earlier ones.
+
+    422 if a data set or a model that it names was deleted.
+    """
+    job = retry(current_backend(), path.id)
     return job_answer(job.id, 202)
 
 

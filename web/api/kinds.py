@@ -7,7 +7,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from jobyard.shared import kinds
 from jobyard.web import schemas
-from jobyard.web.api.common import ANSWERS, SECURITY, answer
+from jobyard.web.api.common import SECURITY, answer
 
 api = APIBlueprint(
     "kinds",
@@ -15,7 +15,6 @@ api = APIBlueprint(
     url_prefix=schemas.API,
     abp_tags=[Tag(name="kinds", description="The kinds of job")],
     abp_security=SECURITY,
-    abp_responses=ANSWERS,
 )
 
 

@@ -5,7 +5,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from jobyard.shared import queues
 from jobyard.web import schemas
-from jobyard.web.api.common import ANSWERS, SECURITY, answer
+from jobyard.web.api.common import SECURITY, answer
 from jobyard.web.backend import current_backend
 
 api = APIBlueprint(
@@ -14,7 +14,6 @@ api = APIBlueprint(
     url_prefix=f"{schemas.API}/queues",
     abp_tags=[Tag(name="queues", description="Queued and running jobs, and the workers of each queue")],
     abp_security=SECURITY,
-    abp_responses=ANSWERS,
 )
 
 

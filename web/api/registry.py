@@ -15,7 +15,7 @@ from jobyard.shared.kinds.base import Parameters
 from jobyard.shared.kinds.fields import Alias, Name
 from jobyard.shared.registry import models
 from jobyard.web import schemas
-from jobyard.web.api.common import ANSWERS, SECURITY, PageQuery, answer, binary, download
+from jobyard.web.api.common import SECURITY, PageQuery, answer, download, downloads
 from jobyard.web.backend import current_backend
 from jobyard.web.services import budgets
 from jobyard.web.services.deletion import remove_dataset, remove_model
@@ -26,7 +26,6 @@ api = APIBlueprint(
     url_prefix=schemas.API,
     abp_tags=[Tag(name="registry", description="Data sets and models")],
     abp_security=SECURITY,
-    abp_responses=ANSWERS,
 )
 
 
@@ -111,9 +110,7 @@ def get_model(path: ModelPath) -> Response:
     return answer(schemas.Model.of(found, known[found.id]))
 
 
-@api.get(
-    "/models/<id>/file", responses={200: binary("application/zip"), 304: None}, summary="Download a model"
-)
+@api.get("/models/<id>/file", responses=downloads("application/zip"), summary="Download a model")
 def get_model_file(path: ModelPath) -> AnyResponse:
     """The `.keras` file; with ranges and ETags."""
     with current_backend().database.read() as session:

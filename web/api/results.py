@@ -11,8 +11,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from jobyard.shared import jobs, metrics, registry, storage
 from jobyard.shared.errors import NotFound
 from jobyard.web import schemas
-from jobyard.web.api.common import ANSWERS, SECURITY, JobPath, Query, answer, binary, download, not_modified
+from jobyard.web.api.common import SECURITY, JobPath, Query, answer, binary, download, downloads, not_modified
 from jobyard.web.backend import current_backend
+from jobyard.web.problems import Problem
 from jobyard.web.services import predictions
 from jobyard.web.services.scored_files import check_has_groups, scored_file
 
@@ -22,7 +23,6 @@ api = APIBlueprint(
     url_prefix=f"{schemas.API}/jobs/<uuid:id>",
     abp_tags=[Tag(name="results", description="Metrics, predictions, scores and files of a job")],
     abp_security=SECURITY,
-    abp_responses=ANSWERS,
 )
 
 
@@ -156,7 +156,7 @@ def get_predictions(path: JobPath, query: PredictionsQuery) -> Response:
 
 @api.get(
     "/predictions.csv",
-    responses={200: binary("text/csv"), 304: None},
+    responses={200: binary("text/csv"), 304: None, 409: Problem},
     summary="All rows of a prediction as a table",
 )
 def get_predictions_csv(path: JobPath) -> Response:
@@ -177,7 +177,7 @@ def get_predictions_csv(path: JobPath) -> Response:
 
 @api.get(
     "/predictions.parquet",
-    responses={200: binary("application/vnd.apache.parquet"), 304: None},
+    responses={200: binary("application/vnd.apache.parquet"), 304: None, 409: Problem},
     summary="All rows of a prediction as Parquet",
 )
 def get_predictions_parquet(path: JobPath) -> AnyResponse:
@@ -207,7 +207,9 @@ def _etag_of_table(job: jobs.Job) -> str:
     return f'W/"{job.id}.{job.version}"'
 
 
-@api.get("/scores", responses={200: schemas.Page[schemas.ScoredRow]}, summary="Rows of a scored file")
+@api.get(
+    "/scores", responses={200: schemas.Page[schemas.ScoredRow], 409: Problem}, summary="Rows of a scored file"
+)
 def get_scores(path: JobPath, query: ScoresQuery) -> Response:
     """For a file that was scored with `format: parquet`.
 
@@ -226,7 +228,11 @@ def get_scores(path: JobPath, query: ScoresQuery) -> Response:
     return answer(to_json({"items": rows.items, "next": rows.next}, inf_nan_mode="strings"))
 
 
-@api.get("/groups", responses={200: schemas.Page[schemas.ScoreGroup]}, summary="Groups of a scored file")
+@api.get(
+    "/groups",
+    responses={200: schemas.Page[schemas.ScoreGroup], 409: Problem},
+    summary="Groups of a scored file",
+)
 def get_groups(path: JobPath, query: GroupsQuery) -> Response:
     """For a file that was scored with `group_by`; the largest group first."""
     with current_backend().database.read() as session:
@@ -248,7 +254,7 @@ def list_artifacts(path: JobPath, query: FilesQuery) -> Response:
     return answer(schemas.Page[schemas.File](items=items, next=more))
 
 
-@api.get("/files/<name>", responses={200: binary("*/*"), 304: None}, summary="Download an artifact")
+@api.get("/files/<name>", responses=downloads("*/*"), summary="Download an artifact")
 def get_artifact(path: FilePath) -> AnyResponse:
     """With ranges and ETags."""
     with current_backend().database.read() as session:

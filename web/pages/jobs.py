@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from flask import Response, redirect, request, url_for
@@ -17,6 +18,7 @@ from jobyard.web.pages import results
 from jobyard.web.pages.blueprint import allow_inline_styles, routes
 from jobyard.web.pages.fields import fields_of
 from jobyard.web.pages.live import live
+from jobyard.web.services import retries
 
 if TYPE_CHECKING:
     pass
@@ -111,8 +113,9 @@ def resume(job_id: uuid.UUID) -> AnyResponse:
 @routes.post("/jobs/<uuid:job_id>/retry")
 def retry(job_id: uuid.UUID) -> AnyResponse:
     """Put a failed or cancelled job back in its queue, then back to its page."""
-    budget = current_backend().settings.max_attempts
-    return _ask(job_id, lambda session, job_id: jobs.retry(session, job_id, budget))
+    with suppress(Conflict):  # it is elsewhere by now, which its page shows
+        retries.retry(current_backend(), job_id)
+    return redirect(url_for("pages.job", job_id=job_id), 303)
 
 
 def _ask(job_id: uuid.UUID, verb: Callable[[Session, uuid.UUID], jobs.Job]) -> AnyResponse:

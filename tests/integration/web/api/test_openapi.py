@@ -99,3 +99,88 @@ def test_there_is_a_page_to_try_it_at(api: "FlaskClient") -> None:
     with api.get("/api/docs", follow_redirects=True) as response:
         assert response.status_code == 200
         assert response.mimetype == "text/html"
+
+
+# ---- errors
+
+
+def resolved(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    """What a reference leads to."""
+    if "$ref" not in node:
+        return node
+    for part in node["$ref"].removeprefix("#/").split("/"):
+        document = document[part]
+    return document
+
+
+def test_every_error_is_documented_as_a_problem_and_nothing_else_is(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        errors = {status for status in operation["responses"] if status >= "400"}
+        where = f"{method} {path}"
+        assert {"401", "404", "422", "429", "500", "503"} <= errors, where
+        body = operation.get("requestBody", {}).get("content", {})
+        assert ({"400", "413", "415"} <= errors) == bool(body), where
+        assert ("507" in errors) == ("multipart/form-data" in body), where
+        assert ("403" in errors) == (method != "GET"), where
+        for status in errors:
+            found = resolved(document, operation["responses"][status])
+            assert list(found["content"]) == ["application/problem+json"], where
+            assert found["content"]["application/problem+json"]["schema"]["$ref"].endswith("/Problem")
+            assert found["description"], where
+    found = document["components"]["responses"]
+    assert "Retry-After" in found["ServiceUnavailable"]["headers"]
+    assert "Retry-After" in found["TooManyRequests"]["headers"]
+    assert "WWW-Authenticate" in found["Unauthorized"]["headers"]
+
+
+def test_conditions_ranges_keys_and_places_are_documented(document: dict[str, Any]) -> None:
+    headers = {
+        (method, path): {item["name"] for item in operation["parameters"] if item["in"] == "header"}
+        for path, method, operation in operations(document)
+    }
+    assert headers["POST", "/api/v1/jobs"] == {"Idempotency-Key"}
+    assert headers["GET", "/api/v1/jobs/{id}"] == {"If-None-Match"}
+    assert headers["GET", "/api/v1/models/{id}/file"] == {"If-None-Match", "Range"}
+    assert headers["GET", "/api/v1/jobs/{id}/predictions.parquet"] == {"If-None-Match"}
+    assert headers["GET", "/api/v1/jobs/{id}/events"] == {"Last-Event-ID"}
+    submitted = document["paths"]["/api/v1/jobs"]["post"]["responses"]["202"]
+    assert set(submitted["headers"]) == {"ETag", "Location"}
+    downloaded = document["paths"]["/api/v1/models/{id}/file"]["get"]["responses"]
+    assert {"200", "206", "304", "416"} <= set(downloaded)
+    events = document["paths"]["/api/v1/jobs/{id}/events"]["get"]["responses"]["200"]
+    assert set(events["content"]) == {"application/json", "text/event-stream"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content_type", "right"),
+    [
+        ("POST", "/api/v1/jobs", "text/plain", "application/json, but has text/plain"),
+        ("POST", "/api/v1/jobs", "multipart/form-data; boundary=x", "application/json"),
+        ("POST", "/api/v1/jobs", None, "application/json"),
+        ("POST", "/api/v1/files", "application/json", "multipart/form-data, but has application/json"),
+        ("POST", "/api/v1/files", "application/x-www-form-urlencoded", "multipart/form-data"),
+        ("POST", "/api/v1/files", None, "multipart/form-data"),
+        ("POST", "/api/v1/datasets", "application/zip", "multipart/form-data, but has application/zip"),
+        ("PUT", "/api/v1/models/pets/aliases/prod", "multipart/form-data; boundary=x", "application/json"),
+    ],
+)
+def test_a_body_of_another_type_is_told_what_would_be_right(
+    api: "FlaskClient", method: str, path: str, content_type: str | None, right: str
+) -> None:
+    response = api.open(path, method=method, data=b"{}", content_type=content_type)
+    assert response.status_code == 415
+    assert response.mimetype == "application/problem+json"
+    assert right in response.json["detail"]
+
+
+def test_a_compressed_body_is_refused_as_such(api: "FlaskClient") -> None:
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    for body in (b"\x1f\x8b\x08", b'{"kind": "sentiment", "spec": {"texts": ["one"]}}'):
+        response = api.post("/api/v1/jobs", data=body, headers=headers)
+        assert response.status_code == 415
+        assert "Content-Encoding: gzip" in response.json["detail"]
+        assert response.headers["Accept-Encoding"] == "identity"
+
+
+def test_a_stranger_is_told_about_the_token_before_the_body(app: "Flask") -> None:
+    assert app.test_client().post("/api/v1/files", data=b"{}").status_code == 401
