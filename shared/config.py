@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from jobyard.shared.errors import ConfigError
 
@@ -72,6 +72,11 @@ class Settings(BaseSettings):
     max_upload_bytes: Annotated[int, Field(ge=1)] = Field(
         default=2 * 1024**3, description="Largest upload; archives may unpack to 20 times this"
     )
+    import_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(),
+        description="Folders that an import by `path` may read, separated by `:`; default: none, and for "
+        "`jobyard up` your home folder",
+    )
     retention_days: Annotated[float, Field(ge=0)] = Field(
         default=30, description="Jobs are deleted with their files this long after they ended; 0: never"
     )
@@ -90,6 +95,19 @@ class Settings(BaseSettings):
             return home.expanduser().absolute()
         except RuntimeError:
             raise ValueError("should be a folder; the user after ~ has no home folder") from None
+
+    @field_validator("import_roots", mode="before")
+    @classmethod
+    def _folders(cls, given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        try:
+            folders = tuple(Path(name).expanduser() for name in given.split(os.pathsep) if name)
+        except RuntimeError:
+            raise ValueError("should be folders; the user after ~ has no home folder") from None
+        if not all(folder.is_absolute() for folder in folders):
+            raise ValueError(f"should be absolute paths of folders, separated by {os.pathsep!r}")
+        return folders
 
     @field_validator("token")
     @classmethod

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import threading
 import uuid
 from dataclasses import dataclass, field
@@ -42,7 +43,8 @@ class AttemptLog:
 
 def make_context(database: Database, home: Path, **settings: Any) -> Context:
     """A worker process, without a broker if none is given."""
-    given = {"home": home, "broker_url": NO_BROKER, "heartbeat_seconds": 0.05} | settings
+    roots = {"import_roots": (Path(tempfile.gettempdir()),)}
+    given = {"home": home, "broker_url": NO_BROKER, "heartbeat_seconds": 0.05, **roots} | settings
     made = Settings(**given)
     return Context(made, database, Storage(made.storage), Broker(made))
 

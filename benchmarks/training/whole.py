@@ -35,7 +35,8 @@ class _Unwatched:
 
 def bench(folder: Path, scratch: Path, *, epochs: int, rounds: int) -> list[Row]:
     """`folder` has train/ and validation/; both trainings find their pictures decoded."""
-    settings = Settings(home=scratch / "home", broker_url=f"redis+socket://{scratch}/no-redis.sock")
+    broker_url = f"redis+socket://{scratch}/no-redis.sock"
+    settings = Settings(home=scratch / "home", broker_url=broker_url, import_roots=(folder,))
     upgrade(settings)
     context = Context(settings, Database(settings.database), Storage(settings.storage), Broker(settings))
     _run(context, ImportSpec(path=str(folder), name="pictures"))

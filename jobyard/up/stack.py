@@ -119,12 +119,22 @@ def environment(settings: Settings, name: str) -> dict[str, str]:
         f"{PREFIX}HOME": str(settings.home),
         f"{PREFIX}PORT": str(settings.port),
         f"{PREFIX}FLOWER_PORT": str(settings.flower_port),
+        f"{PREFIX}IMPORT_ROOTS": _import_roots(),
         # The Procfile says `python` and `gunicorn`: those beside this one are meant.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "PYTHONUNBUFFERED": "1",
         # A folder called `shared` or `web` in the user's working directory must not be imported.
         "PYTHONSAFEPATH": "1",
     }
+
+
+def _import_roots() -> str:
+    """As given, even if that is nothing; by default the home folder of the user who starts this."""
+    given = os.environ.get(f"{PREFIX}IMPORT_ROOTS")
+    if given is not None:
+        return given
+    home = Path.home()
+    return "" if home == Path(home.anchor) else str(home)
 
 
 @contextmanager

@@ -63,17 +63,21 @@ def open_inside(folder: Folder, parts: tuple[str, ...], flags: int) -> int:
     *outer, name = parts
     descriptor = os.dup(folder.descriptor)
     try:
-        for part in (*outer, name):
-            if identity(descriptor) in folder.private:
-                raise PermissionError(errno.EACCES, "it is in a folder of Jobyard's own")
-            is_last = part is name
-            inner = os.open(part, flags if is_last else FOLDER, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = inner
+        for part in outer:
+            descriptor = _step(folder, descriptor, part, FOLDER)
+        return _step(folder, descriptor, name, flags)
     except BaseException:
         os.close(descriptor)
         raise
-    return descriptor
+
+
+def _step(folder: Folder, descriptor: int, name: str, flags: int) -> int:
+    """Open what lies in an open folder, and close that one."""
+    if identity(descriptor) in folder.private:
+        raise PermissionError(errno.EACCES, "it is in a folder of Jobyard's own")
+    inner = os.open(name, flags, dir_fd=descriptor)
+    os.close(descriptor)
+    return inner
 
 
 def walk_folder(folder: Folder) -> Iterator[Member]:

@@ -5,8 +5,7 @@ import gzip
 import os
 import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
 from typing import IO, Any, cast
 
 from jobyard.shared.archives.limits import too_large
@@ -72,25 +71,17 @@ class _Guarded:
         return True
 
 
-def _gzip(path: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path))
-
-
-def _bzip2(path: Path) -> IO[bytes]:
-    return bz2.open(path)
-
-
 # No xz: its header may ask for 4 GiB of memory, and the standard library can't set a limit.
-DECOMPRESSORS: dict[bytes, Callable[[Path], IO[bytes]]] = {
-    b"\x1f\x8b": _gzip,
-    b"BZh": _bzip2,
+DECOMPRESSORS: dict[bytes, Callable[[IO[bytes]], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
 }
 
 
-def walk_tar(source: Path, head: bytes, max_bytes: int) -> Iterator[Member]:
+def walk_tar(packed: IO[bytes], head: bytes, max_bytes: int) -> Iterator[Member]:
     """The members in their order; `head` has the first bytes of the file. Raises WorkError as `walk` says."""
-    opener = next((found for magic, found in DECOMPRESSORS.items() if head.startswith(magic)), _plain)
-    with opener(source) as file:
+    opener = next((found for magic, found in DECOMPRESSORS.items() if head.startswith(magic)), nullcontext)
+    with opener(packed) as file:
         guarded = _Guarded(file, max_bytes + MAX_HEADER_BYTES)
         try:
             with guarded.headers():
@@ -112,10 +103,6 @@ def walk_tar(source: Path, head: bytes, max_bytes: int) -> Iterator[Member]:
         # tarfile takes a broken or missing header for the end; the real end is a block of zeros.
         if guarded.last != bytes(tarfile.BLOCKSIZE):
             raise WorkError("the tar archive is truncated or damaged")
-
-
-def _plain(path: Path) -> IO[bytes]:
-    return path.open("rb")
 
 
 def _next(archive: tarfile.TarFile, guarded: _Guarded) -> tarfile.TarInfo | None:

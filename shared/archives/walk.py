@@ -4,6 +4,7 @@ Nothing is ever extracted to a path that an archive names. A member that no hone
 has (a path that leads out, a link, a device) refuses the whole archive.
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -38,17 +39,19 @@ def walk(source: Source, max_bytes: int) -> Iterator[Member]:
 
 def _walk_archive(source: Path, max_bytes: int) -> Iterator[Member]:
     try:
-        with source.open("rb") as file:
-            head = file.read(6)
-            limit = limits.unpacked_limit(source.stat().st_size, max_bytes)
-            if head.startswith(b"PK"):
-                yield from _within_limits(walk_zip(file), limit)
-                return
+        file = source.open("rb")
     except OSError as error:
         raise WorkError(f"{printable(str(source))} can't be read: {error.strerror or error}") from None
-    if not head:
-        raise WorkError(f"the file is empty; {NOT_AN_ARCHIVE.removeprefix('the file ')}")
-    yield from _within_limits(walk_tar(source, head, limit), limit)
+    with file:
+        # From its beginning: by the name of a descriptor, a file may be opened where another one has read to.
+        limit = limits.unpacked_limit(file.seek(0, os.SEEK_END), max_bytes)
+        file.seek(0)
+        head = file.read(6)
+        file.seek(0)
+        if not head:
+            raise WorkError(f"the file is empty; {NOT_AN_ARCHIVE.removeprefix('the file ')}")
+        members = walk_zip(file) if head.startswith(b"PK") else walk_tar(file, head, limit)
+        yield from _within_limits(members, limit)
 
 
 def _within_limits(members: Iterator[Member], max_bytes: int) -> Iterator[Member]:

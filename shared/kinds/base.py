@@ -123,7 +123,7 @@ class Kind(ABC, Generic[S]):
     def resolve(self, spec: S, found: "Findings") -> S:
         """Check the spec against what it refers to, when it is submitted; returns it, perhaps completed.
 
-        Raises BadInput that names the field. Checks that take long are left to the job.
+        Raises BadInput that names the field. It opens no upload: what is in one is checked by the job.
         """
         return spec
 

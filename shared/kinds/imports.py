@@ -6,7 +6,6 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
-from jobyard.shared.archives.layout import lay_out
 from jobyard.shared.kinds.base import Kind, Queue, Reference, Source, Spec
 from jobyard.shared.kinds.fields import Name
 
@@ -53,9 +52,9 @@ class Import(Kind[ImportSpec]):
         return []
 
     def resolve(self, spec: ImportSpec, found: "Findings") -> ImportSpec:
-        """The archive has pictures in a layout that is understood."""
-        if spec.file is not None:
-            found.check_archive("file", lay_out)
+        """The folder is one that may be read."""
+        if spec.path is not None:
+            found.check_path("path", spec.path)
         return spec
 
     def title(self, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:

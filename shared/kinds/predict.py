@@ -6,8 +6,6 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from jobyard.shared import pictures
-from jobyard.shared.archives.unlabelled import unlabelled_pictures
 from jobyard.shared.errors import BadInput
 from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Source, Spec
 from jobyard.shared.kinds.fields import DatasetReference, ModelReference
@@ -97,16 +95,12 @@ class Predict(Kind[PredictSpec]):
         return [Reference("model", "model", spec.model), Reference("dataset", "dataset", spec.dataset)]
 
     def resolve(self, spec: PredictSpec, found: "Findings") -> PredictSpec:
-        """Every picture's header can be read, and there are not too many to explain."""
+        """There are not too many pictures to explain."""
         if spec.dataset is not None:
-            _check_explained(spec, found.datasets["dataset"].pictures)
-        elif spec.archive is not None:
-            found.check_archive(
-                "archive",
-                lambda members: _check_explained(spec, sum(1 for _ in unlabelled_pictures(members))),
-            )
-        else:
-            found.check_files(pictures.check_header)
+            try:
+                spec.check_explained(found.datasets["dataset"].pictures)
+            except ValueError as error:
+                raise BadInput("spec.explain", str(error)) from None
         return spec
 
     def title(self, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:
@@ -118,10 +112,3 @@ class Predict(Kind[PredictSpec]):
 
     def links(self, spec: str) -> Sequence[str]:
         return ["predictions", "predictions.csv", "predictions.parquet"]
-
-
-def _check_explained(spec: PredictSpec, count: int) -> None:
-    try:
-        spec.check_explained(count)
-    except ValueError as error:
-        raise BadInput("spec.explain", str(error)) from None

@@ -42,6 +42,11 @@ class Storage:
             raise ConfigError(f"JOBYARD_STORAGE_URL: can't use this address: {error}") from None
         self.is_local = isinstance(self._fs, LocalFileSystem)
 
+    @property
+    def folder(self) -> Path | None:
+        """Where the files lie on this machine; None if they lie elsewhere."""
+        return Path(self._root) if self.is_local else None
+
     def put(self, folder: str, stream: IO[bytes], limit: int | None = None) -> Stored:
         """Write a stream under a new key in `folder`. Raises TooLarge past `limit` bytes, leaving nothing."""
         key = f"{folder}/{uuid.uuid4()}"

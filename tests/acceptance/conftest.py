@@ -28,7 +28,14 @@ LEASE_SECONDS = 6
 def environment(home: Path, **settings: object) -> dict[str, str]:
     """The environment of a process of Jobyard, without the developer's own settings."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("JOBYARD_")}
-    given = {"HOME": home, "PORT": 0, "FLOWER_PORT": 0, "LEASE_SECONDS": LEASE_SECONDS} | settings
+    given = {
+        "HOME": home,
+        "PORT": 0,
+        "FLOWER_PORT": 0,
+        "LEASE_SECONDS": LEASE_SECONDS,
+        "IMPORT_ROOTS": tempfile.gettempdir(),
+        **settings,
+    }
     return (
         clean
         | {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUNBUFFERED": "1"}

@@ -40,6 +40,15 @@ def test_web_loads_neither_the_work_nor_its_libraries(web: set[str]) -> None:
     assert not web & (HEAVY | {"workers", "matplotlib", "pyarrow", "numpy"})
 
 
+def test_web_loads_nothing_that_opens_archives(web: set[str]) -> None:
+    """What is in an upload is for a worker to find out."""
+    assert "shared.archives.walk" in loaded_after("import jobyard.workers.kinds.imports")
+    assert not [name for name in web if name.startswith("shared.archives")]
+    assert not web & {"tarfile", "bz2", "lzma"} - loaded_after(
+        "import flask, gunicorn, matplotlib, plotly, duckdb"
+    )
+
+
 @pytest.mark.parametrize(
     "code",
     [

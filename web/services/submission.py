@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, kinds, registry, storage
 from jobyard.shared.errors import BadInput, NotFound
+from jobyard.shared.import_roots import ImportRoots
 from jobyard.shared.kinds.base import Kind, Reference, Spec
 from jobyard.shared.kinds.findings import Findings
 from jobyard.shared.kinds.submission import AnySubmission
@@ -42,7 +43,7 @@ def submit(backend: Backend, submission: AnySubmission, idempotency_key: str | N
     """
     digest = _digest([submission]) if idempotency_key else None
     needs = Needs()
-    if _refers(submission):
+    if _has_to_be_checked(submission):
         with backend.database.read() as session:
             # What it refers to may be gone by the time that it is repeated.
             if idempotency_key and (first := jobs.repeat_of(session.connection(), idempotency_key, digest)):
@@ -58,7 +59,7 @@ def submit_many(
     """Accept all jobs in one transaction and one round trip to the broker, or none. Raises as `submit`."""
     digest = _digest(submissions) if idempotency_key else None
     needs = [Needs()] * len(submissions)
-    if any(_refers(one) for one in submissions):
+    if any(_has_to_be_checked(one) for one in submissions):
         with backend.database.read() as session:
             if idempotency_key and (
                 first := jobs.repeats_of(session.connection(), idempotency_key, digest, len(submissions))
@@ -103,9 +104,11 @@ def _request(
     )
 
 
-def _refers(submission: AnySubmission) -> bool:
-    """Whether the spec names anything that this server has, or has not."""
+def _has_to_be_checked(submission: AnySubmission) -> bool:
+    """Whether the spec names anything that this server has, or has not, or its kind has checks of its own."""
     kind = kinds.find(submission.kind)
+    if type(kind).resolve is not Kind.resolve:
+        return True
     uploads = any(file_id is not None for file_id in kind.inputs(submission.spec).values())
     return uploads or any(one.name is not None for one in kind.references(submission.spec))
 
@@ -123,7 +126,7 @@ def _resolve(
 
 def _resolved(session: Session, backend: Backend, kind: Kind[Any], spec: Spec) -> tuple[Spec, Needs]:
     """Check what the spec refers to, and pin names to versions: the job means what was there now."""
-    found = Findings(backend.storage, backend.settings.max_unpacked_bytes)
+    found = Findings(ImportRoots(backend.settings.import_roots))
     for reference in kind.references(spec):
         if reference.name is not None:
             thing = _find(session, reference, reference.name)

@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from jobyard.shared import registry, storage
+from jobyard.shared.archives.roots import opened
+from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.imports import ImportSpec
 from jobyard.workers.datasets.importer import Imported, import_pictures
 from jobyard.workers.runtime.attempt import Attempt, Finish
@@ -52,9 +54,12 @@ def work(attempt: Attempt, spec: ImportSpec) -> Finish:
 def _import(attempt: Attempt, spec: ImportSpec, output: Path) -> Imported:
     context = attempt.context
     limit = context.settings.max_unpacked_bytes
+    if spec.path is not None:
+        with opened(spec.path, context.import_roots) as source:
+            return import_pictures(source, output, limit, attempt.progress)
     if spec.file is None:
-        return import_pictures(Path(str(spec.path)), output, limit, attempt.progress)
+        raise WorkError("the spec has neither a file nor a path")
     with context.database.read() as session:
         file = storage.get_file(session, spec.file)
-    with context.storage.local(file.storage_key, attempt.scratch) as source:
-        return import_pictures(source, output, limit, attempt.progress)
+    with context.storage.local(file.storage_key, attempt.scratch) as upload:
+        return import_pictures(upload, output, limit, attempt.progress)

@@ -77,6 +77,7 @@ def _predict_all(attempt: Attempt, spec: PredictSpec, model: registry.Model) -> 
     if copied is not None:
         attempt.unwanted.append(copied)
     rows = _predict(attempt, spec, model, _pictures(attempt, spec, copied, 0, count))
+    _refuse_all_broken(rows, Counter(row.label for row in rows))
     overlays = {
         overlay_name(number): _store_overlay(attempt, row.overlay)
         for number, row in enumerate(rows)
@@ -108,6 +109,16 @@ def _result(
             for number, row in enumerate(rows[:MAX_IN_RESULT])
         ],
     }
+
+
+def _refuse_all_broken(
+    rows: Sequence[PicturePrediction | registry.Prediction], labels: Mapping[str | None, int]
+) -> None:
+    """Raises WorkError if no picture could be read: then there is no prediction, and the job has failed."""
+    if sum(labels.values()) == labels.get(None, 0) > 0:
+        count = labels[None]
+        first = f"{rows[0].image}: {rows[0].error}"
+        raise WorkError(first if count == 1 else f"none of the {count:,} pictures can be read; {first}")
 
 
 def _columns(row: PicturePrediction | registry.Prediction) -> dict[str, Any]:
@@ -169,6 +180,7 @@ def _sum_up(attempt: Attempt, spec: PredictSpec, model: registry.Model) -> Finis
         refuse_broken(jobs.children(session, attempt.job_id))
         labels = registry.count_predictions(session, attempt.job_id)
         rows = registry.read_predictions(session, attempt.job_id, limit=MAX_IN_RESULT)
+    _refuse_all_broken(rows, labels)
     return lambda _: _result(spec, model, labels, rows)
 
 

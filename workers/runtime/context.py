@@ -16,6 +16,7 @@ from typing import Self
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
+from jobyard.shared.import_roots import ImportRoots
 from jobyard.shared.storage import Storage
 from jobyard.workers.runtime.heartbeat import HeartbeatThread
 
@@ -40,6 +41,12 @@ class Context:
     def heartbeats(self) -> HeartbeatThread:
         """The thread that sends the heartbeats of the running job."""
         return HeartbeatThread(self.settings.heartbeat_seconds)
+
+    @functools.cached_property
+    def import_roots(self) -> ImportRoots:
+        """Which folders of this machine an import may read: never those that Jobyard keeps its data in."""
+        own = [self.settings.home, *([self.storage.folder] if self.storage.folder else [])]
+        return ImportRoots(self.settings.import_roots, private=own)
 
     @property
     def cache(self) -> Path:

@@ -44,6 +44,25 @@ def test_a_relative_home_is_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert Settings.load().home == tmp_path / "here"
 
 
+@pytest.mark.parametrize(
+    ("given", "folders"),
+    [
+        (None, ()),
+        ("", ()),
+        ("/pictures", (Path("/pictures"),)),
+        ("/pictures:/more/:", (Path("/pictures"), Path("/more"))),
+        ("~/pictures", (Path("/home/somebody/pictures"),)),
+    ],
+)
+def test_no_folder_may_be_imported_unless_one_is_named(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, folders: tuple[Path, ...]
+) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    if given is not None:
+        monkeypatch.setenv("JOBYARD_IMPORT_ROOTS", given)
+    assert Settings.load().import_roots == folders
+
+
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 def test_postgresql_is_reached_through_psycopg_3(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     monkeypatch.setenv("JOBYARD_DATABASE_URL", f"{scheme}://u:p@host/db")
@@ -71,6 +90,9 @@ def test_postgresql_is_reached_through_psycopg_3(monkeypatch: pytest.MonkeyPatch
         ("MAX_ATTEMPTS", "1.5", "integer"),
         ("MAX_UPLOAD_BYTES", "2G", "integer"),
         ("MAX_UPLOAD_BYTES", "0", "greater than or equal to 1"),
+        ("IMPORT_ROOTS", "pictures", "should be absolute paths of folders, separated by ':'"),
+        ("IMPORT_ROOTS", "/pictures:more", "should be absolute paths of folders"),
+        ("IMPORT_ROOTS", "~nobody-of-that-name/pictures", "the user after ~ has no home folder"),
         ("LOG_LEVEL", "loud", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
         ("TOKEN", "short", "at least 16 characters"),
         ("HOME", "~nobody-of-that-name/jobyard", "home"),

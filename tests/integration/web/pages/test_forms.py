@@ -246,22 +246,21 @@ def test_an_archive_can_be_predicted_and_explained(world: World, web: FlaskClien
         assert storage.get_file(session, uuid.UUID(spec["archive"])).name == "pictures.zip"
 
 
-def test_what_is_no_archive_is_said_beside_it(world: World, web: FlaskClient) -> None:
+def test_an_archive_that_is_missing_is_said_beside_its_field(world: World, web: FlaskClient) -> None:
     world.model()
     fields = {"source": "archive", "model": "pets"}
-    broken = (io.BytesIO(b"no archive"), "pictures.zip")
-    refused(world, send(web, "predict", **fields, archive=broken), 'id="archive-error"', "zip or tar archive")
-    refused(world, send(web, "predict", **fields), "Choose a zip or tar archive")
+    refused(world, send(web, "predict", **fields), 'id="archive-error"', "Choose a zip or tar archive")
 
 
-def test_a_prediction_names_the_picture_that_is_none_and_keeps_no_other(
-    world: World, web: FlaskClient
-) -> None:
+def test_a_folder_that_may_not_be_imported_is_said_beside_it(make_app: Any) -> None:
+    app = make_app(import_roots=(Path("/pictures"),))
+    world, web = World(app.extensions["jobyard"]), browser(app)
+    response = send(web, "import", source="path", name="pets", path="/etc")
+    refused(world, response, 'id="path-error"', "/etc is not in a folder that imports may read")
+
+
+def test_a_prediction_says_what_is_missing_and_keeps_no_picture(world: World, web: FlaskClient) -> None:
     world.model()
-    good, bad = (io.BytesIO(picture()), "good.png"), (io.BytesIO(b"<html>"), f"{HOSTILE}.png")
-    refused(
-        world, send(web, "predict", model="pets", images=[good, bad]), 'id="images-error"', "not a picture"
-    )
     refused(world, send(web, "predict", model="pets"), "Choose at least one picture")
     refused(world, send(web, "predict", model="pets", source="dataset"), "Choose a data set")
     good = (io.BytesIO(picture()), "good.png")

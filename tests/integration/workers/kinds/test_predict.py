@@ -278,6 +278,41 @@ def test_explained_pictures_have_overlays_as_files_of_the_job(context: Context, 
 
 
 @pytest.mark.usefixtures("model")
+@pytest.mark.parametrize("content", [b"these are words", b"\xff\xd8\xff but no JPEG", b"\x89PNG\r\n\x1a\n"])
+def test_a_file_that_is_no_picture_is_named_and_costs_no_other_picture(
+    context: Context, content: bytes
+) -> None:
+    bad, good = (
+        put_file(context, name, made).id
+        for name, made in (("notes.jpg", content), ("red.png", factories.picture()))
+    )
+    alone = predicting(context, images=[str(bad)])
+    several = predicting(context, images=[str(bad)] * 2)
+    mixed = predicting(context, images=[str(bad), str(good)])
+    run_queue(context, kinds.WORKS["predict"], kind="predict")
+    job = get_job(context.database, alone)
+    assert (job.state, job.attempt) == ("failed", 1)
+    assert str(job.error_message).startswith("notes.jpg: ")
+    assert "\n" not in str(job.error_message)
+    job = get_job(context.database, several)
+    assert str(job.error_message).startswith("none of the 2 pictures can be read; notes.jpg: ")
+    assert get_job(context.database, mixed).state == "succeeded"
+    broken, fine = rows(context, mixed)
+    assert (broken[1], broken[2], fine[1], fine[4]) == ("notes.jpg", None, "red.png", None)
+    assert str(job.error_message).endswith(f"notes.jpg: {broken[4]}")
+
+
+@pytest.mark.usefixtures("model")
+def test_pictures_none_of_which_can_be_read_fail_the_job_also_in_parts(context: Context) -> None:
+    bad = str(put_file(context, "notes.jpg", b"these are words").id)
+    job_id = predicting(context, images=[bad] * (2 * PART))
+    run_queue(context, kinds.WORKS["predict"], kind="predict")
+    job = get_job(context.database, job_id)
+    assert job.state == "failed"
+    assert str(job.error_message).startswith("none of the 10 pictures can be read; notes.jpg: not a picture")
+
+
+@pytest.mark.usefixtures("model")
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -31,6 +31,24 @@ def test_what_uses_no_database_and_no_storage_gets_no_way_to_them(name: str) -> 
     assert "secret" not in " ".join(given.values())
 
 
+@pytest.mark.parametrize(
+    ("given", "home", "roots"),
+    [
+        (None, "/home/somebody", "/home/somebody"),
+        (None, "/", ""),
+        ("", "/home/somebody", ""),
+        ("/pictures:/more", "/home/somebody", "/pictures:/more"),
+    ],
+)
+def test_imports_may_read_the_users_home_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, home: str, roots: str
+) -> None:
+    monkeypatch.setenv("HOME", home)
+    if given is not None:
+        monkeypatch.setenv("JOBYARD_IMPORT_ROOTS", given)
+    assert environment(Settings.load(), "cpu")["JOBYARD_IMPORT_ROOTS"] == roots
+
+
 @pytest.mark.parametrize("name", ["web", "gpu", "predict", "cpu", "sweeper"])
 def test_the_others_get_all(name: str) -> None:
     assert (SECRETS | NEEDED).items() <= environment(Settings.load(), name).items()
