@@ -1,4 +1,4 @@
-"""Retention: deleting old jobs with their files, uploads that no job needs, checkpoints and rubbish."""
+"""Retention: deleting old jobs with their files, uploads that no job needs, and what was left half done."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,16 @@ from sqlalchemy.orm import Session, aliased
 from jobyard.shared import registry
 from jobyard.shared.database import utcnow
 from jobyard.shared.errors import BadInput, Conflict
-from jobyard.shared.jobs import TERMINAL, Job, needed_by_parent
+from jobyard.shared.jobs import TERMINAL, Job, State, needed_by_parent
 from jobyard.shared.needs import JobInput, unended_job_that_names
-from jobyard.shared.storage import File, Storage
+from jobyard.shared.storage import File, PendingKey, Reason, complete, plan_deletion
 
 DAY_SECONDS = 86_400.0
-# A file without a row that is younger may belong to an attempt or an upload that still runs.
-RUBBISH_SECONDS = 2 * DAY_SECONDS
+# What was begun to be written later than that may belong to an upload that still runs.
+ABANDONED_SECONDS = 2 * DAY_SECONDS
+# A sweep deletes at most so many files, or that share of all if it is more: a mistake does not empty the
+# storage within a pass, and stands in the log before it has done much.
+MOST_AT_ONCE, MOST_SHARE = 100, 0.01
 KEYS_AT_ONCE = 500
 
 
@@ -41,13 +44,19 @@ def forget(session: Session, days: float, limit: int = 1_000) -> tuple[list[str]
         .limit(limit)
         .with_for_update(skip_locked=True)  # what a job takes at this moment is locked by its foreign key
     )
-    keys = set(session.scalars(sa.select(File.storage_key).where(theirs))) if jobs else set()
+    keys: set[str] = set(session.scalars(sa.select(File.storage_key).where(theirs))) if jobs else set()
+    if jobs:
+        family = Job.id.in_(jobs) | Job.parent_id.in_(jobs)
+        left = sa.select(Job.checkpoint_key).where(family, Job.checkpoint_key > "")
+        keys |= {key for key in session.scalars(left) if key is not None}
     session.execute(sa.delete(Job).where(Job.id.in_(jobs)).execution_options(synchronize_session=False))
     unneeded = session.scalars(uploads).all()
     if unneeded:
         delete = sa.delete(File).where(File.id.in_(unneeded), unread).returning(File.storage_key)
         keys |= set(session.scalars(delete.execution_options(synchronize_session=False)))
-    return _unused(session, sorted(keys)), limit in (len(jobs), len(unneeded))
+    unused = _unused(session, sorted(keys))
+    plan_deletion(session, unused, Reason.EXPIRED)
+    return unused, limit in (len(jobs), len(unneeded))
 
 
 def delete_dataset(session: Session, reference: str) -> list[str]:
@@ -67,12 +76,26 @@ def delete_dataset(session: Session, reference: str) -> list[str]:
         raise Conflict(f"the job {job_id} uses {dataset.reference}; wait until it has ended, or cancel it")
     session.delete(dataset)
     session.flush()
-    return _unused(session, [dataset.storage_key])
+    unused = _unused(session, [dataset.storage_key])
+    plan_deletion(session, unused, Reason.DELETED)
+    return unused
 
 
-def rubbish(session: Session, storage: Storage) -> list[str]:
-    """Keys that no row refers to, left by what was killed between the bytes and the row."""
-    return _unused(session, storage.keys(older_than_seconds=RUBBISH_SECONDS))
+def due(session: Session) -> dict[str, str]:
+    """Keys to delete now, each with its reason: those whose last reference is gone, and those whose writing
+    was begun long ago and never completed. Of all files a small share at once, the oldest first.
+    """
+    running = sa.exists().where(Job.lease == PendingKey.lease, Job.state == State.RUNNING)
+    abandoned = (PendingKey.since < utcnow(-ABANDONED_SECONDS)) & ~running
+    ready = sa.or_(PendingKey.reason != Reason.WRITTEN, abandoned)
+    query = sa.select(PendingKey.key, PendingKey.reason).where(ready).order_by(PendingKey.since)
+    found = session.execute(query.limit(MOST_AT_ONCE + 1)).all()
+    if len(found) > MOST_AT_ONCE:
+        files = session.scalar(sa.select(sa.func.count()).select_from(File)) or 0
+        found = session.execute(query.limit(max(MOST_AT_ONCE, int(files * MOST_SHARE)))).all()
+    unused = set(_unused(session, [key for key, _ in found]))
+    complete(session, [key for key, _ in found if key not in unused])
+    return {key: reason for key, reason in found if key in unused}
 
 
 def in_use(session: Session, keys: Sequence[str]) -> set[str]:

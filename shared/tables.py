@@ -6,7 +6,7 @@ from jobyard.shared.metrics import Metric
 from jobyard.shared.needs import JobInput, JobReference
 from jobyard.shared.registrations import Worker
 from jobyard.shared.registry import Dataset, LastVersion, Model, ModelAlias, Prediction, ScoreGroup
-from jobyard.shared.storage import File
+from jobyard.shared.storage import File, PendingKey, StorageIdentity
 
 metadata = Base.metadata
 
@@ -22,8 +22,10 @@ __all__ = [
     "Metric",
     "Model",
     "ModelAlias",
+    "PendingKey",
     "Prediction",
     "ScoreGroup",
+    "StorageIdentity",
     "Worker",
     "metadata",
 ]

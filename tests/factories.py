@@ -40,6 +40,12 @@ class Stores(Protocol):
     storage: storage.Storage
 
 
+def storage_of(database: Database) -> storage.Storage:
+    """The storage of this database, in this process' memory."""
+    name = uuid.uuid5(uuid.NAMESPACE_URL, str(database.engine.url))
+    return storage.Storage(f"memory://storage-{name}", database)
+
+
 # ---- jobs
 
 

@@ -14,6 +14,7 @@ from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Claim, Job
 from jobyard.shared.storage import Storage
+from jobyard.shared.storage.identity import NAME as IDENTITY
 from jobyard.workers import kinds
 from jobyard.workers.runtime.attempt import Attempt, Finish, Split, Work
 from jobyard.workers.runtime.context import Context
@@ -46,13 +47,14 @@ def make_context(database: Database, home: Path, **settings: Any) -> Context:
     roots = {"import_roots": (Path(tempfile.gettempdir()),)}
     given = {"home": home, "broker_url": NO_BROKER, "heartbeat_seconds": 0.05, **roots} | settings
     made = Settings(**given)
-    return Context(made, database, Storage(made.storage), Broker(made))
+    return Context(made, database, Storage(made.storage, database), Broker(made))
 
 
 def stored_files(process: Context) -> list[str]:
-    """What is in its storage."""
+    """What is in its storage, but for the identity."""
     folder = process.settings.home / "storage"
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(name for name in found if name != IDENTITY)
 
 
 def run_queue(

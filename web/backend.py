@@ -33,11 +33,13 @@ class Backend:
     def build(cls, settings: Settings) -> "Backend":
         """Raises ConfigError where a setting can't work."""
         token, database, broker = settings.secret_token(), Database(settings.database), Broker(settings)
+        storage = Storage(settings.storage, database)
+        storage.identity.require_at_start()
         return cls(
             settings=settings,
             token=token,
             database=database,
-            storage=Storage(settings.storage),
+            storage=storage,
             broker=broker,
             group_commit=GroupCommit(database, broker),
         )

@@ -39,6 +39,13 @@ def _run(settings: Settings, role: str, name: str | None) -> int:
         from jobyard.workers.runtime import flower
 
         return flower.main(settings)
+    from jobyard.shared.database import Database
+    from jobyard.shared.storage import Storage
+
+    # Before the pool, whose children have connections of their own.
+    database = Database(settings.database)
+    Storage(settings.storage, database).identity.require_at_start()
+    database.dispose()
     from jobyard.workers.kinds import missing_works
 
     for problem in missing_works(Queue(role)):

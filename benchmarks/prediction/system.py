@@ -74,8 +74,8 @@ def bench(machine: Machine, model: Path, files: list[Path], count: int) -> Itera
 
 
 def _register(settings: Settings, database_url: str, model: Path) -> None:
-    stored = Storage(settings.storage).put_file("models", model)
     database = Database(database_url)
+    stored = Storage(settings.storage, database).put_file("models", model)
     with database.write() as session:
         registry.add(
             session,

@@ -38,7 +38,8 @@ def bench(folder: Path, scratch: Path, *, epochs: int, rounds: int) -> list[Row]
     broker_url = f"redis+socket://{scratch}/no-redis.sock"
     settings = Settings(home=scratch / "home", broker_url=broker_url, import_roots=(folder,))
     upgrade(settings)
-    context = Context(settings, Database(settings.database), Storage(settings.storage), Broker(settings))
+    database = Database(settings.database)
+    context = Context(settings, database, Storage(settings.storage, database), Broker(settings))
     _run(context, ImportSpec(path=str(folder), name="pictures"))
     with context.database.read() as session:
         dataset = registry.find(session, registry.Dataset, "pictures")

@@ -18,13 +18,18 @@ NEEDED = ("sqlalchemy", "flask", "nltk", "tensorflow", "flower", "honcho")
 
 
 @click.command()
-def up() -> int:
+@click.option(
+    "--adopt",
+    is_flag=True,
+    help="Give the storage to this database: after a restore, or where it was another's.",
+)
+def up(adopt: bool) -> int:
     """Start everything on this machine: Redis, web, workers, sweeper and Flower."""
     with _server_installed("up"):
         from jobyard.shared.config import Settings
         from jobyard.up.stack import up as run
 
-        return run(Settings.load())
+        return run(Settings.load(), adopt=adopt)
 
 
 @click.command()

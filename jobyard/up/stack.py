@@ -34,10 +34,11 @@ READY_EVERY_SECONDS = 0.5
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
 
 
-def up(settings: Settings) -> int:
+def up(settings: Settings, *, adopt: bool = False) -> int:
     """Run everything on this machine until a signal; returns the exit status.
 
-    Raises ConfigError if a setting is wrong, before or after the start.
+    `adopt`: give the storage to this database, should it not be its, or no longer. Raises ConfigError if a
+    setting is wrong, before or after the start.
     """
     make_home(settings.home)
     with sole_user(settings.home):
@@ -47,7 +48,7 @@ def up(settings: Settings) -> int:
         supervisor = Supervisor(commands, {name: environment(settings, name) for name in commands})
         try:
             with _address_file(settings):
-                _run(supervisor, settings)
+                _run(supervisor, settings, adopt)
         except Stopped:
             return 0
         except KeepsFailing as error:
@@ -57,7 +58,7 @@ def up(settings: Settings) -> int:
             supervisor.stop(last=REDIS)
 
 
-def _run(supervisor: Supervisor, settings: Settings) -> NoReturn:
+def _run(supervisor: Supervisor, settings: Settings, adopt: bool) -> NoReturn:
     commands = _commands(settings)
     if REDIS in commands:
         _wait_for_earlier_redis(settings)
@@ -65,6 +66,7 @@ def _run(supervisor: Supervisor, settings: Settings) -> NoReturn:
         supervisor.run_until(lambda: redis.answers(settings))
     with supervisor.interruptible():
         _migrate(settings)
+        _make_sure_of_storage(settings, adopt)
     supervisor.start(name for name in commands if name != REDIS)
     supervisor.run_until(_Readiness(settings).reached)
     with suppress(OSError):  # the reader has gone
@@ -164,6 +166,24 @@ def _migrate(settings: Settings) -> None:
     from jobyard.shared.migrate import upgrade  # SQLAlchemy takes its time: after the quick checks
 
     upgrade(settings)
+
+
+def _make_sure_of_storage(settings: Settings, adopt: bool) -> None:
+    """Compare storage and database before anything reads or writes there. Raises ConfigError."""
+    from jobyard.shared.database import Database
+    from jobyard.shared.storage import Storage
+
+    database = Database(settings.database)
+    try:
+        storage = Storage(settings.storage, database)
+        if adopt:
+            storage.identity.adopt()
+        storage.identity.require()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ConfigError(f"JOBYARD_STORAGE_URL: can't use {storage.objects.place}: {reason}") from None
+    finally:
+        database.dispose()
 
 
 class _Readiness:

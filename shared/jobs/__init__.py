@@ -39,6 +39,7 @@ from jobyard.shared.jobs.states import GLOSS, MOVES, TERMINAL, VERBS, Move, Stat
 from jobyard.shared.jobs.submission import Submitted, repeat_of, repeats_of, submit, submit_each, submit_many
 from jobyard.shared.jobs.tables import FIELDS, Job, JobEvent
 from jobyard.shared.jobs.worker import (
+    drop_checkpoint,
     fail,
     finish_cancel,
     heartbeat,
@@ -78,6 +79,7 @@ __all__ = [
     "count_ready",
     "counts",
     "digests",
+    "drop_checkpoint",
     "events",
     "expire",
     "fail",

@@ -28,6 +28,7 @@ from jobyard.shared.jobs.transitions import (
     note,
     off_its_worker,
 )
+from jobyard.shared.storage import Reason, complete, plan_deletion
 
 _AT_WORK: Final = (State.QUEUED, State.RUNNING)
 
@@ -67,6 +68,7 @@ def split(
         "child_window": sa.case((unwanted, sa.null()), else_=window),
         "checkpoint_key": sa.case((unwanted, Job.checkpoint_key), else_=checkpoint_key),
     }
+    before = session.scalar(sa.select(Job.checkpoint_key).where(*held(job_id, lease)))
     job = move(
         session,
         _SPLIT,
@@ -80,6 +82,8 @@ def split(
             note(session, job, message="stopped by its worker")
         return job
     note(session, job, message=f"split into {len(specs)} parts")
+    complete(session, [] if checkpoint_key is None else [checkpoint_key])
+    plan_deletion(session, [] if before in (None, checkpoint_key) else [before], Reason.REPLACED)
     now = session.scalar(sa.select(utcnow()))
     rows: list[dict[str, Any]] = [
         {

@@ -19,6 +19,7 @@ from jobyard.shared.jobs.transitions import (
     note,
     off_its_worker,
 )
+from jobyard.shared.storage import Reason, plan_deletion
 
 # A job whose worker was lost waits 2, 4, 8 … seconds: one that kills workers should not do so again at once.
 BACKOFF_SECONDS: Final = 2.0
@@ -121,6 +122,7 @@ def forget_checkpoints(session: Session, limit: int = 500) -> list[str]:
     if found:
         forget = sa.update(Job).where(Job.id.in_([row.id for row in found])).values(checkpoint_key=None)
         session.execute(forget, execution_options={"synchronize_session": False})
+        plan_deletion(session, [row.checkpoint_key for row in found], Reason.ENDED)
     return [row.checkpoint_key for row in found]
 
 

@@ -14,6 +14,7 @@ from jobyard.shared.jobs.reads import get
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.tables import JOBS, Job
 from jobyard.shared.jobs.transitions import Transition, move, note
+from jobyard.shared.storage import File, Reason, plan_deletion
 
 _CANCEL: Final = Transition("cancel", State.CANCELLED)
 _RETRY: Final = Transition("retry", State.QUEUED)
@@ -54,6 +55,7 @@ def retry(session: Session, job_id: uuid.UUID, max_attempts: int) -> Job:
     It starts over: the children that it had are deleted. Raises NotFound, or Conflict in any other state
     or if it is a child. Commit, then `broker.wake`.
     """
+    keys = _keys_of(session, job_id)
     job = move(
         session,
         _RETRY,
@@ -78,8 +80,17 @@ def retry(session: Session, job_id: uuid.UUID, max_attempts: int) -> Job:
     session.execute(
         sa.delete(Job).where(Job.parent_id == job_id), execution_options={"synchronize_session": False}
     )
+    plan_deletion(session, keys, Reason.RETRIED)
     note(session, job, message="retry requested")
     return job
+
+
+def _keys_of(session: Session, job_id: uuid.UUID) -> list[str]:
+    """What a job that starts over has in the storage: its checkpoint, and its children's and their files."""
+    theirs = sa.or_(Job.id == job_id, Job.parent_id == job_id)
+    checkpoints = sa.select(Job.checkpoint_key).where(theirs, Job.checkpoint_key > "")
+    files = sa.select(File.storage_key).join(Job, File.job_id == Job.id).where(Job.parent_id == job_id)
+    return [key for query in (checkpoints, files) for key in session.scalars(query) if key is not None]
 
 
 def pause(session: Session, job_id: uuid.UUID) -> Job:

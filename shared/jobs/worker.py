@@ -10,7 +10,7 @@ from jobyard.shared.database import to_json, utcnow
 from jobyard.shared.jobs import briefs
 from jobyard.shared.jobs.families import continue_parent, end, lock_parent, progress_after
 from jobyard.shared.jobs.progress import Progress
-from jobyard.shared.jobs.states import State
+from jobyard.shared.jobs.states import TERMINAL, State
 from jobyard.shared.jobs.tables import JOBS, Job
 from jobyard.shared.jobs.transitions import (
     NO_LEASE,
@@ -23,6 +23,7 @@ from jobyard.shared.jobs.transitions import (
     off_its_worker,
     shorten,
 )
+from jobyard.shared.storage import Reason, complete, plan_deletion
 
 _TO_SUCCEEDED: Final = Transition("succeed", State.SUCCEEDED)
 _TO_FAILED: Final = Transition("fail", State.FAILED)
@@ -157,9 +158,28 @@ def release(session: Session, job_id: uuid.UUID, lease: uuid.UUID) -> Job | None
     return job
 
 
-def keep_checkpoint(session: Session, job_id: uuid.UUID, lease: uuid.UUID, key: str) -> Job | None:
-    """Remember the newest checkpoint of a running job. None if the lease is lost: it is not the newest."""
-    return change(session, *held(job_id, lease), visible=False, checkpoint_key=key)
+def keep_checkpoint(
+    session: Session, job_id: uuid.UUID, lease: uuid.UUID, key: str, replaces: str | None = None
+) -> Job | None:
+    """Remember the newest checkpoint of a running job. None if the lease is lost: it is not the newest.
+
+    `replaces`: the key of the one before; delete it after the commit.
+    """
+    job = change(session, *held(job_id, lease), visible=False, checkpoint_key=key)
+    if job is not None:
+        complete(session, [key])
+        plan_deletion(session, [] if replaces is None else [replaces], Reason.REPLACED)
+    return job
+
+
+def drop_checkpoint(session: Session, job_id: uuid.UUID, key: str) -> bool:
+    """Forget this checkpoint of a job that has ended; delete it after the commit. False if it is kept."""
+    theirs = (Job.id == job_id, Job.checkpoint_key == key, Job.state.in_(TERMINAL))
+    forget = sa.update(Job).where(*theirs).values(checkpoint_key=None).returning(Job.id)
+    if session.scalar(forget, execution_options={"synchronize_session": False}) is None:
+        return False
+    plan_deletion(session, [key], Reason.ENDED)
+    return True
 
 
 def keep_for_parent(session: Session, job_id: uuid.UUID, lease: uuid.UUID, key: str) -> Job | None:

@@ -15,7 +15,7 @@ from jobyard.shared.jobs import Job
 from jobyard.shared.needs import unended_job_that_names
 from jobyard.shared.registry.datasets import Dataset
 from jobyard.shared.registry.versions import LATEST, Versioned, find
-from jobyard.shared.storage import File
+from jobyard.shared.storage import File, Reason, plan_deletion
 
 # The alias that the server sets: the most accurate version of a name.
 BEST = "best"
@@ -168,6 +168,7 @@ def delete(session: Session, reference: str) -> str:
         )
     session.execute(sa.delete(File).where(File.storage_key == model.storage_key))
     session.execute(sa.delete(Model).where(Model.id == model.id))
+    plan_deletion(session, [model.storage_key], Reason.DELETED)
     return model.storage_key
 
 

@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 from jobyard.shared.database import Base, UtcDateTime, utcnow
 from jobyard.shared.errors import NotFound
 from jobyard.shared.kinds.fields import REFERENCE
+from jobyard.shared.storage import complete
 
 # So many are read at once: one may be some megabytes.
 ROWS_AT_ONCE = 8
@@ -92,6 +93,7 @@ def add(session: Session, thing: Thing) -> Thing:
     thing.version = session.scalars(count).one()
     thing.created_at = utcnow()
     session.add(thing)
+    complete(session, [thing.storage_key])
     session.flush()
     session.refresh(thing)
     return thing

@@ -1,26 +1,35 @@
-"""Files and artifacts: bytes in fsspec, their rows in SQL. This is the package's door."""
+"""The storage: bytes under keys, the rows of files, whose storage it is, and what is deleted from it.
 
-from jobyard.shared.storage.backend import CHUNK_BYTES, KEY, Storage, Stored
-from jobyard.shared.storage.files import (
-    File,
-    add_file,
-    artifact,
-    artifacts,
-    file_names,
-    get_file,
-    get_files,
-)
+Bytes are written and deleted only after the database has a row that says so (`intents`), and only where
+storage and database are one (`identity`). This is the package's door.
+"""
+
+from jobyard.shared.storage.files import File, add_file, artifact, artifacts, file_names, get_file, get_files
+from jobyard.shared.storage.identity import LIST_ORPHANS, Identity, StorageIdentity, take_turn_to_count
+from jobyard.shared.storage.intents import PendingKey, Reason, complete, plan_deletion
+from jobyard.shared.storage.objects import CHUNK_BYTES, Objects, Stored
+from jobyard.shared.storage.orphans import orphans
+from jobyard.shared.storage.storage import Storage
 
 __all__ = [
     "CHUNK_BYTES",
-    "KEY",
+    "LIST_ORPHANS",
     "File",
+    "Identity",
+    "Objects",
+    "PendingKey",
+    "Reason",
     "Storage",
+    "StorageIdentity",
     "Stored",
     "add_file",
     "artifact",
     "artifacts",
+    "complete",
     "file_names",
     "get_file",
     "get_files",
+    "orphans",
+    "plan_deletion",
+    "take_turn_to_count",
 ]

@@ -1,7 +1,7 @@
 """The rows of uploads and artifacts.
 
-Bytes are written first, under a unique key, and the row that names them after: a file without a row is
-never seen, a row without its file does not happen.
+Bytes are written first, under a unique key, and the row that names them after: a row without its file does
+not happen.
 """
 
 import datetime
@@ -14,7 +14,8 @@ from uuid_utils.compat import uuid7
 
 from jobyard.shared.database import Base, UtcDateTime, utcnow
 from jobyard.shared.errors import NotFound
-from jobyard.shared.storage.backend import Stored
+from jobyard.shared.storage.intents import complete
+from jobyard.shared.storage.objects import Stored
 
 
 class File(Base):
@@ -49,6 +50,7 @@ def add_file(
         created_at=utcnow(),
     )
     session.add(file)
+    complete(session, [stored.key])
     session.flush()
     session.refresh(file)
     return file

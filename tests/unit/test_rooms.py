@@ -95,7 +95,7 @@ def test_scoring_texts_loads_no_tensorflow(tmp_path: Path) -> None:
         f"settings = Settings(home=Path({str(tmp_path)!r}))\n"
         "upgrade(settings)\n"
         "database = Database(settings.database)\n"
-        "context = Context(settings, database, Storage(settings.storage), Broker(settings))\n"
+        "context = Context(settings, database, Storage(settings.storage, database), Broker(settings))\n"
         "spec = {'texts': ['I love it']}\n"
         "with database.write() as session:\n"
         "    job, _ = jobs.submit(session, kind='sentiment', queue='cpu', spec=spec, priority=5,"

@@ -1,9 +1,8 @@
 """Deleting data sets and models: their rows first, then their bytes."""
 
-from contextlib import suppress
-
 from jobyard.shared import retention
 from jobyard.shared.registry import models
+from jobyard.shared.storage import Reason
 from jobyard.web.backend import current_backend
 
 
@@ -11,17 +10,11 @@ def remove_dataset(reference: str) -> None:
     """Delete a data set's row, and then its pictures. Raises as `retention.delete_dataset`."""
     with current_backend().database.write() as session:
         keys = retention.delete_dataset(session, reference)
-    _remove_bytes(keys)
+    current_backend().storage.remove(keys, Reason.DELETED)
 
 
 def remove_model(reference: str) -> None:
     """Delete a model's row, and then its file. Raises as `models.delete`."""
     with current_backend().database.write() as session:
         key = models.delete(session, reference)
-    _remove_bytes([key])
-
-
-def _remove_bytes(keys: list[str]) -> None:
-    with suppress(OSError):  # the sweeper finds later what no row refers to
-        for key in keys:
-            current_backend().storage.delete(key)
+    current_backend().storage.remove([key], Reason.DELETED)

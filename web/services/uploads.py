@@ -6,10 +6,12 @@ from pathlib import PurePosixPath, PureWindowsPath
 from types import TracebackType
 from typing import Self
 
+import sqlalchemy as sa
 from werkzeug.datastructures import FileStorage
 
 from jobyard.shared import storage
 from jobyard.shared.errors import BadInput, TooLarge
+from jobyard.shared.storage import Reason
 from jobyard.web.backend import current_backend
 
 # What a multipart body has beside the file itself.
@@ -30,14 +32,16 @@ def store(upload: FileStorage, field: str) -> storage.File:
     except TooLarge as error:
         raise TooLarge(f"{field}: {error.message}") from None
     if stored.bytes == 0:
-        backend.storage.delete(stored.key)
+        backend.storage.discard(stored.key)
         raise BadInput(field, "the file is empty")
     media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     try:
         with backend.database.write() as session:
             return storage.add_file(session, stored, name=name, media_type=media_type)
+    except (sa.exc.OperationalError, sa.exc.InterfaceError):
+        raise  # the commit may have been done, and only its answer lost: the sweeper finds out
     except BaseException:
-        backend.storage.delete(stored.key)
+        backend.storage.discard(stored.key)
         raise
 
 
@@ -68,4 +72,5 @@ def _discard(file: storage.File) -> None:
     backend = current_backend()
     with backend.database.write() as session:
         session.delete(file)
-    backend.storage.delete(file.storage_key)
+        storage.plan_deletion(session, [file.storage_key], Reason.UNUSED)
+    backend.storage.remove([file.storage_key], Reason.UNUSED)

@@ -46,6 +46,8 @@ class Attempt:
     progress: Progress
     _scratch: ScratchFolder
     checkpoints: Checkpoints
+    # Does something as often as it takes, while the database is unreachable.
+    _patiently: Callable[[str, Callable[[], Stored]], Stored]
     # Keys in the storage that go if the job does not succeed, and those that go even then.
     stored: list[str] = field(default_factory=list)
     unwanted: list[str] = field(default_factory=list)
@@ -93,7 +95,12 @@ class Attempt:
 
     def store(self, folder: str, path: Path) -> Stored:
         """Put a file into the storage; it is removed again unless the job succeeds or is split."""
-        stored = self.context.storage.put_file(folder, path)
+
+        def put() -> Stored:
+            return self.context.storage.put_file(folder, path, lease=self.claim.lease)
+
+        # Days of work may lie in this file: as the outcome, it waits for the database.
+        stored = self._patiently("store a file", put)
         self.stored.append(stored.key)
         return stored
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from jobyard.shared import jobs
+from jobyard.shared import jobs, storage
 from jobyard.shared.errors import LeaseLost, NotFound
 from jobyard.workers.runtime.context import Context, ScratchFolder
 
@@ -43,24 +43,30 @@ class Checkpoints:
         checkpoint, not the work.
         """
         try:
-            key = self._context.storage.move_file("checkpoints", path)
+            key = self._context.storage.move_file("checkpoints", path, lease=self._lease)
             with self._context.database.write() as session:
-                job = jobs.keep_checkpoint(session, self._job_id, self._lease, key)
+                job = jobs.keep_checkpoint(session, self._job_id, self._lease, key, replaces=self._key)
         except (sa.exc.SQLAlchemyError, OSError) as error:
-            # What was stored is rubbish now or the newest after all: the sweeper finds out.
+            # What was stored is abandoned now or the newest after all: the sweeper finds out.
             log.warning("job %s: can't save a checkpoint: %s", self._job_id, str(error).splitlines()[0])
             raise
         if job is None:
-            self._context.storage.delete(key)
+            self._context.storage.discard(key)
             raise LeaseLost
-        self._delete()
-        self._key = key
+        replaced, self._key = self._key, key
+        if replaced is not None:
+            self._context.storage.remove([replaced], storage.Reason.REPLACED)
 
     def discard(self) -> None:
         """Delete the newest checkpoint: the job has ended."""
-        self._delete()
-
-    def _delete(self) -> None:
-        if self._key is not None:
-            self._context.storage.delete(self._key)
-            self._key = None
+        if self._key is None:
+            return
+        key, self._key = self._key, None
+        try:
+            with self._context.database.write() as session:
+                is_dropped = jobs.drop_checkpoint(session, self._job_id, key)
+        except sa.exc.SQLAlchemyError as error:
+            log.warning("job %s: its checkpoint is left to the sweeper: %s", self._job_id, error)
+            return
+        if is_dropped:
+            self._context.storage.remove([key], storage.Reason.ENDED)

@@ -89,10 +89,11 @@ def current_context() -> Context:
     """This process's own. Raises ConfigError where a setting is wrong."""
     settings = Settings.load()
     logging.getLogger().setLevel(settings.log_level)
+    database = Database(settings.database)
     return Context(
         settings=settings,
-        database=Database(settings.database),
-        storage=Storage(settings.storage),
+        database=database,
+        storage=Storage(settings.storage, database),
         broker=Broker(settings),
     )
 

@@ -6,21 +6,24 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared import jobs, kinds, retention
+from jobyard.shared import jobs, kinds, retention, storage
 from jobyard.shared.errors import Cancelled, Interrupted, JobyardError, LeaseLost, Paused, Stopping, WorkError
 from jobyard.shared.jobs import State
 from jobyard.shared.kinds.base import Parameters
+from jobyard.shared.storage import Reason
 from jobyard.workers.runtime.attempt import Attempt, Made, Split, Work
 from jobyard.workers.runtime.checkpoints import Checkpoints
 from jobyard.workers.runtime.context import Context
 from jobyard.workers.runtime.heartbeat import Heartbeat
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Watcher(Protocol):
@@ -121,7 +124,8 @@ class Executor:
                     lease_seconds=context.settings.lease_seconds,
                     stopping=self._stopping,
                 )
-                attempt = Attempt(context, claim, heartbeat, scratch, Checkpoints(context, claim, scratch))
+                checkpoints = Checkpoints(context, claim, scratch)
+                attempt = Attempt(context, claim, heartbeat, scratch, checkpoints, self._patiently)
                 with heartbeat:
                     made = self._works[claim.kind](attempt, spec)
                 outcome = self._write(lambda session: _finish(session, attempt, made, heartbeat))
@@ -179,24 +183,35 @@ class Executor:
         Trying again is harmless: once the outcome is written, the lease no longer holds. None if the time is
         over, which is soon if the worker is being stopped: then the lease expires by itself.
         """
+
+        def write() -> Outcome | None:
+            tries_next = self._may_continue()
+            with self._context.database.write() as session:
+                outcome = change(session)
+                following = self._claim(session) if tries_next else None
+            # Not before the commit. Should only its answer be lost, this lease runs out by itself.
+            self._next, self._has_tried_next = following, tries_next
+            return outcome
+
+        try:
+            return self._patiently("write a job's outcome", write)
+        except (sa.exc.OperationalError, sa.exc.InterfaceError):
+            return None
+
+    def _patiently(self, what: str, act: Callable[[], T]) -> T:
+        """Try again as long as the database is unreachable. Raises its error when the time is over."""
         began = time.monotonic()
         pause = 0.25
         while True:
             try:
-                tries_next = self._may_continue()
-                with self._context.database.write() as session:
-                    outcome = change(session)
-                    following = self._claim(session) if tries_next else None
-                # Not before the commit. Should only its answer be lost, this lease runs out by itself.
-                self._next, self._has_tried_next = following, tries_next
-                return outcome
+                return act()
             except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
                 waited = time.monotonic() - began
                 if waited > (STOPPING_SECONDS if self._stopping.is_set() else PATIENCE_SECONDS):
-                    log.error("can't write a job's outcome, giving up: %s", error)
+                    log.error("can't %s, giving up: %s", what, error)
                     self._has_tried_next = True  # there is no use in claiming the next one now
-                    return None
-                log.warning("can't write a job's outcome, retrying: %s", str(error).splitlines()[0])
+                    raise
+                log.warning("can't %s, retrying: %s", what, str(error).splitlines()[0])
             time.sleep(pause)
             # Soon enough once the database is back: the sweeper waits a lease before it takes the job away.
             pause = min(pause * 2, 5.0, self._context.settings.lease_seconds / 3)
@@ -204,14 +219,14 @@ class Executor:
     def _remove(self, keys: list[str]) -> None:
         """Delete what no row refers to: a commit whose answer was lost may have made the job succeed."""
         try:
-            with self._context.database.read() as session:
+            with self._context.database.write() as session:
                 kept = retention.in_use(session, keys)
+                unused = [key for key in keys if key not in kept]
+                storage.plan_deletion(session, unused, Reason.UNUSED)
         except sa.exc.SQLAlchemyError as error:
-            log.warning("left in the storage, the database can't be reached: %s: %s", ", ".join(keys), error)
+            log.warning("left to the sweeper, the database can't be reached: %s: %s", ", ".join(keys), error)
             return
-        for key in keys:
-            if key not in kept:
-                self._context.storage.delete(key)
+        self._context.storage.remove(unused, Reason.UNUSED)
 
 
 def _spec_of(claim: jobs.Claim) -> Parameters:

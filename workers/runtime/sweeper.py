@@ -8,7 +8,7 @@ import time
 import sqlalchemy as sa
 from kombu.exceptions import OperationalError
 
-from jobyard.shared import jobs, retention
+from jobyard.shared import jobs, retention, storage
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database, serving_seconds
@@ -20,9 +20,12 @@ log = logging.getLogger(__name__)
 SWEEP_SECONDS = 2.0
 # A message needs a moment from the commit to the queue, and from the queue to the claim.
 GRACE_SECONDS = 1.0
-# How often old jobs are deleted, and rubbish in the storage.
+# How often old jobs are deleted, and bytes that no row refers to any more.
 FORGET_SECONDS = 60.0
-TIDY_SECONDS = 3_600.0
+# How often the storage's epoch is raised: a dump that is older, or a copy that runs beside, is found out.
+EPOCH_SECONDS = 600.0
+# How often the storage is listed for what nothing refers to, by one of the sweepers.
+ORPHANS_SECONDS = 86_400.0
 
 
 class Sweeper:
@@ -44,7 +47,7 @@ class Sweeper:
         self._retention_days = retention_days
         self._rescue_from: float | None = None
         self._forget_from = 0.0
-        self._tidy_from = 0.0
+        self._advance_from = 0.0
 
     def sweep(self) -> None:
         """Sweep once. Raises the errors of SQLAlchemy or kombu if database or broker are unreachable."""
@@ -71,33 +74,38 @@ class Sweeper:
         if now >= self._forget_from:
             self._forget_from = now + FORGET_SECONDS
             self._forget()
-        if now >= self._tidy_from:
-            self._tidy_from = now + TIDY_SECONDS
-            self._tidy()
 
     def _forget(self) -> None:
-        with self._database.write() as session:
-            keys = jobs.forget_checkpoints(session)
-        self._delete(keys)
-        if self._retention_days == 0:
+        self._storage.identity.require()
+        if time.monotonic() >= self._advance_from:
+            self._storage.identity.advance()
+            self._advance_from = time.monotonic() + EPOCH_SECONDS
+        # To a dump of some time ago many jobs look old at once: neither their rows nor their bytes are
+        # deleted until somebody says that the storage is this database's.
+        if not self._storage.identity.may_delete():
             return
         with self._database.write() as session:
-            keys, is_more = retention.forget(session, self._retention_days)
-        if is_more:  # not all at once, and not a minute later
-            self._forget_from = 0.0
-        self._delete(keys)
+            jobs.forget_checkpoints(session)
+        if self._retention_days:
+            with self._database.write() as session:
+                _, is_more = retention.forget(session, self._retention_days)
+            if is_more:  # not all at once, and not a minute later
+                self._forget_from = 0.0
+        with self._database.write() as session:
+            due = retention.due(session)
+        self._storage.remove(due)
+        with self._database.write() as session:
+            counts_orphans = storage.take_turn_to_count(session, ORPHANS_SECONDS)
+        if counts_orphans:
+            self._count_orphans()
 
-    def _tidy(self) -> None:
-        with self._database.read() as session:
-            keys = retention.rubbish(session, self._storage)
-        self._delete(keys)
-
-    def _delete(self, keys: list[str]) -> None:
-        for key in keys:
-            try:
-                self._storage.delete(key)
-            except OSError as error:
-                log.warning("can't delete %s from the storage, will retry: %s", key, error)
+    def _count_orphans(self) -> None:
+        count = size = 0
+        for orphan in storage.orphans(self._storage.objects, self._database):
+            count, size = count + 1, size + orphan.bytes
+        if count:
+            what = f"{count:,} orphans of {size:,} bytes, which nothing refers to and nothing deletes"
+            log.warning("the storage has %s; %s lists them", what, storage.LIST_ORPHANS)
 
     def _wake(self) -> None:
         """One message in a queue is enough: the worker that gets it continues until no job is ready."""
@@ -118,10 +126,13 @@ def main(settings: Settings) -> int:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
+    database = Database(settings.database)
+    store = Storage(settings.storage, database)
+    store.identity.require_at_start()
     sweeper = Sweeper(
-        Database(settings.database),
+        database,
         Broker(settings),
-        Storage(settings.storage),
+        store,
         lease_seconds=settings.lease_seconds,
         retention_days=settings.retention_days,
     )

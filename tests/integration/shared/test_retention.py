@@ -1,6 +1,5 @@
-"""What is forgotten and what never is: old jobs, uploads that nobody needs, rubbish in the storage."""
+"""What is forgotten and what never is: old jobs, uploads that nobody needs, what was left half done."""
 
-import datetime
 import functools
 import io
 import os
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import metrics, needs, registry, retention, storage
+from jobyard.shared import jobs, metrics, needs, registry, retention, storage
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Base, Database, utcnow
@@ -24,12 +23,12 @@ from jobyard.shared.jobs import TERMINAL, Job, JobEvent, State
 from jobyard.shared.metrics import Metric
 from jobyard.shared.needs import JobInput, Needs
 from jobyard.shared.registry import Dataset, Model, Prediction
-from jobyard.shared.retention import DAY_SECONDS, RUBBISH_SECONDS
-from jobyard.shared.storage import File, Storage
+from jobyard.shared.retention import ABANDONED_SECONDS, DAY_SECONDS, MOST_AT_ONCE
+from jobyard.shared.storage import File, PendingKey, Reason, Storage
 from jobyard.workers.runtime.sweeper import Sweeper
 from tests import factories
 from tests.conftest import logged_in
-from tests.factories import NO_BROKER, change
+from tests.factories import NO_BROKER, change, storage_of
 from tests.waiting import all_at_once
 
 if TYPE_CHECKING:
@@ -40,11 +39,11 @@ OLD, YOUNG = (DAYS + 1) * DAY_SECONDS, (DAYS - 1) * DAY_SECONDS
 
 
 @pytest.fixture
-def store(database_url: str, tmp_path: Path) -> Storage:
+def store(database: Database, tmp_path: Path) -> Storage:
     """On a local folder beside SQLite, and on a file system that is not local beside PostgreSQL."""
-    if database_url.startswith("sqlite"):
-        return Storage((tmp_path / "storage").as_uri())
-    return Storage(f"memory://storage-{uuid.uuid4()}")
+    if database.engine.dialect.name == "sqlite":
+        return Storage((tmp_path / "storage").as_uri(), database)
+    return storage_of(database)
 
 
 def make_sweeper(database: Database, store: Storage, days: float = DAYS) -> Sweeper:
@@ -193,13 +192,11 @@ def test_models_and_data_sets_outlive_the_job_that_made_them_and_so_do_their_byt
     database: Database, store: Storage
 ) -> None:
     job_id = new_job(database)
+    model, pictures, table = (store.put(name, io.BytesIO(b"x")) for name in ("models", "datasets", "scored"))
     with database.write() as session:
-        model, pictures = (store.put(folder, io.BytesIO(b"x")) for folder in ("models", "datasets"))
         # As a training does it: the model's file is an artifact of the job too.
         storage.add_file(session, model, name="model.keras", media_type="application/zip", job_id=job_id)
-        scored = storage.add_file(
-            session, store.put("scored", io.BytesIO(b"x")), name="a.csv", media_type="text/csv", job_id=job_id
-        )
+        scored = storage.add_file(session, table, name="a.csv", media_type="text/csv", job_id=job_id)
         registry.add(
             session,
             Model(
@@ -230,9 +227,9 @@ def test_models_and_data_sets_outlive_the_job_that_made_them_and_so_do_their_byt
         )
     sweep(database, store)
     assert (count(database, Job), count(database, File)) == (0, 0)
-    for key in (model.key, pictures.key):
-        age(store, key, 10 * RUBBISH_SECONDS)
-    sweep(database, store)  # nor are they rubbish now
+    with database.write() as session:  # nor are they deleted by mistake
+        storage.plan_deletion(session, [model.key, pictures.key], Reason.UNUSED)
+    sweep(database, store)
     with database.read() as session:
         assert registry.find(session, Model, "pets@1").job_id is None
         assert registry.find(session, Dataset, "pets@1").job_id is None
@@ -281,7 +278,7 @@ def test_a_job_that_was_submitted_keeps_its_upload(
 
 def test_an_upload_that_a_job_takes_at_this_moment_stays(database: Database) -> None:
     """The job's transaction is not yet committed when the sweeper looks."""
-    store = Storage(f"memory://storage-{uuid.uuid4()}")
+    store = storage_of(database)
     file, job_id = new_file(database, store), new_job(database, State.QUEUED)
 
     def forget() -> None:
@@ -308,7 +305,7 @@ def test_two_sweepers_at_once_forget_all_and_neither_fails(
     keys += [new_file(database, store).storage_key for _ in range(30)]
     for _ in range(30):
         keys.append(store.put("scored", io.BytesIO(b"x")).key)
-        age(store, keys[-1], RUBBISH_SECONDS + 60)
+        age(database, keys[-1], ABANDONED_SECONDS + 60)
     sweepers = [make_sweeper(database, store) for _ in range(4)]
     all_at_once(*(sweeper.sweep for sweeper in sweepers))
     assert caplog.messages == []
@@ -316,19 +313,29 @@ def test_two_sweepers_at_once_forget_all_and_neither_fails(
     assert not any(there(store, key) for key in keys)
 
 
-# ---- rubbish in the storage
+# ---- what was left half done
 
 
-def age(store: Storage, key: str, seconds: float) -> None:
-    """As if the bytes had been written so long ago."""
-    if store.is_local:
-        os.utime(store._path(key), (time.time() - seconds,) * 2)
-        return
-    written = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=seconds)
-    store._fs.store[store._fs._strip_protocol(store._path(key))].modified = written
+def age(database: Database, key: str, seconds: float) -> None:
+    """As if its intent had been recorded so long ago."""
+    change(database, PendingKey, PendingKey.key == key, since=utcnow(-seconds))
 
 
-def test_bytes_that_no_row_names_go_once_they_are_old_and_those_with_a_row_never(
+def pending(database: Database) -> dict[str, str]:
+    """The keys that have an intent, each with its reason."""
+    with database.read() as session:
+        return dict(session.execute(sa.select(PendingKey.key, PendingKey.reason)).all())
+
+
+def test_a_row_completes_what_was_begun(database: Database, store: Storage) -> None:
+    stored = store.put("files", io.BytesIO(b"x"))
+    assert pending(database) == {stored.key: Reason.WRITTEN}
+    with database.write() as session:
+        storage.add_file(session, stored, name="a.csv", media_type="text/csv")
+    assert pending(database) == {}
+
+
+def test_bytes_that_were_begun_long_ago_and_never_completed_go_and_those_with_a_row_never(
     database: Database, store: Storage
 ) -> None:
     checkpointed = new_job(database, State.PAUSED)
@@ -338,44 +345,127 @@ def test_bytes_that_no_row_names_go_once_they_are_old_and_those_with_a_row_never
         store.put("checkpoints", io.BytesIO(b"x")).key,
     ]
     change(database, Job, Job.id == checkpointed, checkpoint_key=kept[-1])
-    rubbish = [store.put("scored", io.BytesIO(b"x")).key for _ in range(3)]
+    abandoned = [store.put("scored", io.BytesIO(b"x")).key for _ in range(3)]
     young = store.put("scored", io.BytesIO(b"x")).key
-    for key in (*kept, *rubbish):
-        age(store, key, RUBBISH_SECONDS + 60)
-    age(store, young, RUBBISH_SECONDS - 60)
-    with database.read() as session:
-        assert retention.rubbish(session, store) == sorted(rubbish)
+    for key in (kept[-1], *abandoned):
+        age(database, key, ABANDONED_SECONDS + 60)
+    age(database, young, ABANDONED_SECONDS - 60)
     sweep(database, store, days=0)
     assert all(there(store, key) for key in (*kept, young))
-    assert not any(there(store, key) for key in rubbish)
+    assert not any(there(store, key) for key in abandoned)
+    assert pending(database) == {young: Reason.WRITTEN}
 
 
-def test_there_is_no_rubbish_in_a_storage_that_is_not_there_yet(database: Database, store: Storage) -> None:
-    with database.read() as session:
-        assert retention.rubbish(session, store) == []
+def test_what_a_running_attempt_has_stored_is_not_abandoned_however_long_it_runs(
+    database: Database, store: Storage
+) -> None:
+    job_id = new_job(database, State.RUNNING)
+    lease = factories.get_job(database, job_id).lease
+    key = store.put("artifacts", io.BytesIO(b"x"), lease=lease).key
+    age(database, key, 10 * ABANDONED_SECONDS)
+    sweep(database, store, days=0)
+    assert there(store, key)
+    change(
+        database,
+        Job,
+        Job.id == job_id,
+        state=State.SUCCEEDED,
+        finished_at=utcnow(),
+        lease=None,
+        lease_expires_at=None,
+    )
+    sweep(database, store, days=0)
+    assert not there(store, key)
 
 
-def test_more_rubbish_than_fits_a_statement_is_found(
+def test_a_sweep_deletes_a_small_share_and_the_next_ones_the_rest(database: Database, store: Storage) -> None:
+    keys = [store.put("files", io.BytesIO(b"x")).key for _ in range(2 * MOST_AT_ONCE + 1)]
+    with database.write() as session:
+        storage.plan_deletion(session, keys, Reason.DELETED)
+    left = []
+    for _ in range(3):
+        sweep(database, store, days=0)
+        left.append(sum(there(store, key) for key in keys))
+    assert left == [MOST_AT_ONCE + 1, 1, 0]
+
+
+def test_of_many_files_a_sweep_deletes_one_in_a_hundred(database: Database) -> None:
+    many = 200 * MOST_AT_ONCE
+    with database.write() as session:
+        row = {"name": "a", "media_type": "a/b", "bytes": 1, "sha256": "0" * 64, "created_at": utcnow()}
+        keys = [f"files/{uuid.uuid4()}" for _ in range(many)]
+        rows = [{"id": uuid.uuid4(), "storage_key": key} for key in keys]
+        session.execute(sa.insert(File).values(**row), rows)
+        storage.plan_deletion(
+            session, (f"files/{uuid.uuid4()}" for _ in range(4 * MOST_AT_ONCE)), Reason.DELETED
+        )
+    with database.write() as session:
+        assert len(retention.due(session)) == 2 * MOST_AT_ONCE
+
+
+def test_each_deletion_is_logged_with_its_reason(
+    database: Database, store: Storage, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "jobyard.shared.storage")
+    old = new_file(database, store, new_job(database)).storage_key
+    abandoned = store.put("scored", io.BytesIO(b"x")).key
+    age(database, abandoned, ABANDONED_SECONDS + 60)
+    sweep(database, store)
+    assert sorted(caplog.messages) == sorted(
+        [
+            f"deleted {old} from the storage: its retention is over",
+            f"deleted {abandoned} from the storage: it was never completed",
+        ]
+    )
+
+
+def test_what_can_not_be_deleted_holds_up_nothing_else(
     database: Database, store: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "KEYS_AT_ONCE", 2)
-    file = new_file(database, store)
-    keys = [store.put("scored", io.BytesIO(b"x")).key for _ in range(5)]
-    for key in (*keys, file.storage_key):
-        age(store, key, RUBBISH_SECONDS + 60)
-    with database.read() as session:
-        assert sorted(retention.rubbish(session, store)) == sorted(keys)
+    monkeypatch.setattr(retention, "MOST_AT_ONCE", 1)
+    stuck, other = (store.put("files", io.BytesIO(b"x")).key for _ in range(2))
+    with database.write() as session:
+        storage.plan_deletion(session, [stuck], Reason.DELETED)
+    with database.write() as session:
+        storage.plan_deletion(session, [other], Reason.DELETED)
+    delete = store.objects.delete
+
+    def refuse(key: str) -> None:
+        if key == stuck:
+            raise PermissionError(13, "is read-only")
+        delete(key)
+
+    monkeypatch.setattr(store.objects, "delete", refuse)
+    for _ in range(2):
+        sweep(database, store)
+    assert pending(database) == {stuck: Reason.DELETED}
+    assert there(store, stuck)
 
 
-def test_what_jobyard_did_not_write_is_never_rubbish(database: Database, tmp_path: Path) -> None:
-    """The storage may be a folder or a bucket that others use too."""
-    store = Storage(tmp_path.as_uri())
-    for name in ("thesis.pdf", "files/holiday.jpg", "a/b/c.txt"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x")
-        os.utime(path, (0, 0))
-    mine = store.put("scored", io.BytesIO(b"x")).key
-    age(store, mine, RUBBISH_SECONDS + 60)
-    with database.read() as session:
-        assert retention.rubbish(session, store) == [mine]
+def test_bytes_that_the_database_does_not_know_stay_for_ever(database: Database, store: Storage) -> None:
+    """They may be another database's: that a row is missing is no reason to delete anything."""
+    file = new_file(database, store, ago=YOUNG)
+    foreign = f"scored/{uuid.uuid4()}"
+    store.objects.write(foreign, io.BytesIO(b"x"))
+    if store.is_local:
+        os.utime(store.objects._path(foreign), (0, 0))
+    sweep(database, store)
+    assert there(store, foreign)
+    assert there(store, file.storage_key)
+    assert [one.key for one in storage.orphans(store.objects, database)] == [foreign]
+
+
+def test_a_retry_leaves_nothing_of_what_the_job_had(database: Database, store: Storage) -> None:
+    job_id = new_job(database, State.FAILED, ago=YOUNG)
+    child = new_job(database, State.FAILED, ago=YOUNG, parent=job_id)
+    keys = [store.put("checkpoints", io.BytesIO(b"x")).key for _ in range(2)]
+    for owner, key in zip((job_id, child), keys, strict=True):
+        change(database, Job, Job.id == owner, checkpoint_key=key)
+    keys.append(new_file(database, store, child).storage_key)
+    with database.write() as session:
+        jobs.retry(session, job_id, 3)
+    assert set(pending(database)) == set(keys)
+    change(database, Job, Job.id == job_id, state=State.PAUSED)
+    sweep(database, store)
+    assert not any(there(store, key) for key in keys)
+    assert list(storage.orphans(store.objects, database)) == []

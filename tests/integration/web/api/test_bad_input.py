@@ -44,7 +44,7 @@ def left_behind(database: Database, home: Path) -> list[str]:
             f"{session.scalar(sa.select(sa.func.count()).select_from(table))} {table.__tablename__}"
             for table in (Job, JobEvent, File)
         ]
-    files = [str(path) for path in (home / "storage").rglob("*") if path.is_file()]
+    files = [str(path) for path in (home / "storage").glob("*/*") if path.is_file()]
     return [row for row in rows if not row.startswith("0 ")] + files
 
 

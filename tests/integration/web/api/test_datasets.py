@@ -18,7 +18,7 @@ def train(api: FlaskClient, dataset: str) -> Any:
 
 
 def stored(world: World) -> set[str]:
-    return set(world.backend.storage.keys(older_than_seconds=-60))
+    return {one.key for one in world.backend.storage.objects.listing()}
 
 
 def test_the_report_is_with_the_data_set(world: World, api: FlaskClient) -> None:

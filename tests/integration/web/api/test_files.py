@@ -53,7 +53,7 @@ def test_only_the_last_part_of_a_hostile_name_is_kept_and_never_as_a_path(
 ) -> None:
     quoted = sent.replace("\\", "\\\\")
     assert post_file(api, CONTENT, quoted)["name"] == kept
-    (stored,) = [path for path in (tmp_path / "home" / "storage").rglob("*") if path.is_file()]
+    (stored,) = [path for path in (tmp_path / "home" / "storage").rglob("*/*") if path.is_file()]
     assert stored.parent == tmp_path / "home" / "storage" / "files"
     assert str(uuid.UUID(stored.name)) == stored.name
 
@@ -144,7 +144,7 @@ def test_an_artifact_that_is_not_there_is_404(api: "FlaskClient", address: str, 
     backend = app.extensions["jobyard"]
     with backend.database.read() as session:
         (file,) = storage.artifacts(session, uuid.UUID(address.split("/")[4]))
-    backend.storage.delete(file.storage_key)
+    backend.storage.objects.delete(file.storage_key)
     response = api.get(address)
     assert response.status_code == 404
     assert "missing from the storage" in response.json["detail"]

@@ -12,7 +12,7 @@ from jobyard.cli import run
 from jobyard.client import BadRequest, Client, Conflict, NotFound
 from jobyard.shared import jobs, registry
 from jobyard.shared.errors import NotFound as Gone
-from jobyard.shared.storage import Storage
+from jobyard.shared.storage import Objects
 from tests.conftest import TOKEN, served
 from tests.integration.web.world import World
 
@@ -136,10 +136,10 @@ def test_a_model_whose_file_can_not_be_deleted_now_is_gone_all_the_same(
 ) -> None:
     world.model()
 
-    def refuse(_: Storage, key: str) -> None:
+    def refuse(_: Objects, key: str) -> None:
         raise OSError(f"{key}: the storage is away")
 
-    monkeypatch.setattr(Storage, "delete", refuse)
+    monkeypatch.setattr(Objects, "delete", refuse)
     assert api.open(path, method=method).status_code == status
     said(api, "GET", "/models/pets@1", 404)
 

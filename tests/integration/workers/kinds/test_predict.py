@@ -120,7 +120,7 @@ def at_once(context: Context, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> u
 
 def stored_folders(context: Context) -> list[str]:
     folder = context.settings.home / "storage"
-    return sorted(path.parent.name for path in folder.rglob("*") if path.is_file())
+    return sorted(path.parent.name for path in folder.glob("*/*") if path.is_file())
 
 
 def check_same(context: Context, job_id: uuid.UUID, once: uuid.UUID) -> None:

@@ -49,7 +49,7 @@ def scored(context: Context, job_id: uuid.UUID) -> bytes:
 
 def stored_folders(context: Context) -> list[str]:
     folder = context.settings.home / "storage"
-    return sorted(path.parent.name for path in folder.rglob("*") if path.is_file())
+    return sorted(path.parent.name for path in folder.glob("*/*") if path.is_file())
 
 
 def at_once(context: Context, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> Job:
@@ -101,8 +101,8 @@ def test_a_bad_row_fails_the_file_as_it_would_at_once(context: Context, tmp_path
     rows = ['{"text": "good"}'] * ROWS
     rows[333] = '{"text": 5}'
     path.write_text("\n".join(rows))
+    stored = context.storage.put_file("files", path)
     with context.database.write() as session:
-        stored = context.storage.put_file("files", path)
         file = storage.add_file(session, stored, name="rows.jsonl", media_type="text/plain").id
     job_id = new_job(context.database, spec={"file": str(file)})
     run_queue(context, kinds.WORKS["sentiment"])
@@ -115,8 +115,8 @@ def test_a_bad_row_fails_the_file_as_it_would_at_once(context: Context, tmp_path
     assert found[-1] == "cancelled"
     # What is left goes with the next sweeps; the upload is the owner's.
     with context.database.write() as session:
-        for key in jobs.forget_checkpoints(session):
-            context.storage.delete(key)
+        keys = jobs.forget_checkpoints(session)
+    assert context.storage.remove(keys, storage.Reason.ENDED) == len(keys)
     assert stored_folders(context) == ["files"]
     with context.database.write() as session:
         assert jobs.forget_checkpoints(session) == []
@@ -216,8 +216,8 @@ def test_a_packed_file_is_unpacked_once_and_nothing_of_that_is_left(
     once = at_once(context, upload, monkeypatch, format="csv")
     path = tmp_path / "packed"
     path.write_bytes(gzip.compress((tmp_path / "reviews.csv").read_bytes()))
+    stored = context.storage.put_file("files", path)
     with context.database.write() as session:
-        stored = context.storage.put_file("files", path)
         packed = storage.add_file(session, stored, name="reviews.csv.gz", media_type="application/gzip").id
     job_id = new_job(context.database, spec={"file": str(packed), "format": "csv"})
     run_queue(context, kinds.WORKS["sentiment"])
@@ -255,8 +255,8 @@ def test_groups_are_kept_in_order_and_once(
 def test_rows_that_are_skipped_in_parts_are_reported_for_the_whole(context: Context, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("text,n\n" + "good,1\n" * 400 + "ragged\n" + "bad,2\n" * 400 + 'a,"b"c\n')
+    stored = context.storage.put_file("files", path)
     with context.database.write() as session:
-        stored = context.storage.put_file("files", path)
         file = storage.add_file(session, stored, name="rows.csv", media_type="text/plain").id
     job_id = new_job(context.database, spec={"file": str(file), "errors": "skip"})
     run_queue(context, kinds.WORKS["sentiment"])

@@ -19,8 +19,8 @@ from jobyard.shared.jobs import State
 from jobyard.shared.storage import Storage
 from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.sweeper import Sweeper
-from tests.factories import LONG_AGO, NO_BROKER, change_job, claimed, get_job, new_job
-from tests.workers import attempt, make_context
+from tests.factories import LONG_AGO, NO_BROKER, change_job, claimed, get_job, new_job, storage_of
+from tests.workers import attempt, make_context, stored_files
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -34,9 +34,10 @@ def do(database: Database, verb: Callable[[Session], Any]) -> Any:
         return verb(session)
 
 
-def sweep(database: Database) -> None:
+def sweep(database: Database, store: Storage | None = None) -> None:
     broker = Broker(Settings(broker_url=NO_BROKER))
-    Sweeper(database, broker, Storage("memory://"), lease_seconds=30, retention_days=0).sweep()
+    store = store or storage_of(database)
+    Sweeper(database, broker, store, lease_seconds=30, retention_days=0).sweep()
 
 
 def assert_expired(database: Database, job_id: uuid.UUID) -> None:
@@ -185,7 +186,7 @@ def test_work_that_is_overtaken_by_its_deadline_stops_and_leaves_nothing(
     assert 1 <= seconds < WAIT_SECONDS / 2
     failed = get_job(database, job_id)
     assert failed.error_message == "not finished within 1 seconds of its first start, its deadline"
-    assert [path for path in (tmp_path / "storage").rglob("*") if path.is_file()] == []
+    assert stored_files(context) == []
 
 
 # ---- over HTTP
@@ -205,7 +206,7 @@ def test_the_deadline_of_the_spec_is_the_jobs(
     job_id = uuid.UUID(job["id"])
     claimed(database, job_id)
     change_job(database, job_id, deadline_at=LONG_AGO)
-    sweep(database)
+    sweep(database, client.application.extensions["jobyard"].storage)
     assert_expired(database, job_id)
     assert client.get(f"/api/v1/jobs/{job_id}").json["error"]["type"] == "DeadlineExceeded"
 

@@ -15,13 +15,12 @@ from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.errors import WorkError
 from jobyard.shared.jobs import Job, State
-from jobyard.shared.storage import Storage
 from jobyard.workers.runtime import executor
 from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.context import Context
 from jobyard.workers.runtime.sweeper import Sweeper
 from tests import factories
-from tests.factories import LONG_AGO, NO_BROKER, get_job, new_job, steps_of
+from tests.factories import LONG_AGO, NO_BROKER, get_job, new_job, steps_of, storage_of
 from tests.waiting import wait_for
 from tests.workers import attempt, stored_files
 
@@ -245,7 +244,7 @@ def test_a_job_that_was_taken_away_before_the_database_came_back_is_not_written_
 @pytest.fixture
 def sweeper(database: Database) -> Sweeper:
     broker = Broker(Settings(broker_url=NO_BROKER))
-    return Sweeper(database, broker, Storage("memory://"), lease_seconds=1, retention_days=0)
+    return Sweeper(database, broker, storage_of(database), lease_seconds=1, retention_days=0)
 
 
 def test_after_an_outage_jobs_are_rescued_only_when_their_workers_had_a_lease_to_say_a_word(
@@ -285,15 +284,15 @@ def test_after_an_outage_jobs_are_rescued_only_when_their_workers_had_a_lease_to
 def test_a_sweeper_that_begins_soon_after_the_databases_server_gives_the_workers_a_lease_too(
     database: Database,
 ) -> None:
-    broker = Broker(Settings(broker_url=NO_BROKER))
+    broker, store = Broker(Settings(broker_url=NO_BROKER)), storage_of(database)
     job_id = new_job(database)
     with database.write() as session:
         assert factories.claim(session, job_id) is not None
         session.execute(sa.update(Job.__table__).where(Job.id == job_id).values(lease_expires_at=LONG_AGO))
     # A lease so long that the server, which the tests have started, has not served it yet.
-    Sweeper(database, broker, Storage("memory://"), lease_seconds=10**6, retention_days=0).sweep()
+    Sweeper(database, broker, store, lease_seconds=10**6, retention_days=0).sweep()
     waits = database.engine.dialect.name == "postgresql"
     assert get_job(database, job_id).state == (State.RUNNING if waits else State.QUEUED)
     # And one that it has.
-    Sweeper(database, broker, Storage("memory://"), lease_seconds=0, retention_days=0).sweep()
+    Sweeper(database, broker, store, lease_seconds=0, retention_days=0).sweep()
     assert get_job(database, job_id).state == State.QUEUED

@@ -15,11 +15,10 @@ from jobyard.shared import jobs
 from jobyard.shared.broker import AWAY_SECONDS, MAX_MESSAGES, Broker
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import maintenance
-from jobyard.shared.storage import Storage
 from jobyard.workers.runtime import sweeper as module
 from jobyard.workers.runtime.sweeper import Sweeper
 from tests import factories
-from tests.factories import LONG_AGO, NEVER, change_job, new_job
+from tests.factories import LONG_AGO, NEVER, change_job, new_job, storage_of
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def sweeper(database: Database, broker: Broker) -> Sweeper:
     # With a lease it would leave the workers that long after the start of PostgreSQL, which may be just now.
-    return Sweeper(database, broker, Storage("memory://"), lease_seconds=0, retention_days=0)
+    return Sweeper(database, broker, storage_of(database), lease_seconds=0, retention_days=0)
 
 
 def submit(database: Database, *, old: bool = True, queue: str = "cpu") -> uuid.UUID:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import re
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,18 +16,27 @@ from jobyard.shared import storage
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.errors import NotFound, TooLarge
-from jobyard.shared.storage import CHUNK_BYTES, Storage
-from tests.factories import new_job
+from jobyard.shared.storage import CHUNK_BYTES, Reason, Storage
+from jobyard.shared.storage.identity import NAME as IDENTITY
+from tests.factories import new_job, storage_of
 
 KEY = re.compile(r"files/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+@pytest.fixture
+def sqlite(sqlite_url: str) -> Iterator[Database]:
+    """What keeps the storage's intents, where it does not matter which database does."""
+    opened = Database(sqlite_url)
+    yield opened
+    opened.dispose()
+
+
 @pytest.fixture(params=["local", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+def store(request: pytest.FixtureRequest, sqlite: Database, tmp_path: Path) -> Storage:
     """The storage on a local folder, and on a file system that is not local."""
     if request.param == "local":
-        return Storage((tmp_path / "storage").as_uri())
-    return Storage(f"memory://storage-{uuid.uuid4()}")
+        return Storage((tmp_path / "storage").as_uri(), sqlite)
+    return storage_of(sqlite)
 
 
 @pytest.fixture
@@ -37,11 +47,13 @@ def scratch(tmp_path: Path) -> Path:
 
 
 def all_files(store: Storage) -> list[str]:
+    """But for the identity."""
+    fs, root = store.objects._fs, store.objects._root
     try:
-        found: list[str] = store._fs.find(store._root)
+        found: list[str] = fs.find(root)
     except FileNotFoundError:
         return []
-    return found
+    return [path for path in found if not path.endswith(f"/{IDENTITY}")]
 
 
 class Broken(io.RawIOBase):
@@ -87,15 +99,15 @@ def test_an_upload_that_breaks_off_leaves_nothing(store: Storage) -> None:
 def test_the_same_content_twice_is_two_files(store: Storage) -> None:
     first, second = (store.put("files", io.BytesIO(b"same")) for _ in range(2))
     assert first.key != second.key
-    store.delete(first.key)
+    store.objects.delete(first.key)
     with store.open(second.key) as file:
         assert file.read() == b"same"
 
 
 def test_delete_removes_and_once_more_is_no_error(store: Storage) -> None:
     stored = store.put("files", io.BytesIO(b"x"))
-    store.delete(stored.key)
-    store.delete(stored.key)
+    for _ in range(2):
+        assert store.remove([stored.key], Reason.DELETED) == 1
     assert all_files(store) == []
 
 
@@ -134,8 +146,10 @@ def test_a_file_can_be_moved_into_the_storage(store: Storage, scratch: Path) -> 
     assert len(all_files(store)) == 1
 
 
-def test_a_copy_of_a_file_that_is_not_local_is_gone_after_an_error_too(scratch: Path) -> None:
-    store = Storage(f"memory://storage-{uuid.uuid4()}")
+def test_a_copy_of_a_file_that_is_not_local_is_gone_after_an_error_too(
+    sqlite: Database, scratch: Path
+) -> None:
+    store = storage_of(sqlite)
     stored = store.put("files", io.BytesIO(b"x"))
 
     def use() -> None:
@@ -157,24 +171,30 @@ def test_a_stored_file_can_be_read_from_the_middle(store: Storage) -> None:
 
 
 def test_check_writes_nothing(store: Storage, tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="has no identity"):
+        store.check()
+    assert not (tmp_path / "storage").exists()
+    store.identity.require()
     before = sorted(tmp_path.rglob("*"))
     store.check()
     assert sorted(tmp_path.rglob("*")) == before
     assert all_files(store) == []
 
 
-def test_check_says_where_it_can_not_read(tmp_path: Path) -> None:
+def test_check_says_where_it_can_not_read(sqlite: Database, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OSError, match="file"):
-        Storage((tmp_path / "file" / "storage").as_uri()).check()
+        Storage((tmp_path / "file" / "storage").as_uri(), sqlite).check()
 
 
 @pytest.mark.parametrize("name", ["plain", "with space", "per%41cent", "naïve ☃", "hash#tag"])
-def test_the_default_storage_lies_in_home_whatever_home_is_called(tmp_path: Path, name: str) -> None:
-    home = tmp_path / name
-    stored = Storage(Settings(home=home).storage).put("files", io.BytesIO(b"x"))
-    assert (home / "storage" / stored.key).read_bytes() == b"x"
-    assert [path.name for path in tmp_path.iterdir()] == [name]
+def test_the_default_storage_lies_in_home_whatever_home_is_called(
+    sqlite: Database, tmp_path: Path, name: str
+) -> None:
+    homes = tmp_path / "homes"
+    stored = Storage(Settings(home=homes / name).storage, sqlite).put("files", io.BytesIO(b"x"))
+    assert (homes / name / "storage" / stored.key).read_bytes() == b"x"
+    assert [path.name for path in homes.iterdir()] == [name]
 
 
 # ---- rows
@@ -183,7 +203,7 @@ def test_the_default_storage_lies_in_home_whatever_home_is_called(tmp_path: Path
 def test_an_upload_is_found_by_its_id_and_an_artifact_is_not_an_upload(
     database: Database, tmp_path: Path
 ) -> None:
-    store = Storage(tmp_path.as_uri())
+    store = Storage((tmp_path / "storage").as_uri(), database)
     stored = store.put("files", io.BytesIO(b"x"))
     artifact = store.put("models", io.BytesIO(b"y"))
     job_id = new_job(database, kind="train")
@@ -202,7 +222,7 @@ def test_an_upload_is_found_by_its_id_and_an_artifact_is_not_an_upload(
 
 
 def test_a_job_has_one_artifact_of_a_name(database: Database, tmp_path: Path) -> None:
-    store = Storage(tmp_path.as_uri())
+    store = Storage((tmp_path / "storage").as_uri(), database)
     job_id = new_job(database, kind="train")
     for expected in ("ok", "refused"):
         stored = store.put("models", io.BytesIO(b"x"))

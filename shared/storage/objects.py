@@ -1,0 +1,217 @@
+"""Bytes under keys, in fsspec: a local folder, or s3:// and the like."""
+
+import datetime
+import hashlib
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from jobyard.shared.errors import ConfigError, NotFound, TooLarge
+
+CHUNK_BYTES = 1 << 20
+# Of what is kept at the storage's root.
+MAX_NOTE_BYTES = 1 << 16
+# What `new_key` makes: a folder and a UUID.
+KEY = re.compile(r"[a-z]+/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What was written: its key, size in bytes and SHA-256 in hex."""
+
+    key: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a listing says of a key; `written` is None where the file system knows no times."""
+
+    key: str
+    bytes: int
+    written: datetime.datetime | None
+
+
+def new_key(folder: str) -> str:
+    """A key that nothing has yet."""
+    return f"{folder}/{uuid.uuid4()}"
+
+
+class Objects:
+    """Bytes under keys such as `files/…`, with no thought of who may write or delete them: see `Storage`.
+
+    Raises ConfigError for an address that it can't use.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._fs: Any
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(url)
+        except (ImportError, ValueError) as error:  # no such protocol, or its package is not installed
+            # Not the address itself: it may hold a key.
+            raise ConfigError(f"JOBYARD_STORAGE_URL: can't use this address: {error}") from None
+        self.is_local = isinstance(self._fs, LocalFileSystem)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the files lie on this machine; None if they lie elsewhere."""
+        return Path(self._root) if self.is_local else None
+
+    @property
+    def place(self) -> str:
+        """The folder or bucket, for people: without a user or password that the address may hold."""
+        return str(self._root).rpartition("@")[2]
+
+    def write(self, key: str, stream: IO[bytes], limit: int | None = None) -> Stored:
+        """Write a stream under this key. Raises TooLarge past `limit` bytes; what was written stays."""
+        path = self._path(key)
+        digest = hashlib.sha256()
+        size = 0
+        self._fs.makedirs(self._fs._parent(path), exist_ok=True)
+        with self._fs.open(path, "wb") as target:
+            while chunk := stream.read(CHUNK_BYTES):
+                size += len(chunk)
+                if limit is not None and size > limit:
+                    raise TooLarge(f"should have at most {limit:,} bytes")
+                digest.update(chunk)
+                target.write(chunk)
+        return Stored(key, size, digest.hexdigest())
+
+    def move(self, key: str, path: Path) -> None:
+        """Move a local file under this key: on one file system that costs nothing."""
+        target = self._path(key)
+        self._fs.makedirs(self._fs._parent(target), exist_ok=True)
+        if self.is_local:
+            shutil.move(path, target)
+        else:
+            with path.open("rb") as source, self._fs.open(target, "wb") as file:
+                shutil.copyfileobj(source, file, CHUNK_BYTES)
+            path.unlink()
+
+    def open(self, key: str) -> IO[bytes]:
+        """Raises NotFound."""
+        try:
+            return self._fs.open(self._path(key), "rb")  # type: ignore[no-any-return]
+        except FileNotFoundError:
+            raise NotFound(f"the file {key} is missing from the storage") from None
+
+    @contextmanager
+    def local(self, key: str, scratch: Path) -> Iterator[Path]:
+        """The file as a path on this machine: itself if the storage is local, else a copy in `scratch`."""
+        if self.is_local:
+            path = Path(self._path(key))
+            if not path.is_file():
+                raise NotFound(f"the file {key} is missing from the storage")
+            yield path
+            return
+        path = scratch / PurePosixPath(key).name
+        with self.open(key) as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target, CHUNK_BYTES)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def address(self, key: str) -> tuple[str, Any]:
+        """For readers with file systems of their own: a path on this machine and None, or else an address
+        and the fsspec file system that knows it. Raises NotFound.
+        """
+        path = self._path(key)
+        if not self._fs.isfile(path):
+            raise NotFound(f"the file {key} is missing from the storage")
+        return (path, None) if self.is_local else (self._fs.unstrip_protocol(path), self._fs)
+
+    def delete(self, key: str) -> None:
+        """Remove the file if it is there."""
+        try:
+            self._fs.rm_file(self._path(key))
+        except FileNotFoundError:
+            return
+
+    def exists(self, key: str) -> bool:
+        """Whether there are bytes under this key."""
+        return bool(self._fs.isfile(self._path(key)))
+
+    def listing(self) -> Iterator[Listed]:
+        """All that has a key of ours. The folder or bucket may hold what is not ours, which is left out."""
+        for folder in self._ls(self._root):
+            name = folder["name"].rstrip("/").rpartition("/")[2]
+            if folder["type"] != "directory" or not name.isalpha():
+                continue
+            for one in self._ls(folder["name"]):
+                key = f"{name}/{one['name'].rpartition('/')[2]}"
+                if one["type"] == "file" and KEY.fullmatch(key):
+                    yield Listed(key, int(one["size"] or 0), _written(one))
+
+    def _ls(self, path: str) -> list[dict[str, Any]]:
+        try:
+            found: list[dict[str, Any]] = self._fs.ls(path, detail=True, refresh=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return found
+
+    def read_note(self, name: str) -> bytes | None:
+        """A small object at the root; None if there is none. Raises OSError."""
+        try:
+            with self._fs.open(self._path(name), "rb") as file:
+                found: bytes = file.read(MAX_NOTE_BYTES)
+        except FileNotFoundError:
+            return None
+        return found
+
+    def write_note(self, name: str, content: bytes, *, new: bool = False) -> bool:
+        """Write a small object at the root, whole or not at all. Raises OSError.
+
+        `new`: only if there is none, and False if there was one.
+        """
+        path = self._path(name)
+        self._fs.makedirs(self._root, exist_ok=True)
+        if self.is_local:
+            return _write_local_note(Path(path), content, new)
+        try:
+            self._fs.pipe_file(path, content, mode="create" if new else "overwrite")
+        except FileExistsError:
+            return False
+        return True
+
+    def _path(self, key: str) -> str:
+        return f"{self._root.rstrip('/')}/{key}"
+
+
+def _written(info: dict[str, Any]) -> datetime.datetime | None:
+    """Of a listing's entry: each file system has a name of its own for it."""
+    names = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
+    found = next((info[name] for name in names if info.get(name)), None)
+    if isinstance(found, int | float):
+        return datetime.datetime.fromtimestamp(found, datetime.UTC)
+    if isinstance(found, datetime.datetime):
+        return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
+    return None
+
+
+def _write_local_note(path: Path, content: bytes, new: bool) -> bool:
+    draft = path.with_name(f".{path.name}-{uuid.uuid4()}")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if new:
+            os.link(draft, path)
+        else:
+            draft.replace(path)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink(missing_ok=True)
+    return True
