@@ -2,6 +2,7 @@
 
 from jobyard.shared.database import Base
 from jobyard.shared.jobs import Job, JobBrief, JobEvent
+from jobyard.shared.logins import Login
 from jobyard.shared.metrics import Metric
 from jobyard.shared.needs import JobInput, JobReference
 from jobyard.shared.registrations import Worker
@@ -19,6 +20,7 @@ __all__ = [
     "JobInput",
     "JobReference",
     "LastVersion",
+    "Login",
     "Metric",
     "Model",
     "ModelAlias",

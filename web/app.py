@@ -12,14 +12,11 @@ import jobyard.web.auth
 import jobyard.web.problems
 from jobyard.shared.config import Settings
 from jobyard.shared.kinds.loading import installed
-from jobyard.web import caching, health, openapi, pages
+from jobyard.web import caching, health, limits, openapi, pages
 from jobyard.web.api import comparisons, files, jobs, kinds, queues, registry, results
 from jobyard.web.backend import Backend
 from jobyard.web.fast_path import FastPath
 from jobyard.web.schemas import API
-
-# A request without a file: a thousand texts of ten thousand characters fit.
-MAX_JSON_BYTES = 64 << 20
 
 # Of every answer.
 HEADERS = {
@@ -54,8 +51,6 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     app.jinja_options = {**app.jinja_options, "loader": _templates(app)}
     backend = app.extensions["jobyard"] = Backend.build(settings)
     app.config.update(
-        MAX_CONTENT_LENGTH=MAX_JSON_BYTES,
-        MAX_FORM_MEMORY_SIZE=MAX_JSON_BYTES,
         BOOTSTRAP_SERVE_LOCAL=True,
         SEND_FILE_MAX_AGE_DEFAULT=3600,
     )
@@ -71,6 +66,7 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     Bootstrap5(app)
     jobyard.web.problems.register(app)
     jobyard.web.auth.register(app)
+    limits.register(app)
     for blueprint in (jobs.api, kinds.api, queues.api, results.api, comparisons.api, files.api, registry.api):
         app.register_api(blueprint)
     app.register_blueprint(health.routes)

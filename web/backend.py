@@ -9,6 +9,7 @@ from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job, State
+from jobyard.shared.login_failures import LoginFailures
 from jobyard.shared.storage import Storage
 from jobyard.web.services.group_commit import GroupCommit
 
@@ -27,6 +28,7 @@ class Backend:
     storage: Storage
     broker: Broker
     group_commit: GroupCommit
+    login_failures: LoginFailures = field(default_factory=LoginFailures)
     waiters: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(WAITERS))
 
     @classmethod

@@ -16,7 +16,7 @@ NOT_KEPT: Final = "no-store"
 # The files that come with the code, to which Flask gives `public` and their age.
 STATIC: Final = frozenset({"static", "bootstrap.static"})
 # Without a token; they are of this moment.
-MOMENTARY: Final = frozenset({"login", "health.healthz", "health.readyz"})
+MOMENTARY: Final = frozenset({"login", "logout", "health.healthz", "health.readyz"})
 
 
 def register(app: Flask) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
+from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_etags
 
 from jobyard.shared import jobs
@@ -85,7 +86,11 @@ class FastPath:
             return None
         if environ.get("CONTENT_TYPE") != "application/json" or not length.isdecimal() or int(length) > SHORT:
             return None
-        body = environ["wsgi.input"].read(int(length))
+        try:
+            body = environ["wsgi.input"].read(int(length))
+        except HTTPException as error:  # it came too slowly, or not at all
+            environ[FAILED] = error
+            return None
         environ["wsgi.input"] = io.BytesIO(body)  # for Flask, if it comes to that
         try:
             asked = SUBMISSION.validate_python(json.loads(body))

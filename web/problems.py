@@ -214,8 +214,6 @@ def _http(error: HTTPException) -> AnyResponse:
     detail = error.description or error.name
     if status == 404:
         detail = f"there is no page or resource at {request.path}"
-    if status == 413:
-        detail = f"the body should have at most {request.max_content_length:,} bytes"
     answer = problem(status, error.name, detail)
     for name in ("Allow", "Content-Range"):  # of 405 and 416
         if value := dict(error.get_headers()).get(name):

@@ -166,6 +166,15 @@ def test_a_wrong_field_is_said_beside_it_and_the_input_kept(page: Page, stack: S
     expect(page.get_by_label("Name of the data set")).to_have_value("no/slashes")
 
 
+def test_a_login_ends_by_its_button(page: Page, stack: Stack) -> None:
+    page.goto(stack.url)
+    page.get_by_role("button", name="Log out").click()
+    page.wait_for_url(re.compile("/login$"))
+    page.get_by_label("Token").fill(stack.token)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("button", name="Log out")).to_be_visible()
+
+
 def test_a_visitor_without_the_token_sees_nothing(chromium: str, stack: Stack) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", *NO_NETWORK])

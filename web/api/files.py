@@ -15,7 +15,7 @@ from jobyard.web.api.common import SECURITY, answer
 from jobyard.web.api.jobs import answer_with
 from jobyard.web.backend import current_backend
 from jobyard.web.services.submission import submit
-from jobyard.web.services.uploads import OVERHEAD_BYTES, Uploads, store
+from jobyard.web.services.uploads import Uploads, store
 
 api = APIBlueprint(
     "files",
@@ -44,12 +44,6 @@ class DatasetForm(BaseModel):
 
     name: Annotated[Name, AsSent]
     archive: FileStorage
-
-
-@api.before_request
-@registry.api.before_request
-def _limit() -> None:
-    request.max_content_length = current_backend().settings.max_upload_bytes + OVERHEAD_BYTES
 
 
 @api.post("/files", responses={201: schemas.File}, summary="Upload a file")

@@ -18,10 +18,8 @@ from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.fields import fields_of
 from jobyard.web.problems import FieldError, field_errors
 from jobyard.web.services.submission import submit, with_value
-from jobyard.web.services.uploads import OVERHEAD_BYTES, Uploads
+from jobyard.web.services.uploads import Uploads
 
-# Of a form: its files, and its fields.
-MAX_PARTS = form_data.MAX_PICTURES + 100
 MAX_CHOICES = 500
 
 
@@ -42,8 +40,6 @@ def new(kind: str) -> Response:
 @routes.post("/new/<kind>")
 def create(kind: str) -> Response:
     """Submit the form: to the job's page, or back to the form with what is wrong (422)."""
-    request.max_content_length = current_backend().settings.max_upload_bytes + OVERHEAD_BYTES
-    request.max_form_parts = MAX_PARTS
     try:
         job_id = _submit(kind)
     except Refused as refused:

@@ -14,9 +14,6 @@ from jobyard.shared.errors import BadInput, TooLarge
 from jobyard.shared.storage import Reason
 from jobyard.web.backend import current_backend
 
-# What a multipart body has beside the file itself.
-OVERHEAD_BYTES = 1 << 20
-
 
 def store(upload: FileStorage, field: str) -> storage.File:
     """Keep an uploaded file. Raises BadInput for an empty one, TooLarge past the limit."""

@@ -1,10 +1,7 @@
 """What a request has to pass before Flower's own code sees it, and what each response carries."""
 
 import hmac
-import ipaddress
-import time
 from base64 import b64decode, b64encode
-from collections import OrderedDict
 from collections.abc import Awaitable
 from hashlib import sha256
 from http import HTTPStatus
@@ -14,16 +11,13 @@ from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, HTTPServerRequest
 from tornado.routing import Router
 from tornado.web import Application, OutputTransform, RequestHandler, stream_request_body
 
+from jobyard.shared.login_failures import LoginFailures
+
 # Answers without a login, and says nothing but "OK".
 OPEN: Final = "/healthcheck"
 READING: Final = ("GET", "HEAD")
 # Asks for a page of the table of tasks, as GET does.
 READING_BY_POST: Final = "/tasks/datatable"
-
-# Failed logins of one address: so many at once, and then one more each so many seconds.
-FAILURES: Final = 10
-SECONDS_PER_FAILURE: Final = 6.0
-MAX_ADDRESSES: Final = 1024
 
 # The one script that stands in a page of Flower and not in a file, as it is sent.
 INLINE: Final = b"\nvar autorefresh = 1;\n"
@@ -54,7 +48,7 @@ class Guard(Router):
         self._credentials = credentials.encode()
         self._inner = inner
         self._control = control
-        self._failures = Failures()
+        self._failures = LoginFailures()
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate:
         if request.path == OPEN and request.method in READING:
@@ -67,7 +61,7 @@ class Guard(Router):
 
     def _refusal(self, request: HTTPServerRequest) -> dict[str, Any] | None:
         """The arguments of Refused, or None for what may pass."""
-        address = _network(request.remote_ip or "")
+        address = request.remote_ip or ""
         given = request.headers.get("Authorization")
         if given is None:
             return {"status": HTTPStatus.UNAUTHORIZED, "message": "log in as jobyard, with the token"}
@@ -88,25 +82,6 @@ class Guard(Router):
                 "message": "Flower is read-only; JOBYARD_FLOWER_CONTROL=true lets it control workers",
             }
         return None
-
-
-class Failures:
-    """Failed logins by address, forgotten one by one as time passes."""
-
-    def __init__(self) -> None:
-        # When the last failure of each address will be forgotten; the oldest entries come first.
-        self._until: OrderedDict[str, float] = OrderedDict()
-
-    def wait(self, address: str) -> float:
-        """Seconds until the address may try again; 0 if it may now."""
-        left = self._until.get(address, 0.0) - time.monotonic()
-        return max(left - (FAILURES - 1) * SECONDS_PER_FAILURE, 0.0)
-
-    def add(self, address: str) -> None:
-        self._until[address] = max(self._until.get(address, 0.0), time.monotonic()) + SECONDS_PER_FAILURE
-        self._until.move_to_end(address)
-        if len(self._until) > MAX_ADDRESSES:
-            self._until.popitem(last=False)
 
 
 @stream_request_body  # it answers without waiting for the body, which is then thrown away
@@ -161,12 +136,3 @@ def _decoded(header: str) -> bytes:
         return b64decode(encoded.strip(), validate=True)
     except ValueError:
         return b""
-
-
-def _network(address: str) -> str:
-    """The address, or of IPv6 the network of which a host has all addresses."""
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else address

@@ -5,7 +5,12 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
 
+from jobyard.shared.database import utcnow
+from jobyard.shared.login_failures import FAILURES
+from jobyard.shared.logins import Login
+from jobyard.web.backend import Backend
 from tests.conftest import TOKEN
 
 if TYPE_CHECKING:
@@ -146,6 +151,75 @@ def test_the_cookie_from_another_origins_page_is_refused(
     assert response.status_code == 403
     assert response.mimetype == "application/problem+json"
     assert browser.get("/api/v1/jobs").json["items"] == []
+
+
+def test_a_logout_ends_the_cookie_wherever_it_was_copied_to(app: "Flask", browser: "FlaskClient") -> None:
+    cookie = browser.get_cookie("jobyard")
+    assert cookie is not None
+    copy, other = app.test_client(), app.test_client()
+    copy.set_cookie("jobyard", cookie.value)
+    assert other.get("/login", query_string={"token": TOKEN}).status_code == 302
+    assert copy.get("/api/v1/jobs").status_code == 200
+    response = browser.post("/logout", headers={"Origin": "http://localhost"})
+    assert (response.status_code, response.headers["Location"]) == (303, "/login")
+    assert browser.get_cookie("jobyard") is None
+    for client, status in ((browser, 401), (copy, 401), (other, 200)):
+        assert client.get("/api/v1/jobs").status_code == status
+
+
+def test_another_sites_page_cannot_log_out(browser: "FlaskClient") -> None:
+    assert browser.post("/logout", headers={"Origin": "http://evil.example"}).status_code == 403
+    assert browser.get("/logout").status_code == 405
+    assert browser.get("/api/v1/jobs").status_code == 200
+
+
+def test_each_login_has_a_secret_of_its_own_of_which_the_database_has_a_digest(
+    app: "Flask", backend: Backend
+) -> None:
+    secrets = set()
+    for _ in range(2):
+        client = app.test_client()
+        client.get("/login", query_string={"token": TOKEN})
+        cookie = client.get_cookie("jobyard")
+        assert cookie is not None
+        secrets.add(cookie.value)
+    with backend.database.read() as session:
+        digests = set(session.scalars(sa.select(Login.digest)))
+    assert len(secrets) == len(digests) == 2
+    assert not secrets & digests
+
+
+def test_a_login_expires_and_is_deleted_by_a_later_one(
+    app: "Flask", browser: "FlaskClient", backend: Backend
+) -> None:
+    with backend.database.write() as session:
+        session.execute(sa.update(Login).values(expires_at=utcnow(-1)))
+    assert browser.get("/api/v1/jobs").status_code == 401
+    assert app.test_client().get("/login", query_string={"token": TOKEN}).status_code == 302
+    with backend.database.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(Login)) == 1
+
+
+def test_a_second_login_of_a_browser_ends_its_first(browser: "FlaskClient", backend: Backend) -> None:
+    assert browser.get("/login", query_string={"token": TOKEN}).status_code == 302
+    with backend.database.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(Login)) == 1
+
+
+def test_guesses_are_bounded_and_keep_nobody_else_out(app: "Flask", browser: "FlaskClient") -> None:
+    client = app.test_client()
+    for number in range(FAILURES):
+        assert client.post("/login", data={"token": str(number)}).status_code == 401
+    for token in ("x", TOKEN):  # or a right guess would be told apart
+        response = client.post("/login", data={"token": token})
+        assert response.status_code == 429
+        assert 0 < int(response.headers["Retry-After"]) <= 60
+        assert "Set-Cookie" not in response.headers
+    assert browser.get("/api/v1/jobs").status_code == 200
+    assert client.get("/api/v1/jobs", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+    assert client.get("/login").status_code == 200
+    elsewhere = {"REMOTE_ADDR": "192.0.2.7"}
+    assert client.post("/login", data={"token": TOKEN}, environ_base=elsewhere).status_code == 302
 
 
 def test_a_new_token_ends_old_cookies(browser: "FlaskClient", make_app: "Callable[..., Flask]") -> None:

@@ -8,8 +8,8 @@ import pytest
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from tornado.web import Application, RequestHandler
 
-from jobyard.workers.runtime import flower_guard
-from jobyard.workers.runtime.flower_guard import FAILURES, SECONDS_PER_FAILURE, Failures, Guard, Refused
+from jobyard.shared.login_failures import FAILURES
+from jobyard.workers.runtime.flower_guard import Guard, Refused
 
 CREDENTIALS = "jobyard:a-töken-of-enough-characters"
 INNER = "Basic inner"
@@ -114,24 +114,3 @@ def test_a_host_with_many_addresses_is_one_stranger() -> None:
         assert answer(one, request(given=basic("x:y"), ip=f"2001:db8:1:2::{number}")) == 401
     assert answer(one, request(ip="2001:db8:1:2:ffff::")) == 429
     assert answer(one, request(ip="2001:db8:1:3::")) == 200
-
-
-def test_failures_are_forgotten_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 1000.0
-    monkeypatch.setattr(flower_guard.time, "monotonic", lambda: now)
-    failures = Failures()
-    for _ in range(FAILURES):
-        assert failures.wait("a") == 0
-        failures.add("a")
-    assert failures.wait("a") == pytest.approx(SECONDS_PER_FAILURE)
-    now += SECONDS_PER_FAILURE
-    assert failures.wait("a") == 0
-    failures.add("a")
-    assert failures.wait("a") == pytest.approx(SECONDS_PER_FAILURE)
-
-
-def test_addresses_without_number_take_no_memory() -> None:
-    failures = Failures()
-    for number in range(3 * flower_guard.MAX_ADDRESSES):
-        failures.add(str(number))
-    assert len(failures._until) == flower_guard.MAX_ADDRESSES
