@@ -19,7 +19,7 @@ DEPLOYED := $(filter-out dev build,$(LOCKS))
 # How many processes run tests: more than there are cores makes them wait for each other.
 PROCESSES ?= 2
 
-.PHONY: help install demo up test test-unit attack lint format docs chaos fuzz-text kill-training screenshot lock sbom bench-idle bench-metrics bench-networks bench-predict bench-queue bench-text bench-train clean
+.PHONY: help install demo up test test-unit attack lint format docs chaos fuzz-text kill-training screenshot lock sbom bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-text bench-train clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -83,6 +83,9 @@ bench-idle: $(INSTALLED) ## Measure the memory of idle processes
 
 bench-metrics: $(INSTALLED) ## Measure how long metric histories of a million points take to answer
 	$(BIN)/python -m benchmarks.metrics
+
+bench-pictures: $(INSTALLED) ## Measure the memory that decoding takes, by format and mode
+	$(BIN)/python -m benchmarks.pictures
 
 # The peers live in a throw-away environment.
 bench-queue: $(INSTALLED) ## Measure the engine and the API against peers, in ratios; QUICK=1 is shorter, ONLY=abcde picks

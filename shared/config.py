@@ -19,6 +19,10 @@ PREFIX = "JOBYARD_"
 MAX_SOCKET_PATH = 103
 
 
+# What a job may write however small its upload is: a million short texts fit into some kilobytes of Parquet.
+ALWAYS_OUTPUT_BYTES = 256 * 1024**2
+
+
 class Settings(BaseSettings):
     """All settings, each with a default that works on one machine.
 
@@ -76,6 +80,17 @@ class Settings(BaseSettings):
         default=(),
         description="Folders that an import by `path` may read, separated by `:`; default: none, and for "
         "`jobyard up` your home folder",
+    )
+    max_picture_pixels: Annotated[int, Field(ge=1, le=10**9)] = Field(
+        default=89_478_485, description="A picture with more pixels is refused, by its header"
+    )
+    max_output_ratio: Annotated[float, Field(ge=1)] = Field(
+        default=100,
+        description="A job may write so many times the bytes of its upload; 256 MiB are always allowed",
+    )
+    min_free_bytes: Annotated[int, Field(ge=0)] = Field(
+        default=1024**3,
+        description="With less free disk, uploads are refused and jobs that write files wait in their queue",
     )
     retention_days: Annotated[float, Field(ge=0)] = Field(
         default=30, description="Jobs are deleted with their files this long after they ended; 0: never"
@@ -194,6 +209,10 @@ class Settings(BaseSettings):
     def max_unpacked_bytes(self) -> int:
         """What an archive may unpack to: 20 times the largest upload."""
         return 20 * self.max_upload_bytes
+
+    def max_output_bytes(self, upload: int) -> int:
+        """What a job may write that reads an upload of so many bytes."""
+        return int(max(ALWAYS_OUTPUT_BYTES, self.max_output_ratio * upload))
 
     def secret_token(self) -> str:
         """The API's token: JOBYARD_TOKEN, or HOME/token (mode 0600), made here if there is none yet.

@@ -212,6 +212,13 @@ def _refuse_if_closed(connection: Any, _record: Any, _proxy: Any) -> None:
         raise sa.exc.DisconnectionError
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether the database says that its disk is full: SQLITE_FULL, or SQLSTATE 53100."""
+    driver = getattr(error, "orig", None)
+    code = getattr(driver, "sqlite_errorcode", 0) & 0xFF
+    return code == sqlite3.SQLITE_FULL or getattr(driver, "sqlstate", None) == "53100"
+
+
 def _without_transactions(engine: sa.Engine) -> sa.Engine:
     """The same connections, but each statement stands alone."""
     if (

@@ -36,6 +36,14 @@ class TooLarge(JobyardError):
     """The input is over a limit."""
 
 
+class Busy(JobyardError):
+    """The server is busy; the same request may succeed soon."""
+
+
+class DiskFull(JobyardError):
+    """The disk is full, or nearly."""
+
+
 class WorkError(JobyardError):
     """The job can't be done, for a reason that its owner can understand and correct."""
 

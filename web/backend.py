@@ -8,6 +8,7 @@ from flask import current_app
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
+from jobyard.shared.disk import Disk
 from jobyard.shared.jobs import Job, State
 from jobyard.shared.login_failures import LoginFailures
 from jobyard.shared.storage import Storage
@@ -27,6 +28,7 @@ class Backend:
     database: Database
     storage: Storage
     broker: Broker
+    disk: Disk
     group_commit: GroupCommit
     login_failures: LoginFailures = field(default_factory=LoginFailures)
     waiters: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(WAITERS))
@@ -37,12 +39,15 @@ class Backend:
         token, database, broker = settings.secret_token(), Database(settings.database), Broker(settings)
         storage = Storage(settings.storage, database)
         storage.identity.require_at_start()
+        written = [storage.folder, settings.home if database.engine.dialect.name == "sqlite" else None]
+        disk = Disk(filter(None, written), settings.min_free_bytes)
         return cls(
             settings=settings,
             token=token,
             database=database,
             storage=storage,
             broker=broker,
+            disk=disk,
             group_commit=GroupCommit(database, broker),
         )
 

@@ -83,6 +83,8 @@ def _limit() -> Response | None:
             length = len(request.get_data(cache=True))
     if length is not None and length > found.bytes:
         return _too_large()
+    if request.endpoint in PARTS and media_type == "multipart/form-data":
+        current_backend().disk.check(length or 0)
     if media_type == "application/x-www-form-urlencoded":
         # Werkzeug limits neither the bytes nor the fields of such a form by itself.
         fields = request.get_data(cache=True).count(b"&") + 1

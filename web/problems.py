@@ -13,14 +13,30 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from jobyard.shared import kinds
-from jobyard.shared.errors import BadInput, Conflict, JobyardError, NotFound, TooLarge
+from jobyard.shared.database import is_full as database_is_full
+from jobyard.shared.disk import is_full
+from jobyard.shared.errors import BadInput, Busy, Conflict, DiskFull, JobyardError, NotFound, TooLarge
 from jobyard.shared.kinds.fields import ALIAS, ALIAS_IS
 from jobyard.shared.kinds.submission import MANY, ONE
 
 log = logging.getLogger(__name__)
 
-STATUS: dict[type[JobyardError], int] = {BadInput: 422, NotFound: 404, Conflict: 409, TooLarge: 413}
-TITLES = {404: "Not Found", 409: "Conflict", 413: "Content Too Large", 422: "Unprocessable Content"}
+STATUS: dict[type[JobyardError], int] = {
+    BadInput: 422,
+    NotFound: 404,
+    Conflict: 409,
+    TooLarge: 413,
+    Busy: 503,
+    DiskFull: 507,
+}
+TITLES = {
+    404: "Not Found",
+    409: "Conflict",
+    413: "Content Too Large",
+    422: "Unprocessable Content",
+    503: "Service Unavailable",
+    507: "Insufficient Storage",
+}
 
 RETRY_AFTER_SECONDS = 5
 
@@ -194,10 +210,16 @@ def _ours(error: JobyardError) -> Response:
         return problem(status, title, f"{error.field}: {error.message}", errors)
     if status == 500:
         log.error("unexpected %s: %s", type(error).__name__, error.message)
+    if status == 507:
+        log.error("%s", error.message)
+    if status == 503:
+        return problem(status, title, error.message, Retry_After=str(RETRY_AFTER_SECONDS))
     return problem(status, title, error.message)
 
 
 def _database_away(error: Exception) -> Response:
+    if database_is_full(error):
+        return _ours(DiskFull("the database's disk is full: free some space, or delete what is not needed"))
     log.error("the database can't be reached: %s", str(error).splitlines()[0])
     return problem(
         503,
@@ -222,5 +244,7 @@ def _http(error: HTTPException) -> AnyResponse:
 
 
 def _unexpected(error: Exception) -> Response:
+    if is_full(error):
+        return _ours(DiskFull("the disk is full: free some space, or delete what is not needed"))
     log.error("unexpected error in %s %s", request.method, request.path, exc_info=error)
     return problem(500, "Internal Server Error", "an unexpected error in Jobyard; its log has the details")

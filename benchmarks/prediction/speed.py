@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.prediction.photographs import photographs
 from benchmarks.table import Row, compare, in_turns
-from jobyard.shared.pictures import decode, to_array
+from jobyard.shared.pictures import prepared
 from jobyard.workers.prediction.models import LoadedModel, ModelCache
 from jobyard.workers.prediction.predict import predict
 from jobyard.workers.runtime.progress import NoProgress
@@ -66,7 +66,7 @@ def bench(folder: Path, model: Path, count: int, rounds: int) -> Iterator[Row]:
 
 def _pixels(path: Path) -> Any:
     with path.open("rb") as file:
-        return to_array(decode(file), SIZE)
+        return prepared(file, SIZE)
 
 
 def _pipeline(loaded: LoadedModel, paths: list[Path]) -> float:

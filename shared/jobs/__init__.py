@@ -46,6 +46,7 @@ from jobyard.shared.jobs.worker import (
     keep_checkpoint,
     keep_for_parent,
     note_phase,
+    postpone,
     release,
     succeed,
 )
@@ -97,6 +98,7 @@ __all__ = [
     "page",
     "page_of_ids",
     "pause",
+    "postpone",
     "read_snapshot",
     "read_snapshots",
     "read_version",

@@ -49,6 +49,8 @@ VERBS: Final = (
     Move("fail", {State.RUNNING}, {State.FAILED}),
     Move("finish_cancel", {State.RUNNING}, {State.CANCELLED}),
     Move("release", {State.RUNNING}, {State.QUEUED, State.PAUSED, State.CANCELLED}),
+    # A worker whose disk is full.
+    Move("postpone", {State.RUNNING}, {State.QUEUED, State.PAUSED, State.CANCELLED}),
     Move("split", {State.RUNNING}, {State.WAITING, State.PAUSED, State.CANCELLED}),
     # Its owner.
     Move(

@@ -30,6 +30,13 @@ _TO_FAILED: Final = Transition("fail", State.FAILED)
 _TO_CANCELLED: Final = Transition("finish_cancel", State.CANCELLED)
 _RELEASED: Final = Transition("release", State.QUEUED, unless=OWNER_ASKED)
 
+_POSTPONED: Final = Transition("postpone", State.QUEUED, unless=OWNER_ASKED)
+
+# A postponed job waits as long as it has taken since its first start, so each time twice as long, within
+# these bounds.
+MIN_DELAY_SECONDS: Final = 5.0
+MAX_DELAY_SECONDS: Final = 300.0
+
 _HELD: Final = (JOBS.c.id == sa.bindparam("held_job"), JOBS.c.lease == sa.bindparam("held_lease"))
 _DONE: Final[dict[str, Any]] = {
     "finished_at": utcnow(),
@@ -155,6 +162,32 @@ def release(session: Session, job_id: uuid.UUID, lease: uuid.UUID) -> Job | None
     if job is not None:
         stopped = job.state == State.QUEUED
         note(session, job, message="its worker is stopping" if stopped else "stopped by its worker")
+    return job
+
+
+def postpone(session: Session, job_id: uuid.UUID, lease: uuid.UUID, reason: str) -> Job | None:
+    """running → queued without costing an attempt: it can't run now, for a `reason` that is not its own.
+
+    It can be claimed again after a delay that doubles. As `release` otherwise.
+    """
+    times = sa.select(sa.func.coalesce(Job.started_at, Job.queued_at), utcnow())
+    found = session.execute(times.where(*held(job_id, lease))).one_or_none()
+    if found is None:
+        return None
+    started, now = found
+    delay = min(max((now - started).total_seconds(), MIN_DELAY_SECONDS), MAX_DELAY_SECONDS)
+    job = end(
+        session,
+        _POSTPONED,
+        job_id,
+        *held(job_id, lease),
+        attempt=Job.attempt - 1,
+        available_at=utcnow(delay),
+        **off_its_worker(),
+    )
+    if job is not None:
+        postponed = job.state == State.QUEUED
+        note(session, job, message=f"{reason}; next try in {delay:.0f} s" if postponed else reason)
     return job
 
 

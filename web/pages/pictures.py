@@ -2,30 +2,40 @@
 
 import hashlib
 import io
-import threading
 import uuid
-import zipfile
 from collections.abc import Callable
 from typing import IO
 
 from flask import Response, request
+from flask.sansio.blueprints import BlueprintSetupState
 
 from jobyard.shared import pictures, registry, storage
 from jobyard.shared.errors import NotFound
+from jobyard.shared.registry.archive import DatasetArchive
 from jobyard.web.backend import current_backend
 from jobyard.web.pages.blueprint import routes
 
 THUMBNAIL_PIXELS = 192
-# A picture of 200 million pixels takes 600 MB to decode: not all threads at once.
-_decoders = threading.BoundedSemaphore(2)
+# What all thumbnails of this process may take at once: a PNG of 24 million pixels, a JPEG of several times
+# as many. Most of the threads are left to other requests.
+BUDGET = pictures.Budget(256 << 20, alone=False, wait=5, waiting=12)
+
+# Of a data set's picture: it is in memory before a byte of the budget is asked for.
+MAX_FILE_BYTES = 32 << 20
 
 SAMPLE_CLASSES = 6
 SAMPLE_PER_CLASS = 4
 
 
+@routes.record
+def _limit(state: BlueprintSetupState) -> None:
+    settings = state.app.extensions["jobyard"].settings
+    pictures.LIMITS.pixels = settings.max_picture_pixels
+
+
 @routes.get("/files/<uuid:file_id>/thumbnail")
 def file_thumbnail(file_id: uuid.UUID) -> Response:
-    """An uploaded picture. 404 if it is not a picture."""
+    """An uploaded picture. 404 if it is none, or too large; 503 while too many others are decoded."""
     backend = current_backend()
     with backend.database.read() as session:
         file = storage.get_file(session, file_id)
@@ -40,11 +50,8 @@ def dataset_thumbnail(reference: str, member: str) -> Response:
         dataset = registry.find(session, registry.Dataset, reference)
 
     def read() -> IO[bytes]:
-        with backend.storage.open(dataset.storage_key) as file, zipfile.ZipFile(file) as archive:
-            try:
-                return io.BytesIO(archive.read(member))
-            except KeyError:
-                raise NotFound(f"{dataset.reference} has no picture {member!r}") from None
+        with backend.storage.open(dataset.storage_key) as file:
+            return io.BytesIO(DatasetArchive(file).read(member, MAX_FILE_BYTES))
 
     return _thumbnail(hashlib.sha256(f"{dataset.sha256}/{member}".encode()).hexdigest(), read)
 
@@ -52,17 +59,12 @@ def dataset_thumbnail(reference: str, member: str) -> Response:
 def sample(dataset: registry.Dataset) -> dict[str, list[str]]:
     """A few pictures of the first classes: {class: [place in the data set]}."""
     try:
-        with current_backend().storage.open(dataset.storage_key) as file, zipfile.ZipFile(file) as archive:
-            names = archive.namelist()
-    except (NotFound, zipfile.BadZipFile):
+        with current_backend().storage.open(dataset.storage_key) as file:
+            archive = DatasetArchive(file)
+            names = dataset.class_names[:SAMPLE_CLASSES]
+            return {name: archive.first(f"train/{name}/", SAMPLE_PER_CLASS) for name in names}
+    except NotFound:
         return {}  # the page can do without
-    chosen: dict[str, list[str]] = {name: [] for name in dataset.class_names[:SAMPLE_CLASSES]}
-    for name in names:
-        parts = name.split("/")
-        members = chosen.get(parts[1]) if len(parts) == 3 else None
-        if members is not None and len(members) < SAMPLE_PER_CLASS:
-            members.append(name)
-    return chosen
 
 
 def _thumbnail(etag: str, read: Callable[[], IO[bytes]]) -> Response:
@@ -73,10 +75,9 @@ def _thumbnail(etag: str, read: Callable[[], IO[bytes]]) -> Response:
         return response
     target = io.BytesIO()
     try:
-        with _decoders, read() as file:
-            small = pictures.decode(file)
-            small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-        small.save(target, "JPEG", quality=80)
+        with read() as file, pictures.decoded(file, budget=BUDGET, least=THUMBNAIL_PIXELS) as picture:
+            picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+            picture.save(target, "JPEG", quality=80)
     except pictures.NotAPicture as error:
         raise NotFound(f"no thumbnail: {error.message}") from None
     response.set_data(target.getvalue())

@@ -19,6 +19,8 @@ from jobyard.web.backend import Backend
 from jobyard.web.services.group_commit import Accepted
 
 MAX_KEY_CHARACTERS = 255
+# Of the disk that should stay free: jobs are accepted a while longer than files.
+SUBMIT_SHARE = 0.5
 TABLES: dict[str, type[registry.Dataset] | type[registry.Model]] = {
     "dataset": registry.Dataset,
     "model": registry.Model,
@@ -39,8 +41,9 @@ def submit(backend: Backend, submission: AnySubmission, idempotency_key: str | N
     """Accept a job: insert, commit, wake.
 
     Raises BadInput where the spec names something that isn't there, Conflict where the key was used
-    for another request.
+    for another request, DiskFull where no job could run and the moves of others need what is left.
     """
+    backend.disk.check(share=SUBMIT_SHARE)
     digest = _digest([submission]) if idempotency_key else None
     needs = Needs()
     if _has_to_be_checked(submission):
@@ -57,6 +60,7 @@ def submit_many(
     backend: Backend, submissions: Sequence[AnySubmission], idempotency_key: str | None
 ) -> tuple[list[jobs.JobSnapshot], bool]:
     """Accept all jobs in one transaction and one round trip to the broker, or none. Raises as `submit`."""
+    backend.disk.check(share=SUBMIT_SHARE)
     digest = _digest(submissions) if idempotency_key else None
     needs = [Needs()] * len(submissions)
     if any(_has_to_be_checked(one) for one in submissions):

@@ -16,7 +16,7 @@ from jobyard.web.backend import current_backend
 
 
 def store(upload: FileStorage, field: str) -> storage.File:
-    """Keep an uploaded file. Raises BadInput for an empty one, TooLarge past the limit."""
+    """Keep an uploaded file. Raises BadInput for an empty one, TooLarge past the limit, and DiskFull."""
     backend = current_backend()
     if not isinstance(upload, FileStorage):
         raise BadInput(field, "should be a file with a name, but is a plain field")
@@ -25,7 +25,8 @@ def store(upload: FileStorage, field: str) -> storage.File:
     name = "".join(character for character in name if character.isprintable())[:200]
     name = name if name.strip(".") else "file"
     try:
-        stored = backend.storage.put("files", upload.stream, backend.settings.max_upload_bytes)
+        stream = backend.disk.watched(upload.stream)
+        stored = backend.storage.put("files", stream, backend.settings.max_upload_bytes)
     except TooLarge as error:
         raise TooLarge(f"{field}: {error.message}") from None
     if stored.bytes == 0:

@@ -22,7 +22,7 @@ EDGES = (1, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
 # A warning is given if a class has so many times the pictures of another.
 IMBALANCE = 1.5
 
-STRIP = 256
+STRIP_BYTES = 4 << 20
 
 # From training to test: the later splits evaluate what was learned on the earlier ones.
 ORDER = {split: place for place, split in enumerate(dict.fromkeys(SPLITS.values()))}
@@ -90,8 +90,9 @@ class Findings(TypedDict):
 def pixel_digest(image: Image.Image) -> bytes:
     """SHA-256 of an RGB picture's size and pixels."""
     digest = hashlib.sha256(f"{image.width}x{image.height}".encode())
-    for top in range(0, image.height, STRIP):  # a copy of a large picture would be 600 MB
-        strip = image.crop((0, top, image.width, min(top + STRIP, image.height)))
+    rows = max(1, STRIP_BYTES // (4 * image.width))
+    for top in range(0, image.height, rows):  # a copy of a large picture would be hundreds of megabytes
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
         digest.update(strip.tobytes())
     return digest.digest()
 

@@ -14,8 +14,9 @@ from jobyard.shared.archives.layout import LAYOUTS, SPLITS, Layout, Place, lay_o
 from jobyard.shared.archives.limits import MAX_FILE_BYTES, too_large
 from jobyard.shared.archives.members import DAMAGED, Member, printable, reason
 from jobyard.shared.archives.walk import Source, walk
+from jobyard.shared.disk import Room
 from jobyard.shared.errors import WorkError
-from jobyard.shared.pictures import SUFFIXES, NotAPicture, check_signature, decode
+from jobyard.shared.pictures import SUFFIXES, NotAPicture, check_signature, decoded, end_of
 from jobyard.workers.datasets.findings import Findings, Seen, find_out, pixel_digest
 from jobyard.workers.runtime.progress import Progress
 
@@ -59,15 +60,19 @@ class _Kept:
     size: int
 
 
-def import_pictures(source: Source, output: Path, max_bytes: int, progress: Progress) -> Imported:
+def import_pictures(
+    source: Source, output: Path, max_bytes: int, progress: Progress, room: Room | None = None
+) -> Imported:
     """Check every picture of `source`, and write the good ones to `output`, a zip of our own layout.
 
     `source` is a zip or tar archive (recognized by its content) or a folder, in a layout of `lay_out`.
     `output` is an uncompressed zip of `SPLIT/CLASS/FILE`, sorted, with the original bytes of each picture
-    that decodes fully. The others are listed with the reason and don't stop the import.
+    that decodes fully, up to where the picture ends. The others are listed with the reason and don't stop the
+    import. `room` is how much the pictures may take.
 
     Raises WorkError, and leaves no `output`, if the archive is hostile, damaged as a whole, or unpacks
-    to over `max_bytes`; if its folders are not classes; or if nothing is left of a class.
+    to over `max_bytes`; if its folders are not classes; or if nothing is left of a class. Raises what `room`
+    does.
     """
     progress.phase("importing")
     layout = lay_out(_checked(source, max_bytes, progress))
@@ -75,7 +80,7 @@ def import_pictures(source: Source, output: Path, max_bytes: int, progress: Prog
     # A tar comes in its own order and can't be read in another: pictures wait in a file without a
     # name, which the system removes whatever happens to this process.
     with tempfile.TemporaryFile(dir=output.parent) as spool:
-        kept, rejected, noted = _decode_all(source, layout, spool, max_bytes, progress)
+        kept, rejected, noted = _decode_all(source, layout, spool, max_bytes, progress, room or Room())
         classes = _count(kept, layout)
         _write(output, kept, spool, progress)
     rejected = [*layout.misplaced, *rejected]
@@ -98,7 +103,7 @@ def _checked(source: Source, max_bytes: int, progress: Progress) -> Iterator[Mem
 
 
 def _decode_all(
-    source: Source, layout: Layout, spool: IO[bytes], max_bytes: int, progress: Progress
+    source: Source, layout: Layout, spool: IO[bytes], max_bytes: int, progress: Progress, room: Room
 ) -> tuple[list[_Kept], list[tuple[str, str]], list[tuple[str, str]]]:
     """Write the pictures that decode to `spool`; returns them, the rejected with reasons, and the noted."""
     kept: list[_Kept] = []
@@ -116,10 +121,10 @@ def _decode_all(
             read += len(content)
             if read > max_bytes:
                 raise too_large(max_bytes)
-            image = decode(io.BytesIO(content))
-            seen = Seen(place, *image.size, kind, pixel_digest(image))
+            content, seen = _decode(content, kind, place)
             digest = hashlib.sha256(content).hexdigest()
             kept.append(_Kept(place, seen, digest, spool.tell(), len(content)))
+            room.take(len(content))
             spool.write(content)
             suffix = PurePosixPath(member.parts[-1]).suffix
             if suffix.lower() not in ("", *SUFFIXES[kind]):
@@ -128,6 +133,22 @@ def _decode_all(
             rejected.append((member.name, error.message))
         progress.update(len(kept) + len(rejected), layout.pictures, "pictures")
     return kept, rejected, noted
+
+
+def _decode(content: bytes, kind: str, place: Place) -> tuple[bytes, Seen]:
+    """The picture without what comes after it in its file, and what was seen of it. Raises NotAPicture."""
+    end = end_of(content, kind)
+    if end < len(content):
+        try:
+            return content[:end], _seen(content[:end], kind, place)
+        except NotAPicture:  # an odd file that only seems to end there
+            pass
+    return content, _seen(content, kind, place)
+
+
+def _seen(content: bytes, kind: str, place: Place) -> Seen:
+    with decoded(io.BytesIO(content)) as image:
+        return Seen(place, *image.size, kind, pixel_digest(image))
 
 
 def _read(member: Member) -> tuple[bytes, str]:

@@ -14,8 +14,8 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from jobyard.shared.errors import WorkError
-from jobyard.shared.pictures import NotAPicture, decode, to_array
+from jobyard.shared.errors import DiskFull, WorkError
+from jobyard.shared.pictures import NotAPicture, prepared
 from jobyard.workers.runtime.progress import Progress
 
 # Size of the cache; the least recently used entries are removed first, and more if the disk is full.
@@ -53,7 +53,8 @@ def decode_once(
     An entry may be removed while it is in use: a process that has it open can still read it. The draft should
     be on the cache's disk, in a folder that is cleaned up if this process dies.
 
-    Raises WorkError for a file that is not a picture, and where the disk is too small.
+    Raises WorkError for a file that is not a picture, and where the disk is too small; DiskFull where it is
+    full.
     """
     places = dict(sorted((place_of(file), file) for file in files))
     rows = {place: row for row, place in enumerate(places)}
@@ -100,7 +101,7 @@ def _decode_to(path: Path, shape: tuple[int, int, int, int], files: list[Path], 
 def _decode(path: Path, size: int) -> NDArray[np.uint8]:
     try:
         with path.open("rb") as file:
-            return to_array(decode(file), size)
+            return prepared(file, size)
     except (NotAPicture, OSError) as error:
         raise WorkError(f"{path.parent.name}/{path.name} {error}") from None
 
@@ -122,9 +123,9 @@ def _make_room(cache: Path, needed: int) -> None:
 
 def _refuse_full_disk(folder: Path, needed: int) -> None:
     # Writing to a memory map on a full disk kills the process instead of raising.
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise WorkError(
-            f"the decoded pictures need {needed / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB are free: "
+    disk = shutil.disk_usage(folder)
+    if needed > disk.free:
+        raise (DiskFull if needed < disk.total else WorkError)(
+            f"the decoded pictures need {needed / 1e9:.1f} GB of disk, {disk.free / 1e9:.1f} GB are free: "
             "lower image_size or free some space"
         )

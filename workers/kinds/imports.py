@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from jobyard.shared import registry, storage
 from jobyard.shared.archives.roots import opened
+from jobyard.shared.disk import Room
 from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.imports import ImportSpec
 from jobyard.workers.datasets.importer import Imported, import_pictures
@@ -55,11 +56,14 @@ def _import(attempt: Attempt, spec: ImportSpec, output: Path) -> Imported:
     context = attempt.context
     limit = context.settings.max_unpacked_bytes
     if spec.path is not None:
+        # The files lie here as they are: nothing can be more than was there.
+        room = Room(None, context.disk)
         with opened(spec.path, context.import_roots) as source:
-            return import_pictures(source, output, limit, attempt.progress)
+            return import_pictures(source, output, limit, attempt.progress, room)
     if spec.file is None:
         raise WorkError("the spec has neither a file nor a path")
     with context.database.read() as session:
         file = storage.get_file(session, spec.file)
+    room = attempt.room(file, "the data set")
     with context.storage.local(file.storage_key, attempt.scratch) as upload:
-        return import_pictures(upload, output, limit, attempt.progress)
+        return import_pictures(upload, output, limit, attempt.progress, room)

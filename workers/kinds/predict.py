@@ -239,8 +239,10 @@ def _plain_copy(attempt: Attempt, spec: PredictSpec) -> str | None:
     attempt.progress.phase("reading the archive")
     copy = attempt.scratch / "copy.zip"
     limit = attempt.context.settings.max_unpacked_bytes
-    with attempt.context.storage.local(_archive(attempt, spec).storage_key, attempt.scratch) as source:
-        is_copied = check_archive(source, copy, limit, attempt.progress)
+    archive = _archive(attempt, spec)
+    room = attempt.room(archive, "the copy of the archive")
+    with attempt.context.storage.local(archive.storage_key, attempt.scratch) as source:
+        is_copied = check_archive(source, copy, limit, attempt.progress, room)
     return attempt.store("plans", copy).key if is_copied else None
 
 

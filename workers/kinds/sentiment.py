@@ -39,6 +39,8 @@ MEDIA_TYPES = {
 # them, a priority lower, and are short.
 WINDOW = 16
 
+WHAT = "the scored file"
+
 # How many lexicons' scorers are kept: the plain one, and those of jobs with words of their own.
 SCORERS = 4
 
@@ -106,14 +108,15 @@ def _score_file(attempt: Attempt, spec: SentimentSpec) -> Finish | Split:
     with attempt.context.database.read() as session:
         file = storage.get_file(session, _file_of(spec))
     copy, limit = attempt.scratch / "plain", attempt.context.settings.max_unpacked_bytes
+    room = attempt.room(file, WHAT)
     with attempt.context.storage.local(file.storage_key, attempt.scratch) as source:
-        plan = read_file(spec, source, file.name, copy, limit, attempt.progress)
+        plan = read_file(spec, source, file.name, copy, limit, attempt.progress, room)
         if len(plan.parts) >= MIN_PARTS:
             return _split(attempt, plan, copy)
         output = _output(attempt, spec)
         scorer = _bulk_scorer(attempt, spec)
         outcome = score_whole(
-            spec, plan, copy if plan.is_copied else source, output, scorer, attempt.progress
+            spec, plan, copy if plan.is_copied else source, output, scorer, attempt.progress, room
         )
     return _finish(attempt, spec, output, outcome)
 
@@ -168,15 +171,18 @@ def _score_part(attempt: Attempt, spec: SentimentPart) -> Finish:
             raise LeaseLost
         whole = SentimentSpec.model_validate(parent.spec)
         file = storage.get_file(session, _file_of(whole))
+        siblings = jobs.children(session, parent.id)
+    room = attempt.room(file, WHAT)
+    room.take(sum((child.result or {}).get("bytes", 0) for child in siblings))
     output = attempt.scratch / "scored"
     scorer = _bulk_scorer(attempt, whole)
     with _planned(attempt, parent.checkpoint_key, file) as (plan, stream):
-        done = score_part(whole, plan, spec.part, stream, output, scorer, attempt.progress)
+        done = score_part(whole, plan, spec.part, stream, output, scorer, attempt.progress, room)
     stored = attempt.store("parts", output)
 
     def finish(session: Session) -> dict[str, object]:
         jobs.keep_for_parent(session, attempt.job_id, attempt.claim.lease, stored.key)
-        return {"done": done}
+        return {"done": done, "bytes": stored.bytes}
 
     return finish
 
@@ -210,6 +216,11 @@ def _put_together(attempt: Attempt, spec: SentimentSpec) -> Finish:
     output = _output(attempt, spec)
     with _planned(attempt, attempt.claim.checkpoint_key, file) as (plan, _):
         outcome = put_together(
-            spec, plan, lambda number: attempt.context.storage.open(keys[number]), output, attempt.progress
+            spec,
+            plan,
+            lambda number: attempt.context.storage.open(keys[number]),
+            output,
+            attempt.progress,
+            attempt.room(file, WHAT),
         )
     return _finish(attempt, spec, output, outcome)

@@ -15,18 +15,22 @@ from jobyard.shared.archives.members import DAMAGED, Member, is_meant, printable
 from jobyard.shared.archives.unlabelled import unlabelled_pictures
 from jobyard.shared.archives.walk import walk
 from jobyard.shared.archives.zips import open_zip, read_member
+from jobyard.shared.disk import Room
 from jobyard.shared.errors import WorkError
 from jobyard.shared.pictures import NotAPicture
 from jobyard.workers.prediction.predict import Picture
 from jobyard.workers.runtime.progress import Progress
 
 
-def check_archive(source: Path, copy: Path, max_bytes: int, progress: Progress) -> bool:
+def check_archive(
+    source: Path, copy: Path, max_bytes: int, progress: Progress, room: Room | None = None
+) -> bool:
     """Check the members of an archive from outside; one that is not a zip is copied to `copy` as a zip.
 
     Returns whether it did. Raises WorkError if it is not an archive, holds no files, is damaged as
-    a whole, is hostile, or unpacks to over `max_bytes`.
+    a whole, is hostile, or unpacks to over `max_bytes`; and what `room`, which the copy takes, raises.
     """
+    room = room or Room()
     files = unlabelled_pictures(walk(source, max_bytes))
     with source.open("rb") as file:
         is_zip = file.read(2) == b"PK"  # as `walk` recognizes it: nothing else was checked as one
@@ -40,7 +44,9 @@ def check_archive(source: Path, copy: Path, max_bytes: int, progress: Progress) 
             name = member.name
             if name in target.NameToInfo:
                 name = f"{name} ({count})"
-            target.writestr(name, _read(member))
+            content = _read(member)
+            room.take(len(content))
+            target.writestr(name, content)
             progress.update(count, None, "pictures")
     return True
 

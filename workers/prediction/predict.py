@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jobyard.shared.errors import NotFound
-from jobyard.shared.pictures import NotAPicture, decode, to_array
+from jobyard.shared.pictures import NotAPicture, decoded, to_array
 from jobyard.workers.prediction.explain import MAX_SIDE, Explainer, overlay
 from jobyard.workers.prediction.models import LoadedModel
 from jobyard.workers.runtime.progress import Progress
@@ -136,11 +136,11 @@ def _prediction(
 
 def _decode(open_picture: Callable[[], IO[bytes]], size: int, is_shown: bool) -> DecodedPicture | str:
     try:
-        with open_picture() as file:
-            picture = decode(file)
-        pixels = to_array(picture, size)
-        if is_shown:
+        with open_picture() as file, decoded(file, resized=size) as picture:
+            pixels = to_array(picture, size)
+            if not is_shown:
+                return DecodedPicture(pixels, None)
             picture.thumbnail((MAX_SIDE, MAX_SIDE))
-        return DecodedPicture(pixels, picture if is_shown else None)
+            return DecodedPicture(pixels, picture.copy())
     except (NotAPicture, NotFound, OSError) as error:
         return str(error)

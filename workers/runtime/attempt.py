@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, storage
+from jobyard.shared.disk import Room
 from jobyard.shared.storage import Stored
 from jobyard.workers.runtime.checkpoints import Checkpoints
 from jobyard.workers.runtime.context import Context, ScratchFolder
@@ -59,7 +60,7 @@ class Attempt:
 
     @property
     def scratch(self) -> Path:
-        """A folder of its own, gone when the attempt ends."""
+        """A folder of its own, gone when the attempt ends. Raises DiskFull."""
         return self._scratch.path
 
     @contextmanager
@@ -93,8 +94,16 @@ class Attempt:
         refuse_broken(children)
         return [child.result or {} for child in children]
 
+    def room(self, upload: storage.File, what: str) -> Room:
+        """What the job may write that reads this upload; `what` is being written."""
+        return Room(self.context.settings.max_output_bytes(upload.bytes), self.context.disk, what)
+
     def store(self, folder: str, path: Path) -> Stored:
-        """Put a file into the storage; it is removed again unless the job succeeds or is split."""
+        """Put a file into the storage; it is removed again unless the job succeeds or is split.
+
+        Raises DiskFull.
+        """
+        self.context.disk.check(path.stat().st_size)
 
         def put() -> Stored:
             return self.context.storage.put_file(folder, path, lease=self.claim.lease)

@@ -16,7 +16,9 @@ from typing import Self
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
+from jobyard.shared.disk import Disk
 from jobyard.shared.import_roots import ImportRoots
+from jobyard.shared.pictures import LIMITS
 from jobyard.shared.storage import Storage
 from jobyard.workers.runtime.heartbeat import HeartbeatThread
 
@@ -35,7 +37,7 @@ class Context:
 
     def scratch(self) -> "ScratchFolder":
         """A folder of its own for one attempt of a job, as a context manager."""
-        return ScratchFolder(self.settings.home / "scratch")
+        return ScratchFolder(self.settings.home / "scratch", self.disk)
 
     @functools.cached_property
     def heartbeats(self) -> HeartbeatThread:
@@ -48,6 +50,12 @@ class Context:
         own = [self.settings.home, *([self.storage.folder] if self.storage.folder else [])]
         return ImportRoots(self.settings.import_roots, private=own)
 
+    @functools.cached_property
+    def disk(self) -> Disk:
+        """Where jobs write: scratch, caches, and the storage if it is a folder."""
+        folders = [self.settings.home, *([self.storage.folder] if self.storage.folder else [])]
+        return Disk(folders, self.settings.min_free_bytes)
+
     @property
     def cache(self) -> Path:
         """Where copies of what the storage holds may lie: unpacked data sets, models."""
@@ -55,13 +63,14 @@ class Context:
 
 
 class ScratchFolder:
-    """A folder that is made when it is first asked for, and gone afterwards.
+    """A folder that is made when it is first asked for, if the disk has room, and gone afterwards.
 
     A killed process can't clean up: the next one removes the folders that no process has locked.
     """
 
-    def __init__(self, parent: Path) -> None:
+    def __init__(self, parent: Path, disk: Disk) -> None:
         self._parent = parent
+        self._disk = disk
         self._exits = ExitStack()
 
     def __enter__(self) -> Self:
@@ -72,12 +81,14 @@ class ScratchFolder:
 
     @functools.cached_property
     def path(self) -> Path:
+        """Raises DiskFull."""
         self._parent.mkdir(parents=True, exist_ok=True)
         for left in self._parent.iterdir():
             with _held(left) as is_ours:
                 # A new folder is not held yet for a moment.
                 if is_ours and left.stat().st_mtime < time.time() - NEW_SECONDS:
                     shutil.rmtree(left, ignore_errors=True)
+        self._disk.check()
         folder = tempfile.TemporaryDirectory(dir=self._parent, ignore_cleanup_errors=True)
         path = Path(self._exits.enter_context(folder))
         self._exits.enter_context(_held(path))
@@ -89,6 +100,7 @@ def current_context() -> Context:
     """This process's own. Raises ConfigError where a setting is wrong."""
     settings = Settings.load()
     logging.getLogger().setLevel(settings.log_level)
+    LIMITS.pixels = settings.max_picture_pixels
     database = Database(settings.database)
     return Context(
         settings=settings,

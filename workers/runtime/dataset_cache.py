@@ -17,12 +17,13 @@ def find_dataset(attempt: Attempt, reference: str) -> registry.Dataset:
 
 
 def folder_of(attempt: Attempt, dataset: registry.Dataset) -> Path:
-    """Unpacked once per machine: `<split>/<class>/<picture>`."""
+    """Unpacked once per machine: `<split>/<class>/<picture>`. Raises DiskFull."""
     folder = attempt.context.cache / "datasets" / str(dataset.id)
     if not folder.is_dir():
         attempt.progress.phase("unpacking")
         folder.parent.mkdir(parents=True, exist_ok=True)
         _remove_deleted(attempt, folder.parent)
+        attempt.context.disk.check(dataset.bytes)
         with attempt.context.storage.local(dataset.storage_key, attempt.scratch) as archive:
             unpack(archive, folder, attempt.progress)
     return folder

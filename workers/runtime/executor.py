@@ -1,6 +1,7 @@
 """The executor: runs the jobs of a queue, one after another; each attempt is claim, work, outcome."""
 
 import logging
+import math
 import threading
 import time
 import traceback
@@ -12,7 +13,18 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, kinds, retention, storage
-from jobyard.shared.errors import Cancelled, Interrupted, JobyardError, LeaseLost, Paused, Stopping, WorkError
+from jobyard.shared.database import is_full as database_is_full
+from jobyard.shared.disk import is_full as disk_is_full
+from jobyard.shared.errors import (
+    Cancelled,
+    DiskFull,
+    Interrupted,
+    JobyardError,
+    LeaseLost,
+    Paused,
+    Stopping,
+    WorkError,
+)
 from jobyard.shared.jobs import State
 from jobyard.shared.kinds.base import Parameters
 from jobyard.shared.storage import Reason
@@ -128,7 +140,7 @@ class Executor:
                 attempt = Attempt(context, claim, heartbeat, scratch, checkpoints, self._patiently)
                 with heartbeat:
                     made = self._works[claim.kind](attempt, spec)
-                outcome = self._write(lambda session: _finish(session, attempt, made, heartbeat))
+                outcome = self._write(lambda session: _finish(session, attempt, made, heartbeat), rows=True)
                 if outcome is None:  # the work succeeded, so the job does not fail: it runs again
                     raise LeaseLost
             if outcome.state in (State.SUCCEEDED, State.WAITING):
@@ -138,15 +150,8 @@ class Executor:
             log.info("job %s: %s", claim.id, outcome.state)
         except Interrupted as interruption:
             outcome = self._interrupted(claim, interruption)
-        except JobyardError as error:
-            outcome = self._fail(claim, error, error.message)
-        except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
-            # An unreachable database is not the job's fault. Its lease runs out, and it runs again; an
-            # error that is always there ends it after as many attempts as a lost worker does.
-            log.error("job %s: failed by the database: %s", claim.id, error)
         except Exception as error:  # noqa: BLE001 - whatever the work does, the job ends and the worker continues
-            message = f"unexpected {_named(error)}; the job's timeline has the traceback"
-            outcome = self._fail(claim, error, message)
+            outcome = self._failed(claim, error)
         finally:
             if attempt is not None and attempt.stored:
                 self._remove(attempt.stored)
@@ -166,6 +171,26 @@ class Executor:
             case _:  # the lease is lost: its present worker decides what becomes of the job
                 return None
 
+    def _failed(self, claim: jobs.Claim, error: Exception) -> Outcome | None:
+        if disk_is_full(error) or database_is_full(error):
+            return self._postpone(claim, error)
+        if isinstance(error, JobyardError):
+            return self._fail(claim, error, error.message)
+        if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+            # An unreachable database is not the job's fault. Its lease runs out, and it runs again; an
+            # error that is always there ends it after as many attempts as a lost worker does.
+            log.error("job %s: failed by the database: %s", claim.id, error)
+            return None
+        return self._fail(claim, error, f"unexpected {_named(error)}; the job's timeline has the traceback")
+
+    def _postpone(self, claim: jobs.Claim, error: Exception) -> Outcome | None:
+        """A full disk is not the job's fault, and no reason to try again at once."""
+        reason = error.message if isinstance(error, DiskFull) else "the disk is full"
+        log.warning("job %s: postponed: %s", claim.id, reason)
+        return self._write(
+            lambda session: _outcome_of(jobs.postpone(session, claim.id, claim.lease, _storable(reason)))
+        )
+
     def _fail(self, claim: jobs.Claim, error: Exception, message: str) -> Outcome | None:
         message, trace = _storable(message), _storable("".join(traceback.format_exception(error)))
         log.error("job %s: failed: %s\n%s", claim.id, message, trace)
@@ -177,11 +202,12 @@ class Executor:
             )
         )
 
-    def _write(self, change: Callable[[Session], Outcome | None]) -> Outcome | None:
+    def _write(self, change: Callable[[Session], Outcome | None], *, rows: bool = False) -> Outcome | None:
         """Write the outcome, however long the database is unreachable: days of work may depend on it.
 
         Trying again is harmless: once the outcome is written, the lease no longer holds. None if the time is
-        over, which is soon if the worker is being stopped: then the lease expires by itself.
+        over, which is soon if the worker is being stopped: then the lease expires by itself. With `rows` it
+        may be too much for a full disk: raises the database's error, and the job is postponed instead.
         """
 
         def write() -> Outcome | None:
@@ -194,20 +220,30 @@ class Executor:
             return outcome
 
         try:
-            return self._patiently("write a job's outcome", write)
-        except (sa.exc.OperationalError, sa.exc.InterfaceError):
+            return self._patiently("write a job's outcome", write, until_it_fits=not rows)
+        except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+            if rows and database_is_full(error):
+                raise
             return None
 
-    def _patiently(self, what: str, act: Callable[[], T]) -> T:
-        """Try again as long as the database is unreachable. Raises its error when the time is over."""
+    def _patiently(self, what: str, act: Callable[[], T], *, until_it_fits: bool = False) -> T:
+        """Try again as long as the database is unreachable. Raises its error when the time is over.
+
+        On a full disk that is at once, or never if it is little that is to be written, `until_it_fits`.
+        """
         began = time.monotonic()
         pause = 0.25
         while True:
             try:
                 return act()
             except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+                is_full = database_is_full(error)
+                if is_full and not until_it_fits:
+                    raise
                 waited = time.monotonic() - began
-                if waited > (STOPPING_SECONDS if self._stopping.is_set() else PATIENCE_SECONDS):
+                # On a full disk nobody can write: to give up would cost an attempt once it is free.
+                patience = math.inf if is_full else PATIENCE_SECONDS
+                if waited > (STOPPING_SECONDS if self._stopping.is_set() else patience):
                     log.error("can't %s, giving up: %s", what, error)
                     self._has_tried_next = True  # there is no use in claiming the next one now
                     raise

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Self, get_args
+from typing import IO, Any, NamedTuple, Self, get_args
 from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobyard.shared.disk import Room
 from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.runtime.progress import NoProgress, Progress
@@ -107,12 +108,14 @@ def score_file(
     scorer: BulkScorer,
     limit: int,
     progress: Progress,
+    room: Room | None = None,
 ) -> Outcome:
     """Score a column of `source` (uploaded as `name`) and write the scored file to `output`.
 
     The scored file has every row in its order, every original column, then neg, neu, pos, compound and
     label. A text that is null, missing or empty is a null: so are its scores and its label. White space
-    alone is a text without words, which NLTK scores with zeros. Unpacked it may have `limit` bytes.
+    alone is a text without words, which NLTK scores with zeros. Unpacked it may have `limit` bytes; the
+    scored file may take `room`.
 
     The result is {"rows", "nulls", "skipped", "labels": {label: count}, "shares": {label: share of the
     scored rows, None if there are none}, "mean" and "std" (of all there are) of compound, or None,
@@ -122,23 +125,30 @@ def score_file(
     None if they fail the file, "file" (a name for `output`), "format", "column", "lexicon": {"sha256"}}.
     A group is {"value", "rows", "nulls", "labels", "mean", "std", "histogram": [40]}.
 
-    Raises WorkError where the file is not what it should be; `output` is then not left behind.
+    Raises WorkError where the file is not what it should be, and what `room` raises; `output` is then not
+    left behind.
     """
     copy = output.with_name(f"{output.name}.plain")
     try:
-        plan = read_file(spec, source, name, copy, limit, progress)
-        return score_whole(spec, plan, copy if plan.is_copied else source, output, scorer, progress)
+        plan = read_file(spec, source, name, copy, limit, progress, room)
+        return score_whole(spec, plan, copy if plan.is_copied else source, output, scorer, progress, room)
     finally:
         copy.unlink(missing_ok=True)
 
 
 def read_file(
-    spec: SentimentSpec, source: Path, name: str, copy: Path, limit: int, progress: Progress
+    spec: SentimentSpec,
+    source: Path,
+    name: str,
+    copy: Path,
+    limit: int,
+    progress: Progress,
+    room: Room | None = None,
 ) -> Plan:
     """Find out what `source` is and where its parts begin and end; `copy` gets its plain bytes if need be.
 
-    Its first rows and the places of all its quotes are checked, the rest where it is scored.
-    Raises WorkError.
+    Its first rows and the places of all its quotes are checked, the rest where it is scored. `copy` takes
+    `room`. Raises WorkError, and what `room` raises.
     """
     progress.phase("reading")
     broken = Broken(skip=spec.errors == "skip")  # in parts they are found once more, and counted there
@@ -147,7 +157,7 @@ def read_file(
     refuse(head, spec.encoding)
     is_copied = not is_plain(head, spec.encoding)
     if is_copied:
-        unpack(source, copy, spec.encoding, limit, progress)
+        unpack(source, copy, spec.encoding, limit, progress, (room or Room()).afresh())
     with (copy if is_copied else source).open("rb") as stream:
         head = head_of(stream)
         refuse(head, "utf-8")
@@ -178,17 +188,26 @@ def read_file(
 
 
 def score_whole(
-    spec: SentimentSpec, plan: Plan, source: Path, output: Path, scorer: BulkScorer, progress: Progress
+    spec: SentimentSpec,
+    plan: Plan,
+    source: Path,
+    output: Path,
+    scorer: BulkScorer,
+    progress: Progress,
+    room: Room | None = None,
 ) -> Outcome:
     """`score_file` of a file that was read: `source` has the bytes that its parts are ranges of."""
     progress.phase("scoring")
+    room = room or Room()
+    for_parts = room.afresh()
     paths = [output.with_name(f"{output.name}.{number}") for number in range(len(plan.parts))]
     try:
         with source.open("rb") as stream:
             done = 0
             for number, path in enumerate(paths):
-                done += _score_part(spec, plan, number, stream, path, scorer, progress, done, plan.rows)
-        return _put_together(spec, plan, lambda number: paths[number].open("rb"), output, progress)
+                work = PartOfFile(number, stream, path, for_parts)
+                done += _score_part(spec, plan, work, scorer, progress, done, plan.rows)
+        return _put_together(spec, plan, lambda number: paths[number].open("rb"), output, progress, room)
     finally:
         for path in paths:
             path.unlink(missing_ok=True)
@@ -202,34 +221,52 @@ def score_part(
     output: Path,
     scorer: BulkScorer,
     progress: Progress,
+    room: Room | None = None,
 ) -> int:
-    """Score one part of the file: `output` is for `put_together`. Returns how many rows it had."""
+    """Score one part of the file: `output` is for `put_together`. Returns how many rows it had.
+
+    Raises WorkError, and what `room` raises.
+    """
     progress.phase("scoring")
-    return _score_part(spec, plan, number, stream, output, scorer, progress, 0, plan.part_rows[number])
+    work = PartOfFile(number, stream, output, room or Room())
+    return _score_part(spec, plan, work, scorer, progress, 0, plan.part_rows[number])
 
 
 def put_together(
-    spec: SentimentSpec, plan: Plan, open_part: Callable[[int], IO[bytes]], output: Path, progress: Progress
+    spec: SentimentSpec,
+    plan: Plan,
+    open_part: Callable[[int], IO[bytes]],
+    output: Path,
+    progress: Progress,
+    room: Room | None = None,
 ) -> Outcome:
     """The scored file and the outcome of `score_file`, out of what `score_part` wrote.
 
-    Raises WorkError if workers with different lexicons have scored the parts.
+    Raises WorkError if workers with different lexicons have scored the parts, and what `room` raises.
     """
     progress.phase("joining the parts")
-    return _put_together(spec, plan, open_part, output, progress)
+    return _put_together(spec, plan, open_part, output, progress, room or Room())
+
+
+class PartOfFile(NamedTuple):
+    """Which part of a file, the file's bytes, and where its scored rows are to be written."""
+
+    number: int
+    stream: IO[bytes]
+    output: Path
+    room: Room
 
 
 def _score_part(
     spec: SentimentSpec,
     plan: Plan,
-    number: int,
-    stream: IO[bytes],
-    output: Path,
+    work: PartOfFile,
     scorer: BulkScorer,
     progress: Progress,
     before: int,
     total: int,
 ) -> int:
+    number, stream, output, room = work
     part = plan.parts[number]
     broken = Broken(skip=spec.errors == "skip")
     wanted = list(dict.fromkeys(filter(None, (plan.column, plan.group_by))))
@@ -246,7 +283,7 @@ def _score_part(
     ):
         for rows in table.rows(stream, part, plan.column, broken, progress):
             scored = _score(spec, plan, rows, scorer, summary, progress)
-            writer.write(rows, scored)
+            room.take(writer.write(rows, scored))
             progress.update(before + summary.rows, max(total, before + summary.rows), "rows")
     append_trailer(
         output,
@@ -288,7 +325,12 @@ def _as_groups(array: Any, name: str) -> Any:
 
 
 def _put_together(
-    spec: SentimentSpec, plan: Plan, open_part: Callable[[int], IO[bytes]], output: Path, progress: Progress
+    spec: SentimentSpec,
+    plan: Plan,
+    open_part: Callable[[int], IO[bytes]],
+    output: Path,
+    progress: Progress,
+    room: Room,
 ) -> Outcome:
     summary = Summary(plan.group_by)
     broken = Broken(skip=True)
@@ -310,7 +352,7 @@ def _put_together(
         for number in range(len(plan.parts)):
             with open_part(number) as part:
                 note, size = read_trailer(part)
-                merger.append(part, size, note["columns"])
+                merger.append(part, size, note["columns"], room)
             progress.update(summary.rows, summary.rows, "rows")
     groups = summary.groups()
     result = summary.result() | {

@@ -9,6 +9,7 @@ from typing import IO
 import pyarrow as pa
 from pydantic_core import from_json
 
+from jobyard.shared.disk import Room
 from jobyard.shared.errors import WorkError
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables.delimited import Delimited
@@ -108,10 +109,11 @@ def is_plain(head: bytes, encoding: str) -> bool:
     return not _packing(head) and (encoding in (UTF_8, "utf-8-sig") or head.startswith(PARQUET))
 
 
-def unpack(source: Path, copy: Path, encoding: str, limit: int, progress: Progress) -> None:
+def unpack(source: Path, copy: Path, encoding: str, limit: int, progress: Progress, room: Room) -> None:
     """Write the plain bytes of `source` to `copy`: uncompressed, and as UTF-8 unless they are Parquet.
 
-    Raises WorkError at what is truncated or broken, not in that encoding, or over `limit` bytes.
+    Raises WorkError at what is truncated or broken, not in that encoding, or over `limit` bytes, and what
+    `room` raises, which the copy takes.
     """
     with source.open("rb") as stream, copy.open("wb") as target:
         packing = _packing(head_of(stream))
@@ -137,6 +139,7 @@ def unpack(source: Path, copy: Path, encoding: str, limit: int, progress: Progre
             lines += plain.count(b"\n")
             if size > limit:
                 raise WorkError(f"the file unpacks to over {limit:,} bytes; should unpack to fewer")
+            room.take(len(plain))
             target.write(plain)
         if decoder is not None:
             target.write(_decoded(decoder, b"", encoding, lines))

@@ -7,6 +7,7 @@ from typing import IO, Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobyard.shared.disk import Room
 from jobyard.workers.runtime.progress import NoProgress
 from jobyard.workers.sentiment.tables import kernels
 from jobyard.workers.sentiment.tables.broken import Broken
@@ -30,8 +31,8 @@ class Merger:
         self._names = renamed(columns)
         self._file = path.open("wb")
 
-    def append(self, part: IO[bytes], size: int, columns: list[str]) -> None:
-        """The first `size` bytes of a stream, which a Writer with these columns has written."""
+    def append(self, part: IO[bytes], size: int, columns: list[str], room: Room) -> None:
+        """The first `size` bytes of a stream, which a Writer with these columns has written: into `room`."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -40,7 +41,8 @@ class Merger:
     def __exit__(self, *exc_info: object) -> None:
         self._file.close()
 
-    def _copy(self, part: IO[bytes], size: int) -> None:
+    def _copy(self, part: IO[bytes], size: int, room: Room) -> None:
+        room.take(size)
         part.seek(0)
         copy(part, self._file, size)
 
@@ -50,8 +52,9 @@ class ParquetMerger(Merger):
         super().__init__(path, columns, as_read=as_read)
         self._joiner = Joiner(self._file)
 
-    def append(self, part: IO[bytes], size: int, columns: list[str]) -> None:
+    def append(self, part: IO[bytes], size: int, columns: list[str], room: Room) -> None:
         if columns == self._columns:
+            room.take(size)
             self._joiner.append(part, size)
             return
         part.seek(0)
@@ -60,7 +63,7 @@ class ParquetMerger(Merger):
         try:
             with ParquetWriter(again, self._columns) as writer:
                 for batch in read.iter_batches(use_threads=False):
-                    writer.add(self._reshaped(batch, columns, writer))
+                    room.take(writer.add(self._reshaped(batch, columns, writer)))
             with again.open("rb") as stream:
                 self._joiner.append(stream, again.stat().st_size)
         finally:
@@ -91,9 +94,9 @@ class CsvMerger(Merger):
         ]
         self._file.write(lines_of(1, cells, b"\r\n"))
 
-    def append(self, part: IO[bytes], size: int, columns: list[str]) -> None:
+    def append(self, part: IO[bytes], size: int, columns: list[str], room: Room) -> None:
         if columns == self._columns:
-            self._copy(part, size)
+            self._copy(part, size, room)
             return
         # By place: our columns may be called like theirs.
         places = {column: str(index) for index, column in enumerate(columns)}
@@ -110,13 +113,13 @@ class CsvMerger(Merger):
                 )
                 for index, place in enumerate(order)
             ]
-            self._file.write(lines_of(rows.count, cells, b"\r\n"))
+            room.take(self._file.write(lines_of(rows.count, cells, b"\r\n")))
 
 
 class JsonLinesMerger(Merger):
-    def append(self, part: IO[bytes], size: int, columns: list[str]) -> None:
+    def append(self, part: IO[bytes], size: int, columns: list[str], room: Room) -> None:
         if not self._as_read or not {*columns} & {*SCORE_COLUMNS}:
-            self._copy(part, size)
+            self._copy(part, size, room)
             return
         first = key_of(NUMBERS[0])
         part.seek(0)
@@ -126,7 +129,7 @@ class JsonLinesMerger(Merger):
             row = json.loads(line[:ours].rstrip(b", ") + b"}")
             names = {self._names[key]: value for key, value in row.items()}
             text = json.dumps(names, ensure_ascii=False).encode().removesuffix(b"}")
-            self._file.write(text + (b", " if names else b"") + line[ours:])
+            room.take(self._file.write(text + (b", " if names else b"") + line[ours:]))
 
 
 MERGERS: dict[str, type[Merger]] = {"parquet": ParquetMerger, "csv": CsvMerger, "jsonl": JsonLinesMerger}

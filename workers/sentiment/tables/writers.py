@@ -34,8 +34,8 @@ class Writer:
     def __init__(self, path: Path, columns: list[str], types: Any = None) -> None:
         self._columns = columns
 
-    def write(self, rows: Rows, scored: Scored) -> None:
-        """Columns that the rows lack are null."""
+    def write(self, rows: Rows, scored: Scored) -> int:
+        """Columns that the rows lack are null. Returns by how many bytes the file has grown."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -61,7 +61,7 @@ class ParquetWriter(Writer):
         self._writer: Any = None
         self._batches: list[Any] = []
 
-    def write(self, rows: Rows, scored: Scored) -> None:
+    def write(self, rows: Rows, scored: Scored) -> int:
         nulls = scored.nulls
         arrays = [
             *(
@@ -71,15 +71,17 @@ class ParquetWriter(Writer):
             *(pa.array(numbers, mask=nulls) for numbers in scored[:-1]),
             scored.label_array,
         ]
-        self.add(pa.record_batch(arrays, schema=self.schema))
+        return self.add(pa.record_batch(arrays, schema=self.schema))
 
-    def add(self, batch: Any) -> None:
-        """Rows that have all columns of this file."""
+    def add(self, batch: Any) -> int:
+        """Rows that have all columns of this file; as `write`."""
         self._batches.append(batch)
-        if sum(held.nbytes for held in self._batches) >= GROUP_BYTES:
-            self._flush()
+        if sum(held.nbytes for held in self._batches) < GROUP_BYTES:
+            return 0
+        return self._flush()
 
-    def _flush(self) -> None:
+    def _flush(self) -> int:
+        before = self._path.stat().st_size if self._writer is not None else 0
         table = pa.Table.from_batches(self._batches, self.schema)
         self._batches.clear()
         if self._writer is None:
@@ -90,6 +92,7 @@ class ParquetWriter(Writer):
             ]
             self._writer = pq.ParquetWriter(self._path, self.schema, compression="snappy", use_dictionary=few)
         self._writer.write_table(table, row_group_size=max(len(table), 1))
+        return self._path.stat().st_size - before
 
     def __exit__(self, *exc_info: object) -> None:
         if exc_info[0] is None and (self._batches or self._writer is None):
@@ -120,19 +123,19 @@ class TextWriter(Writer):
 class CsvWriter(TextWriter):
     """RFC 4180 without a header; UTF-8. Null is empty."""
 
-    def write(self, rows: Rows, scored: Scored) -> None:
+    def write(self, rows: Rows, scored: Scored) -> int:
         cells: list[Cells] = []
         for column in self._columns:
             array, style = values_of(rows.column(column), kernels.CSV, as_csv)
             cells.append(Cells(array, b"," if cells else b"", style, b""))
         cells += score_cells(scored, [b"," if cells else b"", *[b","] * 4], kernels.CSV, b"")
-        self._file.write(lines_of(rows.count, cells, b"\r\n"))
+        return self._file.write(lines_of(rows.count, cells, b"\r\n"))
 
 
 class JsonLinesWriter(TextWriter):
     """One object per line; UTF-8. JSON that was read is written as it was, with our keys after it."""
 
-    def write(self, rows: Rows, scored: Scored) -> None:
+    def write(self, rows: Rows, scored: Scored) -> int:
         cells: list[Cells] = []
         if rows.bodies is not None:
             cells.append(Cells(rows.bodies, b"", kernels.PLAIN, b""))
@@ -145,7 +148,7 @@ class JsonLinesWriter(TextWriter):
                 first = b", "
         prefixes = [first + key_of(NUMBERS[0]), *(b", " + key_of(name) for name in SCORE_COLUMNS[1:])]
         cells += score_cells(scored, prefixes, kernels.JSON, b"null")
-        self._file.write(lines_of(rows.count, cells, b"}\n"))
+        return self._file.write(lines_of(rows.count, cells, b"}\n"))
 
 
 WRITERS: dict[str, type[Writer]] = {"parquet": ParquetWriter, "csv": CsvWriter, "jsonl": JsonLinesWriter}

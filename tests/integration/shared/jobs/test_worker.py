@@ -3,12 +3,13 @@
 import uuid
 
 import pytest
+import sqlalchemy as sa
 
 from jobyard.shared import jobs
-from jobyard.shared.database import Database
-from jobyard.shared.jobs import Progress, State
+from jobyard.shared.database import Database, utcnow
+from jobyard.shared.jobs import Job, Progress, State
 from tests.factories import LONG_AGO, change_job, claimed, new_job, states_of
-from tests.integration.shared.jobs.verbs import LEASE_SECONDS, VERBS, expire, row
+from tests.integration.shared.jobs.verbs import LEASE_SECONDS, VERBS, expire, row, timeline
 
 
 def test_heartbeat_renews_the_lease_and_only_progress_is_a_new_version(database: Database) -> None:
@@ -30,7 +31,7 @@ def test_heartbeat_renews_the_lease_and_only_progress_is_a_new_version(database:
     assert (spoken["progress_unit"], spoken["eta_seconds"]) == ("texts", 1.5)
 
 
-@pytest.mark.parametrize("verb", ["heartbeat", "succeed", "fail", "finish_cancel", "release"])
+@pytest.mark.parametrize("verb", ["heartbeat", "succeed", "fail", "finish_cancel", "release", "postpone"])
 def test_a_worker_that_lost_its_lease_changes_nothing(database: Database, verb: str) -> None:
     job_id = new_job(database)
     old = claimed(database, job_id, "lost").lease
@@ -73,6 +74,40 @@ def test_release_of_a_job_that_was_to_be_cancelled_cancels_it(database: Database
     with database.write() as session:
         jobs.release(session, job_id, lease)
     assert row(database, job_id)["state"] == State.CANCELLED
+
+
+def seconds_until_ready(database: Database, job_id: uuid.UUID) -> float:
+    with database.read() as session:
+        wait = sa.select(Job.available_at, utcnow()).where(Job.id == job_id)
+        available, now = session.execute(wait).one()
+    return float((available - now).total_seconds())
+
+
+def test_a_postponed_job_costs_no_attempt_and_waits_twice_as_long_each_time(database: Database) -> None:
+    job_id = new_job(database, max_attempts=1)
+    for since, at_least, at_most in [(0, 4, 5), (20, 19, 22), (40, 39, 42), (100_000, 299, 300)]:
+        change_job(database, job_id, available_at=LONG_AGO)
+        lease = claimed(database, job_id).lease
+        change_job(database, job_id, started_at=utcnow(-since))
+        with database.write() as session:
+            assert jobs.postpone(session, job_id, lease, "the disk is full") is not None
+        assert at_least < seconds_until_ready(database, job_id) <= at_most
+    kept = row(database, job_id)
+    assert (kept["state"], kept["attempt"], kept["worker"]) == ("queued", 0, None)
+    assert timeline(database, job_id)[-1].message == "the disk is full; next try in 300 s"
+
+
+def test_a_job_that_is_postponed_is_paused_or_cancelled_if_its_owner_asked_for_that(
+    database: Database,
+) -> None:
+    for ask, state in [(jobs.pause, State.PAUSED), (jobs.cancel, State.CANCELLED)]:
+        job_id = new_job(database)
+        lease = claimed(database, job_id).lease
+        with database.write() as session:
+            ask(session, job_id)
+        with database.write() as session:
+            jobs.postpone(session, job_id, lease, "the disk is full")
+        assert row(database, job_id)["state"] == state
 
 
 def test_a_checkpoint_is_kept_by_who_holds_the_lease_only_and_until_a_retry(database: Database) -> None:

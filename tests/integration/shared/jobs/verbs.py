@@ -37,6 +37,7 @@ VERBS: dict[str, Verb] = {
     "fail": lambda session, job_id, lease: jobs.fail(session, job_id, lease, error_type="E", message="why"),
     "finish_cancel": lambda session, job_id, lease: jobs.finish_cancel(session, job_id, lease),
     "release": lambda session, job_id, lease: jobs.release(session, job_id, lease),
+    "postpone": lambda session, job_id, lease: jobs.postpone(session, job_id, lease, "the disk is full"),
     "rescue": lambda session, _, __: jobs.rescue(session),
     "expire": lambda session, _, __: jobs.expire(session),
 }
@@ -58,6 +59,7 @@ LEADS: dict[str, dict[State, State]] = {
     "fail": {State.RUNNING: State.FAILED},
     "finish_cancel": {State.RUNNING: State.CANCELLED},
     "release": {State.RUNNING: State.QUEUED},
+    "postpone": {State.RUNNING: State.QUEUED},
     "rescue": {State.RUNNING: State.QUEUED},
     "expire": {State.QUEUED: State.FAILED, State.RUNNING: State.FAILED, State.WAITING: State.FAILED},
 }

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jobyard.shared.errors import Cancelled, NotFound
-from jobyard.shared.pictures import decode, to_array
+from jobyard.shared.pictures import prepared
 from jobyard.workers.prediction.predict import Picture, PicturePrediction, predict
 from tests.reports import Recorder
 
@@ -19,7 +19,7 @@ def pictures_of(png: Png, count: int) -> list[Picture]:
 
 
 def pixels_of(png: Png, count: int) -> Any:
-    arrays = [to_array(decode(io.BytesIO(png(number))), 32) for number in range(count)]
+    arrays = [prepared(io.BytesIO(png(number)), 32) for number in range(count)]
     return np.stack(arrays).astype("float32")
 
 

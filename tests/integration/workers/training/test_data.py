@@ -8,7 +8,7 @@ import pytest
 
 from jobyard.shared.errors import Cancelled, WorkError
 from jobyard.shared.kinds.train import Augment
-from jobyard.shared.pictures import decode, to_array
+from jobyard.shared.pictures import prepared
 from jobyard.workers.training import data, splits
 from tests.factories import draw_colours
 from tests.reports import Recorder
@@ -40,7 +40,7 @@ def test_pictures_are_decoded_once_to_disk_in_order_and_with_their_labels(tmp_pa
         assert pictures.names == [path.relative_to(tmp_path / "set").as_posix() for path, _ in examples]
         for pixels, label, (path, expected) in zip(pictures.pixels, pictures.labels, examples, strict=True):
             with path.open("rb") as file:
-                np.testing.assert_array_equal(pixels, to_array(decode(file), 32))
+                np.testing.assert_array_equal(pixels, prepared(file, 32))
             assert label == expected
     assert progress.of("progress") == [(done, 14, "pictures") for done in range(1, 15)]
 
@@ -135,7 +135,7 @@ def test_the_second_training_of_a_data_set_decodes_nothing_whatever_its_split(tm
             assert len(pictures.pixels) == len(examples)
             for pixels, (path, _) in zip(pictures.pixels, examples, strict=True):
                 with path.open("rb") as file:
-                    np.testing.assert_array_equal(pixels, to_array(decode(file), 32))
+                    np.testing.assert_array_equal(pixels, prepared(file, 32))
 
 
 ALONE = """

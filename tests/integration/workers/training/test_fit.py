@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from jobyard.shared.errors import Cancelled, WorkError
 from jobyard.shared.kinds.train import TrainSpec
-from jobyard.shared.pictures import decode, to_array
+from jobyard.shared.pictures import prepared
 from jobyard.workers.training.fit import Training, train
 from jobyard.workers.training.model_file import ModelFile
 from jobyard.workers.training.monitor import Monitor
@@ -127,9 +127,7 @@ def test_the_saved_model_is_the_one_that_was_evaluated(run: tuple[Training, Any]
     for name in ("blue", "red"):
         for path in (dataset / "validation" / name).iterdir():
             with path.open("rb") as file:
-                red = float(
-                    model.predict(to_array(decode(file), 32)[None].astype("float32"), verbose=0)[0, 0]
-                )
+                red = float(model.predict(prepared(file, 32)[None].astype("float32"), verbose=0)[0, 0])
             losses.append(-np.log(red if name == "red" else 1 - red))
     assert np.mean(losses) == pytest.approx(training.evaluation["loss"], rel=1e-4)
 
@@ -215,9 +213,7 @@ def test_patience_stops_early_and_keeps_the_best_epochs_weights(tmp_path: Path) 
     for label, folder in folders:
         for path in folder.iterdir():
             with path.open("rb") as file:
-                second = float(
-                    last.predict_on_batch(to_array(decode(file), 32)[None].astype("float32"))[0, 0]
-                )
+                second = float(last.predict_on_batch(prepared(file, 32)[None].astype("float32"))[0, 0])
             losses.append(-np.log(second if label else 1 - second))
     assert np.mean(losses) == pytest.approx(training.metrics["final"]["val_loss"], rel=1e-4)
 
@@ -308,7 +304,7 @@ def test_compact_learns_and_what_is_kept_is_what_was_judged(dataset: Path, tmp_p
     for label, name in enumerate(["blue", "red"]):
         for path in (dataset / "validation" / name).iterdir():
             with path.open("rb") as file:
-                pixels = to_array(decode(file), 32)[None].astype("float32")
+                pixels = prepared(file, 32)[None].astype("float32")
             assert round(float(kept(pixels)[0, 0])) == label
 
 

@@ -208,7 +208,7 @@ def test_counts_agree_with_a_slow_count(pictures: list[Seen]) -> None:
 
 
 def test_the_digest_is_of_all_pixels_and_their_shape(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(findings, "STRIP", 3)
+    monkeypatch.setattr(findings, "STRIP_BYTES", 3 * 4 * 6)
     pixels = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)
     original = pixel_digest(Image.fromarray(pixels))
     assert pixel_digest(Image.fromarray(pixels.copy())) == original

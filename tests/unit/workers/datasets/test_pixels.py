@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobyard.shared.errors import Cancelled, WorkError
-from jobyard.shared.pictures import decode, to_array
+from jobyard.shared.errors import Cancelled, DiskFull, WorkError
+from jobyard.shared.pictures import prepared
 from jobyard.workers.datasets import pixels
 from jobyard.workers.datasets.pixels import DecodedDataset, decode_once
 from tests.factories import draw_dataset
@@ -49,7 +49,7 @@ def assert_right(decoded: DecodedDataset, files: list[Path], size: int = 32) -> 
     assert decoded.pixels.shape == (len(files), size, size, 3)
     for path in files:
         with path.open("rb") as file:
-            expected = to_array(decode(file), size)
+            expected = prepared(file, size)
         np.testing.assert_array_equal(decoded.pixels[decoded.rows[pixels.place_of(path)]], expected)
 
 
@@ -169,7 +169,10 @@ def test_a_full_disk_costs_the_cache_its_entries_before_it_costs_the_job(
     assert_right(desk.decode(version="b"), desk.files)
     assert not old.exists()
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=0))
-    with pytest.raises(WorkError, match=r"need 0\.0 GB of disk, 0\.0 GB are free"):
+    with pytest.raises(DiskFull, match=r"need 0\.0 GB of disk, 0\.0 GB are free"):
+        desk.decode(version="c")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(total=1_000, free=0))
+    with pytest.raises(WorkError, match="lower image_size"):  # it never will be large enough
         desk.decode(version="c")
 
 

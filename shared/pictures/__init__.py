@@ -1,0 +1,25 @@
+"""Pictures from outside: formats, headers, decoding within a budget of memory. This is the package's door."""
+
+from jobyard.shared.pictures.budget import Budget, cost
+from jobyard.shared.pictures.decoding import LIMITS, MAX_FILE_BYTES, check_header, decoded, prepared, to_array
+from jobyard.shared.pictures.endings import end_of
+from jobyard.shared.pictures.formats import FORMATS, SUFFIXES, UNKNOWN, NotAPicture, check_signature
+from jobyard.shared.pictures.headers import Header
+
+__all__ = [
+    "FORMATS",
+    "LIMITS",
+    "MAX_FILE_BYTES",
+    "SUFFIXES",
+    "UNKNOWN",
+    "Budget",
+    "Header",
+    "NotAPicture",
+    "check_header",
+    "check_signature",
+    "cost",
+    "decoded",
+    "end_of",
+    "prepared",
+    "to_array",
+]
