@@ -19,7 +19,10 @@ class ImportSpec(Spec):
     name: Name
     file: UUID | None = Field(default=None, description="Id of an uploaded zip or tar archive")
     path: Annotated[str, StringConstraints(min_length=1, max_length=4_096, pattern=r"^/[^\x00]*$")] | None = (
-        Field(default=None, description="A folder on the worker's machine, as an absolute path")
+        Field(
+            default=None,
+            description="A folder on the worker's machine, as an absolute path, in JOBYARD_IMPORT_ROOTS",
+        )
     )
 
     @model_validator(mode="after")
