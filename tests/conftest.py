@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
+    from tests.acceptance.conftest import Stack
+
 TOKEN = "token-of-the-tests-0123456789"
 
 # An example that takes a fifth of a second is no failure: the machine may be busy with other tests.
@@ -51,20 +53,26 @@ ON_ONE_STACK = tuple(
     f"tests/acceptance/test_{name}.py" for name in ("browser", "faults", "jobs", "large_file")
 )
 
-# As these share a stack of theirs.
+# And so do these, after them.
 ATTACKS = "tests/attacks/"
+
+# These share the wheel that is built for them.
+WITH_WHEEL = (
+    "tests/acceptance/test_wheel.py",
+    "tests/acceptance/test_plugin.py",
+    "tests/integration/test_distribution.py",
+)
 
 # What takes longest begins first, so that no process is left with it at the end: stacks, and trainings
 # between them, for two stacks at once would be in each other's way.
 LONGEST = (
     ON_ONE_STACK[0],
     "tests/integration/workers/training/test_resume.py",
-    ATTACKS,
     "tests/acceptance/test_documentation.py",
     "tests/integration/workers/training/test_fit.py",
     "tests/acceptance/test_chaos.py",
     "tests/integration/workers/training/test_kill.py",
-    "tests/acceptance/test_wheel.py",
+    WITH_WHEEL[0],
     "tests/acceptance/test_clocks.py",
     "tests/integration/workers/kinds/test_train.py",
     "tests/integration/workers/prediction/test_explain.py",
@@ -77,9 +85,9 @@ LONGEST = (
 def unit_of_work(nodeid: str) -> str:
     """What one of several processes does as a whole: a file, whose fixtures are made once; ON_ONE_STACK."""
     path = nodeid.partition("::")[0]
-    if path.startswith(ATTACKS):
-        return ATTACKS
-    return ON_ONE_STACK[0] if path in ON_ONE_STACK else path
+    if path in WITH_WHEEL:
+        return WITH_WHEEL[0]
+    return ON_ONE_STACK[0] if path in ON_ONE_STACK or path.startswith(ATTACKS) else path
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -175,6 +183,19 @@ def database(database_url: str) -> Iterator[Database]:
     opened = Database(database_url)
     yield opened
     opened.dispose()
+
+
+@pytest.fixture(scope="session")
+def stack() -> "Iterator[Stack]":
+    """One `jobyard up` for all tests that leave it as they found it; see ON_ONE_STACK."""
+    from tests.acceptance.conftest import Stack
+
+    with tempfile.TemporaryDirectory(prefix="jy-") as folder:
+        running = Stack(Path(folder))
+        running.start()
+        yield running
+        left = running.stop()
+        assert not left
 
 
 @dataclass

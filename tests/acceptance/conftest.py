@@ -138,17 +138,6 @@ def until(reached: Callable[[], object], what: str, show: Path | None = None) ->
     raise AssertionError(f"{what}: not within {PATIENCE} s\n{show.read_text() if show else ''}")
 
 
-@pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    """One stack for all tests that leave it as they found it."""
-    with tempfile.TemporaryDirectory(prefix="jy-") as folder:
-        running = Stack(Path(folder))
-        running.start()
-        yield running
-        left = running.stop()
-        assert not left
-
-
 @pytest.fixture
 def own_stack() -> Iterator[Stack]:
     """A stack of this test's own, not started yet, to be stopped and killed."""

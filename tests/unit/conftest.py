@@ -31,6 +31,11 @@ def postgres() -> None:
     pytest.fail("tests/unit starts no PostgreSQL: move this test to tests/integration")
 
 
+@pytest.fixture(scope="session")
+def stack() -> None:
+    pytest.fail("tests/unit starts no `jobyard up`: move this test to tests/acceptance")
+
+
 @pytest.fixture
 def redis_server() -> None:
     pytest.fail("tests/unit starts no Redis: move this test to tests/integration")
