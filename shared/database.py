@@ -1,8 +1,6 @@
 """Engine, sessions, the declarative Base, and the database's clock."""
 
 import datetime
-import functools
-import json
 import math
 import select
 import sqlite3
@@ -17,6 +15,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.sql.functions import FunctionElement
 
 from jobyard.shared.errors import ConfigError
+from jobyard.shared.texts import from_json, to_json
 
 # A spec may hold NUL characters (in a text, say), which PostgreSQL's JSONB refuses and JSON keeps.
 Json = sa.JSON()
@@ -148,6 +147,7 @@ def _engine(url: str) -> sa.Engine:
         engine = sa.create_engine(
             url,
             json_serializer=to_json,
+            json_deserializer=from_json,
             pool_size=10,
             max_overflow=30,
             connect_args={"connect_timeout": 5, "application_name": "jobyard"},
@@ -159,7 +159,9 @@ def _engine(url: str) -> sa.Engine:
 
 def _sqlite_engine(url: str | sa.URL, begin: Callable[[sa.Connection], None], **pool: Any) -> sa.Engine:
     connect_args = {"timeout": LOCK_SECONDS}
-    engine = sa.create_engine(url, json_serializer=to_json, connect_args=connect_args, **pool)
+    engine = sa.create_engine(
+        url, json_serializer=to_json, json_deserializer=from_json, connect_args=connect_args, **pool
+    )
 
     @sa.event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
@@ -195,10 +197,6 @@ def _begin_to_write(connection: sa.Connection) -> None:
                 raise sa.exc.OperationalError("BEGIN IMMEDIATE", None, error) from error
         time.sleep(pause)
         pause = min(1.5 * pause, LAST_PAUSE_SECONDS)
-
-
-# What is written goes to clients as it is, and JSON has no NaN; Python's would let it through.
-to_json = functools.partial(json.dumps, allow_nan=False)
 
 
 def _refuse_if_closed(connection: Any, _record: Any, _proxy: Any) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from jobyard.shared.database import Base, UtcDateTime, utcnow
+from jobyard.shared.texts import OutsideText
 
 # So many rows are read for the maxima and minima of a history: within 100 ms on either database.
 MAX_LOOKED_AT = 20_000
@@ -25,7 +26,7 @@ class Metric(Base):
     __tablename__ = "metrics"
 
     job_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
-    name: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(OutsideText(64), primary_key=True)
     step: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
     epoch: Mapped[int | None]
     # None where the number was not finite: neither JSON nor SQLite has NaN.

@@ -6,7 +6,6 @@ Flask, whose answer to the plain form is the same (a test compares them).
 """
 
 import io
-import json
 import re
 import uuid
 from collections.abc import Iterable
@@ -19,7 +18,7 @@ from werkzeug.http import parse_etags
 from jobyard.shared import jobs
 from jobyard.shared.errors import BadInput, NotFound
 from jobyard.shared.kinds.submission import SUBMISSION
-from jobyard.web import auth
+from jobyard.web import auth, bodies
 from jobyard.web.api import serializers
 from jobyard.web.backend import Backend
 from jobyard.web.problems import FAILED
@@ -93,9 +92,9 @@ class FastPath:
             return None
         environ["wsgi.input"] = io.BytesIO(body)  # for Flask, if it comes to that
         try:
-            asked = SUBMISSION.validate_python(json.loads(body))
+            asked = SUBMISSION.validate_python(bodies.parse(body))
             key = submission.checked_key(environ.get("HTTP_IDEMPOTENCY_KEY"))
-        except (ValueError, RecursionError, BadInput):
+        except (ValueError, BadInput):
             return None
         try:
             job, is_new = submission.submit(self._backend, asked, key)

@@ -18,6 +18,8 @@ from jobyard.shared.disk import is_full
 from jobyard.shared.errors import BadInput, Busy, Conflict, DiskFull, JobyardError, NotFound, TooLarge
 from jobyard.shared.kinds.fields import ALIAS, ALIAS_IS
 from jobyard.shared.kinds.submission import MANY, ONE
+from jobyard.shared.texts import encodable
+from jobyard.web import bodies
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +46,8 @@ RETRY_AFTER_SECONDS = 5
 FAILED = "jobyard.failed"
 
 
-def _encodable(text: str) -> str:
-    """JSON from outside may hold halves of surrogate pairs, which no answer can."""
-    return text.encode(errors="replace").decode()
-
-
-Words = Annotated[str, BeforeValidator(_encodable)]
+# JSON from outside may hold halves of surrogate pairs, which no answer can.
+Words = Annotated[str, BeforeValidator(encodable)]
 
 
 class FieldError(BaseModel):
@@ -177,13 +175,10 @@ def _json_error() -> str | None:
 
 
 class Json(DefaultJSONProvider):
-    """Flask's, but JSON nested so deeply that Python gives up is bad JSON too."""
+    """Flask's, but it reads as `bodies` does."""
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        try:
-            return super().loads(s, **kwargs)
-        except RecursionError:
-            raise ValueError("it is nested too deeply") from None
+        return bodies.parse(s)
 
 
 def register(app: Flask) -> None:

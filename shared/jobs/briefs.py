@@ -14,8 +14,9 @@ from typing import Any, Final, Literal, NamedTuple, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from jobyard.shared.database import Base, Json, to_json
+from jobyard.shared.database import Base, Json
 from jobyard.shared.jobs.tables import JOBS
+from jobyard.shared.texts import to_json
 
 WHOLE_BYTES: Final = 4_000
 VALUE_BYTES: Final = 200

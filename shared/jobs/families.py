@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 from uuid_utils.compat import uuid7
 
-from jobyard.shared.database import to_json, utcnow
+from jobyard.shared.database import utcnow
 from jobyard.shared.jobs import briefs
 from jobyard.shared.jobs.progress import Progress
 from jobyard.shared.jobs.states import State
@@ -29,6 +29,7 @@ from jobyard.shared.jobs.transitions import (
     off_its_worker,
 )
 from jobyard.shared.storage import Reason, complete, plan_deletion
+from jobyard.shared.texts import to_json
 
 _AT_WORK: Final = (State.QUEUED, State.RUNNING)
 

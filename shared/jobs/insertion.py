@@ -1,6 +1,7 @@
 """Inserting jobs: the only code that does."""
 
 import datetime
+import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import field, make_dataclass
@@ -10,10 +11,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from jobyard.shared.database import to_json, utcnow
+from jobyard.shared.database import utcnow
 from jobyard.shared.jobs import briefs
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.tables import EVENTS, FIELDS, JOBS
+from jobyard.shared.texts import to_json
 
 _GIVEN: Final = tuple(field for field in FIELDS if field.given)
 
@@ -99,8 +101,8 @@ class _Insertion:
             for row in rows
         ]
         if is_postgresql:
-            new = dict(connection.execute(self._insert_and_note, {"rows": to_json(given)}).all())
-        elif new := dict(connection.execute(self._insert, {"rows": to_json(given)}).all()):
+            new = dict(connection.execute(self._insert_and_note, {"rows": json.dumps(given)}).all())
+        elif new := dict(connection.execute(self._insert, {"rows": json.dumps(given)}).all()):
             connection.execute(self._note, {"ids": to_json([job_id.hex for job_id in new])})
         both = zip(rows, given, strict=True)
         specs = [(row["id"], row["spec"], text["spec"]) for row, text in both if row["id"] in new]

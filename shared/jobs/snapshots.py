@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, cast
 
 import sqlalchemy as sa
 
-from jobyard.shared.database import to_json, utcnow
+from jobyard.shared.database import utcnow
 from jobyard.shared.errors import NotFound
 from jobyard.shared.jobs import briefs
 from jobyard.shared.jobs.fields import Field, Shown
@@ -20,6 +20,7 @@ from jobyard.shared.jobs.states import TERMINAL, State
 from jobyard.shared.jobs.submission import Submitted
 from jobyard.shared.jobs.tables import FIELDS, JOBS
 from jobyard.shared.registrations import ALIVE_SECONDS, Worker
+from jobyard.shared.texts import to_json
 
 _SHOWN: Final = tuple(field for field in FIELDS if field.shown)
 # What new jobs show of their requests.

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from jobyard.shared.database import Base, Json, NullableJson, UtcDateTime
 from jobyard.shared.jobs.fields import Shown, field, fields_of
 from jobyard.shared.jobs.states import GLOSS, TERMINAL, State
+from jobyard.shared.texts import OutsideText
 
 AS_IT_IS, AS_A_FLAG, WITHIN_OTHERS = Shown.AS_IT_IS, Shown.AS_A_FLAG, Shown.WITHIN_OTHERS
 _STATES: Final = " ".join(f"{state}: {gloss}" for state, gloss in GLOSS.items())
@@ -37,16 +38,16 @@ class Job(Base):
     id: Mapped[uuid.UUID] = field(primary_key=True, shown=AS_IT_IS)
     kind: Mapped[str] = field(sa.String(32), given=True, shown=AS_IT_IS)
     state: Mapped[str] = field(sa.String(16), shown=AS_IT_IS, description=_STATES)
-    phase: Mapped[str | None] = field(sa.String(200), shown=AS_IT_IS)
+    phase: Mapped[str | None] = field(OutsideText(200), shown=AS_IT_IS)
     queue: Mapped[str] = field(sa.String(32), given=True, shown=AS_IT_IS)
     priority: Mapped[int] = field(given=True, shown=AS_IT_IS)
     spec: Mapped[dict[str, Any]] = field(Json, given=True, shown=AS_IT_IS)
     result: Mapped[dict[str, Any] | None] = field(NullableJson, shown=AS_IT_IS)
-    error_type: Mapped[str | None] = field(sa.String(200), shown=WITHIN_OTHERS)
-    error_message: Mapped[str | None] = field(sa.Text, shown=WITHIN_OTHERS)
+    error_type: Mapped[str | None] = field(OutsideText(200), shown=WITHIN_OTHERS)
+    error_message: Mapped[str | None] = field(OutsideText, shown=WITHIN_OTHERS)
     progress_done: Mapped[int | None] = field(sa.BigInteger, shown=WITHIN_OTHERS)
     progress_total: Mapped[int | None] = field(sa.BigInteger, shown=WITHIN_OTHERS)
-    progress_unit: Mapped[str | None] = field(sa.String(32), shown=WITHIN_OTHERS)
+    progress_unit: Mapped[str | None] = field(OutsideText(32), shown=WITHIN_OTHERS)
     eta_seconds: Mapped[float | None] = field(shown=WITHIN_OTHERS)
     attempt: Mapped[int] = field(default=0, shown=AS_IT_IS)
     max_attempts: Mapped[int] = field(given=True, shown=AS_IT_IS)
@@ -112,10 +113,10 @@ class JobEvent(Base):
     at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
     state: Mapped[str] = mapped_column(sa.String(16))
     attempt: Mapped[int]
-    phase: Mapped[str | None] = mapped_column(sa.String(200))
-    message: Mapped[str | None] = mapped_column(sa.Text)
+    phase: Mapped[str | None] = mapped_column(OutsideText(200))
+    message: Mapped[str | None] = mapped_column(OutsideText)
     worker: Mapped[str | None] = mapped_column(sa.String(255))
-    traceback: Mapped[str | None] = mapped_column(sa.Text)
+    traceback: Mapped[str | None] = mapped_column(OutsideText)
 
     __table_args__ = (sa.Index("ix_job_events_job_id_id", "job_id", "id"),)
 

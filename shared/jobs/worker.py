@@ -6,7 +6,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared.database import to_json, utcnow
+from jobyard.shared.database import utcnow
 from jobyard.shared.jobs import briefs
 from jobyard.shared.jobs.families import continue_parent, end, lock_parent, progress_after
 from jobyard.shared.jobs.progress import Progress
@@ -24,6 +24,7 @@ from jobyard.shared.jobs.transitions import (
     shorten,
 )
 from jobyard.shared.storage import Reason, complete, plan_deletion
+from jobyard.shared.texts import to_json
 
 _TO_SUCCEEDED: Final = Transition("succeed", State.SUCCEEDED)
 _TO_FAILED: Final = Transition("fail", State.FAILED)

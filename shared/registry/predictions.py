@@ -2,12 +2,14 @@
 
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from jobyard.shared.database import Base, NullableJson
+from jobyard.shared.texts import OutsideText
 
 
 class Prediction(Base):
@@ -17,11 +19,11 @@ class Prediction(Base):
 
     job_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     row: Mapped[int] = mapped_column(primary_key=True)
-    image: Mapped[str] = mapped_column(sa.String(1_000))
-    label: Mapped[str | None] = mapped_column(sa.String(200))
+    image: Mapped[str] = mapped_column(OutsideText(1_000))
+    label: Mapped[str | None] = mapped_column(OutsideText(200))
     probability: Mapped[float | None]
     probabilities: Mapped[dict[str, float] | None] = mapped_column(NullableJson)
-    error: Mapped[str | None] = mapped_column(sa.Text)
+    error: Mapped[str | None] = mapped_column(OutsideText)
 
     __table_args__ = (sa.Index("ix_predictions_probability", "job_id", "probability", "row"),)
 
@@ -67,20 +69,23 @@ def each_prediction(
         rows = rows.where(Prediction.label == label)
     if not unsure_first:
         beyond = rows if after is None else rows.where(Prediction.row > after[1])
-        yield from session.scalars(beyond.order_by(Prediction.row))
+        with closing(session.scalars(beyond.order_by(Prediction.row))) as read:
+            yield from read
         return
     count = 0
     probability, row = after or (0.0, -1)
     # One after the other, as an index has them: databases differ about where nulls belong.
     if probability is not None:
         beyond = rows.where(sa.tuple_(Prediction.probability, Prediction.row) > (probability, row))
-        for found in session.scalars(beyond.order_by(Prediction.probability, Prediction.row)):
-            count += 1
-            yield found
+        with closing(session.scalars(beyond.order_by(Prediction.probability, Prediction.row))) as read:
+            for found in read:
+                count += 1
+                yield found
         row = -1
     failed = rows.where(Prediction.probability.is_(None), Prediction.row > row).order_by(Prediction.row)
     if count < limit:
-        yield from session.scalars(failed.limit(limit - count))
+        with closing(session.scalars(failed.limit(limit - count))) as read:
+            yield from read
 
 
 def count_predictions(session: Session, job_id: uuid.UUID) -> dict[str | None, int]:

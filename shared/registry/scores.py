@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from jobyard.shared.database import Base, Json
+from jobyard.shared.texts import OutsideText
 
 
 class ScoreGroup(Base):
@@ -19,7 +20,7 @@ class ScoreGroup(Base):
     # Most rows first, then by value.
     position: Mapped[int] = mapped_column(primary_key=True)
     # None: the rows without one.
-    value: Mapped[str | None] = mapped_column(sa.Text)
+    value: Mapped[str | None] = mapped_column(OutsideText)
     rows: Mapped[int] = mapped_column(sa.BigInteger)
     nulls: Mapped[int] = mapped_column(sa.BigInteger)
     labels: Mapped[dict[str, int]] = mapped_column(Json)

@@ -4,7 +4,7 @@ import datetime
 import re
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, ClassVar, Self, TypeVar
 
 import sqlalchemy as sa
@@ -137,8 +137,9 @@ def each(
     """A page's, a few at a time read: they may be long. They are as `listing` has them."""
     query = kind.listing().order_by(kind.id.desc()).limit(limit)
     query = query if before is None else query.where(kind.id < before)
-    for row in session.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}):
-        yield kind.of_listing(*row)
+    with closing(session.execute(query, execution_options={"yield_per": ROWS_AT_ONCE})) as rows:
+        for row in rows:
+            yield kind.of_listing(*row)
 
 
 def references(session: Session, kind: type[Thing], *, limit: int) -> list[str]:

@@ -16,6 +16,7 @@ from jobyard.shared.database import Base, UtcDateTime, utcnow
 from jobyard.shared.errors import NotFound
 from jobyard.shared.storage.intents import complete
 from jobyard.shared.storage.objects import Stored
+from jobyard.shared.texts import OutsideText
 
 
 class File(Base):
@@ -25,8 +26,8 @@ class File(Base):
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     job_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("jobs.id", ondelete="CASCADE"))
-    name: Mapped[str] = mapped_column(sa.String(255))
-    media_type: Mapped[str] = mapped_column(sa.String(255))
+    name: Mapped[str] = mapped_column(OutsideText(255))
+    media_type: Mapped[str] = mapped_column(OutsideText(255))
     storage_key: Mapped[str] = mapped_column(sa.String(500), unique=True)
     bytes: Mapped[int] = mapped_column(sa.BigInteger)
     sha256: Mapped[str] = mapped_column(sa.String(64))

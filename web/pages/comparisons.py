@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from jobyard.shared import jobs
 from jobyard.shared.jobs import Job
+from jobyard.shared.texts import to_json
 from jobyard.web.backend import current_backend
 from jobyard.web.pages.blueprint import allow_inline_styles, routes
 from jobyard.web.pages.live import live
@@ -37,10 +38,12 @@ def compare_with_others(job_id: uuid.UUID) -> AnyResponse:
     """A training with the newest other ones on the same data set."""
     with current_backend().database.read() as session:
         job = jobs.get(session, job_id)
+        # As a text, of which nothing is decoded: PostgreSQL refuses some that may be in a spec.
+        dataset = to_json({"dataset": job.spec.get("dataset")})[1:-1]
         others = (
             sa.select(Job.id)
             .where(Job.kind == job.kind, Job.id != job.id)
-            .where(Job.spec["dataset"].as_string() == job.spec.get("dataset"))
+            .where(sa.cast(Job.spec, sa.Text).contains(dataset, autoescape=True))
             .order_by(Job.id.desc())
             .limit(OTHERS)
         )

@@ -1,6 +1,5 @@
 """What was filled in, as a spec: which fields, of which source, and what is missing."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,8 @@ from werkzeug.datastructures import FileStorage
 
 from jobyard.client.columns import column
 from jobyard.shared import kinds
+from jobyard.shared.errors import BadInput
+from jobyard.web import bodies
 from jobyard.web.pages.fields import Field, fields_of
 
 # A form holds its files in memory or open: more pictures come in an archive, or one by one through the API.
@@ -108,7 +109,9 @@ def _pairs(filled: Filled, name: str) -> Mapping[str, float] | None:
 def _json(filled: Filled, name: str) -> Any:
     written = request.form.get(name, "").strip()
     try:
-        return json.loads(written) if written else None
-    except (ValueError, RecursionError) as error:
+        return bodies.parse(written) if written else None
+    except ValueError as error:
         filled.missing[name] = f"should be JSON: {error}"
-        return None
+    except BadInput as error:
+        filled.missing[name] = error.message
+    return None

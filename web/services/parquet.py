@@ -8,6 +8,7 @@ from typing import IO, Any
 
 import duckdb
 
+from jobyard.shared.texts import storable
 from jobyard.web.services.scores import LOCKED_DOWN
 
 
@@ -39,4 +40,4 @@ def _text(path: Path) -> str:
 
 
 def _name(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'
+    return '"' + storable(column).replace('"', '""') + '"'

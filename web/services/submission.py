@@ -29,12 +29,13 @@ TABLES: dict[str, type[registry.Dataset] | type[registry.Model]] = {
 
 def checked_key(idempotency_key: str | None) -> str | None:
     """The header as it came. Raises BadInput."""
-    if (
-        idempotency_key is None
-        or 0 < len(idempotency_key.strip()) <= len(idempotency_key) <= MAX_KEY_CHARACTERS
-    ):
-        return idempotency_key
-    raise BadInput("Idempotency-Key", f"should have 1 to {MAX_KEY_CHARACTERS} characters")
+    if idempotency_key is None:
+        return None
+    if not 0 < len(idempotency_key.strip()) <= len(idempotency_key) <= MAX_KEY_CHARACTERS:
+        raise BadInput("Idempotency-Key", f"should have 1 to {MAX_KEY_CHARACTERS} characters")
+    if "\0" in idempotency_key:  # which PostgreSQL can't keep
+        raise BadInput("Idempotency-Key", "should have no NUL character")
+    return idempotency_key
 
 
 def submit(backend: Backend, submission: AnySubmission, idempotency_key: str | None) -> Accepted:

@@ -28,6 +28,7 @@ from jobyard.shared.errors import (
 from jobyard.shared.jobs import State
 from jobyard.shared.kinds.base import Parameters
 from jobyard.shared.storage import Reason
+from jobyard.shared.texts import storable
 from jobyard.workers.runtime.attempt import Attempt, Made, Split, Work
 from jobyard.workers.runtime.checkpoints import Checkpoints
 from jobyard.workers.runtime.context import Context
@@ -188,11 +189,11 @@ class Executor:
         reason = error.message if isinstance(error, DiskFull) else "the disk is full"
         log.warning("job %s: postponed: %s", claim.id, reason)
         return self._write(
-            lambda session: _outcome_of(jobs.postpone(session, claim.id, claim.lease, _storable(reason)))
+            lambda session: _outcome_of(jobs.postpone(session, claim.id, claim.lease, storable(reason)))
         )
 
     def _fail(self, claim: jobs.Claim, error: Exception, message: str) -> Outcome | None:
-        message, trace = _storable(message), _storable("".join(traceback.format_exception(error)))
+        message, trace = storable(message), storable("".join(traceback.format_exception(error)))
         log.error("job %s: failed: %s\n%s", claim.id, message, trace)
         kind = type(error).__name__
         return self._write(
@@ -292,11 +293,6 @@ def _finish(session: Session, attempt: Attempt, made: Made, heartbeat: Heartbeat
 
 def _outcome_of(job: jobs.Job | None, trace: str | None = None) -> Outcome | None:
     return None if job is None else Outcome(State(job.state), job.error_message, trace)
-
-
-def _storable(text: str) -> str:
-    """Without what a database refuses in a text: NUL, and the surrogates of odd file names."""
-    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _named(error: Exception) -> str:

@@ -20,6 +20,7 @@ from jobyard.shared.kinds.predict import PredictSpec
 from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.shared.kinds.train import TrainSpec
 from jobyard.shared.needs import Needs, note
+from jobyard.shared.texts import encodable
 from jobyard.web.backend import Backend
 from jobyard.web.services.submission import TABLES
 from tests import factories
@@ -29,7 +30,6 @@ from tests.integration.web.scored import parquet, scored_table
 # What must never reach a page as it is.
 HOSTILE = '<script>alert("x")</script>'
 HTML = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
-CLASSES = {"train": {"cats": 4, HOSTILE: 4}, "validation": {"cats": 2, HOSTILE: 2}}
 EPOCH = {"epoch": 1, "loss": 0.5, "accuracy": 0.75, "val_loss": 0.625, "val_accuracy": 0.6875}
 SCORE = {"precision": 0.5, "recall": 0.25, "f1": 0.3333, "support": 4}
 SCORES = {"neg": 0.0, "neu": 0.5, "pos": 0.5, "compound": 0.6369, "label": "positive"}
@@ -75,6 +75,11 @@ class World:
     """Puts rows where workers would put them, by the verbs that workers use."""
 
     backend: Backend
+    hostile: str = HOSTILE
+
+    @property
+    def classes(self) -> dict[str, dict[str, int]]:
+        return {"train": {"cats": 4, self.hostile: 4}, "validation": {"cats": 2, self.hostile: 2}}
 
     def file(self, name: str, content: bytes, job_id: uuid.UUID | None = None) -> storage.File:
         return put_file(self.backend, name, content, job_id=job_id, media_type="image/png")
@@ -82,7 +87,7 @@ class World:
     def dataset(self, job_id: uuid.UUID | None = None) -> registry.Dataset:
         files = {"train/cats/1.png": picture(), "train/cats/2.svg": b"<svg onload='alert(1)'/>"}
         stored = self.backend.storage.put("datasets", io.BytesIO(zipped(files)))
-        places = ["train/cats/1.png", f"validation/dogs/{HOSTILE}.png"]
+        places = ["train/cats/1.png", f"validation/dogs/{self.hostile}.png"]
         report = {
             "width": {"min": 8, "median": 12.5, "max": 5000},
             "height": {"min": 9, "median": 99.0, "max": 999},
@@ -94,15 +99,15 @@ class World:
             "leaks_count": 150,
             "conflicts": [places],
             "conflicts_count": 1,
-            "noted": [{"file": f"{HOSTILE}.png", "note": "is a JPEG, but is called .png"}],
+            "noted": [{"file": f"{self.hostile}.png", "note": "is a JPEG, but is called .png"}],
             "noted_count": 3,
             "imbalance": 2.5,
-            "warnings": [f"150 pictures of validation are in train too: {HOSTILE}"],
+            "warnings": [f"150 pictures of validation are in train too: {self.hostile}"],
         }
-        rejected = [{"file": f"cats/{HOSTILE}.jpg", "reason": "not a picture"}]
+        rejected = [{"file": f"cats/{self.hostile}.jpg", "reason": "not a picture"}]
         dataset = factories.dataset(
             job_id=job_id,
-            classes=CLASSES,
+            classes=self.classes,
             pictures=12,
             rejected=rejected,
             rejected_count=70,
@@ -118,7 +123,7 @@ class World:
         model = factories.model(
             job_id=job_id,
             dataset_id=dataset_id,
-            classes=["cats", HOSTILE],
+            classes=["cats", self.hostile],
             image_size=64,
             metrics={"final": EPOCH, "best": EPOCH},
             storage_key=file.storage_key,
@@ -138,7 +143,7 @@ class World:
         with self.backend.database.write() as session:
             claimed = claim(session, job.id, worker="w@host/1", lease_seconds=60)
             assert claimed is not None
-            progress = jobs.Progress(f"work {HOSTILE}", 37, 100, "batches", 83.0)
+            progress = jobs.Progress(f"work {self.hostile}", 37, 100, "batches", 83.0)
             held = jobs.heartbeat(session, job.id, claimed.lease, lease_seconds=60, progress=progress)
             assert held is not None
             jobs.note_phase(session, held)
@@ -150,8 +155,8 @@ class World:
                     job.id,
                     claimed.lease,
                     error_type="WorkError",
-                    message=f"no column {HOSTILE}",
-                    traceback=f"Traceback of {HOSTILE}",
+                    message=f"no column {self.hostile}",
+                    traceback=f"Traceback of {self.hostile}",
                 )
         if state == "succeeded":
             result = self._result(kind, job)
@@ -181,17 +186,18 @@ class World:
             case "train":
                 return TrainSpec(dataset="pets@1")
             case "predict":
-                ids = [self.file(f"{HOSTILE}{index}.png", picture()).id for index in range(30)]
+                ids = [self.file(f"{self.hostile}{index}.png", picture()).id for index in range(30)]
                 return PredictSpec(model="pets@1", images=ids)
             case "predict-archive":
-                return PredictSpec(model="pets@1", archive=self.file(f"{HOSTILE}.zip", b"PK").id)
+                return PredictSpec(model="pets@1", archive=self.file(f"{self.hostile}.zip", b"PK").id)
             case "predict-dataset":
                 return PredictSpec(model="pets@1", dataset="pets@1")
             case "texts":
-                return SentimentSpec(texts=[f"{HOSTILE} number {index}" for index in range(60)])
+                hostile = encodable(self.hostile)
+                return SentimentSpec(texts=[f"{hostile} number {index}" for index in range(60)])
             case "file":
-                return SentimentSpec(file=self.file(f"{HOSTILE}.csv", b"text\nhi\n").id)
-        return ImportSpec(name="pets", file=self.file(f"{HOSTILE}.zip", b"PK").id)
+                return SentimentSpec(file=self.file(f"{self.hostile}.csv", b"text\nhi\n").id)
+        return ImportSpec(name="pets", file=self.file(f"{self.hostile}.zip", b"PK").id)
 
     def _result(self, kind: str, job: Job) -> dict[str, Any]:
         """What the workers leave behind for this kind, beside the result itself."""
@@ -200,7 +206,7 @@ class World:
                 self._history(job)
                 model = self.model(job.id)
                 self.file("last.keras", b"weights", job.id)
-                classes = ["cats", HOSTILE]
+                classes = ["cats", self.hostile]
                 evaluation = {
                     "accuracy": 0.9123,
                     "loss": 0.25,
@@ -220,7 +226,7 @@ class World:
                         {
                             "picture": "train/cats/1.png",
                             "class": "cats",
-                            "predicted": HOSTILE,
+                            "predicted": self.hostile,
                             "probability": 0.9876,
                         }
                     ],
@@ -230,26 +236,27 @@ class World:
                     "metrics": model.metrics,
                     "evaluation": evaluation,
                     "dataset": "pets@1",
-                    "dataset_sha256": HOSTILE,
+                    "dataset_sha256": self.hostile,
                     "weights": "best",
                     "last": "last.keras",
                     "init_from": {"model": "pets@1", "head": "new"},
                     "epochs": 1,
-                    "stopped_early": f"because {HOSTILE}",
+                    "stopped_early": f"because {self.hostile}",
                     "timings": {"train_seconds": 75.0, "wall_seconds": 81.0, "compute_seconds": 140.0},
-                    "environment": {"device": HOSTILE, "processor": HOSTILE, "cores": 2},
+                    "environment": {"device": self.hostile, "processor": self.hostile, "cores": 2},
                 }
             case "predict" | "predict-dataset" | "predict-archive":
                 return self._predictions(job)
             case "texts":
                 return {"count": 60, "labels": LABELS, "scores": [SCORES] * 60}
             case "file":
+                hostile = encodable(self.hostile)
                 table = scored_table(
-                    {"text": [HOSTILE, None, f"{HOSTILE} is great"], HOSTILE: [HOSTILE] * 3},
+                    {"text": [hostile, None, f"{hostile} is great"], hostile: [hostile] * 3},
                     [0.0, None, 0.6249],
                 )
                 self.file("scored.parquet", parquet(table), job.id)
-                extremes = [{"row": 2, "text": HOSTILE, "compound": 0.6249}]
+                extremes = [{"row": 2, "text": self.hostile, "compound": 0.6249}]
                 edges = [round(index / 20 - 1, 2) for index in range(41)]
                 histogram = {"edges": edges, "counts": [*range(40)]}
                 return {
@@ -264,7 +271,7 @@ class World:
                     "most_negative": extremes,
                     "group_by": None,
                     "groups": None,
-                    "errors": {"count": 1234, "first": [{"line": 2, "error": f"broken: {HOSTILE}"}]},
+                    "errors": {"count": 1234, "first": [{"line": 2, "error": f"broken: {self.hostile}"}]},
                     "file": "scored.parquet",
                     "format": "parquet",
                     "column": "text",
@@ -272,7 +279,7 @@ class World:
         dataset = self.dataset(job.id)
         return {
             "dataset": dataset.reference,
-            "classes": CLASSES,
+            "classes": self.classes,
             "rejected": dataset.rejected,
             "rejected_count": 70,
             "warnings": (dataset.report or {})["warnings"],
@@ -289,15 +296,15 @@ class World:
             registry.Prediction(
                 job_id=job.id,
                 row=row,
-                image=f"train/cats/{HOSTILE}{row}.png",
-                label=HOSTILE if row else None,
+                image=f"train/cats/{self.hostile}{row}.png",
+                label=self.hostile if row else None,
                 probability=1 - row / 100 if row else None,
-                probabilities={HOSTILE: 1 - row / 100, "cats": row / 100} if row else {},
-                error=None if row else f"can't be decoded: {HOSTILE}",
+                probabilities={self.hostile: 1 - row / 100, "cats": row / 100} if row else {},
+                error=None if row else f"can't be decoded: {self.hostile}",
             )
             for row in range(count)
         ]
         with self.backend.database.write() as session:
             session.add_all(rows)
-        labels = {"cats": 0, HOSTILE: count - 1}
+        labels = {"cats": 0, self.hostile: count - 1}
         return {"model": "pets@1", "count": count, "failed": 1, "labels": labels, "predictions": []}
