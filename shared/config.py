@@ -86,7 +86,8 @@ class Settings(BaseSettings):
     )
     max_output_ratio: Annotated[float, Field(ge=1)] = Field(
         default=100,
-        description="A job may write so many times the bytes of its upload; 256 MiB are always allowed",
+        description="A job may write, and an archive may unpack to, so many times the bytes of the upload; "
+        "256 MiB are always allowed",
     )
     min_free_bytes: Annotated[int, Field(ge=0)] = Field(
         default=1024**3,
@@ -213,6 +214,10 @@ class Settings(BaseSettings):
     def max_output_bytes(self, upload: int) -> int:
         """What a job may write that reads an upload of so many bytes."""
         return int(max(ALWAYS_OUTPUT_BYTES, self.max_output_ratio * upload))
+
+    def max_unpacked_bytes_of(self, archive: int) -> int:
+        """What an archive of so many bytes may unpack to."""
+        return min(self.max_unpacked_bytes, self.max_output_bytes(archive))
 
     def secret_token(self) -> str:
         """The API's token: JOBYARD_TOKEN, or HOME/token (mode 0600), made here if there is none yet.

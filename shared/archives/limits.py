@@ -13,11 +13,6 @@ MAX_NAMES_BYTES = 256 * 1024**2
 # Of one file in the archive. Pillow's memory for a picture is limited by its pixels, not by this.
 MAX_FILE_BYTES = 128 * 1024**2
 
-# An archive unpacks to so many times its own size, and a small one to FREE_BYTES at least. Pictures are
-# compressed already: only uncompressed ones (BMP) of few colours come near it.
-MAX_RATIO = 100
-FREE_BYTES = 256 * 1024**2
-
 
 def too_large(max_bytes: int) -> WorkError:
     """The error for an archive that unpacks to over `max_bytes`."""
@@ -27,8 +22,3 @@ def too_large(max_bytes: int) -> WorkError:
 def too_many() -> WorkError:
     """The error for an archive of over MAX_MEMBERS."""
     return WorkError(f"the archive should have at most {MAX_MEMBERS:,} members")
-
-
-def unpacked_limit(archive_bytes: int, max_bytes: int) -> int:
-    """What an archive of that size may unpack to, where `max_bytes` is the limit for all."""
-    return min(max_bytes, max(FREE_BYTES, MAX_RATIO * archive_bytes))

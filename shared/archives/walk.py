@@ -4,7 +4,6 @@ Nothing is ever extracted to a path that an archive names. A member that no hone
 has (a path that leads out, a link, a device) refuses the whole archive.
 """
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -25,8 +24,7 @@ def walk(source: Source, max_bytes: int) -> Iterator[Member]:
     """The members of the archive or folder `source`, in an order that is the same each time.
 
     Raises WorkError if `source` is not an archive or folder, is damaged as a whole, is hostile, or
-    declares more than `max_bytes`, or than an archive of its size may unpack to. The reader has to count
-    what the members really hold.
+    declares more than `max_bytes`. The reader has to count what the members really hold.
     """
     if isinstance(source, Folder):
         yield from _within_limits(walk_folder(source), max_bytes)
@@ -44,14 +42,13 @@ def _walk_archive(source: Path, max_bytes: int) -> Iterator[Member]:
         raise WorkError(f"{printable(str(source))} can't be read: {error.strerror or error}") from None
     with file:
         # From its beginning: by the name of a descriptor, a file may be opened where another one has read to.
-        limit = limits.unpacked_limit(file.seek(0, os.SEEK_END), max_bytes)
         file.seek(0)
         head = file.read(6)
         file.seek(0)
         if not head:
             raise WorkError(f"the file is empty; {NOT_AN_ARCHIVE.removeprefix('the file ')}")
-        members = walk_zip(file) if head.startswith(b"PK") else walk_tar(file, head, limit)
-        yield from _within_limits(members, limit)
+        members = walk_zip(file) if head.startswith(b"PK") else walk_tar(file, head, max_bytes)
+        yield from _within_limits(members, max_bytes)
 
 
 def _within_limits(members: Iterator[Member], max_bytes: int) -> Iterator[Member]:

@@ -14,6 +14,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from jobyard.shared import config
 from jobyard.shared.database import Database
 from jobyard.web.backend import Backend
 from jobyard.workers import kinds
@@ -104,8 +105,29 @@ def test_an_archive_of_zeros_is_refused_before_it_fills_the_disk(refuse: Refuse,
 
     job = refuse(send, kind="import", settings={"max_upload_bytes": 30_000})  # 600,000 bytes unpacked
     assert "unpack to over 600,000 bytes" in job["error"]["message"]
-    stored = [path for path in (tmp_path / "home" / "storage").rglob("*") if path.is_file()]
+    stored = list((tmp_path / "home" / "storage" / "files").iterdir())
     assert [path.stat().st_size for path in stored] == [len(bomb.getvalue())]
+
+
+@pytest.mark.parametrize("kind", ["import", "predict"])
+def test_an_archive_unpacks_to_so_many_times_its_own_size(
+    refuse: Refuse, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Which may be far less than the largest upload may unpack to."""
+    monkeypatch.setattr(config, "ALWAYS_OUTPUT_BYTES", 1_000)
+    zeros = {f"{name}/1.png": picture() + bytes(100_000) for name in ("cats", "dogs")}
+    content = zipped(zeros, zipfile.ZIP_DEFLATED)
+    assert len(content) * 100 < sum(map(len, zeros.values()))
+
+    def send(api: FlaskClient) -> str:
+        file_id = post_file(api, content, "pets.zip")["id"]
+        field = (
+            {"name": "pets", "file": file_id} if kind == "import" else {"model": "pets", "archive": file_id}
+        )
+        return post_job(api, kind=kind, spec=field)
+
+    message = refuse(send, kind=kind)["error"]["message"]
+    assert message == f"the pictures unpack to over {len(content) * 100:,} bytes; should unpack to fewer"
 
 
 def archive_of(*names: str) -> bytes:

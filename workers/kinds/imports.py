@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from jobyard.shared import registry, storage
+from jobyard.shared.archives.folders import Folder
 from jobyard.shared.archives.roots import opened
 from jobyard.shared.disk import Room
 from jobyard.shared.errors import WorkError
@@ -53,17 +54,21 @@ def work(attempt: Attempt, spec: ImportSpec) -> Finish:
 
 
 def _import(attempt: Attempt, spec: ImportSpec, output: Path) -> Imported:
-    context = attempt.context
-    limit = context.settings.max_unpacked_bytes
+    context, settings = attempt.context, attempt.context.settings
     if spec.path is not None:
-        # The files lie here as they are: nothing can be more than was there.
-        room = Room(None, context.disk)
         with opened(spec.path, context.import_roots) as source:
+            if isinstance(source, Folder):
+                # The files lie here as they are: nothing can be more than was there.
+                limit, room = settings.max_unpacked_bytes, Room(None, context.disk)
+            else:
+                size = source.stat().st_size
+                limit = settings.max_unpacked_bytes_of(size)
+                room = Room(settings.max_output_bytes(size), context.disk, "the data set")
             return import_pictures(source, output, limit, attempt.progress, room)
     if spec.file is None:
         raise WorkError("the spec has neither a file nor a path")
     with context.database.read() as session:
         file = storage.get_file(session, spec.file)
-    room = attempt.room(file, "the data set")
+    limit, room = settings.max_unpacked_bytes_of(file.bytes), attempt.room(file, "the data set")
     with context.storage.local(file.storage_key, attempt.scratch) as upload:
         return import_pictures(upload, output, limit, attempt.progress, room)

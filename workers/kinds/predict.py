@@ -238,8 +238,8 @@ def _plain_copy(attempt: Attempt, spec: PredictSpec) -> str | None:
     """Check the archive; what is no zip is made one in the storage, and that is its key."""
     attempt.progress.phase("reading the archive")
     copy = attempt.scratch / "copy.zip"
-    limit = attempt.context.settings.max_unpacked_bytes
     archive = _archive(attempt, spec)
+    limit = attempt.context.settings.max_unpacked_bytes_of(archive.bytes)
     room = attempt.room(archive, "the copy of the archive")
     with attempt.context.storage.local(archive.storage_key, attempt.scratch) as source:
         is_copied = check_archive(source, copy, limit, attempt.progress, room)
