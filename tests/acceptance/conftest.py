@@ -51,10 +51,11 @@ class Stack:
     settings: dict[str, object] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *arguments: str) -> None:
+        """`jobyard up` with these arguments, until it is ready."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "jobyard.cli", "up"],
+                [sys.executable, "-m", "jobyard.cli", "up", *arguments],
                 env=environment(self.home, **self.settings),
                 stdout=log,
                 stderr=log,

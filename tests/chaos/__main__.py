@@ -15,8 +15,9 @@ import sqlalchemy as sa
 
 from jobyard.shared.jobs import Job
 from tests.chaos import checker, report
-from tests.chaos.faults import PROBE_SECONDS, Thrower, Thrown, check_outage, draw
+from tests.chaos.faults import PROBE_SECONDS, Thrower, Thrown, check_beside, check_outage, draw
 from tests.chaos.findings import NOTED, TERMINAL, Violation
+from tests.chaos.keys import KeyWatch, check_vanished
 from tests.chaos.load import Load, prepare
 from tests.chaos.owner import resume_paused
 from tests.chaos.record import Record
@@ -69,7 +70,7 @@ def run(folder: Path, arguments: argparse.Namespace) -> list[Violation]:
     with Stack(folder) as stack:
         say("the stack is up")
         material = prepare(stack, record, seed)
-        with Load(stack, record, material, seed):
+        with KeyWatch(stack.storage) as watch, Load(stack, record, material, seed):
             time.sleep(arguments.calm)
             until = begun + 60 * arguments.minutes
             thrown = _throw(stack, record, seed, arguments.faults, until, arguments.only)
@@ -80,11 +81,12 @@ def run(folder: Path, arguments: argparse.Namespace) -> list[Violation]:
         stack.stop_workers()
         violations += check_messages(stack.messages(), len(thrown))
         for number, one in enumerate(thrown, 1):
-            violations += check_outage(number, one)
+            violations += [*check_outage(number, one), *check_beside(number, one)]
         with stack.database() as database, database.read() as session:
             violations += checker.check(
                 session, stack.storage, record.asked, record.answers, record.wishes, record.doomed
             )
+            violations += check_vanished(session, stack.storage, watch.seen, stack.logs)
             rescued = report.rescued_after(session, thrown)
             tables = [
                 report.jobs_table(session),

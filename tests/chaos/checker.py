@@ -20,9 +20,10 @@ from sqlalchemy.orm import Session
 from jobyard.shared.jobs import Job
 from jobyard.shared.metrics import Metric
 from jobyard.shared.registry import Dataset, Model, Prediction
-from jobyard.shared.storage import File
+from jobyard.shared.storage import File, PendingKey
 from tests.chaos import timelines
 from tests.chaos.findings import TERMINAL, Answer, Violation, Wish
+from tests.chaos.keys import present
 from tests.chaos.timelines import check_timelines, intervals, named
 
 # How a job may end that the faults alone ended.
@@ -239,10 +240,14 @@ def check_storage(session: Session, storage: Path) -> Iterator[Violation]:
         held = intervals(events.get(file.job_id, [])) if file.job_id else []
         if file.job_id and not any(one.covers(file.created_at) for one in held):
             yield Violation("damaged", f"file {file.id} ({file.name})", "was written without a lease")
-    for path in sorted(storage.rglob("*")):
-        key = path.relative_to(storage).as_posix()
-        if path.is_file() and key not in keys:
-            yield Violation("rubbish", f"file {key}", f"{path.stat().st_size} bytes without a row")
+    intended = set(session.scalars(sa.select(PendingKey.key)))
+    intended |= set(session.scalars(sa.select(Job.checkpoint_key).where(Job.checkpoint_key.is_not(None))))
+    for key in sorted(present(storage) - keys):
+        size = f"{(storage / key).stat().st_size} bytes without a row"
+        if key in intended:
+            yield Violation("rubbish", f"file {key}", size)
+        else:
+            yield Violation("orphans", f"file {key}", f"{size} or an intent: nothing will ever delete it")
 
 
 def _check_bytes(subject: str, path: Path, sha256: str) -> Iterator[Violation]:

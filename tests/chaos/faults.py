@@ -1,6 +1,7 @@
 """Seeded random faults, one at a time, and how long the stack takes to recover from each."""
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -15,7 +16,12 @@ import psutil
 import redis
 import sqlalchemy as sa
 
+from jobyard.shared.config import Settings
+from jobyard.shared.migrate import upgrade
+from jobyard.shared.storage.identity import NAME as IDENTITY
+from jobyard.up.supervisor import WRONG_SETTING
 from tests.chaos.findings import Violation
+from tests.chaos.keys import DELETED, age
 from tests.chaos.record import Record
 from tests.chaos.stack import LEASE_SECONDS, TOKEN, Service, Stack
 
@@ -37,6 +43,8 @@ KINDS: dict[tuple[str, str], int] = {
     ("restart fast", "postgres"): 2,
     ("restart immediate", "postgres"): 2,
     ("outage", "postgres"): 1,
+    ("empty database", "storage"): 1,
+    ("old dump", "storage"): 1,
 }
 
 PAUSE_SECONDS = (0.2, 2.0)
@@ -49,6 +57,12 @@ ASK_EVERY_SECONDS = 0.25
 BUSY_FIRST = 0.8
 
 TERM_SECONDS = 30.0
+# How soon a sweeper that starts has raised the epoch.
+EPOCH_SECONDS = 60.0
+A_MOMENT_IN_DAYS = 1e-5
+# What such a sweeper says, in place of deleting anything.
+REFUSED = "belongs to another database"
+DELETES_NOTHING = "Nothing is deleted from it"
 # What the web says without a database.
 AWAY = "503 with Retry-After"
 PROBE_SECONDS = 90.0
@@ -130,6 +144,8 @@ class Thrower:
             "restart fast": self._restart,
             "restart immediate": self._restart,
             "outage": self._outage,
+            "empty database": self._empty_database,
+            "old dump": self._old_dump,
         }
 
     def throw(self, fault: Fault) -> Thrown:
@@ -214,6 +230,48 @@ class Thrower:
         thrown.note = ", ".join(f"{count} × {status}" for status, count in thrown.statuses.items())
         service.held = False
 
+    def _empty_database(self, fault: Fault, thrown: Thrown) -> None:
+        """A mistyped name, or staging: its sweeper is pointed at this storage, where all looks old."""
+        postgres, name = self._stack.postgres, "stranger"
+        thrown.hit = "the storage"
+        postgres.create(name)
+        try:
+            settings = Settings(database_url=postgres.url(name), home=self._stack.home)
+            upgrade(settings)
+            age(self._stack.storage)
+            status, log = self._stack.run_beside(settings.database_url, REFUSED)
+        finally:
+            postgres.drop(name)
+        is_refused = status == WRONG_SETTING and REFUSED in log
+        thrown.note = REFUSED if is_refused else f"status {status}, said {log[-300:]!r}"
+
+    def _old_dump(self, fault: Fault, thrown: Thrown) -> None:
+        """A dump is started beside the later database, and to it the time of everything is over."""
+        postgres, name = self._stack.postgres, "restored"
+        thrown.hit = "the storage"
+        dump = self._stack.folder / "old.dump"
+        postgres.dump("jobyard", dump)
+        before = self._epoch()
+        # The one that is started in its place raises the epoch.
+        _signal(self._stack.services["sweeper1"].family()[:1], signal.SIGTERM)
+        deadline = time.monotonic() + EPOCH_SECONDS
+        while self._epoch() <= before and time.monotonic() < deadline:
+            time.sleep(PROBE_EVERY_SECONDS)
+        try:
+            postgres.restore(dump, name)
+            age(self._stack.storage)
+            url = postgres.url(name)
+            _, log = self._stack.run_beside(url, DELETES_NOTHING, RETENTION_DAYS=A_MOMENT_IN_DAYS)
+        finally:
+            postgres.drop(name)
+            dump.unlink()
+        is_harmless = DELETES_NOTHING in log and not DELETED.search(log)
+        thrown.note = DELETES_NOTHING if is_harmless else f"said {log[-300:]!r}"
+
+    def _epoch(self) -> int:
+        found: int = json.loads((self._stack.storage / IDENTITY).read_text())["epoch"]
+        return found
+
     def _choose(self, fault: Fault, thrown: Thrown) -> tuple[Service, list[psutil.Process]]:
         """The service that is hit and its processes: all of it, or one child; busy ones first."""
         role = fault.target.removesuffix(" child")
@@ -275,6 +333,13 @@ def check_outage(number: int, thrown: Thrown) -> Iterator[Violation]:
                 yield Violation("spoiled", subject, f"{count} requests were answered with {status}")
         if not thrown.statuses[AWAY]:
             yield Violation("spoiled", subject, "no request was answered")
+
+
+def check_beside(number: int, thrown: Thrown) -> Iterator[Violation]:
+    """A sweeper of another database, or of an older state, says so and deletes nothing."""
+    expected = {"empty database": REFUSED, "old dump": DELETES_NOTHING}.get(thrown.fault.action)
+    if expected is not None and thrown.note != expected:
+        yield Violation("vanished", f"fault {number} ({thrown.fault.kind})", thrown.note)
 
 
 def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:

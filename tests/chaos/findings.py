@@ -10,16 +10,17 @@ COLUMNS = {
     "stuck": "not in a terminal state when everything was quiet",
     "spoiled": "another end than its owner and the faults explain, or a wrong answer",
     "damaged": "a gap, a doubled row, a lost part of a history, or bytes that differ",
-    "orphans": "processes that belong to nobody, or more messages than wake-ups explain",
+    "orphans": "processes or files that belong to nobody, or more messages than wake-ups explain",
+    "vanished": "files that are gone, and no process of this database says that it deleted them",
     "rubbish": "left by what was killed half-way (see below)",
 }
 
 # No promise is broken by these, and the table says why.
 NOTED = {"rubbish"}
 FOOTNOTE = """\
-Rubbish is no defect. A file without a row is what was stored by a process that died before its row was
-written: bytes come first, so that no row ever names a missing file, and the sweeper removes such a file
-once it is two days old, when no attempt and no upload can still be about to name it. A message is a
+Rubbish is no defect. A file with an intent and no row is what was stored by a process that died before its
+row was written: bytes come first, so that no row ever names a missing file, and the sweeper deletes such a
+file when its intent is two days old and no attempt can still be about to name it. A message is a
 wake-up without a job's name: one too many finds nothing to claim. An unconfirmed one was given out to a
 process that died; Redis gives it out once more when its visibility timeout is over."""
 

@@ -31,6 +31,7 @@ from jobyard.shared.jobs import Job, State
 from jobyard.shared.kinds.base import Queue
 from jobyard.shared.migrate import upgrade
 from jobyard.up.redis import find_binary
+from jobyard.workers.runtime.sweeper import SWEEP_SECONDS
 
 ROOT = Path(__file__).parents[2]
 MARK = "JY_CHAOS"
@@ -45,6 +46,7 @@ WATCH_SECONDS = 0.1
 RESTART_SECONDS = 0.5
 STOP_SECONDS = 30.0
 START_SECONDS = 120.0
+BESIDE_SECONDS = 60.0
 
 # Several TensorFlows share the machine's cores with everything else.
 MODEST = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -238,6 +240,39 @@ class Stack:
                         service.ended = 0.0
                         self.start(service)
 
+    def run_beside(self, database_url: str, word: str, **settings: object) -> tuple[int, str]:
+        """A sweeper of another database on this storage: its exit status and what it logged.
+
+        It has BESIDE_SECONDS to say the word, and time for some sweeps after that.
+        """
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("JOBYARD_")}
+        theirs = {"DATABASE_URL": database_url, "STORAGE_URL": self.storage.as_uri()}
+        given = {f"JOBYARD_{name}": str(value) for name, value in (self.settings | theirs | settings).items()}
+        # Not among the logs of this database's processes, which say what that one deleted.
+        log = self.folder / "beside.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "jobyard.workers", "sweeper"],
+                env=inherited | given | {MARK: self.run_id, "PYTHONUNBUFFERED": "1"},
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        deadline, has_said = time.monotonic() + BESIDE_SECONDS, False
+        while process.poll() is None and time.monotonic() < deadline:
+            if not has_said and word in log.read_text(errors="replace"):
+                has_said, deadline = True, time.monotonic() + 3 * SWEEP_SECONDS
+            time.sleep(0.1)
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        return process.returncode, log.read_text(errors="replace")
+
     def stop_workers(self) -> None:
         """End the workers gently: what they were given and can't do goes back to the broker."""
         workers = [self.services[name] for name in self.services if self.services[name].role in list(Queue)]
@@ -376,6 +411,25 @@ class _Postgres:
 
     def create(self, name: str) -> None:
         self._run(f"CREATE DATABASE {name}")
+
+    def drop(self, name: str) -> None:
+        self._run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def dump(self, name: str, path: Path) -> None:
+        """As its owner backs it up, while everything runs."""
+        self._program("pg_dump", "--format=custom", f"--file={path}", self._address(name))
+
+    def restore(self, path: Path, name: str) -> None:
+        """Into a new database."""
+        self.create(name)
+        address = f"--dbname={self._address(name)}"
+        self._program("pg_restore", "--no-owner", "--exit-on-error", address, str(path))
+
+    def _address(self, name: str) -> str:
+        return self.url(name).replace("postgresql+psycopg:", "postgresql:")
+
+    def _program(self, name: str, *arguments: str) -> None:
+        subprocess.run([str(self._server.bin_path / name), *arguments], check=True, capture_output=True)
 
     def _run(self, statement: str) -> None:
         engine = sa.create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")

@@ -22,6 +22,7 @@ from tests import factories
 from tests.chaos import __main__ as chaos
 from tests.chaos import checker, faults, timelines
 from tests.chaos.findings import VERBS, Answer, Wish
+from tests.chaos.keys import check_vanished, present
 
 ROWS = 5
 EPOCHS = 3
@@ -323,6 +324,11 @@ def _leave_a_file(world: World) -> None:
     (world.folder / "scored" / "nobodys").write_bytes(b"rows")
 
 
+def _begin_a_file(world: World) -> None:
+    _leave_a_file(world)
+    storage.plan_deletion(world.session, ["scored/nobodys"], storage.Reason.UNUSED)
+
+
 # ---- of what owners asked
 
 
@@ -493,7 +499,8 @@ def _fail_the_doomed_otherwise(world: World) -> None:
         (_tamper_with_the_model, ["damaged: model shapes@1: its bytes", "damaged: file .* its bytes"]),
         (_remove_the_model, ["damaged: model shapes@1: its file is missing", "damaged: file .* is missing"]),
         (_register_the_model_twice, ["doubled: job .* succeeded and left 2 models"]),
-        (_leave_a_file, ["rubbish: file scored/nobodys: 4 bytes without a row"]),
+        (_begin_a_file, ["rubbish: file scored/nobodys: 4 bytes without a row"]),
+        (_leave_a_file, ["orphans: file scored/nobodys: 4 bytes without a row or an intent: .*"]),
     ],
 )
 def test_what_is_planted_is_found(world: World, plant: Callable[[World], None], found: list[str]) -> None:
@@ -502,6 +509,19 @@ def test_what_is_planted_is_found(world: World, plant: Callable[[World], None], 
     assert len(lines) == len(found), lines
     for pattern, line in zip(found, lines, strict=True):
         assert re.match(pattern, line), f"{line!r} is not like {pattern!r}"
+
+
+def test_a_key_that_is_gone_is_explained_by_a_log_or_an_intent_or_has_vanished(
+    world: World, tmp_path: Path
+) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    said, pending, vanished = (f"scored/{uuid.uuid4()}" for _ in range(3))
+    (logs / "sweeper1.log").write_text(f"INFO x: deleted {said} from the storage: its retention is over\n")
+    storage.plan_deletion(world.session, [pending], storage.Reason.DELETED)
+    seen = present(world.folder) | {said, pending, vanished}
+    found = [str(one) for one in check_vanished(world.session, world.folder, seen, logs)]
+    assert found == [f"vanished: file {vanished}: is gone, and no log of this database says so"]
 
 
 def _set(world: World, name: str, **values: Any) -> None:
