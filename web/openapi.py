@@ -146,9 +146,7 @@ def _errors(method: str, operation: Json) -> set[int]:
     if content:
         operation["requestBody"]["required"] = True
         found |= {*OF_A_BODY}
-    if FORM in content:
-        found.add(507)
-    return found if method == "get" else found | {403, 409}
+    return found if method == "get" else found | {403, 409, 507}
 
 
 def _add_headers(responses: Json, statuses: tuple[str, ...], headers: Json) -> None:

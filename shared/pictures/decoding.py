@@ -63,7 +63,7 @@ def decoded(
 ) -> Iterator[Image.Image]:
     """The first frame, decoded fully, upright, as 8-bit RGB. Raises NotAPicture with the reason.
 
-    The budget is held until the context is left: don't keep the picture, and decode no other one within.
+    The budget is held until the context is left, which closes the picture; decode no other one within.
     Raises Busy if the budget does. `least`: a JPEG may be decoded smaller, but no side under so many
     pixels. `resized` is the side that `to_array` will be asked for. What is transparent keeps the colour
     that the file has under it.
@@ -75,7 +75,11 @@ def decoded(
     scale = 1 if least is None or header.format != "JPEG" else _scale(header, least)
     with budget.hold(cost(header, size, scale=scale, resized=resized)):
         file.seek(0)
-        yield _decode(_checked(file.read(size), header), header, scale)
+        image = _decode(_checked(file.read(size), header), header, scale)
+        try:
+            yield image
+        finally:
+            image.close()  # before the budget is given back
 
 
 def prepared(file: IO[bytes], size: int) -> "NDArray[np.uint8]":

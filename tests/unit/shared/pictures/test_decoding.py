@@ -19,9 +19,9 @@ RED = (255, 0, 0)
 
 
 def decode(file: io.BytesIO) -> Image.Image:
-    """The picture, which outlives its context here."""
+    """A copy of the picture, which outlives its context."""
     with decoded(file) as image:
-        return image
+        return image.copy()
 
 
 def pixel(content: bytes, at: tuple[int, int] = (0, 0)) -> tuple[int, ...]:
