@@ -26,6 +26,9 @@ MAX_BODY_BYTES = 16 << 10
 # All of a request's headers have to come within so long, also of the next one on an open connection.
 HEADER_SECONDS = 20.0
 BODY_SECONDS = 10.0
+# The last ones, 4 kB each, and of those that failed their traceback;
+# Flower would keep ten times as many.
+MAX_TASKS = 10_000
 
 
 def main(settings: Settings) -> int:
@@ -59,6 +62,7 @@ def _application(settings: Settings) -> Flower:
     options.read_only = not settings.flower_control
     # It would make the workers send events of their messages, too: only jobs are of interest.
     options.enable_events = False
+    options.max_tasks = MAX_TASKS
     # Settings and tasks that everybody knows; and whatever strangers ask for.
     for name in ("flower", "kombu", "tornado"):
         logging.getLogger(name).setLevel(logging.WARNING)
