@@ -19,7 +19,7 @@ DEPLOYED := $(filter-out dev build,$(LOCKS))
 # How many processes run tests: more than there are cores makes them wait for each other.
 PROCESSES ?= 2
 
-.PHONY: help install demo up test test-unit attack lint format docs chaos fuzz-text kill-training screenshot lock sbom bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-text bench-train clean
+.PHONY: help install demo up test test-unit attack lint format docs chaos fuzz-text fuzz-api kill-training screenshot lock sbom bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-text bench-train clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -57,6 +57,9 @@ chaos: $(INSTALLED) ## Throw FAULTS=200 random faults, drawn by SEED=1, at the r
 
 fuzz-text: $(INSTALLED) ## Compare TEXTS=1000000 texts made to go wrong, from SEED=1 on, with NLTK to the bit
 	$(BIN)/python -m tests.fuzz --texts $(or $(TEXTS),1000000) --seed $(or $(SEED),1)
+
+fuzz-api: $(INSTALLED) ## Send EXAMPLES=200 right and as many wrong requests to every operation of the API
+	EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest tests/integration/web/api/test_schemathesis.py
 
 kill-training: $(INSTALLED) ## Kill a training KILLS=10 times in both precisions, and compare with one that never was
 	KILLS=$(or $(KILLS),10) $(BIN)/python -m pytest tests/integration/workers/training/test_kill.py

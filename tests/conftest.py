@@ -76,6 +76,7 @@ LONGEST = (
     "tests/acceptance/test_clocks.py",
     "tests/integration/workers/kinds/test_train.py",
     "tests/integration/workers/prediction/test_explain.py",
+    "tests/integration/web/api/test_schemathesis.py",
     "tests/integration/shared/test_query_plans.py",
     "tests/integration/workers/kinds/test_sentiment.py",
     "tests/unit/workers/sentiment/vader/test_bulk.py",

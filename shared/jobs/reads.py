@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased, attributes, defer
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased, attributes, defer
 from jobyard.shared.errors import NotFound
 from jobyard.shared.jobs import briefs
 from jobyard.shared.jobs.states import TERMINAL, State
-from jobyard.shared.jobs.tables import Job, JobEvent
+from jobyard.shared.jobs.tables import JOBS, Job, JobEvent
 
 
 def get(session: Session, job_id: uuid.UUID) -> Job:
@@ -60,22 +60,25 @@ def page_of_ids(
     return list(session.scalars(query))
 
 
+# Built once: it is longer than the others.
+_LISTED: Final = (
+    sa.select(Job, *(column.label(name) for name, column in briefs.COLUMNS.items()))
+    .select_from(Job)
+    .outerjoin(*briefs.SPECS)
+    .outerjoin(*briefs.RESULTS)
+    .where(Job.id.in_(sa.bindparam("job_ids", type_=JOBS.c.id.type, expanding=True)))
+    .order_by(Job.id)
+    .options(defer(Job.spec), defer(Job.result))
+)
+
+
 def listed(session: Session, job_ids: Sequence[uuid.UUID]) -> list[Job]:
     """Those of the jobs that are there, by id, as lists show them: of a long spec or result, the brief.
 
     A cut array is `[]`, but as long as it was.
     """
-    query = (
-        sa.select(Job, *(column.label(name) for name, column in briefs.COLUMNS.items()))
-        .select_from(Job)
-        .outerjoin(*briefs.SPECS)
-        .outerjoin(*briefs.RESULTS)
-        .where(Job.id.in_(job_ids))
-        .order_by(Job.id)
-        .options(defer(Job.spec), defer(Job.result))
-    )
     found = []
-    for job, spec, result, spec_cuts, result_cuts in session.execute(query):
+    for job, spec, result, spec_cuts, result_cuts in session.execute(_LISTED, {"job_ids": list(job_ids)}):
         _take(job, "spec", spec, spec_cuts)
         _take(job, "result", result, result_cuts)
         found.append(job)

@@ -67,7 +67,8 @@ def test_static_files_are_everybodys(app: "Flask") -> None:
 @pytest.mark.parametrize(
     ("method", "path", "headers", "status"),
     [
-        ("GET", "/login", {"Accept": HTML}, 401),
+        ("GET", "/login", {"Accept": HTML}, 200),
+        ("GET", "/login?token=wrong", {"Accept": HTML}, 401),
         ("GET", f"/login?token={TOKEN}", {}, 302),
         ("GET", "/", {"Accept": HTML}, 401),
         ("GET", "/api/v1/jobs", {}, 401),
