@@ -1,6 +1,7 @@
 """One connection, and what the poller waits for on it."""
 
 import re
+import threading
 import time
 from enum import Enum, auto
 from typing import Final
@@ -46,6 +47,8 @@ class Connection:
         # Parsed, and waiting for the rest of its body.
         self.request: ReadRequest | None = None
         self.keep = False
+        # Held to change whose it is: a thread's while `waiting` is None, else the loop's.
+        self.lock = threading.Lock()
         self.waiting: Waiting | None = None
         self.event = 0
         self.deadline = 0.0
@@ -97,6 +100,10 @@ class Connection:
         self.parser.unreader.feed(self._received)
         self._received.clear()
         self._searched = self._missing = 0
+
+    def is_idle(self) -> bool:
+        """Whether nothing is left of the request, of its answer, or of another request."""
+        return self.request is None and not self.sock.pending and not self.parser.unreader.buffered()
 
     def take_back(self) -> None:
         """What a client sent together with the request that was answered begins the next one."""

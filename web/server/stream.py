@@ -26,6 +26,13 @@ class Stream(socket.socket):
         self.pace = Pace()
         self._holds_head = False
 
+    def close(self) -> None:
+        """Nothing: gunicorn closes in a thread where an answer fails, but the poller still looks at it."""
+
+    def end(self) -> None:
+        """Close the connection. For the poller only."""
+        super().close()
+
     def begin(self) -> None:
         """An answer begins: its head waits for what follows it."""
         self.pace = Pace()

@@ -11,7 +11,6 @@ import resource
 import selectors
 import sys
 import time
-from concurrent.futures import Future
 from functools import partial
 from socket import SHUT_WR, socket
 from typing import Any, Final
@@ -90,10 +89,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.nr_conns += 1
         self._read(Connection(self.cfg, Stream(accepted), client, listener.getsockname()))
 
-    def finish_request(self, conn: Connection, future: "Future[bool]") -> None:
-        """A thread is done with a connection, which waits for a body, for the client, or for a request."""
-        conn.keep = not future.cancelled() and future.exception() is None and future.result()
-        self._after_thread(conn)
+    def enqueue_req(self, conn: Connection) -> None:
+        """Give a connection to the next free thread."""
+        self.tpool.submit(self._serve, conn)
 
     def murder_keepalived(self, force: bool = False) -> None:
         """Close what is past its deadline; gunicorn's loop calls it in each turn."""
@@ -101,7 +99,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if now < self._expire_at and not force:
             return
         self._expire_at = now + EXPIRE_SECONDS
-        for conn in [conn for conn in self._waiting if force or conn.deadline <= now]:
+        for conn in [conn for conn in list(self._waiting) if force or conn.deadline <= now]:
             if conn.waiting in (Waiting.HEAD, Waiting.BODY) and self.alive:
                 self._refuse(conn, TIMEOUT)
             else:
@@ -109,12 +107,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _cap_keepalive(self, deadline: float) -> None:
         """The worker stops: what is no whole request by then will be none."""
-        for conn in self._waiting:
+        for conn in list(self._waiting):
             if conn.waiting is not Waiting.TAKING:
                 conn.deadline = min(conn.deadline, deadline)
 
     def _ready(self, conn: Connection, _: socket) -> None:
         """The poller has found something on a connection that was waiting."""
+        with conn.lock:
+            if conn.waiting is None:  # a thread has it, or it was closed for another event of the same turn
+                self._forget(conn)
         match conn.waiting:
             case Waiting.TAKING:
                 self._send(conn)
@@ -122,8 +123,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self._discard(conn)
             case Waiting.REQUEST | Waiting.HEAD | Waiting.BODY:
                 self._read(conn)
-            case None:
-                pass  # closed since, for another event of the same turn
 
     def _read(self, conn: Connection) -> None:
         try:
@@ -154,7 +153,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._wait(conn, Waiting.HEAD if conn.head_has_begun() else Waiting.REQUEST)
 
     def _hand_over(self, conn: Connection) -> None:
-        self._forget(conn)
+        """The poller still looks at it, as most clients send nothing meanwhile, which saves system calls."""
+        self._waiting.pop(conn, None)
         conn.hand_over()
         self.enqueue_req(conn)
 
@@ -186,7 +186,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _keep_less(self) -> None:
         """Close those that have taken their answers for longest, while all hold too much memory."""
-        taking = [conn for conn in self._waiting if conn.waiting is Waiting.TAKING]
+        taking = [conn for conn in list(self._waiting) if conn.waiting is Waiting.TAKING]
         kept = sum(len(conn.sock.pending) for conn in taking)
         for conn in taking:
             if kept <= MAX_KEPT_BYTES:
@@ -223,33 +223,50 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._half_close(conn)
 
     def _wait(self, conn: Connection, waiting: Waiting, event: int = selectors.EVENT_READ) -> None:
-        if conn not in self._waiting:
+        self._waiting[conn] = None
+        conn.wait(waiting)
+        if not conn.event:
             self.poller.register(conn.sock, event, partial(self._ready, conn))
-            self._waiting[conn] = None
         elif event != conn.event:
             self.poller.modify(conn.sock, event, partial(self._ready, conn))
         conn.event = event
-        conn.wait(waiting)
 
     def _forget(self, conn: Connection) -> None:
-        if conn in self._waiting:
-            del self._waiting[conn]
+        if conn.event:
             self.poller.unregister(conn.sock)
+            conn.event = 0
 
     def _close(self, conn: Connection) -> None:
+        self._waiting.pop(conn, None)
         self._forget(conn)
         conn.waiting = None
         self.nr_conns -= 1
-        conn.sock.close()
+        conn.sock.end()
 
     def _close_oldest(self) -> bool:
         """False if no connection waits: threads have them all."""
-        for conn in self._waiting:
-            self._close(conn)
-            return True
-        return False
+        oldest = next(iter(list(self._waiting)), None)
+        if oldest is not None:
+            self._close(oldest)
+        return oldest is not None
 
     # ---- in a thread
+
+    def _serve(self, conn: Connection) -> None:
+        """Handle a request, and give the connection back to the loop."""
+        conn.keep = False
+        try:
+            conn.keep = self.handle(conn)
+        except BaseException:
+            self.method_queue.defer(self._after_thread, conn)
+            raise
+        if conn.keep and self.alive and conn.is_idle():
+            with conn.lock:
+                if conn.event:  # the poller looks at it, so the loop need not be told
+                    conn.wait(Waiting.REQUEST)
+                    self._waiting[conn] = None
+                    return
+        self.method_queue.defer(self._after_thread, conn)
 
     def handle(self, conn: Connection) -> bool:
         """Handle a request, unless its body is yet to come; returns whether another may follow."""

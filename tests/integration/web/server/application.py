@@ -1,5 +1,6 @@
 """What test_worker.py serves: `gunicorn tests.integration.web.server.application:application`."""
 
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -33,6 +34,8 @@ def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> 
             body = b"m" * MEDIUM
         case "/big":
             body = b"b" * BIG
+        case "/exit":
+            sys.exit("as if something within a request had ended the process")
         case "/slow":
             time.sleep(1.0)
         case "/stream":

@@ -16,6 +16,7 @@ import pytest
 from jobyard.shared.errors import ConfigError
 from jobyard.web.server.worker import Worker
 from tests.integration.web.server.application import BIG, MEDIUM
+from tests.waiting import at_once
 
 # Only to end a hang.
 PATIENCE = 20.0
@@ -239,6 +240,29 @@ def test_a_stream_is_sent_as_it_comes(server: Server) -> None:
 
 
 END = b"\r\n\r\n0\r\n\r\n"
+
+
+def test_a_connection_whose_request_ends_its_thread_is_closed(server: Server) -> None:
+    for _ in range(2 * THREADS):
+        assert statuses(server.ask(GET.replace(b"/ ", b"/exit ", 1))) == []
+    assert statuses(server.ask(LAST)) == [200]
+
+
+def test_kept_connections_come_and_go_from_threads(server: Server) -> None:
+    """What the client sends while a thread answers, or right after, is not lost."""
+
+    def ask_often(number: int) -> None:
+        with server.connect() as client:
+            for count in range(200):
+                client.sendall(GET * (1 + (number + count) % 3))
+                for _ in range(1 + (number + count) % 3):
+                    answer = b""
+                    while not answer.endswith(b"\r\n\r\nok"):
+                        answer += client.recv(1)
+
+    at_once(6, ask_often)
+
+
 HOSTILE = {
     "length and chunks": POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked" + END,
     "two lengths": POST + b"Content-Length: 5\r\nContent-Length: 0\r\n\r\n",
