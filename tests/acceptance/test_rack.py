@@ -6,6 +6,7 @@ There is no Docker engine where this runs: hosts, ports and folders are changed,
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -149,7 +150,7 @@ def test_composes_processes_run_every_kind_of_job(rack: Rack, tmp_path: Path) ->
     assert "cpu@" in page.text
 
 
-def test_secrets_are_in_no_log_and_on_no_command_line(rack: Rack) -> None:
+def test_secrets_are_in_no_log_on_no_command_line_and_on_no_page_of_flower(rack: Rack) -> None:
     with Client(f"http://127.0.0.1:{rack.port}", SECRETS["JOBYARD_TOKEN"]) as client:
         client.score(["I love it"]).wait(PATIENCE)
     httpx.get(f"http://127.0.0.1:{rack.port}/login", params={"token": SECRETS["JOBYARD_TOKEN"]})
@@ -157,5 +158,13 @@ def test_secrets_are_in_no_log_and_on_no_command_line(rack: Rack) -> None:
     lines = [psutil.Process(process.pid).cmdline() for process in rack.running.values()]
     seen += " ".join(word for line in lines for word in line)
     assert seen
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{rack.flower_port}", auth=("jobyard", SECRETS["JOBYARD_TOKEN"])
+    ) as flower:
+        worker = f"cpu@{socket.gethostname()}"
+        until(lambda: flower.get(f"/worker/{worker}").is_success, "the worker in Flower")
+        pages = [flower.get(path).text for path in (f"/worker/{worker}", "/api/workers", "/broker", "/tasks")]
+    assert "broker_url" in pages[0]
+    seen += "".join(pages)
     for secret in (SECRETS["JOBYARD_TOKEN"], SECRETS["REDIS_PASSWORD"]):
         assert secret not in seen
