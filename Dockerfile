@@ -72,7 +72,7 @@ ENV HOME=/home/jobyard \
 # A new volume takes the owner of the folder that it is mounted on.
 RUN groupadd --gid 10001 jobyard \
     && useradd --uid 10001 --gid jobyard --home-dir /home/jobyard --shell /usr/sbin/nologin jobyard \
-    && install -d -o jobyard -g jobyard -m 0750 /home/jobyard /storage
+    && install -d -o jobyard -g jobyard -m 0700 /home/jobyard /storage
 WORKDIR /app
 USER jobyard
 

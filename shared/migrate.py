@@ -18,6 +18,7 @@ from alembic.util import CommandError
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.errors import BadInput, ConfigError, JobyardError
+from jobyard.shared.home import protect
 
 # Any number will do, as long as all processes take the same one.
 ADVISORY_LOCK = 0x4A6F6279
@@ -124,7 +125,9 @@ def main() -> int:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        migrate(Settings.load(), arguments.revision)
+        settings = Settings.load()
+        protect(settings.home)
+        migrate(settings, arguments.revision)
     except JobyardError as error:
         print(f"jobyard: {error.message}", file=sys.stderr)  # noqa: T201 - the line for people
         return 2

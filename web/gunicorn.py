@@ -3,9 +3,13 @@
 import gc
 
 from jobyard.shared.config import Settings
+from jobyard.shared.errors import ConfigError
+from jobyard.shared.home import UMASK, protect
 from jobyard.web.backend import THREADS
 
 _settings = Settings.load()
+
+umask = UMASK
 
 bind = f"{_settings.host}:{_settings.port}"
 worker_class = "jobyard.web.server.worker.Worker"
@@ -23,6 +27,14 @@ control_socket_disable = True
 access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(B)s %(M)sms'
 accesslog = "-" if _settings.log_level == "DEBUG" else None
 loglevel = _settings.log_level.lower()
+
+
+def on_starting(_arbiter: object) -> None:
+    """Before the process that serves, which creates the token and takes uploads."""
+    try:
+        protect(_settings.home)
+    except ConfigError as error:
+        raise SystemExit(f"jobyard: {error.message}") from None
 
 
 def post_worker_init(_worker: object) -> None:

@@ -8,6 +8,7 @@ import sys
 from jobyard.shared import kinds
 from jobyard.shared.config import Settings
 from jobyard.shared.errors import JobyardError
+from jobyard.shared.home import protect
 from jobyard.shared.kinds.base import Queue
 
 
@@ -29,6 +30,7 @@ def _run(settings: Settings, role: str, name: str | None) -> int:
     from jobyard.workers.runtime.app import make_worker, set_up_logging
 
     set_up_logging(settings.log_level)
+    protect(settings.home)
     for problem in kinds.problems():
         logging.getLogger(__name__).error("%s", problem)
     if role == "sweeper":

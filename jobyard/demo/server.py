@@ -16,6 +16,7 @@ import httpx
 from jobyard.cli.follow import working
 from jobyard.shared.config import PREFIX, Settings
 from jobyard.shared.errors import ConfigError, JobyardError
+from jobyard.shared.home import protect
 from jobyard.up.checks import choose_ports, sole_user
 
 MARK = "made-by-jobyard-demo"
@@ -37,7 +38,7 @@ def make_folder(home: Path) -> None:
         with sole_user(home):
             pass  # no server runs in it, as after KEEP=1
         shutil.rmtree(home)
-    home.mkdir(mode=0o700)
+    protect(home)
     (home / MARK).touch()
 
 

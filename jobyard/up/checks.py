@@ -10,10 +10,11 @@ from pathlib import Path
 
 from jobyard.shared.config import Settings
 from jobyard.shared.errors import ConfigError
+from jobyard.shared.home import protect
 
 
 def make_home(home: Path) -> None:
-    """Create the folder, for its owner only. Raises ConfigError."""
+    """Create the folder, or make it this user's alone. Raises ConfigError."""
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = home / f".probe-{os.getpid()}"
@@ -21,6 +22,7 @@ def make_home(home: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise ConfigError(f"JOBYARD_HOME: can't write to {home}: {error.strerror}") from None
+    protect(home)
 
 
 @contextmanager

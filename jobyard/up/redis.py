@@ -20,6 +20,7 @@ import click
 
 from jobyard.shared.config import Settings
 from jobyard.shared.errors import ConfigError, JobyardError
+from jobyard.shared.home import UMASK
 
 # Older ones may have known holes; these are the versions that Jobyard is tested and deployed with.
 LOWEST = {"Valkey": (9, 1, 2), "Redis": (8, 10, 2)}
@@ -137,6 +138,7 @@ def _claim(folder: Path) -> None:
 
 def main() -> None:
     """Become the server."""
+    os.umask(UMASK)
     try:
         settings = Settings.load()
         _folder(settings).mkdir(mode=0o700, exist_ok=True)

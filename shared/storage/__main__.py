@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.errors import ConfigError, JobyardError
+from jobyard.shared.home import protect
 from jobyard.shared.storage.orphans import orphans
 from jobyard.shared.storage.storage import Storage
 
@@ -32,6 +33,7 @@ def main() -> int:
 
 def _run(command: str) -> None:
     settings = Settings.load()
+    protect(settings.home)
     database = Database(settings.database)
     try:
         storage = Storage(settings.storage, database)
