@@ -85,7 +85,7 @@ class Settings(BaseSettings):
         default=89_478_485, description="A picture with more pixels is refused, by its header"
     )
     max_output_ratio: Annotated[float, Field(ge=1)] = Field(
-        default=100,
+        default=300,
         description="A job may write, and an archive may unpack to, so many times the bytes of the upload; "
         "256 MiB are always allowed",
     )
@@ -216,7 +216,7 @@ class Settings(BaseSettings):
         return int(max(ALWAYS_OUTPUT_BYTES, self.max_output_ratio * upload))
 
     def max_unpacked_bytes_of(self, archive: int) -> int:
-        """What an archive of so many bytes may unpack to."""
+        """What an archive, or a packed file, of so many bytes may unpack to."""
         return min(self.max_unpacked_bytes, self.max_output_bytes(archive))
 
     def secret_token(self) -> str:

@@ -41,9 +41,7 @@ def test_a_table_that_becomes_hundreds_of_times_its_size_is_refused(
     make(path)
     assert path.stat().st_size < MIB
     before = stored_bytes(stack)
-    with pytest.raises(
-        JobFailed, match="the scored file would have over 268,435,456 bytes, far more than the"
-    ):
+    with pytest.raises(JobFailed, match="over 268,435,456 bytes"):
         client.submit("sentiment", {"file": path, "column": "text", "format": "csv"}).wait()
     assert stored_bytes(stack) == before
 

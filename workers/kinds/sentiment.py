@@ -107,7 +107,7 @@ def _score_file(attempt: Attempt, spec: SentimentSpec) -> Finish | Split:
 
     with attempt.context.database.read() as session:
         file = storage.get_file(session, _file_of(spec))
-    copy, limit = attempt.scratch / "plain", attempt.context.settings.max_unpacked_bytes
+    copy, limit = attempt.scratch / "plain", attempt.context.settings.max_unpacked_bytes_of(file.bytes)
     room = attempt.room(file, WHAT)
     with attempt.context.storage.local(file.storage_key, attempt.scratch) as source:
         plan = read_file(spec, source, file.name, copy, limit, attempt.progress, room)

@@ -5,7 +5,7 @@ headers of all pages and the values of all dictionaries.
 https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 import numpy as np
@@ -25,6 +25,10 @@ BATCH_BYTES = 48_000_000
 MAX_PAGE = 64_000_000
 MAX_NESTED = 200_000_000
 MAX_PAGES = 1_000_000
+# Of all columns together: of a batch, and of what is unpacked to read it. Writers make pages and dictionaries
+# of a megabyte.
+MAX_BATCH = 4 * BATCH_BYTES
+MAX_HELD = 500_000_000
 # Arrow needs several times a batch's size to read it.
 READ_ROWS = 20_000
 BUFFER_BYTES = 1 << 20
@@ -35,6 +39,10 @@ VALUES, ENCODING, ENCODING_2 = 1, 2, 4
 PLAIN, PLAIN_DICTIONARY, DELTA_STRINGS, RLE_DICTIONARY = 0, 2, 7, 8
 
 WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}
+
+
+# How many bytes so many rows in a row can be at most.
+Reach = Callable[[int], float]
 
 
 class ParquetTable(Table):
@@ -199,19 +207,28 @@ class _Pages:
         self._metadata = metadata
         self._pages = 0
         self._unpacked = 0
+        # Of a row group: a dictionary and a page of each column.
+        self._held = 0
 
     def batch(self, limit: int, most: int, progress: Progress) -> int:
         """How many rows, `most` of all, are never over BATCH_BYTES. Raises WorkError."""
         for number in range(self._metadata.num_row_groups):
             group = self._metadata.row_group(number)
+            self._held = 0
+            reaches = []
             for column in range(group.num_columns):
                 try:
-                    most = min(most, self._rows(group, column, limit, progress))
+                    rows, reach = self._rows(group, column, limit, progress)
                 except (ValueError, IndexError, KeyError, AttributeError, TypeError):
                     raise WorkError("the file is broken Parquet: a page's header can't be read") from None
+                most = min(most, rows)
+                reaches.append(reach)
+            # Each column alone is small enough by now.
+            while most > 1 and sum(reach(most) for reach in reaches) > MAX_BATCH:
+                most //= 2
         return most
 
-    def _rows(self, group: Any, number: int, limit: int, progress: Progress) -> int:
+    def _rows(self, group: Any, number: int, limit: int, progress: Progress) -> tuple[int, Reach]:
         chunk = group.column(number)
         name = chunk.path_in_schema
         longest = WIDTHS.get(chunk.physical_type, 0)
@@ -219,6 +236,7 @@ class _Pages:
         pages: list[tuple[int, int, int]] = []
         offset = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
         end = offset + chunk.total_compressed_size
+        dictionary = page = 0
         progress.check()
         while offset < end:
             progress.check()
@@ -234,6 +252,10 @@ class _Pages:
                 )
             if self._unpacked > limit:
                 raise WorkError(f"the file unpacks to over {limit:,} bytes; should unpack to fewer")
+            if DICTIONARY in header:
+                dictionary = unpacked
+            else:
+                page = max(page, unpacked)
             if DICTIONARY in header and not longest:
                 longest = self._longest(chunk, offset + length, packed, unpacked)
             for data, encoding in ((DATA, ENCODING), (DATA_2, ENCODING_2)):
@@ -241,6 +263,12 @@ class _Pages:
                     fields = header[data].value
                     pages.append(_size(fields[VALUES].value, unpacked, fields[encoding].value, longest))
             offset += length + packed
+        self._held += dictionary + page
+        if self._held > MAX_HELD:
+            raise WorkError(
+                f"a row group's columns have pages of over {MAX_HELD:,} bytes that are needed at once; "
+                "should have smaller pages and dictionaries"
+            )
         return _dense(group.num_rows, pages, name)
 
     def _header(self, offset: int) -> tuple[dict[int, Any], int]:
@@ -280,8 +308,10 @@ def _size(values: int, unpacked: int, encoding: int, longest: int) -> tuple[int,
     return values, unpacked + 8, unpacked + values * 8
 
 
-def _dense(rows: int, pages: list[tuple[int, int, int]], name: str) -> int:
-    """How many rows in a row are never over BATCH_BYTES, or 1, if pages are as `_size` says."""
+def _dense(rows: int, pages: list[tuple[int, int, int]], name: str) -> tuple[int, Reach]:
+    """How many rows in a row are never over BATCH_BYTES, or 1, if pages are as `_size` says; and how large
+    any number of rows can be.
+    """
     values, one, total = np.array(pages, np.float64).reshape(-1, 3).T
     if values.sum() > rows:  # lists: nobody says how many of their values are in a row
         if total.sum() > MAX_NESTED:
@@ -289,14 +319,17 @@ def _dense(rows: int, pages: list[tuple[int, int, int]], name: str) -> int:
                 f"column {name!r} has up to {int(total.sum()):,} bytes in a row group; "
                 f"should have at most {MAX_NESTED:,}"
             )
-        return max(1, int(rows * BATCH_BYTES / max(total.sum(), 1)))
+        each = total.sum() / max(rows, 1)
+        return max(1, int(rows * BATCH_BYTES / max(total.sum(), 1))), lambda most: each * most
     begins = np.append(0, np.cumsum(values))
-    most = max(rows, 1)
-    while most > 1:
+
+    def reach(most: int) -> float:
         sizes = np.append(0, np.cumsum(np.minimum(total, most * one)))
         # Up to which page rows can reach whose first is the last one of a page.
         ends = np.searchsorted(begins, begins[1:] - 1 + most, "left").clip(max=len(values))
-        if (sizes[ends] - sizes[:-1]).max(initial=0) <= BATCH_BYTES:
-            break
+        return float((sizes[ends] - sizes[:-1]).max(initial=0))
+
+    most = max(rows, 1)
+    while most > 1 and reach(most) > BATCH_BYTES:
         most //= 2
-    return most
+    return most, reach
