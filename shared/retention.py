@@ -46,9 +46,9 @@ def forget(session: Session, days: float, limit: int = 1_000) -> tuple[list[str]
     )
     keys: set[str] = set(session.scalars(sa.select(File.storage_key).where(theirs))) if jobs else set()
     if jobs:
-        family = Job.id.in_(jobs) | Job.parent_id.in_(jobs)
-        left = sa.select(Job.checkpoint_key).where(family, Job.checkpoint_key > "")
-        keys |= {key for key in session.scalars(left) if key is not None}
+        for family in (Job.id.in_(jobs), Job.parent_id.in_(jobs)):
+            left = sa.select(Job.checkpoint_key).where(family, Job.checkpoint_key.is_not(None))
+            keys |= {key for key in session.scalars(left) if key is not None}
     session.execute(sa.delete(Job).where(Job.id.in_(jobs)).execution_options(synchronize_session=False))
     unneeded = session.scalars(uploads).all()
     if unneeded:

@@ -3,8 +3,10 @@
 import gc
 
 from jobyard.shared.config import Settings
+from jobyard.shared.database import Database
 from jobyard.shared.errors import ConfigError
 from jobyard.shared.home import UMASK, protect
+from jobyard.shared.storage import Storage
 from jobyard.web.backend import THREADS
 
 _settings = Settings.load()
@@ -30,9 +32,15 @@ loglevel = _settings.log_level.lower()
 
 
 def on_starting(_arbiter: object) -> None:
-    """Before the process that serves, which creates the token and takes uploads."""
+    """Before the process that serves, which creates the token and takes uploads.
+
+    HOME is made private, and another database's storage refused.
+    """
     try:
         protect(_settings.home)
+        database = Database(_settings.database)
+        Storage(_settings.storage, database).identity.require_at_start()
+        database.dispose()
     except ConfigError as error:
         raise SystemExit(f"jobyard: {error.message}") from None
 

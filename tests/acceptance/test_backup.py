@@ -153,6 +153,12 @@ def test_a_second_database_is_refused_until_it_adopts_the_storage(folder: Path) 
         line = [sys.executable, "-m", "jobyard.workers", process]
         done = subprocess.run(line, env=other, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert (done.returncode, "another database" in done.stderr.splitlines()[-1]) == (2, True)
+    line = [*(sys.executable, "-m", "gunicorn", "-c", "python:jobyard.web.gunicorn")]
+    line.append("jobyard.web.app:create_app()")
+    web = subprocess.run(line, env=other, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert web.returncode != 0
+    assert "another database" in web.stderr
+    assert "Traceback" not in web.stderr
     stack.settings["DATABASE_URL"] = f"sqlite:///{folder}/other.db"
     stack.start("--adopt")
     try:

@@ -17,11 +17,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared import jobs, metrics, queues, registry
+from jobyard.shared import jobs, metrics, queues, registry, retention
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job, JobEvent, Progress, Request, State
 from jobyard.shared.migrate import upgrade
+from jobyard.shared.storage import known
 from tests.conftest import new_database
 
 FINISHED = 20_000
@@ -67,6 +68,13 @@ Verb = Callable[[Session, Filled], object]
 PREDICTION = {"image": "a.jpg", "label": "cats", "probability": 0.5, "probabilities": {}, "error": None}
 UNSURE = (0.5, 99)
 
+
+def ended(session: Session) -> uuid.UUID:
+    """A queued job that was just cancelled."""
+    job_id = session.scalars(sa.select(Job.id).where(Job.state == State.QUEUED).limit(1)).one()
+    return jobs.cancel(session, job_id).id
+
+
 HOT: dict[str, Verb] = {
     "submit": lambda session, _: jobs.submit(session, **vars(a_request())),
     "submit_repeated": lambda session, _: jobs.submit(
@@ -100,6 +108,13 @@ HOT: dict[str, Verb] = {
     "settle": lambda session, _: jobs.settle(session),
     "children": lambda session, filled: jobs.children(session, filled.child.parent_id),
     "page_of_children": lambda session, filled: jobs.page(session, parent=filled.child.parent_id),
+    "retry": lambda session, filled: jobs.retry(session, ended(session), 3),
+    "keep_checkpoint": lambda session, filled: jobs.keep_checkpoint(session, *held(filled), "a", "b"),
+    "drop_checkpoint": lambda session, filled: jobs.drop_checkpoint(session, filled.queued.id, "a"),
+    "due": lambda session, _: retention.due(session),
+    "in_use": lambda session, _: retention.in_use(session, ["a", "b"]),
+    "known_keys": lambda session, _: known.known(session, ["a", "b"]),
+    "sample_of_keys": lambda session, _: known.sample(session),
     "forget_checkpoints": lambda session, _: jobs.forget_checkpoints(session),
     "rescue": lambda session, _: jobs.rescue(session),
     "expire": lambda session, _: jobs.expire(session),
