@@ -45,6 +45,10 @@ MAX_ROWS = 50
 @click.option(
     "--csv", type=click.Path(path_type=Path, dir_okay=False), help="Save all rows as this CSV file."
 )
+@click.option(
+    "--escape-formulas", is_flag=True,
+    help="In the CSV file, put an apostrophe before what a spreadsheet would run as a formula.",
+)  # fmt: skip
 @priority_option
 @json_option
 def predict(
@@ -55,6 +59,7 @@ def predict(
     explain: bool,
     folder: Path | None,
     csv: Path | None,
+    escape_formulas: bool,
     priority: int | None,
     as_json: bool,
 ) -> int:
@@ -79,7 +84,7 @@ def predict(
         follow(job)
         if job.succeeded:
             if csv is not None:
-                job.save_predictions(csv)
+                job.save_predictions(csv, escape_formulas=escape_formulas)
             if folder is not None:
                 _save_overlays(job, folder)
             rows = sent.named(job.predictions())

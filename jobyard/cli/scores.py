@@ -43,6 +43,10 @@ STYLES = {"positive": "green", "neutral": "yellow", "negative": "red"}
     "-o", "--output", "target", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Save the scored file; the suffix sets its format: .parquet, .csv or .jsonl.",
 )  # fmt: skip
+@click.option(
+    "--escape-formulas", is_flag=True, default=None,
+    help="In a .csv, put an apostrophe before what a spreadsheet would run as a formula.",
+)  # fmt: skip
 @click.option("--positive", type=float, help="Least compound score of a positive text; default: 0.05.")
 @click.option("--negative", type=float, help="Greatest compound score of a negative text; default: -0.05.")
 @click.option(
@@ -65,7 +69,7 @@ def score(
     explain: bool,
     priority: int | None,
     as_json: bool,
-    **of_file: str | None,
+    **of_file: str | bool | None,
 ) -> int:
     """Score FILE (CSV, TSV, JSONL, Parquet or plain lines, also as .gz or .zst), or each TEXT, with NLTK's
     VADER.

@@ -151,14 +151,17 @@ class Job:
         """
         return self._transport.items(f"{self._path}/predictions", limit=500, label=label, sort=sort)
 
-    def save_predictions(self, path: str | Path) -> Path:
+    def save_predictions(self, path: str | Path, *, escape_formulas: bool = False) -> Path:
         """Save all rows of a prediction as a table: Parquet if the path ends in .parquet, else CSV.
+
+        `escape_formulas`: in CSV, put an apostrophe before what a spreadsheet would run as a formula.
 
         Raises NotFound if the job is not a prediction, and Conflict until it has succeeded.
         """
         path = Path(path)
         kind = "parquet" if path.suffix == ".parquet" else "csv"
-        self._transport.download(f"{self._path}/predictions.{kind}", path)
+        query = "?escape_formulas=true" if escape_formulas and kind == "csv" else ""
+        self._transport.download(f"{self._path}/predictions.{kind}{query}", path)
         return path
 
     def scores(

@@ -147,17 +147,24 @@ class SentimentSpec(Spec):
     format: Literal["parquet", "csv", "jsonl"] = Field(
         default="parquet", description="Format of the scored file"
     )
+    escape_formulas: bool = Field(
+        default=False,
+        description="With format csv: put an apostrophe before what a spreadsheet would run as a formula "
+        "(it begins with =, +, -, @, a tab or a line break, and is no number); else every text is as it was",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.texts is None) == (self.file is None):
             raise ValueError("should have either texts or file")
         if self.file is None:
-            for name in ("column", "group_by", "encoding", "errors", "format"):
+            for name in ("column", "group_by", "encoding", "errors", "format", "escape_formulas"):
                 if getattr(self, name) != type(self).model_fields[name].default:
                     raise ValueError(f"{name} should only be given with file")
         elif self.explain:
             raise ValueError("explain should only be given with texts")
+        if self.escape_formulas and self.format != "csv":
+            raise ValueError("escape_formulas should only be given with format csv")
         if self.explain and sum(map(len, self.texts or [])) > MAX_EXPLAINED_CHARACTERS:
             raise ValueError(
                 f"with explain, texts should have at most {MAX_EXPLAINED_CHARACTERS:,} characters in all"
@@ -190,7 +197,12 @@ class Sentiment(Kind[SentimentSpec]):
     icon = "chat-square-text"
     sources = (
         Source("texts", "texts", "write at least one text", ("explain",)),
-        Source("file", "file", "choose a file", ("column", "group_by", "encoding", "errors", "format")),
+        Source(
+            "file",
+            "file",
+            "choose a file",
+            ("column", "group_by", "encoding", "errors", "format", "escape_formulas"),
+        ),
     )
     order = 3
 

@@ -47,6 +47,16 @@ class MetricsQuery(Query):
     )
 
 
+class TableQuery(Query):
+    """How names are written."""
+
+    escape_formulas: bool = Field(
+        default=False,
+        description="Put an apostrophe before what a spreadsheet would run as a formula: it begins with =, "
+        "+, -, @, a tab or a line break, and is no number",
+    )
+
+
 class PredictionsQuery(Query):
     """A page of the predictions."""
 
@@ -159,10 +169,11 @@ def get_predictions(path: JobPath, query: PredictionsQuery) -> Response:
     responses={200: binary("text/csv"), 304: None, 409: Problem},
     summary="All rows of a prediction as a table",
 )
-def get_predictions_csv(path: JobPath) -> Response:
+def get_predictions_csv(path: JobPath, query: TableQuery) -> Response:
     """Row, image, label, probability, error, and the probability of each class, as UTF-8.
 
-    Names are as submitted: a spreadsheet reads one that begins with `=` as a formula.
+    Names are as submitted, and a spreadsheet runs one that begins with `=` as a formula, unless
+    `escape_formulas` is given.
     """
     database = current_backend().database
     with database.read() as session:
@@ -170,7 +181,7 @@ def get_predictions_csv(path: JobPath) -> Response:
     classes, etag = predictions.classes_of(job), _etag_of_table(job)
     if unchanged := not_modified(etag):
         return unchanged
-    lines = predictions.as_csv(database, path.id, classes)
+    lines = predictions.as_csv(database, path.id, classes, escape_formulas=query.escape_formulas)
     headers = {"Content-Disposition": f"attachment; filename=predictions-{path.id}.csv", "ETag": etag}
     return Response(lines, mimetype="text/csv", headers=headers)
 

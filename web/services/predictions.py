@@ -3,8 +3,9 @@
 import csv
 import io
 import math
+import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
@@ -19,6 +20,10 @@ from jobyard.web.services import budgets
 
 # What a table holds in memory at once.
 ROWS_AT_ONCE = 1_000
+
+# What a spreadsheet takes for a formula, unless it is a number. The last of each are of full width.
+FORMULA = re.compile(r"[=@\t\r\n\uff1d\uff20+\-\uff0b\uff0d]")
+NUMBER = re.compile(r"[+-](?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 FIRST_COLUMNS = {
     "row": "BIGINT",
     "image": "VARCHAR",
@@ -119,15 +124,27 @@ def table(database: Database, job_id: uuid.UUID, classes: list[str]) -> Iterator
         after = None, rows[-1].row
 
 
-def as_csv(database: Database, job_id: uuid.UUID, classes: list[str]) -> Iterator[str]:
+def as_csv(
+    database: Database, job_id: uuid.UUID, classes: list[str], *, escape_formulas: bool = False
+) -> Iterator[str]:
     """The table's lines, many at a time."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(columns(classes))
+
+    def fields(row: Iterable[Any]) -> Iterable[Any]:
+        return map(_escaped, row) if escape_formulas else row
+
+    writer.writerow(fields(columns(classes)))
     for number, row in enumerate(table(database, job_id, classes), 1):
-        writer.writerow(row)
+        writer.writerow(fields(row))
         if number % ROWS_AT_ONCE == 0:
             yield text.getvalue()
             text.seek(0)
             text.truncate()
     yield text.getvalue()
+
+
+def _escaped(field: Any) -> Any:
+    """With an apostrophe before what a spreadsheet would take for a formula: see `kernels.is_formula`."""
+    is_formula = isinstance(field, str) and FORMULA.match(field) and not NUMBER.fullmatch(field)
+    return f"'{field}" if is_formula else field

@@ -34,12 +34,12 @@ from jobyard.workers.sentiment.tables.contents import (
     unpack,
 )
 from jobyard.workers.sentiment.tables.lines import JsonLines
-from jobyard.workers.sentiment.tables.merging import MERGERS
+from jobyard.workers.sentiment.tables.merging import MERGERS, EscapingCsvMerger, Merger
 from jobyard.workers.sentiment.tables.parquet import ParquetTable, strings_of
 from jobyard.workers.sentiment.tables.table import Rows, Table, check_columns
 from jobyard.workers.sentiment.tables.trailer import append_trailer, read_trailer
 from jobyard.workers.sentiment.tables.window import Part
-from jobyard.workers.sentiment.tables.writers import WRITERS
+from jobyard.workers.sentiment.tables.writers import WRITERS, EscapingCsvWriter, Writer
 from jobyard.workers.sentiment.vader.bulk import BulkScorer
 from jobyard.workers.sentiment.vader.scorer import Scorer
 
@@ -279,7 +279,7 @@ def _score_part(
     summary = Summary(plan.group_by)
     with (
         _written(output),
-        WRITERS[spec.format](output, list(table.columns), types) as writer,
+        _writer_of(spec)(output, list(table.columns), types) as writer,
     ):
         for rows in table.rows(stream, part, plan.column, broken, progress):
             scored = _score(spec, plan, rows, scorer, summary, progress)
@@ -295,6 +295,14 @@ def _score_part(
         },
     )
     return summary.rows
+
+
+def _writer_of(spec: SentimentSpec) -> type[Writer]:
+    return EscapingCsvWriter if spec.escape_formulas else WRITERS[spec.format]
+
+
+def _merger_of(spec: SentimentSpec) -> type[Merger]:
+    return EscapingCsvMerger if spec.escape_formulas else MERGERS[spec.format]
 
 
 def _has_bodies(spec: SentimentSpec, plan: Plan) -> bool:
@@ -347,7 +355,7 @@ def _put_together(
         raise WorkError("the workers' lexicons differ; JOBYARD_LEXICON should be the same on all")
     if plan.kind == "jsonl":
         check_columns([*columns])
-    merger = MERGERS[spec.format](output, [*columns], as_read=_has_bodies(spec, plan))
+    merger = _merger_of(spec)(output, [*columns], as_read=_has_bodies(spec, plan))
     with _written(output), merger:
         for number in range(len(plan.parts)):
             with open_part(number) as part:

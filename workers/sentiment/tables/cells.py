@@ -109,9 +109,11 @@ def values_of(array: Any, style: int, as_text: Callable[[Any], str | None]) -> t
         return strings_of(array), style
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind):
         return array.cast(pa.string()), kernels.PLAIN
-    return pa.array(
-        map(as_text, array.to_pylist()), pa.string()
-    ), style if style == kernels.CSV else kernels.PLAIN
+    texts = pa.array(map(as_text, array.to_pylist()), pa.string())
+    if style == kernels.JSON:
+        return texts, kernels.PLAIN
+    is_number = pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return texts, kernels.CSV if is_number else style
 
 
 def key_of(name: str) -> bytes:

@@ -16,7 +16,10 @@ RAGGED, UNCLOSED, UNDOUBLED, LONE_RETURN, TOO_LONG = range(5)
 AT, WHY, FIELDS = range(3)
 
 # How a cell is written.
-PLAIN, CSV, JSON = range(3)
+PLAIN, CSV, JSON, CSV_ESCAPED = range(4)
+
+APOSTROPHE = ord("'")
+POINT = ord(".")
 
 # How many bytes JSON needs for a byte of a string, and the letter of an escape of two.
 WIDTHS = np.array([6 if byte < 32 else 1 for byte in range(256)], np.uint8)
@@ -242,6 +245,45 @@ def _quotes(data, begin, end):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def _is_number(data, at, end):  # type: ignore[no-untyped-def]
+    """Whether a field is digits with at most one point among them, and perhaps an exponent."""
+    digits = 0
+    points = 0
+    while at < end and (48 <= data[at] <= 57 or (data[at] == POINT and not points)):
+        points += data[at] == POINT
+        digits += data[at] != POINT
+        at += 1
+    if not digits:
+        return False
+    if at < end and (data[at] == 69 or data[at] == 101):  # E and e
+        at += 1
+        if at < end and (data[at] == 43 or data[at] == 45):
+            at += 1
+        if at == end:
+            return False
+        while at < end and 48 <= data[at] <= 57:
+            at += 1
+    return at == end
+
+
+@compiled
+def is_formula(data, begin, end):  # type: ignore[no-untyped-def]
+    """Whether a spreadsheet takes a field for a formula: by =, +, -, @ (also of full width), tab, CR or LF.
+
+    A number with its sign is none.
+    """
+    if begin == end:
+        return False
+    first = data[begin]
+    if first == 43 or first == 45:
+        return not _is_number(data, begin + 1, end)
+    if first == 0xEF and end - begin >= 3 and data[begin + 1] == 0xBC:
+        third = data[begin + 2]
+        return third == 0x9D or third == 0x8B or third == 0x8D or third == 0xA0
+    return first == 61 or first == 64 or first == 9 or first in (RETURN, NEWLINE)
+
+
+@compiled
 def measure(offsets, data, nulls, null_length, prefix_length, style, sizes):  # type: ignore[no-untyped-def]
     """Add to `sizes` how many bytes `put` writes for each cell of a column."""
     for row in range(len(sizes)):
@@ -250,9 +292,11 @@ def measure(offsets, data, nulls, null_length, prefix_length, style, sizes):  # 
             continue
         begin, end = offsets[row], offsets[row + 1]
         size = prefix_length + end - begin
-        if style == CSV:
+        if style in (CSV, CSV_ESCAPED):
             quotes, is_quoted = _quotes(data, begin, end)
             size += quotes + 2 * is_quoted
+            if style == CSV_ESCAPED:
+                size += is_formula(data, begin, end)
         elif style == JSON:
             size += 2
             for at in range(begin, end):
@@ -271,7 +315,16 @@ def put(offsets, data, nulls, null, prefix, style, cursors, out):  # type: ignor
         elif style == JSON:
             to = _put_json(data, begin, end, out, to)
         elif style == CSV and _quotes(data, begin, end)[1]:
-            to = _put_quoted(data, begin, end, out, to)
+            to = _put_quoted(data, begin, end, out, to, False)
+        elif style == CSV_ESCAPED:
+            escapes = is_formula(data, begin, end)
+            if _quotes(data, begin, end)[1]:
+                to = _put_quoted(data, begin, end, out, to, escapes)
+            else:
+                if escapes:
+                    out[to] = APOSTROPHE
+                    to += 1
+                to = _copy(data, begin, end, out, to)
         else:
             to = _copy(data, begin, end, out, to)
         cursors[row] = to
@@ -286,10 +339,13 @@ def _copy(data, begin, end, out, to):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _put_quoted(data, begin, end, out, to):  # type: ignore[no-untyped-def]
+def _put_quoted(data, begin, end, out, to, escapes):  # type: ignore[no-untyped-def]
     """A field of CSV in quotes; those inside it are doubled."""
     out[to] = QUOTE
     to += 1
+    if escapes:
+        out[to] = APOSTROPHE
+        to += 1
     for at in range(begin, end):
         out[to] = data[at]
         to += 1

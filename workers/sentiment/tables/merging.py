@@ -85,11 +85,13 @@ class ParquetMerger(Merger):
 class CsvMerger(Merger):
     """With a header."""
 
+    style = kernels.CSV
+
     def __init__(self, path: Path, columns: list[str], *, as_read: bool = False) -> None:
         super().__init__(path, columns, as_read=as_read)
         names = pa.array([*self._names.values(), *SCORE_COLUMNS])
         cells = [
-            Cells(names[index : index + 1], b"," if index else b"", kernels.CSV, b"")
+            Cells(names[index : index + 1], b"," if index else b"", self.style, b"")
             for index in range(len(names))
         ]
         self._file.write(lines_of(1, cells, b"\r\n"))
@@ -114,6 +116,12 @@ class CsvMerger(Merger):
                 for index, place in enumerate(order)
             ]
             room.take(self._file.write(lines_of(rows.count, cells, b"\r\n")))
+
+
+class EscapingCsvMerger(CsvMerger):
+    """The header's names are escaped; in the parts, the fields are already."""
+
+    style = kernels.CSV_ESCAPED
 
 
 class JsonLinesMerger(Merger):

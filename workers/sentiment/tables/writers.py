@@ -123,13 +123,21 @@ class TextWriter(Writer):
 class CsvWriter(TextWriter):
     """RFC 4180 without a header; UTF-8. Null is empty."""
 
+    style = kernels.CSV
+
     def write(self, rows: Rows, scored: Scored) -> int:
         cells: list[Cells] = []
         for column in self._columns:
-            array, style = values_of(rows.column(column), kernels.CSV, as_csv)
+            array, style = values_of(rows.column(column), self.style, as_csv)
             cells.append(Cells(array, b"," if cells else b"", style, b""))
         cells += score_cells(scored, [b"," if cells else b"", *[b","] * 4], kernels.CSV, b"")
         return self._file.write(lines_of(rows.count, cells, b"\r\n"))
+
+
+class EscapingCsvWriter(CsvWriter):
+    """With an apostrophe before what a spreadsheet would take for a formula."""
+
+    style = kernels.CSV_ESCAPED
 
 
 class JsonLinesWriter(TextWriter):
@@ -151,4 +159,5 @@ class JsonLinesWriter(TextWriter):
         return self._file.write(lines_of(rows.count, cells, b"}\n"))
 
 
+# By the spec's format.
 WRITERS: dict[str, type[Writer]] = {"parquet": ParquetWriter, "csv": CsvWriter, "jsonl": JsonLinesWriter}

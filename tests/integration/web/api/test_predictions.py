@@ -124,6 +124,10 @@ def test_tables_hold_every_row_as_it_is(
     first, *lines = csv.reader(io.StringIO(response.text, newline=""))
     assert first == header
     assert lines == [["" if value is None else str(value) for value in row] for row in expected]
+    escaped = api.get(f"/api/v1/jobs/{job_id}/predictions.csv?escape_formulas=true")
+    assert list(csv.reader(io.StringIO(escaped.text, newline=""))) == [
+        [f"'{field}" if field.startswith("=") else field for field in row] for row in (first, *lines)
+    ]
 
     response = api.get(f"/api/v1/jobs/{job_id}/predictions.parquet")
     assert response.status_code == 200
