@@ -24,7 +24,7 @@ def readyz() -> tuple[Response, int, dict[str, str]]:
         backend.storage.check()
         checks["storage"] = "ok"
     except OSError as error:
-        checks["storage"] = f"is not writable: {error.strerror or type(error).__name__}"
+        checks["storage"] = f"can't be used: {error.strerror or type(error).__name__}"
     ready = all(check == "ok" for check in checks.values())
     headers = {} if ready else {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return jsonify(status="ok" if ready else "not ready", checks=checks), 200 if ready else 503, headers
