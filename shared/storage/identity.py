@@ -199,20 +199,30 @@ class Identity:
 
     def _claim(self, row: StorageIdentity | None) -> Mark:
         """Write the identity of a storage that has none; returns what is there then."""
-        with self._database.read() as session:
-            keys = sample(session)
-        if keys and not any(self._objects.exists(key) for key in keys):
-            raise ConfigError(self._foreign() if self._has_keys() else self._missing())
-        if not keys and self._has_keys():
-            raise ConfigError(self._foreign())
-        if not keys and row is not None and row.claimed_at is not None:
-            raise ConfigError(self._missing())
+        if refusal := self._refusal(row):
+            # Another process may have claimed and used it since it was read.
+            stored = self._read()
+            if stored is None:
+                raise ConfigError(refusal)
+            return stored
         self._insert_row()
         with self._database.read() as session:
             mark = _of(session.get_one(StorageIdentity, 1))
         # Of processes that start at once one writes it, and all read it.
         self._objects.write_note(NAME, mark.to_bytes(), new=True)
         return self._read() or mark
+
+    def _refusal(self, row: StorageIdentity | None) -> str | None:
+        """Why a storage without an identity is not this database's; None if it may be."""
+        with self._database.read() as session:
+            keys = sample(session)
+        if keys:
+            if any(self._objects.exists(key) for key in keys):
+                return None
+            return self._foreign() if self._has_keys() else self._missing()
+        if self._has_keys():
+            return self._foreign()
+        return self._missing() if row is not None and row.claimed_at is not None else None
 
     def _has_keys(self) -> bool:
         return any(True for _ in self._objects.listing())

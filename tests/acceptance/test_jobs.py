@@ -142,8 +142,8 @@ def test_one_class_is_no_data_set_and_leaves_nothing(client: Client, stack: Stac
     uploaded = client.import_pictures("lonely", tmp_path / "lonely")
     # A folder of the server.
     named = client.submit("import", {"name": "lonely", "path": str(tmp_path / "lonely")})
-    for job in (uploaded, named):
-        with pytest.raises(JobFailed, match="there is only one class, 'cats'"):
+    for job, where in ((uploaded, r"lonely\.zip: "), (named, "")):
+        with pytest.raises(JobFailed, match=f"{where}there is only one class, 'cats'"):
             job.wait()
     assert kept() == before
     assert "lonely" not in {one["name"] for one in client.datasets()}

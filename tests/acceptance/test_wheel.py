@@ -159,8 +159,8 @@ def test_every_command_works_on_a_server(installed: Environment, server: Path, f
     assert "did you mean 'texts'?" in jobyard("submit", "sentiment", "text=I love it", status=2)
     assert "spec.dataset: is missing" in jobyard("submit", "train", status=2)
     (folder / "texts.csv").write_text("text\nI love it\n")
-    refused = jobyard("submit", "import", "name=texts", "file=@texts.csv", status=2)
-    assert "spec.file: texts.csv: the file should be a zip or tar archive" in refused
+    refused = jobyard("submit", "import", "name=texts", "file=@texts.csv", status=1)
+    assert "texts.csv: the file should be a zip or tar archive" in refused
     (job,) = [
         json.loads(line)
         for line in jobyard("jobs", "--kind", "sentiment", "--limit", "1", "--json").splitlines()

@@ -70,5 +70,5 @@ def _import(attempt: Attempt, spec: ImportSpec, output: Path) -> Imported:
     with context.database.read() as session:
         file = storage.get_file(session, spec.file)
     limit, room = settings.max_unpacked_bytes_of(file.bytes), attempt.room(file, "the data set")
-    with context.storage.local(file.storage_key, attempt.scratch) as upload:
+    with attempt.archive(file) as upload:
         return import_pictures(upload, output, limit, attempt.progress, room)

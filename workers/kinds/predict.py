@@ -241,7 +241,7 @@ def _plain_copy(attempt: Attempt, spec: PredictSpec) -> str | None:
     archive = _archive(attempt, spec)
     limit = attempt.context.settings.max_unpacked_bytes_of(archive.bytes)
     room = attempt.room(archive, "the copy of the archive")
-    with attempt.context.storage.local(archive.storage_key, attempt.scratch) as source:
+    with attempt.archive(archive) as source:
         is_copied = check_archive(source, copy, limit, attempt.progress, room)
     return attempt.store("plans", copy).key if is_copied else None
 

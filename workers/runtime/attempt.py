@@ -11,7 +11,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, storage
+from jobyard.shared.archives.members import printable
 from jobyard.shared.disk import Room
+from jobyard.shared.errors import WorkError
 from jobyard.shared.storage import Stored
 from jobyard.workers.runtime.checkpoints import Checkpoints
 from jobyard.workers.runtime.context import Context, ScratchFolder
@@ -93,6 +95,15 @@ class Attempt:
             children = jobs.children(session, self.job_id)
         refuse_broken(children)
         return [child.result or {} for child in children]
+
+    @contextmanager
+    def archive(self, upload: storage.File) -> Iterator[Path]:
+        """An uploaded archive as a path on this machine. A WorkError that is raised inside gets its name."""
+        try:
+            with self.context.storage.local(upload.storage_key, self.scratch) as path:
+                yield path
+        except WorkError as error:
+            raise WorkError(f"{printable(upload.name)}: {error.message}") from error
 
     def room(self, upload: storage.File, what: str) -> Room:
         """What the job may write that reads this upload; `what` is being written."""

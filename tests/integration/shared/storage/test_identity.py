@@ -111,6 +111,25 @@ def test_many_processes_that_start_at_once_agree(database: Database, url: str) -
     assert all(store.identity.may_delete() for store in stores)
 
 
+def test_a_storage_that_another_process_claims_after_it_was_read_is_ours(
+    database: Database, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And has used: neither a claim nor a file of which this process does not know yet is another's."""
+    late, first = Storage(url, database), Storage(url, database)
+    read = late.objects.read_note
+
+    def before_the_other(name: str) -> bytes | None:
+        found = read(name)
+        monkeypatch.undo()
+        first.put("files", io.BytesIO(b"x"))
+        return found
+
+    monkeypatch.setattr(late.objects, "read_note", before_the_other)
+    late.identity.require()
+    assert late.identity.may_delete()
+    assert first.identity.may_delete()
+
+
 def test_of_two_databases_that_start_at_once_on_a_new_storage_one_is_refused(
     database: Database, other_database: Database, tmp_path: Path
 ) -> None:

@@ -102,7 +102,7 @@ def test_every_field_that_is_shown_reaches_the_snapshot(connection: sa.Connectio
     now = utcnow()
     connection.execute(sa.update(Job.__table__).values(pause_requested_at=now, progress_done=3))
     snapshot = read_snapshot(connection, job.id)._asdict()
-    assert list(snapshot) == [*(one.shown_name for one in SHOWN), "position", "has_workers"]
+    assert list(snapshot) == [*(one.shown_name for one in SHOWN), "position", "has_workers", "truncated"]
     row = connection.execute(sa.select(Job.__table__)).one()._mapping
     for one in SHOWN:
         value = row[one.name]
