@@ -31,7 +31,7 @@ PARTS: Final = {
 
 @dataclass(frozen=True)
 class Limit:
-    """Of a body, in bytes, and in parts of a multipart one; `right` is what would be right instead."""
+    """Of a body, in bytes, and in parts of a multipart one; `right` says what would be right."""
 
     bytes: int
     parts: int = FORM_FIELDS
@@ -48,24 +48,27 @@ def _limit_of_request() -> Limit:
     endpoint, media_type = request.endpoint or "", request.mimetype
     is_api = request.path.startswith(f"{API}/")
     if endpoint == LOGIN:
-        return Limit(LOGIN_BYTES, right="a form with the field token")
+        return Limit(LOGIN_BYTES, right="it should be a form with the field token")
     if media_type == "multipart/form-data":
         if parts := PARTS.get(endpoint):
             return Limit(current_backend().settings.max_upload_bytes + OVERHEAD_BYTES, parts)
-        return Limit(FORM_BYTES, right="sent to where files are uploaded")
+        return Limit(FORM_BYTES, right="a larger one should be sent to where files are uploaded")
     if is_api and request.is_json:
-        return Limit(JSON_BYTES, right="uploaded as a file, and named by its id")
+        return Limit(JSON_BYTES, right="a larger one should be uploaded as a file, and named by its id")
     if is_api:
-        return Limit(FORM_BYTES, right="JSON with Content-Type: application/json, or multipart/form-data")
-    return Limit(FORM_BYTES, right="multipart/form-data")
+        return Limit(
+            FORM_BYTES,
+            right="a larger one should be JSON with Content-Type: application/json, or multipart/form-data",
+        )
+    return Limit(FORM_BYTES, right="a larger one should be multipart/form-data")
 
 
 def _too_large(_error: RequestEntityTooLarge | None = None) -> Response:
     found = _limit_of_request()
     what = f"a body of {request.mimetype}" if request.mimetype else "the body"
     parts = f" in {found.parts:,} parts" if request.mimetype == "multipart/form-data" else ""
-    instead = f"; a larger one should be {found.right}" if found.right else ""
-    detail = f"{what} should have at most {found.bytes:,} bytes{parts}{instead}"
+    remedy = f"; {found.right}" if found.right else ""
+    detail = f"{what} should have at most {found.bytes:,} bytes{parts}{remedy}"
     return problem(413, TITLES[413], detail)
 
 
