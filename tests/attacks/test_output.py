@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from jobyard import Client, JobFailed
-from tests.acceptance.conftest import Stack
+from tests.acceptance.conftest import Stack, until
 from tests.attacks.measuring import MIB
 from tests.factories import zipped
 from tests.pictures import saved
@@ -43,7 +43,8 @@ def test_a_table_that_becomes_hundreds_of_times_its_size_is_refused(
     before = stored_bytes(stack)
     with pytest.raises(JobFailed, match="over 268,435,456 bytes"):
         client.submit("sentiment", {"file": path, "column": "text", "format": "csv"}).wait()
-    assert stored_bytes(stack) == before
+    # A worker deletes what is left after the outcome's commit, of jobs before this one as well.
+    until(lambda: stored_bytes(stack) <= before, "nothing is left of it")
 
 
 def test_what_comes_after_a_picture_is_not_kept(stack: Stack, client: Client, tmp_path: Path) -> None:
@@ -60,4 +61,4 @@ def test_what_comes_after_a_picture_is_not_kept(stack: Stack, client: Client, tm
     done = client.import_pictures("padded", path).wait()
     assert done.result is not None
     assert done.result["pictures"] == 40
-    assert stored_bytes(stack) - before < 40 * 1_000
+    until(lambda: stored_bytes(stack) - before < 40 * 1_000, "only the pictures are kept")
