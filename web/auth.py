@@ -103,9 +103,10 @@ def _end_login(session: Session) -> None:
 
 def _same_origin() -> bool:
     try:
-        return urlsplit(request.headers.get("Origin", "")).netloc == request.host
+        origin = urlsplit(request.headers.get("Origin", "")).netloc
     except ValueError:  # it is no address at all
         return False
+    return bool(origin) and origin == request.host
 
 
 def _same(given: str, expected: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from flask import Response, request
 from flask_openapi3 import OpenAPI
 
-from jobyard.web.problems import Problem, problem
+from jobyard.web.problems import TITLES, Problem, problem
 from jobyard.web.schemas import API
 
 Json = dict[str, Any]
@@ -27,7 +27,7 @@ _RETRY: Final = {
 }
 # What each error means here, and the headers that it brings.
 ERRORS: Final[dict[int, tuple[str, Json]]] = {
-    400: ("The body can't be read: it is not JSON, or no form with files", {}),
+    400: ("The body is neither valid JSON nor a form with files", {}),
     401: ("The token is wrong or missing", {"WWW-Authenticate": _TEXT}),
     403: ("The form was sent from another site's page", {}),
     404: ("Nothing has that name or id", {}),
@@ -110,7 +110,7 @@ class Api(OpenAPI):
 
 
 def _name(status: int) -> str:
-    return re.sub(r"\W", "", HTTPStatus(status).phrase)
+    return re.sub(r"\W", "", TITLES.get(status, HTTPStatus(status).phrase))
 
 
 def _problem(status: int) -> Json:

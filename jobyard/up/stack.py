@@ -37,7 +37,7 @@ ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not l
 def up(settings: Settings, *, adopt: bool = False) -> int:
     """Run everything on this machine until a signal; returns the exit status.
 
-    `adopt`: give the storage to this database, should it not be its, or no longer. Raises ConfigError if a
+    `adopt`: give the storage to this database, even if it belongs to another. Raises ConfigError if a
     setting is wrong, before or after the start.
     """
     make_home(settings.home)
@@ -66,7 +66,7 @@ def _run(supervisor: Supervisor, settings: Settings, adopt: bool) -> NoReturn:
         supervisor.run_until(lambda: redis.answers(settings))
     with supervisor.interruptible():
         _migrate(settings)
-        _make_sure_of_storage(settings, adopt)
+        _claim_storage(settings, adopt)
     supervisor.start(name for name in commands if name != REDIS)
     supervisor.run_until(_Readiness(settings).reached)
     with suppress(OSError):  # the reader has gone
@@ -168,8 +168,8 @@ def _migrate(settings: Settings) -> None:
     upgrade(settings)
 
 
-def _make_sure_of_storage(settings: Settings, adopt: bool) -> None:
-    """Compare storage and database before anything reads or writes there. Raises ConfigError."""
+def _claim_storage(settings: Settings, adopt: bool) -> None:
+    """Check that storage and database belong together before anything uses them. Raises ConfigError."""
     from jobyard.shared.database import Database
     from jobyard.shared.storage import Storage
 
@@ -181,7 +181,7 @@ def _make_sure_of_storage(settings: Settings, adopt: bool) -> None:
         storage.identity.require()
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ConfigError(f"JOBYARD_STORAGE_URL: can't use {storage.objects.place}: {reason}") from None
+        raise ConfigError(f"JOBYARD_STORAGE_URL: can't use the storage: {reason}") from None
     finally:
         database.dispose()
 

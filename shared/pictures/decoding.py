@@ -68,10 +68,10 @@ def decoded(
     pixels. `resized` is the side that `to_array` will be asked for. What is transparent keeps the colour
     that the file has under it.
     """
-    header = check_header(file)
     size = file.seek(0, 2)
-    if size > MAX_FILE_BYTES:
+    if size > MAX_FILE_BYTES:  # before the header, which may reach over all of it
         raise NotAPicture(f"too large: should have at most {MAX_FILE_BYTES:,} bytes")
+    header = check_header(file)
     scale = 1 if least is None or header.format != "JPEG" else _scale(header, least)
     with budget.hold(cost(header, size, scale=scale, resized=resized)):
         file.seek(0)

@@ -5,7 +5,7 @@ import struct
 from collections.abc import Callable, Iterator
 
 from jobyard.shared.pictures.formats import NotAPicture
-from jobyard.shared.pictures.headers import ALONE, BMP_RLE
+from jobyard.shared.pictures.headers import ALONE, BMP_RLE, palette_bytes
 
 # Of a JPEG. Within a scan 0xFF is followed by 0 (it is a datum), by a restart marker, or by another 0xFF.
 MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -84,20 +84,16 @@ def _jpeg(content: bytes) -> int:
 
 
 def _gif(content: bytes) -> int:
-    at = 13 + _palette(content[10])
+    at = 13 + palette_bytes(content[10])
     while content[at] != 0x3B:
         if content[at] == 0x21:
             at = _after_blocks(content, at + 2)
         elif content[at] == 0x2C:
-            at += 10 + _palette(content[at + 9])
+            at += 10 + palette_bytes(content[at + 9])
             at = _after_blocks(content, at + 1)
         else:
             return len(content)
     return at + 1
-
-
-def _palette(flags: int) -> int:
-    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
 def _after_blocks(content: bytes, at: int) -> int:

@@ -5,14 +5,14 @@ large the picture is. PNG: W3C, 11.2.2. JPEG: ITU-T T.81, annex B. GIF: GIF89a, 
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO, NamedTuple
 
 from jobyard.shared.pictures.formats import UNKNOWN, NotAPicture, check_signature
 
 # Of a JPEG's segments and a GIF's blocks before the picture; honest files have some hundreds.
 MAX_STEPS = 100_000
-# What a broken program left between a JPEG's segments.
+# Bytes between a JPEG's segments, markers included, in one file.
 MAX_JUNK = 1 << 20
 
 PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
@@ -85,16 +85,18 @@ def _gif(file: IO[bytes]) -> Header:
     """The canvas, or the first frame where that reaches beyond it."""
     file.seek(6)
     width, height, flags = struct.unpack("<HHB2x", file.read(7))
-    _skip_palette(file, flags)
-    for _ in range(MAX_STEPS):
+    file.seek(palette_bytes(flags), 1)
+    steps = iter(range(MAX_STEPS))
+    for _ in steps:
         match file.read(1):
             case b",":
                 left, top, inner_width, inner_height = struct.unpack("<HHHH", file.read(8))
                 return Header("GIF", "GIF", max(width, left + inner_width), max(height, top + inner_height))
             case b"!":
                 file.read(1)
-                while length := file.read(1)[0:1]:
-                    if length == b"\0":
+                for _ in steps:
+                    length = file.read(1)
+                    if length in (b"", b"\0"):
                         break
                     file.seek(length[0], 1)
             case b"" | b";":
@@ -102,17 +104,18 @@ def _gif(file: IO[bytes]) -> Header:
     raise NotAPicture(f"can't be read: the GIF has more than {MAX_STEPS:,} blocks before its picture")
 
 
-def _skip_palette(file: IO[bytes], flags: int) -> None:
-    if flags & 0x80:
-        file.seek(3 << (flags & 7) + 1, 1)
+def palette_bytes(flags: int) -> int:
+    """How long a GIF's palette is, by the flags before it."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
 def _jpeg(file: IO[bytes]) -> Header:
     file.seek(2)
     found: Header | None = None
     components = 0
+    reads = iter(range(MAX_JUNK))
     for _ in range(MAX_STEPS):
-        marker = _next_marker(file)
+        marker = _next_marker(file, reads)
         if marker in ALONE:
             continue
         (length,) = struct.unpack(">H", file.read(2))
@@ -131,16 +134,17 @@ def _jpeg(file: IO[bytes]) -> Header:
     raise NotAPicture("can't be read: the JPEG has no frame header")
 
 
-def _next_marker(file: IO[bytes]) -> int:
-    """Skips what is between segments. Raises struct.error at the file's end."""
-    for _ in range(MAX_JUNK):
+def _next_marker(file: IO[bytes], reads: Iterator[int]) -> int:
+    """The next marker; what is between segments is skipped, as far as `reads` goes.
+
+    Raises struct.error at the end of the file.
+    """
+    last = 0
+    for _ in reads:
         (byte,) = struct.unpack("B", file.read(1))
-        if byte != 0xFF:
-            continue
-        while byte == 0xFF:
-            (byte,) = struct.unpack("B", file.read(1))
-        if byte:
+        if last == 0xFF and byte not in (0, 0xFF):
             return int(byte)
+        last = byte
     raise NotAPicture("can't be read: the JPEG's segments are broken")
 
 

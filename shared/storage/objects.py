@@ -70,7 +70,7 @@ class Objects:
     @property
     def place(self) -> str:
         """The folder or bucket, for people: without a user or password that the address may hold."""
-        return str(self._root).rpartition("@")[2]
+        return str(self._root) if self.is_local else str(self._root).rpartition("@")[2]
 
     def write(self, key: str, stream: IO[bytes], limit: int | None = None) -> Stored:
         """Write a stream under this key. Raises TooLarge past `limit` bytes; what was written stays."""
@@ -158,6 +158,8 @@ class Objects:
             found: list[dict[str, Any]] = self._fs.ls(path, detail=True, refresh=True)
         except (FileNotFoundError, NotADirectoryError):
             return []
+        # Or later questions would be answered from this listing, however old it is by then.
+        self._fs.invalidate_cache(path)
         return found
 
     def read_note(self, name: str) -> bytes | None:

@@ -48,6 +48,7 @@ class Sweeper:
         self._rescue_from: float | None = None
         self._forget_from = 0.0
         self._advance_from = 0.0
+        self._remove_from = 0.0
 
     def sweep(self) -> None:
         """Sweep once. Raises the errors of SQLAlchemy or kombu if database or broker are unreachable."""
@@ -91,9 +92,12 @@ class Sweeper:
                 _, is_more = retention.forget(session, self._retention_days)
             if is_more:  # not all at once, and not a minute later
                 self._forget_from = 0.0
-        with self._database.write() as session:
-            due = retention.due(session)
-        self._storage.remove(due)
+        # A share of all files at most, and not more often while much is forgotten: see `retention.due`.
+        if time.monotonic() >= self._remove_from:
+            self._remove_from = time.monotonic() + FORGET_SECONDS
+            with self._database.write() as session:
+                due = retention.due(session)
+            self._storage.remove(due)
         with self._database.write() as session:
             counts_orphans = storage.take_turn_to_count(session, ORPHANS_SECONDS)
         if counts_orphans:

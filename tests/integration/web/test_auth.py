@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from jobyard.shared.database import utcnow
-from jobyard.shared.login_failures import FAILURES
+from jobyard.shared.login_failures import FAILURES, SECONDS_PER_FAILURE
 from jobyard.shared.logins import Login
 from jobyard.web.backend import Backend
 from tests.conftest import TOKEN
@@ -213,7 +213,7 @@ def test_guesses_are_bounded_and_keep_nobody_else_out(app: "Flask", browser: "Fl
     for token in ("x", TOKEN):  # or a right guess would be told apart
         response = client.post("/login", data={"token": token})
         assert response.status_code == 429
-        assert 0 < int(response.headers["Retry-After"]) <= 60
+        assert 0 < int(response.headers["Retry-After"]) <= SECONDS_PER_FAILURE
         assert "Set-Cookie" not in response.headers
     assert browser.get("/api/v1/jobs").status_code == 200
     assert client.get("/api/v1/jobs", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
@@ -272,3 +272,10 @@ def test_secrets_are_in_no_log_record(
         assert TOKEN not in line
         assert cookie.value not in line
         assert "sesame-open" not in line
+
+
+def test_without_an_origin_no_form_is_taken_whatever_the_host(browser: "FlaskClient") -> None:
+    """A Host that is no name is as good as none: it must not equal the Origin that is not there."""
+    for host in ("localhost", "a b", ""):
+        response = browser.post("/logout", base_url="http://localhost", headers={"Host": host})
+        assert response.status_code == 403, host

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from jobyard.shared.pictures import LIMITS, NotAPicture, check_header, decoded
+from jobyard.shared.pictures.decoding import MAX_FILE_BYTES
+from jobyard.shared.pictures.headers import MAX_JUNK, MAX_STEPS, read_header
 from tests.pictures import saved
 
 WEBP_OF_34_BYTES = bytes.fromhex("524946461a000000574542505650384c0d0000002fffffff0f0710fd8ffe07226202")
@@ -104,3 +106,41 @@ def test_a_header_that_is_cut_off_anywhere_is_a_reason(format: str) -> None:  # 
     for end in range(12, len(content)):
         with suppress(NotAPicture):
             check_header(io.BytesIO(content[:end]))
+
+
+class CountedReads(io.BytesIO):
+    """Counts how often it is read."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        return super().read(size)
+
+
+@pytest.mark.parametrize(
+    ("content", "steps"),
+    [
+        pytest.param(b"\xff\xd8\xff" + b"\xff" * (8 << 20), MAX_JUNK, id="a JPEG of fill bytes"),
+        pytest.param(b"\xff\xd8\xff" + b"\0\xff\xe0\0\2" * (2 << 20), MAX_JUNK, id="a JPEG of gaps"),
+        pytest.param(
+            b"GIF89a" + bytes(7) + b"!\xfe" + b"\1x" * (1 << 20),
+            MAX_STEPS * 2,
+            id="a GIF of one comment",
+        ),
+    ],
+)
+def test_a_header_without_an_end_is_read_so_far_only(content: bytes, steps: int) -> None:
+    file = CountedReads(content)
+    with pytest.raises(NotAPicture):
+        read_header(file)
+    assert file.reads <= steps + 16
+
+
+def test_a_file_that_is_too_large_is_not_even_read() -> None:
+    file = CountedReads()
+    file.seek(MAX_FILE_BYTES)
+    file.write(b"x")
+    with pytest.raises(NotAPicture, match="too large"), decoded(file):
+        pass
+    assert file.reads == 0
