@@ -49,7 +49,7 @@ test: $(INSTALLED) ## Run all tests, PROCESSES=3 at a time
 test-unit: $(INSTALLED) ## Run the quick tests: no server, no training
 	$(BIN)/python -m pytest -n $(PROCESSES) tests/unit
 
-attack: $(INSTALLED) ## Send what means harm to a stack of its own on this machine, and check what it costs
+attack: $(INSTALLED) ## Attack a stack of its own on this machine, and measure what that costs
 	$(BIN)/python -m pytest tests/attacks
 
 chaos: $(INSTALLED) ## Throw FAULTS=200 random faults, drawn by SEED=1, at the real stack and check what is left

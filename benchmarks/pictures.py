@@ -135,7 +135,7 @@ def _peak() -> int:
 def bench() -> Iterator[str]:
     """The lines of the table."""
     picture = draw(WIDTH, HEIGHT)
-    yield f"| {WIDTH}×{HEIGHT} pixels | file, MB | bytes a pixel at the peak | reckoned with | seconds |"
+    yield f"| {WIDTH}×{HEIGHT} pixels | file, MB | bytes a pixel at the peak | budgeted | seconds |"
     yield "| --- | --- | --- | --- | --- |"
     for name, save in CASES.items():
         content = save(picture)

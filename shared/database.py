@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.sql.functions import FunctionElement
@@ -208,6 +209,12 @@ def _refuse_if_closed(connection: Any, _record: Any, _proxy: Any) -> None:
     unread.register(connection.fileno(), select.POLLIN)
     if unread.poll(0):
         raise sa.exc.DisconnectionError
+
+
+def insert_into(bind: sa.Engine | sa.Connection, table: Any) -> Any:
+    """An INSERT that has ON CONFLICT, in the database's dialect."""
+    insert = postgresql.insert if bind.dialect.name == "postgresql" else sqlite.insert
+    return insert(table)
 
 
 def is_full(error: BaseException) -> bool:

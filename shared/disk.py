@@ -72,7 +72,7 @@ class Room:
         if self._limit is not None and self._taken > self._limit:
             raise WorkError(
                 f"{self._what} would have over {self._limit:,} bytes, far more than the upload; "
-                "should have fewer, or a larger JOBYARD_MAX_OUTPUT_RATIO"
+                "make it smaller, or raise JOBYARD_MAX_OUTPUT_RATIO"
             )
         if self._taken - self._checked >= CHECK_BYTES:
             self._checked = self._taken

@@ -4,10 +4,9 @@ import datetime
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from jobyard.shared.database import Base, UtcDateTime, utcnow
+from jobyard.shared.database import Base, UtcDateTime, insert_into, utcnow
 
 # How often a worker renews its registration, and how long it counts as running after that.
 REGISTER_SECONDS: Final = 5.0
@@ -31,8 +30,9 @@ class Worker(Base):
 
 def register(session: Session, *, name: str, queue: str) -> None:
     """Insert or renew a worker's row, every REGISTER_SECONDS."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = insert(Worker).values(name=name, queue=queue, started_at=utcnow(), seen_at=utcnow())
+    statement = insert_into(session.get_bind(), Worker).values(
+        name=name, queue=queue, started_at=utcnow(), seen_at=utcnow()
+    )
     session.execute(
         statement.on_conflict_do_update(
             index_elements=["name"],

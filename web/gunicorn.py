@@ -21,7 +21,7 @@ timeout = 120
 graceful_timeout = 5
 keepalive = 30
 worker_connections = 1_000
-# The poller looks for the end of a head as this parser does; gunicorn has another one in C.
+# The poller looks for the end of a head as this parser does; gunicorn also has one in C.
 http_parser = "python"
 # Nobody manages this gunicorn through its socket, which would lie outside HOME.
 control_socket_disable = True

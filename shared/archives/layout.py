@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from jobyard.shared.archives.members import Member, is_meant, printable
-from jobyard.shared.archives.tree import Folder, Path, Tree
+from jobyard.shared.archives.tree import Folder, Parts, Tree
 from jobyard.shared.errors import WorkError
 
 TRAIN = "train"
@@ -58,10 +58,10 @@ class Layout:
     misplaced: list[tuple[str, str]]
     misplaced_count: int
     _top: Folder
-    _places: dict[Path, tuple[str, str]]
-    _flat: Path | None
+    _places: dict[Parts, tuple[str, str]]
+    _flat: Parts | None
 
-    def take(self, path: Path) -> Place | None:
+    def take(self, path: Parts) -> Place | None:
         """The place of a file, once: another file of the same path has none."""
         folder = self._top.find(path[:-1])
         place = self._places.get(_class_path(path, self._flat))
@@ -76,7 +76,7 @@ class _Misplaced:
         self.listed: list[tuple[str, str]] = []
         self.count = 0
 
-    def add(self, path: Path, why: str) -> None:
+    def add(self, path: Parts, why: str) -> None:
         self.count += 1
         if len(self.listed) < MAX_LISTED:
             self.listed.append((printable("/".join(path)), why))
@@ -154,9 +154,9 @@ def safe_name(name: str) -> str:
     return plain.strip(". ") or "_"
 
 
-def _find_root(top: Folder) -> tuple[Path, bool]:
+def _find_root(top: Folder) -> tuple[Parts, bool]:
     """The folder that holds the class folders, or train and validation; and which of the two."""
-    path: Path = ()
+    path: Parts = ()
     folder = top
     while not _has_train(folder):
         if len(folder.folders) != 1:
@@ -174,18 +174,18 @@ def _has_train(folder: Folder) -> bool:
     )
 
 
-def _find_flat(top: Folder, root: Path) -> Path | None:
+def _find_flat(top: Folder, root: Parts) -> Parts | None:
     """The one folder whose files have their classes in their names, two or more; None if there is none."""
     inside = [(*root, name) for name in _folder(top, root).folders]
     candidates = [root, *inside] if len(inside) <= 1 else []
     return next((path for path in candidates if len(_flat_classes(top, path)) > 1), None)
 
 
-def _flat_classes(top: Folder, path: Path) -> set[str]:
+def _flat_classes(top: Folder, path: Parts) -> set[str]:
     return {match["class"] for match in map(FLAT.fullmatch, _folder(top, path).files) if match}
 
 
-def _class_path(path: Path, flat: Path | None) -> Path:
+def _class_path(path: Parts, flat: Parts | None) -> Parts:
     """The folder of a file's class; of files that are all in `flat`, as if the class were a folder in it."""
     if flat is None:
         return path[:-1]
@@ -193,7 +193,7 @@ def _class_path(path: Path, flat: Path | None) -> Path:
     return (*flat, match["class"]) if match else ()
 
 
-def _find_classes(top: Folder, root: Path, split: bool) -> dict[Path, tuple[str, str]]:
+def _find_classes(top: Folder, root: Parts, split: bool) -> dict[Parts, tuple[str, str]]:
     """The path of each class folder, with its split and safe name."""
     inside = _folder(top, root).folders
     if not split:
@@ -206,16 +206,16 @@ def _find_classes(top: Folder, root: Path, split: bool) -> dict[Path, tuple[str,
     }
 
 
-def _folder(top: Folder, path: Path) -> Folder:
+def _folder(top: Folder, path: Parts) -> Folder:
     found = top.find(path)
     assert found is not None  # noqa: S101 (the path was found in the tree)
     return found
 
 
-def _check_classes(classes: dict[Path, tuple[str, str]]) -> None:
+def _check_classes(classes: dict[Parts, tuple[str, str]]) -> None:
     if not classes:
         raise WorkError(f"there are no class folders; the archive {LAYOUTS}")
-    first: dict[tuple[str, str], Path] = {}
+    first: dict[tuple[str, str], Parts] = {}
     for folder, (split, name) in classes.items():
         other = first.setdefault((split, name.casefold()), folder)
         if other != folder:

@@ -2,12 +2,12 @@
 
 import bz2
 import gzip
-import os
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import IO, Any, cast
 
+from jobyard.shared.archives.guarded import Guarded
 from jobyard.shared.archives.limits import too_large
 from jobyard.shared.archives.members import DAMAGED, Member, printable, reason
 from jobyard.shared.archives.paths import split_path
@@ -23,14 +23,14 @@ MAX_GLOBAL_HEADERS = 32
 NOT_AN_ARCHIVE = "the file should be a zip or tar archive (tar may be compressed by gzip or bzip2)"
 
 
-class _Guarded:
+class _Guarded(Guarded):
     """A tar file for tarfile, which reads headers however long they are, and skips whatever they say.
 
     It refuses headers over the limits, and to be at a place over `end`.
     """
 
     def __init__(self, file: IO[bytes], end: int) -> None:
-        self._file = file
+        super().__init__(file)
         self._end = end
         self._allowed = MAX_HEADER_BYTES
         self._in_headers = False
@@ -60,15 +60,6 @@ class _Guarded:
         if self._in_headers:
             self.last = data
         return data
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def seekable(self) -> bool:
-        return True
 
 
 # No xz: its header may ask for 4 GiB of memory, and the standard library can't set a limit.

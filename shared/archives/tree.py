@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from jobyard.shared.archives import limits
 from jobyard.shared.errors import WorkError
 
-Path = tuple[str, ...]
+Parts = tuple[str, ...]
 
 
 class Folder:
@@ -17,7 +17,7 @@ class Folder:
         self.folders: dict[str, Folder] = {}
         self.files: dict[str, str] = {}
 
-    def find(self, path: Path) -> "Folder | None":
+    def find(self, path: Parts) -> "Folder | None":
         """The folder at a path below this one."""
         found: Folder | None = self
         for name in path:
@@ -26,7 +26,7 @@ class Folder:
             found = found.folders.get(name)
         return found
 
-    def each_file(self, path: Path = ()) -> Iterator[tuple[Path, "Folder", str]]:
+    def each_file(self, path: Parts = ()) -> Iterator[tuple[Parts, "Folder", str]]:
         """All files below, in the order of their paths, each with its folder and that one's path."""
         for name in sorted({*self.folders, *self.files}):
             if name in self.files:
@@ -42,7 +42,7 @@ class Tree:
         self.top = Folder()
         self._folders = 0
 
-    def add_folder(self, path: Path) -> Folder:
+    def add_folder(self, path: Parts) -> Folder:
         """The folder at that path, with those that it lies in. Raises WorkError at too many."""
         folder = self.top
         for name in path:
@@ -55,7 +55,7 @@ class Tree:
             folder = inner
         return folder
 
-    def add_file(self, path: Path) -> bool:
+    def add_file(self, path: Parts) -> bool:
         """Whether it was not there yet."""
         folder = self.add_folder(path[:-1])
         is_new = path[-1] not in folder.files

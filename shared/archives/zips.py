@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, cast
 
 from jobyard.shared.archives import limits
+from jobyard.shared.archives.guarded import Guarded
 from jobyard.shared.archives.members import DAMAGED, Member, printable, reason
 from jobyard.shared.archives.paths import split_path
 from jobyard.shared.errors import WorkError
@@ -28,15 +29,12 @@ COUNT_OF_ZIP64 = struct.Struct("<32xQ")
 PIECE = 256 * 1024
 
 
-class _Guarded:
+class _Guarded(Guarded):
     """A zip file for zipfile, which makes an object of each entry however many there are.
 
     So the number is bounded before: by what the record at the end says, which comes first, and by
     what the list of members holds, since the record may lie.
     """
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
 
     def read(self, size: int = -1) -> bytes:
         if size > MAX_DIRECTORY_BYTES:
@@ -49,15 +47,6 @@ class _Guarded:
         if count > limits.MAX_MEMBERS:
             raise limits.too_many()
         return data
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def seekable(self) -> bool:
-        return True
 
 
 def open_zip(file: IO[bytes]) -> zipfile.ZipFile:

@@ -69,9 +69,10 @@ class _Cutting:
 
     cuts: list[dict[str, Any]] = field(default_factory=list)
 
-    def of(self, value: Any, path: tuple[str, ...], budget: int) -> tuple[Any, int]:
-        """The value as it is shown, and about how many bytes that takes: of an object, the budget."""
-        text = to_json(value, sort_keys=True)
+    def of(self, value: Any, text: str, path: tuple[str, ...], budget: int) -> tuple[Any, int]:
+        """The value, whose JSON is `text`, as it is shown, and about how many bytes that takes: of an object,
+        the budget.
+        """
         if len(text) <= VALUE_BYTES:
             return value, len(text)
         if isinstance(value, dict) and len(path) < DEPTH:
@@ -85,17 +86,22 @@ class _Cutting:
         self, value: dict[str, Any], path: tuple[str, ...], text: str, budget: int
     ) -> tuple[dict[str, Any], int]:
         """In their order; but the shortest are chosen first, and the others share what is left."""
-        names = [name for name in value if len(name) <= NAME_CHARACTERS]
+        texts = {
+            name: to_json(member, sort_keys=True)
+            for name, member in value.items()
+            if len(name) <= NAME_CHARACTERS
+        }
         left = budget
         shown: dict[str, Any] = {}
-        for place, name in enumerate(sorted(names, key=lambda name: len(to_json(value[name])))):
+        for place, name in enumerate(sorted(texts, key=lambda name: len(texts[name]))):
             if left <= 0:
                 break
-            shown[name], cost = self.of(value[name], (*path, name), left // (len(names) - place))
+            share = left // (len(texts) - place)
+            shown[name], cost = self.of(value[name], texts[name], (*path, name), share)
             left -= len(name) + cost
         if len(shown) < len(value):
             left -= self._note(value, path, text)
-        return {name: shown[name] for name in names if name in shown}, budget - left
+        return {name: shown[name] for name in texts if name in shown}, budget - left
 
     def _note(self, value: Any, path: tuple[str, ...], text: str) -> int:
         length = len(value) if isinstance(value, str | list | dict) else len(text)
@@ -107,7 +113,7 @@ class _Cutting:
 def brief_of(document: dict[str, Any]) -> Brief:
     """The brief of a document of more than WHOLE_BYTES."""
     cutting = _Cutting()
-    value, _ = cutting.of(document, (), WHOLE_BYTES)
+    value, _ = cutting.of(document, to_json(document, sort_keys=True), (), WHOLE_BYTES)
     return Brief(value, cutting.cuts)
 
 

@@ -105,8 +105,7 @@ def split(
         for number, spec in enumerate(specs)
     ]
     session.execute(sa.insert(Job), rows)
-    parts = zip((row["id"] for row in rows), specs, strict=True)
-    texts = [(job_id, spec, to_json(spec)) for job_id, spec in parts]
+    texts = [(row["id"], row["spec"], to_json(row["spec"])) for row in rows]
     briefs.keep(session.connection(), "spec", texts)
     session.execute(
         sa.insert(JobEvent),

@@ -100,6 +100,7 @@ class _Insertion:
             | {name: text_of_uuid(row[name]) for name in _UUIDS if row[name] is not None}
             for row in rows
         ]
+        # Not `to_json`: the documents in it are JSON already.
         if is_postgresql:
             new = dict(connection.execute(self._insert_and_note, {"rows": json.dumps(given)}).all())
         elif new := dict(connection.execute(self._insert, {"rows": json.dumps(given)}).all()):

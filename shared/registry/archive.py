@@ -44,14 +44,13 @@ class DatasetArchive:
 
     def read(self, place: str, most: int) -> bytes:
         """A picture of at most so many bytes. Raises NotFound if there is none at that place."""
-        for entry in self._from(place.encode()):
-            if entry.name == place and entry.size <= most:
-                self._file.seek(entry.offset)
-                sign, name, extra = struct.unpack("<4s22xHH", self._file.read(30))
-                if sign == LOCAL_SIGN:
-                    self._file.seek(name + extra, 1)
-                    return self._file.read(entry.size)
-            break
+        entry = next(self._from(place.encode()), None)
+        if entry is not None and entry.name == place and entry.size <= most:
+            self._file.seek(entry.offset)
+            sign, name, extra = struct.unpack("<4s22xHH", self._file.read(30))
+            if sign == LOCAL_SIGN:
+                self._file.seek(name + extra, 1)
+                return self._file.read(entry.size)
         raise NotFound(f"the data set has no picture {place!r}")
 
     def first(self, folder: str, count: int) -> list[str]:

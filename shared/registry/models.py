@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, attributes, defer, mapped_column
 
-from jobyard.shared.database import Base, Json, NullableJson, UtcDateTime, utcnow
+from jobyard.shared.database import Base, Json, NullableJson, UtcDateTime, insert_into, utcnow
 from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.shared.jobs import Job
 from jobyard.shared.needs import unended_job_that_names
@@ -131,8 +130,9 @@ def set_alias(session: Session, name: str, alias: str, version: int) -> Model:
     )
     if model is None:
         raise NotFound(f"there is no model {name}@{version}")
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    put = insert(ModelAlias).values(name=name, alias=alias, model_id=model.id, changed_at=utcnow())
+    put = insert_into(session.get_bind(), ModelAlias).values(
+        name=name, alias=alias, model_id=model.id, changed_at=utcnow()
+    )
     new = put.excluded
     session.execute(
         put.on_conflict_do_update(

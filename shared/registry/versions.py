@@ -8,11 +8,10 @@ from contextlib import closing, suppress
 from typing import Any, ClassVar, Self, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from uuid_utils.compat import uuid7
 
-from jobyard.shared.database import Base, UtcDateTime, utcnow
+from jobyard.shared.database import Base, UtcDateTime, insert_into, utcnow
 from jobyard.shared.errors import NotFound
 from jobyard.shared.kinds.fields import REFERENCE
 from jobyard.shared.storage import complete
@@ -82,9 +81,8 @@ def add(session: Session, thing: Thing) -> Thing:
 
     Jobs that register one name at once take turns: the row of its count is locked until the commit.
     """
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     count = (
-        insert(LastVersion)
+        insert_into(session.get_bind(), LastVersion)
         .values(kind=thing.__tablename__, name=thing.name, version=1)
         .on_conflict_do_update(index_elements=["kind", "name"], set_={"version": LastVersion.version + 1})
         .returning(LastVersion.version)

@@ -19,7 +19,7 @@ def main() -> int:
     """Returns the exit status; 2 where a setting is wrong."""
     parser = argparse.ArgumentParser(prog="python -m jobyard.shared.storage", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("adopt", help="give the storage to this database, whose it is not or no longer")
+    commands.add_parser("adopt", help="give the storage to this database, even if it belongs to another")
     commands.add_parser("orphans", help="list the keys that nothing in this database refers to")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -14,10 +14,9 @@ import uuid
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from jobyard.shared.database import Base, Database, UtcDateTime, utcnow
+from jobyard.shared.database import Base, Database, UtcDateTime, insert_into, utcnow
 from jobyard.shared.errors import ConfigError
 from jobyard.shared.storage.intents import PendingKey
 from jobyard.shared.storage.known import sample
@@ -102,7 +101,7 @@ class Identity:
             return
         with self._lock:
             if not self._is_ours:
-                self._is_older()
+                self._is_older()  # raises if it is not
                 self._is_ours = True
 
     def require_at_start(self) -> None:
@@ -152,11 +151,8 @@ class Identity:
         What the database had begun to delete is forgotten: it may be another's by now.
         """
         try:
-            stored = self._read()
-            with self._database.read() as session:
-                row = session.get(StorageIdentity, 1)
-            mine = None if row is None else _of(row)
-            if stored and mine and mine.database_id == stored.database_id and not mine.precedes(stored):
+            stored, row = self._read(), self._row()
+            if stored and row and row.database_id == stored.database_id and not _of(row).precedes(stored):
                 return False
         except ConfigError as error:
             log.warning("%s", error.message)
@@ -183,19 +179,18 @@ class Identity:
     def _is_older(self) -> bool:
         """Whether the database is older than the storage says. Raises ConfigError if they are not one."""
         # In this order: an epoch that is read from the storage was committed before.
-        stored = self._read()
-        with self._database.read() as session:
-            row = session.get(StorageIdentity, 1)
+        stored, row = self._read(), self._row()
         if stored is None:
-            stored = self._claim(row)
-            with self._database.read() as session:
-                row = session.get(StorageIdentity, 1)
-        mine = None if row is None else _of(row)
-        if row is None or mine is None or mine.database_id != stored.database_id:
+            stored, row = self._claim(row), self._row()
+        if row is None or row.database_id != stored.database_id:
             raise ConfigError(self._foreign())
         if row.claimed_at is None:
             self._note_claim()
-        return mine.precedes(stored)
+        return _of(row).precedes(stored)
+
+    def _row(self) -> StorageIdentity | None:
+        with self._database.read() as session:
+            return session.get(StorageIdentity, 1)
 
     def _claim(self, row: StorageIdentity | None) -> Mark:
         """Write the identity of a storage that has none; returns what is there then."""
@@ -228,11 +223,10 @@ class Identity:
         return any(True for _ in self._objects.listing())
 
     def _insert_row(self) -> None:
-        postgres = self._database.engine.dialect.name == "postgresql"
-        insert = postgresql.insert if postgres else sqlite.insert
         values = {"id": 1, "database_id": uuid.uuid4(), "epoch": 1, "mark": uuid.uuid4()}
         with self._database.begin() as connection:
-            connection.execute(insert(StorageIdentity).values(values).on_conflict_do_nothing())
+            insert = insert_into(connection, StorageIdentity)
+            connection.execute(insert.values(values).on_conflict_do_nothing())
 
     def _note_claim(self) -> None:
         claim = sa.update(StorageIdentity).where(StorageIdentity.claimed_at.is_(None))

@@ -11,10 +11,9 @@ import uuid
 from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from jobyard.shared.database import Base, UtcDateTime, utcnow
+from jobyard.shared.database import Base, UtcDateTime, insert_into, utcnow
 
 
 class Reason(enum.StrEnum):
@@ -64,11 +63,13 @@ def begin(connection: sa.Connection, key: str, lease: uuid.UUID | None = None) -
 
 def plan_deletion(session: Session, keys: Iterable[str], reason: Reason) -> None:
     """Record that these keys are to be deleted, in the transaction that removes the last reference."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    for key in sorted(set(keys)):  # in one order, so that two transactions can't lock each other out
-        row = insert(PendingKey).values(key=key, reason=reason, since=utcnow(), lease=None)
-        new = {"reason": row.excluded.reason, "since": row.excluded.since, "lease": None}
-        session.execute(row.on_conflict_do_update(index_elements=["key"], set_=new))
+    # In one order, so that two transactions can't lock each other out.
+    if not (rows := [{"key": key} for key in sorted(set(keys))]):
+        return
+    insert = insert_into(session.get_bind(), PendingKey.__table__)
+    put = insert.values(reason=reason, since=utcnow(), lease=None)
+    new = {"reason": put.excluded.reason, "since": put.excluded.since, "lease": None}
+    session.execute(put.on_conflict_do_update(index_elements=["key"], set_=new), rows)
 
 
 def complete(session: Session, keys: Sequence[str]) -> None:

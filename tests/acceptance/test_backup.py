@@ -117,8 +117,9 @@ def test_a_backup_that_is_made_while_jobs_run_restores_all_of_it_elsewhere(folde
         assert client.dataset(dataset)["reference"] == dataset
         again = client.job(training.id)
         until(lambda: again.refresh().state == "running", "the training runs again", show=stack.log)
-        # From its checkpoint: what it had already learned is there at once.
-        assert again.metrics("loss")
+        # From its checkpoint, or from the start if that was replaced between the two copies.
+        restored = again.metrics("loss")
+        until(lambda: again.metrics("loss") != restored, "it learns", show=stack.log)
         again.cancel()
         jobs = {str(job.id): job for job in client.jobs(limit=200)}
         for job in jobs.values():
@@ -127,7 +128,6 @@ def test_a_backup_that_is_made_while_jobs_run_restores_all_of_it_elsewhere(folde
                 files_of(job, folder)
         assert {job.state for job in jobs.values()} <= {"succeeded", "cancelled"}
         assert client.score(file=table, column="text").wait().files()
-        assert "deletes nothing" not in stack.log.read_text()
         assert "Nothing is deleted" not in stack.log.read_text()
 
 
@@ -162,7 +162,7 @@ def test_a_second_database_is_refused_until_it_adopts_the_storage(folder: Path) 
     stack.settings["DATABASE_URL"] = f"sqlite:///{folder}/other.db"
     stack.start("--adopt")
     try:
-        until(lambda: "orphans" in stack.log.read_text(), "the sweeper counts what it does not know")
+        until(lambda: "2 orphans of" in stack.log.read_text(), "the sweeper counts what it does not know")
         assert all(path.is_file() for path in files)
     finally:
         stack.stop()

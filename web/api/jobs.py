@@ -205,7 +205,9 @@ def get_events(path: JobPath, query: EventsQuery) -> Response:
             shown, has_more = budgets.take(rows, _size, limit=query.limit)
             more = str(shown[-1].id) if has_more else None
             items = [schemas.Event.model_validate(row) for row in shown]
-            return answer(schemas.Page[schemas.Event](items=items, next=more))
+            response = answer(schemas.Page[schemas.Event](items=items, next=more))
+            response.vary.add("Accept")
+            return response
     last = request.headers.get("Last-Event-ID", "")
     after = int(last) if last.isdecimal() and len(last) < 19 else query.after
     stream = stream_with_context(_stream(backend, path.id, after))

@@ -4,7 +4,6 @@ import re
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from flask import Response, redirect, request, url_for
 from pydantic import BaseModel, ValidationError
@@ -19,9 +18,6 @@ from jobyard.web.pages.blueprint import allow_inline_styles, routes
 from jobyard.web.pages.fields import fields_of
 from jobyard.web.pages.live import live
 from jobyard.web.services import retries
-
-if TYPE_CHECKING:
-    pass
 
 JOBS_PER_PAGE = 25
 MAX_CHARTS = 4

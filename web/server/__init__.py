@@ -1,1 +1,1 @@
-"""How web serves its connections: a worker class for gunicorn whose threads never wait for a stranger."""
+"""How web serves its connections: a worker class for gunicorn whose threads never wait without a limit."""

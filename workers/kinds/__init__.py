@@ -41,12 +41,14 @@ def missing_works(queue: Queue) -> list[str]:
     """A line for each kind of the queue whose work is not installed; only packages around it are imported."""
     problems = []
     for kind in kinds.by_name().values():
+        if kind.queue != queue:
+            continue
         module = kind.work.partition(":")[0]
         try:
-            is_there = kind.queue != queue or importlib.util.find_spec(module) is not None
+            is_installed = importlib.util.find_spec(module) is not None
         except Exception:  # noqa: BLE001 - whatever a foreign package does, the others work
-            is_there = False
-        if not is_there:
+            is_installed = False
+        if not is_installed:
             problems.append(f"jobs of the kind {kind.name!r} will fail: there is no module {module}")
     return problems
 

@@ -39,7 +39,7 @@ MEDIA_TYPES = {
 # them, a priority lower, and are short.
 WINDOW = 16
 
-WHAT = "the scored file"
+SCORED_FILE = "the scored file"
 
 # How many lexicons' scorers are kept: the plain one, and those of jobs with words of their own.
 SCORERS = 4
@@ -108,7 +108,7 @@ def _score_file(attempt: Attempt, spec: SentimentSpec) -> Finish | Split:
     with attempt.context.database.read() as session:
         file = storage.get_file(session, _file_of(spec))
     copy, limit = attempt.scratch / "plain", attempt.context.settings.max_unpacked_bytes_of(file.bytes)
-    room = attempt.room(file, WHAT)
+    room = attempt.room(file, SCORED_FILE)
     with attempt.context.storage.local(file.storage_key, attempt.scratch) as source:
         plan = read_file(spec, source, file.name, copy, limit, attempt.progress, room)
         if len(plan.parts) >= MIN_PARTS:
@@ -172,7 +172,7 @@ def _score_part(attempt: Attempt, spec: SentimentPart) -> Finish:
         whole = SentimentSpec.model_validate(parent.spec)
         file = storage.get_file(session, _file_of(whole))
         siblings = jobs.children(session, parent.id)
-    room = attempt.room(file, WHAT)
+    room = attempt.room(file, SCORED_FILE)
     room.take(sum((child.result or {}).get("bytes", 0) for child in siblings))
     output = attempt.scratch / "scored"
     scorer = _bulk_scorer(attempt, whole)
@@ -221,6 +221,6 @@ def _put_together(attempt: Attempt, spec: SentimentSpec) -> Finish:
             lambda number: attempt.context.storage.open(keys[number]),
             output,
             attempt.progress,
-            attempt.room(file, WHAT),
+            attempt.room(file, SCORED_FILE),
         )
     return _finish(attempt, spec, output, outcome)

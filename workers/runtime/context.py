@@ -47,14 +47,17 @@ class Context:
     @functools.cached_property
     def import_roots(self) -> ImportRoots:
         """Which folders of this machine an import may read: never those that Jobyard keeps its data in."""
-        own = [self.settings.home, *([self.storage.folder] if self.storage.folder else [])]
-        return ImportRoots(self.settings.import_roots, private=own)
+        return ImportRoots(self.settings.import_roots, private=self._folders)
 
     @functools.cached_property
     def disk(self) -> Disk:
         """Where jobs write: scratch, caches, and the storage if it is a folder."""
-        folders = [self.settings.home, *([self.storage.folder] if self.storage.folder else [])]
-        return Disk(folders, self.settings.min_free_bytes)
+        return Disk(self._folders, self.settings.min_free_bytes)
+
+    @property
+    def _folders(self) -> list[Path]:
+        """HOME, and the storage if it is a folder."""
+        return [folder for folder in (self.settings.home, self.storage.folder) if folder is not None]
 
     @property
     def cache(self) -> Path:

@@ -26,8 +26,8 @@ MAX_BODY_BYTES = 16 << 10
 # All of a request's headers have to come within so long, also of the next one on an open connection.
 HEADER_SECONDS = 20.0
 BODY_SECONDS = 10.0
-# The last ones, 4 kB each, and of those that failed their traceback;
-# Flower would keep ten times as many.
+# Flower keeps the newest tasks in memory, about 4 kB each and more with a traceback; its default is ten times
+# as many.
 MAX_TASKS = 10_000
 
 
@@ -37,7 +37,7 @@ def main(settings: Settings) -> int:
     # and wait an hour for a request's headers.
     flower = _application(settings)
     password = settings.secret_token()
-    guard = Guard(flower, f"{USER}:{password}", _known_to_flower(), control=settings.flower_control)
+    guard = Guard(flower, f"{USER}:{password}", _inner_authorization(), control=settings.flower_control)
     server = HTTPServer(
         guard,
         max_header_size=MAX_HEADER_BYTES,
@@ -72,7 +72,7 @@ def _application(settings: Settings) -> Flower:
     return flower
 
 
-def _known_to_flower() -> str:
+def _inner_authorization() -> str:
     """The header with which the guard logs in to Flower, which never sees the token itself."""
     return "Basic " + b64encode(options.basic_auth[0].encode()).decode()
 

@@ -126,7 +126,7 @@ PATHS = [
     "/datasets/%ed%a0%80",
     "/api/v1/jobs/{id}/files/%00",
     "/api/v1/jobs/{id}/files/%ed%a0%80",
-    "/jobs/{id}/pictures/99999999999999999999",
+    "/datasets/a@99999999999999999999/thumbnail/%00",
 ]
 
 
@@ -178,8 +178,8 @@ QUERIES = [
     "/jobs/{id}?search=",
     "/jobs/{id}?label=",
     "/compare?jobs=",
-    "/compare?job=",
-    "/api/v1/compare?jobs=",
+    "/compare?name=",
+    "/api/v1/metrics/compare?jobs=",
     "/new/train?dataset=",
     "/login?token=",
     "/static/css/jobyard.css?v=",

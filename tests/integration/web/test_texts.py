@@ -135,7 +135,7 @@ def test_every_verb_does(app: Flask, world: World) -> None:
     with database.write() as session:
         retention.forget(session, -1)
         retention.due(session)
-    assert list(storage.orphans(world.backend.storage.objects, database)) is not None
+    assert list(storage.orphans(world.backend.storage.objects, database)) == []
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "failed"])

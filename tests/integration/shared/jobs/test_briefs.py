@@ -126,7 +126,7 @@ def test_briefs_go_with_their_jobs_and_are_made_for_those_from_before(database: 
         config.attributes["connection"] = connection
         from alembic import command
 
-        command.downgrade(config, "-1")
+        command.downgrade(config, "0008")
         command.upgrade(config, "head")
     assert listed(database, job_id) == before
     with database.write() as session:

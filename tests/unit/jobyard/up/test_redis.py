@@ -29,7 +29,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     return make
 
 
-def test_the_wheel_s_server_is_there_and_has_no_known_holes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wheel_s_server_is_there_and_has_no_known_vulnerabilities(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     server = find_server()
     assert server.product == "Valkey"
@@ -57,7 +59,7 @@ def test_an_old_server_is_used_with_one_line_that_says_what_would_be_right(insta
         assert part in server.warning
 
 
-def test_one_without_known_holes_goes_before_an_old_one(install: Install) -> None:
+def test_one_without_known_vulnerabilities_goes_before_an_old_one(install: Install) -> None:
     old = install("valkey-server", "Valkey server v=7.2.5 sha=0")
     assert find_server().path == str(old)
     new = install("redis-server", "Redis server v=99.1.0 sha=0")

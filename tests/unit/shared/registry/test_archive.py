@@ -1,13 +1,13 @@
 """A picture is found in a data set's archive without reading all its names into memory."""
 
 import io
-import tracemalloc
 import zipfile
 
 import pytest
 
 from jobyard.shared.errors import NotFound
 from jobyard.shared.registry.archive import DatasetArchive
+from tests.allocations import allocated
 
 
 def packed(names: list[str]) -> io.BytesIO:
@@ -60,12 +60,8 @@ def test_what_is_no_archive_of_ours_is_said_to_be_damaged_or_empty(content: byte
 def test_a_long_list_costs_little_memory_and_more_than_65535_members_are_found() -> None:
     names = [f"train/cats/{number:06}{'x' * 100}.jpg" for number in range(70_000)]
     file = packed(names)
-    tracemalloc.start()
-    try:
+    with allocated() as peak:
         archive = DatasetArchive(file)
         assert archive.read(names[-1], 1_000) == names[-1].encode()
         assert archive.first("train/cats/", 2) == names[:2]
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 4 << 20
+    assert peak.bytes < 4 << 20
