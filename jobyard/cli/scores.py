@@ -225,7 +225,8 @@ def show_file(job: Job, target: Path | None) -> None:
 def _show_errors(console: Console, result: Json) -> None:
     report = result.get("errors") or {"count": 0, "first": []}
     if report["count"]:
-        console.print(f"[yellow]{report['count']:,} broken rows were skipped:")
+        rows = "1 broken row was" if report["count"] == 1 else f"{report['count']:,} broken rows were"
+        console.print(f"[yellow]{rows} skipped:")
     for found in report["first"][:SHOWN_ERRORS]:
         console.print(f"  line {found['line']}: {escape(on_a_line(found['error']))}", soft_wrap=True)
     if report["count"] > SHOWN_ERRORS:
