@@ -17,10 +17,10 @@ import numpy as np
 from benchmarks.prediction.photographs import photographs
 from benchmarks.table import Row, compare, in_turns
 from jobyard.shared.pictures import prepared
+from jobyard.workers.networks import building
 from jobyard.workers.prediction.models import LoadedModel, ModelCache
 from jobyard.workers.prediction.predict import predict
 from jobyard.workers.runtime.progress import NoProgress
-from jobyard.workers.training import networks
 
 SIZE = 150
 CLASSES = ["cats", "dogs"]
@@ -31,7 +31,7 @@ SAMPLE = 48
 def network(path: Path) -> Path:
     """The classic network, untrained: that makes no difference to its speed."""
     keras.utils.set_random_seed(0)
-    networks.build("classic", SIZE, len(CLASSES), "float32").save(path)
+    building.build("classic", SIZE, len(CLASSES), "float32").save(path)
     return path
 
 

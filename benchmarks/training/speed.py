@@ -16,8 +16,9 @@ from benchmarks.machine import CLEAN, ROOT
 from benchmarks.table import Row, compare, in_turns
 from jobyard.shared.errors import Cancelled
 from jobyard.shared.kinds.train import TrainSpec
+from jobyard.workers.networks import building
 from jobyard.workers.runtime.progress import NoProgress
-from jobyard.workers.training import data, networks, splits
+from jobyard.workers.training import data, splits
 from jobyard.workers.training.fit import train
 
 BATCH_SIZE = 32
@@ -80,7 +81,7 @@ class InMemory:
 
     def __init__(self, pixels: Any, labels: Any, precision: str) -> None:
         self._pixels, self._labels = pixels, labels
-        self._model = networks.build("classic", pixels.shape[1], 2, precision)
+        self._model = building.build("classic", pixels.shape[1], 2, precision)
         self._model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
 
     def epoch(self) -> float:

@@ -7,10 +7,10 @@ from sqlalchemy.orm import Session
 
 from jobyard.shared import registry, storage
 from jobyard.shared.kinds.train import TrainSpec
+from jobyard.workers.networks.model_file import ModelFile
 from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.dataset_cache import find_dataset, folder_of
 from jobyard.workers.training.fit import train
-from jobyard.workers.training.model_file import ModelFile
 
 
 def work(attempt: Attempt, spec: TrainSpec) -> Finish:

@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from jobyard.workers.training import model_file
+from jobyard.workers.networks import model_file
+from jobyard.workers.networks.outputs import class_probabilities
 from jobyard.workers.training.devices import share_gpus
-from jobyard.workers.training.networks import class_probabilities
 
 
 @dataclass(frozen=True)

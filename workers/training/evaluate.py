@@ -7,9 +7,9 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from jobyard.workers.networks.outputs import class_probabilities
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.training.data import Pictures
-from jobyard.workers.training.networks import class_probabilities
 
 BINS = 15
 MAX_ROC_POINTS = 100

@@ -10,14 +10,15 @@ import tensorflow as tf
 
 from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.train import TrainSpec
+from jobyard.workers.networks import building, model_file
+from jobyard.workers.networks.model_file import ModelFile
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.training import checkpoint as checkpointing
-from jobyard.workers.training import data, devices, machine, model_file, networks, optimization, splits
+from jobyard.workers.training import data, devices, machine, optimization, splits
 from jobyard.workers.training.checkpoint import CheckpointStore, Spent
 from jobyard.workers.training.checkpoint_writer import CheckpointWriter
 from jobyard.workers.training.evaluate import Evaluation, evaluate
 from jobyard.workers.training.loop import Loop
-from jobyard.workers.training.model_file import ModelFile
 from jobyard.workers.training.monitor import Epoch, Monitor, report_metrics
 
 
@@ -119,7 +120,7 @@ def _train(
     environment = devices.prepare(spec.precision if earlier is None else earlier.precision, spec.seed)
     split = splits.find(dataset, spec.validation_split, spec.seed)
     classes = split.classes
-    model = networks.build(
+    model = building.build(
         spec.network, spec.image_size, len(classes), environment.precision, for_training=True
     )
     head = None if init_from is None else model_file.initialize(model, classes, init_from)
@@ -194,6 +195,6 @@ def _train(
 
 def _as_float32(spec: TrainSpec, classes: int, weights: list[Any]) -> Any:
     """The network to keep: without the optimizer (two thirds of the bytes), and good on any device."""
-    finished = networks.build(spec.network, spec.image_size, classes, "float32")
+    finished = building.build(spec.network, spec.image_size, classes, "float32")
     finished.set_weights(weights)
     return finished

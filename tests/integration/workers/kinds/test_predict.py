@@ -21,9 +21,9 @@ from jobyard.shared.database import Database, utcnow
 from jobyard.shared.jobs import Job
 from jobyard.workers import kinds
 from jobyard.workers.kinds import predict
+from jobyard.workers.networks import building
 from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.context import Context
-from jobyard.workers.training import networks
 from tests import factories
 from tests.factories import draw, get_children, get_job, new_job, put_file, register
 from tests.workers import make_context, run_queue, run_queue_until_killed
@@ -47,7 +47,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained network, saved as a training saves it."""
     keras.utils.set_random_seed(3)
     path = tmp_path_factory.mktemp("network") / "model.keras"
-    networks.build("classic", SIZE, len(CLASSES), "float32").save(path)
+    building.build("classic", SIZE, len(CLASSES), "float32").save(path)
     return path
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jobyard.workers.networks import building
 from jobyard.workers.prediction.models import LoadedModel, ModelCache
-from jobyard.workers.training import networks
 
 SIZE = 32
 
@@ -23,7 +23,7 @@ def save_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[
     def save(classes: int, seed: int = 0) -> tuple[Path, str]:
         keras.utils.set_random_seed(seed)
         path = tmp_path_factory.mktemp("model") / "model.keras"
-        networks.build("classic", SIZE, classes, "float32").save(path)
+        building.build("classic", SIZE, classes, "float32").save(path)
         return path, hashlib.sha256(path.read_bytes()).hexdigest()
 
     return save

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jobyard.shared.errors import WorkError
+from jobyard.workers.networks import building
+from jobyard.workers.networks.outputs import class_probabilities
 from jobyard.workers.prediction.explain import MAX_SIDE, Explainer, overlay
-from jobyard.workers.training import networks, optimization
+from jobyard.workers.training import optimization
 
 SIZE = 48
 HALF = SIZE // 2
@@ -55,7 +57,7 @@ def build(classes: int) -> Any:
 
 
 def probabilities(network: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    return networks.class_probabilities(network.predict(pixels.astype(np.float32), verbose=0))
+    return class_probabilities(network.predict(pixels.astype(np.float32), verbose=0))
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -96,8 +98,8 @@ def test_the_networks_that_are_trained_here_can_be_explained(
 ) -> None:
     keras.utils.set_random_seed(0)
     pixels, labels, _ = drawn(5, classes, seed=2)
-    for name in networks._NETWORKS:
-        networks.build(name, SIZE, classes, precision).save(tmp_path / "model.keras")
+    for name in building.NETWORKS:
+        building.build(name, SIZE, classes, precision).save(tmp_path / "model.keras")
         network = keras.models.load_model(tmp_path / "model.keras", compile=False)
         maps = Explainer(network).maps(pixels, labels)
         assert maps.dtype == np.float32

@@ -15,8 +15,8 @@ import tensorflow as tf
 from jobyard.shared.errors import Cancelled, WorkError
 from jobyard.shared.kinds.train import TrainSpec
 from jobyard.shared.pictures import prepared
+from jobyard.workers.networks.model_file import ModelFile
 from jobyard.workers.training.fit import Training, train
-from jobyard.workers.training.model_file import ModelFile
 from jobyard.workers.training.monitor import Monitor
 from tests.factories import draw_colours
 from tests.reports import Recorder

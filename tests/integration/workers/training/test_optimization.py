@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 
 from jobyard.shared.kinds.train import TrainSpec
-from jobyard.workers.training import networks, optimization
+from jobyard.workers.networks.outputs import class_probabilities
+from jobyard.workers.training import optimization
 
 
 def spec_of(**fields: Any) -> TrainSpec:
@@ -136,5 +137,5 @@ def test_the_loss_is_the_cross_entropy_with_labels_spread_as_asked(classes: int,
     found = optimization.loss(classes, smoothing)(labels, outputs[:, 1:] if classes == 2 else outputs)
 
     wanted = (1 - smoothing) * np.eye(classes)[labels] + smoothing / classes
-    probabilities = networks.class_probabilities(outputs[:, 1:] if classes == 2 else outputs)
+    probabilities = class_probabilities(outputs[:, 1:] if classes == 2 else outputs)
     assert float(found) == pytest.approx(-np.mean(np.sum(wanted * np.log(probabilities), axis=1)), rel=1e-4)

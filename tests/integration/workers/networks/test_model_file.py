@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from jobyard.shared.errors import WorkError
-from jobyard.workers.training import model_file
-from jobyard.workers.training.model_file import ModelFile
+from jobyard.workers.networks import model_file
+from jobyard.workers.networks.model_file import ModelFile
 
 
 def convolutional(size: int, classes: int, filters: int = 4) -> Any:

@@ -4,11 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from jobyard.workers.training import networks
+from jobyard.workers.networks import building
+from jobyard.workers.networks.outputs import class_probabilities
 
 
 def test_classic_has_exactly_the_promised_layers() -> None:
-    model = networks.build("classic", 150, 2, "float32")
+    model = building.build("classic", 150, 2, "float32")
 
     assert model.input_shape == (None, 150, 150, 3)
     assert [(type(layer).__name__, layer.output.shape[1:]) for layer in model.layers] == [
@@ -32,7 +33,7 @@ def test_classic_has_exactly_the_promised_layers() -> None:
 
 
 def test_more_than_two_classes_end_in_a_softmax() -> None:
-    model = networks.build("classic", 32, 3, "float32")
+    model = building.build("classic", 32, 3, "float32")
 
     assert model.output_shape == (None, 3)
     assert model.layers[-1].activation.__name__ == "softmax"
@@ -40,7 +41,7 @@ def test_more_than_two_classes_end_in_a_softmax() -> None:
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_leaves_scaling_and_the_last_layer_in_float32(precision: str) -> None:
-    model = networks.build("classic", 32, 2, precision)
+    model = building.build("classic", 32, 2, precision)
     policies = [layer.dtype_policy.name for layer in model.layers]
 
     assert policies == ["float32"] * 2 + [precision] * 8 + ["float32"]
@@ -50,7 +51,7 @@ def test_mixed_precision_leaves_scaling_and_the_last_layer_in_float32(precision:
 @pytest.mark.parametrize("classes", [2, 5])
 @pytest.mark.parametrize("size", [32, 50, 96])
 def test_compact_is_made_of_layers_that_everybody_has(tmp_path: Path, size: int, classes: int) -> None:
-    model = networks.build("compact", size, classes, "float32")
+    model = building.build("compact", size, classes, "float32")
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
     pixels = np.random.default_rng(0).uniform(0, 255, (3, size, size, 3))
@@ -61,7 +62,7 @@ def test_compact_is_made_of_layers_that_everybody_has(tmp_path: Path, size: int,
 
 
 def test_weights_of_compact_fit_pictures_of_any_size() -> None:
-    small, large = (networks.build("compact", size, 2, "float32") for size in (32, 512))
+    small, large = (building.build("compact", size, 2, "float32") for size in (32, 512))
 
     assert [weight.shape for weight in small.weights] == [weight.shape for weight in large.weights]
 
@@ -71,8 +72,8 @@ def test_weights_of_compact_fit_pictures_of_any_size() -> None:
 )
 def test_what_is_trained_computes_what_is_saved(precision: str, close: float) -> None:
     keras.utils.set_random_seed(0)
-    trained = networks.build("compact", 32, 3, precision, for_training=True)
-    saved = networks.build("compact", 32, 3, "float32")
+    trained = building.build("compact", 32, 3, precision, for_training=True)
+    saved = building.build("compact", 32, 3, "float32")
     random = np.random.default_rng(0)
     for weight in trained.weights:  # at the beginning, many scales and offsets are 0
         if len(weight.shape) == 1:
@@ -88,8 +89,8 @@ def test_what_is_trained_computes_what_is_saved(precision: str, close: float) ->
 
 
 def test_a_sigmoid_is_the_probability_of_the_second_class() -> None:
-    np.testing.assert_allclose(networks.class_probabilities([[0.25], [1.0]]), [[0.75, 0.25], [0.0, 1.0]])
+    np.testing.assert_allclose(class_probabilities([[0.25], [1.0]]), [[0.75, 0.25], [0.0, 1.0]])
 
 
 def test_a_softmax_is_taken_as_it_is() -> None:
-    np.testing.assert_allclose(networks.class_probabilities([[0.2, 0.3, 0.5]]), [[0.2, 0.3, 0.5]])
+    np.testing.assert_allclose(class_probabilities([[0.2, 0.3, 0.5]]), [[0.2, 0.3, 0.5]])
