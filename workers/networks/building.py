@@ -6,10 +6,11 @@ import keras
 
 from jobyard.workers.networks.classic import classic
 from jobyard.workers.networks.compact import compact
+from jobyard.workers.networks.efficientnet import efficientnet_lite0
 from jobyard.workers.networks.normalisation import FusedBatchNormalization
 from jobyard.workers.networks.outputs import head
 
-NETWORKS = {"compact": compact, "classic": classic}
+NETWORKS = {"compact": compact, "classic": classic, "efficientnet-lite0": efficientnet_lite0}
 
 
 def build(network: str, image_size: int, classes: int, precision: str, *, for_training: bool = False) -> Any:
