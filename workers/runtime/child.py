@@ -1,0 +1,182 @@
+"""A module in a process of its own, for work that may crash, leak or hang: that costs a job and no worker.
+
+The module reads what it is to do with `task`, and calls `answer` with the result, both JSON. What it prints
+is a log.
+"""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final, cast
+
+from jobyard.workers.runtime.progress import Progress
+
+POLL_SECONDS: Final = 0.1
+# Of the log, what is kept.
+TAIL_BYTES: Final = 4_000
+ANSWER: Final = "answer.json"
+LOG: Final = "process.log"
+
+# Of the environment a child gets what an interpreter needs, and none of Jobyard's addresses and secrets.
+KEPT: Final = frozenset({"HOME", "LANG", "PATH", "VIRTUAL_ENV"})
+KEPT_BEGINNINGS: Final = ("DYLD_", "KERAS_", "LC_", "LD_", "PYTHON", "XDG_")
+# A child computes on the CPU: the GPU's memory is for trainings and predictions.
+ADDED: Final = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+ORPHANED: Final = 82
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a child may take; the memory is watched on Linux only."""
+
+    seconds: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a child ended: its exit status (negative: a signal), its answer if it gave one, its log's end."""
+
+    code: int
+    answer: Any
+    log: str
+    peak_bytes: int
+    took_too_long: bool
+    took_too_much_memory: bool
+
+    @property
+    def how(self) -> str:
+        """`SIGSEGV`, or `exit status 3`."""
+        with suppress(ValueError):
+            if self.code < 0:
+                return signal.Signals(-self.code).name
+        return f"exit status {self.code}"
+
+
+def run(
+    module: str,
+    told: Any,
+    folder: Path,
+    progress: Progress,
+    limits: Limits,
+    environment: Mapping[str, str] | None = None,
+) -> Ended:
+    """Run `python -m module` in `folder`, where its log and its answer are written, until it ends.
+
+    It is ended, and all that it has started, when it is over a limit, and where the job is to stop: then
+    this raises what `progress.check` raises.
+    """
+    with (folder / LOG).open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - one of our own modules
+            [sys.executable, "-P", "-m", module],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            env=_environment() | {"TMPDIR": str(folder)} | dict(environment or {}),
+            start_new_session=True,
+        )
+    took_too_long = took_too_much = False
+    ended: tuple[int, int] | None = None
+    try:
+        with suppress(BrokenPipeError), cast(IO[bytes], process.stdin) as stdin:
+            stdin.write(json.dumps(told).encode())
+        ends = time.monotonic() + limits.seconds
+        while (ended := _ended(process)) is None and not (took_too_long or took_too_much):
+            progress.check()
+            time.sleep(POLL_SECONDS)
+            took_too_long = time.monotonic() > ends
+            took_too_much = _resident_bytes(process.pid) > limits.memory_bytes
+    finally:
+        _kill_all(process)
+        code, peak = ended or _waited(process, 0)
+    return Ended(code, _answer_in(folder), _tail(folder / LOG), peak, took_too_long, took_too_much)
+
+
+def _environment() -> dict[str, str]:
+    kept = {
+        name: value for name, value in os.environ.items() if name in KEPT or name.startswith(KEPT_BEGINNINGS)
+    }
+    return kept | ADDED
+
+
+def _ended(process: "subprocess.Popen[bytes]") -> tuple[int, int] | None:
+    """The exit status, and the most memory that it held in bytes; None while it runs."""
+    found = _waited(process, os.WNOHANG)
+    return None if process.returncode is None else found
+
+
+def _waited(process: "subprocess.Popen[bytes]", options: int) -> tuple[int, int]:
+    pid, status, usage = os.wait4(process.pid, options)
+    if pid:
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return os.waitstatus_to_exitcode(status), usage.ru_maxrss * _MAXRSS_BYTES
+
+
+def _kill_all(process: "subprocess.Popen[bytes]") -> None:
+    # macOS says PermissionError of a group whose processes have ended.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+# ru_maxrss is in bytes on macOS, and in KiB elsewhere.
+_MAXRSS_BYTES: Final = 1 if sys.platform == "darwin" else 1024
+
+
+def _resident_bytes(pid: int) -> int:
+    """What a process holds now; 0 where the system does not say."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+    return pages * resource.getpagesize()
+
+
+def _answer_in(folder: Path) -> Any:
+    try:
+        return json.loads((folder / ANSWER).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _tail(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+        return file.read().decode(errors="replace")
+
+
+# ---- in the child
+
+
+def task() -> Any:
+    """What this process was told. From now on it ends when the process that started it has ended."""
+    parent = os.getppid()
+    threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
+    with suppress(OSError, AttributeError, ValueError):
+        # Where memory runs out, the kernel ends this process and not its worker.
+        Path("/proc/self/oom_score_adj").write_text("1000")
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    return json.load(sys.stdin)
+
+
+def answer(value: Any) -> None:
+    """Leave a JSON value for the process that started this one, which finds it whole or not at all."""
+    draft = Path(f"{ANSWER}.draft")
+    draft.write_text(json.dumps(value))
+    draft.replace(ANSWER)
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(POLL_SECONDS)
+    os._exit(ORPHANED)
