@@ -20,6 +20,9 @@ CLASS_WEIGHT = re.compile(r"(?P<name>[^=]+)=(?P<weight>[0-9]+(\.[0-9]*)?|\.[0-9]
 @click.command(short_help="Train on a folder of pictures or an imported data set.")
 @click.argument("data", metavar="DIR|DATASET")
 @click.option("--name", help="Name of the data set that DIR becomes; default: the folder's name.")
+@click.option(
+    "--labels", help="Where the classes of DIR come from: folders, or the table labels.csv; default: auto."
+)
 @click.option("--model-name", help="Name of the model; default: the data set's.")
 @click.option("--network", help="compact, or classic (the tutorial's, for comparison); default: compact.")
 @click.option("--init-from", metavar="MODEL", help="Start from the weights of this model.")
@@ -71,6 +74,7 @@ def train(
     data: str,
     name: str | None,
     class_weight: str | None,
+    labels: str | None,
     shear: float | None,
     zoom: float | None,
     crop: float | None,
@@ -86,7 +90,7 @@ def train(
     name@version.
 
     DIR has one folder per class; or train/, validation/ and test/ with one folder per class each; or files
-    like cat.0.jpg.
+    like cat.0.jpg; or a table labels.csv (or metadata.csv, metadata.jsonl) with the label of each picture.
     """
     given = {
         "shear": shear,
@@ -101,10 +105,11 @@ def train(
     augment = {key: value for key, value in given.items() if value is not None}
     with connect() as client:
         source = _source(data)
-        if source is None and name is not None:
-            raise click.UsageError("--name needs a folder or an archive; there is none at " + data)
+        for option, value in (("--name", name), ("--labels", labels)):
+            if source is None and value is not None:
+                raise click.UsageError(f"{option} needs a folder or an archive; there is none at {data}")
         if source is not None:
-            imported = import_pictures(client, source, name or folder_name(source))
+            imported = import_pictures(client, source, name or folder_name(source), labels)
             if not imported.succeeded:
                 if as_json:
                     print_json(imported.raw)
@@ -120,12 +125,14 @@ def train(
         return outcome(job)
 
 
-def import_pictures(client: Client, source: Path, name: str) -> Job:
-    """Upload and import; prints which pictures were rejected, and warnings."""
+def import_pictures(client: Client, source: Path, name: str, labels: str | None = None) -> Job:
+    """Upload and import; prints where labels are from, which pictures were rejected, and warnings."""
     with working(f"uploading {source} …"):
-        job = client.import_pictures(name, source)
+        job = client.import_pictures(name, source, labels=labels)
     follow(job)
     result = job.result or {}
+    if result.get("labels"):
+        click.echo(f"  {result['labels']['summary']}", err=True)
     for warning in result.get("warnings", []):
         click.echo(f"  warning: {warning}", err=True)
     rejected = result.get("rejected", [])
