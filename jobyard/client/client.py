@@ -152,22 +152,26 @@ class Client:
         }
         return self.submit("sentiment", given(spec), priority=priority, wait=wait)
 
-    def import_pictures(self, name: str, source: str | Path, *, priority: int | None = None) -> Job:
+    def import_pictures(
+        self, name: str, source: str | Path, *, labels: str | None = None, priority: int | None = None
+    ) -> Job:
         """Make the data set `name` of an archive (zip, tar) or a folder, which is zipped and uploaded.
 
-        Returns the import job; its result has "dataset", the reference of the new version.
+        `labels` says where the classes come from: "folders", or the "table" beside the pictures (labels.csv,
+        metadata.csv or metadata.jsonl); by default the table, if there is one. Returns the import job; its
+        result has "dataset", the reference of the new version.
         """
         source = Path(source)
         if not source.is_dir():
-            return self._import(name, source, priority)
+            return self._import(name, source, labels, priority)
         with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:
             archive = Path(folder) / f"{name}.zip"
             zip_folder(source, archive)
-            return self._import(name, archive, priority)
+            return self._import(name, archive, labels, priority)
 
-    def _import(self, name: str, archive: Path, priority: int | None) -> Job:
-        spec = {"name": name, "file": self.upload(archive)["id"]}
-        return self.submit("import", spec, priority=priority)
+    def _import(self, name: str, archive: Path, labels: str | None, priority: int | None) -> Job:
+        spec = {"name": name, "file": self.upload(archive)["id"], "labels": labels}
+        return self.submit("import", given(spec), priority=priority)
 
     def upload(self, path: str | Path) -> Json:
         """Upload a file, for a spec to refer to by its id: {id, name, bytes, sha256, media_type}."""

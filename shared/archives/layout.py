@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from jobyard.shared.archives.members import Member, is_meant, printable
@@ -18,7 +19,7 @@ SPLITS = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "valid": 
 
 LAYOUTS = (
     "should have train/CLASS/ (and validation/CLASS/, test/CLASS/) folders, or a folder per class, "
-    "or one folder of files like cat.0.jpg"
+    "or one folder of files like cat.0.jpg, or a table labels.csv beside the pictures"
 )
 
 # Of a file whose name has its class, as in Kaggle's data sets: "cat.0.jpg". No other way of writing it,
@@ -46,7 +47,7 @@ class Place:
 
 
 @dataclass
-class Layout:
+class Layout(ABC):
     """Which files have a place, and the `classes` of each split.
 
     `pictures` counts the files that have one. `misplaced` has the first of the others, with the reason;
@@ -57,32 +58,78 @@ class Layout:
     pictures: int
     misplaced: list[tuple[str, str]]
     misplaced_count: int
+
+    @abstractmethod
+    def take(self, path: Parts) -> Place | None:
+        """The place of a file, once: another file of the same path has none."""
+
+
+@dataclass
+class FolderLayout(Layout):
+    """Classes are folders, or the beginnings of names in one folder."""
+
     _top: Folder
     _places: dict[Parts, tuple[str, str]]
     _flat: Parts | None
 
     def take(self, path: Parts) -> Place | None:
-        """The place of a file, once: another file of the same path has none."""
         folder = self._top.find(path[:-1])
-        place = self._places.get(_class_path(path, self._flat))
+        place = self.class_of(path)
         name = folder.files.pop(path[-1], None) if folder is not None and place is not None else None
         return None if place is None or name is None else Place(*place, name)
 
+    def class_of(self, path: Parts) -> tuple[str, str] | None:
+        """The split and the class of a file."""
+        return self._places.get(_class_path(path, self._flat))
 
-class _Misplaced:
+
+@dataclass
+class Misplaced:
     """Files that have no class: the first are listed, all are counted."""
 
-    def __init__(self) -> None:
-        self.listed: list[tuple[str, str]] = []
-        self.count = 0
+    listed: list[tuple[str, str]] = field(default_factory=list)
+    count: int = 0
 
     def add(self, path: Parts, why: str) -> None:
         self.count += 1
         if len(self.listed) < MAX_LISTED:
             self.listed.append((printable("/".join(path)), why))
 
+    def copy(self) -> "Misplaced":
+        return Misplaced(self.listed.copy(), self.count)
 
-def lay_out(members: Iterable[Member]) -> Layout:
+
+@dataclass(frozen=True)
+class Gathered:
+    """The files of an archive by their paths; those that come twice are `misplaced`."""
+
+    top: Folder
+    misplaced: Misplaced
+
+
+def lay_out(members: Iterable[Member]) -> FolderLayout:
+    """`lay_out_folders` of these members."""
+    return lay_out_folders(gather(members))
+
+
+def gather(members: Iterable[Member]) -> Gathered:
+    """The files, and the folders that they or others lie in.
+
+    Hidden files and what systems leave behind (.DS_Store, __MACOSX, Thumbs.db) are skipped silently. Raises
+    WorkError for too many folders.
+    """
+    tree, misplaced = Tree(), Misplaced()
+    for member in members:
+        if not is_meant(member.parts):
+            continue
+        if member.folder:
+            tree.add_folder(member.parts)
+        elif not tree.add_file(member.parts):
+            misplaced.add(member.parts, "twice in the archive")
+    return Gathered(tree.top, misplaced)
+
+
+def lay_out_folders(gathered: Gathered) -> FolderLayout:
     """Find the classes: folders at the top, or inside outer folders that hold nothing else.
 
     Where one of the folders is `train` and has folders inside, these are the classes, and those in
@@ -90,14 +137,12 @@ def lay_out(members: Iterable[Member]) -> Layout:
     called. Where there is one folder only, or none, and its files are called CLASS.NUMBER.SUFFIX (two
     classes or more), then a file's class is what stands before its first dot.
 
-    Hidden files and what systems leave behind (.DS_Store, __MACOSX, Thumbs.db) are skipped
-    silently; other files that have no class are `misplaced`.
+    Files that have no class are `misplaced`.
 
     Raises WorkError if there are no classes, only one, an empty one, classes that differ between train
-    and validation or test, or two whose safe names are the same; and for too many folders.
+    and validation or test, or two whose safe names are the same.
     """
-    misplaced = _Misplaced()
-    top = _gather(members, misplaced)
+    top, misplaced = gathered.top, gathered.misplaced.copy()
     if next(top.each_file(), None) is None:
         raise WorkError(f"there are no pictures; the archive {LAYOUTS}")
 
@@ -109,7 +154,7 @@ def lay_out(members: Iterable[Member]) -> Layout:
     else:
         classes = {(*flat, name): (TRAIN, safe_name(name)) for name in sorted(_flat_classes(top, flat))}
         wrong = "should be called CLASS.NUMBER.SUFFIX, as cat.0.jpg, to have a class"
-    _check_classes(classes)
+    check_classes(classes)
 
     taken: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for path, folder, name in top.each_file():
@@ -117,27 +162,14 @@ def lay_out(members: Iterable[Member]) -> Layout:
         if place is None:
             misplaced.add((*path, name), wrong)
         else:
-            folder.files[name] = _unique(safe_name(name), taken[place])
+            folder.files[name] = unique(safe_name(name), taken[place])
     names: dict[str, list[str]] = defaultdict(list)
     for split_name, class_name in sorted(classes.values()):
         if not taken[split_name, class_name]:
             raise WorkError(f"the class {class_name!r} is empty in {split_name}; it should have pictures")
         names[split_name].append(class_name)
     pictures = sum(map(len, taken.values()))
-    return Layout(dict(names), pictures, misplaced.listed, misplaced.count, top, classes, flat)
-
-
-def _gather(members: Iterable[Member], misplaced: _Misplaced) -> Folder:
-    """The files, and the folders that they or others lie in; files that come twice are misplaced."""
-    tree = Tree()
-    for member in members:
-        if not is_meant(member.parts):
-            continue
-        if member.folder:
-            tree.add_folder(member.parts)
-        elif not tree.add_file(member.parts):
-            misplaced.add(member.parts, "twice in the archive")
-    return tree.top
+    return FolderLayout(dict(names), pictures, misplaced.listed, misplaced.count, top, classes, flat)
 
 
 def safe_name(name: str) -> str:
@@ -212,7 +244,8 @@ def _folder(top: Folder, path: Parts) -> Folder:
     return found
 
 
-def _check_classes(classes: dict[Parts, tuple[str, str]]) -> None:
+def check_classes(classes: dict[Parts, tuple[str, str]]) -> None:
+    """`classes` has each one's split and safe name by its path. Raises WorkError as `lay_out_folders`."""
     if not classes:
         raise WorkError(f"there are no class folders; the archive {LAYOUTS}")
     first: dict[tuple[str, str], Parts] = {}
@@ -240,7 +273,7 @@ def _list(names: set[str], most: int = 10) -> str:
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
-def _unique(name: str, taken: dict[str, int]) -> str:
+def unique(name: str, taken: dict[str, int]) -> str:
     """`name`, or `stem-2.suffix` and so on where it is taken; case is no difference on some systems.
 
     `taken` has each name, and how many files wanted it.

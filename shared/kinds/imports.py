@@ -1,7 +1,7 @@
 """import: an archive or a folder of pictures becomes a data set."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
@@ -23,6 +23,11 @@ class ImportSpec(Spec):
             default=None,
             description="A folder on the worker's machine, as an absolute path, in JOBYARD_IMPORT_ROOTS",
         )
+    )
+    labels: Literal["auto", "folders", "table"] = Field(
+        default="auto",
+        description="Where the classes come from: `folders`, or the `table` beside the pictures (labels.csv, "
+        "metadata.csv or metadata.jsonl); `auto`: the table, if there is one with labels",
     )
 
     @model_validator(mode="after")

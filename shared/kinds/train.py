@@ -1,10 +1,10 @@
 """train: a CNN learns to distinguish the classes of a data set."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from jobyard.shared.errors import BadInput
 from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Spec
@@ -12,6 +12,31 @@ from jobyard.shared.kinds.fields import DatasetReference, ModelReference, Name
 
 if TYPE_CHECKING:
     from jobyard.shared.kinds.findings import Findings
+
+
+MAX_CLASS_WEIGHT = 1_000
+MAX_CLASS_WEIGHTS = 10_000
+MAX_SHOWN_CLASSES = 20
+
+
+def _class_weight(value: object, check: ValidatorFunctionWrapHandler) -> Any:
+    """Validates with one message, where the union would give one for each of its types."""
+    try:
+        return check(value)
+    except ValidationError:
+        raise ValueError(
+            f"should be 'balanced', or weights above 0 and at most {MAX_CLASS_WEIGHT:,} by class"
+        ) from None
+
+
+ClassWeight = Annotated[
+    Literal["balanced"]
+    | Annotated[
+        dict[str, Annotated[float, Field(gt=0, le=MAX_CLASS_WEIGHT)]],
+        Field(min_length=1, max_length=MAX_CLASS_WEIGHTS),
+    ],
+    WrapValidator(_class_weight),
+]
 
 
 class Augment(Parameters):
@@ -23,6 +48,11 @@ class Augment(Parameters):
         default=0.4, ge=0, lt=1, description="Crop up to this share of width and height, at a random place"
     )
     flip: bool = Field(default=True, description="Mirror half of the pictures")
+    rotation: float = Field(default=0, ge=0, le=180, description="Largest rotation either way, in degrees")
+    brightness: float = Field(
+        default=0, ge=0, le=1, description="Lighten or darken by up to this share of white"
+    )
+    contrast: float = Field(default=0, ge=0, le=1, description="Multiply the contrast by 1 ± this")
 
 
 # The networks whose weights fit pictures of any size, so that `init_from` may change it.
@@ -79,6 +109,11 @@ class TrainSpec(Spec):
     label_smoothing: float = Field(
         default=0.1, ge=0, le=0.5, description="Share of each label spread over all classes; not in val_loss"
     )
+    class_weight: ClassWeight | None = Field(
+        default=None,
+        description="What the pictures of each class count in the loss: `balanced` (all classes the same in "
+        "sum), or a map from class to weight, 1 for those not named; not in val_loss",
+    )
     augment: Augment = Field(default=Augment())
     validation_split: float = Field(
         default=0.2,
@@ -92,8 +127,13 @@ class TrainSpec(Spec):
     validation_steps: int | None = Field(
         default=None, ge=1, le=1_000_000, description="Batches per validation; default: all pictures once"
     )
+    monitor: Literal["val_loss", "val_accuracy"] = Field(
+        default="val_loss",
+        description="The best epoch, whose weights the model has, is that of lowest `val_loss` or of highest "
+        "`val_accuracy`; of several such epochs, that of lowest val_loss",
+    )
     patience: int | None = Field(
-        default=None, ge=1, description="Stop after this many epochs without a lower val_loss"
+        default=None, ge=1, description="Stop after this many epochs of which none was the best"
     )
     seed: int = Field(default=0, ge=0, lt=2**31)
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = Field(
@@ -113,6 +153,16 @@ class TrainSpec(Spec):
         if isinstance(given.get("augment"), dict):
             filled["augment"] = recipe.get("augment", {}) | given["augment"]
         return filled
+
+
+def unknown_classes(weights: Mapping[str, float], classes: Sequence[str]) -> str | None:
+    """What is wrong with class weights that name a class which is none of `classes`; None if none does."""
+    unknown = next((name for name in weights if name not in classes), None)
+    if unknown is None:
+        return None
+    shown = ", ".join(classes[:MAX_SHOWN_CLASSES])
+    more = f" and {len(classes) - MAX_SHOWN_CLASSES} more" if len(classes) > MAX_SHOWN_CLASSES else ""
+    return f"names the class {unknown[:50]!r}: the data set's classes are {shown}{more}"
 
 
 class Train(Kind[TrainSpec]):
@@ -144,7 +194,12 @@ class Train(Kind[TrainSpec]):
         """A training that continues from a model: of the same network, and for pictures of the same size.
 
         If the spec does not set these two, they are taken from the model, with the preset of its network.
+        Class weights are of classes that the data set has.
         """
+        if isinstance(spec.class_weight, dict):
+            classes = found.datasets["dataset"].class_names
+            if unknown := unknown_classes(spec.class_weight, classes):
+                raise BadInput("spec.class_weight", unknown)
         if spec.init_from is None:
             return spec
         model = found.models["init_from"]

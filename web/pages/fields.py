@@ -11,7 +11,19 @@ from jobyard.shared import kinds
 from jobyard.shared.kinds.base import Kind
 from jobyard.shared.kinds.fields import Names
 
-Input = Literal["number", "choice", "switch", "text", "column", "file", "files", "lines", "pairs", "json"]
+Input = Literal[
+    "number",
+    "choice",
+    "switch",
+    "text",
+    "column",
+    "file",
+    "files",
+    "lines",
+    "pairs",
+    "choice or pairs",
+    "json",
+]
 
 
 @dataclass(frozen=True)
@@ -90,8 +102,8 @@ def _field(kind: Kind[Any], name: str, schema: dict[str, Any], required: bool, n
 
 
 def _input(types: list[dict[str, Any]]) -> Input:
-    if [one.get("type") for one in types] == ["string", "integer"]:
-        return "column"
+    if len(types) > 1:
+        return _input_of_one_of(types)
     match types:
         case [{"enum": _} | {"const": _}]:
             return "choice"
@@ -109,6 +121,15 @@ def _input(types: list[dict[str, Any]]) -> Input:
             return "lines"
         case [{"type": "object", "additionalProperties": {"type": "number"}}]:
             return "pairs"
+    return "json"
+
+
+def _input_of_one_of(types: list[dict[str, Any]]) -> Input:
+    match types:
+        case [{"enum": _} | {"const": _}, {"type": "object", "additionalProperties": {"type": "number"}}]:
+            return "choice or pairs"
+        case [{"type": "string"}, {"type": "integer"}]:
+            return "column"
     return "json"
 
 

@@ -87,6 +87,9 @@ def _entered(filled: Filled, field: Field) -> Any:
             return [text for _, text in lines(field.name)] or None
         case "pairs":
             return _pairs(filled, field.name)
+        case "choice or pairs":
+            written = request.form.get(field.name, "").strip()
+            return written if written in field.choices else _named_numbers(filled, field)
         case "json":
             return _json(filled, field.name)
     # A checkbox sends its hidden "false" first: the last value counts.
@@ -103,6 +106,21 @@ def _pairs(filled: Filled, name: str) -> Mapping[str, float] | None:
             pairs[word] = float(value)
         except ValueError:
             filled.missing[name] = f"line {number}: should be a word and a number, as in: sick 2.1"
+    return pairs or None
+
+
+def _named_numbers(filled: Filled, field: Field) -> Mapping[str, float] | None:
+    """A name, perhaps of several words, and its number on each line."""
+    pairs = {}
+    for number, line in lines(field.name):
+        try:
+            name, value = line.rsplit(maxsplit=1)
+            pairs[name] = float(value)
+        except ValueError:
+            choices = " or ".join(field.choices)
+            filled.missing[field.name] = (
+                f"line {number}: should be a name and a number; or the field should be just {choices}"
+            )
     return pairs or None
 
 

@@ -11,6 +11,7 @@ from typing import TypedDict
 from PIL import Image
 
 from jobyard.shared.archives.layout import SPLITS, TRAIN, Place
+from jobyard.workers.datasets.labels.report import LabelsReport
 
 # What is listed by name; the rest is only counted.
 MAX_LISTED = 100
@@ -66,7 +67,8 @@ class Findings(TypedDict):
 
     `duplicates` counts those that repeat another one, and lists them with it; `leaks` counts pictures of
     validation that train has too, and of test that train or validation has; `conflicts` counts pictures
-    that have more than one class. `noted` lists files that were imported, with a note.
+    that have more than one class. `noted` lists files that were imported, with a note. `labels` is about
+    tables of labels, if there are such.
     `imbalance` is pictures of the largest class of train by those of the smallest. `warnings` has
     a line for each finding that people should look at.
     """
@@ -84,6 +86,7 @@ class Findings(TypedDict):
     noted: list[dict[str, str]]
     noted_count: int
     imbalance: float
+    labels: LabelsReport | None
     warnings: list[str]
 
 
@@ -98,7 +101,10 @@ def pixel_digest(image: Image.Image) -> bytes:
 
 
 def find_out(
-    pictures: Sequence[Seen], classes: dict[str, dict[str, int]], noted: Sequence[tuple[str, str]]
+    pictures: Sequence[Seen],
+    classes: dict[str, dict[str, int]],
+    noted: Sequence[tuple[str, str]],
+    labels: LabelsReport | None = None,
 ) -> Findings:
     """`classes` counts the `pictures` (one or more) by split and class; `noted` has (file, note)."""
     groups = _same(pictures)
@@ -119,7 +125,11 @@ def find_out(
         noted=[{"file": name, "note": note} for name, note in noted[:MAX_LISTED]],
         noted_count=len(noted),
         imbalance=round(max(classes[TRAIN].values()) / min(classes[TRAIN].values()), 3),
-        warnings=_warnings(classes, len(leaks), len(conflicts), copies),
+        labels=labels,
+        warnings=[
+            *(labels["warnings"] if labels else ()),
+            *_warnings(classes, len(leaks), len(conflicts), copies),
+        ],
     )
 
 

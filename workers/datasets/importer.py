@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from jobyard.shared.archives.layout import LAYOUTS, SPLITS, Layout, Place, lay_out
+from jobyard.shared.archives.layout import LAYOUTS, SPLITS, Layout, Place, gather
 from jobyard.shared.archives.limits import MAX_FILE_BYTES, too_large
 from jobyard.shared.archives.members import DAMAGED, Member, printable, reason
 from jobyard.shared.archives.walk import Source, walk
@@ -18,6 +18,9 @@ from jobyard.shared.disk import Room
 from jobyard.shared.errors import WorkError
 from jobyard.shared.pictures import SUFFIXES, NotAPicture, check_signature, decoded, end_of
 from jobyard.workers.datasets.findings import Findings, Seen, find_out, pixel_digest
+from jobyard.workers.datasets.labels.choice import From, lay_out_labelled
+from jobyard.workers.datasets.labels.kept import KeptTables
+from jobyard.workers.datasets.labels.report import LabelsReport
 from jobyard.workers.runtime.progress import Progress
 
 # Rejected files that are listed; the rest is only counted.
@@ -61,11 +64,17 @@ class _Kept:
 
 
 def import_pictures(
-    source: Source, output: Path, max_bytes: int, progress: Progress, room: Room | None = None
+    source: Source,
+    output: Path,
+    max_bytes: int,
+    progress: Progress,
+    room: Room | None = None,
+    labels: From = "auto",
 ) -> Imported:
     """Check every picture of `source`, and write the good ones to `output`, a zip of our own layout.
 
-    `source` is a zip or tar archive (recognized by its content) or a folder, in a layout of `lay_out`.
+    `source` is a zip or tar archive (recognized by its content) or a folder, in a layout of `lay_out`, or
+    with a table of `labels` beside its pictures (see `lay_out_labelled`).
     `output` is an uncompressed zip of `SPLIT/CLASS/FILE`, sorted, with the original bytes of each picture
     that decodes fully, up to where the picture ends. The others are listed with the reason and don't stop the
     import. `room` is how much the pictures may take.
@@ -75,8 +84,8 @@ def import_pictures(
     does.
     """
     progress.phase("importing")
-    layout = lay_out(_checked(source, max_bytes, progress))
     output.parent.mkdir(parents=True, exist_ok=True)
+    layout, labelled = _lay_out(source, output.parent, max_bytes, progress, labels)
     # A tar comes in its own order and can't be read in another: pictures wait in a file without a
     # name, which the system removes whatever happens to this process.
     with tempfile.TemporaryFile(dir=output.parent) as spool:
@@ -88,11 +97,24 @@ def import_pictures(
         classes=classes,
         rejected=[{"file": name, "reason": why} for name, why in rejected[:MAX_REJECTED]],
         rejected_count=layout.misplaced_count - len(layout.misplaced) + len(rejected),
-        report=find_out([picture.seen for picture in kept], classes, noted),
+        report=find_out([picture.seen for picture in kept], classes, noted, labelled),
         pictures=len(kept),
         sha256=_version(kept),
         bytes=sum(picture.size for picture in kept),
     )
+
+
+def _lay_out(
+    source: Source, folder: Path, max_bytes: int, progress: Progress, labels: From
+) -> tuple[Layout, LabelsReport | None]:
+    """Which files have which class; tables are copied to `folder` meanwhile, into files without names."""
+    with KeptTables(folder, max_bytes) as tables:
+        members = _checked(source, max_bytes, progress)
+        gathered = gather(members if labels == "folders" else tables.watch(members))
+        layout, report = lay_out_labelled(gathered, tables, labels, progress)
+    if report is not None:
+        progress.phase("importing")
+    return layout, report
 
 
 def _checked(source: Source, max_bytes: int, progress: Progress) -> Iterator[Member]:

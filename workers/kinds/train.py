@@ -48,6 +48,7 @@ def work(attempt: Attempt, spec: TrainSpec) -> Finish:
                         "sha256": dataset.sha256,
                         "pictures": training.counts,
                     },
+                    "class_weight": training.class_weight,
                     "evaluation": training.evaluation,
                     "environment": training.environment,
                     "timings": training.timings,
@@ -71,6 +72,8 @@ def work(attempt: Attempt, spec: TrainSpec) -> Finish:
             "evaluation": training.evaluation,
             "epochs": training.epochs_run,
             "stopped_early": training.stopped_early,
+            "class_weight": training.class_weight,
+            "monitor": spec.monitor,
             # The model's; those of the last epoch, where it is another one, are beside it.
             "weights": "best",
             "last": None if last is None else "last.keras",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import keras
+import numpy as np
 
 from jobyard.shared.errors import WorkError
 
@@ -51,7 +52,8 @@ def initialize(model: Any, classes: list[str], saved: ModelFile) -> Literal["kep
     """Give `model`, a fresh network for `classes`, the weights of a saved one of the same network.
 
     Returns what became of the last layer: it is kept where the classes are the same, else stays new.
-    Raises WorkError where the file is not to be trusted (see `load`) or another network's.
+    Raises WorkError where the file is not to be trusted (see `load`) or another network's, and where weights
+    are NaN or infinite.
     """
     source = load(saved.path, saved.sha256, saved.classes, saved.image_size)
     count = None if classes == saved.classes else -1
@@ -65,7 +67,13 @@ def initialize(model: Any, classes: list[str], saved: ModelFile) -> Literal["kep
         )
         raise WorkError(f"can't start from the weights of {saved.reference}: {why}")
     for layer, other in zip(mine, theirs, strict=True):
-        layer.set_weights(other.get_weights())
+        weights = other.get_weights()
+        if not all(np.isfinite(weight).all() for weight in weights):
+            raise WorkError(
+                f"can't start from the weights of {saved.reference}: layer '{other.name}' has NaN or "
+                "infinite ones: should be a model whose weights are all finite"
+            )
+        layer.set_weights(weights)
     return "kept" if count is None else "new"
 
 

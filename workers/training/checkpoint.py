@@ -10,6 +10,7 @@ import struct
 import time
 import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.train import TrainSpec
@@ -183,14 +185,24 @@ def find(checkpoints: CheckpointStore | None, identity: dict[str, Any]) -> Check
     except Damaged as error:
         log.warning("training starts over, its checkpoint is damaged: %s", error)
         return None
-    for what in found.identity | identity:
-        was, now = found.identity.get(what), identity.get(what)
+    earlier = _with_defaults(found.identity)
+    for what in earlier | identity:
+        was, now = earlier.get(what), identity.get(what)
         if was != now:
             raise WorkError(
                 f"this training can't continue from its checkpoint: {what} changed in between "
                 f"(was {was}, is {now}): retry the job to train from the start"
             )
     return found
+
+
+def _with_defaults(identity: dict[str, Any]) -> dict[str, Any]:
+    """The identity, with fields that specs did not have yet when it was written: they had no effect then."""
+    fields = {name: value for name, value in identity.items() if name in TrainSpec.model_fields}
+    with suppress(ValidationError):  # of a spec with fields that there are no longer
+        spec = TrainSpec.model_validate({"dataset": "any", **fields})
+        return identity | spec.model_dump(mode="json", exclude=IRRELEVANT)
+    return identity
 
 
 def _write_array(file: zipfile.ZipFile, name: str, array: Array) -> None:

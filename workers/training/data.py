@@ -14,7 +14,6 @@ from jobyard.shared.kinds.train import Augment
 from jobyard.workers.datasets.pixels import decode_once, place_of
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.training import augment as augmenting
-from jobyard.workers.training.affine import transform
 from jobyard.workers.training.splits import DatasetSplit, Example
 
 Batch = tuple[NDArray[np.float32], NDArray[np.int32]]
@@ -106,8 +105,6 @@ def training_batches(
     """
     count = len(pictures)
 
-    changes_anything = augmenting.changes_anything(augment)
-
     @lru_cache(maxsize=4)  # neighbouring batches are read at the same time
     def drawn(turn: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         random = np.random.default_rng((seed, turn))
@@ -124,15 +121,13 @@ def training_batches(
         start, stop = span(int(step))
         chosen, changes = [], []
         for turn in range(start // count, (stop - 1) // count + 1):
-            order, maps = drawn(turn)
+            order, drawn_changes = drawn(turn)
             part = slice(max(start - turn * count, 0), stop - turn * count)
             chosen.append(order[part])
-            changes.append(maps[part])
+            changes.append(drawn_changes[part])
         indices = np.concatenate(chosen)
         pixels = pictures.pixels[indices]
-        changed = (
-            transform(pixels, np.concatenate(changes)) if changes_anything else pixels.astype(np.float32)
-        )
+        changed = augmenting.change(pixels, augment, np.concatenate(changes))
         return changed, pictures.labels[indices]
 
     return _stream(read, first, np.iinfo(np.int64).max, pictures.size)

@@ -17,6 +17,7 @@ from jobyard.workers.training import checkpoint as checkpointing
 from jobyard.workers.training import data, devices, machine, optimization, splits
 from jobyard.workers.training.checkpoint import CheckpointStore, Spent
 from jobyard.workers.training.checkpoint_writer import CheckpointWriter
+from jobyard.workers.training.class_weights import class_weights
 from jobyard.workers.training.evaluate import Evaluation, evaluate
 from jobyard.workers.training.loop import Loop
 from jobyard.workers.training.monitor import Epoch, Monitor, report_metrics
@@ -26,10 +27,11 @@ from jobyard.workers.training.monitor import Epoch, Monitor, report_metrics
 class Training:
     """A training's outcome; all but `model_path` is JSON.
 
-    `metrics` has "final" (the last epoch) and "best" (the epoch of lowest val_loss), whose weights are the
+    `metrics` has "final" (the last epoch) and "best" (the best by `spec.monitor`), whose weights are the
     model; `last_path` has those of the last epoch, where it is another one. `evaluation` is of the model,
     in float32, on all pictures of `test/` or else all that validated. `head` says what became of the last
-    layer of the model that this one began as, if it did.
+    layer of the model that this one began as, if it did. `class_weight` is what the pictures of each class
+    counted in the loss, if not all the same.
 
     `timings` are in seconds: training includes the validations and what earlier attempts did of it, "wall"
     everything, and "compute" is how long this process's processors were busy with the training.
@@ -47,6 +49,7 @@ class Training:
     epochs_run: int
     stopped_early: str | None
     head: Literal["kept", "new"] | None
+    class_weight: dict[str, float] | None
     timings: dict[str, float]
     environment: dict[str, str | int]
     counts: dict[str, dict[str, int]]
@@ -132,13 +135,14 @@ def _train(
     )
     decoded = time.monotonic()
 
+    weights = class_weights(spec.class_weight, classes, pictures.labels)
     steps = data.steps_of(pictures, spec.batch_size, spec.steps_per_epoch)
     monitor = Monitor(spec, steps, progress)
     model.compile(
         optimizer=optimization.optimizer(spec, environment.precision, steps, model.trainable_variables),
         loss=optimization.loss(len(classes), spec.label_smoothing),
     )
-    loop = Loop(model, spec, pictures, held_out, monitor)
+    loop = Loop(model, spec, pictures, held_out, monitor, None if weights is None else list(weights.values()))
     if earlier is not None:
         loop.restore(earlier)
         earlier = None  # it is large
@@ -180,6 +184,7 @@ def _train(
         epochs_run=len(monitor.history),
         stopped_early=monitor.stopped_early,
         head=head,
+        class_weight=weights,
         timings={
             "decode_seconds": decoded - started,
             "train_seconds": loop.spent.wall,

@@ -1,6 +1,6 @@
 """The training itself, batch by batch: `model.fit`'s steps in a loop that can begin anywhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,16 @@ class Loop:
     loses the other's.
     """
 
-    def __init__(self, model: Any, spec: TrainSpec, pictures: Pictures, held_out: Pictures, monitor: Monitor):
+    def __init__(
+        self,
+        model: Any,
+        spec: TrainSpec,
+        pictures: Pictures,
+        held_out: Pictures,
+        monitor: Monitor,
+        class_weights: Sequence[float] | None = None,
+    ):
+        """`class_weights` are by label; None: all pictures count the same."""
         self.position = Position()
         self.best_weights: list[Any] = []
         self._model = model
@@ -32,6 +41,7 @@ class Loop:
         self._pictures = pictures
         self._held_out = held_out
         self._monitor = monitor
+        self._class_weights = None if class_weights is None else tf.constant(class_weights, tf.float32)
         self._steps = data.steps_of(pictures, spec.batch_size, spec.steps_per_epoch)
         self._validation_steps = data.steps_of(held_out, spec.batch_size, spec.validation_steps)
         self._validation = self._validation_batches(0)
@@ -47,6 +57,9 @@ class Loop:
         compiled = tf.function(self._train_step, jit_compile=model.jit_compile, reduce_retracing=True)
         self._train_on = tf.function(lambda batches: compiled(*next(batches)), reduce_retracing=True)
         compiled_test = tf.function(self._test_step, jit_compile=model.jit_compile, reduce_retracing=True)
+        self._weights_are_finite = tf.function(
+            lambda: tf.reduce_all([tf.reduce_all(tf.math.is_finite(one.value)) for one in model.weights])
+        )
         self._test_on = tf.function(lambda batches: compiled_test(*next(batches)), reduce_retracing=True)
 
     @property
@@ -126,7 +139,9 @@ class Loop:
         }
         ended = {name: float(metric.result()) for name, metric in metrics.items()}
         ended["learning_rate"] = float(self._rate(self._model.optimizer.iterations - 1))
-        self._monitor.on_epoch_end(self.position.epoch, ended)
+        self._monitor.on_epoch_end(
+            self.position.epoch, ended, weights_are_finite=bool(self._weights_are_finite())
+        )
         for metric in metrics.values():
             metric.reset_state()
         self.position = Position(self.position.epoch + 1)
@@ -148,13 +163,19 @@ class Loop:
         model, optimizer = self._model, self._model.optimizer
         with tf.GradientTape() as tape:
             outputs = model(pixels, training=True)
-            loss = model.compute_loss(x=pixels, y=labels, y_pred=outputs, training=True)
+            loss = model.compute_loss(
+                x=pixels, y=labels, y_pred=outputs, sample_weight=self._weights_of(labels), training=True
+            )
             scaled = optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, model.trainable_weights)
         optimizer.apply_gradients(zip(gradients, model.trainable_weights, strict=True))
         self._accuracy.update_state(labels, outputs)
         self._loss.update_state(loss, sample_weight=tf.shape(labels)[0])
         return self._loss.result()
+
+    def _weights_of(self, labels: Any) -> Any:
+        """What each picture counts, as `class_weight` of `model.fit`: the sum is divided by the pictures."""
+        return None if self._class_weights is None else tf.gather(self._class_weights, labels)
 
     def _test_step(self, pixels: Any, labels: Any) -> None:
         outputs = self._model(pixels, training=False)

@@ -12,7 +12,8 @@ from jobyard.workers.runtime.progress import Progress
 class Epoch(TypedDict):
     """One epoch's metrics; `epoch` counts from 1, `learning_rate` is that of its last step.
 
-    `loss` is what was minimised, label smoothing included; `val_loss` is the plain cross-entropy.
+    `loss` is what was minimised, label smoothing and class weights included; `val_loss` is the plain
+    cross-entropy.
     """
 
     epoch: int
@@ -27,7 +28,7 @@ class Monitor:
     """Keeps the history, reports each batch and epoch, and lets Interrupted through.
 
     With `spec.patience` it wants the training stopped when that many epochs have not been better than the
-    best (the first of lowest val_loss).
+    best.
     """
 
     def __init__(self, spec: TrainSpec, steps: int, progress: Progress) -> None:
@@ -39,7 +40,13 @@ class Monitor:
 
     @property
     def best(self) -> Epoch:
-        """The epoch of lowest val_loss."""
+        """The epoch of lowest val_loss, or of highest val_accuracy, if the spec wants that monitored.
+
+        Small validations have few values of accuracy: of equal ones the epoch of lowest val_loss is better.
+        Of epochs that are equal in all of this it is the first.
+        """
+        if self._spec.monitor == "val_accuracy":
+            return min(self.history, key=lambda epoch: (-epoch["val_accuracy"], epoch["val_loss"]))
         return min(self.history, key=lambda epoch: epoch["val_loss"])
 
     @property
@@ -61,8 +68,12 @@ class Monitor:
     def on_test_batch_end(self, batch: int) -> None:
         self._progress.check()
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """Note what came of the epoch; `report_last` reports it."""
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float], *, weights_are_finite: bool = True) -> None:
+        """Note what came of the epoch; `report_last` reports it.
+
+        Raises WorkError where the training can't lead to anything any more. Weights count beside the losses:
+        a ReLU after them may turn NaN into 0.
+        """
         ended = Epoch(
             epoch=epoch + 1,
             loss=float(logs["loss"]),
@@ -72,6 +83,7 @@ class Monitor:
             learning_rate=float(logs["learning_rate"]),
         )
         self._refuse_nan("val_loss", ended["val_loss"], ended["epoch"])
+        self._refuse_nan("weights", 0 if weights_are_finite else math.nan, ended["epoch"])
         self.history.append(ended)
         if self._spec.patience is not None:
             self._be_patient(self._spec.patience, ended["epoch"])
@@ -87,14 +99,17 @@ class Monitor:
     def _be_patient(self, patience: int, epoch: int) -> None:
         best = self.best["epoch"]
         if epoch - best >= patience:
-            self.stopped_early = f"val_loss has not fallen in the {patience} epochs after epoch {best}"
+            moved = "fallen" if self._spec.monitor == "val_loss" else "risen"
+            self.stopped_early = (
+                f"{self._spec.monitor} has not {moved} in the {patience} epochs after epoch {best}"
+            )
 
     def _refuse_nan(self, name: str, value: float, epoch: int) -> None:
         if not math.isfinite(value):
             what = "NaN" if math.isnan(value) else "infinite"
             raise WorkError(
-                f"the {name} became {what} in epoch {epoch}: "
-                f"lower learning_rate (now {self._spec.learning_rate:g})"
+                f"{name} became {what} in epoch {epoch}; "
+                f"try a lower learning_rate (now {self._spec.learning_rate:g})"
             )
 
 

@@ -240,6 +240,8 @@ class World:
                     "weights": "best",
                     "last": "last.keras",
                     "init_from": {"model": "pets@1", "head": "new"},
+                    "class_weight": {"cats": 1.5, self.hostile: 0.25},
+                    "monitor": "val_accuracy",
                     "epochs": 1,
                     "stopped_early": f"because {self.hostile}",
                     "timings": {"train_seconds": 75.0, "wall_seconds": 81.0, "compute_seconds": 140.0},

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
+from markupsafe import escape
 from werkzeug.test import TestResponse
 
 from jobyard.shared import jobs, registry, storage
@@ -67,7 +68,46 @@ def test_a_training_gets_what_was_filled_in_and_defaults_for_the_rest(world: Wor
     assert spec["epochs"] == 3
     assert (spec["network"], spec["batch_size"]) == ("compact", 64)
     assert spec["patience"] is None
-    assert spec["augment"] == {"shear": 0, "zoom": 0.1, "crop": 0.4, "flip": False}
+    changes = {"shear": 0, "zoom": 0.1, "crop": 0.4, "flip": False}
+    assert spec["augment"] == changes | {"rotation": 0, "brightness": 0, "contrast": 0}
+    assert (spec["monitor"], spec["class_weight"]) == ("val_loss", None)
+
+
+@pytest.mark.parametrize(
+    ("written", "weights"),
+    [("balanced", "balanced"), (f"cats 2.5\r\n\n {HOSTILE}  1 ", {"cats": 2.5, HOSTILE: 1.0}), (" \n", None)],
+)
+def test_a_training_takes_weights_of_classes_rotations_and_what_is_best(
+    world: World, web: FlaskClient, written: str, weights: object
+) -> None:
+    world.dataset()
+    fields = {"dataset": "pets", "class_weight": written, "monitor": "val_accuracy"}
+    fields |= {"augment.rotation": "20", "augment.brightness": "0.2", "augment.contrast": "0.3"}
+    spec = accepted(world, send(web, "train", **fields)).spec
+
+    assert (spec["class_weight"], spec["monitor"]) == (weights, "val_accuracy")
+    assert [spec["augment"][name] for name in ("rotation", "brightness", "contrast")] == [20, 0.2, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("cats 1\ncats", "Line 2: should be a name and a number; or the field should be just balanced"),
+        ("cats many", "Line 1: should be a name and a number"),
+        ("even", "Line 1: should be a name and a number"),
+        ("cats 0", "Should be &#39;balanced&#39;, or weights above 0 and at most 1,000 by class"),
+        (
+            "kittens 2",
+            f"Names the class &#39;kittens&#39;: the data set&#39;s classes are {escape(HOSTILE)}, cats",
+        ),
+    ],
+)
+def test_weights_of_classes_say_what_is_wrong(
+    world: World, web: FlaskClient, written: str, said: str
+) -> None:
+    world.dataset()
+    response = send(web, "train", dataset="pets", class_weight=written)
+    refused(world, response, 'id="class_weight-error"', said, '<details class="advanced" open', written)
 
 
 GOING_ON = {"dataset": "pets", "init_from": "pets", "image_size": "64"}

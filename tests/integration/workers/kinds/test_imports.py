@@ -54,6 +54,32 @@ def test_what_was_found_out_is_with_the_data_set_and_the_short_of_it_with_the_jo
     ]
 
 
+def test_where_the_labels_are_from_is_in_the_result_and_with_the_data_set(
+    context: Context, tmp_path: Path
+) -> None:
+    folder = draw_dataset(tmp_path / "set", per_class=2)
+    named = {path: path.parent.name for path in sorted(folder.rglob("*.png"))}
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    rows = [
+        f"{path.rename(flat / f'{number}.png').name},{label}"
+        for number, (path, label) in enumerate(named.items())
+    ]
+    (flat / "labels.csv").write_text("\n".join(["id,label", *rows, "x.png,discs"]))
+    draw(flat / "more.png", "discs", seed=99)
+    result = import_folder(context, flat)
+    assert result["classes"] == {"train": {"discs": 2, "squares": 2}}
+    assert result["labels"]["summary"] == "labels from labels.csv: 4 of 5 pictures"
+    assert result["warnings"] == [
+        "1 picture has no label in labels.csv, and was left out",
+        "1 row of labels.csv names no picture: line 6 has 'x.png'",
+    ]
+    with context.database.read() as session:
+        report = registry.find(session, registry.Dataset, "drawn").report
+    assert report is not None
+    assert report["labels"] == result["labels"]
+
+
 def test_the_same_files_are_the_same_version_also_of_an_older_one(context: Context, tmp_path: Path) -> None:
     folder = draw_dataset(tmp_path / "set", per_class=2)
     assert import_folder(context, folder)["dataset"] == "drawn@1"

@@ -76,7 +76,7 @@ def history(session: Session, job_id: uuid.UUID) -> list[tuple[str, int, float |
 def test_a_model_is_registered_with_a_card_and_another_training_goes_on_from_it(
     context: Context, dataset: str
 ) -> None:
-    job = run(context, dataset, seed=3)
+    job = run(context, dataset, seed=3, class_weight={"squares": 2}, monitor="val_accuracy")
     result = job.result or {}
     with context.database.read() as session:
         model = registry.find(session, registry.Model, result["model"])
@@ -84,7 +84,9 @@ def test_a_model_is_registered_with_a_card_and_another_training_goes_on_from_it(
         known = registry.find(session, registry.Dataset, dataset)
 
     card = model.card or {}
-    assert set(card) == {"spec", "data", "evaluation", "environment", "timings"}
+    assert set(card) == {"spec", "data", "class_weight", "evaluation", "environment", "timings"}
+    assert card["class_weight"] == result["class_weight"] == {"discs": 1, "squares": 2}
+    assert result["monitor"] == "val_accuracy"
     assert card["spec"] == job.spec
     assert card["data"] == {"dataset": dataset, "sha256": known.sha256, "pictures": result["pictures"]}
     assert card["evaluation"] == result["evaluation"]

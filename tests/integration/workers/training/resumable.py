@@ -42,6 +42,17 @@ COMPACT = TrainSpec.model_validate(
 )
 
 
+# All that is off unless it is asked for.
+EVERYTHING = TrainSpec.model_validate(
+    SPEC.model_dump()
+    | {
+        "augment": {"rotation": 25, "brightness": 0.2, "contrast": 0.3},
+        "class_weight": {"red": 2.5, "blue": 0.5},
+        "monitor": "val_accuracy",
+    }
+)
+
+
 class Pausing(Interrupted):
     """An interruption that this room knows nothing of."""
 

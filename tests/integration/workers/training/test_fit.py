@@ -15,7 +15,9 @@ import tensorflow as tf
 from jobyard.shared.errors import Cancelled, WorkError
 from jobyard.shared.kinds.train import TrainSpec
 from jobyard.shared.pictures import prepared
+from jobyard.workers.networks import building
 from jobyard.workers.networks.model_file import ModelFile
+from jobyard.workers.training import data, splits
 from jobyard.workers.training.fit import Training, train
 from jobyard.workers.training.monitor import Monitor
 from tests.factories import draw_colours
@@ -252,6 +254,53 @@ def test_smoothed_labels_and_a_schedule_change_the_training_but_not_what_it_is_j
     assert min(epoch["loss"] for epoch in training.metrics.values()) > 0.5
 
 
+def test_weights_of_classes_move_the_weights_as_keras_would_move_them(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One batch of all pictures, against `train_on_batch` with `class_weight`."""
+    nothing = {"shear": 0, "zoom": 0, "crop": 0, "flip": False}
+    changes = {"epochs": 1, "batch_size": 36, "precision": "float32", "augment": nothing}
+    spec = spec_of(**changes, class_weight={"red": 5})
+    progress = Recorder()
+    training = train(spec, dataset, tmp_path, progress)
+    (loss,) = (value for name, _, value, _ in progress.of("metric") if name == "loss")
+
+    split = splits.find(dataset, spec.validation_split, spec.seed)
+    pictures, _, _ = data.decode_all(split, 32, tmp_path, Recorder())
+    keras.utils.set_random_seed(spec.seed)
+    model = building.build("classic", 32, 2, "float32", for_training=True)
+    model.compile("adam", "binary_crossentropy")
+    ((pixels, labels),) = data.training_batches(pictures, 36, None, spec.augment, spec.seed).take(1)
+    expected = model.train_on_batch(pixels, labels, class_weight={0: 1.0, 1: 5.0})
+
+    assert training.class_weight == {"blue": 1, "red": 5}
+    assert loss == pytest.approx(float(expected), rel=1e-5)
+    kept = keras.models.load_model(training.model_path, compile=False)
+    for mine, theirs in zip(kept.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5)
+
+
+def test_balanced_classes_are_judged_as_others(tmp_path: Path) -> None:
+    draw_colours(tmp_path / "data", ["red", "blue"], train=6, validation=4)
+    draw_colours(tmp_path / "more", ["blue"], train=18)
+    for path in (tmp_path / "more/train/blue").iterdir():
+        path.rename(tmp_path / "data/train/blue" / f"more-{path.name}")
+    training = train(
+        spec_of(class_weight="balanced", precision="float32", monitor="val_accuracy"),
+        tmp_path / "data",
+        tmp_path,
+        Recorder(),
+    )
+
+    assert training.class_weight == {"blue": 30 / (2 * 24), "red": 30 / (2 * 6)}
+    assert training.evaluation["loss"] == pytest.approx(training.metrics["best"]["val_loss"], rel=1e-4)
+
+
+def test_a_weight_of_no_class_is_refused(dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(WorkError, match=r"names the class 'green': the data set's classes are blue, red$"):
+        train(spec_of(class_weight={"green": 2}), dataset, tmp_path, Recorder())
+
+
 def saved_from(training: Training, reference: str = "earlier@1", **changes: Any) -> ModelFile:
     known = {name: getattr(training, name) for name in ("sha256", "classes", "image_size")}
     return ModelFile(reference, training.model_path, **(known | changes))
@@ -369,7 +418,7 @@ def test_a_loss_that_blows_up_is_explained(value: float, what: str) -> None:
     monitor.on_epoch_end(0, dict.fromkeys(METRICS, 1.0))
 
     with pytest.raises(
-        WorkError, match=rf"the loss became {what} in epoch 2: lower learning_rate \(now 0\.5\)"
+        WorkError, match=rf"^loss became {what} in epoch 2; try a lower learning_rate \(now 0\.5\)"
     ):
         monitor.on_train_batch_end(0, {"loss": value})
 

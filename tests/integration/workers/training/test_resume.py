@@ -14,6 +14,7 @@ from jobyard.workers.training import checkpoint_writer, devices
 from jobyard.workers.training.checkpoint import Position
 from tests.integration.workers.training.resumable import (
     COMPACT,
+    EVERYTHING,
     NAMES,
     SPEC,
     Folder,
@@ -53,9 +54,10 @@ def test_interrupted_at_random_moments_it_ends_bit_by_bit_the_same(
     assert_same(interrupted(SPEC, dataset, tmp_path, [3, 6, 2, 5, 1, 4]), whole)
 
 
-def test_compact_too(dataset: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("spec", [COMPACT, EVERYTHING], ids=["compact", "everything"])
+def test_others_too(dataset: Path, tmp_path: Path, spec: TrainSpec) -> None:
     assert_same(
-        interrupted(COMPACT, dataset, tmp_path, [7, 9]), run(COMPACT, dataset, tmp_path / "whole", Upserts())
+        interrupted(spec, dataset, tmp_path, [7, 9]), run(spec, dataset, tmp_path / "whole", Upserts())
     )
 
 

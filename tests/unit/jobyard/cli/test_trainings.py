@@ -3,9 +3,12 @@
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from jobyard.cli.trainings import show_training
+from jobyard.cli.trainings import class_weights, show_training
 
 SCORE = {"precision": 0.9, "recall": 0.875, "f1": 0.887, "support": 40}
 
@@ -33,7 +36,7 @@ def test_the_end_says_how_sure_the_accuracy_is(capsys: pytest.CaptureFixture[str
     shown = " ".join(capsys.readouterr().out.split())
 
     assert "accuracy 0.888 (0.801 to 0.941 at 95 %) on 1,080 test pictures, 0.971 in training" in shown
-    assert "weights of epoch 5, the best of 7" in shown
+    assert "weights of epoch 5, the best of 7 by val_loss" in shown
     assert "[b]dogs" in shown
     assert "stopped" not in shown
     assert "jobyard predict pets@2 PICTURE..." in shown
@@ -43,3 +46,34 @@ def test_the_end_says_why_it_came_early(capsys: pytest.CaptureFixture[str]) -> N
     show_training(job(stopped_early="val_loss has not fallen in the 2 epochs after epoch 5"))
 
     assert "stopped val_loss has not fallen" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_end_says_what_the_best_epoch_was_best_in(capsys: pytest.CaptureFixture[str]) -> None:
+    show_training(job(monitor="val_accuracy"))
+
+    assert "the best of 7 by val_accuracy" in " ".join(capsys.readouterr().out.split())
+
+
+# A comma or a number can be part of a name: only '=' can't.
+NAMES = st.text(st.characters(exclude_characters="="), min_size=1).filter(lambda name: name[0] != ",")
+
+
+@given(st.dictionaries(NAMES, st.integers(1, 9_999).map(lambda number: number / 10), min_size=1))
+def test_weights_of_classes_are_read_as_they_were_written(weights: dict[str, float]) -> None:
+    written = ",".join(f"{name}={weight}" for name, weight in weights.items())
+
+    assert class_weights(written) == weights
+
+
+def test_what_is_no_map_is_for_the_server_to_judge() -> None:
+    assert class_weights("balanced") == "balanced"
+    assert class_weights("even") == "even"
+    assert class_weights("cats=2,dogs=.5,") == {"cats": 2, "dogs": 0.5}
+
+
+@pytest.mark.parametrize("wrong", ["cats=", "=2", "cats=two", "cats=2;dogs=1", "cats=2,dogs", "a=1,,b=2=3"])
+def test_weights_that_are_none_are_explained(wrong: str) -> None:
+    with pytest.raises(
+        click.UsageError, match="should be balanced, or CLASS=WEIGHT,CLASS=WEIGHT with numbers"
+    ):
+        class_weights(wrong)

@@ -16,7 +16,13 @@ from jobyard.shared.kinds.imports import ImportSpec
 from jobyard.shared.kinds.predict import MAX_IMAGES, PredictSpec
 from jobyard.shared.kinds.sentiment import MAX_TEXT_CHARACTERS, MAX_TEXTS, SentimentSpec, Thresholds
 from jobyard.shared.kinds.submission import Submit
-from jobyard.shared.kinds.train import RECIPES, Augment, TrainSpec
+from jobyard.shared.kinds.train import (
+    MAX_CLASS_WEIGHTS,
+    RECIPES,
+    Augment,
+    TrainSpec,
+    unknown_classes,
+)
 
 NAME = string.ascii_letters + string.digits + "._-"
 NAMES = st.builds(str.__add__, st.sampled_from(NAME[:62]), st.text(NAME, max_size=63))
@@ -99,6 +105,57 @@ def test_numbers_of_a_training_end_where_they_should(field: str, least: int, mos
     for value in (least - 1, most + 1):
         with pytest.raises(ValidationError, match=field):
             TrainSpec.model_validate({"dataset": "pets", field: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "most"), [("rotation", 180), ("brightness", 1), ("contrast", 1), ("shear", 45)]
+)
+def test_changes_of_pictures_end_where_they_should(change: str, most: int) -> None:
+    for value in (0, most):
+        assert getattr(Augment.model_validate({change: value}), change) == value
+    for value in (-0.01, most + 0.01):
+        with pytest.raises(ValidationError, match=change):
+            Augment.model_validate({change: value})
+
+
+@pytest.mark.parametrize("network", RECIPES)
+def test_what_no_network_needs_is_off(network: str) -> None:
+    spec = TrainSpec.model_validate({"dataset": "pets", "network": network})
+    assert (spec.augment.rotation, spec.augment.brightness, spec.augment.contrast) == (0, 0, 0)
+    assert (spec.class_weight, spec.monitor) == (None, "val_loss")
+
+
+WEIGHTS = st.floats(0, 1_000, exclude_min=True)
+
+
+@given(st.dictionaries(st.text(min_size=1), WEIGHTS, min_size=1))
+def test_weights_of_classes_are_kept_through_json(weights: dict[str, float]) -> None:
+    spec = TrainSpec(dataset="pets", class_weight=weights)
+    assert spec.class_weight == weights
+    assert TrainSpec.model_validate(spec.model_dump(mode="json")) == spec
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("even", "", [], {}, 2, True, [["cats", 2]]),
+        *({"cats": wrong} for wrong in (0, -1, 1_000.1, float("nan"), float("inf"), "much", None)),
+        {str(number): 1 for number in range(MAX_CLASS_WEIGHTS + 1)},
+    ],
+)
+def test_wrong_weights_of_classes_are_said_once(wrong: object) -> None:
+    with pytest.raises(ValidationError) as caught:
+        TrainSpec.model_validate({"dataset": "pets", "class_weight": wrong})
+    (found,) = caught.value.errors()
+    assert found["loc"] == ("class_weight",)
+    assert found["msg"].endswith("should be 'balanced', or weights above 0 and at most 1,000 by class")
+
+
+def test_of_many_classes_some_are_named() -> None:
+    classes = [f"c{number}" for number in range(22)]
+    assert unknown_classes({"c21": 1}, classes) is None
+    assert str(unknown_classes({"c0": 1, "x" * 99: 1}, classes)).endswith("c19 and 2 more")
+    assert f"{'x' * 50!r}:" in str(unknown_classes({"x" * 99: 1}, classes))
 
 
 def test_of_a_label_more_than_half_stays() -> None:

@@ -29,6 +29,8 @@ class EverySpec(Spec):
     files: list[UUID] | None = None
     lines: list[str] | None = None
     pairs: dict[str, float] | None = None
+    one_or_pairs: Literal["even", "odd"] | dict[str, float] | None = None
+    text_or_pairs: str | dict[str, float] | None = None
     anything: dict[str, Any] | None = None
     numbers: list[int] | None = None
     dataset: DatasetReference
@@ -54,6 +56,8 @@ def fields() -> dict[str, Field]:
         ("files", "files"),
         ("lines", "lines"),
         ("pairs", "pairs"),
+        ("one_or_pairs", "choice or pairs"),
+        ("text_or_pairs", "json"),
         ("anything", "json"),
         ("numbers", "json"),
         ("dataset", "text"),

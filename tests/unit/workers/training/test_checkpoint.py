@@ -172,3 +172,33 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path, monkeypatch: pytest
 
     with pytest.raises(WorkError, match="has format 99, this worker reads 2: retry the job"):
         checkpoint.find(Kept(tmp_path / "c.npz"), {})
+
+
+# What specs had when the fields that now are "off" by default did not exist.
+SINCE = ("class_weight", "monitor")
+SINCE_OF_AUGMENT = ("rotation", "brightness", "contrast")
+
+
+def test_a_checkpoint_from_before_a_field_existed_is_continued_where_the_field_is_off(tmp_path: Path) -> None:
+    now = checkpoint.identity_of(SPEC, "version 1")
+    before = {name: value for name, value in now.items() if name not in SINCE}
+    before["augment"] = {
+        name: value for name, value in now["augment"].items() if name not in SINCE_OF_AUGMENT
+    }
+    checkpoint_of(identity=before).write(tmp_path / "c.npz")
+    assert checkpoint.find(Kept(tmp_path / "c.npz"), now) is not None
+
+    changed = SPEC.model_copy(update={"monitor": "val_accuracy"})
+    with pytest.raises(WorkError, match=r"monitor changed in between \(was val_loss, is val_accuracy\)"):
+        checkpoint.find(Kept(tmp_path / "c.npz"), checkpoint.identity_of(changed, "version 1"))
+    turned = SPEC.model_copy(update={"augment": SPEC.augment.model_copy(update={"rotation": 5})})
+    with pytest.raises(WorkError, match="augment changed in between"):
+        checkpoint.find(Kept(tmp_path / "c.npz"), checkpoint.identity_of(turned, "version 1"))
+
+
+def test_a_checkpoint_of_a_spec_that_no_longer_exists_is_refused(tmp_path: Path) -> None:
+    now = checkpoint.identity_of(SPEC, "version 1")
+    checkpoint_of(identity=now | {"epochs": 0, "network": "gone"}).write(tmp_path / "c.npz")
+
+    with pytest.raises(WorkError, match="network changed in between"):
+        checkpoint.find(Kept(tmp_path / "c.npz"), now)
