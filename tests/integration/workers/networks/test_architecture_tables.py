@@ -122,9 +122,7 @@ def every_layer() -> Any:
     pixels = keras.Input((24, 24, 3))
     x = (pixels / 127.5 - 1.0) * 0.5 + np.array([0.1, 0.2, 0.3], "float32")
     x = x[..., ::-1]
-    x = layers.RandomShear(0.1, 0.1)(
-        layers.RandomZoom(0.1)(layers.RandomRotation(0.1)(layers.RandomFlip()(x)))
-    )
+    x = layers.RandomZoom(0.1)(layers.RandomRotation(0.1)(layers.RandomFlip()(x)))
     x = layers.RandomTranslation(0.1, 0.1)(layers.RandomContrast(0.1)(layers.RandomBrightness(0.1)(x)))
     x = layers.Rescaling(2.0, [0.1, 0.2, 0.3])(x)
     x = layers.Normalization(axis=-1, mean=[0.1, 0.2, 0.3], variance=[1.0, 1.1, 1.2])(x)
@@ -205,4 +203,4 @@ def test_every_class_is_computed_as_keras_computes_it() -> None:
     assert [tuple(weight.shape) for weight in ours.weights] == shapes
     ours.set_weights(theirs.get_weights())
     pixels = np.random.default_rng(1).uniform(0, 255, (2, 24, 24, 3)).astype("float32")
-    np.testing.assert_array_equal(ours(pixels), theirs(pixels))
+    np.testing.assert_array_equal(ours(pixels, training=False), theirs(pixels, training=False))
