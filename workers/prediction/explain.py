@@ -22,18 +22,30 @@ MAX_SIDE = 512
 COLOURS = np.array([(0, 0, 160), (0, 130, 255), (80, 230, 130), (255, 210, 0), (220, 0, 0)], dtype=np.float32)
 COVER = 0.6
 
+_CONVOLUTIONS = (
+    keras.layers.Conv2D,
+    keras.layers.Conv2DTranspose,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv2D,
+)
+# What goes into these are logits.
+_FOLLOWS_LOGITS = (keras.layers.Dense, keras.layers.Activation, keras.layers.Softmax)
+
 
 class Explainer:
-    """Grad-CAM for one network, at the last of its layers whose output still has places."""
+    """Grad-CAM for one network, at the last of its layers from a convolution on whose output has places."""
 
     def __init__(self, network: Any) -> None:
         """Raises WorkError for a network without such a layer."""
         inputs, steps = _steps(network)
-        features = next((output for _, _, output in reversed(steps) if _has_places(output)), None)
+        first = next((index for index, (layer, _, _) in enumerate(steps) if _convolves(layer)), None)
+        if first is None:
+            raise WorkError("the model can't be explained: none of its layers is a convolution")
+        features = next((output for _, _, output in reversed(steps[first:]) if _has_places(output)), None)
         if features is None:
             raise WorkError("the model can't be explained: none of its layers has spatial outputs")
-        last, before, _ = steps[-1]
-        inner = keras.Model(inputs, [features, before])
+        last, before, output = steps[-1]
+        inner = keras.Model(inputs, [features, before if isinstance(last, _FOLLOWS_LOGITS) else output])
         self._function = tf.function(lambda pixels, labels: _heat(inner, last, pixels, labels))
 
     def maps(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -59,16 +71,39 @@ def overlay(picture: Image.Image, heat: NDArray[np.float32]) -> bytes:
 
 
 def _steps(network: Any) -> tuple[Any, list[tuple[Any, Any, Any]]]:
-    """The network's inputs, and each layer with what goes into it and comes out, as symbolic tensors."""
-    if not isinstance(network, keras.Sequential):
-        return network.inputs, [(layer, layer.input, layer.output) for layer in network.layers]
-    # A layer of one that was loaded remembers the tensors of a graph that was not yet whole.
-    inputs = output = keras.Input(network.input_shape[1:])
-    steps = []
-    for layer in network.layers:
-        before, output = output, layer(output)
-        steps.append((layer, before, output))
+    """The network's inputs, and each layer with what goes into it and comes out, as symbolic tensors.
+
+    Nested models are taken apart: their layers are called anew, in one graph.
+    """
+    inputs = keras.Input(network.input_shape[1:])
+    steps: list[tuple[Any, Any, Any]] = []
+    _walk(network, inputs, steps)
     return inputs, steps
+
+
+def _walk(network: Any, pixels: Any, steps: list[tuple[Any, Any, Any]]) -> Any:
+    """Call a network's layers, one by one; returns its output."""
+
+    def called(layer: Any) -> Any:
+        def call(*given: Any, **options: Any) -> Any:
+            if isinstance(layer, keras.Model):
+                return _walk(layer, given[0], steps)
+            output = layer(*given, **options)
+            steps.append((layer, given[0], output))
+            return output
+
+        return call
+
+    if isinstance(network, keras.Sequential):
+        for layer in network.layers:
+            pixels = called(layer)(pixels)
+        return pixels
+    output = network._run_through_graph(pixels, called)
+    return output[0] if isinstance(output, list) else output
+
+
+def _convolves(layer: Any) -> bool:
+    return isinstance(getattr(layer, "layer", layer), _CONVOLUTIONS)
 
 
 def _has_places(output: Any) -> bool:
@@ -91,9 +126,11 @@ def _heat(inner: Any, last: Any, pixels: Any, labels: Any) -> Any:
 
 def _logits(last: Any, before: Any) -> Any:
     """What goes into the last activation: probabilities near 1 have next to no gradient."""
-    if isinstance(last, keras.layers.Dense):
-        return tf.cast(before, tf.float32) @ tf.cast(last.kernel, tf.float32) + tf.cast(last.bias, tf.float32)
-    return before  # of a layer that is nothing but the activation
+    if not isinstance(last, keras.layers.Dense):
+        # Of a layer that is nothing but the activation, or of one that is none.
+        return tf.reshape(before, (tf.shape(before)[0], -1)) if len(before.shape) > 2 else before
+    logits = tf.cast(before, tf.float32) @ tf.cast(last.kernel, tf.float32)
+    return logits if last.bias is None else logits + tf.cast(last.bias, tf.float32)
 
 
 def _evidence(logits: Any, labels: Any) -> Any:

@@ -125,9 +125,24 @@ def test_a_network_that_loses_all_places_is_refused() -> None:
     inputs = keras.Input((SIZE, SIZE, 3))
     pooled = keras.layers.GlobalAveragePooling2D()(inputs)
     network = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])
-    assert Explainer(keras.Model(inputs, keras.layers.Dense(2)(pooled)))
-    with pytest.raises(WorkError, match="can't be explained: none of its layers has spatial outputs"):
+    with pytest.raises(WorkError, match="can't be explained: none of its layers is a convolution"):
+        Explainer(keras.Model(inputs, keras.layers.Dense(2)(pooled)))
+    with pytest.raises(WorkError, match="can't be explained: none of its layers is a convolution"):
         Explainer(network)
+    small = keras.layers.Conv2D(4, SIZE)(inputs)
+    with pytest.raises(WorkError, match="can't be explained: none of its layers has spatial outputs"):
+        Explainer(keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(small))))
+
+
+def test_the_layers_of_nested_models_are_explained_as_if_they_were_the_networks_own() -> None:
+    pixels, labels, _ = drawn(5, 3, seed=2)
+    flat = build(3)
+    inputs = keras.Input((SIZE, SIZE, 3))
+    body = keras.Model(flat.inputs, flat.layers[-2].output)
+    nested = keras.Model(inputs, flat.layers[-1](keras.Sequential([body])(inputs)))
+    np.testing.assert_array_equal(
+        Explainer(nested).maps(pixels, labels), Explainer(flat).maps(pixels, labels)
+    )
 
 
 def test_an_overlay_covers_what_is_hot_and_leaves_the_rest_in_its_own_proportions() -> None:
