@@ -15,11 +15,19 @@ END_OF_TAR = bytes(2 * BLOCK)
 STORED, BZIP2 = 0, 12
 
 
-def entry(name: bytes, packed: bytes, *, method: int = STORED, size: int | None = None, at: int = 0) -> bytes:
+def entry(
+    name: bytes, packed: bytes, *, method: int = STORED, size: int | None = None, at: int = 0, crc: int = 0
+) -> bytes:
     """One entry of a zip's list; `size` is what it says that the member unpacks to."""
     said = len(packed) if size is None else size
-    fields = (20, 20, 0, method, 0, 0x21, 0, len(packed), said, len(name), 0, 0, 0, 0, 0, at)
+    fields = (20, 20, 0, method, 0, 0x21, crc, len(packed), said, len(name), 0, 0, 0, 0, 0, at)
     return b"PK\x01\x02" + struct.pack("<6H3L5H2L", *fields) + name
+
+
+def local_header(name: bytes, packed: bytes, *, method: int, size: int, crc: int = 0) -> bytes:
+    """What stands before a member's packed bytes."""
+    fields = (20, 0, method, 0, 0x21, crc, len(packed), size, len(name), 0)
+    return b"PK\x03\x04" + struct.pack("<5H3L2H", *fields) + name
 
 
 def zip_of(entries: bytes, count: int, data: bytes = b"") -> bytes:
@@ -38,8 +46,7 @@ def zip64_of(entries: bytes, count: int) -> bytes:
 
 def zip_of_one(name: bytes, packed: bytes, *, method: int, size: int) -> bytes:
     """A zip of one member, whose packed bytes are as given."""
-    fields = (20, 0, method, 0, 0x21, 0, len(packed), size, len(name), 0)
-    data = b"PK\x03\x04" + struct.pack("<5H3L2H", *fields) + name + packed
+    data = local_header(name, packed, method=method, size=size) + packed
     return zip_of(entry(name, packed, method=method, size=size), 1, data)
 
 
@@ -47,9 +54,7 @@ def overlapping_zip(members: int, size: int) -> bytes:
     """Every member is the same bytes: `size` zeros, stored once."""
     zeros = bytes(size)
     name = b"cats/0.png"
-    data = (
-        b"PK\x03\x04" + struct.pack("<5H3L2H", 20, 0, 0, 0, 0x21, 0, size, size, len(name), 0) + name + zeros
-    )
+    data = local_header(name, zeros, method=STORED, size=size) + zeros
     return zip_of(b"".join(entry(b"cats/%04d" % n, zeros) for n in range(members)), members, data)
 
 

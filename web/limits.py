@@ -25,6 +25,8 @@ OVERHEAD_BYTES: Final = 1 << 20
 PARTS: Final = {
     "files.upload": 10,
     "registry.upload_dataset": 10,
+    # A field for each class, or one for all of them.
+    "registry.upload_model": 1_010,
     "pages.create": MAX_PICTURES + 100,
 }
 

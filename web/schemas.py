@@ -308,10 +308,13 @@ class ModelCard(Out):
     data: dict[str, Any] | None = Field(
         description="The data set it was trained on: reference, SHA-256, pictures"
     )
+    source: dict[str, Any] | None = Field(
+        description="Of a model that was made elsewhere: the file, its SHA-256, what its network is, warnings"
+    )
     evaluation: dict[str, Any] | None
     environment: dict[str, Any] | None
     timings: dict[str, Any] | None
-    spec: dict[str, Any] | None = Field(description="Spec of the training")
+    spec: dict[str, Any] | None = Field(description="Spec of the job that made it")
 
 
 class Prediction(Out):

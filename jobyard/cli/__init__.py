@@ -41,7 +41,7 @@ COMMANDS = {
     "predict": Command("jobyard.cli.predictions", "Classify pictures with a trained model."),
     "score": Command("jobyard.cli.scores", "Score the sentiment of texts, or of a file of texts."),
     "submit": Command("jobyard.cli.submission", "Submit a job of any kind, given the fields of its spec."),
-    "models": Command("jobyard.cli.models", "List, download, alias or delete models."),
+    "models": Command("jobyard.cli.models", "List, add, download, alias or delete models."),
     "jobs": Command("jobyard.cli.jobs", "List jobs, newest first."),
     "watch": Command("jobyard.cli.jobs", "Follow a job to its end."),
     "pause": Command("jobyard.cli.jobs", "Pause a job; a training keeps its progress."),

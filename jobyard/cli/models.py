@@ -1,4 +1,4 @@
-"""The command models: what is registered, its aliases, and its files."""
+"""The command models: what is registered, its aliases, its files, and what comes from elsewhere."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,9 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from jobyard.cli.session import connect, output, print_json
+from jobyard.cli.follow import follow, working
+from jobyard.cli.session import connect, json_option, outcome, output, print_json, priority_option
+from jobyard.client import Job
 
 SHOWN = 50
 
@@ -16,7 +18,7 @@ SHOWN = 50
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each model.")
 @click.pass_context
 def models(context: click.Context, as_json: bool) -> None:
-    """List, download, alias or delete models.
+    """List, add, download, alias or delete models.
 
     MODEL is a name (its newest version), name@version, name@alias or an id. The aliases latest and best
     (the most accurate) always exist.
@@ -77,6 +79,82 @@ def download(model: str, target: Path | None, card: Path | None) -> None:
         if card is not None:
             card.write_text(json.dumps(known, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     click.echo(f"{path}: {known['reference']}, SHA-256 {known['sha256']}")
+
+
+@models.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--name", required=True, help="Name of the model in the registry.")
+@click.option(
+    "--classes",
+    required=True,
+    metavar="NAMES|@FILE",
+    help="Names of the classes in the order of the network's outputs, separated by commas; or @ and a file "
+    "with a name on each line.",
+)
+@click.option(
+    "--rescale",
+    help="What the network expects pixels as: 0..1, -1..1 or none (0 to 255). Needed where no layer of its "
+    "own makes it of 0 to 255.",
+)
+@click.option("--image-size", type=int, help="Side of the pictures, where the network takes any.")
+@priority_option
+@json_option
+def add(
+    file: Path,
+    name: str,
+    classes: str,
+    rescale: str | None,
+    image_size: int | None,
+    priority: int | None,
+    as_json: bool,
+) -> int:
+    """Register FILE, a model that Keras 3 saved elsewhere (.keras).
+
+    Nothing of it is loaded as it is: a worker compares it with what is allowed and writes it anew. Of other
+    formats it says how to convert them.
+    """
+    with connect() as client:
+        with working(f"uploading {file} …"):
+            job = client.add_model(
+                file,
+                name=name,
+                classes=_class_names(classes),
+                rescale=rescale,
+                image_size=image_size,
+                priority=priority,
+            )
+        follow(job)
+        if as_json:
+            print_json(job.raw)
+        elif job.succeeded:
+            show_foreign(job)
+        return outcome(job)
+
+
+def show_foreign(job: Job) -> None:
+    """The model, what it is, and what is odd about it."""
+    result = job.result or {}
+    source = result["source"]
+    console = output()
+    console.print(f"model    {result['model']}, SHA-256 {result['sha256']}", soft_wrap=True)
+    size = f"{source['layers']:,} layers, {source['parameters']:,} parameters"
+    console.print(f"network  {size}, pictures of {result['image_size']} pixels", soft_wrap=True)
+    console.print(f"pixels   {source['rescale']}", markup=False, soft_wrap=True)
+    console.print(f"outputs  {source['head']}", markup=False, soft_wrap=True)
+    for warning in source["warnings"]:
+        console.print(f"warning  {warning}", markup=False, soft_wrap=True)
+    console.print(f"next     jobyard predict {result['model']} PICTURE...", soft_wrap=True)
+
+
+def _class_names(given: str) -> list[str]:
+    """Those of an option: between commas, or the lines of a file."""
+    if not given.startswith("@"):
+        return [name.strip() for name in given.split(",")]
+    try:
+        lines = Path(given[1:]).expanduser().read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"--classes: {given[1:]} can't be read: {error}") from None
+    return [line.strip() for line in lines if line.strip()]
 
 
 @models.command()

@@ -5,6 +5,7 @@ import json
 from rich.markup import escape
 from rich.table import Table
 
+from jobyard.cli.models import show_foreign
 from jobyard.cli.predictions import show_predictions
 from jobyard.cli.scores import show_file, show_texts
 from jobyard.cli.session import on_a_line, output
@@ -21,6 +22,8 @@ def show_result(job: Job) -> None:
         show_training(job)
     elif job.kind == "predict":
         show_predictions(job, job.predictions())
+    elif job.kind == "register":
+        show_foreign(job)
     elif job.kind == "sentiment" and "file" in result:
         show_file(job, None)
     elif job.kind == "sentiment" and job.spec.get("texts"):

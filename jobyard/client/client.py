@@ -173,6 +173,33 @@ class Client:
         spec = {"name": name, "file": self.upload(archive)["id"], "labels": labels}
         return self.submit("import", given(spec), priority=priority)
 
+    def add_model(
+        self,
+        path: str | Path | uuid.UUID,
+        *,
+        name: str,
+        classes: Sequence[str],
+        rescale: str | None = None,
+        image_size: int | None = None,
+        priority: int | None = None,
+        **spec: Any,
+    ) -> Job:
+        """Register a model that Keras 3 saved elsewhere, as a `.keras` file (a path, or a file's id).
+
+        `classes` are in the order of the network's outputs; `rescale` says what it expects pixels as ("0..1",
+        "-1..1" or "none") where no layer of its own makes it of 0…255; `image_size` is for networks that take
+        any. Returns the job; its result has "model", the reference of the new model, and "warnings".
+        """
+        spec = {
+            "file": self._file_id(path),
+            "name": name,
+            "classes": list(classes),
+            "rescale": rescale,
+            "image_size": image_size,
+            **spec,
+        }
+        return self.submit("register", given(spec), priority=priority)
+
     def upload(self, path: str | Path) -> Json:
         """Upload a file, for a spec to refer to by its id: {id, name, bytes, sha256, media_type}."""
         path = Path(path)

@@ -66,19 +66,24 @@ def walk_zip(file: IO[bytes]) -> Iterator[Member]:
     with open_zip(file) as archive:
         for info in archive.infolist():
             parts = split_path(info.filename)
-            kind = stat.S_IFMT(info.external_attr >> 16)
-            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise WorkError(f"{printable(info.filename)!r}: the archive should have no links or devices")
-            if info.flag_bits & 0x1:
-                raise WorkError(f"{printable(info.filename)!r}: the archive should not be encrypted")
-            if info.compress_type not in METHODS:
-                raise WorkError(
-                    f"{printable(info.filename)!r}: compression method {info.compress_type} is not "
-                    "supported; should be deflate"
-                )
+            check_member(info)
             if parts:
                 folder = info.is_dir() or info.filename.endswith("\\")
                 yield Member(parts, folder, info.file_size, _opener(archive, info))
+
+
+def check_member(info: zipfile.ZipInfo) -> None:
+    """Raises WorkError for a link or a device, an encrypted member, and one that is packed in a rare way."""
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise WorkError(f"{printable(info.filename)!r}: the archive should have no links or devices")
+    if info.flag_bits & 0x1:
+        raise WorkError(f"{printable(info.filename)!r}: the archive should not be encrypted")
+    if info.compress_type not in METHODS:
+        raise WorkError(
+            f"{printable(info.filename)!r}: compression method {info.compress_type} is not "
+            "supported; should be deflate"
+        )
 
 
 def _opener(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], IO[bytes]]:

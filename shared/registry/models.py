@@ -43,7 +43,8 @@ class Model(Versioned):
     classes: Mapped[list[str]] = mapped_column(Json)
     image_size: Mapped[int]
     metrics: Mapped[dict[str, Any]] = mapped_column(Json)
-    # How it was made, and how good it is: outlives the job. None for those trained before it was kept.
+    # How it was made, or where it is from, and how good it is: outlives the job. None for those trained
+    # before it was kept.
     card: Mapped[dict[str, Any] | None] = mapped_column(NullableJson)
 
     @property
@@ -200,10 +201,11 @@ def card(session: Session, model: Model) -> dict[str, Any]:
         "image_size": model.image_size,
         "preprocessing": PREPROCESSING,
         "classes": model.classes,
-        "outputs": OUTPUTS["sigmoid" if len(model.classes) == 2 else "softmax"],
+        "outputs": OUTPUTS[kept.get("outputs") or ("sigmoid" if len(model.classes) == 2 else "softmax")],
         "accuracy": model.accuracy,
         "metrics": model.metrics,
         "data": kept.get("data") or data,
+        "source": kept.get("source"),
         **facts,
         "spec": kept.get("spec") or (job.spec if job else None),
     }

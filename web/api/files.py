@@ -1,13 +1,14 @@
-"""Uploads: files, and archives that become data sets."""
+"""Uploads: files, archives that become data sets, and models that were made elsewhere."""
 
 from typing import Annotated
 
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, FileStorage, Tag
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo
 
 from jobyard.shared.errors import BadInput
 from jobyard.shared.kinds.fields import Name
+from jobyard.shared.kinds.register import ClassNames, ImageSize, Rescale
 from jobyard.shared.kinds.submission import SUBMISSION
 from jobyard.web import schemas
 from jobyard.web.api import registry
@@ -26,7 +27,17 @@ api = APIBlueprint(
 )
 
 # The library reads form fields as JSON where it can, which would make a number of the name "2024".
-AsSent = BeforeValidator(lambda _: request.form.get("name", ""))
+AsSent = BeforeValidator(lambda _, info: request.form.get(info.field_name, ""))
+
+
+def _names(_: object, info: ValidationInfo) -> list[str]:
+    """The values of a field that was sent several times, or the parts of one, between commas."""
+    values = request.form.getlist(str(info.field_name))
+    return [part.strip() for part in values[0].split(",")] if len(values) == 1 else values
+
+
+def _unless_empty(_: object, info: ValidationInfo) -> str | None:
+    return request.form.get(str(info.field_name)) or None
 
 
 class UploadForm(BaseModel):
@@ -44,6 +55,20 @@ class DatasetForm(BaseModel):
 
     name: Annotated[Name, AsSent]
     archive: FileStorage
+
+
+class ModelForm(BaseModel):
+    """A model that Keras 3 saved elsewhere, and what its outputs mean."""
+
+    model_config = {"extra": "forbid"}
+
+    file: FileStorage
+    name: Annotated[Name, AsSent]
+    classes: Annotated[ClassNames, BeforeValidator(_names)] = Field(
+        description="In the order of the outputs: separated by commas, or as a field for each class",
+    )
+    rescale: Annotated[Rescale | None, BeforeValidator(_unless_empty)] = None
+    image_size: Annotated[ImageSize | None, BeforeValidator(_unless_empty)] = None
 
 
 @api.post("/files", responses={201: schemas.File}, summary="Upload a file")
@@ -64,4 +89,22 @@ def upload_dataset(form: DatasetForm) -> Response:
             job, _ = submit(current_backend(), submission, None)
     except BadInput as error:
         raise BadInput("archive", error.message) from None
+    return answer_with(job, 202)
+
+
+@registry.api.post("/models", responses={202: schemas.Job}, summary="Upload a model that was made elsewhere")
+def upload_model(form: ModelForm) -> Response:
+    """Store the `.keras` file and submit the register job that checks it and writes it anew.
+
+    Nothing of the file is loaded as it is. Files of other formats are refused by the job, which says how to
+    convert them.
+    """
+    given = form.model_dump(exclude={"file"}, exclude_none=True)
+    try:
+        with Uploads() as uploads:
+            spec = given | {"file": uploads.keep(form.file, "file").id}
+            submission = SUBMISSION.validate_python({"kind": "register", "spec": spec})
+            job, _ = submit(current_backend(), submission, None)
+    except BadInput as error:
+        raise BadInput(error.field.removeprefix("spec."), error.message) from None
     return answer_with(job, 202)

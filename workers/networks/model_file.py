@@ -39,8 +39,9 @@ def load(path: Path, sha256: str, classes: list[str], image_size: int) -> Any:
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise WorkError(f"the model file can't be loaded: {str(error).splitlines()[0]}") from error
 
-    outputs = 1 if len(classes) == 2 else len(classes)
-    if model.input_shape != (None, image_size, image_size, 3) or model.output_shape != (None, outputs):
+    # A network that was made elsewhere may have a softmax for two classes.
+    outputs = {(None, len(classes)), (None, 1)} if len(classes) == 2 else {(None, len(classes))}
+    if model.input_shape != (None, image_size, image_size, 3) or model.output_shape not in outputs:
         raise WorkError(
             f"the model has inputs {model.input_shape} and outputs {model.output_shape}: "
             f"should fit pictures of {image_size} pixels and {len(classes)} classes"

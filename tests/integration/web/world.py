@@ -17,6 +17,7 @@ from jobyard.shared.jobs import Job
 from jobyard.shared.kinds.base import Kind, Spec
 from jobyard.shared.kinds.imports import ImportSpec
 from jobyard.shared.kinds.predict import PredictSpec
+from jobyard.shared.kinds.register import IMPORTED, RegisterSpec
 from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.shared.kinds.train import TrainSpec
 from jobyard.shared.needs import Needs, note
@@ -35,7 +36,7 @@ SCORE = {"precision": 0.5, "recall": 0.25, "f1": 0.3333, "support": 4}
 SCORES = {"neg": 0.0, "neu": 0.5, "pos": 0.5, "compound": 0.6369, "label": "positive"}
 LABELS = {"positive": 2, "neutral": 1, "negative": 1}
 STATES = ("queued", "running", "cancelling", "succeeded", "failed", "cancelled")
-KINDS = ("train", "predict", "predict-dataset", "predict-archive", "texts", "file", "import")
+KINDS = ("train", "predict", "predict-dataset", "predict-archive", "texts", "file", "import", "register")
 
 
 @dataclass
@@ -118,14 +119,17 @@ class World:
         )
         return register(self.backend.database, dataset)
 
-    def model(self, job_id: uuid.UUID | None = None, dataset_id: uuid.UUID | None = None) -> registry.Model:
+    def model(
+        self, job_id: uuid.UUID | None = None, dataset_id: uuid.UUID | None = None, **changes: Any
+    ) -> registry.Model:
         file = self.file("model.keras", b"weights", job_id)
+        given = {"metrics": {"final": EPOCH, "best": EPOCH}} | changes
         model = factories.model(
             job_id=job_id,
             dataset_id=dataset_id,
             classes=["cats", self.hostile],
             image_size=64,
-            metrics={"final": EPOCH, "best": EPOCH},
+            **given,
             storage_key=file.storage_key,
             bytes=file.bytes,
             sha256=file.sha256,
@@ -197,6 +201,9 @@ class World:
                 return SentimentSpec(texts=[f"{hostile} number {index}" for index in range(60)])
             case "file":
                 return SentimentSpec(file=self.file(f"{self.hostile}.csv", b"text\nhi\n").id)
+            case "register":
+                file = self.file(f"{self.hostile}.keras", b"PK")
+                return RegisterSpec(name="pets", file=file.id, classes=["cats", self.hostile])
         return ImportSpec(name="pets", file=self.file(f"{self.hostile}.zip", b"PK").id)
 
     def _result(self, kind: str, job: Job) -> dict[str, Any]:
@@ -278,6 +285,8 @@ class World:
                     "format": "parquet",
                     "column": "text",
                 }
+            case "register":
+                return self._foreign_model(job)
         dataset = self.dataset(job.id)
         return {
             "dataset": dataset.reference,
@@ -285,6 +294,30 @@ class World:
             "rejected": dataset.rejected,
             "rejected_count": 70,
             "warnings": (dataset.report or {})["warnings"],
+        }
+
+    def _foreign_model(self, job: Job) -> dict[str, Any]:
+        source = {
+            "file": f"{self.hostile}.keras",
+            "sha256": "0" * 64,
+            "keras_version": self.hostile,
+            "layers": 156,
+            "parameters": 2_257_984,
+            "precision": "float32",
+            "rescale": f"the network's own: {self.hostile}",
+            "head": "softmax, put at the end of a network of logits",
+            "warnings": [f"the network ends without an activation: {self.hostile}"],
+        }
+        model = self.model(
+            job.id, network=IMPORTED, metrics={}, card={"source": source, "outputs": "softmax"}
+        )
+        return {
+            "model": model.reference,
+            "sha256": model.sha256,
+            "classes": model.classes,
+            "image_size": model.image_size,
+            "source": source,
+            "environment": {"keras": "3.15.1", "tensorflow": "2.21.0", "python": "3.12.0"},
         }
 
     def _history(self, job: Job) -> None:

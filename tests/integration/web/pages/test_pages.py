@@ -68,7 +68,7 @@ def test_the_list_shows_every_kind_in_every_state_and_filters(world: World, web:
 
 def test_an_empty_list_says_how_to_begin(web: FlaskClient) -> None:
     page = look(web, "/")
-    for kind in ("import", "train", "predict", "sentiment"):
+    for kind in ("import", "train", "predict", "sentiment", "register"):
         assert f"/new/{kind}" in page.addresses
     assert "jobyard train" in page.text
 

@@ -37,6 +37,7 @@ def test_each_kind_has_its_queue() -> None:
         "predict": Queue.PREDICT,
         "sentiment": Queue.CPU,
         "import": Queue.CPU,
+        "register": Queue.PREDICT,
     }
 
 

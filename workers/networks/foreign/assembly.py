@@ -1,0 +1,116 @@
+"""From what was checked to a file of our own: the network is built, given its weights, and saved."""
+
+import platform
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import keras
+import numpy as np
+import tensorflow as tf
+
+from jobyard.shared.archives.members import printable
+from jobyard.shared.errors import WorkError
+from jobyard.workers.networks import architecture
+from jobyard.workers.networks.architecture.writing import model_config
+from jobyard.workers.networks.custom import settle
+from jobyard.workers.networks.foreign.adaptation import adapt
+from jobyard.workers.networks.foreign.archive import WEIGHTS
+from jobyard.workers.networks.foreign.examination import Examined
+from jobyard.workers.networks.foreign.task import MODEL, Task
+from jobyard.workers.networks.foreign.weights import Array, WeightsFile, copy
+
+# Random states, which older versions of Keras save and newer ones don't.
+SEEDS: Final = "seed_generator/"
+
+
+def warm_up() -> None:
+    """Have TensorFlow allocate what it allocates once."""
+    float(keras.ops.sum(keras.ops.ones((2, 2)) @ keras.ops.ones((2, 2))))
+
+
+def assemble(task: Task, examined: Examined) -> dict[str, Any]:
+    """Build the network, give it the foreign weights, and save it as MODEL in the task's folder.
+
+    Returns what the registry and people should know of it. Raises WorkError where weights do not fit.
+    """
+    original = examined.architecture
+    done = adapt(original, task.rescale, task.classes)
+    # Again, as it is now: what is built is what was checked.
+    adapted = architecture.check(model_config(done.model))
+    network = _built(original.config())
+    _load(network, examined.weights, Path(task.folder) / f"own.{WEIGHTS}")
+    finished = _built(adapted.config())
+    for layer in network.layers:
+        finished.get_layer(layer.name).set_weights(layer.get_weights())
+    settle(finished)
+    path = Path(task.folder) / MODEL
+    finished.save(path)
+    _compare(finished, path)
+    return {
+        "image_size": original.image_size,
+        "outputs": done.outputs,
+        "source": {
+            "keras_version": examined.keras_version,
+            "layers": original.layers,
+            "parameters": int(network.count_params()),
+            "precision": _precision(network),
+            "rescale": done.rescale,
+            "head": done.head,
+            "warnings": done.warnings,
+        },
+        "environment": {
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _built(config: dict[str, Any]) -> Any:
+    return keras.saving.deserialize_keras_object(config, safe_mode=True)
+
+
+def _load(network: Any, weights: WeightsFile, own: Path) -> None:
+    """Copy the weights into a file that Keras has just written, and have it read that one."""
+    network.save_weights(own)
+    expected = _arrays(own)
+    unknown = sorted(path for path in weights.arrays if path not in expected and SEEDS not in path)
+    if unknown:
+        others = f", nor do {len(unknown) - 1:,} others" if len(unknown) > 1 else ""
+        raise WorkError(f"{WEIGHTS}: the array {printable(unknown[0])!r} belongs to no layer{others}")
+    try:
+        copy(weights, own, {path: array for path, array in expected.items() if SEEDS not in path})
+    except WorkError as error:
+        raise WorkError(f"{WEIGHTS}: {error.message}") from None
+    network.load_weights(own)
+
+
+def _arrays(own: Path) -> dict[str, Array]:
+    """Those of a file that Keras wrote."""
+    found: dict[str, Array] = {}
+
+    def keep(path: str, thing: Any) -> None:
+        if isinstance(thing, h5py.Dataset):
+            found[path] = Array(tuple(thing.shape), thing.dtype)
+
+    with h5py.File(own) as file:
+        file.visititems(keep)
+    return found
+
+
+def _compare(network: Any, path: Path) -> None:
+    """Whether the file is the network that was saved. Raises WorkError."""
+    pixels = np.random.default_rng(0).integers(0, 256, (1, *network.input_shape[1:])).astype(np.float32)
+    saved = keras.models.load_model(path, compile=False, safe_mode=True)
+    built, loaded = (np.asarray(one(pixels, training=False), np.float64) for one in (network, saved))
+    if not np.array_equal(built, loaded, equal_nan=True):
+        raise WorkError("Keras saves the network as another one than it builds; it can't be registered")
+    if not np.isfinite(built).all():
+        raise WorkError("the network's output for a picture of noise is NaN or infinite; it can't predict")
+
+
+def _precision(network: Any) -> str:
+    """The name of the dtype policy, the rare one if there are two."""
+    names = {layer.dtype_policy.name for layer in network._flatten_layers()}
+    return min(names - {"float32"}, default="float32")

@@ -1,0 +1,46 @@
+"""All that is checked of a foreign model before Keras is there: zip, description, file of weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobyard.shared.errors import WorkError
+from jobyard.workers.networks import architecture
+from jobyard.workers.networks.architecture import Architecture
+from jobyard.workers.networks.foreign.archive import CONFIG, WEIGHTS, unpack
+from jobyard.workers.networks.foreign.formats import refuse_others
+from jobyard.workers.networks.foreign.task import Task
+from jobyard.workers.networks.foreign.weights import WeightsFile
+
+# At the top of the file of weights, and not the network's.
+OPTIMIZER = frozenset({"optimizer"})
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A file that is what it should be, as far as that can be seen without building its network."""
+
+    keras_version: str
+    architecture: Architecture
+    weights: WeightsFile
+
+
+def examine(task: Task) -> Examined:
+    """Check the file; its weights are unpacked into the task's folder.
+
+    Raises WorkError with the first thing that is not allowed, and what would be right.
+    """
+    path, folder = Path(task.path), Path(task.folder)
+    refuse_others(path, task.name)
+    unpacked = unpack(path, folder, task.unpacked_bytes)
+    try:
+        document = architecture.parse(unpacked.config)
+        network = architecture.check(document, image_size=task.image_size)
+    except WorkError as error:
+        raise WorkError(f"{CONFIG}: {error.message.removeprefix('architecture: ')}") from None
+    if network.image_size is None:
+        raise WorkError(f"{CONFIG}: the network takes pictures of any size; image_size should say of which")
+    try:
+        weights = WeightsFile(unpacked.weights, task.unpacked_bytes, left_out=OPTIMIZER)
+    except WorkError as error:
+        raise WorkError(f"{WEIGHTS}: {error.message}") from None
+    return Examined(unpacked.keras_version, network, weights)
