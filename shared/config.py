@@ -89,6 +89,9 @@ class Settings(BaseSettings):
         description="A job may write, and an archive may unpack to, so many times the bytes of the upload; "
         "256 MiB are always allowed",
     )
+    export_memory_bytes: Annotated[int, Field(ge=1)] = Field(
+        default=8 * 1024**3, description="An export fails that takes more memory (on Linux)"
+    )
     min_free_bytes: Annotated[int, Field(ge=0)] = Field(
         default=1024**3,
         description="With less free disk, uploads are refused and jobs that write files wait in their queue",

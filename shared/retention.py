@@ -99,13 +99,18 @@ def due(session: Session) -> dict[str, str]:
 
 
 def in_use(session: Session, keys: Sequence[str]) -> set[str]:
-    """Those of the storage's keys that a data set, a model, a file or a checkpoint has.
+    """Those of the storage's keys that a data set, a model, an export, a file or a checkpoint has.
 
     The checkpoint of a job that has ended counts no more, unless its parent still needs it.
     """
     theirs = [
         sa.select(column).where(column.in_(keys))
-        for column in (registry.Dataset.storage_key, registry.Model.storage_key, File.storage_key)
+        for column in (
+            registry.Dataset.storage_key,
+            registry.Model.storage_key,
+            registry.ModelExport.storage_key,
+            File.storage_key,
+        )
     ]
     needed = Job.state.not_in(TERMINAL) | needed_by_parent()
     checkpoints = sa.select(Job.checkpoint_key).where(Job.checkpoint_key.in_(keys), needed)

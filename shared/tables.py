@@ -6,7 +6,15 @@ from jobyard.shared.logins import Login
 from jobyard.shared.metrics import Metric
 from jobyard.shared.needs import JobInput, JobReference
 from jobyard.shared.registrations import Worker
-from jobyard.shared.registry import Dataset, LastVersion, Model, ModelAlias, Prediction, ScoreGroup
+from jobyard.shared.registry import (
+    Dataset,
+    LastVersion,
+    Model,
+    ModelAlias,
+    ModelExport,
+    Prediction,
+    ScoreGroup,
+)
 from jobyard.shared.storage import File, PendingKey, StorageIdentity
 
 metadata = Base.metadata
@@ -24,6 +32,7 @@ __all__ = [
     "Metric",
     "Model",
     "ModelAlias",
+    "ModelExport",
     "PendingKey",
     "Prediction",
     "ScoreGroup",

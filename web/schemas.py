@@ -2,6 +2,7 @@
 
 import datetime
 import uuid
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Generic, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, RootModel, create_model
@@ -257,6 +258,31 @@ class Dataset(Out):
     truncated: list[str] = TRUNCATED
 
 
+class ModelExport(Out):
+    """A file of a model in another format."""
+
+    format: str
+    quantize: str
+    file: str = Field(description="The name under which it is saved")
+    bytes: int
+    sha256: str
+    created_at: Moment
+    link: str
+
+    @classmethod
+    def of(cls, export: registry.ModelExport, model: registry.Model) -> Self:
+        how = "" if export.quantize == "none" else f"&quantize={export.quantize}"
+        return cls(
+            format=export.format,
+            quantize=export.quantize,
+            file=export.file_name(model),
+            bytes=export.bytes,
+            sha256=export.sha256,
+            created_at=export.created_at,
+            link=f"{API}/models/{model.reference}/file?format={export.format}{how}",
+        )
+
+
 class Model(Out):
     id: uuid.UUID
     name: str
@@ -275,13 +301,19 @@ class Model(Out):
     dataset_id: uuid.UUID | None
     job_id: uuid.UUID | None
     created_at: Moment
+    exports: list[ModelExport] = Field(
+        [], description="Its files in other formats; a job of kind `export` makes one"
+    )
     truncated: list[str] = TRUNCATED
     links: dict[str, str] = {}
 
     @classmethod
-    def of(cls, model: registry.Model, aliases: list[str]) -> Self:
+    def of(
+        cls, model: registry.Model, aliases: list[str], exports: Sequence[registry.ModelExport] = ()
+    ) -> Self:
         out = cls.model_validate(model)
         out.aliases = aliases
+        out.exports = [ModelExport.of(one, model) for one in exports]
         own = f"{API}/models/{model.reference}"
         out.links = {"self": own, "file": f"{own}/file", "card": f"{own}/card"}
         return out
@@ -314,6 +346,10 @@ class ModelCard(Out):
     evaluation: dict[str, Any] | None
     environment: dict[str, Any] | None
     timings: dict[str, Any] | None
+    exports: list[dict[str, Any]] = Field(
+        description="Its files in other formats: names and shapes of input and output, SHA-256, precision, "
+        "and the largest difference between a probability of the file's and one of the `.keras` file's"
+    )
     spec: dict[str, Any] | None = Field(description="Spec of the job that made it")
 
 

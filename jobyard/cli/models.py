@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.markup import escape
@@ -9,7 +10,7 @@ from rich.table import Table
 
 from jobyard.cli.follow import follow, working
 from jobyard.cli.session import connect, json_option, outcome, output, print_json, priority_option
-from jobyard.client import Job
+from jobyard.client import Client, Job
 
 SHOWN = 50
 
@@ -56,29 +57,59 @@ def models(context: click.Context, as_json: bool) -> None:
 @models.command()
 @click.argument("model")
 @click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["keras", "onnx", "tflite", "savedmodel"]),
+    default="keras",
+    show_default=True,
+    help="Format of the file; if there is none yet, a job makes it.",
+)
+@click.option(
+    "--quantize",
+    type=click.Choice(["none", "float16", "dynamic"]),
+    default="none",
+    show_default=True,
+    help="How tflite keeps the weights.",
+)
+@click.option(
     "-o",
     "target",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where to save it; default: NAME-VERSION.keras.",
+    help="Where to save it; default: NAME-VERSION.keras, .onnx, .tflite or -savedmodel.zip.",
 )
 @click.option(
     "--card",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Save the model card as this JSON file, too.",
 )
-def download(model: str, target: Path | None, card: Path | None) -> None:
-    """Save MODEL as a .keras file; with --card, save its model card as JSON, too."""
+def download(model: str, format_: str, quantize: str, target: Path | None, card: Path | None) -> None:
+    """Save a file of MODEL; with --card, save its model card as JSON, too."""
     for path in (target, card):
         if path is not None and not path.absolute().parent.is_dir():
             raise click.UsageError(f"{path}: there is no folder {path.parent}")
     with connect() as client:
         # By its version: an alias may be moved between the two.
         known = client.model_card(model)
-        path = target or Path(f"{known['name']}-{known['version']}.keras")
-        client.download_model(known["reference"], path)
+        file = known | {"file": f"{known['name']}-{known['version']}.keras"}
+        if format_ != "keras":
+            file = _exported(client, known["reference"], format_, quantize)
+            known = client.model_card(known["reference"])
+        path = target or Path(file["file"])
+        client.download_model(known["reference"], path, format=format_, quantize=quantize)
         if card is not None:
             card.write_text(json.dumps(known, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    click.echo(f"{path}: {known['reference']}, SHA-256 {known['sha256']}")
+    click.echo(f"{path}: {known['reference']}, SHA-256 {file['sha256']}")
+
+
+def _exported(client: Client, reference: str, format_: str, quantize: str) -> dict[str, Any]:
+    """The model's file of that format, made if there is none yet."""
+    for one in client.model(reference)["exports"]:
+        if (one["format"], one["quantize"]) == (format_, quantize):
+            return dict(one)
+    job = follow(client.export_model(reference, format_, quantize=quantize))
+    if status := outcome(job):
+        raise click.exceptions.Exit(status)
+    return dict(job.result or {})
 
 
 @models.command()

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from jobyard.client.errors import Json, NotFound
 from jobyard.client.job import Job
@@ -274,10 +274,38 @@ class Client:
         """
         return self._transport.get(f"{_model(reference)}/card")
 
-    def download_model(self, reference: str, path: str | Path) -> Path:
-        """Save a model's `.keras` file as `path`, which is returned. Raises NotFound."""
+    def export_model(
+        self,
+        reference: str,
+        format: str,  # noqa: A002 - the spec's own word
+        *,
+        quantize: str | None = None,
+        force: bool | None = None,
+        priority: int | None = None,
+    ) -> Job:
+        """Make a file of a model in another format: "onnx", "tflite" or "savedmodel"; returns the job.
+
+        `quantize`, of tflite, is "none", "float16" or "dynamic". A file that there is already is not made
+        again, unless `force`. `download_model` saves it; the model's card says what it takes and gives.
+        """
+        spec = {"model": reference, "format": format, "quantize": quantize, "force": force}
+        return self.submit("export", given(spec), priority=priority)
+
+    def download_model(
+        self,
+        reference: str,
+        path: str | Path,
+        *,
+        format: str = "keras",  # noqa: A002 - as above
+        quantize: str = "none",
+    ) -> Path:
+        """Save a model's file as `path`, which is returned: `.keras`, or one that `export_model` has made.
+
+        Raises NotFound, also if there is no file of that format yet.
+        """
         path = Path(path)
-        self._transport.download(f"{_model(reference)}/file", path)
+        which = "" if format == "keras" else f"?{urlencode({'format': format, 'quantize': quantize})}"
+        self._transport.download(f"{_model(reference)}/file{which}", path)
         return path
 
     def delete_model(self, reference: str) -> None:

@@ -1,6 +1,7 @@
 """The results of jobs: data sets, models, predictions, groups of scores."""
 
 from jobyard.shared.registry.datasets import Dataset, add_dataset, take_turn
+from jobyard.shared.registry.exports import ModelExport
 from jobyard.shared.registry.models import BEST, Model, ModelAlias, by_accuracy
 from jobyard.shared.registry.predictions import (
     Place,
@@ -30,6 +31,7 @@ __all__ = [
     "LastVersion",
     "Model",
     "ModelAlias",
+    "ModelExport",
     "Place",
     "Prediction",
     "ScoreGroup",

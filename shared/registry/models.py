@@ -13,6 +13,7 @@ from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.shared.jobs import Job
 from jobyard.shared.needs import unended_job_that_names
 from jobyard.shared.registry.datasets import Dataset
+from jobyard.shared.registry.exports import ModelExport, exports_of
 from jobyard.shared.registry.versions import LATEST, Versioned, find
 from jobyard.shared.storage import File, Reason, plan_deletion
 
@@ -150,27 +151,36 @@ def remove_alias(session: Session, name: str, alias: str) -> None:
     session.execute(sa.delete(ModelAlias).where(ModelAlias.name == name, ModelAlias.alias == alias))
 
 
-def delete(session: Session, reference: str) -> str:
-    """Delete a model, by `name@version` or id, with its aliases and what its training's job shows of it.
+def hold(session: Session, model_id: uuid.UUID) -> None:
+    """Keep others from changing or deleting the model until the commit. Raises NotFound if it was deleted."""
+    if session.scalar(sa.select(Model.id).where(Model.id == model_id).with_for_update()) is None:
+        raise NotFound("the model was deleted")
 
-    Returns the key of its file: delete that after the commit. Raises NotFound; BadInput for a name or an
+
+def delete(session: Session, reference: str) -> list[str]:
+    """Delete a model, by `name@version` or id, with aliases, exports and what its training's job shows of it.
+
+    Returns the keys of its files: delete those after the commit. Raises NotFound; BadInput for a name or an
     alias, which may refer to another model later; Conflict while a job that has not ended needs it. A job
     that is being submitted at the same time, and pinned the model before, is accepted and fails: "no model".
     """
     model = find(session, Model, reference)
     if reference not in (model.reference, str(model.id)):
         raise BadInput("id", f"should name the version to delete, as {model.reference}, or an id")
-    # It can't get an alias meanwhile.
-    session.execute(sa.select(Model.id).where(Model.id == model.id).with_for_update())
+    # It can't get an alias or an export meanwhile.
+    hold(session, model.id)
     needed_by = unended_job_that_names(session, model.id)
     if needed_by is not None:
         raise Conflict(
             f"job {needed_by} uses the model {model.reference}; wait until it has ended, or cancel it"
         )
     session.execute(sa.delete(File).where(File.storage_key == model.storage_key))
+    exported = sa.select(ModelExport.storage_key).where(ModelExport.model_id == model.id)
+    keys = [model.storage_key, *session.scalars(exported)]
+    session.execute(sa.delete(ModelExport).where(ModelExport.model_id == model.id))
     session.execute(sa.delete(Model).where(Model.id == model.id))
-    plan_deletion(session, [model.storage_key], Reason.DELETED)
-    return model.storage_key
+    plan_deletion(session, keys, Reason.DELETED)
+    return keys
 
 
 def card(session: Session, model: Model) -> dict[str, Any]:
@@ -207,5 +217,16 @@ def card(session: Session, model: Model) -> dict[str, Any]:
         "data": kept.get("data") or data,
         "source": kept.get("source"),
         **facts,
+        "exports": [
+            {
+                "format": one.format,
+                "quantize": one.quantize,
+                "file": one.file_name(model),
+                "bytes": one.bytes,
+                "sha256": one.sha256,
+                **one.facts,
+            }
+            for one in exports_of(session, [model.id])[model.id]
+        ],
         "spec": kept.get("spec") or (job.spec if job else None),
     }

@@ -31,7 +31,7 @@ class Reason(enum.StrEnum):
 # For the log.
 GLOSS = {
     Reason.WRITTEN: "it was never completed",
-    Reason.REPLACED: "a newer checkpoint replaced it",
+    Reason.REPLACED: "a newer one replaced it",
     Reason.ENDED: "the job that needed it has ended",
     Reason.RETRIED: "its job was retried from the start",
     Reason.EXPIRED: "its retention is over",

@@ -10,6 +10,7 @@ COLUMNS = (
     ("files", "storage_key"),
     ("datasets", "storage_key"),
     ("models", "storage_key"),
+    ("model_exports", "storage_key"),
     ("jobs", "checkpoint_key"),
     ("pending_keys", "key"),
 )

@@ -47,17 +47,19 @@ def answer(body: BaseModel | bytes, status: int = 200, headers: dict[str, str] |
     return Response(content, status, headers, content_type="application/json")
 
 
-def binary(media_type: str) -> dict[str, Any]:
+def binary(*media_types: str) -> dict[str, Any]:
     """An answer of bytes, as OpenAPI has it."""
-    return {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}
+    return {"content": {one: {"schema": {"type": "string", "format": "binary"}} for one in media_types}}
 
 
-def downloads(media_type: str) -> dict[str | int, Any]:
+def downloads(*media_types: str) -> dict[str | int, Any]:
     """What a `download` answers, as OpenAPI has it."""
-    return {200: binary(media_type), 206: binary(media_type), 304: None, 416: Problem}
+    return {200: binary(*media_types), 206: binary(*media_types), 304: None, 416: Problem}
 
 
-def download(file: storage.File | registry.Model, name: str, media_type: str) -> AnyResponse:
+def download(
+    file: storage.File | registry.Model | registry.ModelExport, name: str, media_type: str
+) -> AnyResponse:
     """What is stored, to be saved under a name; with ranges and an ETag. Raises NotFound if it is gone."""
     if unchanged := not_modified(f'"{file.sha256}"'):
         return unchanged

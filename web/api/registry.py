@@ -1,7 +1,7 @@
 """Data sets and models."""
 
 from collections.abc import Callable
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, Literal, NamedTuple, TypeVar
 
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
@@ -11,11 +11,13 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
 from jobyard.shared import jobs, registry
+from jobyard.shared.errors import BadInput
 from jobyard.shared.kinds.base import Parameters
+from jobyard.shared.kinds.export import Quantize
 from jobyard.shared.kinds.fields import Alias, Name
-from jobyard.shared.registry import models
+from jobyard.shared.registry import exports, models
 from jobyard.web import schemas
-from jobyard.web.api.common import SECURITY, PageQuery, answer, download, downloads
+from jobyard.web.api.common import SECURITY, PageQuery, Query, answer, download, downloads
 from jobyard.web.backend import current_backend
 from jobyard.web.services import budgets
 from jobyard.web.services.deletion import remove_dataset, remove_model
@@ -43,6 +45,15 @@ class ModelPath(BaseModel):
         description="An id, a name (its newest version), `name@version`, `name@latest`, `name@best` "
         "(the most accurate) or `name@alias`",
     )
+
+
+class FileQuery(Query):
+    """Which of a model's files."""
+
+    format: Literal["keras", "onnx", "tflite", "savedmodel"] = Field(
+        default="keras", description="All but `keras` are made by a job of kind `export`"
+    )
+    quantize: Quantize = Field(default="none", description="How the weights of `tflite` are kept")
 
 
 class AliasPath(BaseModel):
@@ -96,26 +107,39 @@ def list_models(query: PageQuery) -> Response:
     with current_backend().database.read() as session:
         rows, more = _listed(session, registry.Model, lambda model: schemas.Model.of(model, []), query)
         known = models.aliases(session, [row.thing for row in rows])
+        exported = exports.exports_of(session, [row.thing.id for row in rows])
     for row in rows:
         row.item.aliases = known[row.thing.id]
+        row.item.exports = [schemas.ModelExport.of(one, row.thing) for one in exported[row.thing.id]]
     return answer(schemas.Page[schemas.Model](items=[row.item for row in rows], next=more))
 
 
 @api.get("/models/<id>", responses={200: schemas.Model}, summary="Get a model")
 def get_model(path: ModelPath) -> Response:
-    """The classes of the model, its picture size, aliases, metrics and SHA-256."""
+    """The classes of the model, its picture size, aliases, metrics, SHA-256 and files in other formats."""
     with current_backend().database.read() as session:
-        found = registry.find(session, registry.Model, path.id)
-        known = models.aliases(session, [found])
-    return answer(schemas.Model.of(found, known[found.id]))
+        found = _model(session, registry.find(session, registry.Model, path.id))
+    return answer(found)
 
 
-@api.get("/models/<id>/file", responses=downloads("application/zip"), summary="Download a model")
-def get_model_file(path: ModelPath) -> AnyResponse:
-    """The `.keras` file; with ranges and ETags."""
+@api.get(
+    "/models/<id>/file",
+    responses=downloads("application/zip", "application/octet-stream"),
+    summary="Download a model",
+)
+def get_model_file(path: ModelPath, query: FileQuery) -> AnyResponse:
+    """The `.keras` file, or one that was exported; with ranges and ETags.
+
+    404 also where the model was not exported yet in that format: submit a job of kind `export`.
+    """
+    if query.quantize != "none" and query.format != "tflite":
+        raise BadInput("quantize", f"should be 'none' for the format {query.format!r}")
     with current_backend().database.read() as session:
         found = registry.find(session, registry.Model, path.id)
-    return download(found, f"{found.name}-{found.version}.keras", "application/zip")
+        if query.format == "keras":
+            return download(found, f"{found.name}-{found.version}.keras", "application/zip")
+        export = exports.get_export(session, found, query.format, query.quantize)
+        return download(export, export.file_name(found), export.media_type)
 
 
 @api.get("/models/<id>/card", responses={200: schemas.ModelCard}, summary="A model's card")
@@ -137,9 +161,8 @@ def delete_model(path: ModelPath) -> Response:
 def set_alias(path: AliasPath, body: Meant) -> Response:
     """`name@alias` now refers to this version. Jobs keep the version that they were submitted with."""
     with current_backend().database.write() as session:
-        model = models.set_alias(session, path.name, path.alias, body.version)
-        known = models.aliases(session, [model])
-    return answer(schemas.Model.of(model, known[model.id]))
+        model = _model(session, models.set_alias(session, path.name, path.alias, body.version))
+    return answer(model)
 
 
 @api.delete("/models/<name>/aliases/<alias>", responses={204: None}, summary="Remove an alias")
@@ -148,6 +171,11 @@ def remove_alias(path: AliasPath) -> Response:
     with current_backend().database.write() as session:
         models.remove_alias(session, path.name, path.alias)
     return Response(status=204)
+
+
+def _model(session: Session, model: registry.Model) -> schemas.Model:
+    aliases, exported = models.aliases(session, [model]), exports.exports_of(session, [model.id])
+    return schemas.Model.of(model, aliases[model.id], exported[model.id])
 
 
 Item = TypeVar("Item", schemas.Dataset, schemas.Model)

@@ -9,7 +9,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from jobyard.shared import jobs, registry, storage
 from jobyard.shared.errors import BadInput, Conflict, NotFound
+from jobyard.shared.kinds.export import FORMATS
 from jobyard.shared.kinds.fields import ALIAS_IS, Alias
+from jobyard.shared.registry import exports
 from jobyard.shared.registry import models as models_
 from jobyard.web.backend import current_backend
 from jobyard.web.pages.blueprint import routes
@@ -100,6 +102,8 @@ def _model_page(reference: str, status: int = 200, **errors: str) -> Response:
             aliases=models_.aliases(session, [found])[found.id],
             computed=(registry.LATEST, registry.BEST),
             card=models_.card(session, found),
+            formats=FORMATS,
+            exports=exports.exports_of(session, [found.id])[found.id],
             dataset=found.dataset_id and session.get(registry.Dataset, found.dataset_id),
             job=found.job_id and session.get(jobs.Job, found.job_id),
             artifacts=storage.artifacts(session, found.job_id, limit=MAX_FILES) if found.job_id else [],

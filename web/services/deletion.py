@@ -14,7 +14,7 @@ def remove_dataset(reference: str) -> None:
 
 
 def remove_model(reference: str) -> None:
-    """Delete a model's row, and then its file. Raises as `models.delete`."""
+    """Delete a model's rows, and then its files. Raises as `models.delete`."""
     with current_backend().database.write() as session:
-        key = models.delete(session, reference)
-    current_backend().storage.remove([key], Reason.DELETED)
+        keys = models.delete(session, reference)
+    current_backend().storage.remove(keys, Reason.DELETED)

@@ -38,7 +38,7 @@ def find(database: Database, reference: str) -> str:
         return registry.find(session, Model, reference).reference
 
 
-def delete(database: Database, reference: str) -> str:
+def delete(database: Database, reference: str) -> list[str]:
     with database.write() as session:
         return models.delete(session, reference)
 
@@ -168,13 +168,13 @@ def test_a_deleted_model_goes_with_its_aliases_and_its_job_s_file_and_leaves_its
         add_file(session, Stored("files/last", 1, "0" * 64), name="last.keras", media_type="x", job_id=job_id)
     set_alias(database, "pets", "prod", 1)
     set_alias(database, "pets", "spare", 2)
-    assert delete(database, "pets@1") == model.storage_key
+    assert delete(database, "pets@1") == [model.storage_key]
     with database.read() as session:
         assert session.scalars(sa.select(Model.id)).all() == [other.id]
         assert session.scalars(sa.select(ModelAlias.alias)).all() == ["spare"]
         assert session.scalars(sa.select(File.name)).all() == ["last.keras"]
         assert retention.in_use(session, [model.storage_key]) == set()
-    assert delete(database, str(other.id)) == other.storage_key
+    assert delete(database, str(other.id)) == [other.storage_key]
     with pytest.raises(NotFound, match="there are none yet"):
         delete(database, "pets@1")
 
