@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapV
 from jobyard.shared.errors import BadInput
 from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Spec
 from jobyard.shared.kinds.fields import DatasetReference, ModelReference, Name
+from jobyard.shared.kinds.register import IMPORTED
 
 if TYPE_CHECKING:
     from jobyard.shared.kinds.findings import Findings
@@ -203,6 +204,12 @@ class Train(Kind[TrainSpec]):
         if spec.init_from is None:
             return spec
         model = found.models["init_from"]
+        if model.network == IMPORTED:
+            raise BadInput(
+                "spec.init_from",
+                f"{model.reference} was made elsewhere: its weights predict, and do not train; "
+                "its architecture can be trained as network: custom",
+            )
         if model.network in RECIPES:
             known = {"network": model.network, "image_size": model.image_size}
             spec = TrainSpec.model_validate(known | spec.model_dump(exclude_unset=True))

@@ -17,7 +17,7 @@ from jobyard.client import BadRequest, Client
 from jobyard.shared import jobs, storage
 from tests import foreign
 from tests.conftest import TOKEN, served
-from tests.integration.web.world import World
+from tests.integration.web.world import World, browser
 
 CONTENT = foreign.keras_file()
 
@@ -107,6 +107,33 @@ def test_an_empty_file_and_no_file_are_refused(world: World, api: FlaskClient) -
 def test_web_stores_any_file_without_a_look(world: World, api: FlaskClient) -> None:
     """What is in it is for the job to find out."""
     assert send(api, b"\x80\x04cos\nsystem\n.", "evil.pkl").status_code == 202
+
+
+def test_what_is_not_known_of_it_is_left_open(world: World, api: FlaskClient, app: Flask) -> None:
+    world.job("register", "succeeded")
+    model = api.get("/api/v1/models/pets").json
+    assert (model["network"], model["accuracy"], model["metrics"]) == ("imported", None, {})
+    card = api.get("/api/v1/models/pets/card").json
+    assert (card["evaluation"], card["data"], card["source"]["layers"]) == (None, None, 156)
+    assert card["outputs"].startswith("a probability for each class")
+    page = browser(app).get("/models/pets").text
+    assert "Made elsewhere" in page
+    assert "2,257,984" in page
+    assert ">Metrics<" not in page
+    # It is the best one only where none has a known accuracy.
+    world.model(card={"evaluation": {"accuracy": 0.5}})
+    assert api.get("/api/v1/models/pets@best").json["version"] == 2
+
+
+def test_a_training_does_not_begin_with_its_weights(world: World, api: FlaskClient) -> None:
+    world.dataset()
+    world.job("register", "succeeded")
+    spec = {"dataset": "pets", "init_from": "pets"}
+    response = api.post("/api/v1/jobs", json={"kind": "train", "spec": spec})
+    assert response.status_code == 422
+    assert "pets@1 was made elsewhere" in response.json["detail"]
+    predict = {"model": "pets", "dataset": "pets"}
+    assert api.post("/api/v1/jobs", json={"kind": "predict", "spec": predict}).status_code == 202
 
 
 @pytest.fixture
