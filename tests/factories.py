@@ -30,7 +30,13 @@ LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 NEVER = datetime.datetime(2999, 1, 1, tzinfo=datetime.UTC)
 # A socket that nobody listens on: what is sent there fails at once.
 NO_BROKER = "redis+socket:///nonexistent/redis.sock"
-QUEUES = {"train": "gpu", "predict": "predict", "register": "predict", "export": "predict"}
+QUEUES = {
+    "train": "gpu",
+    "predict": "predict",
+    "evaluate": "predict",
+    "register": "predict",
+    "export": "predict",
+}
 
 
 class Stores(Protocol):

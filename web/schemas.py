@@ -315,8 +315,29 @@ class Model(Out):
         out.aliases = aliases
         out.exports = [ModelExport.of(one, model) for one in exports]
         own = f"{API}/models/{model.reference}"
-        out.links = {"self": own, "file": f"{own}/file", "card": f"{own}/card"}
+        out.links = {
+            "self": own,
+            "file": f"{own}/file",
+            "card": f"{own}/card",
+            "evaluations": f"{own}/evaluations",
+        }
         return out
+
+
+class ModelEvaluation(Out):
+    """An evaluation of a model on a data set, in short; the result of its job has the whole of it."""
+
+    id: uuid.UUID
+    dataset: str = Field(description="`name@version` of the data set")
+    dataset_sha256: str
+    dataset_id: uuid.UUID | None = Field(description="null after the data set was deleted")
+    split: str
+    pictures: int
+    accuracy: float
+    accuracy_interval: list[float] = Field(description="Wilson's, at 95 %")
+    loss: float
+    job_id: uuid.UUID | None = Field(description="null after the job was deleted")
+    created_at: Moment
 
 
 class ModelCard(Out):
@@ -343,7 +364,10 @@ class ModelCard(Out):
     source: dict[str, Any] | None = Field(
         description="Of a model that was made elsewhere: the file, its SHA-256, what its network is, warnings"
     )
-    evaluation: dict[str, Any] | None
+    evaluation: dict[str, Any] | None = Field(description="That of its training")
+    evaluations: list[dict[str, Any]] = Field(
+        description="The newest 50 on data sets, by jobs of kind `evaluate`, newest first"
+    )
     environment: dict[str, Any] | None
     timings: dict[str, Any] | None
     exports: list[dict[str, Any]] = Field(

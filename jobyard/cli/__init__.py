@@ -39,6 +39,9 @@ COMMANDS = {
     "url": Command("jobyard.cli.server", "Print the dashboard's address, with the login token."),
     "train": Command("jobyard.cli.trainings", "Train on a folder of pictures or an imported data set."),
     "predict": Command("jobyard.cli.predictions", "Classify pictures with a trained model."),
+    "evaluate": Command(
+        "jobyard.cli.evaluations", "Judge a model on a folder of pictures or an imported data set."
+    ),
     "score": Command("jobyard.cli.scores", "Score the sentiment of texts, or of a file of texts."),
     "submit": Command("jobyard.cli.submission", "Submit a job of any kind, given the fields of its spec."),
     "models": Command("jobyard.cli.models", "List, add, download, alias or delete models."),

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from jobyard.cli.follow import follow, working
 from jobyard.cli.session import connect, json_option, outcome, output, print_json, priority_option
-from jobyard.cli.trainings import ARCHIVES
+from jobyard.cli.sources import ARCHIVES
 from jobyard.client import Job
 from jobyard.client.errors import Json
 

@@ -5,6 +5,7 @@ import json
 from rich.markup import escape
 from rich.table import Table
 
+from jobyard.cli.evaluations import show_evaluation
 from jobyard.cli.models import show_foreign
 from jobyard.cli.predictions import show_predictions
 from jobyard.cli.scores import show_file, show_texts
@@ -20,6 +21,8 @@ def show_result(job: Job) -> None:
     result = job.result or {}
     if job.kind == "train":
         show_training(job)
+    elif job.kind == "evaluate":
+        show_evaluation(job)
     elif job.kind == "predict":
         show_predictions(job, job.predictions())
     elif job.kind == "register":

@@ -1,19 +1,16 @@
 """The command train."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import click
-from rich.markup import escape
-from rich.table import Table
 
-from jobyard.cli.follow import follow, working
+from jobyard.cli.evaluations import accuracy, by_class
+from jobyard.cli.follow import follow
 from jobyard.cli.session import connect, json_option, outcome, output, print_json, priority_option
-from jobyard.client import Client, Job
+from jobyard.cli.sources import find_dataset
+from jobyard.client import Job
 
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-MAX_NAME = 64
 CLASS_WEIGHT = re.compile(r"(?P<name>[^=]+)=(?P<weight>[0-9]+(\.[0-9]*)?|\.[0-9]+)(,|$)")
 
 
@@ -104,43 +101,19 @@ def train(
     weights = None if class_weight is None else class_weights(class_weight)
     augment = {key: value for key, value in given.items() if value is not None}
     with connect() as client:
-        source = _source(data)
-        for option, value in (("--name", name), ("--labels", labels)):
-            if source is None and value is not None:
-                raise click.UsageError(f"{option} needs a folder or an archive; there is none at {data}")
-        if source is not None:
-            imported = import_pictures(client, source, name or folder_name(source), labels)
-            if not imported.succeeded:
-                if as_json:
-                    print_json(imported.raw)
-                return outcome(imported)
-            data = imported.result["dataset"] if imported.result else data
+        found = find_dataset(client, data, name, labels)
+        if isinstance(found, Job):
+            if as_json:
+                print_json(found.raw)
+            return outcome(found)
         job = follow(
-            client.train(data, priority=priority, class_weight=weights, augment=augment or None, **spec)
+            client.train(found, priority=priority, class_weight=weights, augment=augment or None, **spec)
         )
         if as_json:
             print_json(job.raw)
         elif job.succeeded:
             show_training(job)
         return outcome(job)
-
-
-def import_pictures(client: Client, source: Path, name: str, labels: str | None = None) -> Job:
-    """Upload and import; prints where labels are from, which pictures were rejected, and warnings."""
-    with working(f"uploading {source} …"):
-        job = client.import_pictures(name, source, labels=labels)
-    follow(job)
-    result = job.result or {}
-    if result.get("labels"):
-        click.echo(f"  {result['labels']['summary']}", err=True)
-    for warning in result.get("warnings", []):
-        click.echo(f"  warning: {warning}", err=True)
-    rejected = result.get("rejected", [])
-    for row in rejected[:5]:
-        click.echo(f"  rejected: {row['file']}: {row['reason']}", err=True)
-    if len(rejected) > 5:
-        click.echo(f"  … for all, see {job.link('page')}", err=True)
-    return job
 
 
 def class_weights(written: str) -> str | dict[str, float]:
@@ -163,43 +136,14 @@ def class_weights(written: str) -> str | dict[str, float]:
     return weights
 
 
-def folder_name(source: Path) -> str:
-    """A data set's name for a folder or an archive: its own name, in the letters that are allowed."""
-    name = source.resolve().name
-    for suffix in ARCHIVES:
-        name = name.removesuffix(suffix)
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")
-    return name[:MAX_NAME] or "pictures"
-
-
-def _source(data: str) -> Path | None:
-    """The folder or archive that is meant, or None if it is the name of a data set."""
-    path = Path(data).expanduser()
-    if path.is_dir() or (path.is_file() and path.name.lower().endswith(ARCHIVES)):
-        return path
-    if path.is_file():
-        raise click.UsageError(f"{data} should be a folder, or an archive ({', '.join(ARCHIVES)})")
-    if "/" in data or data.startswith("."):
-        raise click.UsageError(f"there is no folder {data}")
-    return None
-
-
 def show_training(job: Job) -> None:
     """The model's evaluation, and where it is."""
     result = job.result or {}
     evaluation = result["evaluation"]
-    low, high = evaluation["accuracy_interval"]
     best = result["metrics"]["best"]
     console = output()
-    table = Table("class", "precision", "recall", "F1", "pictures", title=f"Model {result['model']}")
-    for name, score in evaluation["per_class"].items():
-        numbers = [f"{score[key]:.3f}" for key in ("precision", "recall", "f1")]
-        table.add_row(escape(name), *numbers, str(score["support"]))
-    console.print(table)
-    console.print(
-        f"accuracy {evaluation['accuracy']:.3f} ({low:.3f} to {high:.3f} at 95 %) "
-        f"on {evaluation['pictures']:,} {evaluation['split']} pictures, {best['accuracy']:.3f} in training"
-    )
+    console.print(by_class(evaluation, f"Model {result['model']}"))
+    console.print(f"{accuracy(evaluation)}, {best['accuracy']:.3f} in training")
     by = result.get("monitor", "val_loss")
     console.print(f"weights  of epoch {best['epoch']}, the best of {result['epochs']} by {by}")
     if result["stopped_early"]:

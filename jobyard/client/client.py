@@ -113,6 +113,17 @@ class Client:
         }
         return self.submit("predict", given(spec), priority=priority)
 
+    def evaluate(
+        self, model: str, dataset: str, *, split: str | None = None, priority: int | None = None, **spec: Any
+    ) -> Job:
+        """Judge a model, by name, `name@version`, `name@alias` or id, on a data set; returns the job.
+
+        `split` is "test", "validation", "train" or "all" of its pictures; by default test, else validation,
+        else all. The result of the job has "evaluation": accuracy, confusion, per_class, roc, calibration, …
+        """
+        spec = {"model": model, "dataset": dataset, "split": split, **spec}
+        return self.submit("evaluate", given(spec), priority=priority)
+
     def score(
         self,
         texts: str | Sequence[str] | None = None,
@@ -273,6 +284,13 @@ class Client:
         It has what is needed to use the model's file without this server. Raises NotFound.
         """
         return self._transport.get(f"{_model(reference)}/card")
+
+    def evaluations(self, reference: str) -> Iterator[Json]:
+        """All evaluations of a model on data sets, newest first: {dataset, split, pictures, accuracy, …}.
+
+        Raises NotFound.
+        """
+        return self._transport.items(f"{_model(reference)}/evaluations")
 
     def export_model(
         self,

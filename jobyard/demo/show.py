@@ -14,7 +14,7 @@ from jobyard.cli.follow import show_progress, working
 from jobyard.cli.predictions import PICTURES
 from jobyard.cli.scores import LABELS, scored_file
 from jobyard.cli.session import output
-from jobyard.cli.trainings import folder_name
+from jobyard.cli.sources import folder_name
 from jobyard.client import Client, Job, JobFailed, JobyardClientError
 from jobyard.client.errors import Json
 from jobyard.demo.pictures import draw_set

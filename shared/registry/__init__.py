@@ -1,6 +1,7 @@
 """The results of jobs: data sets, models, predictions, groups of scores."""
 
 from jobyard.shared.registry.datasets import Dataset, add_dataset, take_turn
+from jobyard.shared.registry.evaluations import ModelEvaluation, add_evaluation, evaluations
 from jobyard.shared.registry.exports import ModelExport
 from jobyard.shared.registry.models import BEST, Model, ModelAlias, by_accuracy
 from jobyard.shared.registry.predictions import (
@@ -31,6 +32,7 @@ __all__ = [
     "LastVersion",
     "Model",
     "ModelAlias",
+    "ModelEvaluation",
     "ModelExport",
     "Place",
     "Prediction",
@@ -39,10 +41,12 @@ __all__ = [
     "Versioned",
     "add",
     "add_dataset",
+    "add_evaluation",
     "by_accuracy",
     "count_predictions",
     "each",
     "each_prediction",
+    "evaluations",
     "find",
     "keep_predictions",
     "keep_score_groups",

@@ -13,6 +13,7 @@ from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.shared.jobs import Job
 from jobyard.shared.needs import unended_job_that_names
 from jobyard.shared.registry.datasets import Dataset
+from jobyard.shared.registry.evaluations import evaluations
 from jobyard.shared.registry.exports import ModelExport, exports_of
 from jobyard.shared.registry.versions import LATEST, Versioned, find
 from jobyard.shared.storage import File, Reason, plan_deletion
@@ -227,6 +228,18 @@ def card(session: Session, model: Model) -> dict[str, Any]:
                 **one.facts,
             }
             for one in exports_of(session, [model.id])[model.id]
+        ],
+        "evaluations": [
+            {
+                "dataset": one.dataset,
+                "sha256": one.dataset_sha256,
+                "split": one.split,
+                "pictures": one.pictures,
+                "accuracy": one.accuracy,
+                "accuracy_interval": one.accuracy_interval,
+                "loss": one.loss,
+            }
+            for one in evaluations(session, model.id)
         ],
         "spec": kept.get("spec") or (job.spec if job else None),
     }

@@ -150,6 +150,21 @@ def get_model_card(path: ModelPath) -> Response:
     return answer(schemas.ModelCard.model_validate(found))
 
 
+@api.get(
+    "/models/<id>/evaluations",
+    responses={200: schemas.Page[schemas.ModelEvaluation]},
+    summary="List a model's evaluations, newest first",
+)
+def list_evaluations(path: ModelPath, query: PageQuery) -> Response:
+    """Those by jobs of kind `evaluate`; that of its training is in its card."""
+    with current_backend().database.read() as session:
+        model = registry.find(session, registry.Model, path.id)
+        found = registry.evaluations(session, model.id, before=query.cursor, limit=query.limit + 1)
+    shown = [schemas.ModelEvaluation.model_validate(one) for one in found[: query.limit]]
+    more = str(shown[-1].id) if len(found) > query.limit else None
+    return answer(schemas.Page[schemas.ModelEvaluation](items=shown, next=more))
+
+
 @api.delete("/models/<id>", responses={204: None}, summary="Delete a model")
 def delete_model(path: ModelPath) -> Response:
     """By `name@version` or id; 409 while a job that has not ended needs it. Its predictions are kept."""

@@ -21,6 +21,8 @@ from jobyard.web.services.deletion import remove_dataset, remove_model
 
 THINGS_PER_PAGE = 25
 MAX_FILES = 1_000
+# On the page of a model; the API lists all.
+EVALUATIONS = 50
 ALIAS: TypeAdapter[str] = TypeAdapter(Alias)
 
 
@@ -104,6 +106,7 @@ def _model_page(reference: str, status: int = 200, **errors: str) -> Response:
             card=models_.card(session, found),
             formats=FORMATS,
             exports=exports.exports_of(session, [found.id])[found.id],
+            evaluations=registry.evaluations(session, found.id, limit=EVALUATIONS),
             dataset=found.dataset_id and session.get(registry.Dataset, found.dataset_id),
             job=found.job_id and session.get(jobs.Job, found.job_id),
             artifacts=storage.artifacts(session, found.job_id, limit=MAX_FILES) if found.job_id else [],

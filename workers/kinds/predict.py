@@ -4,11 +4,8 @@ Many pictures are split: each child predicts some hundred of them, and writes th
 """
 
 import functools
-import hashlib
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -16,8 +13,9 @@ from sqlalchemy.orm import Session
 from jobyard.shared import jobs, registry, storage
 from jobyard.shared.errors import LeaseLost, WorkError
 from jobyard.shared.kinds.predict import PredictPart, PredictSpec, overlay_name
+from jobyard.workers.kinds.model_cache import find_model, load_model
+from jobyard.workers.kinds.open_zip import open_zip
 from jobyard.workers.prediction.archives import ZipOfPictures, check_archive
-from jobyard.workers.prediction.models import LoadedModel, ModelCache
 from jobyard.workers.prediction.predict import Picture, PicturePrediction, predict
 from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.dataset_cache import find_dataset
@@ -31,35 +29,11 @@ PART_PICTURES = 512
 WINDOW = 16
 
 
-class OpenZip:
-    """The zip that was read from last stays open: it begins with a long list, and parts follow each other."""
-
-    def __init__(self) -> None:
-        self._key: str | None = None
-        self._zip: ZipOfPictures | None = None
-
-    def get(self, context: storage.Storage, key: str) -> ZipOfPictures:
-        """The zip of that key in the storage. Raises NotFound, and WorkError where it is damaged."""
-        if self._zip is None or self._key != key:
-            self.close()
-            self._zip, self._key = ZipOfPictures(context.open(key)), key
-        return self._zip
-
-    def close(self) -> None:
-        if self._zip is not None:
-            self._zip.close()
-            self._zip = None
-
-
-_models = ModelCache()
-_open_zip = OpenZip()
-
-
 def work(attempt: Attempt, spec: PredictSpec | PredictPart) -> Finish | Split:
     """Predict every picture; one that can't be decoded is a row with an error, not a failed job."""
     if isinstance(spec, PredictPart):
         return _predict_part(attempt, spec)
-    model = _find_model(attempt, spec)
+    model = find_model(attempt, spec.model)
     if attempt.claim.child_window is not None:
         return _sum_up(attempt, spec, model)
     return _predict_all(attempt, spec, model)
@@ -129,7 +103,7 @@ def _predict(
     attempt: Attempt, spec: PredictSpec, model: registry.Model, pictures: Sequence[Picture]
 ) -> list[PicturePrediction]:
     attempt.progress.phase("loading the model")
-    loaded = _load(attempt, model)
+    loaded = load_model(attempt, model)
     attempt.progress.phase("predicting")
     found = predict(loaded, pictures, len(pictures), spec.top, attempt.progress, explain=spec.explain)
     return list(found)
@@ -164,7 +138,7 @@ def _predict_part(attempt: Attempt, part: PredictPart) -> Finish:
     if whole is None:  # it starts over, and this job was deleted
         raise LeaseLost
     spec = PredictSpec.model_validate(whole.spec)
-    model = _find_model(attempt, spec)
+    model = find_model(attempt, spec.model)
     pictures = _pictures(attempt, spec, whole.checkpoint_key, part.start, part.start + part.count)
     rows = [_columns(row) for row in _predict(attempt, spec, model, pictures)]
 
@@ -184,33 +158,7 @@ def _sum_up(attempt: Attempt, spec: PredictSpec, model: registry.Model) -> Finis
     return lambda _: _result(spec, model, labels, rows)
 
 
-# ---- models and pictures
-
-
-def _find_model(attempt: Attempt, spec: PredictSpec) -> registry.Model:
-    with attempt.context.database.read() as session:
-        return registry.find(session, registry.Model, spec.model)
-
-
-def _load(attempt: Attempt, model: registry.Model) -> LoadedModel:
-    """From memory, or from a copy on this machine; checked against its SHA-256 before it is opened."""
-    path = attempt.context.cache / "models" / f"{model.sha256}.keras"
-    # A missing or damaged copy is no reason to refuse the model: get it (once more).
-    if model.sha256 not in _models and not _is_whole(path, model.sha256):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = attempt.scratch / "model.keras"
-        with attempt.context.storage.open(model.storage_key) as source, draft.open("wb") as target:
-            shutil.copyfileobj(source, target)
-        draft.replace(path)
-    return _models.get(path, model.sha256, model.classes, model.image_size)
-
-
-def _is_whole(path: Path, sha256: str) -> bool:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
-    except FileNotFoundError:
-        return False
+# ---- pictures
 
 
 def _pictures(
@@ -231,7 +179,7 @@ def _zip(attempt: Attempt, spec: PredictSpec, copied: str | None) -> ZipOfPictur
         key = find_dataset(attempt, spec.dataset).storage_key
     else:
         key = copied or _archive(attempt, spec).storage_key
-    return _open_zip.get(attempt.context.storage, key)
+    return open_zip.get(attempt.context.storage, key)
 
 
 def _plain_copy(attempt: Attempt, spec: PredictSpec) -> str | None:

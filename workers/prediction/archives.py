@@ -7,7 +7,7 @@ where it lies: nothing is unpacked.
 import functools
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -83,6 +83,10 @@ class ZipOfPictures:
             (printable("/".join(parts)), functools.partial(self._open, info))
             for parts, info in self._members[start:stop]
         ]
+
+    def files(self) -> dict[str, Callable[[], IO[bytes]]]:
+        """What opens each file, by its whole path; `pictures` has paths for people."""
+        return {"/".join(parts): functools.partial(self._open, info) for parts, info in self._members}
 
     def close(self) -> None:
         self._archive.close()

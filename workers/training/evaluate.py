@@ -1,15 +1,17 @@
 """How good a trained network is: as a whole, class by class, and where it was sure and wrong."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from statistics import NormalDist
-from typing import Any, TypedDict
+from typing import Any, Protocol, Self, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from jobyard.shared.errors import WorkError
 from jobyard.workers.networks.outputs import class_probabilities
 from jobyard.workers.runtime.progress import Progress
-from jobyard.workers.training.data import Pictures
 
 BINS = 15
 MAX_ROC_POINTS = 100
@@ -43,13 +45,13 @@ Mistake = TypedDict("Mistake", {"picture": str, "class": str, "predicted": str, 
 
 
 class Evaluation(TypedDict):
-    """The evaluation of a model on pictures that had no part in the training.
+    """The evaluation of a model on pictures.
 
-    `split` is where they are from: "test", the data set's own `test/`, or "validation", which also chose
-    the best epoch. `accuracy_interval` is Wilson's at 95 %. `confusion` has a row for each true class and a
-    column for each predicted one, as in `classes`. `roc_auc` and the points (false positive rate, true
-    positive rate) of `roc` are of two classes only, the second being the positive one. `calibration` has
-    the bins that have pictures. `mistakes` are the most confident ones.
+    `split` is where they are from: "test", the data set's own `test/`, "validation", which also chose the
+    best epoch of a training on it, "train" or "all". `accuracy_interval` is Wilson's at 95 %. `confusion` has
+    a row for each true class and a column for each predicted one, as in `classes`. `roc_auc` and the points
+    (false positive rate, true positive rate) of `roc` are of two classes only, the second being the positive
+    one. `calibration` has the bins that have pictures. `mistakes` are the most confident ones.
     """
 
     split: str
@@ -67,22 +69,86 @@ class Evaluation(TypedDict):
     mistakes: list[Mistake]
 
 
+class Pixels(Protocol):
+    """Decoded pictures (n, size, size, 3) uint8, read slice by slice and in order."""
+
+    def __getitem__(self, index: slice, /) -> NDArray[np.uint8]: ...
+
+
+class Labelled(Protocol):
+    """Pictures with their true labels (n,) and their places in the data set."""
+
+    @property
+    def pixels(self) -> Pixels: ...
+    @property
+    def labels(self) -> Whole: ...
+    @property
+    def names(self) -> list[str]: ...
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What of each picture's probabilities an evaluation needs: some bytes, however many classes there are.
+
+    `predicted` (n,) is the most probable class and `confidence` (n,) its probability, `likelihood` (n,) the
+    true class's, kept off 0 by 1e-7 as Keras does, and `positive` (n,) the second one's.
+    """
+
+    predicted: NDArray[np.int64]
+    confidence: Floats
+    likelihood: Floats
+    positive: Floats
+
+    @classmethod
+    def of(cls, probabilities: Floats, labels: Whole) -> Self:
+        """Probabilities (n, classes) of pictures whose true classes are `labels` (n,). Raises WorkError."""
+        if not np.isfinite(probabilities).all():
+            raise WorkError("the model's probabilities are not finite: its weights may be NaN, or too large")
+        return cls(
+            probabilities.argmax(axis=1),
+            probabilities.max(axis=1),
+            np.clip(probabilities[np.arange(len(labels)), labels], 1e-7, 1),
+            probabilities[:, 1].copy(),
+        )
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Answers]") -> Self:
+        """Those of all parts, in order."""
+        return cls(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(cls)))
+
+    def as_array(self) -> Floats:
+        """(fields, n), to be stored."""
+        return np.stack([getattr(self, one.name).astype(np.float64) for one in fields(self)])
+
+    @classmethod
+    def from_array(cls, stored: Floats) -> Self:
+        """What `as_array` gave."""
+        predicted, confidence, likelihood, positive = stored
+        return cls(predicted.astype(np.int64), confidence, likelihood, positive)
+
+
 def evaluate(
     model: Any,
     split: str,
-    pictures: Pictures,
+    pictures: Labelled,
     classes: list[str],
     batch_size: int,
     progress: Progress,
 ) -> Evaluation:
     """Judge the model by all of the pictures, once."""
-    outputs = []
-    for start in range(0, len(pictures), batch_size):
+    answers = answer(model, pictures, batch_size, progress)
+    return judge_answers(answers, pictures.labels, classes, pictures.names, split)
+
+
+def answer(model: Any, pictures: Labelled, batch_size: int, progress: Progress) -> Answers:
+    """The model's answers for all of the pictures, batch by batch."""
+    answers = []
+    for start in range(0, len(pictures.labels), batch_size):
         progress.check()
-        outputs.append(model.predict_on_batch(pictures.pixels[start : start + batch_size].astype(np.float32)))
-    return judge(
-        class_probabilities(np.concatenate(outputs)), pictures.labels, classes, pictures.names, split
-    )
+        batch = slice(start, start + batch_size)
+        outputs = model.predict_on_batch(pictures.pixels[batch].astype(np.float32))
+        answers.append(Answers.of(class_probabilities(outputs), pictures.labels[batch]))
+    return Answers.joined(answers)
 
 
 def judge(
@@ -92,18 +158,21 @@ def judge(
     names: list[str],
     split: str,
 ) -> Evaluation:
-    """Compare probabilities (n, classes) with the true labels (n,); n > 0.
+    """Compare probabilities (n, classes) with the true labels (n,); n > 0. Raises WorkError."""
+    return judge_answers(Answers.of(probabilities, labels), labels, classes, names, split)
 
-    The loss is the mean cross-entropy, with probabilities kept off 0 by 1e-7 as Keras does.
-    """
-    predicted = probabilities.argmax(axis=1)
-    confidence = probabilities.max(axis=1)
+
+def judge_answers(
+    answers: Answers, labels: Whole, classes: list[str], names: Sequence[str], split: str
+) -> Evaluation:
+    """Compare answers with the true labels (n,); n > 0. The loss is the mean cross-entropy."""
+    predicted, confidence = answers.predicted, answers.confidence
     hits = predicted == labels
+    order = np.argsort(-confidence, kind="stable")
     confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
     np.add.at(confusion, (labels, predicted), 1)
-    likelihood = np.clip(probabilities[np.arange(len(labels)), labels], 1e-7, 1)
     bins = calibration(confidence, hits)
-    curve = roc(probabilities[:, 1], labels == 1) if len(classes) == 2 else None
+    curve = roc(answers.positive, labels == 1) if len(classes) == 2 else None
 
     def mistake(index: int) -> Mistake:
         return {
@@ -118,7 +187,7 @@ def judge(
         pictures=len(labels),
         accuracy=float(np.mean(hits)),
         accuracy_interval=wilson(int(hits.sum()), len(labels)),
-        loss=float(-np.mean(np.log(likelihood))),
+        loss=float(-np.mean(np.log(answers.likelihood))),
         classes=classes,
         confusion=confusion.tolist(),
         per_class={name: _score(confusion, index) for index, name in enumerate(classes)},
@@ -128,9 +197,7 @@ def judge(
             one["count"] / len(labels) * abs(one["accuracy"] - one["confidence"]) for one in bins
         ),
         calibration=bins,
-        mistakes=[mistake(int(index)) for index in np.argsort(-confidence, kind="stable") if not hits[index]][
-            :MAX_MISTAKES
-        ],
+        mistakes=[mistake(int(index)) for index in order[~hits[order]][:MAX_MISTAKES]],
     )
 
 

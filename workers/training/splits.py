@@ -1,14 +1,18 @@
 """Which pictures of a data set are for training, for validation and for the test."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from jobyard.shared.errors import WorkError
 
 Example = tuple[Path, int]
+# A picture, as a path or by its place in the data set's zip.
+Picture = TypeVar("Picture")
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,9 @@ def find(dataset: Path, validation_split: float, seed: int) -> DatasetSplit:
     test = _same_classes(dataset / "test", classes)
     validation = _same_classes(dataset / "validation", classes)
     if not validation:
-        train, validation = _hold_out(train, validation_split, seed)
+        train, validation = hold_out(train, validation_split, seed)
 
-    return DatasetSplit(classes, *(_mixed(part, classes, seed) for part in (train, validation, test)))
+    return DatasetSplit(classes, *(mixed(part, classes, seed) for part in (train, validation, test)))
 
 
 def _same_classes(folder: Path, classes: list[str]) -> dict[str, list[Path]]:
@@ -89,10 +93,13 @@ def _refuse_empty(files: dict[str, list[Path]], part: str) -> None:
             raise WorkError(f"the class '{name}' has no pictures in {part}: should have at least one")
 
 
-def _hold_out(
-    files: dict[str, list[Path]], share: float, seed: int
-) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
-    """Every class gives the same share, so that both parts have the classes in the same proportion."""
+def hold_out(
+    files: Mapping[str, Sequence[Picture]], share: float, seed: int
+) -> tuple[dict[str, list[Picture]], dict[str, list[Picture]]]:
+    """The pictures of each class, sorted, as (train, validation). Raises WorkError for a class of one.
+
+    Every class gives the same share, so that both parts have the classes in the same proportion.
+    """
     random = np.random.default_rng(seed)
     train, validation = {}, {}
     for name in sorted(files):
@@ -107,7 +114,10 @@ def _hold_out(
     return train, validation
 
 
-def _mixed(files: dict[str, list[Path]], classes: list[str], seed: int) -> list[Example]:
+def mixed(
+    files: Mapping[str, Sequence[Picture]], classes: Sequence[str], seed: int
+) -> list[tuple[Picture, int]]:
+    """All pictures, each with the index of its class, in an order that the seed decides."""
     # In the folders' order, `validation_steps` would look at the first classes only.
     examples = [(file, label) for label, name in enumerate(classes) for file in files.get(name, [])]
     return [examples[index] for index in np.random.default_rng(seed).permutation(len(examples))]

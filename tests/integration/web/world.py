@@ -15,6 +15,7 @@ from jobyard.shared import jobs, kinds, metrics, registry, storage
 from jobyard.shared.errors import NotFound
 from jobyard.shared.jobs import Job
 from jobyard.shared.kinds.base import Kind, Spec
+from jobyard.shared.kinds.evaluate import EvaluateSpec
 from jobyard.shared.kinds.imports import ImportSpec
 from jobyard.shared.kinds.predict import PredictSpec
 from jobyard.shared.kinds.register import IMPORTED, RegisterSpec
@@ -36,7 +37,17 @@ SCORE = {"precision": 0.5, "recall": 0.25, "f1": 0.3333, "support": 4}
 SCORES = {"neg": 0.0, "neu": 0.5, "pos": 0.5, "compound": 0.6369, "label": "positive"}
 LABELS = {"positive": 2, "neutral": 1, "negative": 1}
 STATES = ("queued", "running", "cancelling", "succeeded", "failed", "cancelled")
-KINDS = ("train", "predict", "predict-dataset", "predict-archive", "texts", "file", "import", "register")
+KINDS = (
+    "train",
+    "predict",
+    "predict-dataset",
+    "predict-archive",
+    "evaluate",
+    "texts",
+    "file",
+    "import",
+    "register",
+)
 
 
 @dataclass
@@ -196,6 +207,8 @@ class World:
                 return PredictSpec(model="pets@1", archive=self.file(f"{self.hostile}.zip", b"PK").id)
             case "predict-dataset":
                 return PredictSpec(model="pets@1", dataset="pets@1")
+            case "evaluate":
+                return EvaluateSpec(model="pets@1", dataset="pets@1")
             case "texts":
                 hostile = encodable(self.hostile)
                 return SentimentSpec(texts=[f"{hostile} number {index}" for index in range(60)])
@@ -213,35 +226,10 @@ class World:
                 self._history(job)
                 model = self.model(job.id)
                 self.file("last.keras", b"weights", job.id)
-                classes = ["cats", self.hostile]
-                evaluation = {
-                    "accuracy": 0.9123,
-                    "loss": 0.25,
-                    "classes": classes,
-                    "confusion": [[3, 1], [2, 2]],
-                    "per_class": dict.fromkeys(classes, SCORE),
-                    "split": "validation",
-                    "pictures": 8,
-                    "accuracy_interval": [0.8012, 0.9655],
-                    "roc_auc": 0.8765,
-                    "roc": [[0.0, 0.0], [0.25, 0.5], [1.0, 1.0]],
-                    "calibration_error": 0.0432,
-                    "calibration": [
-                        {"low": 0.8, "high": 13 / 15, "count": 8, "confidence": 0.85, "accuracy": 0.75}
-                    ],
-                    "mistakes": [
-                        {
-                            "picture": "train/cats/1.png",
-                            "class": "cats",
-                            "predicted": self.hostile,
-                            "probability": 0.9876,
-                        }
-                    ],
-                }
                 return {
                     "model": model.reference,
                     "metrics": model.metrics,
-                    "evaluation": evaluation,
+                    "evaluation": self._evaluation(),
                     "dataset": "pets@1",
                     "dataset_sha256": self.hostile,
                     "weights": "best",
@@ -253,6 +241,29 @@ class World:
                     "stopped_early": f"because {self.hostile}",
                     "timings": {"train_seconds": 75.0, "wall_seconds": 81.0, "compute_seconds": 140.0},
                     "environment": {"device": self.hostile, "processor": self.hostile, "cores": 2},
+                }
+            case "evaluate":
+                model, dataset = self.model(), self.dataset()
+                with self.backend.database.write() as session:
+                    registry.add_evaluation(
+                        session,
+                        model_id=model.id,
+                        dataset=dataset,
+                        job_id=job.id,
+                        split="validation",
+                        pictures=8,
+                        accuracy=0.9123,
+                        accuracy_interval=[0.8012, 0.9655],
+                        loss=0.25,
+                    )
+                return {
+                    "model": model.reference,
+                    "dataset": dataset.reference,
+                    "dataset_sha256": self.hostile,
+                    "evaluation": self._evaluation(),
+                    "warnings": [f"{self.hostile} was trained on some of these pictures"],
+                    "is_training_data": False,
+                    "seconds": 1.5,
                 }
             case "predict" | "predict-dataset" | "predict-archive":
                 return self._predictions(job)
@@ -318,6 +329,31 @@ class World:
             "image_size": model.image_size,
             "source": source,
             "environment": {"keras": "3.15.1", "tensorflow": "2.21.0", "python": "3.12.0"},
+        }
+
+    def _evaluation(self) -> dict[str, Any]:
+        classes = ["cats", self.hostile]
+        return {
+            "accuracy": 0.9123,
+            "loss": 0.25,
+            "classes": classes,
+            "confusion": [[3, 1], [2, 2]],
+            "per_class": dict.fromkeys(classes, SCORE),
+            "split": "validation",
+            "pictures": 8,
+            "accuracy_interval": [0.8012, 0.9655],
+            "roc_auc": 0.8765,
+            "roc": [[0.0, 0.0], [0.25, 0.5], [1.0, 1.0]],
+            "calibration_error": 0.0432,
+            "calibration": [{"low": 0.8, "high": 13 / 15, "count": 8, "confidence": 0.85, "accuracy": 0.75}],
+            "mistakes": [
+                {
+                    "picture": "train/cats/1.png",
+                    "class": "cats",
+                    "predicted": self.hostile,
+                    "probability": 0.9876,
+                }
+            ],
         }
 
     def _history(self, job: Job) -> None:

@@ -160,8 +160,8 @@ def _useless(labels: Labels, unreadable: list[Unreadable], error: WorkError | No
     if labels.tally.problems:
         first = labels.tally.problems[0]
         return WorkError(
-            f"no row of {labels.tally.names} gives a picture a label; line {first['line']:,} of "
-            f"{first['table']} {first['problem']}"
+            f"no row of {labels.tally.names} gives a picture a label ({first['table']}, line "
+            f"{first['line']:,}: {first['problem']})"
         )
     if unreadable:
         return WorkError(unreadable[0].why)

@@ -84,7 +84,7 @@ class Labels:
         name = class_name(row.label, where)
         file = self.pictures.find(row.file, kept.folder, scope)
         if file is None:
-            self.tally.no_picture(kept.name, row.line, f"has {printable(row.file, 80)!r}")
+            self.tally.no_picture(kept.name, row.line, f"there is no picture {printable(row.file, 80)!r}")
             return
         key = _split(row, kept, file, where), name
         number = str(self.numbers.setdefault(key, len(self.numbers)))

@@ -123,9 +123,9 @@ class Tally:
             (self.rows_with_problems, "can't be used", "can't be used", self._broken),
         )
         return [
-            f"{_counted(count, 'row')} of {self.names} {one if count == 1 else several}: line "
-            f"{first[0]['line']:,}{'' if len(self.tables) == 1 else ' of ' + first[0]['table']} "
-            f"{first[0]['problem']}"
+            f"{_counted(count, 'row')} of {self.names} {one if count == 1 else several} ("
+            f"{'' if len(self.tables) == 1 else first[0]['table'] + ', '}line {first[0]['line']:,}: "
+            f"{first[0]['problem']})"
             for count, one, several, first in kinds
             if count
         ]

@@ -13,6 +13,7 @@ from jobyard.client import BadRequest, Client, Conflict, NotFound
 from jobyard.shared import jobs, registry
 from jobyard.shared.errors import NotFound as Gone
 from jobyard.shared.storage import Objects
+from tests import factories
 from tests.conftest import TOKEN, served
 from tests.integration.web.world import World
 
@@ -53,6 +54,55 @@ def test_a_model_tells_its_aliases_and_where_its_file_and_card_are(world: World,
     assert (newest["aliases"], oldest["aliases"]) == (["latest", "best"], ["prod"])
     page = api.get("/api/v1/models?limit=1").json
     assert api.get(f"/api/v1/models?limit=1&cursor={page['next']}").json["items"][0]["reference"] == "pets@1"
+
+
+def test_evaluations_of_a_model_are_listed_newest_first_and_are_in_its_card(
+    world: World, api: "FlaskClient", client: Client
+) -> None:
+    jobs_ = [world.job("evaluate", "succeeded") for _ in range(3)]
+    model = world.model()
+    assert list(client.evaluations(model.reference)) == []
+    with world.backend.database.write() as session:
+        found = [registry.find(session, registry.Model, f"pets@{version}") for version in (1, 2, 3)]
+        for one in found[1:]:
+            for evaluation in registry.evaluations(session, one.id):
+                evaluation.model_id = found[0].id
+    listed = list(client.evaluations("pets@1"))
+    assert [one["job_id"] for one in listed] == [str(job.id) for job in reversed(jobs_)]
+    assert (listed[0]["dataset"], listed[0]["split"], listed[0]["pictures"]) == ("pets@3", "validation", 8)
+    assert listed[0]["accuracy_interval"] == [0.8012, 0.9655]
+    page = api.get("/api/v1/models/pets@1/evaluations?limit=2").json
+    assert (len(page["items"]), page["next"]) == (2, listed[1]["id"])
+    (last,) = api.get(f"/api/v1/models/pets@1/evaluations?limit=2&cursor={page['next']}").json["items"]
+    assert last == listed[2]
+    assert [one["dataset"] for one in client.model_card("pets@1")["evaluations"]] == [
+        "pets@3",
+        "pets@2",
+        "pets@1",
+    ]
+    said(api, "GET", "/models/none/evaluations", 404)
+
+
+def test_an_evaluation_names_a_split_that_is_there_and_classes_that_the_model_knows(
+    world: World, client: Client
+) -> None:
+    world.model()
+    known = factories.dataset("known", classes={"train": {"cats": 2}, "test": {"cats": 1}})
+    strange = factories.dataset("strange", classes={"train": {"birds": 2, "cats": 1}})
+    for made in (known, strange):
+        factories.register(world.backend.database, made)
+    job = client.evaluate("pets", "known", split="test", priority=7)
+    assert (job.kind, job.queue, job.priority) == ("evaluate", "predict", 7)
+    assert (job.spec["model"], job.spec["dataset"], job.spec["split"]) == ("pets@1", "known@1", "test")
+    assert client.evaluate("pets", "known").spec["split"] == "auto"
+    with pytest.raises(
+        BadRequest, match=r"known@1 has no validation pictures; should be auto, all or one of"
+    ):
+        client.evaluate("pets", "known", split="validation")
+    with pytest.raises(BadRequest, match=r"strange@1 has 'birds', of which pets@1 knows nothing"):
+        client.evaluate("pets", "strange")
+    with pytest.raises(Conflict):
+        client.delete_model("pets@1")
 
 
 def test_a_job_keeps_the_version_that_its_alias_had(world: World, api: "FlaskClient") -> None:

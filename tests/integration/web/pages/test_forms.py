@@ -48,7 +48,9 @@ def stored(world: World) -> list[Path]:
     return [path for path in folder.rglob("*") if path.read_bytes() != b"weights"]
 
 
-@pytest.mark.parametrize("kind", ["import", "train", "predict", "sentiment", "register"])
+@pytest.mark.parametrize(
+    "kind", ["import", "train", "predict", "evaluate", "sentiment", "export", "register"]
+)
 def test_each_kind_has_a_form(world: World, web: FlaskClient, kind: str) -> None:
     response = web.get(f"/new/{kind}")
     assert response.status_code == 200

@@ -56,8 +56,14 @@ def test_the_list_shows_every_kind_in_every_state_and_filters(world: World, web:
     page = look(web, "/")
     shown = [job for job in made if f"/jobs/{job.id}" in page.addresses]
     assert shown == made[-25:]
-    older = next(address for address in page.addresses if "cursor=" in address)
-    assert [job for job in made if f"/jobs/{job.id}" in look(web, older).addresses] == made[:-25]
+    older = page
+    for place in range(25, len(made), 25):
+        address = next(
+            address for address in older.addresses if "cursor=" in address and "kind=" not in address
+        )
+        older = look(web, address)
+        shown = [job for job in made if f"/jobs/{job.id}" in older.addresses]
+        assert shown == made[-place - 25 : -place]
 
     filtered = look(web, "/?kind=sentiment&state=failed")
     shown = [job for job in made if f"/jobs/{job.id}" in filtered.addresses]
@@ -205,6 +211,18 @@ def test_data_sets_and_models_have_pages(world: World, web: FlaskClient) -> None
     assert "/new/predict?model=pets@1" in page.addresses
     assert look(web, "/models/cats", 404).text
     assert look(web, "/datasets?cursor=nonsense", 404).text
+
+
+def test_a_model_s_page_lists_its_evaluations(world: World, web: FlaskClient) -> None:
+    job = world.job("evaluate", "succeeded")
+    page = look(web, "/models/pets@1")
+    assert "80.1 % to 96.5 %" in page.text
+    assert f"/jobs/{job.id}" in page.addresses
+    assert "/new/evaluate?model=pets@1" in page.addresses
+    shown = look(web, f"/jobs/{job.id}").text
+    assert "Evaluation on 8 validation pictures" in shown
+    assert "The best epoch was selected on the same pictures" not in shown
+    assert "was trained on some of these pictures" in shown
 
 
 def test_a_model_is_named_and_renamed_on_its_page(world: World, web: FlaskClient) -> None:

@@ -72,7 +72,7 @@ def test_where_the_labels_are_from_is_in_the_result_and_with_the_data_set(
     assert result["labels"]["summary"] == "labels from labels.csv: 4 of 5 pictures"
     assert result["warnings"] == [
         "1 picture has no label in labels.csv, and was left out",
-        "1 row of labels.csv names no picture: line 6 has 'x.png'",
+        "1 row of labels.csv names no picture (line 6: there is no picture 'x.png')",
     ]
     with context.database.read() as session:
         report = registry.find(session, registry.Dataset, "drawn").report

@@ -21,6 +21,7 @@ from jobyard.shared.database import Database, utcnow
 from jobyard.shared.jobs import Job
 from jobyard.workers import kinds
 from jobyard.workers.kinds import predict
+from jobyard.workers.kinds.open_zip import open_zip
 from jobyard.workers.networks import building
 from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.context import Context
@@ -39,7 +40,7 @@ DEADLINE_SECONDS = 60
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(predict, "PART_PICTURES", PART)
     yield
-    predict._open_zip.close()
+    open_zip.close()
 
 
 @pytest.fixture(scope="module")

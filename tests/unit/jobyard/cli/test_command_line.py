@@ -8,7 +8,7 @@ import click
 import pytest
 
 from jobyard.cli import COMMANDS, cli, run
-from jobyard.cli.trainings import folder_name
+from jobyard.cli.sources import folder_name
 
 
 @pytest.fixture(autouse=True)

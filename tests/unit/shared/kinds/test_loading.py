@@ -44,7 +44,16 @@ def changed(**members: Any) -> type:
 
 def test_a_kind_of_another_package_is_one_among_the_built_in_ones(load: Load) -> None:
     installed = load(Echo)
-    assert list(installed.kinds) == ["train", "predict", "sentiment", "import", "register", "echo"]
+    assert list(installed.kinds) == [
+        "train",
+        "predict",
+        "evaluate",
+        "sentiment",
+        "import",
+        "export",
+        "register",
+        "echo",
+    ]
     assert installed.problems == ()
     assert kinds.find("echo").title({"text": "hello"}, {}) == "Echo a text"
 
@@ -94,7 +103,15 @@ class Forgetful(Kind[EchoSpec]):
 )
 def test_a_wrong_declaration_is_one_line_and_hurts_no_other(load: Load, declared: type, why: str) -> None:
     installed = load(declared)
-    assert list(installed.kinds) == ["train", "predict", "sentiment", "import", "register"]
+    assert list(installed.kinds) == [
+        "train",
+        "predict",
+        "evaluate",
+        "sentiment",
+        "import",
+        "export",
+        "register",
+    ]
     (problem,) = installed.problems
     assert problem.startswith("the kind 'echo' of package_of_the_test:Echo can't be used: ")
     assert why in problem

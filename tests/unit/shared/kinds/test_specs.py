@@ -35,8 +35,10 @@ def test_each_kind_has_its_queue() -> None:
     assert {name: kind.queue for name, kind in kinds.by_name().items()} == {
         "train": Queue.GPU,
         "predict": Queue.PREDICT,
+        "evaluate": Queue.PREDICT,
         "sentiment": Queue.CPU,
         "import": Queue.CPU,
+        "export": Queue.PREDICT,
         "register": Queue.PREDICT,
     }
 

@@ -198,16 +198,16 @@ def test_nothing_is_lost_without_being_counted(table: Table) -> None:
     assert (found["rows_without_picture"], found["rows_with_problems"], found["contradicted"]) == (2, 3, 1)
     assert [(row["line"], row["problem"]) for row in found["problems"]] == [
         (4, "has no label"),
-        (5, "has 'x.png'"),
-        (6, "has 'y.png'"),
+        (5, "there is no picture 'x.png'"),
+        (6, "there is no picture 'y.png'"),
         (9, "names no picture"),
         (10, "has 3 cells; should have 2"),
     ]
     assert imported.report["warnings"] == [
         "3 pictures have no label in labels.csv, and were left out",
         "1 picture has rows with different labels in labels.csv, and was left out",
-        "2 rows of labels.csv name no picture: line 5 has 'x.png'",
-        "3 rows of labels.csv can't be used: line 4 has no label",
+        "2 rows of labels.csv name no picture (line 5: there is no picture 'x.png')",
+        "3 rows of labels.csv can't be used (line 4: has no label)",
     ]
     assert {row["file"]: row["reason"] for row in imported.rejected} == {
         "images/3.png": "has no label in labels.csv",
@@ -315,7 +315,7 @@ def test_other_tables_are_passed_over(table: Table) -> None:
         (
             "labels.csv",
             "id,label\n7,cat\n",
-            "no row of labels.csv gives a picture a label; line 2 of labels.csv has '7'",
+            "no row of labels.csv gives a picture a label (labels.csv, line 2: there is no picture '7')",
         ),
         (
             "labels.csv",

@@ -1,0 +1,66 @@
+"""What train and evaluate work on: an imported data set, or a folder or archive that becomes one."""
+
+import re
+from pathlib import Path
+
+import click
+
+from jobyard.cli.follow import follow, working
+from jobyard.client import Client, Job
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+MAX_NAME = 64
+
+
+def find_dataset(client: Client, data: str, name: str | None, labels: str | None) -> str | Job:
+    """The data set that DIR|DATASET means: its reference, imported before if it is a folder or an archive.
+
+    Returns the job of an import that did not succeed. Raises UsageError.
+    """
+    source = _source(data)
+    for option, value in (("--name", name), ("--labels", labels)):
+        if source is None and value is not None:
+            raise click.UsageError(f"{option} needs a folder or an archive; there is none at {data}")
+    if source is None:
+        return data
+    imported = import_pictures(client, source, name or folder_name(source), labels)
+    return str(imported.result["dataset"]) if imported.succeeded and imported.result else imported
+
+
+def import_pictures(client: Client, source: Path, name: str, labels: str | None = None) -> Job:
+    """Upload and import; prints where labels are from, which pictures were rejected, and warnings."""
+    with working(f"uploading {source} …"):
+        job = client.import_pictures(name, source, labels=labels)
+    follow(job)
+    result = job.result or {}
+    if result.get("labels"):
+        click.echo(f"  {result['labels']['summary']}", err=True)
+    for warning in result.get("warnings", []):
+        click.echo(f"  warning: {warning}", err=True)
+    rejected = result.get("rejected", [])
+    for row in rejected[:5]:
+        click.echo(f"  rejected: {row['file']}: {row['reason']}", err=True)
+    if len(rejected) > 5:
+        click.echo(f"  … for all, see {job.link('page')}", err=True)
+    return job
+
+
+def folder_name(source: Path) -> str:
+    """A data set's name for a folder or an archive: its own name, in the letters that are allowed."""
+    name = source.resolve().name
+    for suffix in ARCHIVES:
+        name = name.removesuffix(suffix)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")
+    return name[:MAX_NAME] or "pictures"
+
+
+def _source(data: str) -> Path | None:
+    """The folder or archive that is meant, or None if it is the name of a data set."""
+    path = Path(data).expanduser()
+    if path.is_dir() or (path.is_file() and path.name.lower().endswith(ARCHIVES)):
+        return path
+    if path.is_file():
+        raise click.UsageError(f"{data} should be a folder, or an archive ({', '.join(ARCHIVES)})")
+    if "/" in data or data.startswith("."):
+        raise click.UsageError(f"there is no folder {data}")
+    return None
