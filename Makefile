@@ -19,7 +19,7 @@ DEPLOYED := $(filter-out dev build,$(LOCKS))
 # How many processes run tests. Some wait more than they compute, so one more than two cores saves time.
 PROCESSES ?= 3
 
-.PHONY: help install demo up test test-unit attack lint format docs chaos fuzz-text fuzz-api kill-training screenshot lock sbom bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-text bench-train clean
+.PHONY: help install demo up test test-unit attack exports lint format docs chaos fuzz-text fuzz-api kill-training screenshot lock sbom bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-text bench-train clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -63,6 +63,9 @@ fuzz-api: $(INSTALLED) ## Send EXAMPLES=200 right and as many wrong requests to 
 
 kill-training: $(INSTALLED) ## Kill a training KILLS=10 times in both precisions, and compare with one that never was
 	KILLS=$(or $(KILLS),10) $(BIN)/python -m pytest tests/integration/workers/training/test_kill.py
+
+exports: $(INSTALLED) ## Export every network and architectures of keras.applications, and compare each with Keras
+	EXPORTS=all $(BIN)/python -m pytest tests/integration/workers/exports
 
 lint: $(INSTALLED) ## Check style, types and who imports whom
 	$(BIN)/ruff check

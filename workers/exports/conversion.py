@@ -1,7 +1,8 @@
 """A network becomes a file of another format, with the same input and output whatever the format.
 
-The input is `pixels`, float32 (n, size, size, 3) of 0…255, for any n; the output is `probability` (n, 1) for
-two classes, else `probabilities` (n, classes). Preprocessing is inside, as in the `.keras` file.
+The input is `pixels`, float32 (n, size, size, 3) of 0…255, for any n; the output is `probabilities`
+(n, classes) or, of a network with one output, `probability` (n, 1). Preprocessing is inside, as in the
+`.keras` file.
 """
 
 import json
