@@ -9,7 +9,7 @@ import numpy as np
 from h5py import h5d, h5g, h5p, h5s, h5t
 
 from tests.foreign.attack import Attacks
-from tests.foreign.model import KERNEL, keras_file, weights
+from tests.foreign.model import KERNEL, dense, keras_file, network, weights
 
 
 def replaced(file: h5py.File, path: str = KERNEL, **options: Any) -> None:
@@ -83,6 +83,13 @@ def _zeros(file: h5py.File, secret: Path) -> None:
 @IN_HDF5.add_weights("chunks that are larger than the array", "that are larger than its shape")
 def _large_chunk(file: h5py.File, secret: Path) -> None:
     replaced(file, shape=(2,), maxshape=(None,), chunks=(10**8,), dtype="f4", compression="gzip")
+
+
+@IN_HDF5.add(
+    "fewer numbers than the network has", "has 8 numbers, where the network of config.json has 95,077,002"
+)
+def _large_network(secret: Path) -> bytes:
+    return keras_file(network(dense(5_000, name="a"), dense(19_000, name="b"), dense()))
 
 
 @IN_HDF5.add_weights("filter lzf", "is packed by filter 32000")

@@ -31,7 +31,7 @@ def _answer(task: Task, confinement: Confinement) -> dict[str, Any]:
         from jobyard.workers.networks.foreign.assembly import assemble, warm_up
 
         warm_up()
-        confinement.close(bounds.memory_of(examined.weights.bytes))
+        confinement.close(bounds.memory_of(examined.weights.bytes, examined.architecture.layers))
         return {"model": assemble(task, examined)}
     except WorkError as error:
         return {"error": error.message}

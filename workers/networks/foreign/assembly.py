@@ -2,7 +2,7 @@
 
 import platform
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import h5py
 import keras
@@ -16,12 +16,9 @@ from jobyard.workers.networks.architecture.writing import model_config
 from jobyard.workers.networks.custom import settle
 from jobyard.workers.networks.foreign.adaptation import adapt
 from jobyard.workers.networks.foreign.archive import WEIGHTS
-from jobyard.workers.networks.foreign.examination import Examined
+from jobyard.workers.networks.foreign.examination import SEEDS, Examined
 from jobyard.workers.networks.foreign.task import MODEL, Task
 from jobyard.workers.networks.foreign.weights import Array, WeightsFile, copy
-
-# Random states, which older versions of Keras save and newer ones don't.
-SEEDS: Final = "seed_generator/"
 
 
 def warm_up() -> None:

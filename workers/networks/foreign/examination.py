@@ -1,5 +1,6 @@
 """All that is checked of a foreign model before Keras is there: zip, description, file of weights."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from jobyard.workers.networks.foreign.weights import WeightsFile
 
 # At the top of the file of weights, and not the network's.
 OPTIMIZER = frozenset({"optimizer"})
+# Random states, which older versions of Keras save and newer ones don't.
+SEEDS = "seed_generator/"
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,16 @@ def examine(task: Task) -> Examined:
         raise WorkError(f"{CONFIG}: the network takes pictures of any size; image_size should say of which")
     try:
         weights = WeightsFile(unpacked.weights, task.unpacked_bytes, left_out=OPTIMIZER)
+        _check_count(network, weights)
     except WorkError as error:
         raise WorkError(f"{WEIGHTS}: {error.message}") from None
     return Examined(unpacked.keras_version, network, weights)
+
+
+def _check_count(network: Architecture, weights: WeightsFile) -> None:
+    """Nothing is built that is larger than the file: which arrays are whose shows when it is built."""
+    found = sum(math.prod(array.shape) for path, array in weights.arrays.items() if SEEDS not in path)
+    if found != network.parameters:
+        raise WorkError(
+            f"has {found:,} numbers, where the network of {CONFIG} has {network.parameters:,} parameters"
+        )

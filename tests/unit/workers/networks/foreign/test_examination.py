@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jobyard.workers.networks import architecture
 from jobyard.workers.networks.foreign.task import Task
 from tests import foreign
 from tests.foreign import IN_CONFIG, IN_HDF5, IN_ZIP, OTHER_FORMATS
@@ -61,7 +62,11 @@ def test_each_is_refused_with_its_reason_and_does_nothing(tmp_path: Path) -> Non
     folder.mkdir()
     files = {attack.name: (attack.file_name, attack.make(secret)) for attack in ATTACKS}
     assert len(files) == len(ATTACKS)
-    right = {"a model": ("model.keras", foreign.keras_file()), "with an optimizer": ("a.keras", trained())}
+    right = {
+        "a model": ("model.keras", foreign.keras_file()),
+        "with an optimizer": ("a.keras", trained()),
+        "with what is left out": ("b.keras", foreign.keras_file(LEFT_OUT)),
+    }
     verdicts = examined(files | right, folder)
     for attack in ATTACKS:
         found = verdicts[attack.name]
@@ -72,6 +77,24 @@ def test_each_is_refused_with_its_reason_and_does_nothing(tmp_path: Path) -> Non
     assert secret.stat().st_atime_ns == 0
     # Else nothing of that could fail.
     assert {verdicts[what].message for what in right} == {"accepted"}
+
+
+# What Keras' loader would call or allocate, and what nothing of is built.
+LEFT_OUT = foreign.network(
+    foreign.dense() | {"build_config": {"input_shape": [None, 10**15]}},
+    compile_config={
+        "optimizer": {"module": "os", "class_name": "function", "config": "system"},
+        "loss": {"module": "subprocess", "class_name": "Popen", "config": {"args": ["id"]}},
+    },
+    build_config={"input_shape": [None, 10**9, 10**9, 3]},
+)
+
+
+def test_what_is_built_has_nothing_that_was_not_checked() -> None:
+    built = json.dumps(architecture.check(LEFT_OUT).config())
+    assert "GlobalAveragePooling2D" in built
+    for word in ("build_config", "compile_config", "subprocess", "system"):
+        assert word not in built
 
 
 def trained() -> bytes:
