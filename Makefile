@@ -19,7 +19,7 @@ DEPLOYED := $(filter-out dev build,$(LOCKS))
 # How many processes run tests. Some wait more than they compute, so one more than two cores saves time.
 PROCESSES ?= 3
 
-.PHONY: help install demo up test test-unit attack exports lint format docs chaos fuzz-text fuzz-api kill-training screenshot lock sbom bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-text bench-train clean
+.PHONY: help install demo up test test-unit architectures attack exports lint format docs chaos fuzz-text fuzz-api kill-training screenshot lock sbom bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-text bench-train clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -60,6 +60,9 @@ fuzz-text: $(INSTALLED) ## Compare TEXTS=1000000 texts made to go wrong, from SE
 
 fuzz-api: $(INSTALLED) ## Send EXAMPLES=200 right and as many wrong requests to every operation of the API
 	EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest tests/integration/web/api/test_schemathesis.py
+
+architectures: $(INSTALLED) ## Train, kill and resume networks of keras.applications, all or ARCHITECTURES="MobileNetV2 VGG16"
+	ARCHITECTURES="$(or $(ARCHITECTURES),all)" $(BIN)/python -m pytest -v -n 0 tests/integration/workers/training/test_architectures.py
 
 kill-training: $(INSTALLED) ## Kill a training KILLS=10 times in both precisions, and compare with one that never was
 	KILLS=$(or $(KILLS),10) $(BIN)/python -m pytest tests/integration/workers/training/test_kill.py

@@ -1,6 +1,7 @@
 """The command train."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,6 +23,16 @@ CLASS_WEIGHT = re.compile(r"(?P<name>[^=]+)=(?P<weight>[0-9]+(\.[0-9]*)?|\.[0-9]
 )
 @click.option("--model-name", help="Name of the model; default: the data set's.")
 @click.option("--network", help="compact, or classic (the tutorial's, for comparison); default: compact.")
+@click.option(
+    "--architecture",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A network of your own: what model.to_json() of Keras 3 writes, or a .keras file.",
+)
+@click.option(
+    "--head", help="Of your own network: auto (a last layer for other classes is replaced) or keep."
+)
+@click.option("--rescale", help="Of your own network, what pixels are scaled to: auto, 0..1, -1..1 or none.")
 @click.option("--init-from", metavar="MODEL", help="Start from the weights of this model.")
 @click.option("--epochs", type=int, help="Passes over the training pictures; default: 36; classic: 10.")
 @click.option("--batch-size", type=int, help="Pictures per batch; default: 64; classic: 32.")

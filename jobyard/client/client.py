@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, urlencode
 
+from jobyard.client.architectures import architecture_file
 from jobyard.client.errors import Json, NotFound
 from jobyard.client.job import Job
 from jobyard.client.transport import Transport, given
@@ -76,13 +77,30 @@ class Client:
         items: list[Json] = self._transport.get("/kinds")["items"]
         return items
 
-    def train(self, dataset: str, *, priority: int | None = None, **spec: Any) -> Job:
+    def train(
+        self,
+        dataset: str,
+        *,
+        architecture: str | Path | uuid.UUID | None = None,
+        priority: int | None = None,
+        **spec: Any,
+    ) -> Job:
         """Train on an imported data set, by name, `name@version` or id; returns the job.
 
-        `spec` has the other fields of the job's spec (epochs=10, batch_size=64); left out, they take their
-        defaults. The result of the job has "model", the reference of the trained model.
+        `architecture` is a network of your own: a file with what `model.to_json()` of Keras 3 writes, or a
+        `.keras` file, of which the architecture is uploaded; or an id. `spec` has the other fields of the
+        job's spec (epochs=10, batch_size=64); left out, they take their defaults. The result of the job has
+        "model", the reference of the trained model.
         """
-        return self.submit("train", given({"dataset": dataset, **spec}), priority=priority)
+        if architecture is not None and not isinstance(architecture, uuid.UUID):
+            with architecture_file(Path(architecture)) as file:
+                architecture = uuid.UUID(self.upload(file)["id"])
+        spec = {
+            "dataset": dataset,
+            "architecture": None if architecture is None else str(architecture),
+            **spec,
+        }
+        return self.submit("train", given(spec), priority=priority)
 
     def predict(
         self,

@@ -56,6 +56,10 @@ class Augment(Parameters):
     contrast: float = Field(default=0, ge=0, le=1, description="Multiply the contrast by 1 ± this")
 
 
+# The network that a spec brings along, and those of models that have theirs in their files.
+CUSTOM = "custom"
+WITH_ARCHITECTURE = frozenset({CUSTOM, IMPORTED})
+
 # The networks whose weights fit pictures of any size, so that `init_from` may change it.
 ANY_SIZE = frozenset({"compact"})
 
@@ -74,6 +78,20 @@ RECIPES: dict[str, dict[str, Any]] = {
         "label_smoothing": 0,
         "augment": {"shear": 0.2, "zoom": 0.2, "crop": 0},
     },
+    CUSTOM: {
+        "epochs": 30,
+        "batch_size": 32,
+        "image_size": None,
+        "optimizer": "adam",
+        "learning_rate": 0.001,
+        "schedule": "cosine",
+        "warmup_epochs": 1,
+        "weight_decay": 0,
+        "label_smoothing": 0.1,
+        "augment": {"shear": 4, "zoom": 0.1, "crop": 0.2},
+        "head": "auto",
+        "rescale": "auto",
+    },
 }
 
 
@@ -81,11 +99,26 @@ class TrainSpec(Spec):
     """Train a CNN on a data set of pictures. The defaults are those of `compact`; `classic` has others."""
 
     dataset: DatasetReference
-    network: Literal["compact", "classic"] = Field(
+    network: Literal["compact", "classic", "custom"] = Field(
         default="compact",
         description="`compact`: a small residual network; "
         "`classic`: three convolutions (32-64-128) and 512 dense units. The default with init_from "
-        "is the network of that model",
+        "is the network of that model; `custom`: the one of `architecture`",
+    )
+    architecture: UUID | None = Field(
+        default=None,
+        description="Id of an uploaded file: what `model.to_json()` of Keras 3 writes, for `custom`. With "
+        "init_from, the architecture of that model by default",
+    )
+    head: Literal["auto", "keep"] | None = Field(
+        default=None,
+        description="Of `custom`; `auto`: a last layer for other classes is replaced, and features get one; "
+        "`keep`: the architecture has to give the classes",
+    )
+    rescale: Literal["auto", "0..1", "-1..1", "none"] | None = Field(
+        default=None,
+        description="Of `custom`: what pixels of 0 to 255 are scaled to first; `auto`: 0..1, unless the "
+        "architecture scales them itself",
     )
     init_from: ModelReference | None = Field(
         default=None,
@@ -93,7 +126,13 @@ class TrainSpec(Spec):
     )
     epochs: int = Field(default=36, ge=1, le=10_000)
     batch_size: int = Field(default=64, ge=1, le=4_096)
-    image_size: int = Field(default=96, ge=32, le=512, description="Pictures are resized to this square")
+    image_size: int | None = Field(
+        default=96,
+        ge=32,
+        le=512,
+        description="Pictures are resized to this square; `custom`: what the architecture takes, or 128 if "
+        "it takes any",
+    )
     optimizer: Literal["muon", "adam"] = Field(
         default="muon", description="`muon`: Muon for convolutions, Adam for all other weights"
     )
@@ -149,6 +188,8 @@ class TrainSpec(Spec):
         """Fill fields that are not given from the preset of the network."""
         if not isinstance(given, dict):
             return given
+        if given.get("architecture") is not None and "network" not in given:
+            given = {"network": CUSTOM, **given}
         recipe = RECIPES.get(str(given.get("network")), {})
         filled = recipe | given
         if isinstance(given.get("augment"), dict):
@@ -164,6 +205,25 @@ def unknown_classes(weights: Mapping[str, float], classes: Sequence[str]) -> str
     shown = ", ".join(classes[:MAX_SHOWN_CLASSES])
     more = f" and {len(classes) - MAX_SHOWN_CLASSES} more" if len(classes) > MAX_SHOWN_CLASSES else ""
     return f"names the class {unknown[:50]!r}: the data set's classes are {shown}{more}"
+
+
+def _checked(spec: TrainSpec) -> TrainSpec:
+    """What one field says of another. Raises BadInput."""
+    if spec.network != CUSTOM:
+        for name in ("architecture", "head", "rescale"):
+            if getattr(spec, name) is not None:
+                raise BadInput(
+                    f"spec.{name}", f"is for the network {CUSTOM!r} only, but is with {spec.network!r}"
+                )
+        if spec.image_size is None:
+            raise BadInput("spec.image_size", f"should be a number for {spec.network!r}, is null")
+    elif spec.architecture is None and spec.init_from is None:
+        raise BadInput(
+            "spec.architecture",
+            "should be the id of an uploaded file with what model.to_json() of Keras 3 writes, as network is "
+            f"{CUSTOM!r}",
+        )
+    return spec
 
 
 class Train(Kind[TrainSpec]):
@@ -183,7 +243,7 @@ class Train(Kind[TrainSpec]):
     order = 1
 
     def inputs(self, spec: TrainSpec) -> Mapping[str, UUID | None]:
-        return {}
+        return {"architecture": spec.architecture}
 
     def references(self, spec: TrainSpec) -> Sequence[Reference]:
         return [
@@ -202,23 +262,20 @@ class Train(Kind[TrainSpec]):
             if unknown := unknown_classes(spec.class_weight, classes):
                 raise BadInput("spec.class_weight", unknown)
         if spec.init_from is None:
-            return spec
+            return _checked(spec)
         model = found.models["init_from"]
-        if model.network == IMPORTED:
-            raise BadInput(
-                "spec.init_from",
-                f"{model.reference} was made elsewhere: its weights predict, and do not train; "
-                "its architecture can be trained as network: custom",
-            )
-        if model.network in RECIPES:
-            known = {"network": model.network, "image_size": model.image_size}
+        network = CUSTOM if model.network in WITH_ARCHITECTURE else model.network
+        if network in RECIPES:
+            # The architecture of a model has its own size, which may be one that no spec can have.
+            size = None if network == CUSTOM else model.image_size
+            known = {"network": network, "image_size": size}
             spec = TrainSpec.model_validate(known | spec.model_dump(exclude_unset=True))
         wanted = f"as that of {model.reference} in init_from, but is"
-        if model.network != spec.network:
-            raise BadInput("spec.network", f"should be {model.network!r}, {wanted} {spec.network!r}")
-        if model.image_size != spec.image_size and model.network not in ANY_SIZE:
+        if network != spec.network:
+            raise BadInput("spec.network", f"should be {network!r}, {wanted} {spec.network!r}")
+        if spec.image_size not in (None, model.image_size) and network not in ANY_SIZE:
             raise BadInput("spec.image_size", f"should be {model.image_size}, {wanted} {spec.image_size}")
-        return spec
+        return _checked(spec)
 
     def title(self, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:
         return f"{spec['network']} on {spec['dataset']}"

@@ -85,6 +85,8 @@ def _field(kind: Kind[Any], name: str, schema: dict[str, Any], required: bool, n
     each = [
         f"{value}: {schema.get('default') if default is None else default}"
         for value, default in defaults.items()
+        # A preset may leave a field open, and a field may be for one preset only.
+        if default is not None or (name not in presets[value] and schema.get("default") is not None)
     ]
     return Field(
         name=name,

@@ -6,7 +6,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from jobyard.shared import registry, storage
-from jobyard.shared.kinds.train import TrainSpec
+from jobyard.shared.config import Settings
+from jobyard.shared.kinds.train import CUSTOM, TrainSpec
+from jobyard.workers.networks import model_file
+from jobyard.workers.networks.architecture import Limits, parse
+from jobyard.workers.networks.architecture.document import MAX_BYTES
 from jobyard.workers.networks.model_file import ModelFile
 from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.dataset_cache import find_dataset, folder_of
@@ -16,6 +20,7 @@ from jobyard.workers.training.fit import train
 def work(attempt: Attempt, spec: TrainSpec) -> Finish:
     """Train, keep the model, register it."""
     dataset = find_dataset(attempt, spec.dataset)
+    init_from = None if spec.init_from is None else _saved(attempt, spec.init_from)
     training = train(
         spec,
         folder_of(attempt, dataset),
@@ -24,8 +29,10 @@ def work(attempt: Attempt, spec: TrainSpec) -> Finish:
         attempt.checkpoints,
         dataset_version=dataset.sha256,
         checkpoint_seconds=attempt.context.settings.checkpoint_seconds,
-        init_from=None if spec.init_from is None else _saved(attempt, spec.init_from),
+        init_from=init_from,
         cache=attempt.context.cache / "pixels",
+        architecture=_architecture(attempt, spec, init_from),
+        limits=_limits(attempt.context.settings),
     )
     stored = attempt.store("models", training.model_path)
     last = None if training.last_path is None else attempt.store("models", training.last_path)
@@ -84,6 +91,22 @@ def work(attempt: Attempt, spec: TrainSpec) -> Finish:
         }
 
     return finish
+
+
+def _architecture(attempt: Attempt, spec: TrainSpec, init_from: ModelFile | None) -> dict[str, Any] | None:
+    """That of `custom`: of the upload, or of the model to start from. Raises WorkError for what is none."""
+    if spec.network != CUSTOM:
+        return None
+    if spec.architecture is None:
+        return None if init_from is None else model_file.architecture(init_from)
+    with attempt.context.database.read() as session:
+        file = storage.get_file(session, spec.architecture)
+    with attempt.context.storage.open(file.storage_key) as source:
+        return parse(source.read(MAX_BYTES + 1))
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(settings.max_network_layers, settings.max_network_parameters, settings.max_network_values)
 
 
 def _saved(attempt: Attempt, reference: str) -> ModelFile:

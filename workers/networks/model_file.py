@@ -1,6 +1,7 @@
 """Model files of the registry: how they are read, and how a training starts from the weights of one."""
 
 import hashlib
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +10,8 @@ import keras
 import numpy as np
 
 from jobyard.shared.errors import WorkError
+from jobyard.workers.networks import custom
+from jobyard.workers.networks.architecture import parse
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,7 @@ def load(path: Path, sha256: str, classes: list[str], image_size: int) -> Any:
     A model file can hold code: only what this server wrote is loaded, and no format but the one it writes.
     Raises WorkError if the file is another one, is not a .keras file, or does not fit its record.
     """
-    if path.suffix != ".keras":
-        raise WorkError(f"the model file is '{path.name}': should be a .keras file")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
-        raise WorkError(f"the model file does not match its SHA-256 (should be {sha256}, is {found})")
+    _check(path, sha256)
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, KeyError, OSError) as error:
@@ -47,6 +45,23 @@ def load(path: Path, sha256: str, classes: list[str], image_size: int) -> Any:
             f"should fit pictures of {image_size} pixels and {len(classes)} classes"
         )
     return model
+
+
+def architecture(saved: ModelFile) -> dict[str, Any]:
+    """The model's architecture, as `model.to_json()` writes it. Raises WorkError as `load` does."""
+    _check(saved.path, saved.sha256)
+    with zipfile.ZipFile(saved.path) as file:
+        return parse(file.read("config.json"))
+
+
+def _check(path: Path, sha256: str) -> None:
+    """Whether the file is the one of the registry. Raises WorkError."""
+    if path.suffix != ".keras":
+        raise WorkError(f"the model file is '{path.name}': should be a .keras file")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise WorkError(f"the model file does not match its SHA-256 (should be {sha256}, is {found})")
 
 
 def initialize(model: Any, classes: list[str], saved: ModelFile) -> Literal["kept", "new"]:
@@ -75,12 +90,16 @@ def initialize(model: Any, classes: list[str], saved: ModelFile) -> Literal["kep
                 "infinite ones: should be a model whose weights are all finite"
             )
         layer.set_weights(weights)
+    custom.settle(model)
     return "kept" if count is None else "new"
 
 
 def _weighted(model: Any) -> list[Any]:
-    """The layers that have weights; the last one is the head."""
-    return [layer for layer in model.layers if layer.weights]
+    """The layers that have weights, those of nested models, too; the last one is the head."""
+    found = []
+    for layer in model.layers:
+        found += _weighted(layer) if isinstance(layer, keras.Model) else [layer] if layer.weights else []
+    return found
 
 
 def _shapes(layer: Any) -> list[tuple[int, ...]]:

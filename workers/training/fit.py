@@ -2,7 +2,9 @@
 
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +12,8 @@ import tensorflow as tf
 
 from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.train import TrainSpec
-from jobyard.workers.networks import building, model_file
+from jobyard.workers.networks import building, custom, model_file
+from jobyard.workers.networks.architecture import Limits, fitting
 from jobyard.workers.networks.model_file import ModelFile
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.training import checkpoint as checkpointing
@@ -66,6 +69,8 @@ def train(
     checkpoint_seconds: float = 60,
     init_from: ModelFile | None = None,
     cache: Path | None = None,
+    architecture: dict[str, Any] | None = None,
+    limits: Limits | None = None,
 ) -> Training:
     """Train on `dataset` (train/<class>/<picture>, validation/ alike if it has one of its own).
 
@@ -74,7 +79,8 @@ def train(
     LeaseLost. The whole history is reported again then, from the first epoch on. `dataset_version` identifies
     the content of the data set. `init_from` is the model that `spec.init_from` names. The
     decoded pictures are kept in the folder `cache`, on the disk of `workdir`, for later trainings on the
-    same version.
+    same version. `architecture` is what `spec.architecture` names, as parsed from JSON; it may have no more
+    than `limits`.
 
     Writes to the existing folder `workdir`: `pictures.npy` (without `cache`), `model.keras`, `last.keras`
     if the last epoch was not the best, and checkpoints for a while. Raises WorkError for what the job's
@@ -92,6 +98,8 @@ def train(
             checkpoint_seconds,
             init_from,
             cache,
+            architecture,
+            limits,
         )
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         raise WorkError(
@@ -109,6 +117,8 @@ def _train(
     checkpoint_seconds: float,
     init_from: ModelFile | None,
     cache: Path | None,
+    architecture: dict[str, Any] | None,
+    limits: Limits | None,
 ) -> Training:
     began = time.monotonic()
     identity = checkpointing.identity_of(spec, dataset_version)
@@ -123,16 +133,14 @@ def _train(
     environment = devices.prepare(spec.precision if earlier is None else earlier.precision, spec.seed)
     split = splits.find(dataset, spec.validation_split, spec.seed)
     classes = split.classes
-    model = building.build(
-        spec.network, spec.image_size, len(classes), environment.precision, for_training=True
-    )
+    build = _builder(spec, len(classes), architecture, limits)
+    model = build(environment.precision, for_training=True)
+    size = int(model.input_shape[1])
     head = None if init_from is None else model_file.initialize(model, classes, init_from)
 
     progress.phase("decoding")
     started = time.monotonic()
-    pictures, held_out, test = data.decode_all(
-        split, spec.image_size, workdir, progress, cache, dataset_version
-    )
+    pictures, held_out, test = data.decode_all(split, size, workdir, progress, cache, dataset_version)
     decoded = time.monotonic()
 
     weights = class_weights(spec.class_weight, classes, pictures.labels)
@@ -140,7 +148,7 @@ def _train(
     monitor = Monitor(spec, steps, progress)
     model.compile(
         optimizer=optimization.optimizer(spec, environment.precision, steps, model.trainable_variables),
-        loss=optimization.loss(len(classes), spec.label_smoothing),
+        loss=optimization.loss(model.output_shape[-1], spec.label_smoothing),
     )
     loop = Loop(model, spec, pictures, held_out, monitor, None if weights is None else list(weights.values()))
     if earlier is not None:
@@ -157,7 +165,7 @@ def _train(
         trained = time.monotonic()
 
         progress.phase("evaluating")
-        finished = _as_float32(spec, len(classes), loop.best_weights)
+        finished = _as_float32(build, loop.best_weights)
         judges = ("test", test) if len(test) else ("validation", held_out)
         evaluation = evaluate(finished, *judges, classes, spec.batch_size, progress)
         evaluated = time.monotonic()
@@ -169,7 +177,7 @@ def _train(
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         best_is_last = monitor.best == monitor.history[-1]
         if not best_is_last:
-            _as_float32(spec, len(classes), model.get_weights()).save(last_path)
+            _as_float32(build, model.get_weights()).save(last_path)
 
     seen = spec.batch_size * steps if spec.steps_per_epoch else len(pictures)
     return Training(
@@ -178,7 +186,7 @@ def _train(
         sha256=sha256,
         bytes=path.stat().st_size,
         classes=classes,
-        image_size=spec.image_size,
+        image_size=size,
         metrics={"final": monitor.history[-1], "best": monitor.best},
         evaluation=evaluation,
         epochs_run=len(monitor.history),
@@ -198,8 +206,29 @@ def _train(
     )
 
 
-def _as_float32(spec: TrainSpec, classes: int, weights: list[Any]) -> Any:
+def _builder(
+    spec: TrainSpec, classes: int, architecture: dict[str, Any] | None, limits: Limits | None
+) -> Callable[..., Any]:
+    """What makes the network of a precision (see `building.build`). Raises WorkError for an architecture."""
+    fitted = None
+    if architecture is not None:
+        fitted = fitting.fit(
+            architecture,
+            classes,
+            image_size=spec.image_size,
+            head=spec.head or "auto",
+            rescale=spec.rescale or "auto",
+            limits=limits,
+        )
+    size = spec.image_size if fitted is None else fitted.image_size
+    if size is None:
+        raise WorkError(f"image_size should be a number for {spec.network}")
+    return partial(building.build, spec.network, size, classes, fitted=fitted)
+
+
+def _as_float32(build: Callable[..., Any], weights: list[Any]) -> Any:
     """The network to keep: without the optimizer (two thirds of the bytes), and good on any device."""
-    finished = building.build(spec.network, spec.image_size, classes, "float32")
+    finished = build("float32")
     finished.set_weights(weights)
+    custom.settle(finished)
     return finished

@@ -47,7 +47,7 @@ class Loop:
         self._validation = self._validation_batches(0)
         self._rate = optimization.Rate(spec, self._steps)
         # Not the compiled one: that may have smoothed labels, which would make runs hard to compare.
-        self._plain_loss = optimization.loss(max(model.output_shape[-1], 2))
+        self._plain_loss = optimization.loss(model.output_shape[-1])
         self._loss, self._accuracy = _metrics(model)
         self._val_loss, self._val_accuracy = _metrics(model)
         model.optimizer.build(model.trainable_variables)

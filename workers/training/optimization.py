@@ -85,13 +85,14 @@ class _Muon(keras.optimizers.Muon):  # type: ignore[misc]
         self.assign_sub(variable, tf.reshape(update, variable.shape))
 
 
-def loss(classes: int, label_smoothing: float = 0.0) -> Any:
-    """Cross-entropy, a mean over the batch, of labels (b,) and the network's outputs.
+def loss(outputs: int, label_smoothing: float = 0.0) -> Any:
+    """Cross-entropy, a mean over the batch, of labels (b,) and the network's outputs (b, `outputs`): 1 for
+    the second of two classes, or all classes.
 
     With smoothing the true label counts 1 - `label_smoothing`, and all classes together the rest in equal
     parts (Szegedy et al., 2016, arXiv:1512.00567, section 7).
     """
-    if classes == 2:
+    if outputs == 1:
         return keras.losses.BinaryCrossentropy(label_smoothing=label_smoothing)
     return _Smoothed(label_smoothing) if label_smoothing else keras.losses.SparseCategoricalCrossentropy()
 

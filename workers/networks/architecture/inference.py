@@ -24,8 +24,8 @@ class Limits:
     """What an architecture may have; `values` are those that it computes for one picture, in all layers."""
 
     layers: int = 2_000
-    parameters: int = 200_000_000
-    values: int = 500_000_000
+    parameters: int = 150_000_000
+    values: int = 600_000_000
 
 
 @dataclass(frozen=True)

@@ -125,13 +125,13 @@ def test_what_is_not_known_of_it_is_left_open(world: World, api: FlaskClient, ap
     assert api.get("/api/v1/models/pets@best").json["version"] == 2
 
 
-def test_a_training_does_not_begin_with_its_weights(world: World, api: FlaskClient) -> None:
+def test_a_training_begins_with_its_weights_and_architecture(world: World, api: FlaskClient) -> None:
     world.dataset()
     world.job("register", "succeeded")
     spec = {"dataset": "pets", "init_from": "pets"}
     response = api.post("/api/v1/jobs", json={"kind": "train", "spec": spec})
-    assert response.status_code == 422
-    assert "pets@1 was made elsewhere" in response.json["detail"]
+    assert response.status_code == 202
+    assert (response.json["spec"]["network"], response.json["spec"]["init_from"]) == ("custom", "pets@1")
     predict = {"model": "pets", "dataset": "pets"}
     assert api.post("/api/v1/jobs", json={"kind": "predict", "spec": predict}).status_code == 202
 

@@ -63,7 +63,7 @@ def probabilities(network: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float64
 @pytest.mark.parametrize("classes", [2, 3])
 def test_covering_the_marked_quarter_costs_the_class_more_than_covering_others(classes: int) -> None:
     network = build(classes)
-    network.compile(keras.optimizers.Adam(0.003), optimization.loss(classes))
+    network.compile(keras.optimizers.Adam(0.003), optimization.loss(network.output_shape[-1]))
     pixels, labels, _ = drawn(600, classes, seed=0)
     network.fit(pixels.astype(np.float32), labels, batch_size=32, epochs=8, verbose=0)
 

@@ -134,7 +134,9 @@ def test_the_loss_is_the_cross_entropy_with_labels_spread_as_asked(classes: int,
     random = np.random.default_rng(0)
     outputs = random.dirichlet(np.ones(classes), 6).astype(np.float32)
     labels = random.integers(0, classes, 6).astype(np.int32)
-    found = optimization.loss(classes, smoothing)(labels, outputs[:, 1:] if classes == 2 else outputs)
+    found = optimization.loss(1 if classes == 2 else classes, smoothing)(
+        labels, outputs[:, 1:] if classes == 2 else outputs
+    )
 
     wanted = (1 - smoothing) * np.eye(classes)[labels] + smoothing / classes
     probabilities = class_probabilities(outputs[:, 1:] if classes == 2 else outputs)
