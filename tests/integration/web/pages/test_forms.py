@@ -128,6 +128,24 @@ def test_a_training_goes_on_from_a_model_with_a_schedule(world: World, web: Flas
     assert (spec["weight_decay"], spec["label_smoothing"]) == (0.01, 0.1)
 
 
+def test_a_network_of_ones_own_is_uploaded(world: World, web: FlaskClient) -> None:
+    world.dataset()
+    assert "A network of your own" in web.get("/new/train").text
+    upload = (io.BytesIO(b"{}"), "net.json")
+    spec = accepted(world, send(web, "train", dataset="pets", architecture=upload, rescale="-1..1")).spec
+    assert (spec["network"], spec["head"], spec["rescale"]) == ("custom", "auto", "-1..1")
+    assert (spec["image_size"], spec["optimizer"]) == (None, "adam")
+    assert uuid.UUID(spec["architecture"])
+
+
+def test_what_is_of_a_network_of_ones_own_is_for_it_alone(world: World, web: FlaskClient) -> None:
+    world.dataset()
+    missing = send(web, "train", dataset="pets", network="custom")
+    refused(world, missing, 'id="architecture-error"', "Should be the id of an uploaded file")
+    other = send(web, "train", dataset="pets", network="compact", rescale="none")
+    refused(world, other, 'id="rescale-error"', "Is for the network &#39;custom&#39; only")
+
+
 def test_a_training_need_not_go_on_from_anything(world: World, web: FlaskClient) -> None:
     world.dataset()
     assert accepted(world, send(web, "train", dataset="pets", init_from="")).spec["init_from"] is None

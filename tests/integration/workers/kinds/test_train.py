@@ -1,6 +1,7 @@
 """A training's way from the job's spec to its rows, and how it goes on after a pause."""
 
 import io
+import json
 import time
 import uuid
 from pathlib import Path
@@ -17,6 +18,7 @@ from jobyard.workers.kinds import train as training
 from jobyard.workers.runtime.attempt import Work
 from jobyard.workers.runtime.context import Context
 from tests import factories, workers
+from tests.architectures import conv, layer, pictures, sequential
 from tests.factories import draw
 from tests.workers import make_context
 
@@ -102,6 +104,35 @@ def test_a_model_is_registered_with_a_card_and_another_training_goes_on_from_it(
 
     again = run(context, dataset, init_from=model.reference, epochs=1)
     assert (again.result or {})["init_from"] == {"model": model.reference, "head": "kept"}
+
+
+def uploaded(context: Context, document: Any) -> str:
+    path = context.settings.home / "net.json"
+    path.write_text(json.dumps(document))
+    stored = context.storage.put_file("files", path)
+    with context.database.write() as session:
+        return str(storage.add_file(session, stored, name="net.json", media_type="application/json").id)
+
+
+def test_an_uploaded_architecture_is_trained_within_the_servers_limits(
+    context: Context, dataset: str
+) -> None:
+    network = sequential(pictures(24), conv("first"), layer("Flatten", "flat"))
+    fields = {"architecture": uploaded(context, network), "image_size": None, "epochs": 1}
+    result = run(context, dataset, **fields).result or {}
+    with context.database.read() as session:
+        model = registry.find(session, registry.Model, result["model"])
+    assert (model.network, model.image_size) == ("custom", 24)
+
+    again = run(context, dataset, network="custom", init_from=model.reference, image_size=None, epochs=1)
+    assert (again.result or {})["init_from"] == {"model": model.reference, "head": "kept"}
+
+    wrong = sequential(pictures(24), layer("Lambda", "evil", function="x"))
+    job = attempt(context, submit(context, dataset, **fields | {"architecture": uploaded(context, wrong)}))
+    assert (job.state, (job.error_message or "")[:45]) == (
+        "failed",
+        "architecture: layers[1] 'evil': is a Lambda, ",
+    )
 
 
 def test_paused_and_resumed_a_training_has_the_history_and_the_model_of_one_that_never_was(

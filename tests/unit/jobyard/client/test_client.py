@@ -5,7 +5,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
+from jobyard.client.architectures import architecture_file
 from jobyard.client.client import zip_folder
+from jobyard.client.errors import BadRequest
 
 
 def test_a_folder_is_packed_with_its_classes_and_without_hidden_files(tmp_path: Path) -> None:
@@ -17,6 +21,29 @@ def test_a_folder_is_packed_with_its_classes_and_without_hidden_files(tmp_path: 
     with zipfile.ZipFile(tmp_path / "pets.zip") as packed:
         assert packed.namelist() == ["cats/a.jpg", "dogs/b.jpg"]
         assert {info.compress_type for info in packed.infolist()} == {zipfile.ZIP_STORED}
+
+
+def test_an_architecture_is_taken_out_of_a_keras_file(tmp_path: Path) -> None:
+    plain, packed, empty = (tmp_path / name for name in ("net.json", "net.keras", "empty.KERAS"))
+    plain.write_text("{}")
+    with architecture_file(plain) as file:
+        assert file == plain
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("config.json", '{"class_name": "Sequential"}')
+    with architecture_file(packed) as file:
+        assert (file.name, file.read_text()) == ("net.json", '{"class_name": "Sequential"}')
+    assert not file.exists()
+    with zipfile.ZipFile(empty, "w") as archive:
+        archive.writestr("metadata.json", "{}")
+    with (
+        pytest.raises(BadRequest, match=r"should be a \.keras file of Keras 3, with a config\.json"),
+        architecture_file(empty),
+    ):
+        pass
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", " " * 10_000_000)
+    with pytest.raises(BadRequest, match="should have at most"), architecture_file(packed):
+        pass
 
 
 def test_the_client_imports_nothing_of_the_server() -> None:

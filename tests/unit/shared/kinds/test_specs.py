@@ -20,6 +20,7 @@ from jobyard.shared.kinds.train import (
     MAX_CLASS_WEIGHTS,
     RECIPES,
     Augment,
+    Train,
     TrainSpec,
     unknown_classes,
 )
@@ -64,6 +65,12 @@ def test_classic_is_trained_as_in_the_tutorial_unless_something_else_is_said() -
     assert other == spec.model_copy(
         update={"epochs": 3, "augment": spec.augment.model_copy(update={"zoom": 0.5})}
     )
+
+
+def test_an_architecture_makes_the_network_custom() -> None:
+    spec = TrainSpec.model_validate({"dataset": "pets", "architecture": str(uuid.UUID(int=1))})
+    assert (spec.network, spec.head, spec.rescale, spec.image_size) == ("custom", "auto", "auto", None)
+    assert Train().inputs(spec) == {"architecture": uuid.UUID(int=1)}
 
 
 @pytest.mark.parametrize("network", RECIPES)
