@@ -21,6 +21,11 @@ from jobyard import Client
 # Only to end a hang.
 PATIENCE = 120
 
+# A training where it makes no difference what is trained: of the network that is quickest to build.
+QUICK = {"network": "classic", "image_size": 32, "batch_size": 8}
+# One that does not end by itself; an epoch takes some tenths of a second.
+LONG = QUICK | {"epochs": 2_000, "steps_per_epoch": 40}
+
 # A short lease, so that a lost worker is found soon.
 LEASE_SECONDS = 6
 

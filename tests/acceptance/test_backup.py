@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jobyard.client import Job
-from tests.acceptance.conftest import PATIENCE, Stack, environment, until
+from tests.acceptance.conftest import LONG, PATIENCE, Stack, environment, until
 from tests.factories import draw_dataset
 from tests.samples import ROOT, samples
 
@@ -99,7 +99,7 @@ def test_a_backup_that_is_made_while_jobs_run_restores_all_of_it_elsewhere(folde
     draw_dataset(folder / "photos", per_class=12, size=32)
     with running(first) as stack, stack.client() as client:
         dataset = client.import_pictures("photos", folder / "photos").wait().result["dataset"]
-        training = client.train(dataset, epochs=1_000, patience=None)
+        training = client.train(dataset, **LONG)
         until(lambda: training.refresh().state == "running" and training.metrics("loss"), "an epoch")
         until(lambda: list((stack.home / "storage/checkpoints").glob("*")), "a checkpoint")
         with busy(stack, table) as submitted:

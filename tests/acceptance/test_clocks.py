@@ -17,14 +17,13 @@ import sqlalchemy as sa
 from jobyard import Client, Job
 from jobyard.shared import jobs
 from jobyard.shared.metrics import Metric
-from tests.acceptance.conftest import PATIENCE, until
+from tests.acceptance.conftest import LONG, PATIENCE, until
 from tests.chaos import checker
 from tests.chaos.stack import Stack
 from tests.factories import draw_dataset
 
 HOUR = 3_600.0
 LEASE_SECONDS = 6.0
-LONG = {"epochs": 5_000, "image_size": 32, "batch_size": 8}
 
 
 @pytest.fixture(params=[HOUR, -HOUR], ids=["ahead", "behind"])

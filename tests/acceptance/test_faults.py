@@ -6,10 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-from tests.acceptance.conftest import Stack, environment, until
+from tests.acceptance.conftest import LONG, Stack, environment, until
 from tests.factories import draw_dataset
-
-LONG = {"epochs": 2_000, "image_size": 32, "batch_size": 8}
 
 
 def _train_for_long(stack: Stack, folder: Path):  # type: ignore[no-untyped-def]

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobyard import BadRequest, Client, JobFailed
-from tests.acceptance.conftest import Stack, until
+from tests.acceptance.conftest import QUICK, Stack, until
 from tests.factories import draw, draw_dataset
 
 # Measured with NLTK 3.10.4 on its own lexicon.
@@ -19,7 +19,7 @@ FACTS = {
     "The weather today is okay, neither good nor bad.": (0.377, 0.473, 0.15, -0.4357),
 }
 
-SMALL = {"epochs": 3, "image_size": 32, "batch_size": 8}
+SMALL = QUICK | {"epochs": 3}
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ import yaml
 
 from jobyard import Client
 from jobyard.up.redis import find_binary
-from tests.acceptance.conftest import PATIENCE, free_port, until
+from tests.acceptance.conftest import PATIENCE, QUICK, free_port, until
 from tests.conftest import new_database
 from tests.factories import draw_dataset
 
@@ -132,7 +132,7 @@ def test_composes_processes_run_every_kind_of_job(rack: Rack, tmp_path: Path) ->
         assert client.score(["I love it"]).wait(PATIENCE).result["labels"]["positive"] == 1
         imported = client.import_pictures("shapes", draw_dataset(tmp_path / "shapes", per_class=12))
         dataset = imported.wait(PATIENCE).result["dataset"]
-        training = client.train(dataset, epochs=2, image_size=32, batch_size=8).wait(PATIENCE)
+        training = client.train(dataset, **QUICK, epochs=2).wait(PATIENCE)
         assert [point["step"] for point in training.metrics("val_accuracy")] == [1, 2]
         predicted = client.predict(training.result["model"], dataset=dataset).wait(PATIENCE)
         assert predicted.result["count"] == 24

@@ -21,7 +21,12 @@ DELETED = re.compile(r"deleted (\w+/[0-9a-f-]{36}) from the storage")
 
 def present(storage: Path) -> set[str]:
     """What is there now; the identity at the root has no key."""
-    return {path.relative_to(storage).as_posix() for path in storage.glob("*/*") if path.is_file()}
+    found = set()
+    for folder in os.scandir(storage):
+        if folder.is_dir():
+            with os.scandir(folder) as files:
+                found |= {f"{folder.name}/{file.name}" for file in files if file.is_file()}
+    return found
 
 
 def age(storage: Path) -> None:

@@ -121,19 +121,23 @@ def test_real_texts_have_nltks_scores_to_the_bit(name: str) -> None:
 
 # ---- characters
 
-CASED = [
-    chr(code)
-    for code in range(0x110000)
-    if chr(code).lower() != chr(code)
-    or chr(code).isupper()
-    or chr(code).islower()
-    or chr(code).istitle()
-    or chr(code).isspace()
-]
+
+@pytest.fixture(scope="module")
+def cased() -> list[str]:
+    """All characters that have a case, or are white space."""
+    return [
+        character
+        for character in map(chr, range(0x110000))
+        if character.lower() != character
+        or character.isupper()
+        or character.islower()
+        or character.istitle()
+        or character.isspace()
+    ]
 
 
-def test_the_table_of_characters_reaches_as_far_as_python_knows_cases() -> None:
-    assert ord(max(CASED)) <= LAST_CASED
+def test_the_table_of_characters_reaches_as_far_as_python_knows_cases(cased: list[str]) -> None:
+    assert ord(max(cased)) <= LAST_CASED
 
 
 def test_nltks_punctuation_is_ascii() -> None:
@@ -143,8 +147,10 @@ def test_nltks_punctuation_is_ascii() -> None:
 @pytest.mark.parametrize(
     "pattern", ["{0} GOOD bad", "GOOD{0}bad fine", "{0}{0} not GOOD", "a{0} A{0} good", "li{0}e", "A{0} GOOD"]
 )
-def test_every_character_with_a_case_or_that_is_white_space_counts_as_in_python(pattern: str) -> None:
-    texts = [pattern.format(character) for character in CASED]
+def test_every_character_with_a_case_or_that_is_white_space_counts_as_in_python(
+    cased: list[str], pattern: str
+) -> None:
+    texts = [pattern.format(character) for character in cased]
     assert different(texts, NLTK, BULK) == []
 
 
