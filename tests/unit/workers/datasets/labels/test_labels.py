@@ -117,6 +117,18 @@ def test_every_usual_shape_of_a_table_is_read(table: Table, shape: str, encoding
     assert (imported.rejected, imported.report["warnings"]) == ([], [])
 
 
+@pytest.mark.parametrize("outer", ["", "pets/", "downloads/pets/"])
+@pytest.mark.parametrize("name", ["labels.csv", "annotations/labels.csv", "labels/metadata.tsv"])
+def test_a_table_may_lie_beside_the_folder_of_the_pictures_and_in_outer_folders(
+    table: Table, outer: str, name: str
+) -> None:
+    text = CSV.replace(b",", b"\t") if name.endswith("tsv") else CSV
+    files = {f"{outer}{path}": content for path, content in FOUR.items()}
+    imported = table.take(files | {f"{outer}{name}": text, f"__MACOSX/{outer}._labels.csv": b"x"})
+    assert imported.classes == TWO_EACH
+    assert (imported.rejected, imported.report["warnings"]) == ([], [])
+
+
 def test_lines_of_json_are_read(table: Table) -> None:
     given = [{"file_name": f"{n}.png", "label": n % 2 == 1, "boxes": [[1, 2]]} for n in range(1, 5)]
     imported = table.take(FOUR | {"images/metadata.jsonl": "\n".join(map(json.dumps, given)).encode()})
