@@ -90,7 +90,7 @@ def take_off(model: Model, element: Element) -> bool:
             if holder.model.output.layer == holder.model.input.name:
                 _end_at(model, holder)
             return True
-    if len(element.calls) != 1 or element.shared is not None:
+    if len(element.calls) != 1:
         return False
     _end_at(model, element)
     return True

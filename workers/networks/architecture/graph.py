@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobyard.workers.networks.architecture.layers import Class, Layer
+from jobyard.workers.networks.architecture.declarations import Class, Layer
 from jobyard.workers.networks.architecture.operations import Constant, Key, Operation
 from jobyard.workers.networks.architecture.values import Place
 
@@ -47,8 +47,6 @@ class Element:
     name: str
     config: dict[str, Any]
     calls: list[Call] = field(default_factory=list)
-    # Parts that are in several models, and one: the number that Keras gives them.
-    shared: int | None = None
 
 
 @dataclass

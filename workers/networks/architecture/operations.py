@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from jobyard.workers.networks.architecture import shapes
-from jobyard.workers.networks.architecture.layers import Class
+from jobyard.workers.networks.architecture.declarations import Class
 from jobyard.workers.networks.architecture.objects import AXIS, REAL
 from jobyard.workers.networks.architecture.shapes import Config, Misfit, Result, Shape
 from jobyard.workers.networks.architecture.values import (

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jobyard.workers.networks.architecture.calls import read_call, read_end
+from jobyard.workers.networks.architecture.declarations import COMMON
 from jobyard.workers.networks.architecture.graph import (
-    Argument,
     Call,
     Element,
     InputElement,
@@ -15,13 +16,10 @@ from jobyard.workers.networks.architecture.graph import (
     Reference,
     counts_from_one,
 )
-from jobyard.workers.networks.architecture.layers import COMMON, LAYERS, REASONS
+from jobyard.workers.networks.architecture.layers import LAYERS, REASONS
 from jobyard.workers.networks.architecture.objects import kind_of, policy
 from jobyard.workers.networks.architecture.operations import (
     OPERATIONS,
-    Operation,
-    constant,
-    index,
 )
 from jobyard.workers.networks.architecture.values import (
     Check,
@@ -44,8 +42,6 @@ INPUT = ("keras.layers", "InputLayer")
 
 # How deep models and wrappers may be within each other.
 MAX_DEPTH = 10
-# The most that one call may take together.
-_MAX_INPUTS = 4096
 _SIDE = integer(1, 10**6)
 
 _ENVELOPE = frozenset(
@@ -71,18 +67,6 @@ _INPUT_CONFIG: Mapping[str, Check] = {
     "optional": no,
 }
 
-# What a layer may be called with beside tensors. Those that are null or false are left out of what is built.
-_OPTIONS: Mapping[str, Check] = {
-    "training": optional(boolean),
-    "mask": lambda value, place: _no_mask(value, place),
-}
-_ATTENTION_OPTIONS: Mapping[str, Check] = {
-    **_OPTIONS,
-    **dict.fromkeys(("query_mask", "value_mask", "key_mask", "attention_mask"), _OPTIONS["mask"]),
-    "use_causal_mask": boolean,
-    "return_attention_scores": no,
-}
-
 
 class Reader:
     """Reads one document. `layers` counts the elements, to end soon in a file of millions."""
@@ -90,6 +74,7 @@ class Reader:
     def __init__(self, max_layers: int) -> None:
         self.layers = 0
         self._max_layers = max_layers
+        self._shared: set[int] = set()
 
     def read(self, document: Any) -> Model:
         """The model. Raises Refusal."""
@@ -150,8 +135,8 @@ class Reader:
             "trainable": boolean,
             "dtype": policy,
             "layers": _as_it_is,
-            "input_layers": _end,
-            "output_layers": _end,
+            "input_layers": read_end,
+            "output_layers": read_end,
         }
         required = frozenset({"name", "input_layers", "output_layers"})
         checked = mapping(config, place, known, required)
@@ -163,7 +148,7 @@ class Reader:
             if not isinstance(nodes, list):
                 raise at.refuse("has no list of inbound_nodes")
             element.calls = [
-                self._call(node, element, at.key("inbound_nodes").item(index))
+                read_call(node, element, at.key("inbound_nodes").item(index))
                 for index, node in enumerate(nodes)
             ]
             if isinstance(element, InputElement) and element.calls:
@@ -204,8 +189,17 @@ class Reader:
         if given.get("name", named) != named:
             raise place.refuse("has another name than its config: should have one")
         element = self._of_kind(kind, named, given, place, depth)
-        element.shared = _shared(given, place)
+        self._is_not_shared(given, place)
         return element
+
+    def _is_not_shared(self, given: dict[str, Any], place: Place) -> None:
+        """Keras gives an object that is in several places a number."""
+        number = given.get("shared_object_id")
+        if number is None:
+            return
+        if integer(-(2**63), 2**64)(number, place.key("shared_object_id")) in self._shared:
+            raise place.refuse("is one with a layer elsewhere in the file: should be in one model only")
+        self._shared.add(number)
 
     def _of_kind(
         self, kind: tuple[str, str], named: str, given: dict[str, Any], place: Place, depth: int
@@ -239,107 +233,6 @@ class Reader:
             raise place.refuse("should be a layer of one input, no model and no wrapper")
         return element
 
-    def _call(self, given: Any, element: Element, place: Place) -> Call:
-        if isinstance(given, list):
-            raise place.refuse("is written as Keras 2 writes it: should be what Keras 3 writes")
-        if not isinstance(given, dict) or set(given) != {"args", "kwargs"}:
-            raise place.refuse("should be an object with args and kwargs")
-        arguments, options = given["args"], given["kwargs"]
-        if not isinstance(arguments, list) or len(arguments) > 8 or not isinstance(options, dict):
-            raise place.refuse("should have a list of args and an object of kwargs")
-        if isinstance(element, OperationElement):
-            mapping(options, place.key("kwargs"), {})
-            return Call(place, _operands(element.declaration, arguments, place.key("args")))
-        takes = element.declaration.inputs if isinstance(element, LayerElement) else "one"
-        if takes == "attention":
-            return _attention(arguments, options, place)
-        known = _ATTENTION_OPTIONS if element.kind[1] in ("Attention", "AdditiveAttention") else _OPTIONS
-        if len(arguments) != 1:
-            raise place.key("args").refuse(f"has {len(arguments)} arguments: should have one")
-        argument: Argument
-        if takes == "many":
-            argument = _several(arguments[0], place.key("args"))
-        else:
-            # A model may be called with a list of its one input.
-            only = arguments[0]
-            listed = isinstance(element, ModelElement) and isinstance(only, list) and len(only) == 1
-            argument = _reference(only[0] if listed else only, place.key("args"))
-        return Call(place, [argument], _given(mapping(options, place.key("kwargs"), known)))
-
-
-def _attention(arguments: list[Any], options: dict[str, Any], place: Place) -> Call:
-    """Query, value and key, by place or by name."""
-    by_name = [one for one in ("query", "value", "key") if one in options]
-    rest = {key: value for key, value in options.items() if key not in by_name}
-    order = ["query", "value", "key"][: len(arguments)]
-    if set(order) & set(by_name) or "query" not in order + by_name or "value" not in order + by_name:
-        raise place.refuse("should be called with query, value and perhaps key")
-    found = dict(zip(order, arguments, strict=False)) | {one: options[one] for one in by_name}
-    if found.get("key") is None:
-        found.pop("key", None)
-    references: list[Argument] = [
-        _reference(found[one], place.key(one)) for one in ("query", "value", "key") if one in found
-    ]
-    return Call(place, references, _given(mapping(rest, place.key("kwargs"), _ATTENTION_OPTIONS)))
-
-
-def _operands(operation: Operation, given: list[Any], place: Place) -> list[Argument]:
-    count = {"tensor": 1, "pair": 2, "list": 1, "index": 2}[operation.operands]
-    if len(given) != count:
-        raise place.refuse(f"has {len(given)} arguments: should have {count}")
-    if operation.operands == "list":
-        return [_several(given[0], place)]
-    if operation.operands == "index":
-        return [_reference(given[0], place.item(0)), index(given[1], place.item(1))]
-    found: list[Argument] = []
-    for number, one in enumerate(given):
-        at = place.item(number)
-        found.append(_reference(one, at) if _is_tensor(one) else constant(one, at))
-    if not any(isinstance(one, Reference) for one in found):
-        raise place.refuse("has no tensor among its arguments")
-    return found
-
-
-def _several(given: Any, place: Place) -> list[Reference]:
-    return items(_reference, 1, _MAX_INPUTS)(given, place)  # type: ignore[no-any-return]
-
-
-def _is_tensor(given: Any) -> bool:
-    return isinstance(given, dict) and given.get("class_name") == "__keras_tensor__"
-
-
-def _reference(given: Any, place: Place) -> Reference:
-    if not _is_tensor(given):
-        raise place.refuse(f"should be the output of a layer, is {shown(given)}")
-    config = given.get("config")
-    history = config.get("keras_history") if isinstance(config, dict) else None
-    return _history(history, place.key("keras_history"))
-
-
-def _history(given: Any, place: Place) -> Reference:
-    if not isinstance(given, list) or len(given) != 3:
-        raise place.refuse(f"should be a layer's name, the number of its call and 0, is {shown(given)}")
-    integer(0, 0)(given[2], place.item(2))
-    return Reference(name(given[0], place.item(0)), integer(0, 10**6)(given[1], place.item(1)))
-
-
-def _end(given: Any, place: Place) -> Reference:
-    """The input or output of a model: one, or a list of one."""
-    if isinstance(given, list) and len(given) == 1 and isinstance(given[0], list):
-        given = given[0]
-    if isinstance(given, list) and given and all(isinstance(one, list) for one in given):
-        raise place.refuse(f"has {len(given)}: should be one")
-    return _history(given, place)
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in options.items() if value is not None}
-
-
-def _no_mask(value: Any, place: Place) -> None:
-    if value is not None and not (isinstance(value, list) and all(one is None for one in value)):
-        raise place.refuse(f"should be null: pictures have no mask; is {shown(value)}")
-
 
 def _as_it_is(value: Any, place: Place) -> Any:
     return value
@@ -370,11 +263,6 @@ def _may_be_wrapped(given: Any) -> bool:
     kind = kind_of(given) if isinstance(given, dict) else None
     layer = LAYERS.get(kind) if kind is not None else None
     return layer is not None and layer.inputs == "one" and not layer.wraps
-
-
-def _shared(given: dict[str, Any], place: Place) -> int | None:
-    found = given.get("shared_object_id")
-    return None if found is None else int(integer(-(2**63), 2**64)(found, place.key("shared_object_id")))
 
 
 def _kind(given: dict[str, Any], place: Place) -> tuple[str, str]:

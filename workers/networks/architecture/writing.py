@@ -56,8 +56,6 @@ def _element(element: Element) -> dict[str, Any]:
         written = serialized(*element.kind, config)
         if element.kind[0] != "keras.layers":  # Keras names what is not public twice
             written["registered_name"] = element.kind[1]
-    if element.shared is not None:
-        written["shared_object_id"] = element.shared
     return written
 
 

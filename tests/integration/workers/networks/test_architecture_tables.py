@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from jobyard.workers.networks.architecture import check, parse
-from jobyard.workers.networks.architecture.layers import COMMON, LAYERS
+from jobyard.workers.networks.architecture.declarations import COMMON
+from jobyard.workers.networks.architecture.layers import LAYERS
 from jobyard.workers.networks.architecture.objects import (
     ACTIVATION_LAYERS,
     ACTIVATIONS,

@@ -37,7 +37,11 @@ TABLE = {
     "InceptionV3": 75,
     "InceptionResNetV2": 75,
 }
-CHOSEN = os.environ.get("ARCHITECTURES", "MobileNet").replace("all", " ".join(TABLE)).split()
+CHOSEN = [
+    name
+    for one in os.environ.get("ARCHITECTURES", "MobileNet").split()
+    for name in (TABLE if one == "all" else [one])
+]
 
 
 @pytest.fixture(scope="module")

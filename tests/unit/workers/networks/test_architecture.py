@@ -222,6 +222,12 @@ def test_operations_leave_the_batch_alone() -> None:
     )
 
 
+def test_a_layer_that_is_in_two_places_is_refused() -> None:
+    twice = [{**conv(name), "shared_object_id": 7} for name in ("a", "b")]
+    assert "layers[2] 'b': is one with a layer elsewhere" in refusal(sequential(pictures(), *twice))
+    assert check(sequential(pictures(), twice[0])).parameters == 3 * 9 * 4 + 4
+
+
 def test_files_of_keras_2_are_told_apart() -> None:
     old = {"class_name": "Sequential", "config": {"name": "s", "layers": []}, "keras_version": "2.15.0"}
     assert "was written by Keras 2 (version '2.15.0')" in refusal(old)
