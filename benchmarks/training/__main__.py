@@ -41,7 +41,7 @@ def main() -> int:
         scratch = Path(name)
         folder = scratch / "pictures"
         count = _lay_out(folder, chosen.data, 128 if chosen.quick else 512, scratch)
-        auto = prepare("auto", 0).precision
+        auto = prepare("auto", 0, "compact").precision
         print(
             f"{os.cpu_count()} cores, {count} pictures; medians of {rounds} rounds in turns; auto is {auto}"
         )

@@ -22,7 +22,11 @@ CLASS_WEIGHT = re.compile(r"(?P<name>[^=]+)=(?P<weight>[0-9]+(\.[0-9]*)?|\.[0-9]
     "--labels", help="Where the classes of DIR come from: folders, or the table labels.csv; default: auto."
 )
 @click.option("--model-name", help="Name of the model; default: the data set's.")
-@click.option("--network", help="compact, or classic (the tutorial's, for comparison); default: compact.")
+@click.option(
+    "--network",
+    help="efficientnet-lite0 (pretrained), compact, or classic (the tutorial's, for comparison); "
+    "default: efficientnet-lite0.",
+)
 @click.option(
     "--architecture",
     metavar="FILE",
@@ -34,24 +38,41 @@ CLASS_WEIGHT = re.compile(r"(?P<name>[^=]+)=(?P<weight>[0-9]+(\.[0-9]*)?|\.[0-9]
 )
 @click.option("--rescale", help="Of your own network, what pixels are scaled to: auto, 0..1, -1..1 or none.")
 @click.option("--init-from", metavar="MODEL", help="Start from the weights of this model.")
-@click.option("--epochs", type=int, help="Passes over the training pictures; default: 36; classic: 10.")
-@click.option("--batch-size", type=int, help="Pictures per batch; default: 64; classic: 32.")
 @click.option(
-    "--image-size", type=int, help="Side in pixels that pictures are resized to; default: 96; classic: 150."
+    "--epochs", type=int, help="Passes over the training pictures; default: 20; compact: 36; classic: 10."
 )
-@click.option("--optimizer", help="muon or adam; default: muon; classic: adam.")
-@click.option("--learning-rate", type=float, help="Learning rate; default: 0.008; classic: 0.001.")
+@click.option(
+    "--fine-tune-epochs", type=int, help="Further epochs that train all of a pretrained network; default: 0."
+)
+@click.option(
+    "--fine-tune-learning-rate", type=float, help="Learning rate of these epochs; default: 0.00001."
+)
+@click.option(
+    "--views",
+    type=int,
+    help="How often each picture is in an epoch of a pretrained network's last layer; default: 1.",
+)
+@click.option("--batch-size", type=int, help="Pictures per batch; default: 32; compact: 64.")
+@click.option(
+    "--image-size",
+    type=int,
+    help="Side in pixels that pictures are resized to; default: 256; compact: 96; classic: 150.",
+)
+@click.option("--optimizer", help="muon or adam; default: adam; compact: muon.")
+@click.option(
+    "--learning-rate", type=float, help="Learning rate; default: 0.003; compact: 0.008; classic: 0.001."
+)
 @click.option("--schedule", help="cosine (falls to 0) or constant; default: cosine; classic: constant.")
 @click.option(
     "--warmup-epochs",
     type=float,
-    help="Epochs in which the learning rate rises from 0; default: 2; classic: 0.",
+    help="Epochs in which the learning rate rises from 0; default: 0; compact: 2.",
 )
-@click.option("--weight-decay", type=float, help="Decoupled, as in AdamW; default: 0.05; classic: 0.")
+@click.option("--weight-decay", type=float, help="Decoupled, as in AdamW; default: 0; compact: 0.05.")
 @click.option(
     "--label-smoothing",
     type=float,
-    help="Share of each label spread over all classes; default: 0.1; classic: 0.",
+    help="Share of each label spread over all classes; default: 0; compact: 0.1.",
 )
 @click.option(
     "--class-weight",

@@ -56,16 +56,31 @@ class Augment(Parameters):
     contrast: float = Field(default=0, ge=0, le=1, description="Multiply the contrast by 1 ± this")
 
 
+# The networks that begin with weights that others trained.
+PRETRAINED = frozenset({"efficientnet-lite0"})
+
 # The network that a spec brings along, and those of models that have theirs in their files.
 CUSTOM = "custom"
 WITH_ARCHITECTURE = frozenset({CUSTOM, IMPORTED})
 
 # The networks whose weights fit pictures of any size, so that `init_from` may change it.
-ANY_SIZE = frozenset({"compact"})
+ANY_SIZE = PRETRAINED | {"compact"}
 
-# What a network is trained with unless the spec says otherwise; `compact` by the defaults of the fields.
+# What a network is trained with unless the spec says otherwise; by the fields' defaults, if this is empty.
 RECIPES: dict[str, dict[str, Any]] = {
-    "compact": {},
+    "efficientnet-lite0": {},
+    "compact": {
+        "epochs": 36,
+        "batch_size": 64,
+        "image_size": 96,
+        "optimizer": "muon",
+        "learning_rate": 0.008,
+        "schedule": "cosine",
+        "warmup_epochs": 2,
+        "weight_decay": 0.05,
+        "label_smoothing": 0.1,
+        "augment": {"shear": 8, "zoom": 0.1, "crop": 0.4},
+    },
     "classic": {
         "epochs": 10,
         "batch_size": 32,
@@ -96,12 +111,13 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 
 class TrainSpec(Spec):
-    """Train a CNN on a data set of pictures. The defaults are those of `compact`; `classic` has others."""
+    """Train a CNN on a data set of pictures. The defaults are those of `efficientnet-lite0`."""
 
     dataset: DatasetReference
-    network: Literal["compact", "classic", "custom"] = Field(
-        default="compact",
-        description="`compact`: a small residual network; "
+    network: Literal["efficientnet-lite0", "compact", "classic", "custom"] = Field(
+        default="efficientnet-lite0",
+        description="`efficientnet-lite0`: pretrained on ImageNet, only its last layer is trained, and then "
+        "the whole if `fine_tune_epochs` says so; `compact`: a small residual network; "
         "`classic`: three convolutions (32-64-128) and 512 dense units. The default with init_from "
         "is the network of that model; `custom`: the one of `architecture`",
     )
@@ -124,30 +140,44 @@ class TrainSpec(Spec):
         default=None,
         description="Start from the weights of this model; for other classes, the last layer is replaced",
     )
-    epochs: int = Field(default=36, ge=1, le=10_000)
-    batch_size: int = Field(default=64, ge=1, le=4_096)
+    epochs: int = Field(default=20, ge=1, le=10_000)
+    fine_tune_epochs: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="Of a pretrained network: epochs in which all of it is trained, after the others",
+    )
+    fine_tune_learning_rate: float = Field(default=0.00001, gt=0, le=1)
+    views: int = Field(
+        default=1,
+        ge=1,
+        le=1_000,
+        description="Of a pretrained network: how often each training picture is in an epoch of the last "
+        "layer's, once as it is, and else changed at random",
+    )
+    batch_size: int = Field(default=32, ge=1, le=4_096)
     image_size: int | None = Field(
-        default=96,
+        default=256,
         ge=32,
         le=512,
         description="Pictures are resized to this square; `custom`: what the architecture takes, or 128 if "
         "it takes any",
     )
     optimizer: Literal["muon", "adam"] = Field(
-        default="muon", description="`muon`: Muon for convolutions, Adam for all other weights"
+        default="adam", description="`muon`: Muon for convolutions, Adam for all other weights"
     )
-    learning_rate: float = Field(default=0.008, gt=0, le=1)
+    learning_rate: float = Field(default=0.003, gt=0, le=1)
     schedule: Literal["constant", "cosine"] = Field(
         default="cosine", description="`cosine`: the learning rate falls to 0 over all epochs"
     )
     warmup_epochs: float = Field(
-        default=2, ge=0, le=100, description="Epochs over which the learning rate first rises from 0"
+        default=0, ge=0, le=100, description="Epochs over which the learning rate first rises from 0"
     )
     weight_decay: float = Field(
-        default=0.05, ge=0, le=1, description="Decoupled from the gradient, as in AdamW; 0: none"
+        default=0, ge=0, le=1, description="Decoupled from the gradient, as in AdamW; 0: none"
     )
     label_smoothing: float = Field(
-        default=0.1, ge=0, le=0.5, description="Share of each label spread over all classes; not in val_loss"
+        default=0, ge=0, le=0.5, description="Share of each label spread over all classes; not in val_loss"
     )
     class_weight: ClassWeight | None = Field(
         default=None,

@@ -3,10 +3,8 @@
 import hashlib
 import math
 import os
-import shutil
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +12,10 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from jobyard.shared.errors import DiskFull, WorkError
+from jobyard.shared.errors import WorkError
 from jobyard.shared.pictures import NotAPicture, prepared
+from jobyard.workers.datasets import array_cache
 from jobyard.workers.runtime.progress import Progress
-
-# Size of the cache; the least recently used entries are removed first, and more if the disk is full.
-MAX_BYTES = 50 * 1000**3
 
 # Part of an entry's name: raise the number when `shared.pictures` makes other pixels of the same bytes.
 DECODER = f"1, Pillow {PIL.__version__}"
@@ -61,14 +57,10 @@ def decode_once(
     shape = (len(places), size, size, 3)
     entry = None if cache is None else cache / f"{_digest(version, rows)}-{size}.npy"
     if entry is not None:
-        # Both fail on what a broken disk left.
-        with suppress(FileNotFoundError, ValueError, EOFError):
-            pixels = np.load(entry, mmap_mode="r")
-            if pixels.shape == shape and pixels.dtype == np.uint8:
-                os.utime(entry)
-                return DecodedDataset(pixels, rows)
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        _make_room(entry.parent, math.prod(shape))
+        pixels = array_cache.read(entry, shape, np.uint8)
+        if pixels is not None:
+            return DecodedDataset(pixels, rows)
+        array_cache.make_room(entry.parent, math.prod(shape))
     _decode_to(draft, shape, list(places.values()), progress)
     if entry is not None:
         draft = draft.replace(entry)
@@ -81,7 +73,7 @@ def _digest(version: str, rows: Iterable[str]) -> str:
 
 
 def _decode_to(path: Path, shape: tuple[int, int, int, int], files: list[Path], progress: Progress) -> None:
-    _refuse_full_disk(path.parent, math.prod(shape))
+    array_cache.refuse_full_disk(path.parent, math.prod(shape), "the decoded pictures")
     pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
 
     def decode_one(row: int) -> None:
@@ -104,28 +96,3 @@ def _decode(path: Path, size: int) -> NDArray[np.uint8]:
             return prepared(file, size)
     except (NotAPicture, OSError) as error:
         raise WorkError(f"{path.parent.name}/{path.name} {error}") from None
-
-
-def _make_room(cache: Path, needed: int) -> None:
-    """Remove the entries that were used longest ago, until `needed` more bytes fit."""
-    entries = []
-    for path in cache.glob("*.npy"):
-        with suppress(FileNotFoundError):  # another process makes room too
-            status = path.stat()
-            entries.append((status.st_mtime, status.st_size, path))
-    held = sum(size for _, size, _ in entries)
-    for _, size, path in sorted(entries):
-        if held + needed <= MAX_BYTES and needed <= shutil.disk_usage(cache).free:
-            break
-        path.unlink(missing_ok=True)
-        held -= size
-
-
-def _refuse_full_disk(folder: Path, needed: int) -> None:
-    # Writing to a memory map on a full disk kills the process instead of raising.
-    disk = shutil.disk_usage(folder)
-    if needed > disk.free:
-        raise (DiskFull if needed < disk.total else WorkError)(
-            f"the decoded pictures need {needed / 1e9:.1f} GB of disk, {disk.free / 1e9:.1f} GB are free: "
-            "lower image_size or free some space"
-        )

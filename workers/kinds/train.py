@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from jobyard.shared import registry, storage
 from jobyard.shared.config import Settings
 from jobyard.shared.kinds.train import CUSTOM, TrainSpec
-from jobyard.workers.networks import model_file
+from jobyard.workers.networks import backbones, model_file
 from jobyard.workers.networks.architecture import Limits, parse
 from jobyard.workers.networks.architecture.document import MAX_BYTES
 from jobyard.workers.networks.model_file import ModelFile
@@ -20,7 +20,11 @@ from jobyard.workers.training.fit import train
 def work(attempt: Attempt, spec: TrainSpec) -> Finish:
     """Train, keep the model, register it."""
     dataset = find_dataset(attempt, spec.dataset)
+    cache, settings = attempt.context.cache, attempt.context.settings
     init_from = None if spec.init_from is None else _saved(attempt, spec.init_from)
+    backbone = None
+    if init_from is None:
+        backbone = backbones.find(spec.network, cache / "backbones", settings.backbone)
     training = train(
         spec,
         folder_of(attempt, dataset),
@@ -28,11 +32,12 @@ def work(attempt: Attempt, spec: TrainSpec) -> Finish:
         attempt.progress,
         attempt.checkpoints,
         dataset_version=dataset.sha256,
-        checkpoint_seconds=attempt.context.settings.checkpoint_seconds,
+        checkpoint_seconds=settings.checkpoint_seconds,
         init_from=init_from,
-        cache=attempt.context.cache / "pixels",
+        backbone=backbone,
+        cache=cache / "pixels",
         architecture=_architecture(attempt, spec, init_from),
-        limits=_limits(attempt.context.settings),
+        limits=_limits(settings),
     )
     stored = attempt.store("models", training.model_path)
     last = None if training.last_path is None else attempt.store("models", training.last_path)
@@ -56,6 +61,7 @@ def work(attempt: Attempt, spec: TrainSpec) -> Finish:
                         "pictures": training.counts,
                     },
                     "class_weight": training.class_weight,
+                    "backbone": training.backbone,
                     "evaluation": training.evaluation,
                     "environment": training.environment,
                     "timings": training.timings,
@@ -84,6 +90,7 @@ def work(attempt: Attempt, spec: TrainSpec) -> Finish:
             # The model's; those of the last epoch, where it is another one, are beside it.
             "weights": "best",
             "last": None if last is None else "last.keras",
+            "backbone": training.backbone,
             "init_from": None if spec.init_from is None else {"model": spec.init_from, "head": training.head},
             "pictures": training.counts,
             "timings": training.timings,

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from jobyard.shared.kinds.train import PRETRAINED
 from jobyard.workers.networks import custom
 from jobyard.workers.networks.architecture.fitting import Fitted
 from jobyard.workers.networks.classic import classic
@@ -37,4 +38,6 @@ def build(
     normalisation = FusedBatchNormalization if for_training else keras.layers.BatchNormalization
     pixels = keras.Input((image_size, image_size, 3), name="pixels")
     features = NETWORKS[network](pixels, keras.DTypePolicy(precision), normalisation)
-    return keras.Model(pixels, head(classes)(features), name=network)
+    # Features that mean something already need no random beginning.
+    initializer = "zeros" if network in PRETRAINED else "glorot_uniform"
+    return keras.Model(pixels, head(classes, initializer)(features), name=network)

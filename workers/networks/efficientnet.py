@@ -47,13 +47,11 @@ SCALE, OFFSET = 1 / 128, -127 / 128
 
 # The last layer of the backbone: its output (n, 1280) is a picture's features.
 FEATURES = "features"
-DROPOUT = 0.2
 
 
 def efficientnet_lite0(pixels: Any, dtype: Any, _normalisation: type) -> Any:
-    """Features (n, 1280) of pixels (n, size, size, 3) of 0…255, after dropout."""
-    features = backbone(pixels, dtype)
-    return keras.layers.Dropout(DROPOUT, name="dropout", dtype="float32")(features)
+    """Features (n, 1280) of pixels (n, size, size, 3) of 0…255."""
+    return backbone(pixels, dtype)
 
 
 def backbone(pixels: Any, dtype: Any, *, width: float = 1.0, depth: float = 1.0) -> Any:

@@ -7,11 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def head(classes: int) -> Any:
+def head(classes: int, initializer: str = "glorot_uniform") -> Any:
     """The layer that turns features (n, f) into probabilities: (n, 1) for two classes, else (n, classes)."""
-    if classes == 2:
-        return keras.layers.Dense(1, activation="sigmoid", name="probability", dtype="float32")
-    return keras.layers.Dense(classes, activation="softmax", name="probabilities", dtype="float32")
+    units, activation, name = (
+        (1, "sigmoid", "probability") if classes == 2 else (classes, "softmax", "probabilities")
+    )
+    return keras.layers.Dense(
+        units, activation=activation, kernel_initializer=initializer, name=name, dtype="float32"
+    )
 
 
 def class_probabilities(outputs: ArrayLike) -> NDArray[np.float64]:

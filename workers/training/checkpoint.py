@@ -69,11 +69,16 @@ class Abandoned(Exception):
 
 @dataclass(frozen=True)
 class Position:
-    """How far a training is: epochs ended, and within the running one the batches done."""
+    """How far a training is: epochs ended, and within the running one the batches done.
+
+    `before` are the epochs of the stages that ended, of which there are `stage`.
+    """
 
     epoch: int = 0
     batch: int = 0
     validated: int = 0
+    stage: int = 0
+    before: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,8 +106,8 @@ class Checkpoint:
 
     `state` has all variables (weights, random state, optimizer with loss scale and the count of steps that
     the learning rate follows from, accumulators of the running epoch's metrics), `best_weights` those of
-    the best epoch (none before one has ended). `precision` is the one that "auto" led to; `spent` is what
-    the training has taken so far.
+    the best epoch (none before one has ended), of the model of that epoch's stage. `precision` is the one
+    that "auto" led to; `spent` is what the training has taken so far.
     """
 
     identity: dict[str, Any]
@@ -160,9 +165,10 @@ def read(path: Path) -> Checkpoint:
         raise Damaged(f"{type(error).__name__}: {error}") from error
 
 
-def identity_of(spec: TrainSpec, dataset_version: str) -> dict[str, Any]:
-    """What must be the same for a training to continue exactly."""
+def identity_of(spec: TrainSpec, dataset_version: str, backbone: str | None = None) -> dict[str, Any]:
+    """What must be the same for a training to continue exactly; `backbone` is the SHA-256 of its file."""
     return {
+        "backbone": backbone,
         "data set": dataset_version,
         "training code": TRAINING,
         "TensorFlow": version("tensorflow"),

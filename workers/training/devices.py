@@ -12,6 +12,9 @@ import tensorflow as tf
 # What multiplies bfloat16: AMX and AVX-512 of Intel and AMD, and ARM's.
 BFLOAT16_UNITS = {"amx_bf16", "avx512_bf16", "bf16"}
 
+# A processor's units for bfloat16 don't help with depthwise convolutions: these take four times as long.
+DEPTHWISE = {"efficientnet-lite0"}
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -28,8 +31,8 @@ class Environment:
         return asdict(self)
 
 
-def prepare(precision: str, seed: int) -> Environment:
-    """Find the device, settle the precision, and seed every source of chance."""
+def prepare(precision: str, seed: int, network: str) -> Environment:
+    """Find the device, settle the precision for that network, and seed every source of chance."""
     gpus = share_gpus()
     details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
     keras.utils.set_random_seed(seed)
@@ -38,7 +41,7 @@ def prepare(precision: str, seed: int) -> Environment:
         keras=str(keras.__version__),
         python=platform.python_version(),
         device=str(details.get("device_name", "GPU")) if gpus else "CPU",
-        precision=_fastest(gpus, details) if precision == "auto" else precision,
+        precision=_fastest(gpus, details, network) if precision == "auto" else precision,
         seed=seed,
     )
 
@@ -52,8 +55,10 @@ def share_gpus() -> list[Any]:
     return gpus
 
 
-def _fastest(gpus: list[Any], details: dict[str, Any]) -> str:
-    return fastest(details.get("compute_capability")) if gpus else fastest_on_cpu(_cpu_flags())
+def _fastest(gpus: list[Any], details: dict[str, Any], network: str) -> str:
+    if gpus:
+        return fastest(details.get("compute_capability"))
+    return "float32" if network in DEPTHWISE else fastest_on_cpu(_cpu_flags())
 
 
 def fastest_on_cpu(flags: frozenset[str]) -> str:

@@ -11,17 +11,19 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from jobyard.shared.errors import WorkError
-from jobyard.shared.kinds.train import TrainSpec
-from jobyard.workers.networks import building, custom, model_file
+from jobyard.shared.kinds.train import PRETRAINED, TrainSpec
+from jobyard.workers.networks import backbones, building, custom, model_file
 from jobyard.workers.networks.architecture import Limits, fitting
+from jobyard.workers.networks.backbones import Backbone
 from jobyard.workers.networks.model_file import ModelFile
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.training import checkpoint as checkpointing
-from jobyard.workers.training import data, devices, machine, optimization, splits
-from jobyard.workers.training.checkpoint import CheckpointStore, Spent
+from jobyard.workers.training import data, devices, machine, splits, stages
+from jobyard.workers.training.checkpoint import CheckpointStore, Position, Spent
 from jobyard.workers.training.checkpoint_writer import CheckpointWriter
 from jobyard.workers.training.class_weights import class_weights
 from jobyard.workers.training.evaluate import Evaluation, evaluate
+from jobyard.workers.training.features import Extractor, Features
 from jobyard.workers.training.loop import Loop
 from jobyard.workers.training.monitor import Epoch, Monitor, report_metrics
 
@@ -34,7 +36,8 @@ class Training:
     model; `last_path` has those of the last epoch, where it is another one. `evaluation` is of the model,
     in float32, on all pictures of `test/` or else all that validated. `head` says what became of the last
     layer of the model that this one began as, if it did. `class_weight` is what the pictures of each class
-    counted in the loss, if not all the same.
+    counted in the loss, if not all the same. `backbone` has name and SHA-256 of the pretrained weights, if it
+    began with those.
 
     `timings` are in seconds: training includes the validations and what earlier attempts did of it, "wall"
     everything, and "compute" is how long this process's processors were busy with the training.
@@ -53,6 +56,7 @@ class Training:
     stopped_early: str | None
     head: Literal["kept", "new"] | None
     class_weight: dict[str, float] | None
+    backbone: dict[str, str] | None
     timings: dict[str, float]
     environment: dict[str, str | int]
     counts: dict[str, dict[str, int]]
@@ -68,6 +72,7 @@ def train(
     dataset_version: str = "",
     checkpoint_seconds: float = 60,
     init_from: ModelFile | None = None,
+    backbone: Backbone | None = None,
     cache: Path | None = None,
     architecture: dict[str, Any] | None = None,
     limits: Limits | None = None,
@@ -77,15 +82,16 @@ def train(
     With `checkpoints` it continues exactly where the newest of them was made, and saves one at every epoch's
     end, every `checkpoint_seconds` within it, and when it is interrupted by anything but Cancelled and
     LeaseLost. The whole history is reported again then, from the first epoch on. `dataset_version` identifies
-    the content of the data set. `init_from` is the model that `spec.init_from` names. The
-    decoded pictures are kept in the folder `cache`, on the disk of `workdir`, for later trainings on the
-    same version. `architecture` is what `spec.architecture` names, as parsed from JSON; it may have no more
-    than `limits`.
+    the content of the data set. `init_from` is the model that `spec.init_from` names; without one, a
+    pretrained network begins with the weights of `backbone`, or of the installed package. The decoded
+    pictures and their features are kept in the folder `cache`, on the disk of `workdir`, for later trainings
+    on the same version. `architecture` is what `spec.architecture` names, as parsed from JSON; it may have
+    no more than `limits`.
 
-    Writes to the existing folder `workdir`: `pictures.npy` (without `cache`), `model.keras`, `last.keras`
-    if the last epoch was not the best, and checkpoints for a while. Raises WorkError for what the job's
-    owner can correct: the data set, a learning rate that blows up, too little memory, a checkpoint or an
-    earlier model that doesn't fit. Lets the report's Interrupted through.
+    Writes to the existing folder `workdir`: `pictures.npy` and `features/` (without `cache`), `model.keras`,
+    `last.keras` if the last epoch was not the best, and checkpoints for a while. Raises WorkError for what
+    the job's owner can correct: the data set, a learning rate that blows up, too little memory, a checkpoint
+    or an earlier model that doesn't fit. Lets the report's Interrupted through.
     """
     try:
         return _train(
@@ -96,7 +102,7 @@ def train(
             checkpoints,
             dataset_version,
             checkpoint_seconds,
-            init_from,
+            init_from or backbone or backbones.find(spec.network, workdir),
             cache,
             architecture,
             limits,
@@ -115,13 +121,15 @@ def _train(
     checkpoints: CheckpointStore | None,
     dataset_version: str,
     checkpoint_seconds: float,
-    init_from: ModelFile | None,
+    initial: ModelFile | Backbone | None,
     cache: Path | None,
     architecture: dict[str, Any] | None,
     limits: Limits | None,
 ) -> Training:
     began = time.monotonic()
-    identity = checkpointing.identity_of(spec, dataset_version)
+    # Of an earlier model the spec names the version.
+    backbone = initial if isinstance(initial, Backbone) else None
+    identity = checkpointing.identity_of(spec, dataset_version, backbone.sha256 if backbone else None)
     earlier = checkpointing.find(checkpoints, identity)
     if earlier is not None:
         progress.phase(f"resuming after epoch {earlier.position.epoch}, batch {earlier.position.batch}")
@@ -130,13 +138,16 @@ def _train(
     before = earlier.spent if earlier is not None else Spent()
 
     # Another machine might take "auto" differently; a training keeps its precision.
-    environment = devices.prepare(spec.precision if earlier is None else earlier.precision, spec.seed)
+    environment = devices.prepare(
+        spec.precision if earlier is None else earlier.precision, spec.seed, spec.network
+    )
+    precision = environment.precision
     split = splits.find(dataset, spec.validation_split, spec.seed)
     classes = split.classes
     build = _builder(spec, len(classes), architecture, limits)
-    model = build(environment.precision, for_training=True)
+    model = build(precision, for_training=True)
     size = int(model.input_shape[1])
-    head = None if init_from is None else model_file.initialize(model, classes, init_from)
+    head = _begin(model, classes, initial)
 
     progress.phase("decoding")
     started = time.monotonic()
@@ -144,13 +155,25 @@ def _train(
     decoded = time.monotonic()
 
     weights = class_weights(spec.class_weight, classes, pictures.labels)
-    steps = data.steps_of(pictures, spec.batch_size, spec.steps_per_epoch)
-    monitor = Monitor(spec, steps, progress)
-    model.compile(
-        optimizer=optimization.optimizer(spec, environment.precision, steps, model.trainable_variables),
-        loss=optimization.loss(model.output_shape[-1], spec.label_smoothing),
+
+    def features() -> Features:
+        progress.phase("computing features")
+        extractor = Extractor(
+            stages.backbone_of(model),
+            f"{initial and initial.sha256} {precision} {size} {dataset_version}",
+            workdir / "features" if cache is None else cache,
+            workdir,
+            progress,
+        )
+        return extractor.extract(pictures, held_out, spec.augment, spec.seed, spec.views)
+
+    monitor = Monitor(progress)
+    plan = stages.plan(model, spec, pictures, held_out, precision, features)
+    position = Position() if earlier is None else earlier.position
+    loop = Loop(
+        plan[position.stage](), monitor, position, None if weights is None else list(weights.values())
     )
-    loop = Loop(model, spec, pictures, held_out, monitor, None if weights is None else list(weights.values()))
+    prepared = time.monotonic()
     if earlier is not None:
         loop.restore(earlier)
         earlier = None  # it is large
@@ -158,14 +181,17 @@ def _train(
         checkpoints,
         workdir,
         checkpoint_seconds,
-        snapshot=lambda: loop.snapshot(identity, environment.precision),
+        snapshot=lambda: loop.snapshot(identity, precision),
         saved=loop.position,
     ) as checkpoint_writer:
         loop.run(checkpoint_writer)
+        for begin in plan[position.stage + 1 :]:
+            loop = loop.followed_by(begin)
+            loop.run(checkpoint_writer)
         trained = time.monotonic()
 
         progress.phase("evaluating")
-        finished = _as_float32(build, loop.best_weights)
+        finished = _as_float32(build, classes, initial, loop.best_weights)
         judges = ("test", test) if len(test) else ("validation", held_out)
         evaluation = evaluate(finished, *judges, classes, spec.batch_size, progress)
         evaluated = time.monotonic()
@@ -177,9 +203,16 @@ def _train(
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         best_is_last = monitor.best == monitor.history[-1]
         if not best_is_last:
-            _as_float32(build, model.get_weights()).save(last_path)
+            _as_float32(build, classes, initial, loop.stage.model.get_weights()).save(last_path)
 
-    seen = spec.batch_size * steps if spec.steps_per_epoch else len(pictures)
+    timings = {
+        "decode_seconds": decoded - started,
+        "train_seconds": loop.spent.wall,
+        "evaluate_seconds": evaluated - trained,
+        "wall_seconds": before.wall + time.monotonic() - began,
+        "compute_seconds": loop.spent.compute,
+        "pictures_per_second": loop.stage.seen * len(monitor.history) / loop.spent.wall,
+    }
     return Training(
         model_path=path,
         last_path=None if best_is_last else last_path,
@@ -193,14 +226,8 @@ def _train(
         stopped_early=monitor.stopped_early,
         head=head,
         class_weight=weights,
-        timings={
-            "decode_seconds": decoded - started,
-            "train_seconds": loop.spent.wall,
-            "evaluate_seconds": evaluated - trained,
-            "wall_seconds": before.wall + time.monotonic() - began,
-            "compute_seconds": loop.spent.compute,
-            "pictures_per_second": seen * len(monitor.history) / loop.spent.wall,
-        },
+        backbone={"name": backbone.name, "sha256": backbone.sha256} if backbone else None,
+        timings=timings | ({"features_seconds": prepared - decoded} if spec.network in PRETRAINED else {}),
         environment=environment.as_dict() | machine.described(),
         counts=split.counts(),
     )
@@ -226,9 +253,32 @@ def _builder(
     return partial(building.build, spec.network, size, classes, fitted=fitted)
 
 
-def _as_float32(build: Callable[..., Any], weights: list[Any]) -> Any:
-    """The network to keep: without the optimizer (two thirds of the bytes), and good on any device."""
+def _begin(
+    model: Any, classes: list[str], initial: ModelFile | Backbone | None
+) -> Literal["kept", "new"] | None:
+    """Give a network its first weights; returns what became of the last layer of an earlier model."""
+    if isinstance(initial, ModelFile):
+        return model_file.initialize(model, classes, initial)
+    if initial is not None:
+        initial.load_into(model)
+    return None
+
+
+def _as_float32(
+    build: Callable[..., Any],
+    classes: list[str],
+    initial: ModelFile | Backbone | None,
+    weights: list[Any],
+) -> Any:
+    """The network to keep: without the optimizer (two thirds of the bytes), and good on any device.
+
+    `weights` are all that it has, or those of its head, where the backbone is as it began.
+    """
     finished = build("float32")
-    finished.set_weights(weights)
+    if len(weights) == len(finished.weights):
+        finished.set_weights(weights)
+    else:
+        _begin(finished, classes, initial)
+        stages.head_of(finished).set_weights(weights)
     custom.settle(finished)
     return finished

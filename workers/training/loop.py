@@ -1,6 +1,6 @@
 """The training itself, batch by batch: `model.fit`'s steps in a loop that can begin anywhere."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,16 +8,16 @@ import keras
 import tensorflow as tf
 
 from jobyard.shared.errors import WorkError
-from jobyard.shared.kinds.train import TrainSpec
-from jobyard.workers.training import data, optimization
+from jobyard.workers.training import batches as batching
+from jobyard.workers.training import optimization
 from jobyard.workers.training.checkpoint import Checkpoint, Position, Spent
 from jobyard.workers.training.checkpoint_writer import CheckpointWriter
-from jobyard.workers.training.data import Pictures
 from jobyard.workers.training.monitor import Monitor
+from jobyard.workers.training.stages import Stage
 
 
 class Loop:
-    """Trains a compiled model; at any moment between two steps it can be put into a Checkpoint.
+    """Trains the model of a stage; at any moment between two steps it can be put into a Checkpoint.
 
     A step does what `model.fit` and `model.evaluate` do (`TensorFlowTrainer.train_step` and `test_step` of
     Keras 3.15). Unlike there, training and validation have accumulators of their own, so that neither
@@ -26,26 +26,25 @@ class Loop:
 
     def __init__(
         self,
-        model: Any,
-        spec: TrainSpec,
-        pictures: Pictures,
-        held_out: Pictures,
+        stage: Stage,
         monitor: Monitor,
+        position: Position | None = None,
         class_weights: Sequence[float] | None = None,
-    ):
-        """`class_weights` are by label; None: all pictures count the same."""
-        self.position = Position()
+    ) -> None:
+        """`position` is where the stage begins, if not at the training's beginning.
+
+        `class_weights` are by label; None: all pictures count the same.
+        """
+        model = stage.model
+        self.position = position or Position()
         self.best_weights: list[Any] = []
+        self.stage = stage
         self._model = model
-        self._spec = spec
-        self._pictures = pictures
-        self._held_out = held_out
         self._monitor = monitor
-        self._class_weights = None if class_weights is None else tf.constant(class_weights, tf.float32)
-        self._steps = data.steps_of(pictures, spec.batch_size, spec.steps_per_epoch)
-        self._validation_steps = data.steps_of(held_out, spec.batch_size, spec.validation_steps)
+        self._class_weights = class_weights
+        monitor.enter(stage.phase, stage.spec, stage.steps, self.position.before)
         self._validation = self._validation_batches(0)
-        self._rate = optimization.Rate(spec, self._steps)
+        self._rate = optimization.Rate(stage.spec, stage.steps)
         # Not the compiled one: that may have smoothed labels, which would make runs hard to compare.
         self._plain_loss = optimization.loss(model.output_shape[-1])
         self._loss, self._accuracy = _metrics(model)
@@ -62,6 +61,15 @@ class Loop:
         )
         self._test_on = tf.function(lambda batches: compiled_test(*next(batches)), reduce_retracing=True)
 
+    def followed_by(self, begin: Callable[[], Stage]) -> "Loop":
+        """The loop of the next stage, which begins with the best weights of this one."""
+        self.stage.model.set_weights(self.best_weights)
+        ended = self.position.epoch
+        position = Position(ended, stage=self.position.stage + 1, before=ended)
+        loop = Loop(begin(), self._monitor, position, self._class_weights)
+        loop.best_weights, loop._before = self.best_weights, self.spent
+        return loop
+
     @property
     def spent(self) -> Spent:
         """What the training has taken, with the earlier attempts that it continues."""
@@ -72,7 +80,7 @@ class Loop:
         self._began = Spent.now()
         if not self._monitor.over:
             self._monitor.on_begin(self.position.batch)
-            first = self.position.epoch * self._steps + self.position.batch
+            first = (self.position.epoch - self.position.before) * self.stage.steps + self.position.batch
             batches = iter(self._training_batches(first))
         while not self._monitor.over:
             self._monitor.on_epoch_begin(self.position.epoch)
@@ -102,8 +110,8 @@ class Loop:
         shapes = [(tuple(variable.shape), variable.dtype) for variable in variables]
         if [(array.shape, array.dtype.name) for array in checkpoint.state] != shapes:
             raise WorkError(
-                f"this training can't continue from its checkpoint: the network {self._spec.network} changed "
-                "in between: retry the job to train from the start"
+                "this training can't continue from its checkpoint: the network "
+                f"{self.stage.spec.network} changed in between: retry the job to train from the start"
             )
         for variable, array in zip(variables, checkpoint.state, strict=True):
             variable.assign(array)
@@ -114,7 +122,7 @@ class Loop:
         self._before = checkpoint.spent
 
     def _train(self, batches: Iterator[Any], checkpoint_writer: CheckpointWriter) -> None:
-        for batch in range(self.position.batch, self._steps):
+        for batch in range(self.position.batch, self.stage.steps):
             loss = float(self._train_on(batches))
             self.position = replace(self.position, batch=batch + 1)
             self._monitor.on_train_batch_end(batch, {"loss": loss})
@@ -123,7 +131,7 @@ class Loop:
     def _validate(self, checkpoint_writer: CheckpointWriter) -> None:
         first = self.position.validated
         batches = iter(self._validation_batches(first) if first else self._validation)
-        for batch in range(first, self._validation_steps):
+        for batch in range(first, self.stage.validation_steps):
             self._test_on(batches)
             self.position = replace(self.position, validated=batch + 1)
             self._monitor.on_test_batch_end(batch)
@@ -144,20 +152,19 @@ class Loop:
         )
         for metric in metrics.values():
             metric.reset_state()
-        self.position = Position(self.position.epoch + 1)
+        self.position = replace(self.position, epoch=self.position.epoch + 1, batch=0, validated=0)
         if self._monitor.best["epoch"] == self.position.epoch:
             self.best_weights = self._model.get_weights()
 
     def _training_batches(self, first: int) -> Any:
-        spec = self._spec
-        return data.training_batches(
-            self._pictures, spec.batch_size, spec.steps_per_epoch, spec.augment, spec.seed, first
+        spec = self.stage.spec
+        return batching.training_batches(
+            self.stage.train, spec.batch_size, spec.steps_per_epoch, spec.seed, first
         )
 
     def _validation_batches(self, first: int) -> Any:
-        return data.validation_batches(
-            self._held_out, self._spec.batch_size, self._spec.validation_steps, first
-        )
+        spec = self.stage.spec
+        return batching.validation_batches(self.stage.held_out, spec.batch_size, spec.validation_steps, first)
 
     def _train_step(self, pixels: Any, labels: Any) -> Any:
         model, optimizer = self._model, self._model.optimizer
@@ -175,7 +182,9 @@ class Loop:
 
     def _weights_of(self, labels: Any) -> Any:
         """What each picture counts, as `class_weight` of `model.fit`: the sum is divided by the pictures."""
-        return None if self._class_weights is None else tf.gather(self._class_weights, labels)
+        if self._class_weights is None:
+            return None
+        return tf.gather(tf.constant(self._class_weights, tf.float32), labels)
 
     def _test_step(self, pixels: Any, labels: Any) -> None:
         outputs = self._model(pixels, training=False)

@@ -27,16 +27,22 @@ class Epoch(TypedDict):
 class Monitor:
     """Keeps the history, reports each batch and epoch, and lets Interrupted through.
 
-    With `spec.patience` it wants the training stopped when that many epochs have not been better than the
-    best.
+    With the spec's patience it wants the stage ended when that many of its epochs have not been better than
+    the best.
     """
 
-    def __init__(self, spec: TrainSpec, steps: int, progress: Progress) -> None:
+    def __init__(self, progress: Progress) -> None:
         self.history: list[Epoch] = []
         self.stopped_early: str | None = None
+        self._progress = progress
+
+    def enter(self, phase: str, spec: TrainSpec, steps: int, before: int) -> None:
+        """The epochs to come are those of a stage with that spec, of `steps` each; `before` have ended."""
+        self.stopped_early = None
+        self._phase = phase
         self._spec = spec
         self._steps = steps
-        self._progress = progress
+        self._before = before
 
     @property
     def best(self) -> Epoch:
@@ -51,15 +57,15 @@ class Monitor:
 
     @property
     def over(self) -> bool:
-        """Whether there is no epoch to come."""
-        return self.stopped_early is not None or len(self.history) >= self._spec.epochs
+        """Whether the stage has no epoch to come."""
+        return self.stopped_early is not None or len(self.history) >= self._epochs
 
     def on_begin(self, batch: int) -> None:
         """The training starts, or continues after that many batches of the present epoch."""
         self._report_progress(batch)  # what was counted before were pictures
 
     def on_epoch_begin(self, epoch: int) -> None:
-        self._progress.phase(f"training epoch {epoch + 1}/{self._spec.epochs}")
+        self._progress.phase(f"{self._phase} epoch {epoch + 1}/{self._epochs}")
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float]) -> None:
         self._refuse_nan("loss", logs["loss"], len(self.history) + 1)
@@ -91,13 +97,18 @@ class Monitor:
     def report_last(self) -> None:
         report_metrics(self._progress, self.history[-1:])
 
+    @property
+    def _epochs(self) -> int:
+        """All epochs that there are at the end of the stage, if nothing ends it earlier."""
+        return self._before + self._spec.epochs
+
     def _report_progress(self, batches: int) -> None:
         """`batches` of the present epoch are done."""
-        done = len(self.history) * self._steps + batches
+        done = (len(self.history) - self._before) * self._steps + batches
         self._progress.update(done, self._spec.epochs * self._steps, "batches")
 
     def _be_patient(self, patience: int, epoch: int) -> None:
-        best = self.best["epoch"]
+        best = max(self.best["epoch"], self._before)
         if epoch - best >= patience:
             moved = "fallen" if self._spec.monitor == "val_loss" else "risen"
             self.stopped_early = (

@@ -68,7 +68,7 @@ def test_a_training_gets_what_was_filled_in_and_defaults_for_the_rest(world: Wor
 
     assert spec["dataset"] == "pets@1"
     assert spec["epochs"] == 3
-    assert (spec["network"], spec["batch_size"]) == ("compact", 64)
+    assert (spec["network"], spec["batch_size"]) == ("efficientnet-lite0", 32)
     assert spec["patience"] is None
     changes = {"shear": 0, "zoom": 0.1, "crop": 0.4, "flip": False}
     assert spec["augment"] == changes | {"rotation": 0, "brightness": 0, "contrast": 0}

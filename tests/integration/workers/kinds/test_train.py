@@ -22,7 +22,7 @@ from tests.architectures import conv, layer, pictures, sequential
 from tests.factories import draw
 from tests.workers import make_context
 
-SMALL = {"epochs": 3, "batch_size": 8, "image_size": 32}
+SMALL = {"network": "compact", "epochs": 3, "batch_size": 8, "image_size": 32}
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_a_model_is_registered_with_a_card_and_another_training_goes_on_from_it(
         known = registry.find(session, registry.Dataset, dataset)
 
     card = model.card or {}
-    assert set(card) == {"spec", "data", "class_weight", "evaluation", "environment", "timings"}
+    assert set(card) == {"spec", "data", "class_weight", "backbone", "evaluation", "environment", "timings"}
     assert card["class_weight"] == result["class_weight"] == {"discs": 1, "squares": 2}
     assert result["monitor"] == "val_accuracy"
     assert card["spec"] == job.spec

@@ -11,10 +11,11 @@ import pytest
 
 from jobyard.shared.errors import Interrupted, Stopping
 from jobyard.shared.kinds.train import TrainSpec
-from jobyard.workers.training import checkpoint, fit
+from jobyard.workers.training import checkpoint, fit, loop
 from jobyard.workers.training.checkpoint import Position
 from jobyard.workers.training.fit import Training, train
 from jobyard.workers.training.loop import Loop
+from jobyard.workers.training.stages import Stage
 
 NAMES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 
@@ -121,15 +122,17 @@ def run(
     """A whole training, with the weights that it ended with, and those that it kept."""
     trained: list[Any] = []
 
-    def noting(model: Any, *more: Any) -> Loop:
-        trained.append(model)
-        return Loop(model, *more)
+    class Noting(Loop):
+        def __init__(self, stage: Stage, *more: Any) -> None:
+            trained.append(stage.model)
+            super().__init__(stage, *more)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "Loop", noting)
+        patch.setattr(loop, "Loop", Noting)
+        patch.setattr(fit, "Loop", Noting)
         workdir.mkdir(exist_ok=True)
         training = train(spec, dataset, workdir, progress, *args, **options)
-    (model,) = trained
+    model = trained[-1]
     ended = [variable.numpy() for variable in [*model.variables, *model.optimizer.variables]]
     kept = keras.models.load_model(training.model_path, compile=False).get_weights()
     return Outcome(training, dict(progress.metrics), ended + kept, progress.calls)

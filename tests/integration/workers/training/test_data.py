@@ -10,6 +10,8 @@ from jobyard.shared.errors import Cancelled, WorkError
 from jobyard.shared.kinds.train import Augment
 from jobyard.shared.pictures import prepared
 from jobyard.workers.training import data, splits
+from jobyard.workers.training.batches import training_batches, validation_batches
+from jobyard.workers.training.sources import PictureSource
 from tests.factories import draw_colours
 from tests.reports import Recorder
 
@@ -64,7 +66,7 @@ def test_decoding_stops_when_asked_to(tmp_path: Path) -> None:
 
 
 def test_without_steps_every_epoch_has_every_picture_once(pictures: data.Pictures) -> None:
-    batches = list(data.training_batches(pictures, 4, None, NOTHING, seed=0).take(6))
+    batches = list(training_batches(PictureSource(pictures, NOTHING), 4, None, seed=0).take(6))
     epochs = [[numbers_of(batch) for batch in batches[:3]], [numbers_of(batch) for batch in batches[3:]]]
 
     for epoch in epochs:
@@ -77,7 +79,7 @@ def test_without_steps_every_epoch_has_every_picture_once(pictures: data.Picture
 def test_with_steps_every_batch_is_full_and_every_picture_comes_equally_often(
     pictures: data.Pictures, batch_size: int
 ) -> None:
-    batches = list(data.training_batches(pictures, batch_size, 100, NOTHING, seed=0).take(10))
+    batches = list(training_batches(PictureSource(pictures, NOTHING), batch_size, 100, seed=0).take(10))
     seen = [number for batch in batches for number in numbers_of(batch)]
 
     assert all(len(numbers_of(batch)) == batch_size for batch in batches)
@@ -85,7 +87,7 @@ def test_with_steps_every_batch_is_full_and_every_picture_comes_equally_often(
 
 
 def test_labels_stay_with_their_pictures(pictures: data.Pictures) -> None:
-    for batch in data.training_batches(pictures, 4, None, NOTHING, seed=0).take(3):
+    for batch in training_batches(PictureSource(pictures, NOTHING), 4, None, seed=0).take(3):
         assert [number % 2 for number in numbers_of(batch)] == list(batch[1])
 
 
@@ -95,7 +97,7 @@ def test_the_seed_decides_order_and_changes() -> None:
     noise = data.Pictures(pixels, np.zeros(10, np.int32), [""] * 10)
 
     def first_pixels(seed: int) -> np.ndarray:
-        batches = data.training_batches(noise, 5, None, Augment(), seed).take(4)
+        batches = training_batches(PictureSource(noise, Augment()), 5, None, seed).take(4)
         return np.concatenate([pixels for pixels, _ in batches])
 
     np.testing.assert_array_equal(first_pixels(1), first_pixels(1))
@@ -103,14 +105,14 @@ def test_the_seed_decides_order_and_changes() -> None:
 
 
 def test_validation_pictures_are_never_changed(pictures: data.Pictures) -> None:
-    batches = list(data.validation_batches(pictures, 4, None))
+    batches = list(validation_batches(PictureSource(pictures, NOTHING), 4, None))
 
     np.testing.assert_array_equal(np.concatenate([pixels for pixels, _ in batches]), pictures.pixels)
     np.testing.assert_array_equal(np.concatenate([labels for _, labels in batches]), pictures.labels)
 
 
 def test_validation_steps_are_full_batches_of_repeated_pictures(pictures: data.Pictures) -> None:
-    batches = [numbers_of(batch) for batch in data.validation_batches(pictures, 4, 4)]
+    batches = [numbers_of(batch) for batch in validation_batches(PictureSource(pictures, NOTHING), 4, 4)]
 
     assert batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 0, 1], [2, 3, 4, 5]]
 
@@ -144,6 +146,8 @@ from pathlib import Path
 from jobyard.shared.kinds.train import Augment
 from jobyard.workers.runtime.progress import NoProgress
 from jobyard.workers.training import data, splits
+from jobyard.workers.training.batches import training_batches, validation_batches
+from jobyard.workers.training.sources import PictureSource
 
 def anonymous():
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -156,10 +160,11 @@ train, held_out, _ = data.decode_all(split, 512, folder, NoProgress(), folder / 
 decoding = anonymous() - before
 most = []
 # Of small batches: what is on its way at once is some of them, however many pictures there are.
-for step, _ in enumerate(data.training_batches(train, 2, None, Augment(shear=0, zoom=0), 0).take(400)):
+source = PictureSource(train, Augment(shear=0, zoom=0))
+for step, _ in enumerate(training_batches(source, 2, None, 0).take(400)):
     if step % 40 == 0:
         most.append(anonymous())
-for _ in data.validation_batches(held_out, 2, None):
+for _ in validation_batches(PictureSource(held_out, Augment()), 2, None):
     most.append(anonymous())
 print((len(train) + len(held_out)) * 512 * 512 * 3, decoding, max(most[3:]) - most[2])
 """

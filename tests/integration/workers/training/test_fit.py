@@ -18,8 +18,10 @@ from jobyard.shared.pictures import prepared
 from jobyard.workers.networks import building
 from jobyard.workers.networks.model_file import ModelFile
 from jobyard.workers.training import data, splits
+from jobyard.workers.training.batches import training_batches
 from jobyard.workers.training.fit import Training, train
 from jobyard.workers.training.monitor import Monitor
+from jobyard.workers.training.sources import PictureSource
 from tests.factories import draw_colours
 from tests.reports import Recorder
 
@@ -270,7 +272,8 @@ def test_weights_of_classes_move_the_weights_as_keras_would_move_them(
     keras.utils.set_random_seed(spec.seed)
     model = building.build("classic", 32, 2, "float32", for_training=True)
     model.compile("adam", "binary_crossentropy")
-    ((pixels, labels),) = data.training_batches(pictures, 36, None, spec.augment, spec.seed).take(1)
+    source = PictureSource(pictures, spec.augment)
+    ((pixels, labels),) = training_batches(source, 36, None, spec.seed).take(1)
     expected = model.train_on_batch(pixels, labels, class_weight={0: 1.0, 1: 5.0})
 
     assert training.class_weight == {"blue": 1, "red": 5}
@@ -414,7 +417,8 @@ def test_three_classes_train_without_a_validation_folder_and_in_mixed_precision(
 
 @pytest.mark.parametrize(("value", "what"), [(float("nan"), "NaN"), (float("inf"), "infinite")])
 def test_a_loss_that_blows_up_is_explained(value: float, what: str) -> None:
-    monitor = Monitor(spec_of(learning_rate=0.5), 5, Recorder())
+    monitor = Monitor(Recorder())
+    monitor.enter("training", spec_of(learning_rate=0.5), steps=5, before=0)
     monitor.on_epoch_end(0, dict.fromkeys(METRICS, 1.0))
 
     with pytest.raises(

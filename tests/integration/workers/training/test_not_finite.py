@@ -16,6 +16,7 @@ from jobyard.workers.networks.model_file import ModelFile, initialize
 from jobyard.workers.training import checkpoint, fit
 from jobyard.workers.training.fit import train
 from jobyard.workers.training.loop import Loop
+from jobyard.workers.training.stages import Stage
 from tests.integration.workers.training.resumable import COMPACT, SPEC, Folder, Upserts, run
 
 Spoil = Callable[[Any], None]
@@ -32,9 +33,9 @@ def spoiled_after(
             if (done, unit) == (batches, "batches"):
                 spoil(trained[0])
 
-    def noting(model: Any, *more: Any) -> Loop:
-        trained.append(model)
-        return Loop(model, *more)
+    def noting(stage: Stage, *more: Any) -> Loop:
+        trained.append(stage.model)
+        return Loop(stage, *more)
 
     monkeypatch.setattr(fit, "Loop", noting)
     progress = Spoiling()

@@ -44,12 +44,21 @@ def test_each_kind_has_its_queue() -> None:
     }
 
 
-def test_a_training_of_nothing_but_a_data_set_is_the_compact_one() -> None:
+def test_a_training_of_nothing_but_a_data_set_is_the_pretrained_one() -> None:
     spec = TrainSpec(dataset="pets")
-    assert spec.network == "compact"
-    assert (spec.optimizer, spec.schedule) == ("muon", "cosine")
-    assert (spec.augment.crop, spec.augment.flip) == (0.4, True)
+    assert spec.network == "efficientnet-lite0"
+    assert spec == TrainSpec(dataset="pets", network="efficientnet-lite0")
+    assert (spec.optimizer, spec.schedule) == ("adam", "cosine")
     assert (spec.steps_per_epoch, spec.validation_steps) == (None, None)
+
+
+def test_compact_is_trained_as_it_was_when_it_was_the_default() -> None:
+    """Clients and rows that name it mean that."""
+    spec = TrainSpec(dataset="pets", network="compact")
+    assert (spec.epochs, spec.fine_tune_epochs, spec.batch_size, spec.image_size) == (36, 0, 64, 96)
+    assert (spec.optimizer, spec.learning_rate, spec.schedule) == ("muon", 0.008, "cosine")
+    assert (spec.warmup_epochs, spec.weight_decay, spec.label_smoothing) == (2, 0.05, 0.1)
+    assert spec.augment == Augment(shear=8, zoom=0.1, crop=0.4, flip=True)
 
 
 def test_classic_is_trained_as_in_the_tutorial_unless_something_else_is_said() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from jobyard.shared.errors import Cancelled, DiskFull, WorkError
 from jobyard.shared.pictures import prepared
-from jobyard.workers.datasets import pixels
+from jobyard.workers.datasets import array_cache, pixels
 from jobyard.workers.datasets.pixels import DecodedDataset, decode_once
 from tests.factories import draw_dataset
 from tests.reports import NoMetrics
@@ -131,7 +131,7 @@ def test_over_its_limit_the_cache_loses_what_was_used_longest_ago(
 ) -> None:
     desk.decode(version="a")
     size = desk.entries[0].stat().st_size
-    monkeypatch.setattr(pixels, "MAX_BYTES", 2 * size + 100)
+    monkeypatch.setattr(array_cache, "MAX_BYTES", 2 * size + 100)
     desk.decode(version="b")
     for age, entry in enumerate(desk.entries):
         os.utime(entry, (age, age))
@@ -150,7 +150,7 @@ def test_what_is_used_is_not_what_was_used_longest_ago(desk: Desk, monkeypatch: 
     for age, entry in enumerate([used, *(entry for entry in desk.entries if entry != used)], 1):
         os.utime(entry, (age, age))
     desk.decode(version="a")
-    monkeypatch.setattr(pixels, "MAX_BYTES", 2 * size + 100)
+    monkeypatch.setattr(array_cache, "MAX_BYTES", 2 * size + 100)
     desk.decode(version="c")
     assert used in desk.entries
 

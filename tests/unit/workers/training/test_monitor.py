@@ -14,7 +14,9 @@ from jobyard.workers.training.monitor import Monitor
 
 def monitored(epochs: list[tuple[float, float]], **spec: Any) -> Monitor:
     """After these epochs of (val_loss, val_accuracy), or fewer if it stops."""
-    monitor = Monitor(TrainSpec.model_validate({"dataset": "d", "epochs": 99, **spec}), 1, NoProgress())
+    monitor = Monitor(NoProgress())
+    whole = TrainSpec.model_validate({"dataset": "d", "epochs": 99, **spec})
+    monitor.enter("training", whole, steps=1, before=0)
     for number, (loss, accuracy) in enumerate(epochs):
         if not monitor.over:
             ended = {"loss": 1.0, "accuracy": 0.5, "learning_rate": 0.1}
@@ -71,3 +73,20 @@ def test_weights_that_are_not_finite_end_a_training_whose_losses_are() -> None:
         WorkError, match=r"^weights became NaN in epoch 2; try a lower learning_rate \(now 0\.5\)$"
     ):
         monitor.on_epoch_end(1, ended, weights_are_finite=False)
+
+
+def test_patience_ends_a_stage_and_counts_anew_in_the_next() -> None:
+    monitor = monitored(EPOCHS, patience=2)
+    assert (monitor.stopped_early is not None, len(monitor.history)) == (True, 5)
+
+    spec = TrainSpec.model_validate({"dataset": "d", "epochs": 3, "patience": 2})
+    monitor.enter("fine-tuning", spec, steps=1, before=5)
+    reached = []
+    for number in (5, 6, 7):
+        if not monitor.over:
+            ended = {"loss": 1.0, "accuracy": 0.5, "learning_rate": 0.1}
+            monitor.on_epoch_end(number, ended | {"val_loss": 0.9, "val_accuracy": 0.5})
+            reached.append(number + 1)
+
+    assert reached == [6, 7]
+    assert monitor.stopped_early == "val_loss has not fallen in the 2 epochs after epoch 5"
