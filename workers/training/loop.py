@@ -56,8 +56,10 @@ class Loop:
         compiled = tf.function(self._train_step, jit_compile=model.jit_compile, reduce_retracing=True)
         self._train_on = tf.function(lambda batches: compiled(*next(batches)), reduce_retracing=True)
         compiled_test = tf.function(self._test_step, jit_compile=model.jit_compile, reduce_retracing=True)
+        # Some layers count in whole numbers.
+        floats = [one for one in model.weights if tf.as_dtype(one.dtype).is_floating]
         self._weights_are_finite = tf.function(
-            lambda: tf.reduce_all([tf.reduce_all(tf.math.is_finite(one.value)) for one in model.weights])
+            lambda: tf.reduce_all([tf.reduce_all(tf.math.is_finite(one.value)) for one in floats])
         )
         self._test_on = tf.function(lambda batches: compiled_test(*next(batches)), reduce_retracing=True)
 

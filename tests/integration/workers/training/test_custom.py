@@ -61,6 +61,23 @@ def test_an_interrupted_training_ends_as_one_that_was_not(dataset: Path, tmp_pat
     assert_same(resumed, whole)
 
 
+def test_a_layer_that_counts_in_whole_numbers_is_trained_too(dataset: Path, tmp_path: Path) -> None:
+    network = keras.Sequential(
+        [
+            keras.Input((24, 24, 3)),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(4, 3, strides=2),
+            layers.Normalization(),
+            layers.GlobalAveragePooling2D(),
+        ]
+    )
+    spec = SPEC.model_copy(update={"epochs": 1, "precision": "float32"})
+    training = train(spec, dataset, tmp_path, Upserts(), architecture=json.loads(network.to_json()))
+
+    model = keras.models.load_model(training.model_path, compile=False)
+    assert "int64" in {weight.dtype for weight in model.weights}
+
+
 @pytest.fixture(scope="module")
 def trained(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Training, ModelFile]:
     """A model of a Sequential network that ends in ten classes, which are none of the data set's."""
