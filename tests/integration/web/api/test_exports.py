@@ -116,6 +116,9 @@ def test_the_page_offers_what_there_is_and_makes_what_is_not(world: World, web: 
     page = web.get("/models/pets@1").text
     assert "file?format=onnx" in page
     assert "file?format=tflite" not in page
+    form = web.get("/new/export?model=pets@1").text
+    for name in ("model", "format", "quantize", "force"):
+        assert f'name="{name}"' in form
     made = web.post("/new/export", data={"model": "pets@1", "format": "tflite"})
     assert made.status_code == 303
     assert "pets@1 as TFLite" in web.get(made.headers["Location"]).text
