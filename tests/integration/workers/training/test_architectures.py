@@ -1,6 +1,7 @@
 """Architectures that nobody here wrote: those of keras.applications, checked, trained, killed and resumed.
 
-`make architectures` takes all of TABLE; ARCHITECTURES names some of them.
+`make architectures` takes all of TABLE; ARCHITECTURES names some of them. Without it one is trained and not
+killed: that a network of somebody's own is resumed to the bit, test_custom shows with a small one.
 """
 
 import os
@@ -37,9 +38,10 @@ TABLE = {
     "InceptionV3": 75,
     "InceptionResNetV2": 75,
 }
+SHORT = "MobileNet"
 CHOSEN = [
     name
-    for one in os.environ.get("ARCHITECTURES", "MobileNet").split()
+    for one in os.environ.get("ARCHITECTURES", SHORT).split()
     for name in (TABLE if one == "all" else [one])
 ]
 
@@ -72,14 +74,14 @@ def test_an_application_of_keras_is_trained_killed_and_resumed(
             "precision": "float32",
         }
     )
-    kept = Folder(tmp_path / "kept")
-    assert killed(spec, pictures, tmp_path / "killed", kept, document) == -signal.SIGKILL
-    progress = Upserts()
     options = {"architecture": parse(document.read_bytes())}
-    resumed = run(spec, pictures, tmp_path / "resumed", progress, kept, **options)
-    assert progress.phases[0].startswith("resuming after epoch")
     whole = run(spec, pictures, tmp_path / "whole", Upserts(), **options)
-    assert_same(resumed, whole)
+    if "ARCHITECTURES" in os.environ:
+        kept, progress = Folder(tmp_path / "kept"), Upserts()
+        assert killed(spec, pictures, tmp_path / "killed", kept, document) == -signal.SIGKILL
+        resumed = run(spec, pictures, tmp_path / "resumed", progress, kept, **options)
+        assert progress.phases[0].startswith("resuming after epoch")
+        assert_same(resumed, whole)
     assert whole.training.image_size == size
 
     path, classes = whole.training.model_path, whole.training.classes

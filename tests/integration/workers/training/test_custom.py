@@ -52,9 +52,8 @@ def test_an_interrupted_training_ends_as_one_that_was_not(dataset: Path, tmp_pat
     options = {"architecture": everything()}
     whole = run(spec, dataset, tmp_path / "whole", Upserts(), **options)
     kept = Folder(tmp_path / "kept")
-    for until in (48 + 7, 48 + 6):
-        with pytest.raises(Stopping):
-            run(spec, dataset, tmp_path / f"part-{until}", Upserts(until=until), kept, **options)
+    with pytest.raises(Stopping):
+        run(spec, dataset, tmp_path / "part", Upserts(until=48 + 7), kept, **options)
     progress = Upserts()
     resumed = run(spec, dataset, tmp_path / "resumed", progress, kept, **options)
     assert progress.phases[0].startswith("resuming after epoch")
