@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from jobyard.shared import registry, storage
 from jobyard.shared.kinds.register import IMPORTED, RegisterSpec
+from jobyard.workers.networks.architecture import Limits
 from jobyard.workers.networks.foreign.process import run
 from jobyard.workers.networks.foreign.task import MODEL, Task
 from jobyard.workers.runtime.attempt import Attempt, Finish
@@ -15,6 +16,7 @@ def work(attempt: Attempt, spec: RegisterSpec) -> Finish:
     """Have a process of its own check the file and write it anew; register what it wrote."""
     with attempt.context.database.read() as session:
         file = storage.get_file(session, spec.file)
+    settings = attempt.context.settings
     attempt.progress.phase("checking the model")
     with attempt.archive(file) as upload:
         task = Task(
@@ -24,7 +26,10 @@ def work(attempt: Attempt, spec: RegisterSpec) -> Finish:
             classes=spec.classes,
             rescale=spec.rescale,
             image_size=spec.image_size,
-            unpacked_bytes=attempt.context.settings.max_unpacked_bytes_of(file.bytes),
+            unpacked_bytes=settings.max_unpacked_bytes_of(file.bytes),
+            limits=Limits(
+                settings.max_network_layers, settings.max_network_parameters, settings.max_network_values
+            ),
         )
         found = run(task, attempt.progress)
     attempt.progress.phase("storing")

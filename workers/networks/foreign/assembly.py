@@ -1,6 +1,7 @@
 """From what was checked to a file of our own: the network is built, given its weights, and saved."""
 
 import platform
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import h5py
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from jobyard.shared.archives.members import printable
 from jobyard.shared.errors import WorkError
@@ -33,25 +35,31 @@ def assemble(task: Task, examined: Examined) -> dict[str, Any]:
     """
     original = examined.architecture
     done = adapt(original, task.rescale, task.classes)
-    # Again, as it is now: what is built is what was checked.
-    adapted = architecture.check(model_config(done.model))
+    # Again, as it is now: what is built is what was checked. Two layers may have come.
+    limits = replace(task.limits, layers=task.limits.layers + 2)
+    adapted = architecture.check(model_config(done.model), limits)
     network = _built(original.config())
     _load(network, examined.weights, Path(task.folder) / f"own.{WEIGHTS}")
+    parameters, precision = int(network.count_params()), _precision(network)
     finished = _built(adapted.config())
     for layer in network.layers:
         finished.get_layer(layer.name).set_weights(layer.get_weights())
     settle(finished)
+    # Saving and loading take the weights' memory several times.
+    del network
     path = Path(task.folder) / MODEL
+    built = _outputs(finished)
     finished.save(path)
-    _compare(finished, path)
+    del finished
+    _check(built, _outputs(keras.models.load_model(path, compile=False, safe_mode=True)))
     return {
         "image_size": original.image_size,
         "outputs": done.outputs,
         "source": {
             "keras_version": examined.keras_version,
             "layers": original.layers,
-            "parameters": int(network.count_params()),
-            "precision": _precision(network),
+            "parameters": parameters,
+            "precision": precision,
             "rescale": done.rescale,
             "head": done.head,
             "warnings": done.warnings,
@@ -96,11 +104,14 @@ def _arrays(own: Path) -> dict[str, Array]:
     return found
 
 
-def _compare(network: Any, path: Path) -> None:
-    """Whether the file is the network that was saved. Raises WorkError."""
+def _outputs(network: Any) -> NDArray[np.float64]:
+    """For a picture of noise."""
     pixels = np.random.default_rng(0).integers(0, 256, (1, *network.input_shape[1:])).astype(np.float32)
-    saved = keras.models.load_model(path, compile=False, safe_mode=True)
-    built, loaded = (np.asarray(one(pixels, training=False), np.float64) for one in (network, saved))
+    return np.asarray(network(pixels, training=False), np.float64)
+
+
+def _check(built: NDArray[np.float64], loaded: NDArray[np.float64]) -> None:
+    """Whether the file is the network that was saved, and predicts. Raises WorkError."""
     if not np.array_equal(built, loaded, equal_nan=True):
         raise WorkError("Keras saves the network as another one than it builds; it can't be registered")
     if not np.isfinite(built).all():

@@ -37,7 +37,7 @@ def examine(task: Task) -> Examined:
     unpacked = unpack(path, folder, task.unpacked_bytes)
     try:
         document = architecture.parse(unpacked.config)
-        network = architecture.check(document, image_size=task.image_size)
+        network = architecture.check(document, task.limits, task.image_size)
     except WorkError as error:
         raise WorkError(f"{CONFIG}: {error.message.removeprefix('architecture: ')}") from None
     if network.image_size is None:

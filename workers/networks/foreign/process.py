@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from jobyard.shared.errors import WorkError
-from jobyard.workers.networks.architecture import Limits
 from jobyard.workers.networks.foreign import bounds
 from jobyard.workers.networks.foreign.confinement import TOO_MUCH_MEMORY
 from jobyard.workers.networks.foreign.task import Task
@@ -27,7 +26,7 @@ def run(task: Task, progress: Progress) -> dict[str, Any]:
     Raises WorkError with the reason why the file is refused, also where the process crashed or took too much.
     """
     # The process itself sets a lower limit once it knows the network.
-    memory = bounds.TENSORFLOW_BYTES + bounds.memory_of(task.unpacked_bytes, Limits().layers)
+    memory = bounds.TENSORFLOW_BYTES + bounds.memory_of(task.unpacked_bytes, task.limits.layers)
     limits = child.Limits(task.seconds + GRACE_SECONDS, memory)
     ended = child.run(MODULE, task.as_json(), Path(task.folder), progress, limits, ENVIRONMENT)
     answer = ended.answer if ended.code == 0 and isinstance(ended.answer, dict) else {}

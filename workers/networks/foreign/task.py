@@ -1,8 +1,9 @@
 """What the process that reads a foreign model is told."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
 
+from jobyard.workers.networks.architecture import Limits
 from jobyard.workers.networks.foreign import bounds
 
 # The file that it writes.
@@ -13,7 +14,8 @@ MODEL: Final = "model.keras"
 class Task:
     """A file, uploaded as `name`, that is to become a model of these classes in `folder`.
 
-    All of what it unpacks to has at most `unpacked_bytes`, and the process takes at most `seconds`.
+    All of what it unpacks to has at most `unpacked_bytes`, its network is within `limits`, and the process
+    takes at most `seconds`.
     """
 
     path: str
@@ -23,6 +25,7 @@ class Task:
     rescale: str | None
     image_size: int | None
     unpacked_bytes: int
+    limits: Limits = field(default_factory=Limits)
     seconds: float = bounds.SECONDS
 
     def as_json(self) -> dict[str, Any]:
@@ -30,4 +33,4 @@ class Task:
 
     @classmethod
     def of_json(cls, found: dict[str, Any]) -> Self:
-        return cls(**found)
+        return cls(**found | {"limits": Limits(**found["limits"])})

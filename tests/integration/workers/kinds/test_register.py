@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from jobyard.shared import jobs, registry, storage
+from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job
 from jobyard.shared.kinds.register import RegisterSpec
 from jobyard.shared.registry import models
@@ -20,7 +21,7 @@ from jobyard.workers.networks.outputs import class_probabilities
 from jobyard.workers.runtime.context import Context
 from tests import foreign
 from tests.factories import get_job, new_job
-from tests.workers import run_queue, stored_files
+from tests.workers import make_context, run_queue, stored_files
 
 
 def upload(context: Context, content: bytes, name: str = "pets.keras") -> uuid.UUID:
@@ -100,6 +101,12 @@ def test_what_is_refused_leaves_nothing(context: Context) -> None:
         with context.database.read() as session:
             assert list(registry.each(session, registry.Model, limit=10)) == []
     assert {name.split("/")[0] for name in stored_files(context)} == {"files"}
+
+
+def test_the_settings_limit_its_network(database: Database, tmp_path: Path) -> None:
+    context = make_context(database, tmp_path / "home", max_network_parameters=7)
+    message = registered(context, foreign.keras_file()).error_message
+    assert "makes 8 parameters: should be at most 7 (JOBYARD_MAX_NETWORK_PARAMETERS)" in str(message)
 
 
 @pytest.mark.parametrize("why", ["cancel", "stop"])
