@@ -97,15 +97,15 @@ class Settings(BaseSettings):
         description="With less free disk, uploads are refused and jobs that write files wait in their queue",
     )
     max_network_layers: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        default=2_000, description="Layers, and calls of layers, that a network of one's own may have"
+        default=2_000, description="Layers, and calls of layers, that an uploaded network may have"
     )
     max_network_parameters: Annotated[int, Field(ge=1)] = Field(
         default=150_000_000,
-        description="Parameters that a network of one's own may have; each takes some 30 bytes in a training",
+        description="Parameters that an uploaded network may have; each takes some 30 bytes in a training",
     )
     max_network_values: Annotated[int, Field(ge=1)] = Field(
         default=600_000_000,
-        description="Numbers that a network of one's own may compute for one picture, in all its layers",
+        description="Numbers that an uploaded network may compute for one picture, in all its layers",
     )
     retention_days: Annotated[float, Field(ge=0)] = Field(
         default=30, description="Jobs are deleted with their files this long after they ended; 0: never"

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from jobyard.shared import registry, storage
 from jobyard.shared.kinds.register import IMPORTED, RegisterSpec
-from jobyard.workers.networks.architecture import Limits
+from jobyard.workers.kinds.limits import network_limits
 from jobyard.workers.networks.foreign.process import run
 from jobyard.workers.networks.foreign.task import MODEL, Task
 from jobyard.workers.runtime.attempt import Attempt, Finish
@@ -27,9 +27,7 @@ def work(attempt: Attempt, spec: RegisterSpec) -> Finish:
             rescale=spec.rescale,
             image_size=spec.image_size,
             unpacked_bytes=settings.max_unpacked_bytes_of(file.bytes),
-            limits=Limits(
-                settings.max_network_layers, settings.max_network_parameters, settings.max_network_values
-            ),
+            limits=network_limits(settings),
         )
         found = run(task, attempt.progress)
     attempt.progress.phase("storing")

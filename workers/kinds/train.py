@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from jobyard.shared import registry, storage
-from jobyard.shared.config import Settings
 from jobyard.shared.kinds.train import CUSTOM, TrainSpec
+from jobyard.workers.kinds.limits import network_limits
 from jobyard.workers.networks import backbones, model_file
-from jobyard.workers.networks.architecture import Limits, parse
+from jobyard.workers.networks.architecture import parse
 from jobyard.workers.networks.architecture.document import MAX_BYTES
 from jobyard.workers.networks.model_file import ModelFile
 from jobyard.workers.runtime.attempt import Attempt, Finish
@@ -37,7 +37,7 @@ def work(attempt: Attempt, spec: TrainSpec) -> Finish:
         backbone=backbone,
         cache=cache / "pixels",
         architecture=_architecture(attempt, spec, init_from),
-        limits=_limits(settings),
+        limits=network_limits(settings),
     )
     stored = attempt.store("models", training.model_path)
     last = None if training.last_path is None else attempt.store("models", training.last_path)
@@ -110,10 +110,6 @@ def _architecture(attempt: Attempt, spec: TrainSpec, init_from: ModelFile | None
         file = storage.get_file(session, spec.architecture)
     with attempt.context.storage.open(file.storage_key) as source:
         return parse(source.read(MAX_BYTES + 1))
-
-
-def _limits(settings: Settings) -> Limits:
-    return Limits(settings.max_network_layers, settings.max_network_parameters, settings.max_network_values)
 
 
 def _saved(attempt: Attempt, reference: str) -> ModelFile:
