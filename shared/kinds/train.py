@@ -239,6 +239,13 @@ def unknown_classes(weights: Mapping[str, float], classes: Sequence[str]) -> str
 
 def _checked(spec: TrainSpec) -> TrainSpec:
     """What one field says of another. Raises BadInput."""
+    if spec.network not in PRETRAINED:
+        for name, nothing in (("fine_tune_epochs", 0), ("views", 1)):
+            if getattr(spec, name) != nothing:
+                raise BadInput(
+                    f"spec.{name}",
+                    f"should be {nothing} for {spec.network!r}: it is for pretrained networks only",
+                )
     if spec.network != CUSTOM:
         for name in ("architecture", "head", "rescale"):
             if getattr(spec, name) is not None:

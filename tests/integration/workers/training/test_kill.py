@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from jobyard.shared.kinds.train import TrainSpec
+from jobyard.workers.training import features
 from jobyard.workers.training.fit import train
 from tests.integration.workers.training.resumable import COMPACT, Folder, Upserts, assert_same, run
 
@@ -37,10 +39,55 @@ def test_killed_again_and_again_it_ends_bit_by_bit_the_same(
     assert_same(resumed, run(spec, dataset, tmp_path / "whole", Upserts()))
 
 
+# What is computed before the head is trained is not in a checkpoint, but in the cache.
+PRETRAINED = TrainSpec.model_validate(
+    {
+        "dataset": "drawn",
+        "epochs": 2,
+        "fine_tune_epochs": 2,
+        "steps_per_epoch": 3,
+        "batch_size": 8,
+        "image_size": 32,
+        "views": 2,
+        "learning_rate": 0.02,
+    }
+)
+
+
+def test_a_pretrained_network_is_killed_while_features_are_computed_and_while_it_is_fine_tuned(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_small_chunks(monkeypatch.setattr)
+    kept, chance = Folder(tmp_path / "kept"), random.Random()
+    for phase in ("computing", "fine-tuning"):
+        seconds = chance.uniform(0, 0.3)
+        code = killed(PRETRAINED, dataset, tmp_path / phase, kept, chance.randint(1, 6), seconds, phase)
+        assert code == -signal.SIGKILL
+
+    progress = Upserts()
+    resumed = run(
+        PRETRAINED, dataset, tmp_path / "resumed", progress, kept, cache=tmp_path / "kept" / "cache"
+    )
+    assert progress.phases[0].startswith("resuming after epoch")
+    assert_same(resumed, run(PRETRAINED, dataset, tmp_path / "whole", Upserts()))
+
+
+def in_small_chunks(patch: Callable[[object, str, int], None]) -> None:
+    """Chunks of 16 pictures, each of three batches, as of more and larger pictures."""
+    patch(features, "CHUNK", 16)
+    patch(features, "BATCH_PIXELS", 6 * 32 * 32)
+
+
 def killed(
-    spec: TrainSpec, dataset: Path, workdir: Path, kept: Folder, batches: int, seconds: float
+    spec: TrainSpec,
+    dataset: Path,
+    workdir: Path,
+    kept: Folder,
+    batches: int,
+    seconds: float,
+    phase: str = "training",
 ) -> int | None:
-    """A training in a process of its own, killed `seconds` after so many batches; its exit status."""
+    """A training in a process of its own, killed so long after some batches of a phase; its exit status."""
     workdir.mkdir()
     command = [sys.executable, __file__, spec.model_dump_json(), dataset, workdir, kept.path]
     child = subprocess.Popen(
@@ -51,19 +98,22 @@ def killed(
     )
     with child:
         assert child.stdout is not None
-        for _ in range(batches):
-            child.stdout.readline()
+        left = batches
+        for line in child.stdout:
+            left -= line.startswith(phase)
+            if not left:
+                break
         time.sleep(seconds)
         child.kill()
     return child.returncode
 
 
 class Telling(Upserts):
-    """Prints each batch, slowly enough to be killed within any."""
+    """Prints each batch with its phase, slowly enough to be killed within any."""
 
     def update(self, done: int, total: int | None, unit: str) -> None:
-        if unit == "batches":
-            sys.stdout.write(f"{done}\n")
+        if self.phases[-1].startswith(("computing", "training", "fine-tuning")):
+            sys.stdout.write(f"{self.phases[-1]} {done}\n")
             sys.stdout.flush()
             time.sleep(0.05)
 
@@ -71,6 +121,7 @@ class Telling(Upserts):
 if __name__ == "__main__":
     _spec, *_paths = sys.argv[1:]
     _dataset, _workdir, _kept = map(Path, _paths)
+    in_small_chunks(setattr)
     train(
         TrainSpec.model_validate_json(_spec),
         _dataset,
@@ -78,4 +129,5 @@ if __name__ == "__main__":
         Telling(),
         Folder(_kept),
         checkpoint_seconds=0,
+        cache=_kept / "cache",
     )

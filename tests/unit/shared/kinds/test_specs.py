@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from jobyard.shared import kinds
+from jobyard.shared.errors import BadInput
+from jobyard.shared.import_roots import ImportRoots
 from jobyard.shared.kinds.base import Queue, Spec
 from jobyard.shared.kinds.fields import Alias, DatasetReference, Name
+from jobyard.shared.kinds.findings import Findings
 from jobyard.shared.kinds.imports import ImportSpec
 from jobyard.shared.kinds.predict import MAX_IMAGES, PredictSpec
 from jobyard.shared.kinds.sentiment import MAX_TEXT_CHARACTERS, MAX_TEXTS, SentimentSpec, Thresholds
@@ -365,3 +368,16 @@ def test_explanations_are_for_texts_of_a_bearable_length() -> None:
     assert SentimentSpec(texts=[*texts, "one"]).texts
     with pytest.raises(ValidationError, match=r"at most 500,000 characters in all"):
         SentimentSpec(texts=[*texts, "one"], explain=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "field"), [({"fine_tune_epochs": 2}, "fine_tune_epochs"), ({"views": 3}, "views")]
+)
+def test_what_is_for_pretrained_networks_is_refused_for_others(given: dict[str, Any], field: str) -> None:
+    pretrained = TrainSpec.model_validate({"dataset": "pets", **given})
+    assert Train().resolve(pretrained, Findings(ImportRoots(()))) == pretrained
+
+    other = TrainSpec.model_validate({"dataset": "pets", "network": "compact", **given})
+    with pytest.raises(BadInput, match="for 'compact': it is for pretrained networks only") as caught:
+        Train().resolve(other, Findings(ImportRoots(())))
+    assert caught.value.field == f"spec.{field}"
