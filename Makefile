@@ -110,9 +110,10 @@ bench-text: $(INSTALLED) ## Measure the scorer against NLTK and vaderSentiment, 
 		-r benchmarks/text/requirements.txt; \
 	$(BIN)/python -m benchmarks.text --pandas "$$folder" $(if $(filter-out 0,$(QUICK)),--quick)
 
-bench-networks: $(INSTALLED) ## Cross-validate the networks on the photographs of DATA=folder; FOLDS=5, TEST=folder, ONLY=1 fold
-	$(BIN)/python -m benchmarks.training.networks $(if $(DATA),--data "$(DATA)") --folds $(or $(FOLDS),5) \
-		$(if $(TEST),--test "$(TEST)") $(if $(ONLY),--only $(ONLY))
+bench-networks: $(INSTALLED) ## Compare the networks on the photographs of DATA=folder; TEST=folder, SIZES=10,100, DRAWS=3, ONLY="classic;compact", QUICK=1
+	$(BIN)/python -m benchmarks.training.networks $(if $(DATA),--data "$(DATA)") $(if $(TEST),--test "$(TEST)") \
+		$(if $(SIZES),--sizes "$(SIZES)") $(if $(DRAWS),--draws $(DRAWS)) $(if $(ONLY),--only "$(ONLY)") \
+		$(if $(filter-out 0,$(QUICK)),--quick)
 
 bench-train: $(INSTALLED) ## Measure training against the tutorial's script and tensors in memory; DATA=folder, QUICK=1 is shorter
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \

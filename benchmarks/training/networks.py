@@ -1,42 +1,45 @@
-"""`make bench-networks`: how well the networks learn from few photographs, and how long they take.
+"""`make bench-networks`: how well the networks learn from few and from many photographs, and in what time.
 
-Cross-validation: the photographs are dealt into folds; each network is trained with its defaults on all
-folds but one, a fifth of which chooses the epoch, and judged by the one that it never saw.
+For each size of training set, photographs are drawn; each network is trained on them with its defaults, and
+judged by others that it never saw. A fifth of the drawn ones chooses the epoch. The seconds are those of
+`train()`: decoding, training, and evaluating on all pictures that judge.
 """
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 
-from jobyard.shared.kinds.train import RECIPES, TrainSpec
+from benchmarks.training.trials import CONTENDERS, Trial, lines, verdicts
+from jobyard.shared.kinds.train import TrainSpec
 from jobyard.workers.runtime.progress import NoProgress
-from jobyard.workers.training.evaluate import wilson
 from jobyard.workers.training.fit import train
 
-# Which precision each takes: the reference is what the tutorial was, the default what users get.
-PRECISIONS = {"classic": "float32", "compact": "auto"}
-GOAL = 0.84
+SIZES = (10, 20, 50, 100, 1_000)
+QUICK_SIZES = (20,)
+QUICK = ("efficientnet-lite0", "compact", "classic")
+# The fewer pictures, the more it depends on which ones were drawn.
+FEW, SEVERAL = 20, 100
+DRAWS_OF_FEW, DRAWS_OF_SEVERAL = 5, 3
+# Pictures a class that judge at most, where no folder of theirs is named.
+JUDGES = 200
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One training: what it got right of `pictures` that it never saw, and its seconds from end to end."""
+class Draw:
+    """A data set of one drawing: train/ and test/, of links to photographs."""
 
-    right: int
-    pictures: int
-    seconds: float
-
-    @property
-    def accuracy(self) -> float:
-        return self.right / self.pictures
+    size: int
+    number: int
+    folder: Path
 
 
 def main() -> int:
@@ -45,79 +48,126 @@ def main() -> int:
     parser.add_argument(
         "--data", type=Path, required=True, help="a folder with a folder of photographs per class"
     )
-    parser.add_argument("--test", type=Path, help="judge by these photographs instead; all of --data train")
-    parser.add_argument("--folds", type=int, default=5, help="into how many folds to deal the photographs")
-    parser.add_argument("--only", type=int, help="try so many of the folds")
+    parser.add_argument("--test", type=Path, help="judge by these photographs; all of --data may train")
+    parser.add_argument("--sizes", type=_sizes, help="photographs a class to train on, such as 10,100")
+    parser.add_argument("--draws", type=int, help="drawings of each size; default: the smaller, the more")
+    parser.add_argument("--only", help="networks, separated by semicolons; " + "; ".join(CONTENDERS))
+    parser.add_argument("--quick", action="store_true", help="one small size, and no fine-tuning")
     chosen = parser.parse_args()
     for folder in filter(None, (chosen.data, chosen.test)):
         if not folder.is_dir() or sum(path.is_dir() for path in folder.iterdir()) < 2:
             parser.error(f"{folder} should be a folder with a folder of photographs for each class")
-    trials: dict[str, list[Trial]] = {name: [] for name in sorted(RECIPES)}
-    print(f"{os.cpu_count()} cores; {chosen.data.name}; accuracy on photographs never seen, and seconds")
-    print(f"{'fold':<6}" + "".join(f"{f'{name} ({PRECISIONS[name]})':>24}" for name in trials), flush=True)
+    if chosen.test and (strange := set(_photographs(chosen.data)) ^ set(_photographs(chosen.test))):
+        parser.error(f"one of --data and --test lacks the class {min(strange)!r}: both should have the same")
+    names = [name.strip() for name in chosen.only.split(";")] if chosen.only else list(CONTENDERS)
+    if unknown := [name for name in names if name not in CONTENDERS]:
+        parser.error(f"--only has {unknown[0]!r}: should be of {'; '.join(CONTENDERS)}")
+    if chosen.quick:
+        names = [name for name in names if name in QUICK]
+    return _compare(chosen, names)
+
+
+def _compare(chosen: argparse.Namespace, names: list[str]) -> int:
+    judges = _photographs(chosen.test) if chosen.test else None
+    photographs = _photographs(chosen.data)
+    sizes = chosen.sizes or (QUICK_SIZES if chosen.quick else SIZES)
+    trials: dict[tuple[str, int], list[Trial]] = {}
     with tempfile.TemporaryDirectory(prefix="jy-bench-") as scratch:
-        for number, folder in enumerate(_folds(chosen, Path(scratch)), 1):
-            for name, found in trials.items():
-                found.append(_try(name, folder, Path(scratch) / f"{name}-{number}"))
-            newest = [found[-1] for found in trials.values()]
-            print(
-                f"{number:<6}"
-                + "".join(f"{trial.accuracy:>16.3f}{trial.seconds:>6.0f} s" for trial in newest),
-                flush=True,
-            )
-            if number == chosen.only:
-                break
-    for name, found in trials.items():
-        right, count = sum(trial.right for trial in found), sum(trial.pictures for trial in found)
-        low, high = wilson(right, count)
-        seconds = mean(trial.seconds for trial in found)
-        print(f"{name}: {right / count:.3f} ({low:.3f} to {high:.3f} at 95 %) in {seconds:.0f} s")
-    return _judge(trials)
+        for draw in draws(photographs, judges, sizes, chosen.draws, Path(scratch)):
+            for name in names:
+                trial = _try(CONTENDERS[name], draw.folder, draw.folder / f"with {name}")
+                trials.setdefault((name, draw.size), []).append(trial)
+                print(
+                    f"{draw.size} a class, draw {draw.number}, {name}: {trial.accuracy:.3f} "
+                    f"of {trial.pictures} in {trial.seconds:.0f} s, {trial.cpu_seconds:.0f} of processors",
+                    flush=True,
+                )
+    print()
+    judged = f"{next(iter(trials.values()))[0].pictures} photographs never seen"
+    print("\n".join(lines(trials, os.cpu_count() or 1, judged)))
+    print()
+    found = verdicts(trials)
+    for verdict in found:
+        print(verdict.text)
+    return 0 if all(verdict.met for verdict in found) else 1
 
 
-def _judge(trials: dict[str, list[Trial]]) -> int:
-    ours, theirs = trials["compact"], trials["classic"]
-    accuracy = sum(trial.right for trial in ours) / sum(trial.pictures for trial in ours)
-    time = float(np.median([one.seconds / other.seconds for one, other in zip(ours, theirs, strict=True)]))
-    good, fast = accuracy >= GOAL, time <= 1
-    print(f"compact, accuracy: {accuracy:.3f}, ≥ {GOAL} {'met' if good else 'MISSED'}")
-    print(f"compact to classic, time: {time:.2f}, ≤ 1 {'met' if fast else 'MISSED'}")
-    return 0 if good and fast else 1
-
-
-def _try(network: str, folder: Path, workdir: Path) -> Trial:
+def _try(fields: dict[str, object], folder: Path, workdir: Path) -> Trial:
     workdir.mkdir()
-    spec = TrainSpec.model_validate(
-        {"dataset": "photographs", "network": network, "precision": PRECISIONS[network]}
-    )
-    began = perf_counter()
-    judged = train(spec, folder, workdir, NoProgress()).evaluation
-    seconds = perf_counter() - began
-    return Trial(round(judged["accuracy"] * judged["pictures"]), judged["pictures"], seconds)
+    spec = TrainSpec.model_validate({"dataset": "photographs", **fields})
+    began, computed = perf_counter(), process_time()
+    trained = train(spec, folder, workdir, NoProgress())
+    seconds, cpu_seconds = perf_counter() - began, process_time() - computed
+    judged = trained.evaluation
+    shutil.rmtree(workdir)  # decoded pictures are large
+    right = round(judged["accuracy"] * judged["pictures"])
+    return Trial(right, judged["pictures"], seconds, cpu_seconds, trained.bytes)
 
 
-def _folds(chosen: argparse.Namespace, scratch: Path) -> Iterator[Path]:
-    """Folders with train/ and test/, of links to the photographs."""
-    parts = {
-        kind.name: np.random.default_rng(0).permutation(sorted(kind.iterdir()))
-        for kind in sorted(chosen.data.iterdir())
+def draws(
+    photographs: dict[str, list[Path]],
+    judges: dict[str, list[Path]] | None,
+    sizes: tuple[int, ...],
+    count: int | None,
+    scratch: Path,
+) -> Iterator[Draw]:
+    """The drawings of each size. Without `judges`, a fifth of each class judges, JUDGES at most.
+
+    A size that is more than there are to train on becomes as many as there are.
+    """
+    done: Counter[int] = Counter()
+    for size in sizes:
+        for number in range(count or draws_of(size)):
+            parts = {
+                name: _part(files, judges[name] if judges else None, size, (number, index))
+                for index, (name, files) in enumerate(photographs.items())
+            }
+            real = min(len(trained) for trained, _ in parts.values())
+            done[real] += 1
+            draw = Draw(real, done[real], scratch / f"{real}-{done[real]}")
+            for name, (trained, tested) in parts.items():
+                _link(trained[:real], draw.folder / "train" / name)
+                _link(tested, draw.folder / "test" / name)
+            yield draw
+
+
+def draws_of(size: int) -> int:
+    """How often pictures are drawn for a training set of so many a class."""
+    if size <= FEW:
+        return DRAWS_OF_FEW
+    return DRAWS_OF_SEVERAL if size <= SEVERAL else 1
+
+
+def _part(
+    files: list[Path], judges: list[Path] | None, size: int, seed: tuple[int, int]
+) -> tuple[list[Path], list[Path]]:
+    """What trains and what judges, of one class."""
+    order = [files[index] for index in np.random.default_rng(seed).permutation(len(files))]
+    if judges is not None:
+        return order[:size], judges
+    held = min(JUDGES, len(files) // 5)
+    return order[held:][:size], order[:held]
+
+
+def _photographs(folder: Path) -> dict[str, list[Path]]:
+    return {
+        kind.name: sorted(path for path in kind.iterdir() if path.is_file())
+        for kind in sorted(folder.iterdir())
         if kind.is_dir()
     }
-    for fold in range(1 if chosen.test else chosen.folds):
-        folder = scratch / f"fold-{fold}"
-        for kind, files in parts.items():
-            if chosen.test:
-                tested = sorted((chosen.test / kind).iterdir())
-                trained = list(files)
-            else:
-                tested = list(files[fold :: chosen.folds])
-                trained = [file for index, file in enumerate(files) if index % chosen.folds != fold]
-            for part, linked in (("train", trained), ("test", tested)):
-                target = folder / part / kind
-                target.mkdir(parents=True)
-                for file in linked:
-                    (target / file.name).symlink_to(Path(file).resolve())
-        yield folder
+
+
+def _link(files: list[Path], folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for file in files:
+        (folder / file.name).symlink_to(file.resolve())
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    sizes = tuple(int(part) for part in text.split(","))
+    if min(sizes) < 2:
+        raise argparse.ArgumentTypeError("should be at least 2 a class: one trains, one chooses the epoch")
+    return sizes
 
 
 if __name__ == "__main__":
