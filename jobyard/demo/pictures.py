@@ -26,7 +26,7 @@ def draw_set(folder: Path, per_class: int, seed: int = 0) -> None:
 def draw(name: str, chance: random.Random) -> Image.Image:
     """A picture of a class: light on dark, of any number, size and place, with noise over it."""
     picture = Image.new("RGB", (DRAWN, DRAWN), _colour(chance, 0, 100))
-    CLASSES[name](ImageDraw.Draw(picture), _tint(name, chance), chance)
+    CLASSES[name](ImageDraw.Draw(picture), _colour(chance, 120, 255), chance)
     picture = picture.resize((SIZE, SIZE), Image.Resampling.BOX)
     noise = Image.frombytes("RGB", (SIZE, SIZE), chance.randbytes(3 * SIZE * SIZE))
     return Image.blend(picture, noise, chance.uniform(0.05, 0.25))
@@ -58,9 +58,3 @@ CLASSES: dict[str, Callable[[ImageDraw.ImageDraw, Colour, random.Random], None]]
 
 def _colour(chance: random.Random, least: int, most: int) -> Colour:
     return chance.randint(least, most), chance.randint(least, most), chance.randint(least, most)
-
-
-def _tint(name: str, chance: random.Random) -> Colour:
-    """Dots tend to be warm and stripes cool, which a network finds soon; the shape decides the rest."""
-    low, middle, high = chance.randint(0, 170), chance.randint(60, 220), chance.randint(130, 255)
-    return (high, middle, low) if name == "dots" else (low, middle, high)

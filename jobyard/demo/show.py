@@ -16,7 +16,6 @@ from jobyard.cli.scores import LABELS, scored_file
 from jobyard.cli.session import output
 from jobyard.cli.sources import folder_name
 from jobyard.client import Client, Job, JobFailed, JobyardClientError
-from jobyard.client.errors import Json
 from jobyard.demo.pictures import draw_set
 from jobyard.demo.reviews import write_reviews
 from jobyard.demo.server import DemoFailed, make_folder, server
@@ -28,14 +27,9 @@ REVIEWS = 100_000
 PREDICTED_PER_CLASS = 3
 MAX_PREDICTED = 12
 
-# Small sets learn better from more, smaller steps.
-SPEC: Json = {"batch_size": 16}
-DRAWN_EPOCHS = 6
-
-# Two cores train some 80 to 250 pictures a second: so many take one or two minutes.
-BUDGET_PICTURES = 12_000
-LEAST_EPOCHS, MOST_EPOCHS = 5, 30
-VALIDATION_STEPS = 20
+# A pretrained network sees each picture once: two cores take some 100 a second of the largest size. Of more
+# pictures than the first number a smaller size is enough, and keeps the training to some two minutes.
+SIZES = ((10_000, 256), (20_000, 192), (None, 128))
 
 
 @dataclass
@@ -95,22 +89,18 @@ def _show_training_and_predictions(demo: Demo, data: Path | None) -> None:
     counts = _per_class(splits)
     drawn = ", generated for this demo" if data is None else ""
     demo.add("pictures", f"{_listed(counts)}{drawn}; {result['rejected_count']} rejected")
-    spec = SPEC | (
-        {"epochs": DRAWN_EPOCHS} if data is None else _affordable_epochs(sum(splits["train"].values()))
-    )
-    model = _show_training(demo, result["dataset"], spec)
+    size = _affordable_size(sum(counts.values()))
+    model = _show_training(demo, result["dataset"], size)
     _show_predictions(demo, model, some, seen=data is not None and not (data / "validation").is_dir())
 
 
-def _show_training(demo: Demo, dataset: str, spec: Json) -> str:
+def _show_training(demo: Demo, dataset: str, size: int) -> str:
     started = time.monotonic()
-    job = _done(lambda: demo.client.train(dataset, **spec))
+    job = _done(lambda: demo.client.train(dataset, image_size=size))
     seconds = time.monotonic() - started
     result = job.result or {}
-    evaluation, speed = result["evaluation"], result["timings"]["pictures_per_second"]
-    demo.add("training", f"{spec['epochs']} epochs in {seconds:.0f} s, {speed:.0f} pictures a second")
-    if "steps_per_epoch" in spec:
-        demo.add("", f"epochs limited to {spec['steps_per_epoch']} batches to save time")
+    evaluation = result["evaluation"]
+    demo.add("training", f"{job.spec['network']}, {size} × {size} pixels, in {seconds:.0f} s")
     low, high = evaluation["accuracy_interval"]
     judged_by = f"{evaluation['pictures']} {evaluation['split']} pictures"
     demo.add("accuracy", f"{evaluation['accuracy']:.3f} ({low:.3f} to {high:.3f}) on {judged_by}")
@@ -162,13 +152,9 @@ def _done(submit: Callable[[], Job]) -> Job:
     return job
 
 
-def _affordable_epochs(pictures: int) -> Json:
-    """How long to train on so many pictures: several epochs, cut short where the budget wants it."""
-    epochs = max(LEAST_EPOCHS, min(MOST_EPOCHS, BUDGET_PICTURES // max(1, pictures)))
-    if epochs * pictures <= BUDGET_PICTURES:
-        return {"epochs": epochs}
-    steps = BUDGET_PICTURES // (epochs * SPEC["batch_size"])
-    return {"epochs": epochs, "steps_per_epoch": steps, "validation_steps": VALIDATION_STEPS}
+def _affordable_size(pictures: int) -> int:
+    """The width and height in pixels to which so many pictures are resized."""
+    return next(size for most, size in SIZES if most is None or pictures <= most)
 
 
 def _some_pictures(folder: Path) -> list[Path]:
