@@ -45,7 +45,7 @@ CLASS_WEIGHT = re.compile(r"(?P<name>[^=]+)=(?P<weight>[0-9]+(\.[0-9]*)?|\.[0-9]
     "--fine-tune-epochs", type=int, help="Further epochs that train all of a pretrained network; default: 0."
 )
 @click.option(
-    "--fine-tune-learning-rate", type=float, help="Learning rate of these epochs; default: 0.00001."
+    "--fine-tune-learning-rate", type=float, help="Learning rate of these epochs; default: 0.00002."
 )
 @click.option(
     "--views",

@@ -147,7 +147,7 @@ class TrainSpec(Spec):
         le=10_000,
         description="Of a pretrained network: epochs in which all of it is trained, after the others",
     )
-    fine_tune_learning_rate: float = Field(default=0.00001, gt=0, le=1)
+    fine_tune_learning_rate: float = Field(default=0.00002, gt=0, le=1)
     views: int = Field(
         default=1,
         ge=1,
