@@ -139,12 +139,12 @@ def _judged(met: bool, what: str) -> Verdict:
 
 
 def lines(trials: Trials, cores: int, judged: str) -> Iterable[str]:
-    """A table in Markdown: a row for each size and contender, in the order of the trials."""
+    """A table in Markdown: a row for each contender of each size, the smallest size first."""
     yield f"{cores} cores; judged by {judged}"
     yield ""
     yield "| pictures a class | network | accuracy (95 %) | worst draw | seconds | CPU seconds | model |"
     yield "| ---: | --- | --- | --- | ---: | ---: | ---: |"
-    for (contender, size), found in trials.items():
+    for (contender, size), found in sorted(trials.items(), key=lambda trial: trial[0][1]):
         row = summary(found)
         worst = f"{row.worst:.3f} of {row.draws}" if row.draws > 1 else ""
         yield (

@@ -114,10 +114,12 @@ def test_several_draws_do_not_narrow_the_interval() -> None:
 
 
 def test_the_table_is_markdown() -> None:
-    table = list(lines({("classic", 1_000): [SLOW]}, 2, "1,000 photographs never seen"))
+    trials = {("classic", 1_000): [SLOW], ("compact", 10): [GOOD], ("classic", 10): [SLOW]}
+    table = list(lines(trials, 2, "1,000 photographs never seen"))
     assert table[0] == "2 cores; judged by 1,000 photographs never seen"
     assert table[-1] == "| 1,000 | classic | 0.900 (0.880 to 0.917) |  | 31 | 60 | 0.0 MB |"
-    assert table[-1].count("|") == table[-2].count("|")
+    assert [row.split(" | ")[:2] for row in table[-3:-1]] == [["| 10", "compact"], ["| 10", "classic"]]
+    assert len({row.count("|") for row in table[2:]}) == 1
 
 
 @pytest.mark.parametrize(
