@@ -29,7 +29,7 @@ from jobyard.client.errors import Json
 def submit(
     kind: str, fields: tuple[str, ...], file: str | None, detach: bool, priority: int | None, as_json: bool
 ) -> int:
-    """Submit a job of KIND: train, predict, sentiment, import, or the kind of a plugin.
+    """Submit a job of KIND: train, predict, evaluate, sentiment, import, register, export, or a plugin's.
 
     VALUE is read as the type of its field; use dots for a nested field (augment.shear=0.2). Repeat a field
     that takes several values, or give a JSON array. FIELD=@PATH uploads a file for a field that takes the id

@@ -53,7 +53,7 @@ class Export(Kind[ExportSpec]):
     label = "Export"
     action = "Export a model"
     icon = "box-arrow-up"
-    order = 5
+    order = 7
 
     def inputs(self, spec: ExportSpec) -> Mapping[str, UUID | None]:
         return {}

@@ -51,7 +51,7 @@ class Import(Kind[ImportSpec]):
         Source("file", "file", "choose a zip or tar archive"),
         Source("path", "path", "name a folder"),
     )
-    order = 4
+    order = 5
 
     def inputs(self, spec: ImportSpec) -> Mapping[str, UUID | None]:
         return {"file": spec.file}

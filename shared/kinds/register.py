@@ -60,7 +60,7 @@ class Register(Kind[RegisterSpec]):
     label = "Model import"
     action = "Register a model"
     icon = "box-arrow-in-down"
-    order = 5
+    order = 6
 
     def inputs(self, spec: RegisterSpec) -> Mapping[str, UUID | None]:
         return {"file": spec.file}

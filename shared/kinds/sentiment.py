@@ -204,7 +204,7 @@ class Sentiment(Kind[SentimentSpec]):
             ("column", "group_by", "encoding", "errors", "format", "escape_formulas"),
         ),
     )
-    order = 3
+    order = 4
 
     def inputs(self, spec: SentimentSpec) -> Mapping[str, UUID | None]:
         return {"file": spec.file}

@@ -149,7 +149,8 @@ def test_a_job_whose_kind_this_worker_does_not_have_fails_with_what_it_has(conte
     job = attempt(context, job_id, lambda *_: None, kind="removed")
     assert job is not None
     assert job.error_message == (
-        "this worker has no kind 'removed': it has train, predict, sentiment, import"
+        "this worker has no kind 'removed': it has train, predict, evaluate, sentiment, import, "
+        "register, export"
     )
 
 
