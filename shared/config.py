@@ -101,7 +101,7 @@ class Settings(BaseSettings):
     )
     max_network_parameters: Annotated[int, Field(ge=1)] = Field(
         default=150_000_000,
-        description="Parameters that an uploaded network may have; each takes some 30 bytes in a training",
+        description="Parameters that an uploaded network may have; each takes some 50 bytes in a training",
     )
     max_network_values: Annotated[int, Field(ge=1)] = Field(
         default=600_000_000,
