@@ -116,7 +116,7 @@ def test_pictures_are_imported_trained_on_and_predicted(page: Page, stack: Stack
     _has_succeeded(page)
 
     page.goto(f"{stack.url}/new/train?dataset=by-browser@1")
-    page.get_by_label("Epochs").fill("4")
+    page.get_by_label("Epochs", exact=True).fill("4")
     page.get_by_label("Picture size").fill("32")
     page.get_by_role("button", name="Train").click()
     page.wait_for_url(re.compile("/jobs/"))

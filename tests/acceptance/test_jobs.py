@@ -65,7 +65,7 @@ def test_a_file_is_scored_row_by_row_in_order(client: Client, tmp_path: Path) ->
 
 def test_a_training_shows_its_metrics_while_it_runs(client: Client, dataset: str) -> None:
     # More than it will have time for: it is cancelled once there was enough to see.
-    job = client.train(dataset, network="compact", **(SMALL | {"epochs": 1_000, "steps_per_epoch": 12}))
+    job = client.train(dataset, **(SMALL | {"network": "compact", "epochs": 1_000, "steps_per_epoch": 12}))
     steps: set[int] = set()
     batches: set[int] = set()
 

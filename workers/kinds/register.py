@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from jobyard.shared import registry, storage
+from jobyard.shared.archives.members import printable
 from jobyard.shared.kinds.register import IMPORTED, RegisterSpec
 from jobyard.workers.kinds.limits import network_limits
 from jobyard.workers.networks.foreign.process import run
@@ -32,7 +33,8 @@ def work(attempt: Attempt, spec: RegisterSpec) -> Finish:
         found = run(task, attempt.progress)
     attempt.progress.phase("storing")
     stored = attempt.store("models", attempt.scratch / MODEL)
-    source = {"file": file.name, "sha256": file.sha256, **found["source"]}
+    # PostgreSQL finds nothing in JSON that has a NUL.
+    source = {"file": printable(file.name), "sha256": file.sha256, **found["source"]}
 
     def finish(session: Session) -> dict[str, Any]:
         model = registry.add(

@@ -45,7 +45,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a child ended: its exit status (negative: a signal), its answer if it gave one, its log's end."""
+    """How a child ended: its exit status (negative: a signal), its answer if it gave one, its log's end.
+
+    `peak_bytes` is the most memory that it was seen to hold.
+    """
 
     code: int
     answer: Any
@@ -87,19 +90,21 @@ def run(
             start_new_session=True,
         )
     took_too_long = took_too_much = False
-    ended: tuple[int, int] | None = None
+    peak = 0
     try:
         with suppress(BrokenPipeError), cast(IO[bytes], process.stdin) as stdin:
             stdin.write(json.dumps(told).encode())
         ends = time.monotonic() + limits.seconds
-        while (ended := _ended(process)) is None and not (took_too_long or took_too_much):
+        while process.poll() is None and not (took_too_long or took_too_much):
             progress.check()
-            time.sleep(POLL_SECONDS)
+            held, most = _memory(process.pid)
+            peak = max(peak, most)
+            took_too_much = held > limits.memory_bytes
             took_too_long = time.monotonic() > ends
-            took_too_much = _resident_bytes(process.pid) > limits.memory_bytes
+            time.sleep(POLL_SECONDS)
     finally:
         _kill_all(process)
-        code, peak = ended or _waited(process, 0)
+        code = process.wait()
     return Ended(code, _answer_in(folder), _tail(folder / LOG), peak, took_too_long, took_too_much)
 
 
@@ -110,36 +115,24 @@ def _environment() -> dict[str, str]:
     return kept | ADDED
 
 
-def _ended(process: "subprocess.Popen[bytes]") -> tuple[int, int] | None:
-    """The exit status, and the most memory that it held in bytes; None while it runs."""
-    found = _waited(process, os.WNOHANG)
-    return None if process.returncode is None else found
-
-
-def _waited(process: "subprocess.Popen[bytes]", options: int) -> tuple[int, int]:
-    pid, status, usage = os.wait4(process.pid, options)
-    if pid:
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return os.waitstatus_to_exitcode(status), usage.ru_maxrss * _MAXRSS_BYTES
-
-
 def _kill_all(process: "subprocess.Popen[bytes]") -> None:
     # macOS says PermissionError of a group whose processes have ended.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
-# ru_maxrss is in bytes on macOS, and in KiB elsewhere.
-_MAXRSS_BYTES: Final = 1 if sys.platform == "darwin" else 1024
+def _memory(pid: int) -> tuple[int, int]:
+    """What a process holds now, and the most that it held, in bytes; 0 where the system does not say.
 
-
-def _resident_bytes(pid: int) -> int:
-    """What a process holds now; 0 where the system does not say."""
+    What `wait4` says of it is no less than its parent held when it started it.
+    """
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0
-    return pages * resource.getpagesize()
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0, 0
+    found = dict(line.split(":", 1) for line in lines if line.startswith(("VmRSS:", "VmHWM:")))
+    held, most = (int(found.get(name, "0 kB").split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
+    return held, most
 
 
 def _answer_in(folder: Path) -> Any:

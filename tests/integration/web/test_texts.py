@@ -30,6 +30,7 @@ SPECS = {
     "texts": {"texts": ["a nul \0 in it"], "lexicon": {f"good{odd}": 1 for odd in (NUL, HALF)}},
     "file": {"texts": None, "column": NUL, "group_by": HALF},
     "train": {"model_name": NUL, "augment": {HALF: 1}},
+    "register": {"classes": [NUL, HALF]},
 }
 NAMES = ("label", "search", "name", "cursor", "jobs", "kind", "state", "parent", "sort", "tab")
 QUERIES = [f"?{name}={value}" for name in NAMES for value in ("%00", "%ED%A0%80")]

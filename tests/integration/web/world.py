@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, kinds, metrics, registry, storage
+from jobyard.shared.archives.members import printable
 from jobyard.shared.errors import NotFound
 from jobyard.shared.jobs import Job
 from jobyard.shared.kinds.base import Kind, Spec
@@ -216,7 +217,7 @@ class World:
                 return SentimentSpec(file=self.file(f"{self.hostile}.csv", b"text\nhi\n").id)
             case "register":
                 file = self.file(f"{self.hostile}.keras", b"PK")
-                return RegisterSpec(name="pets", file=file.id, classes=["cats", self.hostile])
+                return RegisterSpec(name="pets", file=file.id, classes=["cats", printable(self.hostile)])
         return ImportSpec(name="pets", file=self.file(f"{self.hostile}.zip", b"PK").id)
 
     def _result(self, kind: str, job: Job) -> dict[str, Any]:
@@ -308,16 +309,18 @@ class World:
         }
 
     def _foreign_model(self, job: Job) -> dict[str, Any]:
+        # As the worker writes it: what is odd in names is replaced.
+        hostile = printable(self.hostile)
         source = {
-            "file": f"{self.hostile}.keras",
+            "file": f"{hostile}.keras",
             "sha256": "0" * 64,
-            "keras_version": self.hostile,
+            "keras_version": hostile,
             "layers": 156,
             "parameters": 2_257_984,
             "precision": "float32",
-            "rescale": f"the network's own: {self.hostile}",
+            "rescale": f"the network's own: {hostile}",
             "head": "softmax, put at the end of a network of logits",
-            "warnings": [f"the network ends without an activation: {self.hostile}"],
+            "warnings": [f"the network ends without an activation: {hostile}"],
         }
         model = self.model(
             job.id, network=IMPORTED, metrics={}, card={"source": source, "outputs": "softmax"}

@@ -77,7 +77,7 @@ def predict(**spec: Any) -> dict[str, Any]:
 
 
 ONE = {"texts": ["one"]}
-KINDS = "'train', 'predict', 'sentiment', 'import'"
+KINDS = "'train', 'predict', 'evaluate', 'sentiment', 'import', 'register', 'export'"
 
 BAD: list[tuple[Any, str, str]] = [
     # kinds and fields

@@ -92,7 +92,7 @@ def test_a_request_for_a_job_is_told_apart_by_its_kind(document: dict[str, Any])
         assert set(submit["discriminator"]["mapping"]) == set(kinds.by_name())
     properties = schemas["TrainSpec"]["properties"]
     assert (properties["epochs"]["minimum"], properties["epochs"]["maximum"]) == (1, 10_000)
-    assert properties["epochs"]["default"] == 36
+    assert properties["epochs"]["default"] == 20
 
 
 def test_there_is_a_page_to_try_it_at(api: "FlaskClient") -> None:

@@ -118,7 +118,12 @@ def test_an_uploaded_architecture_is_trained_within_the_servers_limits(
     context: Context, dataset: str
 ) -> None:
     network = sequential(pictures(24), conv("first"), layer("Flatten", "flat"))
-    fields = {"architecture": uploaded(context, network), "image_size": None, "epochs": 1}
+    fields = {
+        "network": "custom",
+        "architecture": uploaded(context, network),
+        "image_size": None,
+        "epochs": 1,
+    }
     result = run(context, dataset, **fields).result or {}
     with context.database.read() as session:
         model = registry.find(session, registry.Model, result["model"])

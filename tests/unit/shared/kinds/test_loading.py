@@ -50,8 +50,8 @@ def test_a_kind_of_another_package_is_one_among_the_built_in_ones(load: Load) ->
         "evaluate",
         "sentiment",
         "import",
-        "export",
         "register",
+        "export",
         "echo",
     ]
     assert installed.problems == ()
@@ -109,8 +109,8 @@ def test_a_wrong_declaration_is_one_line_and_hurts_no_other(load: Load, declared
         "evaluate",
         "sentiment",
         "import",
-        "export",
         "register",
+        "export",
     ]
     (problem,) = installed.problems
     assert problem.startswith("the kind 'echo' of package_of_the_test:Echo can't be used: ")
