@@ -47,7 +47,7 @@ class Limits:
 class Ended:
     """How a child ended: its exit status (negative: a signal), its answer if it gave one, its log's end.
 
-    `peak_bytes` is the most memory that it was seen to hold.
+    `peak_bytes` is the most memory that it held when it answered, or was seen to hold if it did not.
     """
 
     code: int
@@ -105,7 +105,15 @@ def run(
     finally:
         _kill_all(process)
         code = process.wait()
-    return Ended(code, _answer_in(folder), _tail(folder / LOG), peak, took_too_long, took_too_much)
+    told = _answer_in(folder)
+    return Ended(
+        code,
+        told.get("answer"),
+        _tail(folder / LOG),
+        max(peak, told.get("peak_bytes", 0)),
+        took_too_long,
+        took_too_much,
+    )
 
 
 def _environment() -> dict[str, str]:
@@ -124,7 +132,7 @@ def _kill_all(process: "subprocess.Popen[bytes]") -> None:
 def _memory(pid: int) -> tuple[int, int]:
     """What a process holds now, and the most that it held, in bytes; 0 where the system does not say.
 
-    What `wait4` says of it is no less than its parent held when it started it.
+    What `wait4` and `getrusage` say is no less than its parent held when it started it.
     """
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -135,11 +143,12 @@ def _memory(pid: int) -> tuple[int, int]:
     return held, most
 
 
-def _answer_in(folder: Path) -> Any:
+def _answer_in(folder: Path) -> dict[str, Any]:
     try:
-        return json.loads((folder / ANSWER).read_bytes())
+        found = json.loads((folder / ANSWER).read_bytes())
     except (OSError, ValueError):
-        return None
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _tail(log: Path) -> str:
@@ -165,7 +174,9 @@ def task() -> Any:
 def answer(value: Any) -> None:
     """Leave a JSON value for the process that started this one, which finds it whole or not at all."""
     draft = Path(f"{ANSWER}.draft")
-    draft.write_text(json.dumps(value))
+    # macOS counts in bytes, and has no /proc.
+    peak = _memory(os.getpid())[1] or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    draft.write_text(json.dumps({"answer": value, "peak_bytes": peak}))
     draft.replace(ANSWER)
 
 
