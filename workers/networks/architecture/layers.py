@@ -246,15 +246,15 @@ LAYERS: Mapping[Class, Layer] = {
 
 # Why a class is not in the table, where the reader may wonder.
 REASONS: Mapping[str, str] = {
-    "Lambda": "it holds code: write what it computes with layers or keras.ops",
+    "Lambda": "it holds code; write what it computes with layers or keras.ops",
     "TFSMLayer": "it reads a SavedModel from a path",
-    "StringLookup": "it holds a vocabulary: pictures have none",
-    "IntegerLookup": "it holds a vocabulary: pictures have none",
-    "TextVectorization": "it holds a vocabulary: pictures have none",
+    "StringLookup": "it holds a vocabulary; pictures have none",
+    "IntegerLookup": "it holds a vocabulary; pictures have none",
+    "TextVectorization": "it holds a vocabulary; pictures have none",
     "JaxLayer": "it holds code",
     "FlaxLayer": "it holds code",
     "TorchModuleWrapper": "it holds code",
-    "RandomShear": "Keras can't read what it writes of one: leave it out, training has augmentation",
+    "RandomShear": "Keras can't read what it writes of one; leave it out, training has augmentation",
     "Layer": "it computes nothing",
     "Wrapper": "it computes nothing",
 }
