@@ -7,7 +7,7 @@ import threading
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
@@ -20,6 +20,7 @@ from jobyard.workers.runtime.attempt import Attempt, Finish, Split, Work
 from jobyard.workers.runtime.context import Context
 from jobyard.workers.runtime.executor import Executor, Outcome
 from tests.factories import NO_BROKER, QUEUES, get_job
+from tests.waiting import wait_for
 
 
 @dataclass
@@ -90,6 +91,12 @@ def attempt(
     job = get_job(process.database, job_id)
     assert job.state == attempts.ends[0].state
     return job
+
+
+def work_until_stopped(attempt: Attempt) -> Never:
+    """The work of a job that is to be cancelled: it reports until that ends it."""
+    wait_for(lambda: attempt.progress.check())
+    raise AssertionError("not stopped")
 
 
 def run_queue_until_killed(process: Context, kind: str, attempts: int) -> None:

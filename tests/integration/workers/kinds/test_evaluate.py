@@ -22,7 +22,7 @@ from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.context import Context
 from tests import factories, workers
 from tests.factories import draw, get_children, get_job, new_job
-from tests.workers import make_context, run_queue
+from tests.workers import make_context, run_queue, work_until_stopped
 
 SIZE = 32
 BATCH = 4
@@ -216,6 +216,7 @@ def test_a_cancel_stops_it_and_its_parts_and_nothing_is_registered(
         if attempt.claim.parent_id is not None and spec.part == 1:
             with context.database.write() as session:
                 jobs.cancel(session, job_id)
+            work_until_stopped(attempt)
         return evaluate.work(attempt, spec)
 
     run_queue(context, work, kind="evaluate")

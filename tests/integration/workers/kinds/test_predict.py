@@ -4,7 +4,6 @@ import hashlib
 import io
 import signal
 import tarfile
-import time
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
@@ -27,7 +26,7 @@ from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.context import Context
 from tests import factories
 from tests.factories import draw, get_children, get_job, new_job, put_file, register
-from tests.workers import make_context, run_queue, run_queue_until_killed
+from tests.workers import make_context, run_queue, run_queue_until_killed, work_until_stopped
 
 COUNT = 23
 PART = 5
@@ -240,11 +239,7 @@ def test_a_cancel_stops_parts_and_a_retry_replaces_their_rows(context: Context, 
             return kinds.WORKS["predict"](attempt, spec)
         with context.database.write() as session:
             jobs.cancel(session, job_id)
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while time.monotonic() < deadline:
-            attempt.progress.check()
-            time.sleep(0.01)
-        raise AssertionError("nobody stopped it")
+        return work_until_stopped(attempt)
 
     run_queue(context, cancelled, kind="predict")
     assert get_job(context.database, job_id).state == "cancelled"

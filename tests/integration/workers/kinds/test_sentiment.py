@@ -19,8 +19,7 @@ from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.context import Context
 from jobyard.workers.sentiment import files
 from tests.factories import get_children, get_job, new_job, put_file
-from tests.waiting import wait_for
-from tests.workers import make_context, run_queue, run_queue_until_killed
+from tests.workers import make_context, run_queue, run_queue_until_killed, work_until_stopped
 
 ROWS = 700
 PART_BYTES = 1_500
@@ -202,8 +201,7 @@ def test_a_cancel_stops_parts_that_run(context: Context, upload: uuid.UUID) -> N
             return kinds.WORKS["sentiment"](attempt, spec)
         with context.database.write() as session:
             jobs.cancel(session, job_id)
-        wait_for(lambda: attempt.progress.check())
-        raise AssertionError("nobody stopped it")
+        return work_until_stopped(attempt)
 
     run_queue(context, slow)
     assert get_job(context.database, job_id).state == "cancelled"
