@@ -42,7 +42,7 @@ class Loop:
         self._model = model
         self._monitor = monitor
         self._class_weights = class_weights
-        monitor.enter(stage.phase, stage.spec, stage.steps, self.position.before)
+        monitor.enter(stage.phase, stage.spec, stage.steps, self.position.before, stage.rate)
         self._validation = self._validation_batches(0)
         self._rate = optimization.Rate(stage.spec, stage.steps)
         # Not the compiled one: that may have smoothed labels, which would make runs hard to compare.

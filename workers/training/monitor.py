@@ -36,13 +36,19 @@ class Monitor:
         self.stopped_early: str | None = None
         self._progress = progress
 
-    def enter(self, phase: str, spec: TrainSpec, steps: int, before: int) -> None:
-        """The epochs to come are those of a stage with that spec, of `steps` each; `before` have ended."""
+    def enter(
+        self, phase: str, spec: TrainSpec, steps: int, before: int, rate: str = "learning_rate"
+    ) -> None:
+        """The epochs to come are those of a stage with that spec, of `steps` each; `before` have ended.
+
+        `rate` is what the job's spec calls the learning rate of this stage.
+        """
         self.stopped_early = None
         self._phase = phase
         self._spec = spec
         self._steps = steps
         self._before = before
+        self._rate = rate
 
     @property
     def best(self) -> Epoch:
@@ -120,7 +126,7 @@ class Monitor:
             what = "NaN" if math.isnan(value) else "infinite"
             raise WorkError(
                 f"{name} became {what} in epoch {epoch}; "
-                f"try a lower learning_rate (now {self._spec.learning_rate:g})"
+                f"try a lower {self._rate} (now {self._spec.learning_rate:g})"
             )
 
 

@@ -20,9 +20,13 @@ MIN_STEPS = 10
 
 @dataclass(frozen=True)
 class Stage:
-    """A compiled model, what it is trained and validated on, and the spec of this part of the training."""
+    """A compiled model, what it is trained and validated on, and the spec of this part of the training.
+
+    `rate` is the field of the job's spec that the learning rate of this one is from.
+    """
 
     phase: str
+    rate: str
     model: Any
     spec: TrainSpec
     train: Source
@@ -63,7 +67,7 @@ def plan(
     )
 
     def whole() -> Stage:
-        return _compiled("training", model, spec, *pictures, precision)
+        return _compiled("training", "learning_rate", model, spec, *pictures, precision)
 
     def head() -> Stage:
         found = features()
@@ -73,11 +77,16 @@ def plan(
             and steps_of(len(found.train.labels), spec.batch_size, None) < MIN_STEPS
         ):
             passes = spec.model_copy(update={"steps_per_epoch": MIN_STEPS})
-        return _compiled("training", head_of(model), passes, found.train, found.held_out, precision)
+        return _compiled(
+            "training", "learning_rate", head_of(model), passes, found.train, found.held_out, precision
+        )
 
     def fine_tuning() -> Stage:
-        low = {"epochs": spec.fine_tune_epochs, "learning_rate": spec.fine_tune_learning_rate}
-        return _compiled("fine-tuning", model, spec.model_copy(update=low), *pictures, precision)
+        rate = "fine_tune_learning_rate"
+        low = spec.model_copy(
+            update={"epochs": spec.fine_tune_epochs, "learning_rate": spec.fine_tune_learning_rate}
+        )
+        return _compiled("fine-tuning", rate, model, low, *pictures, precision)
 
     if spec.network not in PRETRAINED:
         return [whole]
@@ -99,9 +108,9 @@ def head_of(model: Any) -> Any:
 
 
 def _compiled(
-    phase: str, model: Any, spec: TrainSpec, train: Source, held_out: Source, precision: str
+    phase: str, rate: str, model: Any, spec: TrainSpec, train: Source, held_out: Source, precision: str
 ) -> Stage:
-    stage = Stage(phase, model, spec, train, held_out)
+    stage = Stage(phase, rate, model, spec, train, held_out)
     model.compile(
         optimizer=optimization.optimizer(spec, precision, stage.steps, model.trainable_variables),
         loss=optimization.loss(model.output_shape[-1], spec.label_smoothing),

@@ -13,9 +13,11 @@ from jobyard.shared.errors import Stopping, WorkError
 from jobyard.shared.kinds.train import TrainSpec
 from jobyard.workers.networks import building
 from jobyard.workers.networks.model_file import ModelFile, initialize
-from jobyard.workers.training import checkpoint, fit
+from jobyard.workers.training import checkpoint, fit, stages
+from jobyard.workers.training.data import Pictures
 from jobyard.workers.training.fit import train
 from jobyard.workers.training.loop import Loop
+from jobyard.workers.training.monitor import Monitor
 from jobyard.workers.training.stages import Stage
 from tests.integration.workers.training.resumable import COMPACT, SPEC, Folder, Upserts, run
 
@@ -97,6 +99,18 @@ def test_a_rate_that_is_too_high_for_float16_is_explained(dataset: Path, tmp_pat
         WorkError, match=r"loss became (NaN|infinite) in epoch [123]; try a lower learning_rate"
     ):
         train(spec, dataset, tmp_path, Upserts())
+
+
+def test_a_rate_of_fine_tuning_that_is_too_high_is_named() -> None:
+    spec = TrainSpec.model_validate({"dataset": "drawn", "fine_tune_epochs": 1, "image_size": 32})
+    model = building.build(spec.network, 32, 2, "float32", for_training=True)
+    few = Pictures(np.zeros((4, 32, 32, 3), np.uint8), np.array([0, 1, 0, 1], np.int32), list("abcd"))
+    _, begin = stages.plan(model, spec, few, few, "float32", pytest.fail)
+    monitor = Monitor(Upserts())
+    Loop(begin(), monitor)
+
+    with pytest.raises(WorkError, match=r"try a lower fine_tune_learning_rate \(now 2e-05\)$"):
+        monitor.on_train_batch_end(0, {"loss": math.nan})
 
 
 def test_a_step_that_the_loss_scale_skips_is_no_failure(

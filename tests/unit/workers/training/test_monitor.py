@@ -1,5 +1,6 @@
 """Which epoch is the best, and when patience ends."""
 
+import math
 from typing import Any
 
 import pytest
@@ -73,6 +74,17 @@ def test_weights_that_are_not_finite_end_a_training_whose_losses_are() -> None:
         WorkError, match=r"^weights became NaN in epoch 2; try a lower learning_rate \(now 0\.5\)$"
     ):
         monitor.on_epoch_end(1, ended, weights_are_finite=False)
+
+
+def test_a_stage_with_a_rate_of_its_own_names_that() -> None:
+    monitor = monitored(EPOCHS[:1])
+    spec = TrainSpec.model_validate({"dataset": "d", "learning_rate": 0.25})
+    monitor.enter("fine-tuning", spec, steps=1, before=1, rate="fine_tune_learning_rate")
+
+    with pytest.raises(
+        WorkError, match=r"^loss became NaN in epoch 2; try a lower fine_tune_learning_rate \(now 0\.25\)$"
+    ):
+        monitor.on_train_batch_end(0, {"loss": math.nan})
 
 
 def test_patience_ends_a_stage_and_counts_anew_in_the_next() -> None:
