@@ -23,7 +23,8 @@ def compare(network: Any, converted: Any, target: Path, task: Task) -> float:
     """The largest difference between a probability of the file's and one of the network's.
 
     `converted` is the network that the file was made of, which computes in float32 perhaps where `network`
-    does not. Raises WorkError if the file, unless it was quantised, does not compute what that computes.
+    does not. Raises WorkError if the file, unless it was quantised, does not compute what that computes, and
+    if either gives what is no number.
     """
     pixels = pictures(task.image_size)
     run = RUNTIMES[task.format]
@@ -33,15 +34,19 @@ def compare(network: Any, converted: Any, target: Path, task: Task) -> float:
     whole = (len(pixels), network.output_shape[-1])
     if found.shape != whole or of_one.shape != (1, whole[1]):
         raise WorkError(f"the exported file gives an array {found.shape}: should be {whole}")
-    if not np.isfinite(wanted).all():
+    own = np.asarray(network(pixels, training=False), np.float32)
+    if not (np.isfinite(wanted).all() and np.isfinite(own).all()):
         raise WorkError("the model's probabilities are no numbers (NaN): it was trained to nothing")
+    if not (np.isfinite(found).all() and np.isfinite(of_one).all()):
+        why = "" if task.quantize == "none" else f": quantize should not be {task.quantize} for this model"
+        raise WorkError(f"the exported file's probabilities are no numbers (NaN){why}")
     difference = _largest(found, wanted)
     if task.quantize == "none" and not max(difference, _largest(of_one, wanted[:1])) <= TOLERANCE:
         raise WorkError(
             f"the exported file's probabilities differ from the model's by {difference:.2g}: "
             f"should be at most {TOLERANCE:g}"
         )
-    return _largest(found, np.asarray(network(pixels, training=False), np.float32))
+    return _largest(found, own)
 
 
 def pictures(size: int) -> Pixels:

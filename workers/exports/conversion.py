@@ -18,6 +18,7 @@ from jobyard.shared.kinds.export import Format, Quantize
 from jobyard.workers.exports.checks import compare
 from jobyard.workers.exports.packing import pack
 from jobyard.workers.exports.task import Task
+from jobyard.workers.networks import custom
 
 # What runtimes of the last years read.
 ONNX_OPSET: Final = 15
@@ -64,6 +65,7 @@ def in_float32(network: Any) -> Any:
         return network
     copy = keras.saving.deserialize_keras_object(config, safe_mode=True)
     copy.set_weights(network.get_weights())
+    custom.settle(copy)
     return copy
 
 

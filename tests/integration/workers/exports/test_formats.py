@@ -226,6 +226,18 @@ def test_layers_of_others_that_the_converters_need_help_with(tmp_path: Path) -> 
         assert np.abs(run(path, pixels)[2] - wanted).max() <= 1e-4
 
 
+def test_what_a_normalization_was_adapted_to_is_exported_in_float32_too(tmp_path: Path) -> None:
+    normalization = keras.layers.Normalization()
+    normalization.adapt(np.array([[[[60.0, 70, 80]]], [[[140.0, 130, 120]]]]))
+    keras.utils.set_random_seed(3)
+    convolution = keras.layers.Conv2D(8, 3, activation="relu", dtype="mixed_bfloat16")
+    model = network_of(keras.Sequential([keras.Input((32, 32, 3)), normalization, convolution]))
+    pixels = photographs(3, 32)
+    path, facts = exported(model, tmp_path, "onnx")
+    assert np.abs(by_onnxruntime(path, pixels)[2] - np.asarray(model(pixels, training=False))).max() < 0.01
+    assert facts["largest_difference"] < 0.01
+
+
 @pytest.fixture
 def resized() -> Iterator[Any]:
     """A network that begins with an antialiased resize, for which TensorFlow alone has an operation."""
@@ -256,5 +268,17 @@ def test_a_file_that_computes_something_else_is_refused(tmp_path: Path) -> None:
 def test_a_network_that_gives_no_numbers_is_refused(tmp_path: Path) -> None:
     model = made("classic", 40, 3)
     model.layers[-1].set_weights([np.full(one.shape, np.nan) for one in model.layers[-1].get_weights()])
-    with pytest.raises(WorkError, match="no numbers"):
+    with pytest.raises(WorkError, match="the model's probabilities are no numbers"):
         exported(model, tmp_path, "tflite")
+
+
+def test_a_quantised_file_that_gives_no_numbers_is_refused(tmp_path: Path) -> None:
+    """Of weights and an epsilon that are 0 in float16 a normalization makes 0 / 0."""
+    small = keras.layers.Conv2D(8, 5, kernel_initializer=keras.initializers.Constant(1e-8))
+    normalization = keras.layers.LayerNormalization(epsilon=1e-12)
+    model = network_of(keras.Sequential([keras.Input((32, 32, 3)), small, normalization]))
+    with pytest.raises(
+        WorkError,
+        match=r"the exported file's probabilities are no numbers .*: quantize should not be float16",
+    ):
+        exported(model, tmp_path, "tflite", "float16")
