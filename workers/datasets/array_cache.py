@@ -32,8 +32,11 @@ def read(entry: Path, shape: tuple[int, ...], dtype: Any) -> NDArray[Any] | None
     return None
 
 
-def make_room(folder: Path, needed: int) -> None:
-    """Remove the entries that were used longest ago, until `needed` more bytes fit."""
+def make_room(folder: Path, needed: int, beside: int = 0) -> None:
+    """Remove the entries that were used longest ago, until `needed` more bytes fit.
+
+    `beside` more bytes are to fit on the folder's disk, outside of it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
     for path in folder.glob("*.npy"):
@@ -42,18 +45,21 @@ def make_room(folder: Path, needed: int) -> None:
             entries.append((status.st_mtime, status.st_size, path))
     held = sum(size for _, size, _ in entries)
     for _, size, path in sorted(entries):
-        if held + needed <= MAX_BYTES and needed <= shutil.disk_usage(folder).free:
+        if held + needed <= MAX_BYTES and needed + beside <= shutil.disk_usage(folder).free:
             break
         path.unlink(missing_ok=True)
         held -= size
 
 
-def refuse_full_disk(folder: Path, needed: int, what: str) -> None:
-    """Raises WorkError where `needed` bytes can't fit on the folder's disk, DiskFull where they don't now."""
+def refuse_full_disk(folder: Path, needed: int, what: str, lower: str = "image_size") -> None:
+    """Raises WorkError where `needed` bytes can't fit on the folder's disk, DiskFull where they don't now.
+
+    `lower` is the field of the spec that decides how many they are.
+    """
     # Writing to a memory map on a full disk kills the process instead of raising.
     disk = shutil.disk_usage(folder)
     if needed > disk.free:
         raise (DiskFull if needed < disk.total else WorkError)(
             f"{what} need {needed / 1e9:.1f} GB of disk, {disk.free / 1e9:.1f} GB are free: "
-            "lower image_size or free some space"
+            f"lower {lower} or free some space"
         )

@@ -43,6 +43,11 @@ class Backbone:
     name: str
     sha256: str
 
+    @property
+    def identity(self) -> str:
+        """What the weights are: those of one file are others when it is converted in another way."""
+        return f"{self.sha256} {CONVERSION}"
+
     def load_into(self, model: Any) -> None:
         """Give the backbone's layers of a built network their weights. Raises WorkError if they don't fit."""
         layers = _convolutions(model)

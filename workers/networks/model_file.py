@@ -24,6 +24,11 @@ class ModelFile:
     classes: list[str]
     image_size: int
 
+    @property
+    def identity(self) -> str:
+        """What the weights are."""
+        return self.sha256
+
 
 def load(path: Path, sha256: str, classes: list[str], image_size: int) -> Any:
     """The keras.Model of that SHA-256, uncompiled, from a file `.keras`.

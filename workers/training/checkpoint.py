@@ -166,7 +166,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def identity_of(spec: TrainSpec, dataset_version: str, backbone: str | None = None) -> dict[str, Any]:
-    """What must be the same for a training to continue exactly; `backbone` is the SHA-256 of its file."""
+    """What must be the same for a training to continue exactly; `backbone` says which one it is."""
     return {
         "backbone": backbone,
         "data set": dataset_version,

@@ -10,15 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from jobyard.shared.kinds.train import Augment
-from jobyard.workers.datasets import array_cache
+from jobyard.workers.datasets import array_cache, pixels
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.training.data import Pictures
 from jobyard.workers.training.sources import FeatureSource, PictureSource
@@ -43,22 +44,25 @@ class Features:
     held_out: FeatureSource
 
 
-class Rows:
-    """Arrays (m, f) on disk as one: an index reads the rows that it names, in their order."""
+class RowWriter:
+    """Writes an array (rows, width) of float32 as a file `.npy`, its rows in any order.
 
-    def __init__(self, chunks: list[Floats]) -> None:
-        self._chunks = chunks
-        self._ends = np.cumsum([len(chunk) for chunk in chunks])
-        self.shape = (int(self._ends[-1]), *chunks[0].shape[1:])
+    On a full disk that raises OSError; a memory map would kill the process. `left` are the bytes to come.
+    """
 
-    def __getitem__(self, index: NDArray[np.int64]) -> Floats:
-        found = np.empty((len(index), *self.shape[1:]), np.float32)
-        numbers = np.searchsorted(self._ends, index, side="right")
-        for number in np.unique(numbers):
-            chosen = numbers == number
-            chunk = self._chunks[number]
-            found[chosen] = chunk[index[chosen] - (self._ends[number] - len(chunk))]
-        return found
+    def __init__(self, file: IO[bytes], rows: int, width: int) -> None:
+        descr = npy.dtype_to_descr(np.dtype(np.float32))
+        header = {"descr": descr, "fortran_order": False, "shape": (rows, width)}
+        npy.write_array_header_1_0(file, header)
+        self._file = file
+        self._start = file.tell()
+        self.left = rows * width * 4
+
+    def write(self, indices: NDArray[np.int64], features: Floats) -> None:
+        for index, row in zip(indices, features, strict=True):
+            self._file.seek(self._start + int(index) * row.nbytes)
+            self._file.write(row.tobytes())
+        self.left -= features.nbytes
 
 
 class Extractor:
@@ -70,8 +74,9 @@ class Extractor:
     """
 
     def __init__(self, model: Any, identity: str, cache: Path, workdir: Path, progress: Progress) -> None:
-        self._identity = f"{VERSION}\n{identity}"
+        self._identity = f"{VERSION}\n{pixels.DECODER}\n{identity}"
         self._cache = cache
+        self._workdir = workdir
         self._draft = workdir / "features.npy"
         self._progress = progress
         self._width = int(model.output_shape[-1])
@@ -85,51 +90,66 @@ class Extractor:
     ) -> Features:
         """The features of all pictures, and those of `views` - 1 random changes of each training picture.
 
-        Raises WorkError or DiskFull where the disk is too small.
+        They are gathered in two files of `workdir`, which has the cache's disk: as many open files as chunks
+        would be more than a process may have. Raises WorkError or DiskFull where the disk is too small.
         """
         self._done, self._total = 0, len(train) * views + len(held_out)
         self._progress.update(0, self._total, "pictures")
-        source = PictureSource(train, augment)
-        chunks, rows = self._chunks(train, source.plain, None)
-        for view in range(1, views):
-            changes = source.draw(np.random.default_rng((seed, view, len(train))))
-            chunks += self._chunks(train, partial(_changed, source, changes), changes)[0]
-        # A view after the other, each in the order of the pictures.
-        views_of_rows = np.concatenate([rows + view * len(train) for view in range(views)])
-        plain, held_out_rows = self._chunks(held_out, PictureSource(held_out, augment).plain, None)
+        of_train = self._gathered("train", train, augment, seed, views)
+        of_held_out = self._gathered("held-out", held_out, augment, seed, 1)
         return Features(
-            FeatureSource(Rows(chunks), views_of_rows, np.tile(train.labels, views)),
-            FeatureSource(Rows(plain), held_out_rows, held_out.labels),
+            FeatureSource(of_train, np.tile(train.labels, views)),
+            FeatureSource(of_held_out, held_out.labels),
         )
 
-    def _chunks(
-        self, pictures: Pictures, read: Read, changes: NDArray[Any] | None
-    ) -> tuple[list[Floats], NDArray[np.int64]]:
-        """The features of all pictures in the order of their names, and the row of each picture."""
+    def _gathered(self, part: str, pictures: Pictures, augment: Augment, seed: int, views: int) -> Floats:
+        """The features (views · n, f): a view after the other, each in the order of the pictures."""
+        source = PictureSource(pictures, augment)
+        path = self._workdir / f"{part}-features.npy"
+        with path.open("wb") as file:
+            rows = RowWriter(file, views * len(pictures), self._width)
+            self._make_room(0, rows.left)
+            self._gather(pictures, source.plain, None, rows, 0)
+            for view in range(1, views):
+                changes = source.draw(np.random.default_rng((seed, view, len(pictures))))
+                self._gather(
+                    pictures, partial(_changed, source, changes), changes, rows, view * len(pictures)
+                )
+        gathered: Floats = np.load(path, mmap_mode="r")
+        return gathered
+
+    def _gather(
+        self,
+        pictures: Pictures,
+        read: Read,
+        changes: NDArray[Any] | None,
+        rows: "RowWriter",
+        first: int,
+    ) -> None:
+        """Write the features of all pictures from row `first` on; a chunk has pictures whose names follow."""
         names = pictures.names
         order = np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.int64)
-        chunks = []
         for start in range(0, len(order), CHUNK):
             indices = order[start : start + CHUNK]
             parts = [self._identity, *(names[index] for index in indices)]
             digest = hashlib.sha256("\n".join(parts).encode(errors="surrogateescape"))
             if changes is not None:
                 digest.update(changes[indices].tobytes())
-            chunks.append(self._chunk(self._cache / f"{digest.hexdigest()}-features.npy", indices, read))
-        return chunks, np.argsort(order)
+            entry = self._cache / f"{digest.hexdigest()}-features.npy"
+            rows.write(first + indices, self._chunk(entry, indices, read, rows.left))
 
-    def _chunk(self, entry: Path, indices: NDArray[np.int64], read: Read) -> Floats:
+    def _chunk(self, entry: Path, indices: NDArray[np.int64], read: Read, beside: int) -> Floats:
+        """The features of some pictures; `beside` more bytes are still to be written to the disk."""
         shape = (len(indices), self._width)
         kept = array_cache.read(entry, shape, np.float32)
-        if kept is None:
-            array_cache.make_room(self._cache, 4 * shape[0] * shape[1])
-            array_cache.refuse_full_disk(self._cache, 4 * shape[0] * shape[1], "the features")
-            self._write(self._computed(indices, read))
-            self._draft.replace(entry)
-            kept = np.load(entry, mmap_mode="r")
-        else:
+        if kept is not None:
             self._advance(len(indices))
-        return kept
+            return kept
+        self._make_room(4 * shape[0] * shape[1], beside)
+        computed = self._computed(indices, read)
+        self._write(computed)
+        self._draft.replace(entry)
+        return computed
 
     def _computed(self, indices: NDArray[np.int64], read: Read) -> Floats:
         found = np.empty((len(indices), self._width), np.float32)
@@ -138,6 +158,10 @@ class Extractor:
             found[start : start + len(batch)] = self._compute(tf.constant(read(batch)))
             self._advance(len(batch))
         return found
+
+    def _make_room(self, needed: int, beside: int) -> None:
+        array_cache.make_room(self._cache, needed, beside)
+        array_cache.refuse_full_disk(self._cache, needed + beside, "the features", lower="views")
 
     def _write(self, features: Floats) -> None:
         with self._draft.open("wb") as file:

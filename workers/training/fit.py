@@ -129,7 +129,7 @@ def _train(
     began = time.monotonic()
     # Of an earlier model the spec names the version.
     backbone = initial if isinstance(initial, Backbone) else None
-    identity = checkpointing.identity_of(spec, dataset_version, backbone.sha256 if backbone else None)
+    identity = checkpointing.identity_of(spec, dataset_version, backbone.identity if backbone else None)
     earlier = checkpointing.find(checkpoints, identity)
     if earlier is not None:
         progress.phase(f"resuming after epoch {earlier.position.epoch}, batch {earlier.position.batch}")
@@ -160,7 +160,7 @@ def _train(
         progress.phase("computing features")
         extractor = Extractor(
             stages.backbone_of(model),
-            f"{initial and initial.sha256} {precision} {size} {dataset_version}",
+            f"{initial and initial.identity} {precision} {size} {dataset_version}",
             workdir / "features" if cache is None else cache,
             workdir,
             progress,

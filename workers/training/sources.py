@@ -48,15 +48,11 @@ class PictureSource:
 
 
 class FeatureSource:
-    """Features of pictures, some of which were changed before; nothing more is changed.
+    """Features (n, f) of pictures, some of which were changed before; nothing more is changed."""
 
-    Those of example i are the row `rows[i]` of `features` (n, f).
-    """
-
-    def __init__(self, features: Any, rows: NDArray[np.int64], labels: NDArray[np.int32]) -> None:
+    def __init__(self, features: Floats, labels: NDArray[np.int32]) -> None:
         self.labels = labels
-        self._rows = rows
-        self.shape = tuple(features.shape[1:])
+        self.shape = features.shape[1:]
         self._features = features
 
     def draw(self, random: np.random.Generator) -> NDArray[Any]:
@@ -66,4 +62,4 @@ class FeatureSource:
         return self.plain(indices)
 
     def plain(self, indices: NDArray[np.int64]) -> Floats:
-        return np.asarray(self._features[self._rows[indices]])
+        return np.asarray(self._features[indices])

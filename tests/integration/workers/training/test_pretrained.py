@@ -236,3 +236,14 @@ def test_a_checkpoint_of_another_backbone_is_refused(dataset: Path, cache: Cache
 
     with pytest.raises(WorkError, match="backbone changed in between"):
         cache.run(dataset, Upserts())
+
+
+def test_a_checkpoint_of_weights_that_were_converted_otherwise_is_refused(
+    dataset: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Stopping):
+        cache.run(dataset, Interrupting("training epoch 2", 1, {}))
+    monkeypatch.setattr(backbones, "CONVERSION", backbones.CONVERSION + 1)
+
+    with pytest.raises(WorkError, match="backbone changed in between"):
+        cache.run(dataset, Upserts())
