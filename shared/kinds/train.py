@@ -134,7 +134,7 @@ class TrainSpec(Spec):
     rescale: Literal["auto", "0..1", "-1..1", "none"] | None = Field(
         default=None,
         description="Of `custom`: what pixels of 0 to 255 are scaled to first; `auto`: 0..1, unless the "
-        "architecture scales them itself",
+        "architecture scales them itself, or is that of the model in init_from, which has all that it needs",
     )
     init_from: ModelReference | None = Field(
         default=None,

@@ -239,12 +239,16 @@ def _builder(
     """What makes the network of a precision (see `building.build`). Raises WorkError for an architecture."""
     fitted = None
     if architecture is not None:
+        rescale = spec.rescale or "auto"
+        # A registered model takes pixels of 0…255: whatever it needs done to them is in its own architecture.
+        if spec.architecture is None and rescale == "auto":
+            rescale = "none"
         fitted = fitting.fit(
             architecture,
             classes,
             image_size=spec.image_size,
             head=spec.head or "auto",
-            rescale=spec.rescale or "auto",
+            rescale=rescale,
             limits=limits,
         )
     size = spec.image_size if fitted is None else fitted.image_size

@@ -1,5 +1,6 @@
 """A network of somebody's own is trained as those of this program are."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,43 @@ def test_a_training_goes_on_from_the_model_without_its_file(
     before, after = (keras.models.load_model(path, compile=False) for path in (saved.path, again.model_path))
     for old, new in zip(before.get_weights(), after.get_weights(), strict=True):
         np.testing.assert_allclose(new, old, atol=1e-4)
+
+
+@pytest.mark.parametrize("first", ["none", "Normalization"])
+def test_pixels_of_a_registered_model_are_scaled_as_they_were(
+    first: str, dataset: Path, tmp_path: Path
+) -> None:
+    """Its file has all that is done to pixels of 0…255: nothing, or what it has learned of them."""
+    keras.utils.set_random_seed(1)
+    network = keras.Sequential([keras.Input((24, 24, 3))])
+    if first == "Normalization":
+        network.add(layers.Normalization())
+        network.layers[-1].adapt(np.array([[[[60.0, 70, 80]]], [[[140.0, 130, 120]]]]))
+    network.add(layers.Conv2D(4, 3, strides=2, activation="relu"))
+    network.add(layers.GlobalAveragePooling2D())
+    network.add(layers.Dense(1, activation="sigmoid"))
+    path = tmp_path / "registered.keras"
+    network.save(path)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    saved = ModelFile("own@1", path, sha256, ["blue", "red"], 24)
+    spec = TrainSpec.model_validate(
+        {
+            "dataset": "drawn",
+            "network": "custom",
+            "init_from": "own@1",
+            "epochs": 1,
+            "batch_size": 8,
+            "learning_rate": 1e-9,
+            "precision": "float32",
+        }
+    )
+    trained = train(
+        spec, dataset, tmp_path, Upserts(), init_from=saved, architecture=model_file.architecture(saved)
+    )
+
+    after = keras.models.load_model(trained.model_path, compile=False)
+    pixels = np.random.default_rng(0).uniform(0, 255, (4, 24, 24, 3)).astype(np.float32)
+    np.testing.assert_allclose(after(pixels), network(pixels), rtol=0, atol=1e-5)
 
 
 def test_two_outputs_of_a_softmax_are_trained_as_they_are(dataset: Path, tmp_path: Path) -> None:
