@@ -1,8 +1,9 @@
 """Whether the classes of an archive are its folders or what tables beside the pictures say."""
 
+from copy import deepcopy
 from typing import Literal
 
-from jobyard.shared.archives.layout import FolderLayout, Gathered, Layout, lay_out_folders
+from jobyard.shared.archives.layout import SPLITS, FolderLayout, Gathered, Layout, lay_out_folders
 from jobyard.shared.archives.members import printable
 from jobyard.shared.archives.tree import Folder, Parts
 from jobyard.shared.errors import WorkError
@@ -33,7 +34,7 @@ def lay_out_labelled(
     progress.phase("reading labels")
     folders, error = _by_folders(gathered)
     _forget_names(gathered.top)
-    labels, unreadable, passed_over = _read(gathered, kept, folders, progress)
+    labels, unreadable, passed_over = _read(gathered, kept, wanted, folders, progress)
     if not labels.files:
         if wanted == "table" or folders is None:
             raise _useless(labels, [*unreadable, *passed_over], error)
@@ -75,6 +76,11 @@ def _by_folders(gathered: Gathered) -> tuple[FolderLayout | None, WorkError | No
         return None, error
 
 
+def _has_classes(folders: FolderLayout) -> bool:
+    """Whether the folders can be classes: those of splits alone hardly are."""
+    return any(name.casefold() not in SPLITS for names in folders.classes.values() for name in names)
+
+
 def _by_folders_again(gathered: Gathered) -> FolderLayout:
     _forget_names(gathered.top)
     return lay_out_folders(gathered)
@@ -94,9 +100,12 @@ def _by_folders_after_all(
 
 
 def _read(
-    gathered: Gathered, kept: KeptTables, folders: FolderLayout | None, progress: Progress
+    gathered: Gathered, kept: KeptTables, wanted: From, folders: FolderLayout | None, progress: Progress
 ) -> tuple[Labels, list[Unreadable], list[Unreadable]]:
-    """The labels of all tables; those that have none; and those that need not have any, as train.csv."""
+    """The labels of all tables; those that have none; and those that need not have any, as train.csv.
+
+    Raises WorkError for a broken table, unless it may be another one and has named no picture before that.
+    """
     labels = Labels(Pictures(gathered.top), folders, progress)
     unreadable: list[Unreadable] = []
     passed_over: list[Unreadable] = []
@@ -111,11 +120,20 @@ def _read(
             except WorkError:  # it could be several: hardly the name of one
                 return False
 
-        table = read_table(one.text, one.name, is_of_labels=one.is_of_labels, names_picture=names_picture)
-        if isinstance(table, Table):
-            labels.read(one, table, scope)
-        else:
-            (passed_over if one.may_be_another else unreadable).append(table)
+        before, named = deepcopy(labels.tally), labels.named
+        try:
+            table = read_table(one.text, one.name, is_of_labels=one.is_of_labels, names_picture=names_picture)
+            if isinstance(table, Table):
+                labels.read(one, table, scope)
+            else:
+                (passed_over if one.may_be_another else unreadable).append(table)
+        except WorkError as error:
+            if not one.may_be_another or labels.named > named:  # it is about these pictures
+                if wanted == "auto" and folders is not None and _has_classes(folders):
+                    raise WorkError(f"{error.message}; or import it with labels: folders") from None
+                raise
+            labels.tally = before
+            unreadable.append(Unreadable(one.name, error.message))
     return labels, unreadable, passed_over
 
 

@@ -95,7 +95,10 @@ class KeptTables:
                 self.unread = member.name
             return
         if len(self.tables) == MAX_TABLES:
-            raise WorkError(f"the archive should have at most {MAX_TABLES} tables of labels")
+            raise WorkError(
+                f"the archive should have at most {MAX_TABLES} tables of labels; with labels: folders none "
+                "is read"
+            )
         split = found["before"] or found["after"]
         what = (found["what"] or "").casefold()
         self.tables.append(
@@ -136,7 +139,8 @@ def _pieces(member: Member) -> Iterator[bytes]:
                 size += len(piece)
                 if size > MAX_FILE_BYTES:  # whatever was said about its size
                     raise WorkError(
-                        f"{member.name} is too large; should have at most {MAX_FILE_BYTES:,} bytes"
+                        f"{member.name} is too large; should have at most {MAX_FILE_BYTES:,} bytes; with "
+                        "labels: folders it is not read"
                     )
                 yield piece
     except DAMAGED as error:

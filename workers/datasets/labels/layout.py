@@ -50,8 +50,9 @@ class TableLayout(Layout):
 class Labels:
     """The labels of files, as the rows of the tables come.
 
-    `files` counts those that have one, `folder_classes` the classes of these by their folders, where there
-    are such; in `differ` of them that is another one than the label.
+    `named` counts the rows that name a file, `files` the files that have a label, `folder_classes` the
+    classes of these by their folders, where there are such; in `differ` of them that is another one than the
+    label.
     """
 
     pictures: Pictures
@@ -59,6 +60,7 @@ class Labels:
     progress: Progress
     tally: Tally = field(default_factory=Tally)
     numbers: dict[tuple[str, str], int] = field(default_factory=dict)
+    named: int = 0
     files: int = 0
     folder_classes: set[str] = field(default_factory=set)
     differ: int = 0
@@ -86,6 +88,7 @@ class Labels:
         if file is None:
             self.tally.no_picture(kept.name, row.line, f"there is no picture {printable(row.file, 80)!r}")
             return
+        self.named += 1
         key = _split(row, kept, file, where), name
         number = str(self.numbers.setdefault(key, len(self.numbers)))
         before = file.inside.files[file.name]

@@ -290,6 +290,54 @@ def test_other_tables_are_passed_over(table: Table) -> None:
     assert table.take(PETS | others).report["labels"] is None
 
 
+OTHERS = {
+    "not UTF-8": "id,label\n1,épagneul\n".encode("latin-1"),
+    "two columns of labels": b"id,label,category\n1,a,b\n",
+    "two columns of pictures": b"image,path,label\n1,2,a\n",
+    "a label that is no class": b"id,text,label\n1,good,yes\n2,bad,n/a\n",
+    "a field without an end": b'id,label\n1,"cats\n',
+    "an id that two pictures have": b"id,label\na,0\n",
+    "a NUL": b"id,label\n1,\0\n",
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("name", ["train.csv", "data/test.csv"])
+def test_another_table_that_can_not_be_read_leaves_the_folders_and_says_so(
+    table: Table, name: str, other: str
+) -> None:
+    imported = table.take(PETS | {name: OTHERS[other]})
+    assert imported.sha256 == table.take(PETS).sha256
+    (said,) = imported.report["warnings"][:1]
+    assert said.endswith(": labels are from the folders")
+    found = imported.report["labels"]
+    assert found is not None
+    assert (found["used"], found["tables"], found["rows"]) == (False, [name], 0)
+
+
+def test_another_table_that_can_not_be_read_leaves_the_table_of_labels(table: Table) -> None:
+    imported = table.take(FOUR | {"labels.csv": CSV, "train.csv": OTHERS["two columns of labels"]})
+    assert imported.classes == TWO_EACH
+    (said,) = imported.report["warnings"]
+    assert said.startswith("train.csv has 2 columns that could be the label")
+    assert "or import it with labels: folders" not in said
+
+
+def test_a_broken_table_that_has_named_a_picture_is_refused(table: Table) -> None:
+    text = b"file_name,label\ntrain/cats/a.png,cats\ntrain/dogs/a.png,d/ogs\n"
+    refused = table.refused(PETS | {"train.csv": text})
+    assert refused.startswith("train.csv: line 3 has the label 'd/ogs'")
+    assert refused.endswith("; or import it with labels: folders")
+    assert table.take(PETS | {"train.csv": text}, labels="folders").classes == table.take(PETS).classes
+
+
+def test_a_refused_table_says_how_to_do_without_it(table: Table) -> None:
+    broken = {"labels.csv": b"id,label\n1,\0\n"}
+    assert table.refused(PETS | broken).endswith("; or import it with labels: folders")
+    assert "labels: folders" not in table.refused(PETS | broken, labels="table")
+    assert "labels: folders" not in table.refused(FOUR | broken)
+
+
 # ---- what is refused
 
 
@@ -365,7 +413,8 @@ def test_what_can_not_be_known_is_refused(table: Table, name: str, text: str, me
 def test_a_name_that_two_pictures_have_is_refused(table: Table) -> None:
     files = {"a/1.png": picture(1), "b/1.png": picture(2), "a/2.png": picture(3)}
     assert table.refused(files | {"labels.csv": b"id,label\n1,cat\n2,dog\n"}) == (
-        "'1' in a table of labels could be a/1.png or b/1.png; should be a path from the table's folder"
+        "'1' in a table of labels could be a/1.png or b/1.png; should be a path from the table's folder; or "
+        "import it with labels: folders"
     )
     text = b"file_name,label\na/1.png,cat\nb/1.png,dog\na/2.png,dog\n"
     assert table.take(files | {"labels.csv": text}).classes == {"train": {"cat": 1, "dog": 2}}
