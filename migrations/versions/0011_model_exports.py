@@ -27,10 +27,7 @@ def upgrade() -> None:
         sa.Column("facts", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
-            ["model_id"],
-            ["models.id"],
-            name=op.f("fk_model_exports_model_id_models"),
-            ondelete="CASCADE",
+            ["model_id"], ["models.id"], name=op.f("fk_model_exports_model_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("model_id", "format", "quantize", name=op.f("pk_model_exports")),
         sa.UniqueConstraint("storage_key", name=op.f("uq_model_exports_storage_key")),

@@ -143,6 +143,13 @@ def test_check_constraints_are_in_the_database(database: Database, table: str) -
     assert declared == found
 
 
+@pytest.mark.parametrize("table", sorted(metadata.tables))
+def test_foreign_keys_are_called_as_in_the_code(database: Database, table: str) -> None:
+    declared = {key.constraint and key.constraint.name for key in metadata.tables[table].foreign_keys}
+    found = {key["name"] for key in sa.inspect(database.engine).get_foreign_keys(table)}
+    assert declared == found
+
+
 def revision(url: str) -> str | None:
     with connection_for_migrations(url) as connection:
         return MigrationContext.configure(connection).get_current_revision()
