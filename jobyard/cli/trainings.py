@@ -24,8 +24,8 @@ CLASS_WEIGHT = re.compile(r"(?P<name>[^=]+)=(?P<weight>[0-9]+(\.[0-9]*)?|\.[0-9]
 @click.option("--model-name", help="Name of the model; default: the data set's.")
 @click.option(
     "--network",
-    help="efficientnet-lite0 (pretrained), compact, or classic (the tutorial's, for comparison); "
-    "default: efficientnet-lite0.",
+    help="efficientnet-lite0 (pretrained), compact, classic (the tutorial's, for comparison), or custom "
+    "(that of --architecture); default: efficientnet-lite0.",
 )
 @click.option(
     "--architecture",
@@ -34,12 +34,18 @@ CLASS_WEIGHT = re.compile(r"(?P<name>[^=]+)=(?P<weight>[0-9]+(\.[0-9]*)?|\.[0-9]
     help="A network of your own: what model.to_json() of Keras 3 writes, or a .keras file.",
 )
 @click.option(
-    "--head", help="Of your own network: auto (a last layer for other classes is replaced) or keep."
+    "--head",
+    help="Of your own network: auto (a last layer for other classes is replaced) or keep; default: auto.",
 )
-@click.option("--rescale", help="Of your own network, what pixels are scaled to: auto, 0..1, -1..1 or none.")
+@click.option(
+    "--rescale",
+    help="Of your own network, what pixels are scaled to: auto, 0..1, -1..1 or none; default: auto.",
+)
 @click.option("--init-from", metavar="MODEL", help="Start from the weights of this model.")
 @click.option(
-    "--epochs", type=int, help="Passes over the training pictures; default: 20; compact: 36; classic: 10."
+    "--epochs",
+    type=int,
+    help="Passes over the training pictures; default: 20; compact: 36; classic: 10; custom: 30.",
 )
 @click.option(
     "--fine-tune-epochs", type=int, help="Further epochs that train all of a pretrained network; default: 0."
@@ -56,33 +62,40 @@ CLASS_WEIGHT = re.compile(r"(?P<name>[^=]+)=(?P<weight>[0-9]+(\.[0-9]*)?|\.[0-9]
 @click.option(
     "--image-size",
     type=int,
-    help="Side in pixels that pictures are resized to; default: 256; compact: 96; classic: 150.",
+    help="Side in pixels that pictures are resized to; default: 256; compact: 96; classic: 150; custom: what "
+    "it takes, or 128.",
 )
 @click.option("--optimizer", help="muon or adam; default: adam; compact: muon.")
 @click.option(
-    "--learning-rate", type=float, help="Learning rate; default: 0.003; compact: 0.008; classic: 0.001."
+    "--learning-rate",
+    type=float,
+    help="Learning rate; default: 0.003; compact: 0.008; classic: 0.001; custom: 0.001.",
 )
 @click.option("--schedule", help="cosine (falls to 0) or constant; default: cosine; classic: constant.")
 @click.option(
     "--warmup-epochs",
     type=float,
-    help="Epochs in which the learning rate rises from 0; default: 0; compact: 2.",
+    help="Epochs in which the learning rate rises from 0; default: 0; compact: 2; custom: 1.",
 )
 @click.option("--weight-decay", type=float, help="Decoupled, as in AdamW; default: 0; compact: 0.05.")
 @click.option(
     "--label-smoothing",
     type=float,
-    help="Share of each label spread over all classes; default: 0; compact: 0.1.",
+    help="Share of each label spread over all classes; default: 0; compact: 0.1; custom: 0.1.",
 )
 @click.option(
     "--class-weight",
     metavar="balanced|CLASS=WEIGHT,…",
     help="What pictures of each class count in the loss; default: all the same.",
 )
-@click.option("--shear", type=float, help="Largest random shear in degrees; default: 8; classic: 0.2.")
+@click.option(
+    "--shear", type=float, help="Largest random shear in degrees; default: 8; classic: 0.2; custom: 4."
+)
 @click.option("--zoom", type=float, help="Largest random zoom, 1 ± this; default: 0.1; classic: 0.2.")
 @click.option(
-    "--crop", type=float, help="Largest share cropped from width and height; default: 0.4; classic: 0."
+    "--crop",
+    type=float,
+    help="Largest share cropped from width and height; default: 0.4; classic: 0; custom: 0.2.",
 )
 @click.option("--flip/--no-flip", default=None, help="Mirror half of the pictures; default: yes.")
 @click.option("--rotation", type=float, help="Largest random rotation in degrees; default: 0.")

@@ -1,5 +1,6 @@
 """What the command train says at its end."""
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobyard.cli.trainings import class_weights, show_training
+from jobyard.cli.trainings import class_weights, show_training, train
+from jobyard.shared.kinds.train import RECIPES, TrainSpec
 
 SCORE = {"precision": 0.9, "recall": 0.875, "f1": 0.887, "support": 40}
 
@@ -52,6 +54,27 @@ def test_the_end_says_what_the_best_epoch_was_best_in(capsys: pytest.CaptureFixt
     show_training(job(monitor="val_accuracy"))
 
     assert "the best of 7 by val_accuracy" in " ".join(capsys.readouterr().out.split())
+
+
+def stated(option: click.Parameter) -> dict[str, str]:
+    """The defaults that the help of an option states: of all networks, as "default", and of single ones."""
+    help_ = getattr(option, "help", None) or ""
+    return dict(re.findall(rf"\b(default|{'|'.join(RECIPES)}): ([^;]+?)(?=;|\.$)", help_))
+
+
+@pytest.mark.parametrize("network", RECIPES)
+def test_the_help_states_the_defaults_of_each_network(network: str) -> None:
+    spec = TrainSpec.model_validate({"dataset": "pets", "network": network}).model_dump()
+    known = {name: value for name, value in (spec | spec["augment"]).items() if value is not None}
+    options = {str(option.name): option for option in train.params}
+    names = options.keys() & known.keys() - {"dataset", "network"}
+    assert {"epochs", "learning_rate", "crop", "flip", "validation_split"} <= names
+    for name in names:
+        said = stated(options[name])
+        shown = said.get(network, said.get("default", ""))
+        kind = type(known[name])
+        assert (shown == "yes" if kind is bool else kind(shown)) == known[name], name
+    assert stated(options["network"]) == {"default": TrainSpec(dataset="pets").network}
 
 
 # A comma or a number can be part of a name: only '=' can't.
