@@ -364,6 +364,12 @@ class ModelCard(Out):
     source: dict[str, Any] | None = Field(
         description="Of a model that was made elsewhere: the file, its SHA-256, what its network is, warnings"
     )
+    backbone: dict[str, str] | None = Field(
+        description="Name and SHA-256 of the pretrained weights that its training began with"
+    )
+    class_weight: dict[str, float] | None = Field(
+        description="What the pictures of each class counted in the loss; null if all the same"
+    )
     evaluation: dict[str, Any] | None = Field(description="That of its training")
     evaluations: list[dict[str, Any]] = Field(
         description="The newest 50 on data sets, by jobs of kind `evaluate`, newest first"

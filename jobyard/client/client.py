@@ -337,10 +337,11 @@ class Client:
     ) -> Path:
         """Save a model's file as `path`, which is returned: `.keras`, or one that `export_model` has made.
 
-        Raises NotFound, also if there is no file of that format yet.
+        `quantize` is of tflite. Raises NotFound, also if there is no file of that format yet.
         """
         path = Path(path)
-        which = "" if format == "keras" else f"?{urlencode({'format': format, 'quantize': quantize})}"
+        asked = {"format": format, "quantize": quantize}
+        which = "" if asked == {"format": "keras", "quantize": "none"} else f"?{urlencode(asked)}"
         self._transport.download(f"{_model(reference)}/file{which}", path)
         return path
 

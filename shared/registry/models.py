@@ -30,6 +30,9 @@ OUTPUTS = {
     "softmax": "a probability for each class, in the order of classes",
 }
 
+# What a card has of its training; of models that have no card it is in the result of the job.
+OF_TRAINING = ("backbone", "class_weight", "evaluation", "environment", "timings")
+
 
 class Model(Versioned):
     """A trained network as a `.keras` file with this SHA-256, and what is needed to use it."""
@@ -198,7 +201,7 @@ def card(session: Session, model: Model) -> dict[str, Any]:
         else None
     )
     result = (job.result or {}) if job else {}
-    facts = {name: kept.get(name) or result.get(name) for name in ("evaluation", "environment", "timings")}
+    facts = {name: kept.get(name) or result.get(name) for name in OF_TRAINING}
     return {
         "name": model.name,
         "version": model.version,

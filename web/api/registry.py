@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from jobyard.shared import jobs, registry
 from jobyard.shared.errors import BadInput
 from jobyard.shared.kinds.base import Parameters
-from jobyard.shared.kinds.export import Quantize
+from jobyard.shared.kinds.export import Format, Quantize
 from jobyard.shared.kinds.fields import Alias, Name
 from jobyard.shared.registry import exports, models
 from jobyard.web import schemas
@@ -50,7 +50,7 @@ class ModelPath(BaseModel):
 class FileQuery(Query):
     """Which of a model's files."""
 
-    format: Literal["keras", "onnx", "tflite", "savedmodel"] = Field(
+    format: Literal["keras", Format] = Field(
         default="keras", description="All but `keras` are made by a job of kind `export`"
     )
     quantize: Quantize = Field(default="none", description="How the weights of `tflite` are kept")
@@ -136,10 +136,15 @@ def get_model_file(path: ModelPath, query: FileQuery) -> AnyResponse:
         raise BadInput("quantize", f"should be 'none' for the format {query.format!r}")
     with current_backend().database.read() as session:
         found = registry.find(session, registry.Model, path.id)
-        if query.format == "keras":
-            return download(found, f"{found.name}-{found.version}.keras", "application/zip")
-        export = exports.get_export(session, found, query.format, query.quantize)
-        return download(export, export.file_name(found), export.media_type)
+        export = (
+            None
+            if query.format == "keras"
+            else exports.get_export(session, found, query.format, query.quantize)
+        )
+    # Not in the transaction: the storage may be slow to open a file.
+    if export is None:
+        return download(found, f"{found.name}-{found.version}.keras", "application/zip")
+    return download(export, export.file_name(found), export.media_type)
 
 
 @api.get("/models/<id>/card", responses={200: schemas.ModelCard}, summary="A model's card")

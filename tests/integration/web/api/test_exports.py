@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +11,7 @@ from jobyard.cli import run
 from jobyard.client import BadRequest, Client, NotFound
 from jobyard.shared import registry
 from jobyard.shared.registry import exports, models
+from jobyard.shared.storage import Objects
 from tests.conftest import TOKEN, served
 from tests.integration.web.world import World
 
@@ -69,6 +70,25 @@ def test_a_file_comes_with_its_name_type_etag_and_in_parts(world: World, api: "F
         assert (part.status_code, part.data) == (206, CONTENT[3:7])
     past = api.get("/api/v1/models/pets/file?format=onnx", headers={"Range": "bytes=99-"})
     assert past.status_code == 416
+
+
+@pytest.mark.parametrize("query", ["", "?format=onnx"])
+def test_no_connection_of_the_database_waits_for_the_storage(
+    world: World, api: "FlaskClient", monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    world.model()
+    exported(world)
+    pool, open_key = world.backend.database.engine.pool, Objects.open
+    taken = []
+
+    def opened(storage: Objects, key: str) -> IO[bytes]:
+        taken.append(pool.checkedout())  # type: ignore[attr-defined]
+        return open_key(storage, key)
+
+    monkeypatch.setattr(Objects, "open", opened)
+    with api.get(f"/api/v1/models/pets/file{query}") as response:
+        assert response.status_code == 200
+    assert taken == [0]
 
 
 @pytest.mark.parametrize(
@@ -148,6 +168,9 @@ def test_the_client_makes_a_job_and_downloads(world: World, client: Client, tmp_
     exported(world, "tflite", "float16")
     saved = client.download_model("pets", tmp_path / "x", format="tflite", quantize="float16")
     assert saved.read_bytes() == CONTENT
+    with pytest.raises(BadRequest, match="quantize: should be 'none' for the format 'keras'"):
+        client.download_model("pets", tmp_path / "y", quantize="float16")
+    assert not (tmp_path / "y").exists()
 
 
 def test_the_command_downloads_what_there_is_with_the_card(

@@ -177,6 +177,17 @@ def test_a_model_outlives_its_job_with_file_card_and_page(world: World, api: "Fl
     assert api.get("/models/pets@1").status_code == 200
 
 
+def test_a_card_tells_what_the_network_began_with_and_what_classes_counted(
+    world: World, api: "FlaskClient"
+) -> None:
+    backbone, weights = {"name": "efficientnet-lite0", "sha256": SHA256}, {"cats": 1.5, "dogs": 0.75}
+    world.model(card={"backbone": backbone, "class_weight": weights}), world.model()
+    card = api.get("/api/v1/models/pets@1/card").json
+    assert (card["backbone"], card["class_weight"]) == (backbone, weights)
+    card = api.get("/api/v1/models/pets@2/card").json
+    assert (card["backbone"], card["class_weight"]) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [("DELETE", "/api/v1/models/pets@1", 204), ("POST", "/models/pets@1/delete", 303)],
