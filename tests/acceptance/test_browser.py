@@ -102,6 +102,28 @@ def test_a_file_is_scored_and_its_rows_are_found(page: Page, stack: Stack, tmp_p
     expect(page.get_by_label("Label", exact=True)).to_have_value("negative")
 
 
+def test_a_form_says_what_fields_default_to_with_the_chosen_network(
+    page: Page, stack: Stack, tmp_path: Path
+) -> None:
+    page.goto(f"{stack.url}/new/train")
+    network, epochs, size = (page.locator(f"#{name}") for name in ("network", "epochs", "image_size"))
+    nothing = page.locator("#optimizer option").first
+    expect(epochs).to_have_attribute("placeholder", "20")
+    network.select_option("compact")
+    expect(epochs).to_have_attribute("placeholder", "36")
+    expect(nothing).to_have_text("default (muon)")
+    network.select_option("")
+    expect(size).to_have_attribute("placeholder", "256")
+    expect(nothing).to_have_text("default (adam)")
+
+    (tmp_path / "net.json").write_text("{}")
+    page.locator("#architecture").set_input_files(tmp_path / "net.json")
+    expect(epochs).to_have_attribute("placeholder", "30")
+    expect(size).to_have_attribute("placeholder", "")
+    network.select_option("classic")
+    expect(epochs).to_have_attribute("placeholder", "10")
+
+
 def test_pictures_are_imported_trained_on_and_predicted(page: Page, stack: Stack, tmp_path: Path) -> None:
     folder = draw_dataset(tmp_path / "forms")
     archive = tmp_path / "forms.zip"

@@ -1,6 +1,7 @@
 """What a form knows of its fields, read off the specs: how to enter them, bounds, choices, defaults, help."""
 
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -30,8 +31,8 @@ Input = Literal[
 class Field:
     """One field of a spec. `step` is "any" for numbers with a fraction, "1" for whole ones.
 
-    `noun` says that it names a data set or a model. `varies` says the defaults of one that has several,
-    "compact: 36, classic: 10"; it has no `default` then.
+    `noun` says that it names a data set or a model. `defaults` are those of one that has several, by the
+    kind's presets: {"compact": "36", "classic": "10"}; it has no `default` then.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Field:
     step: str
     choices: tuple[str, ...]
     noun: str | None
-    varies: str
+    defaults: Mapping[str, str]
 
     @property
     def label(self) -> str:
@@ -80,14 +81,14 @@ def _field(kind: Kind[Any], name: str, schema: dict[str, Any], required: bool, n
     types = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
     type_ = types[0]
     presets = kind.presets[1] if kind.presets else {}
-    defaults = {value: _at(preset, name) for value, preset in presets.items()}
-    varies = any(value is not None for value in defaults.values())
-    each = [
-        f"{value}: {schema.get('default') if default is None else default}"
-        for value, default in defaults.items()
+    given = {value: _at(preset, name) for value, preset in presets.items()}
+    varies = any(value is not None for value in given.values())
+    each = {
+        value: str(schema.get("default") if default is None else default)
+        for value, default in given.items()
         # A preset may leave a field open, and a field may be for one preset only.
         if default is not None or (name not in presets[value] and schema.get("default") is not None)
-    ]
+    }
     return Field(
         name=name,
         input=_input(types),
@@ -99,7 +100,7 @@ def _field(kind: Kind[Any], name: str, schema: dict[str, Any], required: bool, n
         step="1" if type_.get("type") == "integer" else "any",
         choices=tuple(type_.get("enum", (type_["const"],) if "const" in type_ else ())),
         noun=noun,
-        varies=", ".join(each) if varies else "",
+        defaults=each if varies else {},
     )
 
 

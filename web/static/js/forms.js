@@ -1,5 +1,5 @@
-// Comfort for forms, which work without it: it shows what was chosen, refuses what is too large before it is
-// sent, and shows the progress of a long upload.
+// Comfort for forms, which work without it: it shows what was chosen and what the defaults are then, refuses what
+// is too large before it is sent, and shows the progress of a long upload.
 
 const UNITS = ["bytes", "kB", "MB", "GB", "TB"];
 const MOST_PREVIEWS = 24;
@@ -78,6 +78,25 @@ function replaceForm(html, inputs) {
   fresh.querySelector("[role=alert]")?.scrollIntoView({ block: "center" });
 }
 
+/** Say in fields without a value what they default to: of some it depends on what is chosen in another field. */
+function showDefaults(form) {
+  const chooser = form.querySelector("[data-preset]");
+  if (!chooser) return;
+  const preset = chosenPreset(form, chooser);
+  for (const field of form.querySelectorAll("[data-defaults]")) {
+    const value = JSON.parse(field.dataset.defaults)[preset] ?? "";
+    if (field.tagName === "SELECT") {
+      field.querySelector('option[value=""]').textContent = value ? `default (${value})` : "default";
+    } else field.placeholder = value;
+  }
+}
+
+function chosenPreset(form, chooser) {
+  if (chooser.value) return chooser.value;
+  const implying = [...form.querySelectorAll("[data-implies-preset]")].find((field) => field.value);
+  return implying ? implying.dataset.impliesPreset : chooser.dataset.preset;
+}
+
 function enhance(root) {
   for (const zone of root.querySelectorAll("[data-drop]")) {
     const input = zone.querySelector("input[type=file]");
@@ -96,6 +115,8 @@ function enhance(root) {
   }
   for (const form of root.querySelectorAll("[data-submit]")) {
     form.addEventListener("submit", (event) => submit(event, form));
+    form.addEventListener("change", () => showDefaults(form));
+    showDefaults(form);
   }
 }
 
@@ -116,8 +137,11 @@ function submit(event, form) {
   else send(form, inputs);
 }
 
-// Back from the job's page, the form can be sent again.
+// Back from the job's page, the form can be sent again; and the browser has filled it in as it was.
 window.addEventListener("pageshow", () => {
-  for (const form of document.querySelectorAll("[data-submit]")) delete form.dataset.sent;
+  for (const form of document.querySelectorAll("[data-submit]")) {
+    delete form.dataset.sent;
+    showDefaults(form);
+  }
 });
 enhance(document);

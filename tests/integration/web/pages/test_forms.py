@@ -138,6 +138,30 @@ def test_a_network_of_ones_own_is_uploaded(world: World, web: FlaskClient) -> No
     assert uuid.UUID(spec["architecture"])
 
 
+@pytest.mark.parametrize(
+    ("query", "epochs", "size", "optimizer"),
+    [
+        ("", "20", "256", "adam"),
+        ("?network=compact", "36", "96", "muon"),
+        ("?network=custom", "30", "", "adam"),
+        ("?network=none", "", "", ""),
+    ],
+)
+def test_fields_say_what_they_default_to_with_the_chosen_network(
+    web: FlaskClient, query: str, epochs: str, size: str, optimizer: str
+) -> None:
+    page = web.get(f"/new/train{query}").text
+
+    def tag(name: str) -> str:
+        return page[page.index(f'id="{name}"') :].partition(">")[0]
+
+    assert f'placeholder="{epochs}"' in tag("epochs")
+    assert f'placeholder="{size}"' in tag("image_size")
+    assert '"compact": "36"' in tag("epochs")
+    assert 'data-preset="efficientnet-lite0"' in tag("network")
+    assert f'<option value="">{f"default ({optimizer})" if optimizer else "default"}</option>' in page
+
+
 def test_what_is_of_a_network_of_ones_own_is_for_it_alone(world: World, web: FlaskClient) -> None:
     world.dataset()
     missing = send(web, "train", dataset="pets", network="custom")

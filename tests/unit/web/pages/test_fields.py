@@ -85,5 +85,19 @@ def test_what_names_a_data_set_or_a_model_is_known_by_its_type(fields: dict[str,
     assert {name for name, field in fields_of("train").items() if field.noun} == {"dataset", "init_from"}
 
 
+def test_a_field_that_presets_fill_has_a_default_for_each_that_does_not_leave_it_open() -> None:
+    fields = fields_of("train")
+    assert fields["epochs"].defaults == {
+        "efficientnet-lite0": "20",
+        "compact": "36",
+        "classic": "10",
+        "custom": "30",
+    }
+    assert fields["augment.crop"].defaults["classic"] == "0"
+    assert "custom" not in fields["image_size"].defaults
+    assert fields["head"].defaults == {"custom": "auto"}
+    assert (fields["epochs"].default, fields["seed"].default, fields["seed"].defaults) == (None, 0, {})
+
+
 def test_an_unknown_kind_has_no_fields() -> None:
     assert fields_of("unheard-of") == {}
