@@ -11,7 +11,9 @@ from typing import Any
 import keras
 
 from jobyard.shared.errors import WorkError
-from jobyard.workers.networks import efficientnet, hdf5, torch_file
+from jobyard.workers.networks import efficientnet, torch_file
+from jobyard.workers.networks.foreign.loading import load
+from jobyard.workers.networks.foreign.weights import WeightsFile
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,9 @@ PACKAGES = {
     )
 }
 
+# What a file's arrays may have in all, of which only the backbone's are read: far more than any network's.
+MAX_BYTES = 4 << 30
+
 # Part of a converted file's name: raise it when the network, or what is made of the package's file, changes.
 CONVERSION = 1
 
@@ -48,13 +53,28 @@ class Backbone:
         """What the weights are: those of one file are others when it is converted in another way."""
         return f"{self.sha256} {CONVERSION}"
 
-    def load_into(self, model: Any) -> None:
-        """Give the backbone's layers of a built network their weights. Raises WorkError if they don't fit."""
-        layers = _convolutions(model)
-        shapes = {layer.name: [tuple(weight.shape) for weight in layer.weights] for layer in layers}
-        weights = hdf5.read(self.path, shapes)
-        for layer in layers:
-            layer.set_weights(weights[layer.name])
+    def load_into(self, model: Any, workdir: Path) -> None:
+        """Give the backbone's layers of a built network their weights, by way of a file in `workdir`.
+
+        The file may have a head, too. Raises WorkError if it can't be read, or does not fit.
+        """
+        try:
+            weights = self._open()
+            with tempfile.TemporaryDirectory(dir=workdir) as folder:
+                load(part_of(model), weights, Path(folder) / "own.weights.h5", others=True)
+        except WorkError as error:
+            raise WorkError(f"{self.path.name} can't be read as weights of Keras: {error.message}") from None
+
+    def _open(self) -> WeightsFile:
+        try:
+            return WeightsFile(self.path, MAX_BYTES)
+        except OSError as error:
+            raise WorkError(str(error.strerror)) from error
+
+
+def part_of(model: Any) -> Any:
+    """The part of a pretrained network that makes features (n, f) of pixels, with the same layers."""
+    return keras.Model(model.input, model.get_layer(efficientnet.FEATURES).output, name="backbone")
 
 
 def find(network: str, cache: Path, own: Path | None = None) -> Backbone | None:
@@ -97,7 +117,7 @@ def _convert(source: Path, target: Path) -> None:
     # Weights fit pictures of any size.
     pixels = keras.Input((32, 32, 3), name="pixels")
     model = keras.Model(pixels, efficientnet.backbone(pixels, keras.DTypePolicy("float32")), name="backbone")
-    for layer in _convolutions(model):
+    for layer in (one for one in model.layers if one.weights):
         layer.set_weights(efficientnet.from_torch(tensors, layer.name))
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
@@ -106,10 +126,6 @@ def _convert(source: Path, target: Path) -> None:
         with draft.open("rb") as file:
             os.fsync(file.fileno())
         draft.replace(target)
-
-
-def _convolutions(model: Any) -> list[Any]:
-    return [layer for layer in model.layers if layer.name.endswith("_convolution")]
 
 
 def _sha256(path: Path) -> str:

@@ -147,7 +147,7 @@ def _train(
     build = _builder(spec, len(classes), architecture, limits)
     model = build(precision, for_training=True)
     size = int(model.input_shape[1])
-    head = _begin(model, classes, initial)
+    head = _begin(model, classes, initial, workdir)
 
     progress.phase("decoding")
     started = time.monotonic()
@@ -159,7 +159,7 @@ def _train(
     def features() -> Features:
         progress.phase("computing features")
         extractor = Extractor(
-            stages.backbone_of(model),
+            backbones.part_of(model),
             f"{initial and initial.identity} {precision} {size} {dataset_version}",
             workdir / "features" if cache is None else cache,
             workdir,
@@ -191,7 +191,7 @@ def _train(
         trained = time.monotonic()
 
         progress.phase("evaluating")
-        finished = _as_float32(build, classes, initial, loop.best_weights)
+        finished = _as_float32(build, classes, initial, loop.best_weights, workdir)
         judges = ("test", test) if len(test) else ("validation", held_out)
         evaluation = evaluate(finished, *judges, classes, spec.batch_size, progress)
         evaluated = time.monotonic()
@@ -203,7 +203,7 @@ def _train(
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         best_is_last = monitor.best == monitor.history[-1]
         if not best_is_last:
-            _as_float32(build, classes, initial, loop.stage.model.get_weights()).save(last_path)
+            _as_float32(build, classes, initial, loop.stage.model.get_weights(), workdir).save(last_path)
 
     timings = {
         "decode_seconds": decoded - started,
@@ -258,13 +258,13 @@ def _builder(
 
 
 def _begin(
-    model: Any, classes: list[str], initial: ModelFile | Backbone | None
+    model: Any, classes: list[str], initial: ModelFile | Backbone | None, workdir: Path
 ) -> Literal["kept", "new"] | None:
     """Give a network its first weights; returns what became of the last layer of an earlier model."""
     if isinstance(initial, ModelFile):
         return model_file.initialize(model, classes, initial)
     if initial is not None:
-        initial.load_into(model)
+        initial.load_into(model, workdir)
     return None
 
 
@@ -273,6 +273,7 @@ def _as_float32(
     classes: list[str],
     initial: ModelFile | Backbone | None,
     weights: list[Any],
+    workdir: Path,
 ) -> Any:
     """The network to keep: without the optimizer (two thirds of the bytes), and good on any device.
 
@@ -282,7 +283,7 @@ def _as_float32(
     if len(weights) == len(finished.weights):
         finished.set_weights(weights)
     else:
-        _begin(finished, classes, initial)
+        _begin(finished, classes, initial, workdir)
         stages.head_of(finished).set_weights(weights)
     custom.settle(finished)
     return finished

@@ -93,13 +93,8 @@ def plan(
     return [head, fine_tuning] if spec.fine_tune_epochs else [head]
 
 
-def backbone_of(model: Any) -> Any:
-    """The part of a pretrained network that makes features (n, f) of pixels."""
-    return keras.Model(model.input, model.get_layer(efficientnet.FEATURES).output, name="backbone")
-
-
 def head_of(model: Any) -> Any:
-    """The rest of it, from features on, with the same layers."""
+    """The part of a pretrained network from features on, with the same layers."""
     last = model.get_layer(efficientnet.FEATURES)
     features = outputs = keras.Input(last.output.shape[1:], name=efficientnet.FEATURES)
     for layer in model.layers[model.layers.index(last) + 1 :]:

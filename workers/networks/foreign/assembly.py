@@ -5,22 +5,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from jobyard.shared.archives.members import printable
 from jobyard.shared.errors import WorkError
 from jobyard.workers.networks import architecture
 from jobyard.workers.networks.architecture.writing import model_config
 from jobyard.workers.networks.custom import settle
 from jobyard.workers.networks.foreign.adaptation import adapt
 from jobyard.workers.networks.foreign.archive import WEIGHTS
-from jobyard.workers.networks.foreign.examination import SEEDS, Examined
+from jobyard.workers.networks.foreign.examination import Examined
+from jobyard.workers.networks.foreign.loading import load
 from jobyard.workers.networks.foreign.task import MODEL, Task
-from jobyard.workers.networks.foreign.weights import Array, WeightsFile, copy
 
 
 def warm_up() -> None:
@@ -39,7 +37,10 @@ def assemble(task: Task, examined: Examined) -> dict[str, Any]:
     limits = replace(task.limits, layers=task.limits.layers + 2)
     adapted = architecture.check(model_config(done.model), limits)
     network = _built(original.config())
-    _load(network, examined.weights, Path(task.folder) / f"own.{WEIGHTS}")
+    try:
+        load(network, examined.weights, Path(task.folder) / f"own.{WEIGHTS}")
+    except WorkError as error:
+        raise WorkError(f"{WEIGHTS}: {error.message}") from None
     parameters, precision = int(network.count_params()), _precision(network)
     finished = _built(adapted.config())
     for layer in network.layers:
@@ -74,34 +75,6 @@ def assemble(task: Task, examined: Examined) -> dict[str, Any]:
 
 def _built(config: dict[str, Any]) -> Any:
     return keras.saving.deserialize_keras_object(config, safe_mode=True)
-
-
-def _load(network: Any, weights: WeightsFile, own: Path) -> None:
-    """Copy the weights into a file that Keras has just written, and have it read that one."""
-    network.save_weights(own)
-    expected = _arrays(own)
-    unknown = sorted(path for path in weights.arrays if path not in expected and SEEDS not in path)
-    if unknown:
-        others = f", nor do {len(unknown) - 1:,} others" if len(unknown) > 1 else ""
-        raise WorkError(f"{WEIGHTS}: the array {printable(unknown[0])!r} belongs to no layer{others}")
-    try:
-        copy(weights, own, {path: array for path, array in expected.items() if SEEDS not in path})
-    except WorkError as error:
-        raise WorkError(f"{WEIGHTS}: {error.message}") from None
-    network.load_weights(own)
-
-
-def _arrays(own: Path) -> dict[str, Array]:
-    """Those of a file that Keras wrote."""
-    found: dict[str, Array] = {}
-
-    def keep(path: str, thing: Any) -> None:
-        if isinstance(thing, h5py.Dataset):
-            found[path] = Array(tuple(thing.shape), thing.dtype)
-
-    with h5py.File(own) as file:
-        file.visititems(keep)
-    return found
 
 
 def _outputs(network: Any) -> NDArray[np.float64]:

@@ -10,12 +10,10 @@ from jobyard.workers.networks.architecture import Architecture
 from jobyard.workers.networks.foreign.archive import CONFIG, WEIGHTS, unpack
 from jobyard.workers.networks.foreign.formats import refuse_others
 from jobyard.workers.networks.foreign.task import Task
-from jobyard.workers.networks.foreign.weights import WeightsFile
+from jobyard.workers.networks.foreign.weights import SEEDS, WeightsFile
 
 # At the top of the file of weights, and not the network's.
 OPTIMIZER = frozenset({"optimizer"})
-# Random states, which older versions of Keras save and newer ones don't.
-SEEDS = "seed_generator/"
 
 
 @dataclass(frozen=True)

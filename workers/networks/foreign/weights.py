@@ -23,6 +23,9 @@ from jobyard.shared.archives.members import printable
 from jobyard.shared.errors import WorkError
 from jobyard.workers.networks.foreign import bounds
 
+# In the paths of random states, which older versions of Keras save and newer ones don't.
+SEEDS = "seed_generator/"
+
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 # Floats, and what counts steps and keeps random states.

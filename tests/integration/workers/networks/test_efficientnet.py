@@ -107,7 +107,7 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> backbones.Backbone:
 
 def pretrained(backbone: backbones.Backbone, size: int, classes: int = 2, precision: str = "float32") -> Any:
     model = building.build("efficientnet-lite0", size, classes, precision)
-    backbone.load_into(model)
+    backbone.load_into(model, backbone.path.parent)
     return model
 
 
