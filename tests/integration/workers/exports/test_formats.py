@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -239,7 +239,7 @@ def test_what_a_normalization_was_adapted_to_is_exported_in_float32_too(tmp_path
 
 
 @pytest.fixture
-def resized() -> Iterator[Any]:
+def resized() -> Any:
     """A network that begins with an antialiased resize, for which TensorFlow alone has an operation."""
     return network_of(keras.layers.Resizing(16, 16, antialias=True))
 

@@ -138,12 +138,3 @@ def test_a_job_that_is_to_stop_ends_its_process(context: Context, why: str) -> N
         thread.join()
     assert get_job(context.database, job_id).state == ("cancelled" if why == "cancel" else "queued")
     assert children() == []
-
-
-def test_the_servers_limits_of_networks_hold_for_foreign_models_too(sqlite_url: str, tmp_path: Path) -> None:
-    database = Database(sqlite_url)
-    strict = make_context(database, tmp_path / "strict", max_network_parameters=5)
-    job = registered(strict, foreign.keras_file())
-    assert job.state == "failed"
-    assert "should be at most 5 (JOBYARD_MAX_NETWORK_PARAMETERS)" in (job.error_message or "")
-    database.dispose()

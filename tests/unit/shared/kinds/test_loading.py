@@ -15,6 +15,8 @@ from jobyard.shared.kinds.base import Kind, Queue
 from tests.echo import Echo, EchoSpec
 
 ROOT = Path(__file__).parents[4]
+# In their order.
+BUILT_IN = ["train", "predict", "evaluate", "sentiment", "import", "register", "export"]
 
 
 Load = Callable[[type], loading.Installed]
@@ -44,16 +46,7 @@ def changed(**members: Any) -> type:
 
 def test_a_kind_of_another_package_is_one_among_the_built_in_ones(load: Load) -> None:
     installed = load(Echo)
-    assert list(installed.kinds) == [
-        "train",
-        "predict",
-        "evaluate",
-        "sentiment",
-        "import",
-        "register",
-        "export",
-        "echo",
-    ]
+    assert list(installed.kinds) == [*BUILT_IN, "echo"]
     assert installed.problems == ()
     assert kinds.find("echo").title({"text": "hello"}, {}) == "Echo a text"
 
@@ -103,15 +96,7 @@ class Forgetful(Kind[EchoSpec]):
 )
 def test_a_wrong_declaration_is_one_line_and_hurts_no_other(load: Load, declared: type, why: str) -> None:
     installed = load(declared)
-    assert list(installed.kinds) == [
-        "train",
-        "predict",
-        "evaluate",
-        "sentiment",
-        "import",
-        "register",
-        "export",
-    ]
+    assert list(installed.kinds) == BUILT_IN
     (problem,) = installed.problems
     assert problem.startswith("the kind 'echo' of package_of_the_test:Echo can't be used: ")
     assert why in problem

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from jobyard.workers.networks import architecture
 from jobyard.workers.networks.foreign.task import Task
 from tests import foreign
@@ -77,6 +79,9 @@ def test_each_is_refused_with_its_reason_and_does_nothing(tmp_path: Path) -> Non
     assert secret.stat().st_atime_ns == 0
     # Else nothing of that could fail.
     assert {verdicts[what].message for what in right} == {"accepted"}
+    secret.read_bytes()
+    if secret.stat().st_atime_ns == 0:
+        pytest.skip("this file system doesn't note when a file is read; all else was checked")
 
 
 # What Keras' loader would call or allocate, and what nothing of is built.
