@@ -1,6 +1,12 @@
 """Trainings of which nothing may depend on how often they were interrupted."""
 
+import os
 import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,6 +110,35 @@ class Upserts:
         self.calls += 1
         if self.calls == self.until:
             raise self.error
+
+
+@dataclass
+class Telling(Upserts):
+    """Prints each batch with its phase, slowly enough to be killed within any."""
+
+    seconds: float = 0.05
+
+    def update(self, done: int, total: int | None, unit: str) -> None:
+        if self.phases[-1].startswith(("computing", "training", "fine-tuning")):
+            sys.stdout.write(f"{self.phases[-1]} {done}\n")
+            sys.stdout.flush()
+            time.sleep(self.seconds)
+
+
+@contextmanager
+def in_a_process(script: str, *arguments: object) -> Iterator["subprocess.Popen[str]"]:
+    """A Python script that imports what this process does; it is killed at the end, if it has not ended."""
+    child = subprocess.Popen(
+        [sys.executable, script, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        text=True,
+    )
+    with child:
+        try:
+            yield child
+        finally:
+            child.kill()
 
 
 @dataclass(frozen=True)

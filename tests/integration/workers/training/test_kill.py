@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +13,15 @@ import pytest
 from jobyard.shared.kinds.train import TrainSpec
 from jobyard.workers.training import features
 from jobyard.workers.training.fit import train
-from tests.integration.workers.training.resumable import COMPACT, Folder, Upserts, assert_same, run
+from tests.integration.workers.training.resumable import (
+    COMPACT,
+    Folder,
+    Telling,
+    Upserts,
+    assert_same,
+    in_a_process,
+    run,
+)
 
 # How often a training is killed. Each costs a new process that imports TensorFlow.
 KILLS = int(os.environ.get("KILLS", "3"))
@@ -54,12 +61,12 @@ PRETRAINED = TrainSpec.model_validate(
 )
 
 
-def test_a_pretrained_network_is_killed_while_features_are_computed_and_while_it_is_fine_tuned(
+def test_a_pretrained_network_is_killed_in_each_of_its_phases(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_small_chunks(monkeypatch.setattr)
     kept, chance = Folder(tmp_path / "kept"), random.Random()
-    for phase in ("computing", "fine-tuning"):
+    for phase in ("computing", "training", "fine-tuning"):
         seconds = chance.uniform(0, 0.3)
         code = killed(PRETRAINED, dataset, tmp_path / phase, kept, chance.randint(1, 6), seconds, phase)
         assert code == -signal.SIGKILL
@@ -89,14 +96,7 @@ def killed(
 ) -> int | None:
     """A training in a process of its own, killed so long after some batches of a phase; its exit status."""
     workdir.mkdir()
-    command = [sys.executable, __file__, spec.model_dump_json(), dataset, workdir, kept.path]
-    child = subprocess.Popen(
-        [str(part) for part in command],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        text=True,
-    )
-    with child:
+    with in_a_process(__file__, spec.model_dump_json(), dataset, workdir, kept.path) as child:
         assert child.stdout is not None
         left = batches
         for line in child.stdout:
@@ -104,18 +104,7 @@ def killed(
             if not left:
                 break
         time.sleep(seconds)
-        child.kill()
     return child.returncode
-
-
-class Telling(Upserts):
-    """Prints each batch with its phase, slowly enough to be killed within any."""
-
-    def update(self, done: int, total: int | None, unit: str) -> None:
-        if self.phases[-1].startswith(("computing", "training", "fine-tuning")):
-            sys.stdout.write(f"{self.phases[-1]} {done}\n")
-            sys.stdout.flush()
-            time.sleep(0.05)
 
 
 if __name__ == "__main__":
