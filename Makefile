@@ -61,8 +61,10 @@ fuzz-text: $(INSTALLED) ## Compare TEXTS=1000000 texts made to go wrong, from SE
 fuzz-api: $(INSTALLED) ## Send EXAMPLES=200 right and as many wrong requests to every operation of the API
 	EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest tests/integration/web/api/test_schemathesis.py
 
-architectures: $(INSTALLED) ## Train, kill and resume networks of keras.applications, all or ARCHITECTURES="MobileNetV2 VGG16"
-	ARCHITECTURES="$(or $(ARCHITECTURES),all)" $(BIN)/python -m pytest -v -n 0 tests/integration/workers/training/test_architectures.py
+architectures: $(INSTALLED) ## Train, kill, resume and import networks of keras.applications, all or ARCHITECTURES="MobileNetV2 VGG16"
+	ARCHITECTURES="$(or $(ARCHITECTURES),all)" $(BIN)/python -m pytest -v -n 0 \
+		tests/integration/workers/training/test_architectures.py \
+		tests/integration/workers/networks/foreign/test_applications.py
 
 kill-training: $(INSTALLED) ## Kill a training KILLS=10 times in both precisions, and compare with one that never was
 	KILLS=$(or $(KILLS),10) $(BIN)/python -m pytest tests/integration/workers/training/test_kill.py

@@ -1,14 +1,12 @@
 """Architectures that nobody here wrote: those of keras.applications, checked, trained, killed and resumed.
 
-`make architectures` takes all of TABLE; ARCHITECTURES names some of them. Without it one is trained and not
+`make architectures` takes all of SIZES; ARCHITECTURES names some of them. Without it one is trained and not
 killed: that a network of somebody's own is resumed to the bit, test_custom shows with a small one.
 """
 
 import os
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import keras
@@ -19,31 +17,16 @@ from jobyard.shared.kinds.train import TrainSpec
 from jobyard.workers.networks.architecture import check, parse
 from jobyard.workers.prediction.models import ModelCache
 from jobyard.workers.training.fit import train
+from tests.applications import SIZES, chosen
 from tests.factories import draw_colours
-from tests.integration.workers.training.resumable import Folder, Upserts, assert_same, run
-
-# The sides of pictures: the smallest that Keras makes each for, in tens of pixels.
-TABLE = {
-    "MobileNet": 32,
-    "MobileNetV2": 32,
-    "MobileNetV3Small": 32,
-    "MobileNetV3Large": 32,
-    "EfficientNetV2B0": 32,
-    "ResNet50V2": 32,
-    "DenseNet121": 32,
-    "NASNetMobile": 32,
-    "ConvNeXtTiny": 32,
-    "Xception": 71,
-    "VGG16": 32,
-    "InceptionV3": 75,
-    "InceptionResNetV2": 75,
-}
-SHORT = "MobileNet"
-CHOSEN = [
-    name
-    for one in os.environ.get("ARCHITECTURES", SHORT).split()
-    for name in (TABLE if one == "all" else [one])
-]
+from tests.integration.workers.training.resumable import (
+    Folder,
+    Telling,
+    Upserts,
+    assert_same,
+    in_a_process,
+    run,
+)
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +35,11 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_colours(tmp_path_factory.mktemp("data"), ["red", "blue"], train=6, validation=2)
 
 
-@pytest.mark.parametrize("name", CHOSEN)
+@pytest.mark.parametrize("name", chosen("MobileNet"))
 def test_an_application_of_keras_is_trained_killed_and_resumed(
     pictures: Path, tmp_path: Path, name: str
 ) -> None:
-    size = TABLE[name]
+    size = SIZES[name]
     keras.utils.set_random_seed(3)
     original = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3))
     document = tmp_path / "net.json"
@@ -109,29 +92,13 @@ def test_an_application_of_keras_is_trained_killed_and_resumed(
 def killed(spec: TrainSpec, dataset: Path, workdir: Path, kept: Folder, document: Path) -> int | None:
     """A training in a process of its own, killed after its first checkpoint; its exit status."""
     workdir.mkdir()
-    command = [sys.executable, __file__, spec.model_dump_json(), dataset, workdir, kept.path, document]
-    child = subprocess.Popen(
-        [str(part) for part in command],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        text=True,
-    )
-    with child:
+    told = (spec.model_dump_json(), dataset, workdir, kept.path, document)
+    with in_a_process(__file__, *told) as child:
         assert child.stdout is not None
-        while child.stdout.readline():
+        for _ in child.stdout:
             if kept.load() is not None:
-                child.kill()
+                break
     return child.returncode
-
-
-class Telling(Upserts):
-    """Prints each batch, slowly enough to be killed after any."""
-
-    def update(self, done: int, total: int | None, unit: str) -> None:
-        if unit == "batches":
-            sys.stdout.write(f"{done}\n")
-            sys.stdout.flush()
-            time.sleep(0.5)
 
 
 if __name__ == "__main__":
@@ -141,7 +108,7 @@ if __name__ == "__main__":
         TrainSpec.model_validate_json(_spec),
         _dataset,
         _workdir,
-        Telling(),
+        Telling(seconds=0.5),
         Folder(_kept),
         checkpoint_seconds=0,
         architecture=parse(_document.read_bytes()),

@@ -11,9 +11,8 @@ from keras import layers
 
 from jobyard.shared.errors import WorkError
 from jobyard.workers.networks import model_file
-from jobyard.workers.networks.foreign.assembly import assemble
-from jobyard.workers.networks.foreign.examination import examine
-from jobyard.workers.networks.foreign.task import MODEL, Task
+from jobyard.workers.networks.foreign.task import MODEL
+from tests.integration.workers.networks.foreign.registering import register
 
 SIZE = 32
 PICTURES = np.random.default_rng(0).integers(0, 256, (6, SIZE, SIZE, 3)).astype(np.float32)
@@ -118,24 +117,6 @@ def trained(network: Any) -> Any:
     network.compile("adam", loss, run_eagerly=True)
     network.train_on_batch(PICTURES, np.arange(len(PICTURES)) % max(outputs, 2))
     return network
-
-
-def register(network: Any, folder: Path, classes: list[str], **given: Any) -> tuple[Any, dict[str, Any]]:
-    """The network that is loaded from the file that is kept, and what was found out."""
-    upload = folder / "upload.keras"
-    network.save(upload)
-    task = Task(
-        path=str(upload),
-        name=upload.name,
-        folder=str(folder),
-        classes=classes,
-        rescale=given.get("rescale"),
-        image_size=given.get("image_size"),
-        unpacked_bytes=1 << 28,
-    )
-    found = assemble(task, examine(task))
-    kept = keras.models.load_model(folder / MODEL, compile=False)
-    return kept, found
 
 
 def outputs(network: Any, pictures: Any = PICTURES) -> bytes:
