@@ -7,8 +7,9 @@ from uuid import UUID
 from pydantic import Field
 
 from jobyard.shared.errors import BadInput
-from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Spec
+from jobyard.shared.kinds.base import Kind, Queue, Reference, Spec
 from jobyard.shared.kinds.fields import DatasetReference, ModelReference
+from jobyard.shared.kinds.parts import PicturePart
 
 if TYPE_CHECKING:
     from jobyard.shared.kinds.findings import Findings
@@ -30,22 +31,13 @@ class EvaluateSpec(Spec):
     )
 
 
-class EvaluatePart(Parameters):
-    """Some of the pictures of an evaluation in parts: the spec of a child. It can't be submitted."""
-
-    part: int = Field(ge=0, description="Number of the part, from 0")
-    parts: int = Field(ge=1)
-    start: int = Field(ge=0, description="Number of its first picture in the whole job, from 0")
-    count: int = Field(ge=1)
-
-
 class Evaluate(Kind[EvaluateSpec]):
     """Evaluate a model."""
 
     name = "evaluate"
     queue = Queue.PREDICT
     Spec = EvaluateSpec
-    Part = EvaluatePart
+    Part = PicturePart
     work = "jobyard.workers.kinds.evaluate:work"
     label = "Evaluation"
     action = "Evaluate a model"

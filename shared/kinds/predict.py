@@ -7,8 +7,9 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from jobyard.shared.errors import BadInput
-from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Source, Spec
+from jobyard.shared.kinds.base import Kind, Queue, Reference, Source, Spec
 from jobyard.shared.kinds.fields import DatasetReference, ModelReference
+from jobyard.shared.kinds.parts import PicturePart
 
 if TYPE_CHECKING:
     from jobyard.shared.kinds.findings import Findings
@@ -59,22 +60,13 @@ def overlay_name(row: int) -> str:
     return f"overlay-{row}.png"
 
 
-class PredictPart(Parameters):
-    """Some of the pictures of a prediction in parts: the spec of a child. It can't be submitted."""
-
-    part: int = Field(ge=0, description="Number of the part, from 0")
-    parts: int = Field(ge=1)
-    start: int = Field(ge=0, description="Number of its first picture in the whole job, from 0")
-    count: int = Field(ge=1)
-
-
 class Predict(Kind[PredictSpec]):
     """Predict pictures."""
 
     name = "predict"
     queue = Queue.PREDICT
     Spec = PredictSpec
-    Part = PredictPart
+    Part = PicturePart
     work = "jobyard.workers.kinds.predict:work"
     label = "Prediction"
     action = "Predict pictures"

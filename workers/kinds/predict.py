@@ -11,15 +11,16 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, registry, storage
-from jobyard.shared.errors import LeaseLost, WorkError
-from jobyard.shared.kinds.predict import PredictPart, PredictSpec, overlay_name
+from jobyard.shared.errors import WorkError
+from jobyard.shared.kinds.parts import PicturePart, picture_parts
+from jobyard.shared.kinds.predict import PredictSpec, overlay_name
 from jobyard.workers.kinds.model_cache import find_model, load_model
 from jobyard.workers.kinds.open_zip import open_zip
 from jobyard.workers.prediction.archives import ZipOfPictures, check_archive
 from jobyard.workers.prediction.predict import Picture, PicturePrediction, predict
 from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.dataset_cache import find_dataset
-from jobyard.workers.runtime.parts import refuse_broken
+from jobyard.workers.runtime.parts import refuse_broken, whole_of
 
 # The result in the job holds so many; all of them are rows.
 MAX_IN_RESULT = 1_000
@@ -29,9 +30,9 @@ PART_PICTURES = 512
 WINDOW = 16
 
 
-def work(attempt: Attempt, spec: PredictSpec | PredictPart) -> Finish | Split:
+def work(attempt: Attempt, spec: PredictSpec | PicturePart) -> Finish | Split:
     """Predict every picture; one that can't be decoded is a row with an error, not a failed job."""
-    if isinstance(spec, PredictPart):
+    if isinstance(spec, PicturePart):
         return _predict_part(attempt, spec)
     model = find_model(attempt, spec.model)
     if attempt.claim.child_window is not None:
@@ -119,24 +120,17 @@ def _store_overlay(attempt: Attempt, png: bytes) -> storage.Stored:
 
 
 def _split(count: int, copied: str | None) -> Split:
-    starts = range(0, count, PART_PICTURES)
-    parts = [
-        PredictPart(part=part, parts=len(starts), start=start, count=min(PART_PICTURES, count - start))
-        for part, start in enumerate(starts)
-    ]
     return Split(
-        [part.model_dump() for part in parts],
+        picture_parts(count, PART_PICTURES),
         window=WINDOW,
         progress=jobs.Progress("predicting in parts", 0, count, "pictures", None),
         checkpoint_key=copied,
     )
 
 
-def _predict_part(attempt: Attempt, part: PredictPart) -> Finish:
+def _predict_part(attempt: Attempt, part: PicturePart) -> Finish:
     with attempt.context.database.read() as session:
-        whole = session.get(jobs.Job, attempt.claim.parent_id)
-    if whole is None:  # it starts over, and this job was deleted
-        raise LeaseLost
+        whole = whole_of(session, attempt.claim)
     spec = PredictSpec.model_validate(whole.spec)
     model = find_model(attempt, spec.model)
     pictures = _pictures(attempt, spec, whole.checkpoint_key, part.start, part.start + part.count)

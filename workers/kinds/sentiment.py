@@ -21,7 +21,7 @@ from jobyard.shared.errors import LeaseLost, WorkError
 from jobyard.shared.kinds.sentiment import SentimentPart, SentimentSpec
 from jobyard.workers.kinds import wait_for
 from jobyard.workers.runtime.attempt import Attempt, Finish, Split
-from jobyard.workers.runtime.parts import refuse_broken
+from jobyard.workers.runtime.parts import refuse_broken, whole_of
 from jobyard.workers.sentiment.vader.scorer import Scorer
 from jobyard.workers.sentiment.vader.texts import score_texts
 
@@ -166,9 +166,7 @@ def _score_part(attempt: Attempt, spec: SentimentPart) -> Finish:
     from jobyard.workers.sentiment.files import score_part
 
     with attempt.context.database.read() as session:
-        parent = session.get(jobs.Job, attempt.claim.parent_id)
-        if parent is None:  # it starts over, and this job was deleted
-            raise LeaseLost
+        parent = whole_of(session, attempt.claim)
         whole = SentimentSpec.model_validate(parent.spec)
         file = storage.get_file(session, _file_of(whole))
         siblings = jobs.children(session, parent.id)

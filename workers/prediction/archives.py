@@ -7,7 +7,7 @@ where it lies: nothing is unpacked.
 import functools
 import io
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -84,9 +84,14 @@ class ZipOfPictures:
             for parts, info in self._members[start:stop]
         ]
 
-    def files(self) -> dict[str, Callable[[], IO[bytes]]]:
-        """What opens each file, by its whole path; `pictures` has paths for people."""
-        return {"/".join(parts): functools.partial(self._open, info) for parts, info in self._members}
+    @functools.cached_property
+    def files(self) -> Mapping[str, zipfile.ZipInfo]:
+        """The files by their whole paths; `pictures` has paths for people."""
+        return {"/".join(parts): info for parts, info in self._members}
+
+    def open(self, path: str) -> IO[bytes]:
+        """One of `files`. Raises NotAPicture where it is damaged."""
+        return self._open(self.files[path])
 
     def close(self) -> None:
         self._archive.close()
