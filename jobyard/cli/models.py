@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.markup import escape
@@ -11,6 +10,7 @@ from rich.table import Table
 from jobyard.cli.follow import follow, working
 from jobyard.cli.session import connect, json_option, outcome, output, print_json, priority_option
 from jobyard.client import Client, Job
+from jobyard.client.errors import Json
 
 SHOWN = 50
 
@@ -92,8 +92,7 @@ def download(model: str, format_: str, quantize: str, target: Path | None, card:
         known = client.model_card(model)
         file = known | {"file": f"{known['name']}-{known['version']}.keras"}
         if format_ != "keras":
-            file = _exported(client, known["reference"], format_, quantize)
-            known = client.model_card(known["reference"])
+            known, file = _exported(client, known, format_, quantize)
         path = target or Path(file["file"])
         client.download_model(known["reference"], path, format=format_, quantize=quantize)
         if card is not None:
@@ -101,15 +100,15 @@ def download(model: str, format_: str, quantize: str, target: Path | None, card:
     click.echo(f"{path}: {known['reference']}, SHA-256 {file['sha256']}")
 
 
-def _exported(client: Client, reference: str, format_: str, quantize: str) -> dict[str, Any]:
-    """The model's file of that format, made if there is none yet."""
-    for one in client.model(reference)["exports"]:
+def _exported(client: Client, card: Json, format_: str, quantize: str) -> tuple[Json, Json]:
+    """The model's card, and what it says of the file of that format, which is made if there is none yet."""
+    for one in card["exports"]:
         if (one["format"], one["quantize"]) == (format_, quantize):
-            return dict(one)
-    job = follow(client.export_model(reference, format_, quantize=quantize))
+            return card, one
+    job = follow(client.export_model(card["reference"], format_, quantize=quantize))
     if status := outcome(job):
         raise click.exceptions.Exit(status)
-    return dict(job.result or {})
+    return client.model_card(card["reference"]), job.result or {}
 
 
 @models.command()

@@ -46,6 +46,17 @@ class ModelExport(Base):
         how = "" if self.quantize == "none" else f"-{self.quantize}"
         return f"{model.name}-{model.version}{how}{FILES[self.format][0]}"  # type: ignore[index]
 
+    def described(self, model: "Model") -> dict[str, Any]:
+        """What it is, and how it is used, as JSON."""
+        return {
+            "format": self.format,
+            "quantize": self.quantize,
+            "file": self.file_name(model),
+            "bytes": self.bytes,
+            "sha256": self.sha256,
+            **self.facts,
+        }
+
     @property
     def media_type(self) -> str:
         return FILES[self.format][1]  # type: ignore[index]

@@ -221,17 +221,7 @@ def card(session: Session, model: Model) -> dict[str, Any]:
         "data": kept.get("data") or data,
         "source": kept.get("source"),
         **facts,
-        "exports": [
-            {
-                "format": one.format,
-                "quantize": one.quantize,
-                "file": one.file_name(model),
-                "bytes": one.bytes,
-                "sha256": one.sha256,
-                **one.facts,
-            }
-            for one in exports_of(session, [model.id])[model.id]
-        ],
+        "exports": [one.described(model) for one in exports_of(session, [model.id])[model.id]],
         "evaluations": [
             {
                 "dataset": one.dataset,

@@ -11,7 +11,6 @@ from jobyard.shared import jobs, registry, storage
 from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.shared.kinds.export import FORMATS
 from jobyard.shared.kinds.fields import ALIAS_IS, Alias
-from jobyard.shared.registry import exports
 from jobyard.shared.registry import models as models_
 from jobyard.web.backend import current_backend
 from jobyard.web.pages.blueprint import routes
@@ -105,7 +104,6 @@ def _model_page(reference: str, status: int = 200, **errors: str) -> Response:
             computed=(registry.LATEST, registry.BEST),
             card=models_.card(session, found),
             formats=FORMATS,
-            exports=exports.exports_of(session, [found.id])[found.id],
             evaluations=registry.evaluations(session, found.id, limit=EVALUATIONS),
             dataset=found.dataset_id and session.get(registry.Dataset, found.dataset_id),
             job=found.job_id and session.get(jobs.Job, found.job_id),

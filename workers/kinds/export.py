@@ -103,13 +103,4 @@ def facts_of(ended: child.Ended, name: str, memory_bytes: int) -> dict[str, Any]
 
 
 def _result(model: registry.Model, kept: exports.ModelExport, *, was_there: bool) -> dict[str, Any]:
-    return {
-        "model": model.reference,
-        "format": kept.format,
-        "quantize": kept.quantize,
-        "file": kept.file_name(model),
-        "bytes": kept.bytes,
-        "sha256": kept.sha256,
-        **kept.facts,
-        "was_there": was_there,
-    }
+    return {"model": model.reference, **kept.described(model), "was_there": was_there}
