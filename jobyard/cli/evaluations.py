@@ -36,11 +36,7 @@ def evaluate(
     auto are its test pictures, else those for validation, else all. Classes are matched by their names.
     """
     with connect() as client:
-        found = find_dataset(client, data, name, labels)
-        if isinstance(found, Job):
-            if as_json:
-                print_json(found.raw)
-            return outcome(found)
+        found = find_dataset(client, data, name, labels, as_json=as_json)
         job = follow(client.evaluate(model, found, split=split, priority=priority))
         if as_json:
             print_json(job.raw)

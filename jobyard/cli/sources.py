@@ -6,16 +6,18 @@ from pathlib import Path
 import click
 
 from jobyard.cli.follow import follow, working
+from jobyard.cli.session import outcome, print_json
 from jobyard.client import Client, Job
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MAX_NAME = 64
 
 
-def find_dataset(client: Client, data: str, name: str | None, labels: str | None) -> str | Job:
+def find_dataset(client: Client, data: str, name: str | None, labels: str | None, *, as_json: bool) -> str:
     """The data set that DIR|DATASET means: its reference, imported before if it is a folder or an archive.
 
-    Returns the job of an import that did not succeed. Raises UsageError.
+    Ends the command where the import does not succeed: then it prints why, and its job `as_json`. Raises
+    UsageError.
     """
     source = _source(data)
     for option, value in (("--name", name), ("--labels", labels)):
@@ -24,7 +26,11 @@ def find_dataset(client: Client, data: str, name: str | None, labels: str | None
     if source is None:
         return data
     imported = import_pictures(client, source, name or folder_name(source), labels)
-    return str(imported.result["dataset"]) if imported.succeeded and imported.result else imported
+    if not imported.succeeded or imported.result is None:
+        if as_json:
+            print_json(imported.raw)
+        raise click.exceptions.Exit(outcome(imported))
+    return str(imported.result["dataset"])
 
 
 def import_pictures(client: Client, source: Path, name: str, labels: str | None = None) -> Job:

@@ -14,6 +14,9 @@ from jobyard.client import Job
 
 CLASS_WEIGHT = re.compile(r"(?P<name>[^=]+)=(?P<weight>[0-9]+(\.[0-9]*)?|\.[0-9]+)(,|$)")
 
+# The options that are fields of the spec's `augment`.
+AUGMENT = ("shear", "zoom", "crop", "flip", "rotation", "brightness", "contrast")
+
 
 @click.command(short_help="Train on a folder of pictures or an imported data set.")
 @click.argument("data", metavar="DIR|DATASET")
@@ -117,13 +120,6 @@ def train(
     name: str | None,
     class_weight: str | None,
     labels: str | None,
-    shear: float | None,
-    zoom: float | None,
-    crop: float | None,
-    flip: bool | None,
-    rotation: float | None,
-    brightness: float | None,
-    contrast: float | None,
     priority: int | None,
     as_json: bool,
     **spec: Any,
@@ -134,23 +130,10 @@ def train(
     DIR has one folder per class; or train/, validation/ and test/ with one folder per class each; or files
     like cat.0.jpg; or a table labels.csv (or metadata.csv, metadata.jsonl) with the label of each picture.
     """
-    given = {
-        "shear": shear,
-        "zoom": zoom,
-        "crop": crop,
-        "flip": flip,
-        "rotation": rotation,
-        "brightness": brightness,
-        "contrast": contrast,
-    }
     weights = None if class_weight is None else class_weights(class_weight)
-    augment = {key: value for key, value in given.items() if value is not None}
+    augment = {name: value for name in AUGMENT if (value := spec.pop(name)) is not None}
     with connect() as client:
-        found = find_dataset(client, data, name, labels)
-        if isinstance(found, Job):
-            if as_json:
-                print_json(found.raw)
-            return outcome(found)
+        found = find_dataset(client, data, name, labels, as_json=as_json)
         job = follow(
             client.train(found, priority=priority, class_weight=weights, augment=augment or None, **spec)
         )
@@ -176,7 +159,7 @@ def class_weights(written: str) -> str | dict[str, float]:
             raise click.UsageError(
                 f"--class-weight {written}: should be balanced, or CLASS=WEIGHT,CLASS=WEIGHT with numbers"
             )
-        weights[found["name"]] = float(found["weight"])
+        weights[found["name"].strip()] = float(found["weight"])
         rest = rest[found.end() :]
     return weights
 

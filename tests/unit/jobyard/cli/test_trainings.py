@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobyard.cli.trainings import class_weights, show_training, train
-from jobyard.shared.kinds.train import RECIPES, TrainSpec
+from jobyard.cli.trainings import AUGMENT, class_weights, show_training, train
+from jobyard.shared.kinds.train import RECIPES, Augment, TrainSpec
 
 SCORE = {"precision": 0.9, "recall": 0.875, "f1": 0.887, "support": 40}
 
@@ -78,7 +78,17 @@ def test_the_help_states_the_defaults_of_each_network(network: str) -> None:
 
 
 # A comma or a number can be part of a name: only '=' can't.
-NAMES = st.text(st.characters(exclude_characters="="), min_size=1).filter(lambda name: name[0] != ",")
+def test_each_random_change_is_an_option() -> None:
+    assert set(AUGMENT) == set(Augment.model_fields)
+    assert set(AUGMENT) <= {option.name for option in train.params}
+
+
+# Classes have no space around their names.
+NAMES = (
+    st.text(st.characters(exclude_characters="="), min_size=1)
+    .map(str.strip)
+    .filter(lambda name: name and name[0] != ",")
+)
 
 
 @given(st.dictionaries(NAMES, st.integers(1, 9_999).map(lambda number: number / 10), min_size=1))
@@ -92,6 +102,7 @@ def test_what_is_no_map_is_for_the_server_to_judge() -> None:
     assert class_weights("balanced") == "balanced"
     assert class_weights("even") == "even"
     assert class_weights("cats=2,dogs=.5,") == {"cats": 2, "dogs": 0.5}
+    assert class_weights("big cats =2, dogs=1") == {"big cats": 2, "dogs": 1}
 
 
 @pytest.mark.parametrize("wrong", ["cats=", "=2", "cats=two", "cats=2;dogs=1", "cats=2,dogs", "a=1,,b=2=3"])
