@@ -2,6 +2,7 @@
 
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,8 @@ from jobyard.client.errors import BadRequest
 
 # What a server reads of one at most.
 MAX_BYTES = 8 * 1024**2
+# What reading a part of a damaged zip, or of one that has no such part, raises.
+BROKEN = (KeyError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @contextmanager
@@ -24,7 +27,7 @@ def architecture_file(path: Path) -> Iterator[Path]:
     try:
         with zipfile.ZipFile(path) as file, file.open("config.json") as part:
             text = part.read(MAX_BYTES + 1)
-    except (KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except BROKEN as error:
         raise BadRequest(f"{path} should be a .keras file of Keras 3, with a config.json in it") from error
     if len(text) > MAX_BYTES:
         raise BadRequest(f"the config.json in {path} should have at most {MAX_BYTES:,} bytes")

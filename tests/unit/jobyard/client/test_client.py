@@ -46,6 +46,25 @@ def test_an_architecture_is_taken_out_of_a_keras_file(tmp_path: Path) -> None:
         pass
 
 
+def test_a_damaged_keras_file_has_no_architecture(tmp_path: Path) -> None:
+    garbled, short = tmp_path / "garbled.keras", tmp_path / "short.keras"
+    with zipfile.ZipFile(garbled, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", "{}" * 1_000)
+    whole = bytearray(garbled.read_bytes())
+    whole[30 + len("config.json")] = 0xFF  # the first byte after the header, which is no beginning of a block
+    garbled.write_bytes(whole)
+    with zipfile.ZipFile(short, "w") as archive:
+        archive.writestr("config.json", "{}")
+        (info,) = archive.infolist()
+        info.file_size = info.compress_size = 10_000  # in the list of what there is, at the end
+    for path in (garbled, short):
+        with (
+            pytest.raises(BadRequest, match=r"should be a \.keras file of Keras 3"),
+            architecture_file(path),
+        ):
+            pass
+
+
 def test_the_client_imports_nothing_of_the_server() -> None:
     code = (
         "import sys; from jobyard import Client; "
