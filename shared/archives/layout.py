@@ -107,11 +107,6 @@ class Gathered:
     misplaced: Misplaced
 
 
-def lay_out(members: Iterable[Member]) -> FolderLayout:
-    """`lay_out_folders` of these members."""
-    return lay_out_folders(gather(members))
-
-
 def gather(members: Iterable[Member]) -> Gathered:
     """The files, and the folders that they or others lie in.
 

@@ -73,8 +73,8 @@ def import_pictures(
 ) -> Imported:
     """Check every picture of `source`, and write the good ones to `output`, a zip of our own layout.
 
-    `source` is a zip or tar archive (recognized by its content) or a folder, in a layout of `lay_out`, or
-    with a table of `labels` beside its pictures (see `lay_out_labelled`).
+    `source` is a zip or tar archive (recognized by its content) or a folder, in a layout of
+    `lay_out_folders`, or with a table of `labels` beside its pictures (see `lay_out_labelled`).
     `output` is an uncompressed zip of `SPLIT/CLASS/FILE`, sorted, with the original bytes of each picture
     that decodes fully, up to where the picture ends. The others are listed with the reason and don't stop the
     import. `room` is how much the pictures may take.
@@ -133,7 +133,7 @@ def _decode_all(
     noted: list[tuple[str, str]] = []
     read = 0
     for member in walk(source, max_bytes):
-        # Of a file that is in the archive twice, the first is taken; lay_out has listed the other.
+        # Of a file that is in the archive twice, the first is taken; `gather` has listed the other.
         place = None if member.folder else layout.take(member.parts)
         if place is None:
             progress.check()

@@ -13,11 +13,11 @@ class OpenZip:
         self._key: str | None = None
         self._zip: ZipOfPictures | None = None
 
-    def get(self, context: storage.Storage, key: str) -> ZipOfPictures:
+    def get(self, source: storage.Storage, key: str) -> ZipOfPictures:
         """The zip of that key in the storage. Raises NotFound, and WorkError where it is damaged."""
         if self._zip is None or self._key != key:
             self.close()
-            self._zip, self._key = ZipOfPictures(context.open(key)), key
+            self._zip, self._key = ZipOfPictures(source.open(key)), key
         return self._zip
 
     def close(self) -> None:

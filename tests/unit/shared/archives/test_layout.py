@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from jobyard.shared.archives import limits
-from jobyard.shared.archives.layout import MAX_LISTED, Layout, lay_out
+from jobyard.shared.archives.layout import MAX_LISTED, Layout, gather, lay_out_folders
 from jobyard.shared.archives.members import Member
 from jobyard.shared.errors import WorkError
 from tests.allocations import allocated
@@ -20,7 +20,8 @@ def member(path: Path, *, folder: bool = False) -> Member:
 
 
 def laid_out(files: Iterable[Path], folders: Iterable[Path] = ()) -> Layout:
-    return lay_out([*(member(path) for path in files), *(member(path, folder=True) for path in folders)])
+    members = [*(member(path) for path in files), *(member(path, folder=True) for path in folders)]
+    return lay_out_folders(gather(members))
 
 
 NAMES = st.sampled_from(
