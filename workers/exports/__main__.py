@@ -1,36 +1,27 @@
 """The process that exports a model: loads it, converts it, runs the file and compares."""
 
-import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jobyard.shared.disk import is_full
-from jobyard.shared.errors import WorkError
+from jobyard.workers.exports.reasons import cause
 from jobyard.workers.exports.task import Task
 from jobyard.workers.runtime import child
 
 
 def main() -> None:
-    """Answers {"facts"}, {"error": the reason} or {"is_full"}."""
-    child.answer(_answer(Task.of_json(child.task())))
+    """Answers what is known of the file."""
+    task = Task.of_json(child.task())
+    child.answer_of(partial(_facts, task), cause=cause, no_memory="there was not enough memory")
 
 
-def _answer(task: Task) -> dict[str, Any]:
+def _facts(task: Task) -> dict[str, Any]:
     # TensorFlow, only now that this process ends with the worker.
     from jobyard.workers.exports.conversion import export
-    from jobyard.workers.exports.reasons import cause
     from jobyard.workers.networks import model_file
 
-    try:
-        network = model_file.load(Path(task.source), task.sha256, task.classes, task.image_size)
-        return {"facts": export(network, task)}
-    except WorkError as error:
-        return {"error": error.message}
-    except MemoryError:
-        return {"error": "there was not enough memory"}
-    except Exception as error:  # noqa: BLE001 - whatever a converter raises, the job says why
-        traceback.print_exc()
-        return {"is_full": True} if is_full(error) else {"error": cause(error)}
+    network = model_file.load(Path(task.source), task.sha256, task.classes, task.image_size)
+    return export(network, task)
 
 
 if __name__ == "__main__":

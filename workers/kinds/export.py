@@ -1,16 +1,14 @@
 """export: a model's file in another format, made by a process of its own and kept beside the model."""
 
-import errno
-import os
 import shutil
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
 from jobyard.shared import registry
-from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.export import FORMATS, ExportSpec
 from jobyard.shared.registry import exports, models
 from jobyard.workers.exports.task import Task
@@ -78,28 +76,23 @@ def _run(attempt: Attempt, spec: ExportSpec, model: registry.Model) -> child.End
 
 def facts_of(ended: child.Ended, name: str, memory_bytes: int) -> dict[str, Any]:
     """What the process says of its file. Raises WorkError with the reason why there is none."""
-    answer = ended.answer if ended.code == 0 and isinstance(ended.answer, dict) else {}
-    if "facts" in answer:
-        facts: dict[str, Any] = answer["facts"]
-        return facts
-    if answer.get("is_full"):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    if "error" in answer:
-        why = str(answer["error"])
-    elif ended.took_too_long:
-        why = f"the conversion took over {SECONDS / 60:.0f} minutes"
-    elif ended.took_too_much_memory:
-        why = (
+    facts: dict[str, Any] = child.result_of(
+        ended, partial(_why, memory_bytes), prefix=f"the model can't be exported as {name}: "
+    )
+    return facts
+
+
+def _why(memory_bytes: int, ended: child.Ended) -> str:
+    if ended.took_too_long:
+        return f"the conversion took over {SECONDS / 60:.0f} minutes"
+    if ended.took_too_much_memory:
+        return (
             f"the conversion took over {memory_bytes / 1e9:.1f} GB of memory, which is what "
             "JOBYARD_EXPORT_MEMORY_BYTES allows"
         )
-    elif ended.code == -signal.SIGKILL:
-        why = "the converter was killed: the machine may have run out of memory"
-    else:
-        why = f"the converter crashed ({ended.how})"
-    error = WorkError(f"the model can't be exported as {name}: {why}")
-    error.add_note(ended.log)
-    raise error
+    if ended.code == -signal.SIGKILL:
+        return "the converter was killed: the machine may have run out of memory"
+    return f"the converter crashed ({ended.how})"
 
 
 def _result(model: registry.Model, kept: exports.ModelExport, *, was_there: bool) -> dict[str, Any]:

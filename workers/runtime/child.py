@@ -1,9 +1,10 @@
 """A module in a process of its own, for work that may crash, leak or hang: that costs a job and no worker.
 
-The module reads what it is to do with `task`, and calls `answer` with the result, both JSON. What it prints
-is a log.
+The module reads what it is to do with `task`, and calls `answer_of` with what does it; both the task and the
+answer are JSON. What it prints is a log. The process that started it has the result from `result_of`.
 """
 
+import errno
 import json
 import os
 import resource
@@ -12,12 +13,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
+from jobyard.shared.disk import is_full
+from jobyard.shared.errors import WorkError
 from jobyard.workers.runtime.progress import Progress
 
 POLL_SECONDS: Final = 0.1
@@ -116,6 +120,22 @@ def run(
     )
 
 
+def result_of(ended: Ended, why: Callable[[Ended], str], prefix: str = "") -> Any:
+    """What the work in a child returned (see `answer_of`).
+
+    Raises WorkError with the reason that the child gave, or `why` it has none, and its log as a note; OSError
+    where its disk was full. `prefix` is what the reason begins with.
+    """
+    answer = ended.answer if ended.code == 0 and isinstance(ended.answer, dict) else {}
+    if "result" in answer:
+        return answer["result"]
+    if answer.get("is_full"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    error = WorkError(prefix + (str(answer["error"]) if "error" in answer else why(ended)))
+    error.add_note(ended.log)
+    raise error
+
+
 def _environment() -> dict[str, str]:
     kept = {
         name: value for name, value in os.environ.items() if name in KEPT or name.startswith(KEPT_BEGINNINGS)
@@ -169,6 +189,23 @@ def task() -> Any:
         Path("/proc/self/oom_score_adj").write_text("1000")
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     return json.load(sys.stdin)
+
+
+def answer_of(work: Callable[[], Any], *, cause: Callable[[Exception], str], no_memory: str) -> None:
+    """Do the work and answer what it returns, or why it failed.
+
+    `cause` is the reason in the exception of a library; `no_memory` is the one where memory ran out.
+    """
+    try:
+        answered = {"result": work()}
+    except WorkError as error:
+        answered = {"error": error.message}
+    except MemoryError:
+        answered = {"error": no_memory}
+    except Exception as error:  # noqa: BLE001 - whatever it is, the job says why it failed
+        traceback.print_exc()
+        answered = {"is_full": True} if is_full(error) else {"error": cause(error)}
+    answer(answered)
 
 
 def answer(value: Any) -> None:

@@ -1,12 +1,10 @@
 """The process that reads a foreign model, as the worker sees it: told, and what its end means."""
 
-import errno
-import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from jobyard.shared.errors import WorkError
 from jobyard.workers.networks.foreign import bounds
 from jobyard.workers.networks.foreign.confinement import TOO_MUCH_MEMORY
 from jobyard.workers.networks.foreign.task import Task
@@ -29,15 +27,8 @@ def run(task: Task, progress: Progress) -> dict[str, Any]:
     memory = bounds.TENSORFLOW_BYTES + bounds.memory_of(task.unpacked_bytes, task.limits.layers)
     limits = child.Limits(task.seconds + GRACE_SECONDS, memory)
     ended = child.run(MODULE, task.as_json(), Path(task.folder), progress, limits, ENVIRONMENT)
-    answer = ended.answer if ended.code == 0 and isinstance(ended.answer, dict) else {}
-    if "model" in answer:
-        found: dict[str, Any] = answer["model"]
-        return found
-    if answer.get("is_full"):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    error = WorkError(str(answer["error"]) if "error" in answer else why(task, ended))
-    error.add_note(ended.log)
-    raise error
+    found: dict[str, Any] = child.result_of(ended, partial(why, task))
+    return found
 
 
 def why(task: Task, ended: child.Ended) -> str:

@@ -32,7 +32,7 @@ def ended(**changes: Any) -> Ended:
             "the conversion took over 2.0 GB of memory, which is what JOBYARD_EXPORT_MEMORY_BYTES allows",
         ),
         # An answer counts only if the process ended well after it.
-        (ended(code=-11, answer={"facts": {}}), "the converter crashed (SIGSEGV)"),
+        (ended(code=-11, answer={"result": {}}), "the converter crashed (SIGSEGV)"),
     ],
 )
 def test_what_went_wrong_is_one_line_and_the_log_is_kept(how: Ended, why: str) -> None:
@@ -49,4 +49,4 @@ def test_a_full_disk_is_not_the_job_s_fault() -> None:
 
 
 def test_the_facts_are_those_of_the_answer() -> None:
-    assert facts_of(ended(answer={"facts": {"input": "x"}}), "ONNX", 1) == {"input": "x"}
+    assert facts_of(ended(answer={"result": {"input": "x"}}), "ONNX", 1) == {"input": "x"}

@@ -51,6 +51,32 @@ def test_a_crash_is_an_answer(tmp_path: Path, code: str, how: str) -> None:
     assert "last words" in ended.log
 
 
+@pytest.mark.parametrize(
+    ("work", "answer"),
+    [
+        ("return told", {"result": [1]}),
+        ("raise WorkError('should be 2')", {"error": "should be 2"}),
+        ("raise MemoryError", {"error": "too little"}),
+        ("raise ValueError('x')", {"error": "ValueError of a library"}),
+        ("raise OSError(errno.ENOSPC, 'no room')", {"is_full": True}),
+    ],
+)
+def test_what_came_of_the_work_is_an_answer(tmp_path: Path, work: str, answer: Any) -> None:
+    ended = ran(
+        tmp_path,
+        f"""
+        import errno
+        from jobyard.shared.errors import WorkError
+        from jobyard.workers.runtime.child import answer_of
+        def work():
+            {work}
+        answer_of(work, cause=lambda error: f"{{type(error).__name__}} of a library", no_memory="too little")
+        """,
+        [1],
+    )
+    assert (ended.code, ended.answer) == (0, answer)
+
+
 def test_it_ends_when_its_time_is_over(tmp_path: Path) -> None:
     ended = ran(tmp_path, "time.sleep(600)", limits=Limits(1, LIMITS.memory_bytes))
     assert ended.took_too_long
