@@ -19,6 +19,7 @@ from jobyard.workers.exports.checks import compare
 from jobyard.workers.exports.packing import pack
 from jobyard.workers.exports.task import Task
 from jobyard.workers.networks import custom
+from jobyard.workers.networks.classifier import output_name
 
 # What runtimes of the last years read.
 ONNX_OPSET: Final = 15
@@ -37,25 +38,20 @@ def export(network: Any, task: Task) -> dict[str, Any]:
     target = Path(task.target)
     WRITERS[task.format](named, target, task)
     difference = compare(network, converted, target, task)
-    output = output_name(network)
+    outputs = network.output_shape[-1]
     return {
         "input": f"{PIXELS}: float32 (n, {task.image_size}, {task.image_size}, 3), RGB, 0…255",
-        "output": f"{output}: float32 (n, {network.output_shape[-1]})",
+        "output": f"{output_name(outputs)}: float32 (n, {outputs})",
         "precision": precision(converted),
         "largest_difference": difference,
         "made_with": _versions(task.format),
     }
 
 
-def output_name(network: Any) -> str:
-    """Of the output in every format."""
-    return "probability" if network.output_shape[-1] == 1 else "probabilities"
-
-
 def with_names(network: Any, image_size: int) -> Any:
     """The same network with the names of input and output that are promised."""
     pixels = keras.Input((image_size, image_size, 3), name=PIXELS)
-    return keras.Model(pixels, {output_name(network): network(pixels)}, name="exported")
+    return keras.Model(pixels, {output_name(network.output_shape[-1]): network(pixels)}, name="exported")
 
 
 def in_float32(network: Any) -> Any:

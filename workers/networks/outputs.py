@@ -6,12 +6,12 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from jobyard.workers.networks.classifier import classifier
+
 
 def head(classes: int, initializer: str = "glorot_uniform") -> Any:
     """The layer that turns features (n, f) into probabilities: (n, 1) for two classes, else (n, classes)."""
-    units, activation, name = (
-        (1, "sigmoid", "probability") if classes == 2 else (classes, "softmax", "probabilities")
-    )
+    units, activation, name = classifier(classes)
     return keras.layers.Dense(
         units, activation=activation, kernel_initializer=initializer, name=name, dtype="float32"
     )

@@ -15,6 +15,7 @@ from jobyard.workers.networks.architecture.editing import (
 from jobyard.workers.networks.architecture.inference import Limits
 from jobyard.workers.networks.architecture.shapes import text
 from jobyard.workers.networks.architecture.writing import model_config
+from jobyard.workers.networks.classifier import classifier
 
 Head = Literal["auto", "keep"]
 Rescale = Literal["auto", "0..1", "-1..1", "none"]
@@ -72,9 +73,7 @@ def fit(
     if outcome != "own" and len(fitted.output_shape) > 1:
         put_at_the_end(model, f"GlobalAveragePooling{len(fitted.output_shape) - 1}D", "mean")
     if outcome != "own":
-        units, activation, name = (
-            (1, "sigmoid", "probability") if classes == 2 else (classes, "softmax", "probabilities")
-        )
+        units, activation, name = classifier(classes)
         put_at_the_end(model, "Dense", name, units=units, activation=activation)
         fitted = check(model_config(model), limits)
     return Fitted(fitted, int(fitted.image_size or DEFAULT_SIDE), outcome)
