@@ -41,7 +41,8 @@ class Training:
 
     `timings` are in seconds: training includes the validations and what earlier attempts did of it, "wall"
     everything, and "compute" is how long this process's processors were busy with the training.
-    `pictures_per_second` counts the training pictures.
+    `pictures_per_second` counts the training pictures; a pretrained network, most of whose epochs pass over
+    features, has `features_seconds` instead.
     """
 
     model_path: Path
@@ -211,8 +212,11 @@ def _train(
         "evaluate_seconds": evaluated - trained,
         "wall_seconds": before.wall + time.monotonic() - began,
         "compute_seconds": loop.spent.compute,
-        "pictures_per_second": loop.stage.seen * len(monitor.history) / loop.spent.wall,
     }
+    if spec.network in PRETRAINED:
+        timings["features_seconds"] = prepared - decoded
+    else:
+        timings["pictures_per_second"] = loop.stage.seen * len(monitor.history) / loop.spent.wall
     return Training(
         model_path=path,
         last_path=None if best_is_last else last_path,
@@ -227,7 +231,7 @@ def _train(
         head=head,
         class_weight=weights,
         backbone={"name": backbone.name, "sha256": backbone.sha256} if backbone else None,
-        timings=timings | ({"features_seconds": prepared - decoded} if spec.network in PRETRAINED else {}),
+        timings=timings,
         environment=environment.as_dict() | machine.described(),
         counts=split.counts(),
     )

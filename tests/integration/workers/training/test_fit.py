@@ -108,6 +108,7 @@ def test_the_record_is_json_and_complete(run: tuple[Training, Any]) -> None:
         *("device", "processor", "cores", "precision", "seed"),
     }
     assert min(training.timings.values()) > 0
+    assert "pictures_per_second" in training.timings
 
 
 def test_the_evaluation_is_of_the_best_epochs_weights(run: tuple[Training, Any]) -> None:

@@ -121,6 +121,8 @@ def test_both_stages_have_one_history_and_the_best_epoch_of_either_is_kept(whole
         "sha256": backbones.PACKAGES["efficientnet-lite0"].sha256,
     }
     assert min(training.timings.values()) > 0
+    assert "features_seconds" in training.timings
+    assert "pictures_per_second" not in training.timings
 
 
 def test_interrupted_in_each_stage_it_ends_bit_by_bit_the_same(
