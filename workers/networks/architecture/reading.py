@@ -40,7 +40,7 @@ FUNCTIONAL = ("keras.src.models.functional", "Functional")
 SEQUENTIAL = ("keras", "Sequential")
 INPUT = ("keras.layers", "InputLayer")
 
-# How deep models and wrappers may be within each other.
+# How deep models may be within each other.
 MAX_DEPTH = 10
 _SIDE = integer(1, 10**6)
 
@@ -223,12 +223,12 @@ class Reader:
         layer = LAYERS[kind]
         checks = {**COMMON, **layer.config, **({"layer": _as_it_is} if layer.wraps else {})}
         checked = mapping(config, at, checks, layer.required)
-        wrapped = self._wrapped(checked.pop("layer"), at.key("layer"), depth + 1) if layer.wraps else None
+        wrapped = self._wrapped(checked.pop("layer"), at.key("layer")) if layer.wraps else None
         return LayerElement(place, kind, named, checked, declaration=layer, wrapped=wrapped)
 
-    def _wrapped(self, given: Any, place: Place, depth: int) -> LayerElement:
-        """The layer that a wrapper applies: not a wrapper again, so there is no depth to bound."""
-        element = self._element(given, place, depth) if _may_be_wrapped(given) else None
+    def _wrapped(self, given: Any, place: Place) -> LayerElement:
+        """The layer that a wrapper applies: no model and no wrapper again, so that it has no depth."""
+        element = self._element(given, place, 0) if _may_be_wrapped(given) else None
         if not isinstance(element, LayerElement):
             raise place.refuse("should be a layer of one input, no model and no wrapper")
         return element

@@ -17,7 +17,8 @@ MAX_CHUNKS = 100_000
 LIGHT_BYTES = 512 * MIB
 TENSORFLOW_BYTES = 1_536 * MIB
 
-# Beside the unpacked weights, the process writes as much once more, with what lies around it.
+# Of one file, beyond the unpacked weights. The kernel bounds each file, not their sum, and three have the
+# weights: as they came, as Keras reads them, and the model that is kept.
 FILE_SLACK_BYTES = 64 * MIB
 
 
