@@ -192,7 +192,7 @@ def _train(
         trained = time.monotonic()
 
         progress.phase("evaluating")
-        finished = _as_float32(build, classes, initial, loop.best_weights, workdir)
+        finished = _as_float32(build, model, loop.best_weights)
         judges = ("test", test) if len(test) else ("validation", held_out)
         evaluation = evaluate(finished, *judges, classes, spec.batch_size, progress)
         evaluated = time.monotonic()
@@ -204,7 +204,7 @@ def _train(
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         best_is_last = monitor.best == monitor.history[-1]
         if not best_is_last:
-            _as_float32(build, classes, initial, loop.stage.model.get_weights(), workdir).save(last_path)
+            _as_float32(build, model, loop.stage.model.get_weights()).save(last_path)
 
     timings = {
         "decode_seconds": decoded - started,
@@ -272,22 +272,16 @@ def _begin(
     return None
 
 
-def _as_float32(
-    build: Callable[..., Any],
-    classes: list[str],
-    initial: ModelFile | Backbone | None,
-    weights: list[Any],
-    workdir: Path,
-) -> Any:
+def _as_float32(build: Callable[..., Any], model: Any, weights: list[Any]) -> Any:
     """The network to keep: without the optimizer (two thirds of the bytes), and good on any device.
 
-    `weights` are all that it has, or those of its head, where the backbone is as it began.
+    `weights` are all that it has, or those of its head, where the backbone is still that of `model`.
     """
     finished = build("float32")
     if len(weights) == len(finished.weights):
         finished.set_weights(weights)
     else:
-        _begin(finished, classes, initial, workdir)
+        finished.set_weights(model.get_weights())
         stages.head_of(finished).set_weights(weights)
     custom.settle(finished)
     return finished
