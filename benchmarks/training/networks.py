@@ -12,7 +12,9 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -72,10 +74,13 @@ def _compare(chosen: argparse.Namespace, names: list[str]) -> int:
     photographs = _photographs(chosen.data)
     sizes = chosen.sizes or (QUICK_SIZES if chosen.quick else SIZES)
     trials: dict[tuple[str, int], list[Trial]] = {}
-    with tempfile.TemporaryDirectory(prefix="jy-bench-") as scratch:
+    # A process for each training, as in a worker: TensorFlow keeps memory of every network.
+    pool = ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1)
+    with pool, tempfile.TemporaryDirectory(prefix="jy-bench-") as scratch:
         for draw in draws(photographs, judges, sizes, chosen.draws, Path(scratch)):
             for name in names:
-                trial = _try(CONTENDERS[name], draw.folder, draw.folder / f"with {name}")
+                workdir = draw.folder / f"with {name}"
+                trial = pool.submit(_try, CONTENDERS[name], draw.folder, workdir).result()
                 trials.setdefault((name, draw.size), []).append(trial)
                 print(
                     f"{draw.size} a class, draw {draw.number}, {name}: {trial.accuracy:.3f} "
