@@ -59,7 +59,7 @@ def _arguments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def made(network: str, size: int, classes: int, precision: str = "float32") -> Any:
-    """A network of ours with random weights, of which all matter."""
+    """A network of ours with random weights, of which all matter: pictures get probabilities that differ."""
     keras.utils.set_random_seed(7)
     model = build(network, size, classes, precision)
     random = np.random.default_rng(7)
@@ -73,6 +73,12 @@ def made(network: str, size: int, classes: int, precision: str = "float32") -> A
             inputs = 9 if isinstance(layer, keras.layers.DepthwiseConv2D) else np.prod(weights[0].shape[:-1])
             kernel = random.normal(0, np.sqrt(2 / inputs), weights[0].shape)
             layer.set_weights([kernel, *weights[1:]])
+    last = model.layers[-1]
+    features = np.asarray(
+        keras.Model(model.input, last.input)(photographs(8, size), training=False), np.float32
+    )
+    kernel = last.get_weights()[0] / features.std(axis=0).max()
+    last.set_weights([kernel, -features.mean(axis=0) @ kernel])
     return model
 
 
