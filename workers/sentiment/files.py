@@ -23,18 +23,12 @@ from jobyard.workers.runtime.progress import NoProgress, Progress
 from jobyard.workers.sentiment.summary import Summary, labels_of
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.cells import Scored
-from jobyard.workers.sentiment.tables.contents import (
-    BOM,
-    PACKED_SUFFIXES,
-    head_of,
-    is_plain,
-    kind_of,
-    open_table,
-    refuse,
-    unpack,
-)
+from jobyard.workers.sentiment.tables.contents import kind_of, open_table
+from jobyard.workers.sentiment.tables.encodings import BOM
 from jobyard.workers.sentiment.tables.lines import JsonLines
 from jobyard.workers.sentiment.tables.merging import MERGERS, EscapingCsvMerger, Merger
+from jobyard.workers.sentiment.tables.opening import open_plain
+from jobyard.workers.sentiment.tables.packing import without_suffix
 from jobyard.workers.sentiment.tables.parquet import ParquetTable, strings_of
 from jobyard.workers.sentiment.tables.table import Rows, Table, check_columns
 from jobyard.workers.sentiment.tables.trailer import append_trailer, read_trailer
@@ -60,7 +54,7 @@ class Plan:
     """What is known of a file after it was read once, and so need not be found out again for each part.
 
     `rows` are counted nearly. `is_copied`: parts are ranges of its plain bytes, which were written aside.
-    `batch`, of Parquet, is how many rows may be read at once.
+    `batch`, of Parquet, is how many rows may be read at once. `read_as` and `warnings` are for the result.
     """
 
     kind: str
@@ -72,6 +66,8 @@ class Plan:
     batch: int
     parts: list[Part]
     part_rows: list[int]
+    read_as: dict[str, Any]
+    warnings: list[str]
 
     @property
     def rows(self) -> int:
@@ -122,7 +118,8 @@ def score_file(
     "histogram": {"edges": [41], "counts": [40]}, "most_positive" and "most_negative": at most ten that
     are so at all, {"row": from 0, "text": 500 characters of it, "compound"}, "group_by" and "groups":
     column and number of groups or None, "errors": {"count", "first": [{"line", "error"}], a hundred} or
-    None if they fail the file, "file" (a name for `output`), "format", "column", "lexicon": {"sha256"}}.
+    None if they fail the file, "file" (a name for `output`), "format", "column", "read_as": {"format",
+    what else was found out about the file}, "warnings": [sentence], "lexicon": {"sha256"}}.
     A group is {"value", "rows", "nulls", "labels", "mean", "std", "histogram": [40]}.
 
     Raises WorkError where the file is not what it should be, and what `room` raises; `output` is then not
@@ -152,17 +149,11 @@ def read_file(
     """
     progress.phase("reading")
     broken = Broken(skip=spec.errors == "skip")  # in parts they are found once more, and counted there
-    with source.open("rb") as stream:
-        head = head_of(stream)
-    refuse(head, spec.encoding)
-    is_copied = not is_plain(head, spec.encoding)
-    if is_copied:
-        unpack(source, copy, spec.encoding, limit, progress, (room or Room()).afresh())
-    with (copy if is_copied else source).open("rb") as stream:
-        head = head_of(stream)
-        refuse(head, "utf-8")
+    opened = open_plain(spec, source, name, copy, limit, progress, room or Room())
+    head = opened.head
+    with opened.path.open("rb") as stream:
         is_asked = spec.column is not None or spec.group_by is not None
-        table = open_table(kind_of(head, name, column=is_asked), [])
+        table = open_table(kind_of(head, opened.name, column=is_asked), [])
         size = stream.seek(0, 2)
         begin = len(BOM) if head.startswith(BOM) else 0
         whole = table.begin(stream, Part(begin, size, 0), broken, progress)
@@ -180,10 +171,12 @@ def read_file(
         table.columns,
         column,
         group_by,
-        is_copied,
+        opened.path != source,
         batch,
         [part for part, _ in found],
         [rows for _, rows in found],
+        {"format": table.kind, **opened.read_as},
+        opened.warnings,
     )
 
 
@@ -371,6 +364,8 @@ def _put_together(
         "file": scored_name(plan.name, spec.format),
         "format": spec.format,
         "column": plan.column,
+        "read_as": plan.read_as,
+        "warnings": plan.warnings,
         "lexicon": {"sha256": lexicons.pop()},
     }
     return Outcome(result, groups)
@@ -402,8 +397,6 @@ def _written(output: Path) -> Iterator[None]:
 
 def scored_name(name: str, format: str) -> str:  # noqa: A002 (the spec's word)
     """`reviews.csv` → `reviews.scored.parquet`: ASCII letters, digits, '.', '_' and '-' only."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.suffix.lower() in PACKED_SUFFIXES and path.stem:
-        path = PurePosixPath(path.stem)
+    path = PurePosixPath(without_suffix(name.replace("\\", "/")))
     plain = unicodedata.normalize("NFKD", path.stem).encode("ascii", "ignore").decode()
     return f"{re.sub(r'[^A-Za-z0-9._-]+', '_', plain).strip('._-')[:80] or 'texts'}.scored.{format}"

@@ -1,32 +1,19 @@
-"""What a file is, by its content more than by its name; and its plain bytes, if it is packed or not UTF-8."""
+"""What a file is, by its content more than by its name."""
 
-import codecs
-import zlib
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import IO
 
-import pyarrow as pa
 from pydantic_core import from_json
 
-from jobyard.shared.disk import Room
 from jobyard.shared.errors import WorkError
-from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables.delimited import Delimited
+from jobyard.workers.sentiment.tables.encodings import BOM, refuse_wide
 from jobyard.workers.sentiment.tables.lines import JsonLines, Lines
 from jobyard.workers.sentiment.tables.parquet import ParquetTable
 from jobyard.workers.sentiment.tables.table import DEFAULT_COLUMN, Table
-from jobyard.workers.sentiment.tables.window import BLOCK_BYTES
 
 HEAD_BYTES = 64 << 10
-# Of gzip that are unpacked at once. zlib copies what is left of them after each member: there may be
-# a member for every 20 bytes.
-GZIP_BYTES = 16 << 10
-UTF_8 = "utf-8"
-BOM = codecs.BOM_UTF8
 
-PACKED_SUFFIXES = (".gz", ".zst", ".zstd")
-PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 PARQUET = b"PAR1"
 OTHERS = {
     b"PARE": "the file is encrypted Parquet; should not be encrypted",
@@ -34,7 +21,6 @@ OTHERS = {
     b"\xfd7zXZ": "the file is compressed (xz); should be gzip, zstd or not compressed",
     b"PK\x03\x04": "the file is a zip archive or a workbook; should be CSV, JSONL, Parquet or plain text",
 }
-WIDE = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
 def refuse(head: bytes, encoding: str) -> None:
@@ -42,10 +28,7 @@ def refuse(head: bytes, encoding: str) -> None:
     for magic, message in OTHERS.items():
         if head.startswith(magic):
             raise WorkError(message)
-    if not encoding.startswith(("utf-16", "utf-32")):
-        for bom, wide in WIDE.items():
-            if head.startswith(bom):
-                raise WorkError(f'the file is {wide.upper()}; `encoding` should be "{wide}"')
+    refuse_wide(head, encoding)
 
 
 def kind_of(head: bytes, name: str, *, column: bool) -> str:
@@ -59,7 +42,7 @@ def kind_of(head: bytes, name: str, *, column: bool) -> str:
     start = head.removeprefix(BOM).lstrip()
     if not start and len(head) < HEAD_BYTES:
         raise WorkError("the file is empty")
-    suffix = _suffix(name)
+    suffix = suffix_of(name)
     if suffix == ".parquet":
         raise WorkError("the file is called .parquet but is not Parquet")
     if suffix in (".jsonl", ".ndjson"):
@@ -104,123 +87,9 @@ def head_of(stream: IO[bytes]) -> bytes:
     return stream.read(HEAD_BYTES)
 
 
-def is_plain(head: bytes, encoding: str) -> bool:
-    """Whether a file that begins so can be read where it is: it is not compressed, and UTF-8 or Parquet."""
-    return not _packing(head) and (encoding in (UTF_8, "utf-8-sig") or head.startswith(PARQUET))
-
-
-def unpack(source: Path, copy: Path, encoding: str, limit: int, progress: Progress, room: Room) -> None:
-    """Write the plain bytes of `source` to `copy`: uncompressed, and as UTF-8 unless they are Parquet.
-
-    Raises WorkError at what is truncated or broken, not in that encoding, or over `limit` bytes, and what
-    `room` raises, which the copy takes.
-    """
-    with source.open("rb") as stream, copy.open("wb") as target:
-        packing = _packing(head_of(stream))
-        stream.seek(0)
-        if packing:
-            blocks = _UNPACKING[packing](stream, progress)
-        else:
-            blocks = iter(lambda: stream.read(BLOCK_BYTES), b"")
-        first = next(blocks, b"")
-        while blocks and len(first) < len(PARQUET) and (more := next(blocks, b"")):
-            first += more
-        if packing and _packing(first):
-            raise WorkError("the file is compressed twice; should be once")
-        if encoding in (UTF_8, "utf-8-sig") or first.startswith(PARQUET):
-            decoder = None
-        else:
-            decoder = codecs.getincrementaldecoder(encoding)()
-        size = lines = 0
-        for block in _chain(first, blocks):
-            progress.check()
-            plain = block if decoder is None else _decoded(decoder, block, encoding, lines)
-            size += len(plain)
-            lines += plain.count(b"\n")
-            if size > limit:
-                raise WorkError(f"the file unpacks to over {limit:,} bytes; should unpack to fewer")
-            room.take(len(plain))
-            target.write(plain)
-        if decoder is not None:
-            target.write(_decoded(decoder, b"", encoding, lines))
-
-
-def _chain(first: bytes, others: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from others
-
-
-def _decoded(decoder: codecs.IncrementalDecoder, block: bytes, encoding: str, lines: int) -> bytes:
-    try:
-        return decoder.decode(block, final=not block).encode()
-    except UnicodeError as error:  # decoders of odd sizes raise UnicodeError itself
-        at = block.count(b"\n", 0, error.start) if isinstance(error, UnicodeDecodeError) else 0
-        raise WorkError(
-            f"line {lines + at + 1}: is not {encoding}; `encoding` should be that of the file"
-        ) from None
-
-
-def _gunzipped(stream: IO[bytes], progress: Progress) -> Iterator[bytes]:
-    """All members. Raises WorkError."""
-    machine = zlib.decompressobj(wbits=31)
-    block = stream.read(GZIP_BYTES)
-    while block:
-        progress.check()
-        try:
-            plain = machine.decompress(block, BLOCK_BYTES)
-        except zlib.error:
-            raise WorkError("the file's gzip is broken: its bytes were changed, or it is not gzip") from None
-        if plain:
-            yield plain
-        if machine.eof:
-            block = (machine.unused_data or stream.read(GZIP_BYTES)).lstrip(b"\0")  # padding of tapes
-            if block:
-                machine = zlib.decompressobj(wbits=31)
-        else:
-            block = machine.unconsumed_tail or stream.read(GZIP_BYTES)
-    if not machine.eof:
-        raise WorkError("the file's gzip ends too early: it was truncated")
-
-
-class _Checked:
-    """A stream that checks for a cancel: many frames may be empty, and nothing be unpacked for long."""
-
-    def __init__(self, stream: IO[bytes], progress: Progress) -> None:
-        self._stream = stream
-        self._progress = progress
-        self.closed = False
-
-    def read(self, size: int) -> bytes:
-        self._progress.check()
-        return self._stream.read(size)
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def _unzstd(stream: IO[bytes], progress: Progress) -> Iterator[bytes]:
-    """All frames. Raises WorkError."""
-    try:
-        checked = pa.PythonFile(_Checked(stream, progress), "r")
-        with pa.CompressedInputStream(checked, "zstd") as plain:
-            while block := plain.read(BLOCK_BYTES):
-                yield block
-    except OSError as error:
-        is_cut = "Truncated" in str(error)
-        reason = "ends too early: it was truncated" if is_cut else "is broken: its bytes were changed"
-        raise WorkError(f"the file's zstd {reason}") from None
-
-
-_UNPACKING = {"gzip": _gunzipped, "zstd": _unzstd}
-
-
-def _packing(head: bytes) -> str | None:
-    return next((name for magic, name in PACKED.items() if head.startswith(magic)), None)
-
-
-def _suffix(name: str) -> str:
-    path = PurePosixPath(name.lower())
-    return PurePosixPath(path.stem).suffix if path.suffix in PACKED_SUFFIXES else path.suffix
+def suffix_of(name: str) -> str:
+    """In lower case, with its point."""
+    return PurePosixPath(name.lower()).suffix
 
 
 def _is_object(line: bytes, *, is_whole: bool) -> bool:

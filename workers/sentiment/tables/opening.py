@@ -1,0 +1,131 @@
+"""From an uploaded file to plain bytes: UTF-8 text, or Parquet.
+
+A file may be compressed, or in another encoding: each step undoes one such thing, writes what it found
+aside, and says so. Steps are taken until what is left is plain.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from jobyard.shared.disk import Room
+from jobyard.shared.errors import WorkError
+from jobyard.shared.kinds.sentiment import SentimentSpec
+from jobyard.workers.runtime.progress import Progress
+from jobyard.workers.sentiment.tables import encodings, packing
+from jobyard.workers.sentiment.tables.contents import PARQUET, head_of, refuse
+from jobyard.workers.sentiment.tables.window import BLOCK_BYTES
+
+
+@dataclass
+class Opened:
+    """What is known of a file so far: where its bytes are, what they are called, and their beginning.
+
+    `read_as` has what each step found, for the result; `warnings` are sentences for it.
+    """
+
+    path: Path
+    name: str
+    head: bytes
+    read_as: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+class Target:
+    """Where a step writes: at most `limit` bytes, for which there is `room`."""
+
+    def __init__(self, file: IO[bytes], limit: int, room: Room, progress: Progress) -> None:
+        self._file = file
+        self._limit = limit
+        self._room = room
+        self._progress = progress
+        self._size = 0
+
+    def write(self, blocks: Iterator[bytes]) -> None:
+        """Raises WorkError where it is too much, and what the room raises."""
+        for block in blocks:
+            self._progress.check()
+            self._size += len(block)
+            if self._size > self._limit:
+                raise WorkError(f"the file unpacks to over {self._limit:,} bytes; should unpack to fewer")
+            self._room.take(len(block))
+            self._file.write(block)
+
+
+class Step(ABC):
+    """Undoes one thing that keeps bytes from being plain."""
+
+    @abstractmethod
+    def applies(self, opened: Opened, spec: SentimentSpec) -> bool:
+        """Whether it is for these bytes. Raises WorkError for those that nothing can read."""
+
+    @abstractmethod
+    def take(self, opened: Opened, spec: SentimentSpec, target: Target, progress: Progress) -> None:
+        """Write what the bytes at `opened.path` stand for, and note that in `opened`. Raises WorkError."""
+
+
+class Unpack(Step):
+    def applies(self, opened: Opened, spec: SentimentSpec) -> bool:
+        found = packing.packing_of(opened.head)
+        if found is not None and "compression" in opened.read_as:
+            raise WorkError("the file is compressed twice; should be once")
+        return found is not None
+
+    def take(self, opened: Opened, spec: SentimentSpec, target: Target, progress: Progress) -> None:
+        found = packing.packing_of(opened.head) or ""
+        with opened.path.open("rb") as stream:
+            target.write(packing.unpacked(stream, found, progress))
+        opened.read_as["compression"] = found
+        opened.name = packing.without_suffix(opened.name)
+
+
+class Decode(Step):
+    def applies(self, opened: Opened, spec: SentimentSpec) -> bool:
+        is_plain = spec.encoding in encodings.UTF_8 or opened.head.startswith(PARQUET)
+        return not is_plain and "encoding" not in opened.read_as
+
+    def take(self, opened: Opened, spec: SentimentSpec, target: Target, progress: Progress) -> None:
+        with opened.path.open("rb") as stream:
+            blocks = iter(lambda: stream.read(BLOCK_BYTES), b"")
+            target.write(encodings.decoded(blocks, spec.encoding))
+        opened.read_as["encoding"] = spec.encoding
+
+
+# In this order: what is packed has an encoding, too.
+STEPS: tuple[Step, ...] = (Unpack(), Decode())
+
+
+def open_plain(
+    spec: SentimentSpec, source: Path, name: str, copy: Path, limit: int, progress: Progress, room: Room
+) -> Opened:
+    """Find the plain bytes of `source`, uploaded as `name`: its own, or `copy` if they had to be written.
+
+    Raises WorkError for what can't be read, and for over `limit` bytes; and what `room` raises.
+    """
+    opened = Opened(source, name, _head_of(source))
+    scratch = [copy.with_name(f"{copy.name}.{number}") for number in range(2)]
+    try:
+        while (step := _next_step(opened, spec)) is not None:
+            path = scratch[0]
+            with path.open("wb") as file:
+                step.take(opened, spec, Target(file, limit, room.afresh(), progress), progress)
+            opened.path, opened.head = path, _head_of(path)
+            scratch.reverse()
+        if opened.path != source:
+            opened.path = opened.path.replace(copy)
+    finally:
+        for path in scratch:
+            path.unlink(missing_ok=True)
+    return opened
+
+
+def _next_step(opened: Opened, spec: SentimentSpec) -> Step | None:
+    refuse(opened.head, spec.encoding if "encoding" not in opened.read_as else "utf-8")
+    return next((step for step in STEPS if step.applies(opened, spec)), None)
+
+
+def _head_of(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return head_of(stream)
