@@ -17,6 +17,7 @@ from benchmarks.table import Row, compare, in_turns
 from benchmarks.text.reviews import corpora, reviews
 from jobyard.workers.sentiment.vader.bulk import BulkScorer
 from jobyard.workers.sentiment.vader.scorer import Scorer
+from jobyard.workers.sentiment.vader.unseen import kinds
 
 # Of the texts, so many are enough to time NLTK and vaderSentiment with: evenly from all of them.
 SAMPLE = 1_000
@@ -27,6 +28,8 @@ GOAL_PACKAGE = 40
 # Of one long text to short ones, bytes a second; and of two threads to one.
 GOAL_LINEAR = 0.7
 GOAL_THREADS = 1.7
+# Of `normalize: standard` to none, on texts that have nothing to normalise.
+GOAL_NORMALIZE = 0.95
 
 STARTING = """
 import resource, time
@@ -51,6 +54,7 @@ def bench(count: int, rounds: int) -> Iterator[Row]:
         for name, texts in {"made": made, **corpora()}.items():
             yield from against_peers(name, texts, scorer, bulk, rounds)
         yield linear(made, bulk, rounds)
+        yield from normalizing(made, bulk, rounds)
     if (os.cpu_count() or 1) > 1:
         yield threads(made, bulk, rounds)
 
@@ -104,6 +108,22 @@ def linear(texts: list[str], bulk: BulkScorer, rounds: int) -> Row:
     )
     what = "one text of 10 MB, to reviews"
     return compare(what, found["long"], found["short"], "MB/s", goal=GOAL_LINEAR)
+
+
+def normalizing(texts: list[str], bulk: BulkScorer, rounds: int) -> Iterator[Row]:
+    """Thousands of texts a second with `normalize: standard`, to none."""
+    standard = BulkScorer(Scorer(normalize=True))
+    plain = [text for text in texts if not kinds(text)]
+    for what, chosen, goal in (("without emoji", plain, GOAL_NORMALIZE), ("some with emoji", texts, None)):
+        array = pa.array(chosen * max(1, 100_000 // len(chosen)))
+        found = in_turns(
+            {
+                "standard": lambda array=array: rate(lambda: standard.score(array), len(array)),
+                "none": lambda array=array: rate(lambda: bulk.score(array), len(array)),
+            },
+            rounds,
+        )
+        yield compare(f"normalized, {what}: as they are", found["standard"], found["none"], "k/s", goal=goal)
 
 
 def threads(texts: list[str], bulk: BulkScorer, rounds: int) -> Row:

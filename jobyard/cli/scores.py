@@ -11,7 +11,7 @@ from rich.table import Table
 
 from jobyard.cli.follow import POLL_SECONDS, follow, working
 from jobyard.cli.session import connect, json_option, on_a_line, outcome, output, print_json, priority_option
-from jobyard.client import Job
+from jobyard.client import Job, unseen
 from jobyard.client.columns import column
 from jobyard.client.errors import Json
 from jobyard.client.explanations import reasons, that_matter
@@ -54,8 +54,16 @@ STYLES = {"positive": "green", "neutral": "yellow", "negative": "red"}
     help='Your own words with valences from -4 to 4: a JSON file like {"sick": 2.1}.',
 )  # fmt: skip
 @click.option(
-    "--word", "words", multiple=True, metavar="WORD=VALENCE", help="One of your own words; may be repeated."
+    "--word",
+    "words",
+    multiple=True,
+    metavar="WORD=VALENCE",
+    help="One of your own words or emoji; may be repeated.",
 )
+@click.option(
+    "--normalize", type=click.Choice(["none", "standard"]),
+    help="standard: emoji become words, curly quotes straight ones, HTML its text; default: none.",
+)  # fmt: skip
 @click.option("--explain", is_flag=True, help="For TEXTs: show what each word adds to the score, and why.")
 @priority_option
 @json_option
@@ -66,6 +74,7 @@ def score(
     negative: float | None,
     lexicon_file: Path | None,
     words: tuple[str, ...],
+    normalize: str | None,
     explain: bool,
     priority: int | None,
     as_json: bool,
@@ -80,6 +89,7 @@ def score(
     spec: Json = {
         "thresholds": {key: value for key, value in given.items() if value is not None} or None,
         "lexicon": _own_words(lexicon_file, words) or None,
+        "normalize": normalize,
         "explain": explain or None,
     }
     if file is not None:
@@ -173,7 +183,8 @@ def show_texts(job: Job, texts: tuple[str, ...]) -> None:
     console.print(table)
     for text, row in zip(texts, rows, strict=True):
         if "words" in row and (telling := that_matter(row["words"])):
-            console.print(_why(text, row, telling))
+            console.print(_why(row.get("scored_as") or text, row, telling))
+    _show_unseen(console, job)
 
 
 def _why(text: str, row: Json, telling: list[Json]) -> Table:
@@ -217,9 +228,22 @@ def show_file(job: Job, target: Path | None) -> None:
             f"groups        {result['groups']:,} of {escape(result['group_by'])}, see {job.link('page')}",
             soft_wrap=True,
         )
+    _show_unseen(console, job)
     _show_errors(console, result)
     where = f"{target}" if target is not None else f"download it from {job.link('page')}, or use -o FILE"
     console.print(f"scored file   {escape(where)}", soft_wrap=True)
+
+
+def _show_unseen(console: Console, job: Job) -> None:
+    found = (job.result or {}).get("unseen")
+    if found is None:  # a job of a version that didn't look
+        return
+    if (seen := unseen.kinds(found)) and job.raw["spec"].get("normalize") == "none":
+        console.print(f"[yellow]VADER doesn't see {seen}: use --normalize standard to score it as words")
+    elif seen:
+        console.print(f"put into words: {seen}")
+    if foreign := unseen.foreign(found):
+        console.print(f"[yellow]{foreign}")
 
 
 def _show_errors(console: Console, result: Json) -> None:

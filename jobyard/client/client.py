@@ -154,6 +154,7 @@ class Client:
         format: str | None = None,  # noqa: A002 - the spec's own word
         thresholds: dict[str, float] | None = None,
         lexicon: dict[str, float] | None = None,
+        normalize: str | None = None,
         explain: bool | None = None,
         priority: int | None = None,
         wait: float | None = None,
@@ -163,8 +164,9 @@ class Client:
 
         `column` and `group_by` are names, or numbers from 1; `errors` is "fail" or "skip"; `format`, of the
         scored file, is "parquet", "csv" or "jsonl"; `thresholds` has the compound scores from which a text is
-        "positive" and "negative"; `lexicon` has words and their valences, from −4 to 4; `explain` is for
-        texts. `wait` as for `submit`. Returns the job.
+        "positive" and "negative"; `lexicon` has words and emoji and their valences, from −4 to 4; `normalize`
+        is "none", or "standard" to put into words what VADER can't see; `explain` is for texts. `wait` as for
+        `submit`. Returns the job.
         """
         spec = {
             "texts": [texts] if isinstance(texts, str) else texts,
@@ -176,6 +178,7 @@ class Client:
             "format": format,
             "thresholds": thresholds,
             "lexicon": lexicon,
+            "normalize": normalize,
             "explain": explain,
             **spec,
         }

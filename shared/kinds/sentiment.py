@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from jobyard.shared.emoji import is_emoji
 from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Source, Spec
 
 MAX_TEXTS = 1_000
@@ -76,16 +77,17 @@ Encoding = Annotated[str, StringConstraints(max_length=30), AfterValidator(_enco
 
 
 def _words(lexicon: dict[str, float]) -> dict[str, float]:
-    """Raises ValueError at a word that VADER could not find in any text."""
-    for word in lexicon:
+    """In lower case, as words are looked up. Raises ValueError at one that could be found in no text."""
+    found: dict[str, float] = {}
+    for word, valence in lexicon.items():
         shown = repr(word[:50])
         if word.split() != [word]:
             raise ValueError(f"{shown} should be one word, without white space")
-        if len(word) < 2 or len(word) > MAX_WORD_CHARACTERS:
-            raise ValueError(f"{shown} should have 2 to {MAX_WORD_CHARACTERS} characters")
-        if word != word.lower():
-            raise ValueError(f"{shown} should be in lower case, as words are looked up")
-    return lexicon
+        if len(word) > MAX_WORD_CHARACTERS or (len(word) < 2 and not is_emoji(word)):
+            raise ValueError(f"{shown} should have 2 to {MAX_WORD_CHARACTERS} characters, or be an emoji")
+        if found.setdefault(word if is_emoji(word) else word.lower(), valence) != valence:
+            raise ValueError(f"{shown} has two valences: capitals don't matter")
+    return found
 
 
 Lexicon = Annotated[
@@ -139,7 +141,13 @@ class SentimentSpec(Spec):
     thresholds: Thresholds = Field(default=Thresholds())
     lexicon: Lexicon | None = Field(
         default=None,
-        description="Words with their valences (−4 to 4) for this job; they override the lexicon's own",
+        description="Words and emoji with their valences (−4 to 4) for this job; they override the lexicon's "
+        "own, and capitals don't matter",
+    )
+    normalize: Literal["none", "standard"] = Field(
+        default="none",
+        description="`none`: texts as NLTK sees them; `standard`: emoji become words, curly quotes straight "
+        "ones, HTML its text, and invisible characters nothing, before NLTK's rules apply",
     )
     explain: bool = Field(
         default=False, description="For texts: show what each word adds to the compound score, and why"

@@ -1,5 +1,6 @@
 """What every score is compared with: NLTK's analyzer as it is."""
 
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -38,8 +39,13 @@ def bits(scores: list[tuple[float, ...]] | BulkScores) -> npt.NDArray[np.int64]:
     return np.ascontiguousarray(rows).reshape(-1, 4).view(np.int64)
 
 
-def different(texts: list[str], analyzer: SentimentIntensityAnalyzer, bulk: BulkScorer) -> list[str]:
-    """The texts that don't have NLTK's scores to the bit."""
+def different(
+    texts: list[str],
+    analyzer: SentimentIntensityAnalyzer,
+    bulk: BulkScorer,
+    normalized: Callable[[str], str] = str,
+) -> list[str]:
+    """The texts that don't have NLTK's scores to the bit: those of what `normalized` makes of them."""
     ours = bits(bulk.score(pa.array(texts, pa.string())))
-    theirs = bits([tuple(analyzer.polarity_scores(text).values()) for text in texts])
+    theirs = bits([tuple(analyzer.polarity_scores(normalized(text)).values()) for text in texts])
     return [texts[row] for row in np.flatnonzero((ours != theirs).any(axis=1))]

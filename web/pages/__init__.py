@@ -1,7 +1,17 @@
 """The dashboard: server-rendered pages over the same verbs as the API, one module per noun."""
 
 # Each module adds its routes to the blueprint.
-from jobyard.web.pages import assets, comparisons, errors, filters, forms, jobs, pictures, registry
+from jobyard.web.pages import (
+    assets,
+    comparisons,
+    errors,
+    filters,
+    forms,
+    jobs,
+    normalizing,
+    pictures,
+    registry,
+)
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.errors import login_needed
 
@@ -13,6 +23,7 @@ __all__ = [
     "forms",
     "jobs",
     "login_needed",
+    "normalizing",
     "pictures",
     "registry",
     "routes",

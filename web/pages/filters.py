@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
 
-from jobyard.client import explanations
+from jobyard.client import explanations, unseen
 from jobyard.shared import kinds
 from jobyard.shared.jobs import GLOSS, Job, State
 from jobyard.shared.kinds.base import Source
@@ -12,6 +12,8 @@ from jobyard.web.pages.fields import Field, fields_of
 
 routes.add_app_template_filter(explanations.that_matter)
 routes.add_app_template_filter(explanations.reasons)
+routes.add_app_template_filter(unseen.kinds, "unseen_kinds")
+routes.add_app_template_filter(unseen.foreign, "foreign_texts")
 
 STATE_ICONS = {
     "queued": "hourglass-split",

@@ -41,7 +41,8 @@ WINDOW = 16
 
 SCORED_FILE = "the scored file"
 
-# How many lexicons' scorers are kept: the plain one, and those of jobs with words of their own.
+# How many lexicons' scorers are kept: the plain one, the normalizing one, and those of jobs
+# with words of their own.
 SCORERS = 4
 
 
@@ -59,11 +60,15 @@ def work(attempt: Attempt, spec: SentimentSpec | SentimentPart) -> Finish | Spli
 
 
 def _scorer(attempt: Attempt, spec: SentimentSpec) -> Scorer:
-    return _scorer_of(attempt.context.settings.lexicon, _words(spec))
+    return _scorer_of(attempt.context.settings.lexicon, _words(spec), _is_normalized(spec))
 
 
 def _bulk_scorer(attempt: Attempt, spec: SentimentSpec) -> "BulkScorer":
-    return _bulk_scorer_of(attempt.context.settings.lexicon, _words(spec))
+    return _bulk_scorer_of(attempt.context.settings.lexicon, _words(spec), _is_normalized(spec))
+
+
+def _is_normalized(spec: SentimentSpec) -> bool:
+    return spec.normalize == "standard"
 
 
 def _words(spec: SentimentSpec) -> tuple[tuple[str, float], ...]:
@@ -85,15 +90,15 @@ def _compiling() -> "Future[None]":
 
 
 @functools.lru_cache(SCORERS)
-def _scorer_of(lexicon: str, words: tuple[tuple[str, float], ...]) -> Scorer:
-    return Scorer(lexicon, dict(words) or None)
+def _scorer_of(lexicon: str, words: tuple[tuple[str, float], ...], normalize: bool) -> Scorer:
+    return Scorer(lexicon, dict(words) or None, normalize=normalize)
 
 
 @functools.lru_cache(SCORERS)
-def _bulk_scorer_of(lexicon: str, words: tuple[tuple[str, float], ...]) -> "BulkScorer":
+def _bulk_scorer_of(lexicon: str, words: tuple[tuple[str, float], ...], normalize: bool) -> "BulkScorer":
     from jobyard.workers.sentiment.vader.bulk import BulkScorer
 
-    return BulkScorer(_scorer_of(lexicon, words))
+    return BulkScorer(_scorer_of(lexicon, words, normalize))
 
 
 def _file_of(spec: SentimentSpec) -> UUID:

@@ -34,6 +34,7 @@ from jobyard.workers.sentiment.tables.table import Rows, Table, check_columns
 from jobyard.workers.sentiment.tables.trailer import append_trailer, read_trailer
 from jobyard.workers.sentiment.tables.window import Part
 from jobyard.workers.sentiment.tables.writers import WRITERS, EscapingCsvWriter, Writer
+from jobyard.workers.sentiment.unseen_summary import UnseenSummary
 from jobyard.workers.sentiment.vader.bulk import BulkScorer
 from jobyard.workers.sentiment.vader.scorer import Scorer
 
@@ -119,7 +120,8 @@ def score_file(
     are so at all, {"row": from 0, "text": 500 characters of it, "compound"}, "group_by" and "groups":
     column and number of groups or None, "errors": {"count", "first": [{"line", "error"}], a hundred} or
     None if they fail the file, "file" (a name for `output`), "format", "column", "read_as": {"format",
-    what else was found out about the file}, "warnings": [sentence], "lexicon": {"sha256"}}.
+    what else was found out about the file}, "warnings": [sentence], "unseen": {"emoji", "curly", "html",
+    "not_english"} as `vader.unseen.as_result` says, "lexicon": {"sha256"}}.
     A group is {"value", "rows", "nulls", "labels", "mean", "std", "histogram": [40]}.
 
     Raises WorkError where the file is not what it should be, and what `room` raises; `output` is then not
@@ -270,12 +272,13 @@ def _score_part(
             table.learn(stream, part, plan.column, progress)
     types = table.schema(stream) if isinstance(table, ParquetTable) else None
     summary = Summary(plan.group_by)
+    unseen = UnseenSummary(plan.rows)
     with (
         _written(output),
         _writer_of(spec)(output, list(table.columns), types) as writer,
     ):
         for rows in table.rows(stream, part, plan.column, broken, progress):
-            scored = _score(spec, plan, rows, scorer, summary, progress)
+            scored = _score(spec, plan, rows, scorer, summary, unseen, progress)
             room.take(writer.write(rows, scored))
             progress.update(before + summary.rows, max(total, before + summary.rows), "rows")
     append_trailer(
@@ -283,6 +286,7 @@ def _score_part(
         {
             "columns": table.columns,
             "summary": summary.note(),
+            "unseen": unseen.note(),
             "broken": [broken.count, broken.first],
             "lexicon": scorer.sha256,
         },
@@ -303,10 +307,17 @@ def _has_bodies(spec: SentimentSpec, plan: Plan) -> bool:
 
 
 def _score(
-    spec: SentimentSpec, plan: Plan, rows: Rows, scorer: BulkScorer, summary: Summary, progress: Progress
+    spec: SentimentSpec,
+    plan: Plan,
+    rows: Rows,
+    scorer: BulkScorer,
+    summary: Summary,
+    unseen: UnseenSummary,
+    progress: Progress,
 ) -> Scored:
     texts = strings_of(rows.column(plan.column))
-    scores = scorer.score(texts, progress)
+    scores, found = scorer.score_and_look(texts, progress)
+    unseen.add(texts, found)
     is_empty = pc.equal(pc.binary_length(texts), 0).fill_null(True).to_numpy(zero_copy_only=False)
     for numbers in scores:
         numbers[is_empty] = np.nan
@@ -333,7 +344,7 @@ def _put_together(
     progress: Progress,
     room: Room,
 ) -> Outcome:
-    summary = Summary(plan.group_by)
+    summary, unseen = Summary(plan.group_by), UnseenSummary()
     broken = Broken(skip=True)
     columns: dict[str, None] = {}
     lexicons = set()
@@ -342,6 +353,7 @@ def _put_together(
             note, _ = read_trailer(part)
         columns |= dict.fromkeys(note["columns"])
         summary.add_note(note["summary"])
+        unseen.add_note(note["unseen"])
         broken.add(*note["broken"])
         lexicons.add(note["lexicon"])
     if len(lexicons) > 1:
@@ -366,6 +378,7 @@ def _put_together(
         "column": plan.column,
         "read_as": plan.read_as,
         "warnings": plan.warnings,
+        "unseen": unseen.result(),
         "lexicon": {"sha256": lexicons.pop()},
     }
     return Outcome(result, groups)

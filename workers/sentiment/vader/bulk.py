@@ -11,7 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from jobyard.workers.runtime.progress import Progress
+from jobyard.workers.sentiment.vader import unseen
+from jobyard.workers.sentiment.vader.html import has_html
 from jobyard.workers.sentiment.vader.scorer import Scorer
+from jobyard.workers.sentiment.vader.unseen import Unseen
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,23 +47,54 @@ class BulkScorer:
     def score(self, texts: pa.Array, progress: Progress | None = None) -> BulkScores:
         """The scores of each text of a `string` or `large_string` array, which may be a slice.
 
-        `progress` is checked before each text that has to go through NLTK's methods.
+        `progress` is checked before each text that has to go through Python.
 
         Raises TypeError at an array of another type.
         """
+        return BulkScores(*self._scored(texts, progress)[0])
+
+    def score_and_look(self, texts: pa.Array, progress: Progress | None = None) -> tuple[BulkScores, Unseen]:
+        """`score`, and how many texts have what VADER can't see, whether or not that was put into words."""
+        out, seen = self._scored(texts, progress)
+        maybe = texts.take(pa.array(np.flatnonzero(seen & unseen.MAYBE_HTML))).to_pylist()
+        emoji, curly = (int(np.count_nonzero(seen & kind)) for kind in (unseen.EMOJI, unseen.CURLY))
+        return BulkScores(*out), Unseen(emoji, curly, sum(map(has_html, maybe)))
+
+    def _scored(
+        self, texts: pa.Array, progress: Progress | None
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
+        """[4, texts]; and what is in each text, as the bits of `unseen`."""
+        out, seen = self._scored_as_they_are(texts, progress)
+        rows = np.flatnonzero(seen)
+        if self._scorer.normalizer is not None and len(rows):
+            normalized = []
+            for text in texts.take(pa.array(rows)).to_pylist():
+                if progress is not None:
+                    progress.check()
+                normalized.append(self._scorer.normalizer.normalized(text))
+            array = pa.array(normalized, pa.large_string())
+            out[:, rows] = self._scored_as_they_are(array, progress)[0]
+        return out, seen
+
+    def _scored_as_they_are(
+        self, texts: pa.Array, progress: Progress | None
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
+        """`_scored` as NLTK sees texts."""
         data, offsets = _buffers(texts)
         out = np.empty((4, len(texts)))
-        undecided = np.empty(len(texts), np.bool_)
+        undecided, seen = np.empty(len(texts), np.bool_), np.empty(len(texts), np.uint8)
         room = self._kernel.room_for(int(np.diff(offsets).max(initial=0)))
-        self._kernel.score_batch(data, offsets, self._tables, room, out, undecided)
+        self._kernel.score_batch(data, offsets, self._tables, room, out, undecided, seen)
         for row in np.flatnonzero(undecided):
             if progress is not None:
                 progress.check()
             if texts[row].is_valid:
-                out[:, row] = self._scorer.score(texts[row].as_py())
+                text = texts[row].as_py()
+                out[:, row], seen[row] = self._scorer.score_plain(text), unseen.kinds(text)
         if texts.null_count:
-            out[:, texts.is_null().to_numpy(zero_copy_only=False)] = np.nan
-        return BulkScores(*out)
+            is_null = texts.is_null().to_numpy(zero_copy_only=False)
+            out[:, is_null], seen[is_null] = np.nan, 0
+        return out, seen
 
 
 def _buffers(texts: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:

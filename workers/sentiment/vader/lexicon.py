@@ -22,7 +22,7 @@ def read_lexicon(lexicon: str, words: Mapping[str, float]) -> tuple[dict[str, fl
 
     Raises ConfigError, which names the file and the line, if it can't be read.
     """
-    path = _packaged() if lexicon == PACKAGED else Path(lexicon)
+    path = packaged("vader_lexicon.txt") if lexicon == PACKAGED else Path(lexicon)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -36,8 +36,8 @@ def read_lexicon(lexicon: str, words: Mapping[str, float]) -> tuple[dict[str, fl
     return valences, hashlib.sha256(content).hexdigest()
 
 
-def _packaged() -> Path:
-    """The lexicon's path, found without importing the package that it is in."""
+def packaged(name: str) -> Path:
+    """The path of the lexicon's file, found without importing the package. Raises ConfigError."""
     try:
         files = metadata.files(PACKAGED) or []
     except metadata.PackageNotFoundError:
@@ -45,9 +45,9 @@ def _packaged() -> Path:
             f"the lexicon of {PACKAGED} is not installed: install that package, or name a lexicon's file"
         ) from None
     for file in files:
-        if file.name == "vader_lexicon.txt":
+        if file.name == name:
             return Path(str(file.locate()))
-    raise ConfigError(f"the package {PACKAGED} has no vader_lexicon.txt")
+    raise ConfigError(f"the package {PACKAGED} has no {name}")
 
 
 def _parse(content: bytes, path: Path) -> dict[str, float]:

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from jobyard.shared.emoji import is_emoji
 from jobyard.workers.sentiment.vader.explain import explain
 from jobyard.workers.sentiment.vader.lexicon import PACKAGED, read_lexicon
+from jobyard.workers.sentiment.vader.normalization import Normalizer, spelled
 from jobyard.workers.sentiment.vader.rules import Analyzer, Sentence
 
 
@@ -25,18 +27,38 @@ class Scorer:
     texts looked up) have their valences from here instead. `sha256` names the file's bytes, and `words` if
     there are any (`read_lexicon` says how). Safe for several threads.
 
+    With `normalize`, or with emoji among `words`, a text has the scores that NLTK gives to what `normalizer`
+    makes of it.
+
     Raises ConfigError, which names the file and the line, if the lexicon can't be read.
     """
 
-    def __init__(self, lexicon: str = PACKAGED, words: Mapping[str, float] | None = None) -> None:
-        self.lexicon, self.sha256 = read_lexicon(lexicon, words or {})
+    def __init__(
+        self, lexicon: str = PACKAGED, words: Mapping[str, float] | None = None, *, normalize: bool = False
+    ) -> None:
+        own = [word for word in words or {} if is_emoji(word)]
+        normalizer = Normalizer(standard=normalize, own=own)
+        found = {
+            spelled(word).lower() if is_emoji(word) else normalizer.word(word): valence
+            for word, valence in (words or {}).items()
+        }
+        self.normalizer = normalizer if normalize or own else None
+        self.lexicon, self.sha256 = read_lexicon(lexicon, found)
         self._analyzer = Analyzer(self.lexicon)
 
     def score(self, text: str) -> Scores:
         """The four scores of one text. A text without words (empty, or only white space) gets zeros."""
+        return self.score_plain(self.scored_as(text))
+
+    def score_plain(self, text: str) -> Scores:
+        """The four scores of a text as NLTK sees it."""
         sentiments = self._analyzer.sentiments(Sentence(text))
         return Scores(**self._analyzer.score_valence(sentiments, text))
 
     def explain(self, text: str) -> dict[str, Any]:
         """Why the text has its compound score: {"words", "punctuation"}, as `score_texts` says."""
-        return explain(self.lexicon, text)
+        return explain(self.lexicon, self.scored_as(text))
+
+    def scored_as(self, text: str) -> str:
+        """The text that NLTK's rules apply to."""
+        return text if self.normalizer is None else self.normalizer.normalized(text)

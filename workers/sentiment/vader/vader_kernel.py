@@ -20,6 +20,8 @@ from jobyard.workers.compiled import compiled
 # ---- what `Tables.characters` says of a character: its lower case, and flags
 LETTER = (1 << 21) - 1
 SPACE, PUNCTUATION, BANG, QUESTION, UPPER, LOWER, UNSURE = (1 << bit for bit in range(21, 28))
+# From this bit on, what `unseen` says of it.
+UNSEEN = 28
 # Is in no word: beyond Unicode.
 NO_LETTER = LETTER
 
@@ -340,11 +342,12 @@ def _rounded(x, unit):
 
 
 @_jit
-def score_batch(data, offsets, tables, scratch, out, undecided):  # noqa: C901 (calls are what takes time)
+def score_batch(data, offsets, tables, scratch, out, undecided, unseen):  # noqa: C901 (calls take time)
     """Score text k, bytes offsets[k] to offsets[k + 1] of `data`, into out[:, k]: neg, neu, pos, compound.
 
     data: uint8, UTF-8; offsets: int64 [texts + 1]; scratch: room for the longest text; out: float64
-    [4, texts]; undecided: bool [texts], set where Python is to score the text.
+    [4, texts]; undecided: bool [texts], set where Python is to score the text; unseen: uint8 [texts], what
+    the characters of the text are to `unseen`, but for texts that are undecided.
     """
     characters, slot_hash, slot_word, letters, starts = tables[:5]
     flags, valences, boosts, c_incr, n_scalar, marks, seed, compensated = tables[5:13]
@@ -354,7 +357,7 @@ def score_batch(data, offsets, tables, scratch, out, undecided):  # noqa: C901 (
         p, end = offsets[k], offsets[k + 1]
         last = last_slot(most_words(end - p))
         undecided[k] = False
-        n = valent = capitals = bangs = questions = 0
+        n = valent = capitals = bangs = questions = all_kinds = 0
         but = -1
 
         # ---- read: characters become words, and these numbers
@@ -387,6 +390,7 @@ def score_batch(data, offsets, tables, scratch, out, undecided):  # noqa: C901 (
             stop = p
             if p < end:
                 p += size
+            all_kinds |= kinds
             if count < 2:
                 continue
             if kinds & UNSURE:
@@ -433,6 +437,7 @@ def score_batch(data, offsets, tables, scratch, out, undecided):  # noqa: C901 (
                 firsts[valent] = laden[seen[slot]]
                 valent += 1
             n += 1
+        unseen[k] = all_kinds >> UNSEEN
         if n == 0 or undecided[k]:
             for q in range(4):
                 out[q, k] = 0.0

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from nltk.sentiment.vader import VaderConstants
 
-from jobyard.workers.sentiment.vader import vader_kernel
+from jobyard.workers.sentiment.vader import unseen, vader_kernel
 from jobyard.workers.sentiment.vader.rules import MARKS, PUNCTUATION
 from jobyard.workers.sentiment.vader.vader_kernel import Tables
 
@@ -121,4 +121,7 @@ def _all_characters() -> tuple[npt.NDArray[np.uint32], dict[str, frozenset[str]]
             table[ord(character)] |= vader_kernel.LOWER
         elif character.isspace():
             table[ord(character)] |= vader_kernel.SPACE
+    for kind, pattern in unseen.patterns().items():
+        for character in pattern.findall("".join(map(chr, range(LAST_CASED + 1)))):
+            table[ord(character)] |= kind << vader_kernel.UNSEEN
     return table, unsteady

@@ -259,7 +259,8 @@ def test_what_is_for_a_file_alone_does_not_matter_to_texts(world: World, web: Fl
         ("very sick 2.1", "Line 1: should be a word and a number"),
         ("sick high", "Line 1: should be a word and a number"),
         ("sick 5", "&#39;sick&#39; should be less than or equal to 4"),
-        ("Sick 2", "&#39;Sick&#39; should be in lower case"),
+        ("Sick 2\nsick 1", "&#39;sick&#39; has two valences"),
+        ("x 2", "&#39;x&#39; should have 2 to 100 characters, or be an emoji"),
         (f"{HOSTILE.replace(' ', '')} 9", "&lt;script&gt;"),
     ],
 )

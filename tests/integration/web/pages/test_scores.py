@@ -187,6 +187,56 @@ def test_explained_texts_show_what_each_word_adds(world: World, web: FlaskClient
     assert "Sum</dt><dd>" in page
 
 
+SEEN = {"emoji": 1_204, "curly": 0, "html": 1, "not_english": 0.23}
+
+
+def test_one_click_scores_again_what_vader_cant_see(world: World, web: FlaskClient) -> None:
+    job_id = scored_job(world.backend, scored_table({"text": ["hi"]}, [0.5]), unseen=SEEN)
+    page = look(web, f"/jobs/{job_id}")
+    assert "VADER doesn't see emoji in 1,204 texts, HTML in 1." in page
+    assert "About 23 % of the texts are not in English, for which VADER is made." in page
+    found = re.search(r'id="unseen" method="post" action="([^"]+)"', page)
+    assert found is not None
+    response = web.post(found[1])
+    assert response.status_code == 303
+    again = web.get(response.location.replace("/jobs/", "/api/v1/jobs/")).json
+    first = web.get(f"/api/v1/jobs/{job_id}").json
+    assert again["id"] != first["id"]
+    assert again["spec"] == first["spec"] | {"normalize": "standard"}
+
+
+def test_texts_are_scored_again_by_the_same_click(world: World, web: FlaskClient) -> None:
+    spec = {"texts": ["great👍"], "lexicon": {"Sick": 2.0}, "explain": True}
+    job_id = web.post("/api/v1/jobs", json={"kind": "sentiment", "spec": spec}).json["id"]
+    response = web.post(f"/jobs/{job_id}/normalize")
+    assert response.status_code == 303
+    again = web.get(response.location.replace("/jobs/", "/api/v1/jobs/")).json["spec"]
+    assert again["normalize"] == "standard"
+    assert (again["texts"], again["lexicon"], again["explain"]) == (["great👍"], {"sick": 2.0}, True)
+
+
+def test_what_was_put_into_words_is_said_and_not_offered_again(world: World, web: FlaskClient) -> None:
+    scores = [{"neg": 0.0, "neu": 0.0, "pos": 1.0, "compound": 0.6, "label": "positive", "words": []}]
+    scores[0] |= {"scored_as": "great thumbs up", "punctuation": 0.0}
+    result = {"count": 1, "labels": {"positive": 1}, "scores": scores, "unseen": SEEN | {"not_english": 0.0}}
+    spec = {"texts": ["great👍"], "normalize": "standard", "explain": True}
+    job_id = uuid.UUID(web.post("/api/v1/jobs", json={"kind": "sentiment", "spec": spec}).json["id"])
+    with world.backend.database.write() as session:
+        claimed = factories.claim(session, job_id)
+        assert claimed is not None
+        assert jobs.succeed(session, job_id, claimed.lease, result)
+    page = look(web, f"/jobs/{job_id}")
+    assert "Put into words: emoji in 1,204 texts, HTML in 1." in page
+    assert "scored as great thumbs up" in page
+    assert "Score again" not in page
+    assert "in English" not in page
+
+
+def test_only_texts_are_scored_again(world: World, web: FlaskClient) -> None:
+    assert web.post(f"/jobs/{world.job('train', 'succeeded').id}/normalize").status_code == 409
+    assert web.post(f"/jobs/{uuid.uuid4()}/normalize").status_code == 404
+
+
 def test_own_words_are_listed_if_they_are_few(world: World, web: FlaskClient) -> None:
     for count, said in ((2, "lexicon.word1"), (10_000, "<dt>lexicon</dt><dd>10,000</dd>")):
         words = {f"word{number}": 1.5 for number in range(count)}

@@ -39,13 +39,13 @@ Sent = list[dict[str, Any]]
 class Server:
     """Stands in for the client: keeps what is sent, and answers with a result."""
 
-    def __init__(self, result: dict[str, Any]) -> None:
+    def __init__(self, result: dict[str, Any], spec: dict[str, Any] | None = None) -> None:
         self.sent: Sent = []
-        self._result = result
+        self._raw = RAW | {"result": result, "spec": spec or {}}
 
     def score(self, texts: object = None, **spec: Any) -> Job:
         self.sent.append({"texts": texts, **spec})
-        return Job(Transport("http://localhost", "t", 1.0), RAW | {"result": self._result})
+        return Job(Transport("http://localhost", "t", 1.0), self._raw)
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[dict[str
     monkeypatch.chdir(tmp_path)
     Path("texts.csv").write_text("text\nfine\n")
 
-    def answer(result: dict[str, Any]) -> Sent:
-        server = Server(result)
+    def answer(result: dict[str, Any], spec: dict[str, Any] | None = None) -> Sent:
+        server = Server(result, spec)
 
         @contextmanager
         def connect() -> Iterator[Server]:
@@ -82,6 +82,7 @@ def given(sent: Sent) -> dict[str, Any]:
         (["--encoding", "cp1252", "--errors", "skip"], {"encoding": "cp1252", "errors": "skip"}),
         (["--word", "sick=2.1", "--word", "a=b=-1"], {"lexicon": {"sick": 2.1, "a=b": -1.0}}),
         (["--positive", "0.1"], {"thresholds": {"positive": 0.1}}),
+        (["--normalize", "standard", "--word", "😂=3"], {"normalize": "standard", "lexicon": {"😂": 3.0}}),
     ],
 )
 def test_a_file_is_sent_with_what_was_said(
@@ -128,6 +129,54 @@ def test_a_scored_file_ends_with_its_summary(
     assert "7 broken rows were skipped" in shown
     assert "line 5: broken 5\n  …" in shown
     assert "\x1b" not in shown
+
+
+SEEN = {"emoji": 1_204, "curly": 0, "html": 3, "not_english": 0.23}
+
+
+@pytest.mark.parametrize(
+    ("normalize", "said"),
+    [
+        ("none", "VADER doesn't see emoji in 1,204 texts, HTML in 3: use --normalize standard"),
+        ("standard", "put into words: emoji in 1,204 texts, HTML in 3"),
+    ],
+)
+@pytest.mark.parametrize("options", [["texts.csv"], ["it LOVE!", "--explain"]])
+def test_what_vader_cant_see_is_said_with_what_helps(
+    serve: Callable[..., Sent],
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    normalize: str,
+    said: str,
+) -> None:
+    scores = {"neg": 0.0, "neu": 0.2, "pos": 0.8, "compound": 0.7125, "label": "positive"}
+    row = {**scores, "scored_as": "it LOVE", "words": [], "punctuation": 0.0}
+    serve({**OF_A_FILE, "scores": [row], "unseen": SEEN}, spec={"normalize": normalize})
+    assert run(["score", *options]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert said in shown
+    assert "about 23 % of the texts are not in English" in shown
+
+
+def test_nothing_is_said_where_vader_sees_all(
+    serve: Callable[..., Sent], capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = {"emoji": 0, "curly": 0, "html": 0, "not_english": 0.004}
+    serve({**OF_A_FILE, "unseen": nothing}, spec={"normalize": "none"})
+    assert run(["score", "texts.csv"]) == 0
+    shown = capsys.readouterr().out
+    assert "VADER" not in shown
+    assert "words" not in shown
+
+
+def test_an_explanation_is_titled_with_the_text_that_the_rules_apply_to(
+    serve: Callable[..., Sent], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [{"word": "great", "first": 0, "valence": 3.1, "score": 3.1, "because": []}]
+    scores = {"neg": 0.0, "neu": 0.2, "pos": 0.8, "compound": 0.6249, "label": "positive"}
+    serve({"scores": [{**scores, "scored_as": "great thumbs up", "words": words, "punctuation": 0.0}]})
+    assert run(["score", "great👍", "--explain", "--normalize", "standard"]) == 0
+    assert "great thumbs up" in capsys.readouterr().out
 
 
 def test_json_is_one_line(

@@ -263,6 +263,31 @@ def test_texts_end_where_they_should() -> None:
             SentimentSpec(texts=wrong)
 
 
+# ---- own words
+
+
+def test_own_words_may_be_in_capitals_and_emoji() -> None:
+    spec = SentimentSpec(texts=["hi"], lexicon={"Sick": 2, "MEH": -1, "😂": 3, "❤️": 2.5, "→": 1, "👍🏽": 1})
+    assert spec.lexicon == {"sick": 2, "meh": -1, "😂": 3, "❤️": 2.5, "→": 1, "👍🏽": 1}
+    assert SentimentSpec(texts=["hi"], lexicon={"Sick": 2, "sick": 2}).lexicon == {"sick": 2}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"Sick": 2, "sick": 1}, "'sick' has two valences: capitals don't matter"),
+        ({"x": 1}, "'x' should have 2 to 100 characters, or be an emoji"),
+        ({"好": 1}, "or be an emoji"),
+        ({"x" * 101: 1}, "should have 2 to 100 characters"),
+        ({"😂" * 101: 1}, "should have 2 to 100 characters"),
+        ({"very sick": 1}, "should be one word, without white space"),
+    ],
+)
+def test_own_words_that_no_text_could_have_are_refused(words: dict[str, float], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        SentimentSpec(texts=["hi"], lexicon=words)
+
+
 # ---- one source
 
 

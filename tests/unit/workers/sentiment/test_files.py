@@ -19,6 +19,8 @@ from jobyard.shared.errors import Cancelled
 from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.sentiment.files import score_file, scored_name
 from jobyard.workers.sentiment.tables import table, writers
+from jobyard.workers.sentiment.vader.bulk import BulkScorer
+from jobyard.workers.sentiment.vader.scorer import Scorer
 from tests.reports import NoMetrics
 from tests.unit.workers.sentiment.conftest import LIMIT, Desk
 
@@ -51,6 +53,38 @@ def test_a_csv_keeps_its_rows_and_columns_and_gets_scores(desk: Desk) -> None:
     assert result["lexicon"] == {"sha256": desk.scorer.sha256}
     assert desk.notes.phases == ["reading", "scoring"]
     assert set(desk.notes.steps) == {(2, 2, "rows")}
+
+
+def test_texts_with_what_vader_cant_see_are_counted(desk: Desk) -> None:
+    texts = [
+        "great👍 😂",
+        "don’t",
+        "a&amp;b",
+        "I love it<br>’",
+        "Das Produkt ist sehr gut",
+        "",
+        "a plain text",
+    ]
+    result = desk.score("id,text\n" + "".join(f"{row},{text}\n" for row, text in enumerate(texts)))
+    assert result["unseen"] == {
+        "emoji": 1,
+        "curly": 2,
+        "html": 2,
+        "not_english": pytest.approx(1 / 6, abs=1e-4),
+    }
+
+
+def test_a_normalized_file_has_its_texts_as_they_were_and_the_scores_of_what_they_become(desk: Desk) -> None:
+    texts = ["great👍", "I don’t like it", "a plain text", "great<br />movie"]
+    content = "text\n" + "".join(f"{text}\n" for text in texts)
+    standard = Scorer(normalize=True)
+    desk.bulk = BulkScorer(standard)
+    result = desk.score(content, normalize="standard")
+    assert desk.parquet() == [
+        {"text": text, **standard.score(text)._asdict(), "label": label}
+        for text, label in zip(texts, ["positive", "negative", "neutral", "positive"], strict=True)
+    ]
+    assert result["unseen"]["emoji"] == 1
 
 
 def test_mean_and_histogram_are_those_of_the_compound(desk: Desk) -> None:

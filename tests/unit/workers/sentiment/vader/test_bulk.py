@@ -96,7 +96,7 @@ def test_the_texts_that_are_tested_come_upon_every_rule() -> None:
 def test_words_of_ones_own_have_nltks_scores_to_the_bit() -> None:
     scorer = Scorer(words=OWN_WORDS)
     texts = make_texts(7, 20_000, [*OWN_WORDS, *RULE_WORDS, "good", "bad", "İSTANBUL", "ΣΑΣ", "Schön"])
-    assert different(texts, nltk_with(scorer), BulkScorer(scorer)) == []
+    assert different(texts, nltk_with(scorer), BulkScorer(scorer), scorer.scored_as) == []
 
 
 @given(st.lists(SENTENCES, max_size=5))

@@ -107,6 +107,7 @@ def test_texts_are_explained_where_that_is_wished(notes: NoMetrics) -> None:
     plain = score_texts(spec.model_copy(update={"explain": False}), SCORER, notes)
     rows: list[dict[str, Any]] = result["scores"]
     assert rows == [
-        {**row, **SCORER.explain(text)} for row, text in zip(plain["scores"], spec.texts or [], strict=True)
+        {**row, "scored_as": None, **SCORER.explain(text)}
+        for row, text in zip(plain["scores"], spec.texts or [], strict=True)
     ]
     assert "words" not in plain["scores"][0]

@@ -112,11 +112,11 @@ def test_words_of_ones_own_count_over_the_lexicon_and_the_rest_stays() -> None:
 
 def test_words_of_ones_own_are_in_the_hash_as_lines_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "lexicon.txt"
-    words = {"sick": 2, "😀": 1.5}
+    words = {"sick": 2, "schön": 1.5}
     assert Scorer(words=words).sha256 == Scorer(words=dict(reversed(words.items()))).sha256
     assert Scorer(words=words).sha256 != Scorer(words=words | {"sick": 2.5}).sha256 != SCORER.sha256
     assert Scorer(words={}).sha256 == SCORER.sha256
-    added = b"sick\t2.0\n" + "😀\t1.5\n".encode()
+    added = "schön\t1.5\nsick\t2.0\n".encode()  # sorted
     path.write_bytes(LEXICON.read_bytes().rstrip(b"\r\n") + b"\n" + added)
     assert Scorer(str(path)).sha256 == Scorer(words=words).sha256
     assert Scorer(str(path)).lexicon == Scorer(words=words).lexicon

@@ -25,6 +25,23 @@ def test_the_spec_says_from_where_a_text_is_positive(scorer: Scorer, notes: NoMe
     assert score_texts(spec, scorer, notes)["labels"] == {"positive": 0, "neutral": 1, "negative": 0}
 
 
+def test_texts_with_what_vader_cant_see_are_counted(scorer: Scorer, notes: NoMetrics) -> None:
+    spec = SentimentSpec(texts=["great👍", "I don’t like it", "fine &amp; good", "C'est vraiment nul"])
+    assert score_texts(spec, scorer, notes)["unseen"] == {
+        "emoji": 1,
+        "curly": 1,
+        "html": 1,
+        "not_english": 0.25,
+    }
+
+
+def test_an_explanation_shows_the_text_that_was_scored(notes: NoMetrics) -> None:
+    spec = SentimentSpec(texts=["great👍", "fine"], normalize="standard", explain=True)
+    rows = score_texts(spec, Scorer(normalize=True), notes)["scores"]
+    assert [row["scored_as"] for row in rows] == ["great thumbs up", None]
+    assert [word["word"] for word in rows[0]["words"]] == ["great", "thumbs", "up"]
+
+
 def test_a_cancel_stops_the_scoring(scorer: Scorer) -> None:
     class Impatient(NoMetrics):
         def update(self, done: int, total: int | None, unit: str) -> None:
