@@ -22,6 +22,7 @@ from jobyard.shared.kinds.sentiment import SentimentPart, SentimentSpec
 from jobyard.workers.kinds import wait_for
 from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.parts import refuse_broken, whole_of
+from jobyard.workers.sentiment.trial import try_file, try_part
 from jobyard.workers.sentiment.vader.scorer import Scorer
 from jobyard.workers.sentiment.vader.texts import score_texts
 
@@ -115,6 +116,8 @@ def _score_file(attempt: Attempt, spec: SentimentSpec) -> Finish | Split:
     copy, limit = attempt.scratch / "plain", attempt.context.settings.max_unpacked_bytes_of(file.bytes)
     room = attempt.room(file, SCORED_FILE)
     with attempt.context.storage.local(file.storage_key, attempt.scratch) as source:
+        if attempt.claim.attempt > 1:
+            try_file(spec, source, file.name, limit, attempt.scratch, attempt.progress)
         plan = read_file(spec, source, file.name, copy, limit, attempt.progress, room)
         if len(plan.parts) >= MIN_PARTS:
             return _split(attempt, plan, copy)
@@ -180,6 +183,8 @@ def _score_part(attempt: Attempt, spec: SentimentPart) -> Finish:
     output = attempt.scratch / "scored"
     scorer = _bulk_scorer(attempt, whole)
     with _planned(attempt, parent.checkpoint_key, file) as (plan, stream):
+        if attempt.claim.attempt > 1:
+            _try_part(attempt, whole, spec.part, plan, parent.checkpoint_key, file)
         done = score_part(whole, plan, spec.part, stream, output, scorer, attempt.progress, room)
     stored = attempt.store("parts", output)
 
@@ -188,6 +193,20 @@ def _score_part(attempt: Attempt, spec: SentimentPart) -> Finish:
         return {"done": done, "bytes": stored.bytes}
 
     return finish
+
+
+def _try_part(
+    attempt: Attempt,
+    whole: SentimentSpec,
+    number: int,
+    plan: "Plan",
+    plan_key: str | None,
+    file: storage.File,
+) -> None:
+    key = plan_key if plan.is_copied and plan_key is not None else file.storage_key
+    limit = attempt.context.settings.max_unpacked_bytes_of(file.bytes)
+    with attempt.context.storage.local(key, attempt.scratch) as source:
+        try_part(whole, plan.note(), number, source, limit, attempt.scratch, attempt.progress)
 
 
 @contextmanager

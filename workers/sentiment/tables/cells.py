@@ -109,11 +109,37 @@ def values_of(array: Any, style: int, as_text: Callable[[Any], str | None]) -> t
         return strings_of(array), style
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind):
         return array.cast(pa.string()), kernels.PLAIN
-    texts = pa.array(map(as_text, array.to_pylist()), pa.string())
+    texts = pa.array(map(as_text, _values(array)), pa.string())
     if style == kernels.JSON:
         return texts, kernels.PLAIN
     is_number = pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     return texts, kernels.CSV if is_number else style
+
+
+def _values(array: Any) -> list[Any]:
+    """As Python's objects. Times that Python can't hold, by a nanosecond or by millennia, are strings."""
+    try:
+        found: list[Any] = array.to_pylist()
+    except (ValueError, OverflowError):
+        found = array.cast(_without_times(array.type)).to_pylist()
+    return found
+
+
+def _without_times(kind: Any) -> Any:
+    """The same type with strings in the place of dates, times and durations."""
+    if pa.types.is_duration(kind):
+        return pa.int64()
+    if pa.types.is_temporal(kind):
+        return pa.string()
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_without_times(field.type)) for field in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(_without_times(kind.key_type), _without_times(kind.item_type))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(kind.value_field.with_type(_without_times(kind.value_type)))
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_without_times(kind.value_type)))
+    return kind
 
 
 def key_of(name: str) -> bytes:

@@ -16,8 +16,9 @@ from jobyard.shared.errors import WorkError
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables import kernels
 from jobyard.workers.sentiment.tables.broken import Broken
+from jobyard.workers.sentiment.tables.footer import Chunk, RowGroup, read_footer
 from jobyard.workers.sentiment.tables.table import Rows, Table, batch_rows, check_columns
-from jobyard.workers.sentiment.tables.thrift import Reader
+from jobyard.workers.sentiment.tables.thrift import Reader, Wanted
 from jobyard.workers.sentiment.tables.window import MAX_LINE, TOO_LONG, Part
 
 # Of a batch in memory, of a page, and of a row group's column of lists: these are bounded as a whole.
@@ -36,6 +37,13 @@ BUFFER_BYTES = 1 << 20
 # Fields of a page's header.
 UNPACKED, PACKED, DATA, DICTIONARY, DATA_2 = 2, 3, 5, 7, 8
 VALUES, ENCODING, ENCODING_2 = 1, 2, 4
+HEADER: Wanted = {
+    UNPACKED: None,
+    PACKED: None,
+    DATA: {VALUES: None, ENCODING: None},
+    DICTIONARY: {VALUES: None},
+    DATA_2: {VALUES: None, ENCODING_2: None},
+}
 PLAIN, PLAIN_DICTIONARY, DELTA_STRINGS, RLE_DICTIONARY = 0, 2, 7, 8
 
 WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}
@@ -53,14 +61,16 @@ class ParquetTable(Table):
     def __init__(self, columns: list[str], batch: int = 0) -> None:
         self.columns = columns
         self.batch = batch
+        self._groups: list[RowGroup] = []
 
     def begin(self, stream: IO[bytes], whole: Part, broken: Broken, progress: Progress) -> Part:
-        file = _opened(stream)
-        self.columns = list(file.schema_arrow.names)
+        self._groups = read_footer(stream, progress)
+        self.columns = list(_opened(stream).schema_arrow.names)
         check_columns(self.columns)
-        if not file.metadata.num_rows:
+        rows = sum(group.rows for group in self._groups)
+        if not rows:
             raise WorkError("the file has no rows")
-        return Part(0, file.metadata.num_rows, 0)
+        return Part(0, rows, 0)
 
     def check(self, stream: IO[bytes], texts: str, limit: int, progress: Progress) -> int:
         """Look at the column of texts and at every page. Returns how many rows may be read at once.
@@ -72,27 +82,25 @@ class ParquetTable(Table):
         if not is_text(kind):
             raise WorkError(f"column {texts!r} is {kind}; should be strings")
         most = min(batch_rows(len(self.columns)), READ_ROWS)
-        self.batch = _Pages(stream, file.metadata).batch(limit, most, progress)
+        self.batch = _Pages(stream, self._groups).batch(limit, most, progress)
         return self.batch
 
     def parts(
         self, stream: IO[bytes], whole: Part, size: int, broken: Broken, progress: Progress
     ) -> Iterator[tuple[Part, int]]:
-        metadata = _opened(stream).metadata
         start = end = held = 0
-        for number in range(metadata.num_row_groups):
-            group = metadata.row_group(number)
-            if held and held + group.total_byte_size > 1.5 * size:
+        for group in self._groups:
+            if held and held + group.bytes > 1.5 * size:
                 yield Part(start, end, 0), end - start
                 start, held = end, 0
-            count = 1 if held else max(1, round(group.total_byte_size / size))
-            edges = [end + group.num_rows * edge // count for edge in range(1, count + 1)]
+            count = 1 if held else max(1, round(group.bytes / size))
+            edges = [end + group.rows * edge // count for edge in range(1, count + 1)]
             for edge in edges[:-1]:
                 if edge > start:
                     yield Part(start, edge, 0), edge - start
                     start = edge
             end = edges[-1]
-            held += group.total_byte_size // count
+            held += group.bytes // count
             if held >= size and end > start:
                 yield Part(start, end, 0), end - start
                 start, held = end, 0
@@ -202,9 +210,9 @@ def _line(error: Exception) -> str:
 class _Pages:
     """The headers of all pages of a file."""
 
-    def __init__(self, stream: IO[bytes], metadata: Any) -> None:
+    def __init__(self, stream: IO[bytes], groups: list[RowGroup]) -> None:
         self._stream = stream
-        self._metadata = metadata
+        self._groups = groups
         self._pages = 0
         self._unpacked = 0
         # Of a row group: a dictionary and a page of each column.
@@ -212,13 +220,12 @@ class _Pages:
 
     def batch(self, limit: int, most: int, progress: Progress) -> int:
         """How many rows, `most` of all, are never over BATCH_BYTES. Raises WorkError."""
-        for number in range(self._metadata.num_row_groups):
-            group = self._metadata.row_group(number)
+        for group in self._groups:
             self._held = 0
             reaches = []
-            for column in range(group.num_columns):
+            for chunk in group.chunks:
                 try:
-                    rows, reach = self._rows(group, column, limit, progress)
+                    rows, reach = self._rows(group.rows, chunk, limit, progress)
                 except (ValueError, IndexError, KeyError, AttributeError, TypeError):
                     raise WorkError("the file is broken Parquet: a page's header can't be read") from None
                 most = min(most, rows)
@@ -228,27 +235,25 @@ class _Pages:
                 most //= 2
         return most
 
-    def _rows(self, group: Any, number: int, limit: int, progress: Progress) -> tuple[int, Reach]:
-        chunk = group.column(number)
-        name = chunk.path_in_schema
-        longest = WIDTHS.get(chunk.physical_type, 0)
+    def _rows(self, rows: int, chunk: Chunk, limit: int, progress: Progress) -> tuple[int, Reach]:
+        longest = WIDTHS.get(chunk.type, 0)
         # Of each page: its values, and how large one of them and all of them are in memory at most.
         pages: list[tuple[int, int, int]] = []
-        offset = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
-        end = offset + chunk.total_compressed_size
+        offset = chunk.start
         dictionary = page = 0
         progress.check()
-        while offset < end:
+        while offset < chunk.end:
             progress.check()
             header, length = self._header(offset)
             packed, unpacked = header[PACKED].value, header[UNPACKED].value
             self._pages += 1
             self._unpacked += unpacked
-            if packed < 0 or unpacked < 0 or self._pages > MAX_PAGES:
+            if not 0 <= packed <= 2 * MAX_PAGE or unpacked < 0 or self._pages > MAX_PAGES:
                 raise ValueError
             if unpacked > MAX_PAGE:
                 raise WorkError(
-                    f"column {name!r} has a page of {unpacked:,} bytes; should have at most {MAX_PAGE:,}"
+                    f"column {chunk.name!r} has a page of {unpacked:,} bytes; "
+                    f"should have at most {MAX_PAGE:,}"
                 )
             if self._unpacked > limit:
                 raise WorkError(f"the file unpacks to over {limit:,} bytes; should unpack to fewer")
@@ -269,30 +274,29 @@ class _Pages:
                 f"a row group's columns have pages of over {MAX_HELD:,} bytes that are needed at once; "
                 "should have smaller pages and dictionaries"
             )
-        return _dense(group.num_rows, pages, name)
+        return _dense(rows, pages, chunk.name)
 
     def _header(self, offset: int) -> tuple[dict[int, Any], int]:
         for size in (1 << 10, 1 << 20):
             self._stream.seek(offset)
             reader = Reader(self._stream.read(size))
             try:
-                return reader.struct(), reader.at
+                return reader.struct(HEADER), reader.at
             except (ValueError, IndexError):
                 if size == 1 << 20:
                     raise
         raise ValueError
 
-    def _longest(self, chunk: Any, offset: int, packed: int, unpacked: int) -> int:
+    def _longest(self, chunk: Chunk, offset: int, packed: int, unpacked: int) -> int:
         """The length of the longest string of a dictionary, whose page is in PLAIN encoding."""
         self._stream.seek(offset)
         data = self._stream.read(packed)
-        if chunk.compression != "UNCOMPRESSED":
-            codec = "lz4_raw" if chunk.compression == "LZ4" else chunk.compression.lower()
+        if chunk.codec != "none":
             try:
-                data = pa.Codec(codec).decompress(data, unpacked).to_pybytes()
+                data = pa.Codec(chunk.codec).decompress(data, unpacked).to_pybytes()
             except (pa.ArrowException, OSError, ValueError):
                 return unpacked
-        if chunk.physical_type == "FIXED_LEN_BYTE_ARRAY":
+        if chunk.type == "FIXED_LEN_BYTE_ARRAY":
             return unpacked
         return int(kernels.longest_of(_bytes_of(data)))
 

@@ -3,6 +3,7 @@
 https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = range(1, 13)
@@ -16,6 +17,10 @@ class Field(NamedTuple):
     value: Any
 
 
+# Which fields of a struct are read, and which of theirs, if they are structs or lists of structs; None: all.
+Wanted = Mapping[int, "Wanted | None"] | None
+
+
 class Reader:
     """Reads structs. Raises ValueError or IndexError at bytes that are none."""
 
@@ -23,7 +28,7 @@ class Reader:
         self._data = data
         self.at = 0
 
-    def struct(self, depth: int = 0) -> dict[int, Field]:
+    def struct(self, wanted: Wanted = None, depth: int = 0) -> dict[int, Field]:
         if depth > MAX_DEPTH:
             raise ValueError("nested too deeply")
         fields: dict[int, Field] = {}
@@ -31,10 +36,14 @@ class Reader:
         while head := self._byte():
             kind = head & 15
             number = number + (head >> 4) if head >> 4 else self._zigzag()
-            fields[number] = Field(kind, self._value(kind, depth))
+            if wanted is None or number in wanted:
+                inner = None if wanted is None else wanted[number]
+                fields[number] = Field(kind, self._value(kind, inner, depth))
+            else:
+                self._skip(kind, depth)
         return fields
 
-    def _value(self, kind: int, depth: int) -> Any:
+    def _value(self, kind: int, wanted: Wanted, depth: int) -> Any:
         match kind:
             case 1 | 2:
                 return kind == TRUE
@@ -47,14 +56,45 @@ class Reader:
             case 8:
                 return self._bytes(self._varint())
             case 9 | 10:
-                head = self._byte()
-                count = self._varint() if head >> 4 == 15 else head >> 4
-                if head & 15 in (TRUE, FALSE):  # each is a byte here, not a type
-                    return head & 15, [self._byte() for _ in range(count)]
-                return head & 15, [self._value(head & 15, depth + 1) for _ in range(count)]
+                kind, count = self._items()
+                if kind in (TRUE, FALSE):  # each is a byte here, not a type
+                    return kind, [self._byte() for _ in range(count)]
+                return kind, [self._value(kind, wanted, depth + 1) for _ in range(count)]
             case 12:
-                return self.struct(depth + 1)
+                return self.struct(wanted, depth + 1)
         raise ValueError(f"no type {kind}")
+
+    def _items(self) -> tuple[int, int]:
+        """The type of a list's items, and how many there are."""
+        head = self._byte()
+        count = self._varint() if head >> 4 == 15 else head >> 4
+        if count > len(self._data) - self.at:  # each has a byte at least
+            raise ValueError("it ends too early")
+        return head & 15, count
+
+    def _skip(self, kind: int, depth: int) -> None:  # noqa: C901 - to go through functions costs half the speed
+        """Read past a value: a footer may have millions that nobody asks for, and objects cost."""
+        if kind in (I32, I64, I16):
+            data, at = self._data, self.at
+            while data[at] > 127:
+                at += 1
+            self.at = at + 1
+        elif kind == BINARY:
+            count = self._varint()
+            self.at += count
+            if self.at > len(self._data):
+                raise ValueError("it ends too early")
+        elif kind == STRUCT and depth < MAX_DEPTH:
+            while head := self._byte():
+                if head < 16:
+                    self._zigzag()
+                self._skip(head & 15, depth + 1)
+        elif kind in (LIST, SET) and depth < MAX_DEPTH:
+            kind, count = self._items()
+            for _ in range(count):
+                self._skip(BYTE if kind in (TRUE, FALSE) else kind, depth + 1)
+        elif kind not in (TRUE, FALSE):
+            self._value(kind, None, depth)
 
     def _byte(self) -> int:
         self.at += 1

@@ -147,8 +147,7 @@ def parquet(*, use_dictionary: bool = True, **columns: Any) -> bytes:
             b"PAR1 and no more",
             "in.parquet",
             {},
-            "the file is broken Parquet: Parquet magic bytes not found in footer. "
-            "Either the file is corrupted or this is not a parquet file",
+            "the file is broken Parquet: it has no footer; it may have been truncated",
         ),
         (b"PARE....PARE", "in.parquet", {}, "the file is encrypted Parquet; should not be encrypted"),
         (
