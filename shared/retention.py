@@ -1,11 +1,12 @@
 """Retention: deleting old jobs with their files, uploads that no job needs, and what was left half done."""
 
+import uuid
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
-from jobyard.shared import registry
+from jobyard.shared import registry, storage
 from jobyard.shared.database import utcnow
 from jobyard.shared.errors import BadInput, Conflict
 from jobyard.shared.jobs import TERMINAL, Job, State, needed_by_parent
@@ -57,6 +58,24 @@ def forget(session: Session, days: float, limit: int = 1_000) -> tuple[list[str]
     unused = _unused(session, sorted(keys))
     plan_deletion(session, unused, Reason.EXPIRED)
     return unused, limit in (len(jobs), len(unneeded))
+
+
+def delete_upload(session: Session, file_id: uuid.UUID) -> list[str]:
+    """Delete an upload that no job reads; returns the storage's keys to delete after the commit.
+
+    Raises NotFound, and Conflict where a job reads it.
+    """
+    # What a job takes at this moment is locked by its foreign key: the row is looked at again after it.
+    session.execute(sa.select(File.id).where(File.id == file_id).with_for_update())
+    file = storage.get_file(session, file_id)
+    job_id = session.scalar(sa.select(JobInput.job_id).where(JobInput.file_id == file_id).limit(1))
+    if job_id is not None:
+        raise Conflict(f"the job {job_id} reads the file {file_id}; it is kept as long as that job")
+    session.delete(file)
+    session.flush()
+    unused = _unused(session, [file.storage_key])
+    plan_deletion(session, unused, Reason.DELETED)
+    return unused
 
 
 def delete_dataset(session: Session, reference: str) -> list[str]:

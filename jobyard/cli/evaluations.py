@@ -9,6 +9,7 @@ from jobyard.cli.session import connect, json_option, outcome, output, print_jso
 from jobyard.cli.sources import find_dataset
 from jobyard.client import Job
 from jobyard.client.errors import Json
+from jobyard.client.transport import given
 
 
 @click.command(short_help="Judge a model on a folder of pictures or an imported data set.")
@@ -36,7 +37,12 @@ def evaluate(
     auto are its test pictures, else those for validation, else all. Classes are matched by their names.
     """
     with connect() as client:
-        found = find_dataset(client, data, name, labels, as_json=as_json)
+
+        def check(dataset: str) -> None:
+            spec = given({"model": model, "dataset": dataset, "split": split})
+            client.check("evaluate", spec, priority=priority)
+
+        found = find_dataset(client, data, name, labels, as_json=as_json, check=check)
         job = follow(client.evaluate(model, found, split=split, priority=priority))
         if as_json:
             print_json(job.raw)
@@ -57,7 +63,10 @@ def show_evaluation(job: Job) -> None:
 
 
 def by_class(evaluation: Json, title: str) -> Table:
-    """Precision, recall and F1 of each class."""
+    """Precision, recall and F1 of each class; of many classes those that were found worst."""
+    count, shown = evaluation.get("class_count", 0), len(evaluation["per_class"])
+    if count > shown:
+        title = f"{title}: the {shown} worst of {count:,} classes"
     table = Table("class", "precision", "recall", "F1", "pictures", title=title)
     for name, score in evaluation["per_class"].items():
         numbers = [f"{score[key]:.3f}" for key in ("precision", "recall", "f1")]

@@ -1,6 +1,7 @@
 """What train and evaluate work on: an imported data set, or a folder or archive that becomes one."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -8,16 +9,26 @@ import click
 from jobyard.cli.follow import follow, working
 from jobyard.cli.session import outcome, print_json
 from jobyard.client import Client, Job
+from jobyard.client.uploads import PENDING
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MAX_NAME = 64
 
 
-def find_dataset(client: Client, data: str, name: str | None, labels: str | None, *, as_json: bool) -> str:
+def find_dataset(
+    client: Client,
+    data: str,
+    name: str | None,
+    labels: str | None,
+    *,
+    as_json: bool,
+    check: Callable[[str], None],
+) -> str:
     """The data set that DIR|DATASET means: its reference, imported before if it is a folder or an archive.
 
-    Ends the command where the import does not succeed: then it prints why, and its job `as_json`. Raises
-    UsageError.
+    `check` raises what is wrong with the rest of the command, before anything is uploaded; it is given what
+    stands for a data set that is yet to be imported. Ends the command where the import does not succeed: then
+    it prints why, and its job `as_json`. Raises UsageError.
     """
     source = _source(data)
     for option, value in (("--name", name), ("--labels", labels)):
@@ -25,6 +36,7 @@ def find_dataset(client: Client, data: str, name: str | None, labels: str | None
             raise click.UsageError(f"{option} needs a folder or an archive; there is none at {data}")
     if source is None:
         return data
+    check(PENDING)
     imported = import_pictures(client, source, name or folder_name(source), labels)
     if not imported.succeeded or imported.result is None:
         if as_json:

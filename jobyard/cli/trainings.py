@@ -1,6 +1,7 @@
 """The command train."""
 
 import re
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from jobyard.cli.follow import follow
 from jobyard.cli.session import connect, json_option, outcome, output, print_json, priority_option
 from jobyard.cli.sources import find_dataset
 from jobyard.client import Job
+from jobyard.client.architectures import architecture_file
+from jobyard.client.transport import given
 
 CLASS_WEIGHT = re.compile(r"(?P<name>[^=]+)=(?P<weight>[0-9]+(\.[0-9]*)?|\.[0-9]+)(,|$)")
 
@@ -130,13 +133,17 @@ def train(
     DIR has one folder per class; or train/, validation/ and test/ with one folder per class each; or files
     like cat.0.jpg; or a table labels.csv (or metadata.csv, metadata.jsonl) with the label of each picture.
     """
-    weights = None if class_weight is None else class_weights(class_weight)
-    augment = {name: value for name in AUGMENT if (value := spec.pop(name)) is not None}
-    with connect() as client:
-        found = find_dataset(client, data, name, labels, as_json=as_json)
-        job = follow(
-            client.train(found, priority=priority, class_weight=weights, augment=augment or None, **spec)
-        )
+    spec["class_weight"] = None if class_weight is None else class_weights(class_weight)
+    spec["augment"] = {name: value for name in AUGMENT if (value := spec.pop(name)) is not None} or None
+    with connect() as client, ExitStack() as opened:
+        if spec["architecture"] is not None:
+            spec["architecture"] = opened.enter_context(architecture_file(spec["architecture"]))
+
+        def check(dataset: str) -> None:
+            client.check("train", given({"dataset": dataset, **spec}), priority=priority)
+
+        found = find_dataset(client, data, name, labels, as_json=as_json, check=check)
+        job = follow(client.train(found, priority=priority, **spec))
         if as_json:
             print_json(job.raw)
         elif job.succeeded:
@@ -174,6 +181,8 @@ def show_training(job: Job) -> None:
     console.print(f"{accuracy(evaluation)}, {best['accuracy']:.3f} in training")
     by = result.get("monitor", "val_loss")
     console.print(f"weights  of epoch {best['epoch']}, the best of {result['epochs']} by {by}")
+    for warning in result.get("warnings", []):
+        console.print(f"warning  {warning}", markup=False, soft_wrap=True)
     if result["stopped_early"]:
         console.print(f"stopped  {result['stopped_early']}")
     console.print(f"history  {job.link('history')}", soft_wrap=True)

@@ -19,7 +19,7 @@ BROKEN = (KeyError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipF
 def architecture_file(path: Path) -> Iterator[Path]:
     """The JSON of an architecture as a file: `path` itself, or the config.json of a `.keras` file.
 
-    Raises BadRequest for a `.keras` file that has none.
+    Raises BadRequest for a `.keras` file that has none, or can't be read.
     """
     if path.suffix.lower() != ".keras":
         yield path
@@ -29,6 +29,8 @@ def architecture_file(path: Path) -> Iterator[Path]:
             text = part.read(MAX_BYTES + 1)
     except BROKEN as error:
         raise BadRequest(f"{path} should be a .keras file of Keras 3, with a config.json in it") from error
+    except OSError as error:
+        raise BadRequest(f"{path} can't be read: {error.strerror or error}") from None
     if len(text) > MAX_BYTES:
         raise BadRequest(f"the config.json in {path} should have at most {MAX_BYTES:,} bytes")
     with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:

@@ -4,14 +4,17 @@ import tempfile
 import uuid
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, urlencode
 
+from jobyard.client import uploads
 from jobyard.client.architectures import architecture_file
 from jobyard.client.errors import Json, NotFound
 from jobyard.client.job import Job
 from jobyard.client.transport import Transport, given
+from jobyard.client.uploads import Uploads, file_or_id
 
 
 class Client:
@@ -57,17 +60,29 @@ class Client:
     ) -> Job:
         """Submit a job of any kind that `kinds` lists; fields that `spec` leaves out take their defaults.
 
-        A Path anywhere in the spec is uploaded and replaced by the file's id. `priority` is 0 to 9; 9 runs
-        first. Requests with the same `idempotency_key` give the same job. With `wait`, the answer comes when
-        the job has ended, or after so many seconds (at most 60), which saves short jobs a second request.
+        A Path anywhere in the spec is uploaded and replaced by the file's id; the rest is checked before, and
+        what was uploaded is deleted if the job is refused. `priority` is 0 to 9; 9 runs first. Requests with
+        the same `idempotency_key` give the same job. With `wait`, the answer comes when the job has ended, or
+        after so many seconds (at most 60), which saves short jobs a second request.
 
         Raises BadRequest for a wrong field, and Conflict if the key was used for a different request.
         """
-        body: Json = {"kind": kind, "spec": self._uploaded(spec)}
-        if priority is not None:
-            body["priority"] = priority
-        key = idempotency_key or str(uuid.uuid4())
-        return self._job(self._transport.post("/jobs", body, key=key, longer=wait or 0.0, wait=wait))
+        if any(uploads.paths(spec)):
+            self.check(kind, spec, priority=priority)
+        with Uploads(self._transport) as sent:
+            body = _request(kind, sent.placed(spec), priority)
+            key = idempotency_key or str(uuid.uuid4())
+            return self._job(self._transport.post("/jobs", body, key=key, longer=wait or 0.0, wait=wait))
+
+    def check(self, kind: str, spec: Json, *, priority: int | None = None) -> None:
+        """Raise what `submit` would raise, but upload nothing and make no job.
+
+        A Path stands for a file that would be uploaded, and must be readable; PENDING as the name of a data
+        set for one that is yet to be imported.
+        """
+        for path in uploads.paths(spec):
+            uploads.check_readable(path)
+        self._transport.check("/jobs/check", _request(kind, uploads.pending(spec), priority))
 
     def kinds(self) -> list[Json]:
         """The kinds of job of the server: [{kind, queue, title, description, schema}].
@@ -92,15 +107,11 @@ class Client:
         job's spec (epochs=10, batch_size=64); left out, they take their defaults. The result of the job has
         "model", the reference of the trained model.
         """
-        if architecture is not None and not isinstance(architecture, uuid.UUID):
-            with architecture_file(Path(architecture)) as file:
-                architecture = uuid.UUID(self.upload(file)["id"])
-        spec = {
-            "dataset": dataset,
-            "architecture": None if architecture is None else str(architecture),
-            **spec,
-        }
-        return self.submit("train", given(spec), priority=priority)
+        with ExitStack() as opened:
+            if architecture is not None and not isinstance(architecture, uuid.UUID):
+                architecture = opened.enter_context(architecture_file(Path(architecture)))
+            spec = {"dataset": dataset, "architecture": architecture, **spec}
+            return self.submit("train", given(spec), priority=priority)
 
     def predict(
         self,
@@ -122,9 +133,9 @@ class Client:
         """
         spec = {
             "model": model,
-            "images": None if images is None else [self._file_id(image) for image in images],
+            "images": None if images is None else [file_or_id(image) for image in images],
             "dataset": dataset,
-            "archive": None if archive is None else self._file_id(archive),
+            "archive": None if archive is None else file_or_id(archive),
             "top": top,
             "explain": explain,
             **spec,
@@ -170,7 +181,7 @@ class Client:
         """
         spec = {
             "texts": [texts] if isinstance(texts, str) else texts,
-            "file": None if file is None else self._file_id(file),
+            "file": None if file is None else file_or_id(file),
             "column": column,
             "group_by": group_by,
             "encoding": encoding,
@@ -202,7 +213,7 @@ class Client:
             return self._import(name, archive, labels, priority)
 
     def _import(self, name: str, archive: Path, labels: str | None, priority: int | None) -> Job:
-        spec = {"name": name, "file": self.upload(archive)["id"], "labels": labels}
+        spec = {"name": name, "file": archive, "labels": labels}
         return self.submit("import", given(spec), priority=priority)
 
     def add_model(
@@ -223,7 +234,7 @@ class Client:
         any. Returns the job; its result has "model", the reference of the new model, and "warnings".
         """
         spec = {
-            "file": self._file_id(path),
+            "file": file_or_id(path),
             "name": name,
             "classes": list(classes),
             "rescale": rescale,
@@ -369,27 +380,9 @@ class Client:
     def _job(self, raw: Json) -> Job:
         return Job(self._transport, raw)
 
-    def _uploaded(self, value: Any) -> Any:
-        """A spec as it is sent: with the ids of files instead of their paths."""
-        match value:
-            case Path() | uuid.UUID():
-                return self._file_id(value)
-            case dict():
-                return {name: self._uploaded(inner) for name, inner in value.items()}
-            case list() | tuple():
-                return [self._uploaded(inner) for inner in value]
-        return value
 
-    def _file_id(self, file: str | Path | uuid.UUID) -> str:
-        """The id of a file: as given, or of the upload of a path."""
-        if isinstance(file, uuid.UUID):
-            return str(file)
-        if isinstance(file, str):
-            try:
-                return str(uuid.UUID(file))
-            except ValueError:
-                pass
-        return str(self.upload(file)["id"])
+def _request(kind: str, spec: Any, priority: int | None) -> Json:
+    return {"kind": kind, "spec": spec} | given({"priority": priority})
 
 
 def _model(reference: str) -> str:

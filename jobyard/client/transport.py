@@ -69,6 +69,10 @@ class Transport:
             self._send("POST", path, json=body, headers=headers, repeatable=key is not None, **options)
         )
 
+    def check(self, path: str, body: Json) -> None:
+        """A POST of JSON that changes nothing: it may be sent again, and its answer has no body."""
+        self._send("POST", path, json=body)
+
     def put(self, path: str, body: Json) -> Json:
         """A PUT of JSON, which may be sent again after a lost answer."""
         return self._json(self._send("PUT", path, json=body))

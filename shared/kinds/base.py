@@ -123,7 +123,8 @@ class Kind(ABC, Generic[S]):
     def resolve(self, spec: S, found: "Findings") -> S:
         """Check the spec against what it refers to, when it is submitted; returns it, perhaps completed.
 
-        Raises BadInput that names the field. It opens no upload: what is in one is checked by the job.
+        Raises BadInput that names the field. It opens no upload: what is in one is checked by the job. Where
+        the spec is only checked, before its files are uploaded, what is not there yet is not in `found`.
         """
         return spec
 

@@ -53,7 +53,9 @@ class Evaluate(Kind[EvaluateSpec]):
 
     def resolve(self, spec: EvaluateSpec, found: "Findings") -> EvaluateSpec:
         """The data set has such pictures, and the model knows their classes."""
-        model, dataset = found.models["model"], found.datasets["dataset"]
+        model, dataset = found.models.get("model"), found.datasets.get("dataset")
+        if model is None or dataset is None:
+            return spec
         if spec.split not in ("auto", "all", *dataset.classes) and not (
             spec.split == "validation" and was_trained_on(model, dataset)
         ):

@@ -1,6 +1,8 @@
 """What a spec refers to, looked up when its job is submitted."""
 
 from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
 
 from jobyard.shared.errors import BadInput, WorkError
 from jobyard.shared.import_roots import ImportRoots
@@ -8,12 +10,16 @@ from jobyard.shared.registry.datasets import Dataset
 from jobyard.shared.registry.models import Model
 from jobyard.shared.storage import File
 
+# Stands for what is not there yet, and will be when the job is submitted: an upload, a data set.
+PENDING: Final = UUID(int=0)
+
 
 @dataclass
 class Findings:
     """Data sets, models and uploads by the dotted path of the field that names them.
 
-    That is what SQL knows of them: what is in an upload is for the worker to find out.
+    That is what SQL knows of them: what is in an upload is for the worker to find out. What a spec names by
+    PENDING is missing, where a spec is checked before its files are uploaded.
     """
 
     import_roots: ImportRoots

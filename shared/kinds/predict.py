@@ -88,9 +88,10 @@ class Predict(Kind[PredictSpec]):
 
     def resolve(self, spec: PredictSpec, found: "Findings") -> PredictSpec:
         """There are not too many pictures to explain."""
-        if spec.dataset is not None:
+        dataset = found.datasets.get("dataset")
+        if dataset is not None:
             try:
-                spec.check_explained(found.datasets["dataset"].pictures)
+                spec.check_explained(dataset.pictures)
             except ValueError as error:
                 raise BadInput("spec.explain", str(error)) from None
         return spec

@@ -294,9 +294,10 @@ class Train(Kind[TrainSpec]):
         If the spec does not set these two, they are taken from the model, with the preset of its network.
         Class weights are of classes that the data set has.
         """
-        if isinstance(spec.class_weight, dict):
-            classes = found.datasets["dataset"].class_names
-            if unknown := unknown_classes(spec.class_weight, classes):
+        dataset = found.datasets.get("dataset")
+        if isinstance(spec.class_weight, dict) and dataset is not None:
+            unknown = unknown_classes(spec.class_weight, dataset.class_names)
+            if unknown is not None:
                 raise BadInput("spec.class_weight", unknown)
         if spec.init_from is None:
             return _checked(spec)

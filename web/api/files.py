@@ -1,5 +1,6 @@
 """Uploads: files, archives that become data sets, and models that were made elsewhere."""
 
+import uuid
 from typing import Annotated
 
 from flask import Response, request
@@ -15,6 +16,7 @@ from jobyard.web.api import registry
 from jobyard.web.api.common import SECURITY, answer
 from jobyard.web.api.jobs import answer_with
 from jobyard.web.backend import current_backend
+from jobyard.web.services.deletion import remove_upload
 from jobyard.web.services.submission import submit
 from jobyard.web.services.uploads import Uploads, store
 
@@ -71,10 +73,23 @@ class ModelForm(BaseModel):
     image_size: Annotated[ImageSize | None, BeforeValidator(_unless_empty)] = None
 
 
+class UploadPath(BaseModel):
+    """The id of an upload."""
+
+    id: uuid.UUID
+
+
 @api.post("/files", responses={201: schemas.File}, summary="Upload a file")
 def upload(form: UploadForm) -> Response:
     """Upload a picture, a table of texts or an archive; a job's spec refers to it by its id."""
     return answer(schemas.File.of(store(form.file, "file")), 201)
+
+
+@api.delete("/files/<uuid:id>", responses={204: None}, summary="Delete an upload")
+def delete_upload(path: UploadPath) -> Response:
+    """409 if a job reads it: it stays as long as that job."""
+    remove_upload(path.id)
+    return Response(status=204)
 
 
 # On the blueprint that has the GET: of two with one path, the OpenAPI document keeps the last only.

@@ -27,7 +27,7 @@ from jobyard.web.backend import Backend, current_backend
 from jobyard.web.services import budgets
 from jobyard.web.services.long_polling import MAX_WAIT_SECONDS, until_it_ends, wait_until
 from jobyard.web.services.retries import retry
-from jobyard.web.services.submission import checked_key, submit, submit_many
+from jobyard.web.services.submission import check, checked_key, submit, submit_many
 
 api = APIBlueprint(
     "jobs",
@@ -111,6 +111,22 @@ def submit_job(body: Submit, query: SubmitQuery) -> Response:
         ended = until_it_ends(backend, job.id, query.wait)
         return job_answer(job.id, 202 if is_new and not ended else 200)
     return answer_with(job, 202 if is_new else 200)
+
+
+@api.post("/check", responses={204: None}, summary="Check a request before its files are uploaded")
+def check_job(body: Submit) -> Response:
+    """Answers as `POST /api/v1/jobs` would, without making a job: 204 if it could be accepted.
+
+    The id 00000000-0000-0000-0000-000000000000 stands for an upload or a data set that is not there yet.
+    """
+    for number, one in enumerate(body.root) if isinstance(body.root, list) else [(None, body.root)]:
+        try:
+            check(current_backend(), one)
+        except BadInput as error:
+            raise BadInput(
+                error.field if number is None else f"{number}.{error.field}", error.message
+            ) from None
+    return Response(status=204)
 
 
 @api.get("", responses={200: schemas.Page[schemas.Job]}, summary="List jobs, newest first")

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 from flask import request
 from werkzeug.datastructures import FileStorage
@@ -12,13 +11,14 @@ from werkzeug.datastructures import FileStorage
 from jobyard.client.columns import column
 from jobyard.shared import kinds
 from jobyard.shared.errors import BadInput
+from jobyard.shared.kinds.findings import PENDING
 from jobyard.web import bodies
 from jobyard.web.pages.fields import Field, fields_of
 
 # A form holds its files in memory or open: more pictures come in an archive, or one by one through the API.
 MAX_PICTURES = 1_000
-# Stands in for the ids of files until everything else is known to be right.
-UNSTORED = UUID(int=0)
+# For the ids of files until everything else is known to be right.
+UNSTORED = PENDING
 
 
 @dataclass

@@ -1,9 +1,18 @@
-"""Deleting data sets and models: their rows first, then their bytes."""
+"""Deleting uploads, data sets and models: their rows first, then their bytes."""
+
+import uuid
 
 from jobyard.shared import retention
 from jobyard.shared.registry import models
 from jobyard.shared.storage import Reason
 from jobyard.web.backend import current_backend
+
+
+def remove_upload(file_id: uuid.UUID) -> None:
+    """Delete an upload's row, and then its bytes. Raises as `retention.delete_upload`."""
+    with current_backend().database.write() as session:
+        keys = retention.delete_upload(session, file_id)
+    current_backend().storage.remove(keys, Reason.DELETED)
 
 
 def remove_dataset(reference: str) -> None:

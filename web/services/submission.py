@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
@@ -12,7 +13,7 @@ from jobyard.shared import jobs, kinds, registry, storage
 from jobyard.shared.errors import BadInput, NotFound
 from jobyard.shared.import_roots import ImportRoots
 from jobyard.shared.kinds.base import Kind, Reference, Spec
-from jobyard.shared.kinds.findings import Findings
+from jobyard.shared.kinds.findings import PENDING, Findings
 from jobyard.shared.kinds.submission import AnySubmission
 from jobyard.shared.needs import Needs, note
 from jobyard.web.backend import Backend
@@ -85,6 +86,13 @@ def submit_many(
     return [jobs.in_a_list(seen[job.id], request.spec) for job, request in both], True
 
 
+def check(backend: Backend, submission: AnySubmission) -> None:
+    """Raises what `submit` would, and makes no job. PENDING stands for uploads and data sets to come."""
+    if _has_to_be_checked(submission):
+        with backend.database.read() as session:
+            _resolve(session, backend, submission, pending=PENDING)
+
+
 def _digest(submissions: Sequence[AnySubmission]) -> str:
     """A hash that is the same for equal requests, however they are written."""
     return hashlib.sha256(b"".join(one.model_dump_json().encode() for one in submissions)).hexdigest()
@@ -119,26 +127,35 @@ def _has_to_be_checked(submission: AnySubmission) -> bool:
 
 
 def _resolve(
-    session: Session, backend: Backend, submission: AnySubmission, where: str = ""
+    session: Session,
+    backend: Backend,
+    submission: AnySubmission,
+    where: str = "",
+    pending: UUID | None = None,
 ) -> tuple[AnySubmission, Needs]:
     """`_resolved`; `where` comes before the names of fields in errors."""
     try:
-        spec, needs = _resolved(session, backend, kinds.find(submission.kind), submission.spec)
+        spec, needs = _resolved(session, backend, kinds.find(submission.kind), submission.spec, pending)
     except BadInput as error:
         raise BadInput(f"{where}{error.field}", error.message) from None
     return submission.model_copy(update={"spec": spec}), needs
 
 
-def _resolved(session: Session, backend: Backend, kind: Kind[Any], spec: Spec) -> tuple[Spec, Needs]:
-    """Check what the spec refers to, and pin names to versions: the job means what was there now."""
+def _resolved(
+    session: Session, backend: Backend, kind: Kind[Any], spec: Spec, pending: UUID | None
+) -> tuple[Spec, Needs]:
+    """Check what the spec refers to, and pin names to versions: the job means what was there now.
+
+    What `pending` stands for is not there yet, and not looked for.
+    """
     found = Findings(ImportRoots(backend.settings.import_roots))
     for reference in kind.references(spec):
-        if reference.name is not None:
+        if reference.name is not None and reference.name != str(pending):
             thing = _find(session, reference, reference.name)
             named = found.datasets if isinstance(thing, registry.Dataset) else found.models
             named[reference.field] = thing  # type: ignore[assignment]
             spec = with_value(spec, reference.field, thing.reference)
-    found.files = _files(session, kind, spec)
+    found.files = _files(session, kind, spec, pending)
     spec = kind.resolve(spec, found)
     things = [*found.datasets.values(), *found.models.values()]
     return spec, Needs(
@@ -153,9 +170,9 @@ def _find(session: Session, reference: Reference, name: str) -> registry.Dataset
         raise BadInput(f"spec.{reference.field}", error.message) from None
 
 
-def _files(session: Session, kind: Kind[Any], spec: Spec) -> dict[str, storage.File]:
+def _files(session: Session, kind: Kind[Any], spec: Spec, pending: UUID | None) -> dict[str, storage.File]:
     """The uploads that the spec names, by their fields. Raises BadInput for the first that is not there."""
-    ids = {name: file_id for name, file_id in kind.inputs(spec).items() if file_id is not None}
+    ids = {name: file_id for name, file_id in kind.inputs(spec).items() if file_id not in (None, pending)}
     try:
         return dict(zip(ids, storage.get_files(session, list(ids.values())), strict=True)) if ids else {}
     except NotFound:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,8 +170,42 @@ def test_bad_body_names_its_field_and_says_what_would_be_right(
     api: "FlaskClient", body: Any, field: str, words: str
 ) -> None:
     sent = json.dumps(body)
-    response = api.post("/api/v1/jobs", data=sent, content_type="application/json")
-    assert_problem(response, 422, field, words)
+    for address in ("/api/v1/jobs", "/api/v1/jobs/check"):
+        response = api.post(address, data=sent, content_type="application/json")
+        assert_problem(response, 422, field, words)
+
+
+PENDING = str(uuid.UUID(int=0))
+
+
+@pytest.mark.usefixtures("nothing_stays")
+def test_what_is_not_there_yet_is_missed_by_jobs_and_not_by_their_check(
+    api: "FlaskClient", app: "Flask"
+) -> None:
+    with app.extensions["jobyard"].database.write() as session:
+        session.delete(gone := registry.add(session, model("gone")))
+        registry.add(session, model("cats"))
+    sure: list[dict[str, Any]] = [
+        text(file=PENDING),
+        predict(model="cats", images=[PENDING] * 3),
+        predict(model="cats", archive=PENDING, top=1, explain=True),
+        train(dataset=PENDING, class_weight={"cats": 2}),
+        train(dataset=PENDING, architecture=PENDING),
+        {"kind": "evaluate", "spec": {"model": "cats", "dataset": PENDING, "split": "test"}},
+        {"kind": "import", "spec": {"name": "pets", "file": PENDING}},
+    ]
+    for body in sure:
+        assert api.post("/api/v1/jobs/check", json=body).status_code == 204, body
+        assert api.post("/api/v1/jobs", json=body).status_code == 422, body
+    assert api.post("/api/v1/jobs/check", json=sure).status_code == 204
+    for wrong, field in (
+        (predict(model=gone.reference, archive=PENDING), "spec.model"),
+        (predict(model="cats", images=[PENDING] * 101, explain=True), "spec"),
+        (train(dataset=PENDING, network="compact", fine_tune_epochs=1), "spec.fine_tune_epochs"),
+        (train(dataset="nowhere", architecture=PENDING), "spec.dataset"),
+    ):
+        assert_problem(api.post("/api/v1/jobs/check", json=wrong), 422, field)
+        assert_problem(api.post("/api/v1/jobs/check", json=[sure[0], wrong]), 422, f"1.{field}")
 
 
 @pytest.mark.usefixtures("nothing_stays")

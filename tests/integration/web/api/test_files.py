@@ -67,6 +67,17 @@ def test_the_name_of_a_data_set_stays_as_it_was_sent(api: "FlaskClient", name: s
     assert response.headers["Location"] == response.json["links"]["self"]
 
 
+def test_an_upload_is_deleted_unless_a_job_reads_it(api: "FlaskClient", tmp_path: Path) -> None:
+    kept, unread = post_file(api, CONTENT, "kept.csv"), post_file(api, CONTENT, "unread.csv")
+    job = api.post("/api/v1/jobs", json={"kind": "sentiment", "spec": {"file": kept["id"]}}).json
+    refused = api.delete(f"/api/v1/files/{kept['id']}")
+    assert (refused.status_code, job["id"] in refused.json["detail"]) == (409, True)
+    assert api.delete(f"/api/v1/files/{unread['id']}").status_code == 204
+    assert api.delete(f"/api/v1/files/{unread['id']}").status_code == 404
+    stored = [path for path in (tmp_path / "home" / "storage" / "files").iterdir() if path.is_file()]
+    assert len(stored) == 1
+
+
 # ---- artifacts
 
 
@@ -84,6 +95,14 @@ def address(api: "FlaskClient", app: "Flask") -> str:
     assert (file["name"], file["bytes"]) == ("scored ☃.csv", len(CONTENT))
     link: str = file["links"]["self"]
     return link
+
+
+def test_an_artifact_is_no_upload_to_delete(api: "FlaskClient", app: "Flask", address: str) -> None:
+    with app.extensions["jobyard"].database.read() as session:
+        (file,) = storage.artifacts(session, uuid.UUID(address.split("/")[4]))
+    assert api.delete(f"/api/v1/files/{file.id}").status_code == 404
+    with api.get(address) as response:
+        assert response.data == CONTENT
 
 
 def test_an_artifact_is_downloaded_whole_under_its_name(api: "FlaskClient", address: str) -> None:

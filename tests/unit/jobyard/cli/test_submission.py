@@ -50,6 +50,8 @@ class Server:
         match request.method, request.url.path:
             case "GET", "/api/v1/kinds":
                 return httpx.Response(200, json={"items": KINDS})
+            case "POST", "/api/v1/jobs/check":
+                return httpx.Response(204)
             case "POST", "/api/v1/files":
                 self.uploads.append(request.read())
                 return httpx.Response(201, json={"id": FILE})

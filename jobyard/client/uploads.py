@@ -1,0 +1,95 @@
+"""Files that a spec names by their paths: uploaded for one job, and deleted again if there is no job."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from jobyard.client.errors import BadRequest, JobyardClientError
+from jobyard.client.transport import Transport
+
+# Stands for what is not on the server yet: an upload, or a data set that will have been imported by then.
+PENDING = str(uuid.UUID(int=0))
+
+
+class Uploads:
+    """A context: an exception that leaves it deletes what was uploaded in it."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._ids: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            return
+        for file_id in self._ids:
+            # If the job was accepted after all, and only its answer lost, the server keeps the file.
+            with suppress(JobyardClientError):
+                self._transport.delete(f"/files/{quote(file_id, safe='')}")
+
+    def placed(self, value: Any) -> Any:
+        """A spec as it is sent: with the ids of files instead of their paths."""
+        match value:
+            case Path():
+                self._ids.append(str(self._transport.upload(value, value.name)["id"]))
+                return self._ids[-1]
+            case uuid.UUID():
+                return str(value)
+            case dict():
+                return {name: self.placed(inner) for name, inner in value.items()}
+            case list() | tuple():
+                return [self.placed(inner) for inner in value]
+        return value
+
+
+def pending(value: Any) -> Any:
+    """A spec as it is checked: with PENDING instead of the paths of files."""
+    match value:
+        case Path():
+            return PENDING
+        case uuid.UUID():
+            return str(value)
+        case dict():
+            return {name: pending(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [pending(inner) for inner in value]
+    return value
+
+
+def paths(value: Any) -> Iterator[Path]:
+    """Those of the files that a spec names."""
+    match value:
+        case Path():
+            yield value
+        case dict():
+            for inner in value.values():
+                yield from paths(inner)
+        case list() | tuple():
+            for inner in value:
+                yield from paths(inner)
+
+
+def check_readable(path: Path) -> None:
+    """Raises BadRequest for a path that is no file, or that can't be read."""
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise BadRequest(f"{path} can't be read: {error.strerror or error}") from None
+
+
+def file_or_id(file: str | Path | uuid.UUID) -> str | Path:
+    """The id of a file, or the path of one that is to be uploaded."""
+    if isinstance(file, str):
+        with suppress(ValueError):
+            return str(uuid.UUID(file))
+        return Path(file)
+    return file if isinstance(file, Path) else str(file)

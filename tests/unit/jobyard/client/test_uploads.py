@@ -1,0 +1,138 @@
+"""What is uploaded for a job, when, and what becomes of it if there is no job."""
+
+import functools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from jobyard.cli import run
+from jobyard.client import BadRequest, Client, Job
+from jobyard.client.uploads import PENDING
+
+ID = "0198c5b0-0000-7000-8000-000000000001"
+RAW: dict[str, Any] = dict.fromkeys(Job.__annotations__) | {
+    "id": ID,
+    "kind": "predict",
+    "state": "succeeded",
+    "spec": {},
+    "result": {},
+    "links": {"page": f"/jobs/{ID}"},
+}
+WRONG = {"title": "-", "status": 422, "detail": "spec.top: should be at least 1", "errors": []}
+
+
+class Server:
+    """Answers as a server that refuses what is in `refused`, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.bodies: list[Any] = []
+        self.refused: set[str] = set()
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        content = request.read()
+        asked = f"{request.method} {request.url.path.removeprefix('/api/v1')}"
+        self.asked.append(asked)
+        if asked in self.refused and not (asked == "POST /files" and b"first" in content):
+            return httpx.Response(422, json=WRONG)
+        if asked == "POST /files":
+            return httpx.Response(201, json={"id": f"file-{self.asked.count(asked)}"})
+        if request.method == "DELETE":
+            return httpx.Response(204)
+        self.bodies.append(json.loads(content))
+        return httpx.Response(204) if asked.endswith("/check") else httpx.Response(202, json=RAW)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Server:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JOBYARD_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("JOBYARD_TOKEN", "a-token-of-the-test")
+    answers = Server()
+    replaced = functools.partial(httpx.Client, transport=httpx.MockTransport(answers))
+    monkeypatch.setattr("jobyard.client.transport.httpx.Client", replaced)
+    return answers
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Client]:
+    with Client("http://127.0.0.1:1", "token") as client:
+        yield client
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> list[Path]:
+    found = [tmp_path / "first.jpg", tmp_path / "second.jpg"]
+    for path in found:
+        path.write_bytes(path.stem.encode())
+    return found
+
+
+def test_the_spec_is_checked_before_its_files_are_uploaded(
+    server: Server, client: Client, images: list[Path]
+) -> None:
+    client.predict("cats", images, top=2)
+    assert server.asked == ["POST /jobs/check", "POST /files", "POST /files", "POST /jobs"]
+    checked, sent = server.bodies
+    assert checked == {"kind": "predict", "spec": {"model": "cats", "images": [PENDING] * 2, "top": 2}}
+    assert sent["spec"]["images"] == ["file-1", "file-2"]
+
+
+def test_what_needs_no_upload_is_sent_at_once(server: Server, client: Client) -> None:
+    client.predict("cats", dataset="pets")
+    assert server.asked == ["POST /jobs"]
+
+
+def test_nothing_is_uploaded_for_a_spec_that_is_wrong(
+    server: Server, client: Client, images: list[Path]
+) -> None:
+    server.refused.add("POST /jobs/check")
+    with pytest.raises(BadRequest, match="should be at least 1"):
+        client.predict("cats", images, top=0)
+    assert server.asked == ["POST /jobs/check"]
+
+
+def test_nothing_is_asked_for_a_file_that_can_not_be_read(server: Server, client: Client) -> None:
+    with pytest.raises(BadRequest, match=r"nowhere\.jpg can't be read: No such file"):
+        client.predict("cats", ["nowhere.jpg"])
+    assert server.asked == []
+
+
+def test_a_job_that_is_refused_takes_its_uploads_with_it(
+    server: Server, client: Client, images: list[Path]
+) -> None:
+    server.refused.add("POST /jobs")
+    with pytest.raises(BadRequest, match="should be at least 1"):
+        client.predict("cats", images)
+    assert server.asked[-2:] == ["DELETE /files/file-1", "DELETE /files/file-2"]
+
+
+def test_an_upload_that_is_refused_takes_those_before_it(
+    server: Server, client: Client, images: list[Path]
+) -> None:
+    server.refused.add("POST /files")
+    with pytest.raises(BadRequest):
+        client.predict("cats", images)
+    assert server.asked[1:] == ["POST /files", "POST /files", "DELETE /files/file-1"]
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [(["train", "pets", "--epochs", "-1"], "train"), (["evaluate", "m", "pets"], "evaluate")],
+)
+def test_a_folder_is_not_imported_for_a_command_that_is_wrong(
+    server: Server, tmp_path: Path, command: list[str], kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pets" / "cats").mkdir(parents=True)
+    server.refused.add("POST /jobs/check")
+    assert run(command) == 2
+    assert "should be at least 1" in capsys.readouterr().err
+    assert server.asked == ["POST /jobs/check"]
+    server.refused = {"POST /files"}
+    assert run(command) == 2
+    assert [one["kind"] for one in server.bodies] == [kind, "import"]
+    assert server.bodies[0]["spec"]["dataset"] == PENDING
