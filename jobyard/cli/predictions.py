@@ -1,13 +1,9 @@
 """The command predict."""
 
-import os
-import tempfile
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 from rich.markup import escape
@@ -16,12 +12,11 @@ from rich.table import Table
 from jobyard.cli.follow import follow, working
 from jobyard.cli.session import connect, json_option, outcome, output, print_json, priority_option
 from jobyard.cli.sources import ARCHIVES
-from jobyard.client import Job
+from jobyard.client import Job, JobyardClientError
 from jobyard.client.errors import Json
+from jobyard.client.packing import files_in, named, packed
+from jobyard.client.uploads import PENDING
 
-PICTURES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"})
-# More pictures than these travel in one zip.
-MAX_UPLOADS = 100
 MAX_ROWS = 50
 
 
@@ -63,8 +58,11 @@ def predict(
     priority: int | None,
     as_json: bool,
 ) -> int:
-    """Classify IMAGEs, or all pictures in a FOLDER or an ARCHIVE (zip, tar), with MODEL: a name,
+    """Classify IMAGEs, or all files in a FOLDER or an ARCHIVE (zip, tar), with MODEL: a name,
     name@version, name@alias or id.
+
+    Every file is a row, in the order of their paths; one that can't be read has the reason instead of a
+    label. Hidden files in folders are left out.
     """
     if bool(images) == (dataset is not None):
         raise click.UsageError("give either pictures or --dataset")
@@ -74,9 +72,11 @@ def predict(
         raise click.UsageError(f"there is no folder {csv.parent} for {csv.name}")
     sent = _sent(images)
     with connect() as client:
+        if explain and len(sent.files) > 1:  # of a zip, only its job would find out how many they are
+            client.check("predict", {"model": model, "images": [PENDING] * len(sent.files), "explain": True})
         with (
             working(f"uploading {sent.description} …" if images else "submitting …"),
-            sent.packed() as source,
+            sent.source() as source,
         ):
             job = client.predict(
                 model, dataset=dataset, top=top, explain=explain or None, priority=priority, **source
@@ -96,65 +96,45 @@ def predict(
         return outcome(job)
 
 
-@dataclass(frozen=True)
-class Sent:
-    """How pictures travel: an archive as it is, a few one by one, more in a zip of what is below `root`."""
+class Sent(NamedTuple):
+    """What travels: an archive as it is, or files by the paths that their rows have, or nothing."""
 
     archive: Path | None
-    paths: list[Path]
-    root: Path
+    files: Mapping[str, Path]
 
     @property
     def description(self) -> str:
-        return f"{self.archive}" if self.archive else f"{len(self.paths):,} picture(s)"
+        return f"{self.archive}" if self.archive else f"{len(self.files):,} picture(s)"
 
     @contextmanager
-    def packed(self) -> Iterator[dict[str, Any]]:
-        """What `Client.predict` is to be given."""
-        if self.archive is not None or not self.paths:
+    def source(self) -> Iterator[dict[str, Any]]:
+        """What `Client.predict` is to be given: one picture alone, or a zip of all."""
+        if self.archive is not None or not self.files:
             yield {"archive": self.archive}
-        elif len(self.paths) <= MAX_UPLOADS:
-            yield {"images": self.paths}
+        elif len(self.files) == 1:
+            yield {"images": list(self.files.values())}
         else:
-            with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:
-                archive = Path(folder) / "pictures.zip"
-                with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED, strict_timestamps=False) as target:
-                    for path in self.paths:
-                        target.write(path, path.relative_to(self.root))
+            with packed(self.files, "pictures") as archive:
                 yield {"archive": archive}
 
     def named(self, rows: Iterator[Json]) -> Iterator[Json]:
-        """The rows, each picture by its path; those of an archive by their names in there."""
-        if self.archive is not None or not self.paths:
-            return rows
-        if len(self.paths) <= MAX_UPLOADS:
-            return ({**row, "image": str(path)} for path, row in zip(self.paths, rows, strict=True))
-        return ({**row, "image": str(self.root / row["image"])} for row in rows)
+        """The rows, each picture by the path that was given; those of an archive by their names in there."""
+        if len(self.files) == 1:
+            (path,) = self.files.values()
+            return ({**row, "image": str(path)} for row in rows)
+        return ({**row, "image": str(self.files.get(row["image"], row["image"]))} for row in rows)
 
 
 def _sent(images: tuple[Path, ...]) -> Sent:
     if len(images) == 1 and images[0].is_file() and images[0].name.lower().endswith(ARCHIVES):
-        return Sent(images[0], [], Path())
-    paths = list(_pictures(images))
-    if len(paths) <= MAX_UPLOADS:
-        return Sent(None, paths, Path())
-    paths = sorted({path.absolute() for path in paths})
-    return Sent(None, paths, Path(os.path.commonpath([path.parent for path in paths])))
-
-
-def _pictures(images: tuple[Path, ...]) -> Iterator[Path]:
-    for image in images:
-        if not image.is_dir():
-            yield image
-            continue
-        inside = sorted(path for path in image.rglob("*") if _is_picture(path.relative_to(image)))
-        if not inside:
-            raise click.UsageError(f"there are no pictures in {image}")
-        yield from inside
-
-
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURES and not any(part.startswith(".") for part in path.parts)
+        return Sent(images[0], {})
+    try:
+        files = files_in(images)
+    except JobyardClientError as error:
+        raise click.ClickException(str(error)) from None
+    if images and not files:
+        raise click.UsageError(f"there are no pictures in {', '.join(map(str, images))}")
+    return Sent(None, named(files, images))
 
 
 def _save_overlays(job: Job, folder: Path) -> None:
@@ -166,7 +146,7 @@ def _save_overlays(job: Job, folder: Path) -> None:
 
 
 def _line(row: Json) -> Json:
-    line = {key: row[key] for key in ("image", "label", "probability")}
+    line = {key: row[key] for key in ("image", "label", "probability", "probabilities")}
     return line | {"error": row["error"]} if row["error"] else line
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, urlencode
 
-from jobyard.client import uploads
+from jobyard.client import packing, uploads
 from jobyard.client.architectures import architecture_file
 from jobyard.client.errors import Json, NotFound
 from jobyard.client.job import Job
@@ -128,19 +128,25 @@ class Client:
         """Predict pictures with a model, by name, `name@version`, `name@alias` or id; returns the job.
 
         The pictures are either `images` (paths, which are uploaded, or ids of files), a `dataset`, or an
-        `archive` (a zip or tar: a path or an id). Each row keeps the `top` most probable classes, or all.
-        With `explain`, each row of `job.predictions` names an overlay, which `job.download` saves.
+        `archive` (a zip or tar: a path or an id; or a folder, every file of which is a row). Each row keeps
+        the `top` most probable classes, or all. With `explain`, each row of `job.predictions` names an
+        overlay, which `job.download` saves.
         """
-        spec = {
-            "model": model,
-            "images": None if images is None else [file_or_id(image) for image in images],
-            "dataset": dataset,
-            "archive": None if archive is None else file_or_id(archive),
-            "top": top,
-            "explain": explain,
-            **spec,
-        }
-        return self.submit("predict", given(spec), priority=priority)
+        with ExitStack() as opened:
+            if not isinstance(archive, uuid.UUID | None) and Path(archive).is_dir():
+                folder = Path(archive)
+                files = packing.named(packing.files_in([folder]), [folder])
+                archive = opened.enter_context(packing.packed(files, folder.resolve().name))
+            spec = {
+                "model": model,
+                "images": None if images is None else [file_or_id(image) for image in images],
+                "dataset": dataset,
+                "archive": None if archive is None else file_or_id(archive),
+                "top": top,
+                "explain": explain,
+                **spec,
+            }
+            return self.submit("predict", given(spec), priority=priority)
 
     def evaluate(
         self, model: str, dataset: str, *, split: str | None = None, priority: int | None = None, **spec: Any
@@ -359,12 +365,14 @@ class Client:
         self._transport.download(f"{_model(reference)}/file{which}", path)
         return path
 
-    def delete_model(self, reference: str) -> None:
+    def delete_model(self, reference: str, *, aliases: Sequence[str] = ()) -> None:
         """Delete a model, by `name@version` or id. Its predictions are kept.
 
-        Raises NotFound, and Conflict while an unfinished job needs it.
+        `aliases` are those that people set for it, which are deleted with it. Raises NotFound, and Conflict
+        while an unfinished job needs it, or if it has an alias that is not named.
         """
-        self._transport.delete(_model(reference))
+        query = f"?{urlencode({'alias': ','.join(aliases)})}" if aliases else ""
+        self._transport.delete(f"{_model(reference)}{query}")
 
     def set_alias(self, name: str, alias: str, version: int) -> Json:
         """Set or move `name@alias` to this version of the model; returns the model.

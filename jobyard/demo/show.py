@@ -11,7 +11,6 @@ from rich.table import Table
 
 from jobyard.cli import FAILED
 from jobyard.cli.follow import show_progress, working
-from jobyard.cli.predictions import PICTURES
 from jobyard.cli.scores import LABELS, scored_file
 from jobyard.cli.session import output
 from jobyard.cli.sources import folder_name
@@ -24,6 +23,7 @@ from jobyard.up.stack import flower_url, web_url
 FOLDER = Path(".demo")
 DRAWN_PER_CLASS = 120
 REVIEWS = 100_000
+PICTURES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"})
 PREDICTED_PER_CLASS = 3
 MAX_PREDICTED = 12
 

@@ -20,17 +20,22 @@ from jobyard.shared.errors import WorkError
 Source = Path | Folder
 
 
-def walk(source: Source, max_bytes: int) -> Iterator[Member]:
+def walk(source: Source, max_bytes: int, max_file_bytes: int = limits.MAX_FILE_BYTES) -> Iterator[Member]:
     """The members of the archive or folder `source`, in an order that is the same each time.
 
     Raises WorkError if `source` is not an archive or folder, is damaged as a whole, is hostile, or
-    declares more than `max_bytes`. The reader has to count what the members really hold.
+    declares more than `max_bytes`, or more than `max_file_bytes` of one file. The reader has to count what
+    the members really hold.
     """
+    yield from _within_limits(_walk(source, max_bytes), max_bytes, max_file_bytes)
+
+
+def _walk(source: Source, max_bytes: int) -> Iterator[Member]:
     if isinstance(source, Folder):
-        yield from _within_limits(walk_folder(source), max_bytes)
+        yield from walk_folder(source)
     elif source.is_dir():
         with closing(open_folder(source)) as folder:
-            yield from _within_limits(walk_folder(folder), max_bytes)
+            yield from walk_folder(folder)
     else:
         yield from _walk_archive(source, max_bytes)
 
@@ -47,11 +52,10 @@ def _walk_archive(source: Path, max_bytes: int) -> Iterator[Member]:
         file.seek(0)
         if not head:
             raise WorkError(f"the file is empty; {NOT_AN_ARCHIVE.removeprefix('the file ')}")
-        members = walk_zip(file) if head.startswith(b"PK") else walk_tar(file, head, max_bytes)
-        yield from _within_limits(members, max_bytes)
+        yield from walk_zip(file) if head.startswith(b"PK") else walk_tar(file, head, max_bytes)
 
 
-def _within_limits(members: Iterator[Member], max_bytes: int) -> Iterator[Member]:
+def _within_limits(members: Iterator[Member], max_bytes: int, max_file_bytes: int) -> Iterator[Member]:
     unpacked = names = 0
     for count, member in enumerate(members, 1):
         if count > limits.MAX_MEMBERS:
@@ -61,10 +65,10 @@ def _within_limits(members: Iterator[Member], max_bytes: int) -> Iterator[Member
             raise WorkError(
                 "the archive has names that are too long, all in all; a path has some 100 characters"
             )
-        if member.size > limits.MAX_FILE_BYTES:
+        if member.size > max_file_bytes:
             raise WorkError(
                 f"{member.name!r} is too large ({member.size:,} bytes); "
-                f"a picture should have at most {limits.MAX_FILE_BYTES:,}"
+                f"a picture should have at most {max_file_bytes:,}"
             )
         unpacked += member.size
         if unpacked > max_bytes:

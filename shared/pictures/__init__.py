@@ -1,7 +1,15 @@
 """Pictures from outside: formats, headers, decoding within a budget of memory. This is the package's door."""
 
 from jobyard.shared.pictures.budget import Budget, cost
-from jobyard.shared.pictures.decoding import LIMITS, MAX_FILE_BYTES, check_header, decoded, prepared, to_array
+from jobyard.shared.pictures.decoding import (
+    LIMITS,
+    MAX_FILE_BYTES,
+    TOO_LARGE,
+    check_header,
+    decoded,
+    prepared,
+    to_array,
+)
 from jobyard.shared.pictures.endings import end_of
 from jobyard.shared.pictures.formats import FORMATS, SUFFIXES, UNKNOWN, NotAPicture, check_signature
 from jobyard.shared.pictures.headers import Header
@@ -11,6 +19,7 @@ __all__ = [
     "LIMITS",
     "MAX_FILE_BYTES",
     "SUFFIXES",
+    "TOO_LARGE",
     "UNKNOWN",
     "Budget",
     "Header",

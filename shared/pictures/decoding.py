@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_FILE_BYTES: Final = 128 << 20
+TOO_LARGE: Final = f"too large: should have at most {MAX_FILE_BYTES:,} bytes"
 # One that is wider or higher costs more to resize than to decode, however few its pixels are.
 MAX_SIDE: Final = 65_535
 # Pillow decodes it in Python, at 10 million pixels a second.
@@ -69,8 +70,10 @@ def decoded(
     that the file has under it.
     """
     size = file.seek(0, 2)
+    if size == 0:
+        raise NotAPicture("the file is empty")
     if size > MAX_FILE_BYTES:  # before the header, which may reach over all of it
-        raise NotAPicture(f"too large: should have at most {MAX_FILE_BYTES:,} bytes")
+        raise NotAPicture(TOO_LARGE)
     header = check_header(file)
     scale = 1 if least is None or header.format != "JPEG" else _scale(header, least)
     with budget.hold(cost(header, size, scale=scale, resized=resized)):

@@ -90,7 +90,8 @@ def _submit(kind: str) -> uuid.UUID:
         with Uploads() as uploads:
             spec = submission.spec
             for name, files in filled.files.items():
-                ids = [uploads.keep(file, name).id for file in files]
+                # Of several pictures one that is empty is a row with that reason.
+                ids = [uploads.keep(file, name, may_be_empty=len(files) > 1).id for file in files]
                 spec = with_value(spec, name, ids if fields_of(kind)[name].input == "files" else ids[0])
             job, _ = submit(current_backend(), submission.model_copy(update={"spec": spec}), None)
     except BadInput as error:

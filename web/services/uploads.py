@@ -15,7 +15,7 @@ from jobyard.shared.storage import Reason
 from jobyard.web.backend import current_backend
 
 
-def store(upload: FileStorage, field: str) -> storage.File:
+def store(upload: FileStorage, field: str, *, may_be_empty: bool = False) -> storage.File:
     """Keep an uploaded file. Raises BadInput for an empty one, TooLarge past the limit, and DiskFull."""
     backend = current_backend()
     if not isinstance(upload, FileStorage):
@@ -29,7 +29,7 @@ def store(upload: FileStorage, field: str) -> storage.File:
         stored = backend.storage.put("files", stream, backend.settings.max_upload_bytes)
     except TooLarge as error:
         raise TooLarge(f"{field}: {error.message}") from None
-    if stored.bytes == 0:
+    if stored.bytes == 0 and not may_be_empty:
         backend.storage.discard(stored.key)
         raise BadInput(field, "the file is empty")
     media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
@@ -59,9 +59,9 @@ class Uploads:
             self._discards.pop_all()
         self._discards.close()
 
-    def keep(self, upload: FileStorage, field: str) -> storage.File:
+    def keep(self, upload: FileStorage, field: str, *, may_be_empty: bool = False) -> storage.File:
         """Store a file. Raises what `store` raises."""
-        file = store(upload, field)
+        file = store(upload, field, may_be_empty=may_be_empty)
         self._discards.callback(_discard, file)
         return file
 

@@ -7,19 +7,22 @@ where it lies: nothing is unpacked.
 import functools
 import io
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from jobyard.shared.archives.members import DAMAGED, Member, is_meant, printable, reason
 from jobyard.shared.archives.unlabelled import unlabelled_pictures
 from jobyard.shared.archives.walk import walk
-from jobyard.shared.archives.zips import open_zip, read_member
+from jobyard.shared.archives.zips import PIECE, open_zip, read_member
 from jobyard.shared.disk import Room
 from jobyard.shared.errors import WorkError
-from jobyard.shared.pictures import NotAPicture
+from jobyard.shared.pictures import MAX_FILE_BYTES, TOO_LARGE, NotAPicture
 from jobyard.workers.prediction.predict import Picture
 from jobyard.workers.runtime.progress import Progress
+
+# What the row of a prediction can hold.
+MAX_NAME = 1_000
 
 
 def check_archive(
@@ -28,10 +31,11 @@ def check_archive(
     """Check the members of an archive from outside; one that is not a zip is copied to `copy` as a zip.
 
     Returns whether it did. Raises WorkError if it is not an archive, holds no files, is damaged as
-    a whole, is hostile, or unpacks to over `max_bytes`; and what `room`, which the copy takes, raises.
+    a whole, is hostile, or unpacks to over `max_bytes`; and what `room`, which the copy takes, raises. A file
+    that is too large for a picture is one that can't be read.
     """
     room = room or Room()
-    files = unlabelled_pictures(walk(source, max_bytes))
+    files = unlabelled_pictures(walk(source, max_bytes, max_file_bytes=max_bytes))
     with source.open("rb") as file:
         is_zip = file.read(2) == b"PK"  # as `walk` recognizes it: nothing else was checked as one
     if is_zip:
@@ -41,22 +45,29 @@ def check_archive(
     with zipfile.ZipFile(copy, "w", zipfile.ZIP_STORED) as target:
         for count, member in enumerate(files, 1):
             # A tar may hold a name twice, and one that is no Unicode.
-            name = member.name
+            name = _shown(member.parts)
             if name in target.NameToInfo:
                 name = f"{name} ({count})"
-            content = _read(member)
-            room.take(len(content))
-            target.writestr(name, content)
+            with target.open(name, "w", force_zip64=True) as copied:
+                for piece in _pieces(member):
+                    room.take(len(piece))
+                    copied.write(piece)
             progress.update(count, None, "pictures")
     return True
 
 
-def _read(member: Member) -> bytes:
+def _pieces(member: Member) -> Iterator[bytes]:
     try:
         with member.open() as file:
-            return file.read()
+            while piece := file.read(PIECE):
+                yield piece
     except DAMAGED as error:
         raise WorkError(f"{member.name!r} can't be read: {reason(error)}") from None
+
+
+def _shown(parts: tuple[str, ...]) -> str:
+    """A path for people, as whole as a row can hold it: it says which file the row is of."""
+    return printable("/".join(parts), MAX_NAME)
 
 
 class ZipOfPictures:
@@ -80,8 +91,7 @@ class ZipOfPictures:
     def pictures(self, start: int, stop: int) -> Sequence[Picture]:
         """Those from `start` to `stop`, in the order of their paths."""
         return [
-            (printable("/".join(parts)), functools.partial(self._open, info))
-            for parts, info in self._members[start:stop]
+            (_shown(parts), functools.partial(self._open, info)) for parts, info in self._members[start:stop]
         ]
 
     @functools.cached_property
@@ -99,6 +109,8 @@ class ZipOfPictures:
 
     def _open(self, info: zipfile.ZipInfo) -> IO[bytes]:
         """In memory: reading stops at the size that was checked."""
+        if info.file_size > MAX_FILE_BYTES:
+            raise NotAPicture(TOO_LARGE)
         try:
             return io.BytesIO(read_member(self._archive, info))
         except DAMAGED as error:

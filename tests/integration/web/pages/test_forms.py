@@ -377,3 +377,13 @@ def test_as_many_pictures_as_a_job_may_have_fit_into_a_form(world: World, web: F
         send(web, "predict", model="pets", images=pictures),
         "At most 1,000 at a time; an archive may have more",
     )
+
+
+def test_one_empty_picture_of_several_is_for_the_job_to_report(world: World, web: FlaskClient) -> None:
+    def pictures() -> list[tuple[io.BytesIO, str]]:
+        return [(io.BytesIO(b"x"), "a.jpg"), (io.BytesIO(b""), "empty.jpg")]
+
+    world.model()
+    refused(world, send(web, "predict", model="pets", images=pictures()[1:]), "The file is empty")
+    job = accepted(world, send(web, "predict", model="pets", images=pictures()))
+    assert len(job.spec["images"]) == 2

@@ -18,10 +18,12 @@ import sqlalchemy as sa
 from jobyard.shared import jobs, registry, storage
 from jobyard.shared.database import Database, utcnow
 from jobyard.shared.jobs import Job
+from jobyard.shared.pictures import UNKNOWN
 from jobyard.workers import kinds
 from jobyard.workers.kinds import predict
 from jobyard.workers.kinds.open_zip import open_zip
 from jobyard.workers.networks import building
+from jobyard.workers.prediction import archives
 from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.context import Context
 from tests import factories
@@ -162,6 +164,33 @@ def test_an_archive_in_parts_has_the_rows_and_the_result_of_one_that_is_not(
     assert [rows(context, part.id) for part in parts] == [[]] * 5
     # No copy of the archive is left.
     assert stored_folders(context) == ["files", "models"]
+
+
+@pytest.mark.usefixtures("model")
+@pytest.mark.parametrize("pack", [zipped, tarred])
+@pytest.mark.parametrize("part", [5, 500])
+def test_every_file_is_a_row_with_its_whole_path_and_the_bad_ones_have_their_reason(
+    context: Context,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pack: Callable[[Path], bytes],
+    part: int,
+) -> None:
+    monkeypatch.setattr(predict, "PART_PICTURES", part)
+    monkeypatch.setattr(archives, "MAX_FILE_BYTES", 20_000)
+    folder = tmp_path / "shown"
+    deep = "/".join(letter * 90 for letter in "abcd")
+    for index in range(10):
+        draw(folder / deep / f"{index}.png", CLASSES[index % 2], 48, index)
+    reasons = {"empty.png": "the file is empty", "film.mp4": archives.TOO_LARGE, "notes.txt": UNKNOWN}
+    for name, content in (("empty.png", b""), ("film.mp4", bytes(30_000)), ("notes.txt", b"x" * 30)):
+        (folder / name).write_bytes(content)
+    job_id = predicting(context, archive=str(put_file(context, "pictures", pack(folder)).id))
+    run_queue(context, kinds.WORKS["predict"], kind="predict")
+    found = rows(context, job_id)
+    assert {row[1]: row[4] for row in found if row[4]} == reasons
+    assert [row[1] for row in found if not row[4]] == [f"{deep}/{index}.png" for index in range(10)]
+    assert (get_job(context.database, job_id).result or {})["failed"] == 3
 
 
 @pytest.mark.usefixtures("model")

@@ -2,51 +2,75 @@
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 
-from jobyard.cli import predictions
-from jobyard.cli.predictions import _sent
+from jobyard.cli.predictions import Sent, _line, _sent
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for name in ("b/2.jpg", "a/1.PNG", "c.webp", "notes.txt", ".hidden/3.jpg", "a/.4.jpg"):
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("b/2.jpg", "a/1.PNG", "notes.txt", ".hidden/3.jpg"):
         path = tmp_path / "photos" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(name.encode())
-    return tmp_path / "photos"
+    monkeypatch.chdir(tmp_path)
+    return Path("photos")
 
 
-def test_the_pictures_anywhere_in_a_folder_are_sent_one_by_one(folder: Path) -> None:
-    sent = _sent((folder, folder / "notes.txt"))
-    paths = [folder / name for name in ("a/1.PNG", "b/2.jpg", "c.webp", "notes.txt")]
-    with sent.packed() as source:
-        assert source == {"images": paths}
-    rows = [{"image": path.name} for path in paths]
-    assert [row["image"] for row in sent.named(iter(rows))] == [str(path) for path in paths]
+def shown(sent: Sent, *names: str) -> list[str]:
+    """The pictures of rows, by the names that a server has for them."""
+    return [row["image"] for row in sent.named(iter({"image": name} for name in names))]
 
 
-def test_many_pictures_travel_in_one_zip_and_keep_their_paths(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(predictions, "MAX_UPLOADS", 2)
-    sent = _sent((folder / "b", folder))
-    with sent.packed() as source:
+def test_every_file_of_a_folder_travels_and_is_called_as_it_was_given(photos: Path) -> None:
+    sent = _sent((photos,))
+    names = ["photos/a/1.PNG", "photos/b/2.jpg", "photos/notes.txt"]
+    with sent.source() as source, zipfile.ZipFile(source["archive"]) as packed:
         assert set(source) == {"archive"}
-        with zipfile.ZipFile(source["archive"]) as packed:
-            names = packed.namelist()
-            assert packed.read("b/2.jpg") == b"b/2.jpg"
-    assert names == ["a/1.PNG", "b/2.jpg", "c.webp"]
-    assert not Path(source["archive"]).exists()
-    named = sent.named({"image": name} for name in names)
-    assert [row["image"] for row in named] == [str(folder / name) for name in names]
+        assert packed.namelist() == names
+        assert packed.read("photos/b/2.jpg") == b"b/2.jpg"
+    assert not source["archive"].exists()
+    assert shown(sent, *names) == names
+    sent = _sent((photos.absolute(), photos))
+    assert shown(sent, *names) == [str(Path(name).absolute()) for name in names]
+
+
+def test_one_picture_travels_alone(photos: Path) -> None:
+    sent = _sent((photos / "b",))
+    with sent.source() as source:
+        assert source == {"images": [photos / "b" / "2.jpg"]}
+    assert shown(sent, "2.jpg") == ["photos/b/2.jpg"]
 
 
 def test_an_archive_is_sent_as_it_is(tmp_path: Path) -> None:
     archive = tmp_path / "photos.TAR.gz"
     archive.write_bytes(b"")
     sent = _sent((archive,))
-    with sent.packed() as source:
+    with sent.source() as source:
         assert source == {"archive": archive}
-    assert [row["image"] for row in sent.named(iter([{"image": "in/there.jpg"}]))] == ["in/there.jpg"]
+    assert shown(sent, "in/there.jpg") == ["in/there.jpg"]
+
+
+def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty" / ".git").mkdir(parents=True)
+    (tmp_path / "empty" / ".git" / "config").write_bytes(b"x")
+    with pytest.raises(click.UsageError, match="there are no pictures in"):
+        _sent((tmp_path / "empty",))
+
+
+def test_a_line_of_json_has_the_probabilities_and_the_reason() -> None:
+    row: dict[str, Any] = {
+        "image": "a.jpg",
+        "label": "cats",
+        "probability": 0.75,
+        "probabilities": {"cats": 0.75, "dogs": 0.25},
+        "error": None,
+        "overlay": None,
+    }
+    assert list(_line(row)) == ["image", "label", "probability", "probabilities"]
+    assert _line(row)["probabilities"] == {"cats": 0.75, "dogs": 0.25}
+    broken = row | {"label": None, "probability": None, "probabilities": {}, "error": "the file is empty"}
+    assert _line(broken)["error"] == "the file is empty"

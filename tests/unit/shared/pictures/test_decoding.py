@@ -134,8 +134,13 @@ def test_a_truncated_picture_passes_the_header_but_does_not_decode(format: str) 
         decode(io.BytesIO(content))
 
 
+def test_an_empty_file_is_called_empty() -> None:
+    with pytest.raises(NotAPicture, match="the file is empty"):
+        decode(io.BytesIO())
+
+
 @pytest.mark.parametrize(
-    "content", [b"", b"\0", b"hello", b"\xff\xd8\xff", b"%PDF-1.7", b"<svg/>", b"RIFF0000WAVE"]
+    "content", [b"\0", b"hello", b"\xff\xd8\xff", b"%PDF-1.7", b"<svg/>", b"RIFF0000WAVE"]
 )
 def test_what_is_no_picture_is_said_to_be_none(content: bytes) -> None:
     for look in (check_header, decode):

@@ -1,0 +1,101 @@
+"""Which files of folders travel, under which paths, and what is said of those that can't be read."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from jobyard.client.errors import BadRequest
+from jobyard.client.packing import files_in, named, packed
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for name in ("b/2.jpg", "a/1.PNG", "c.webp", "notes.txt", "a/empty", ".hidden/3.jpg", "a/.4.jpg"):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"" if name == "a/empty" else name.encode())
+    return tmp_path / "photos"
+
+
+def below(photos: Path, files: list[Path]) -> list[str]:
+    return sorted(file.relative_to(photos).as_posix() for file in files)
+
+
+def test_every_file_of_a_folder_is_found_whatever_it_is_called(photos: Path) -> None:
+    found = files_in([photos / "b", photos, photos / "b" / ".." / "c.webp"])
+    assert below(photos, found) == ["a/1.PNG", "a/empty", "b/2.jpg", "c.webp", "notes.txt"]
+
+
+def test_a_hidden_file_is_taken_only_if_it_is_named(photos: Path) -> None:
+    assert files_in([photos / "a" / ".4.jpg"]) == [photos / "a" / ".4.jpg"]
+
+
+def test_links_to_folders_are_followed_and_not_in_a_circle(photos: Path) -> None:
+    (photos / "b" / "again").symlink_to(photos / "a")
+    (photos / "a" / "up").symlink_to(photos)
+    (photos / "b" / "one.jpg").symlink_to(photos / "c.webp")
+    assert below(photos, files_in([photos / "b"])) == [
+        "b/2.jpg",
+        "b/again/1.PNG",
+        "b/again/empty",
+        "b/again/up/c.webp",
+        "b/again/up/notes.txt",
+        "b/one.jpg",
+    ]
+
+
+def test_paths_begin_where_the_command_runs(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(photos.parent)
+    for given in (Path("photos/b"), photos / "b", Path("photos/a/../b/2.jpg")):
+        assert list(named(files_in([given]), [given])) == ["photos/b/2.jpg"]
+
+
+def test_paths_are_below_the_folder_of_all_that_was_given(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    given = [photos / "b", photos / "a" / "1.PNG"]
+    assert named(files_in(given), given) == {"b/2.jpg": photos / "b/2.jpg", "a/1.PNG": photos / "a/1.PNG"}
+    above = Path("../photos/b")
+    assert list(named(files_in([above]), [above])) == ["b/2.jpg"]
+
+
+def test_names_that_would_not_travel_are_harmless_and_different(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = [b"k\xfcchen.jpg", b"k\xf6chen.jpg", "Äpfel.jpg".encode(), b"a\\b.jpg", b"c:d.jpg", b"e\nf.jpg"]
+    for name in names:
+        Path(os.fsdecode(name)).write_bytes(b"x")
+    decomposed = Path("A\N{COMBINING DIAERESIS}pfel.jpg")
+    decomposed.write_bytes(b"y")
+    files = named(files_in([Path()]), [Path()])
+    assert set(files) == {
+        "k_chen.jpg",
+        "k_chen (2).jpg",
+        "Äpfel.jpg",
+        "Äpfel (2).jpg",
+        "a_b.jpg",
+        "c_d.jpg",
+        "e_f.jpg",
+    }
+    with packed(files, "pictures") as archive, zipfile.ZipFile(archive) as inside:
+        assert set(inside.namelist()) == set(files)
+        assert inside.read("e_f.jpg") == b"x"
+    assert not archive.exists()
+
+
+def test_what_can_not_be_read_is_named_before_anything_travels(photos: Path) -> None:
+    (photos / "a" / "gone.jpg").symlink_to(photos / "nowhere.jpg")
+    os.mkfifo(photos / "b" / "pipe.jpg")
+    for folder, why in (
+        (photos / "a", r"gone\.jpg can't be read: No such file"),
+        (photos / "b", r"pipe\.jpg can't be read: it is no file"),
+    ):
+        files = named(files_in([folder]), [folder])
+        with pytest.raises(BadRequest, match=why), packed(files, "pictures"):
+            pass
