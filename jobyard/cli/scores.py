@@ -239,7 +239,7 @@ def _show_unseen(console: Console, job: Job) -> None:
     if found is None:  # a job of a version that didn't look
         return
     if (seen := unseen.kinds(found)) and job.raw["spec"].get("normalize") == "none":
-        console.print(f"[yellow]VADER doesn't see {seen}: use --normalize standard to score it as words")
+        console.print(f"[yellow]VADER doesn't see {seen}: use --normalize standard to score them as words")
     elif seen:
         console.print(f"put into words: {seen}")
     if foreign := unseen.foreign(found):

@@ -54,8 +54,14 @@ class BulkScorer:
         return BulkScores(*self._scored(texts, progress)[0])
 
     def score_and_look(self, texts: pa.Array, progress: Progress | None = None) -> tuple[BulkScores, Unseen]:
-        """`score`, and how many texts have what VADER can't see, whether or not that was put into words."""
+        """`score`, and how many texts have what VADER can't see, whether or not that was put into words.
+
+        Emoji that have a valence of their own are seen.
+        """
         out, seen = self._scored(texts, progress)
+        if self._scorer.dropping is not None:
+            for row in np.flatnonzero(seen & unseen.EMOJI):
+                seen[row] = unseen.kinds(self._scorer.dropping.normalized(texts[row].as_py()))
         maybe = texts.take(pa.array(np.flatnonzero(seen & unseen.MAYBE_HTML))).to_pylist()
         emoji, curly = (int(np.count_nonzero(seen & kind)) for kind in (unseen.EMOJI, unseen.CURLY))
         return BulkScores(*out), Unseen(emoji, curly, sum(map(has_html, maybe)))

@@ -5,7 +5,7 @@ This is the reference: a text's scores are those that NLTK gives to what `Normal
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Self
 
 from jobyard.shared.emoji import JOINTS, KEYCAP, PICTURES, SELECTORS, SIGNS, without_selectors
 from jobyard.workers.sentiment.vader.emoji import descriptions
@@ -18,10 +18,12 @@ INVISIBLE: Final = (
     "\u00ad\u034f\u061c\u180e\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0d\ufeff"
 )
 
-_STRAIGHT: Final = {ord(mark): "'" for mark in APOSTROPHES} | {ord(mark): '"' for mark in QUOTES}
-_INVISIBLE: Final = re.compile(f"[{INVISIBLE}]")
+_STRAIGHT: Final = dict.fromkeys(APOSTROPHES, "'") | dict.fromkeys(QUOTES, '"')
+_CURLY_OR_INVISIBLE: Final = re.compile(f"[{APOSTROPHES}{QUOTES}{INVISIBLE}]")
 # Tags, which only flags have, come after something that the compiled loop knows.
-_RUN: Final = re.compile(f"(?:{KEYCAP}|[{PICTURES}{SIGNS}{SELECTORS}\u200d\u20e3][{SELECTORS}{JOINTS}]*)+")
+_RUN: Final = re.compile(f"[{PICTURES}{SIGNS}{SELECTORS}\u200d\u20e3][{PICTURES}{SIGNS}{SELECTORS}{JOINTS}]*")
+# It is slow where it finds nothing.
+_RUN_WITH_KEYCAPS: Final = re.compile(f"(?:{KEYCAP}|{_RUN.pattern})+")
 _JOINT: Final = re.compile(f"[{JOINTS}]")
 _PICTURE: Final = re.compile(f"[{PICTURES}]")
 # An emoji of one's own is written with it: NLTK leaves out words of one character.
@@ -50,18 +52,26 @@ class Normalizer:
         self._names |= {without_selectors(emoji): spelled(emoji) for emoji in own}
         self._longest = max(map(len, self._names), default=0)
 
+    @classmethod
+    def that_drops(cls, own: Iterable[str]) -> Self:
+        """One that leaves out these emoji, and changes nothing else but white space."""
+        made = cls(standard=False, own=own)
+        made._names = dict.fromkeys(made._names, "")
+        return made
+
     def normalized(self, text: str) -> str:
         """The text that is scored instead of this one."""
         if self._standard:
             text = self._plain(without_html(text))
-        return " ".join(_RUN.sub(self._named, text).split())
+        runs = _RUN_WITH_KEYCAPS if "\u20e3" in text else _RUN
+        return " ".join(runs.sub(self._named, text).split())
 
     def word(self, word: str) -> str:
         """How a word of one's own, which is no emoji, is found in such a text."""
         return self._plain(word) if self._standard else word
 
     def _plain(self, text: str) -> str:
-        return _INVISIBLE.sub("", text).translate(_STRAIGHT)
+        return _CURLY_OR_INVISIBLE.sub(_straight, text)
 
     def _named(self, run: re.Match[str]) -> str:
         """Emoji that stand together."""
@@ -87,6 +97,11 @@ class Normalizer:
         if _JOINT.match(character):
             return ""
         return f" {character} " if _PICTURE.match(character) else character
+
+
+def _straight(found: re.Match[str]) -> str:
+    """An invisible character leaves nothing."""
+    return _STRAIGHT.get(found[0], "")
 
 
 def spelled(emoji: str) -> str:

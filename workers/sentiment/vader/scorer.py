@@ -8,6 +8,7 @@ from jobyard.workers.sentiment.vader.explain import explain
 from jobyard.workers.sentiment.vader.lexicon import PACKAGED, read_lexicon
 from jobyard.workers.sentiment.vader.normalization import Normalizer, spelled
 from jobyard.workers.sentiment.vader.rules import Analyzer, Sentence
+from jobyard.workers.sentiment.vader.unseen import Unseen
 
 
 class Scores(NamedTuple):
@@ -28,7 +29,7 @@ class Scorer:
     there are any (`read_lexicon` says how). Safe for several threads.
 
     With `normalize`, or with emoji among `words`, a text has the scores that NLTK gives to what `normalizer`
-    makes of it.
+    makes of it; `dropping` leaves out these emoji.
 
     Raises ConfigError, which names the file and the line, if the lexicon can't be read.
     """
@@ -43,6 +44,7 @@ class Scorer:
             for word, valence in (words or {}).items()
         }
         self.normalizer = normalizer if normalize or own else None
+        self.dropping = Normalizer.that_drops(own) if own else None
         self.lexicon, self.sha256 = read_lexicon(lexicon, found)
         self._analyzer = Analyzer(self.lexicon)
 
@@ -58,6 +60,10 @@ class Scorer:
     def explain(self, text: str) -> dict[str, Any]:
         """Why the text has its compound score: {"words", "punctuation"}, as `score_texts` says."""
         return explain(self.lexicon, self.scored_as(text))
+
+    def unseen(self, text: str) -> Unseen:
+        """What is in the text that NLTK can't see, but for emoji among `words`."""
+        return Unseen.of(text if self.dropping is None else self.dropping.normalized(text))
 
     def scored_as(self, text: str) -> str:
         """The text that NLTK's rules apply to."""

@@ -47,7 +47,7 @@ def score_texts(spec: SentimentSpec, scorer: Scorer, progress: Progress) -> dict
         scores = scorer.score(text)
         label = spec.thresholds.label(scores.compound)
         labels[label] += 1
-        unseen = unseen.plus(Unseen.of(text))
+        unseen = unseen.plus(scorer.unseen(text))
         explanation = _explained(scorer, text) if spec.explain else {}
         rows.append({**scores._asdict(), "label": label, **explanation})
         progress.update(done, len(texts), "texts")

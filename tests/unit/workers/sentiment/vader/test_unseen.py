@@ -1,5 +1,7 @@
 """How many texts have what VADER can't see is counted, by the compiled loop as by Python."""
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pytest
 
@@ -11,7 +13,7 @@ from tests.fuzz.normalized import make_untidy_texts
 BULK = BulkScorer(Scorer())
 
 
-def counted(texts: list[str | None], bulk: BulkScorer = BULK) -> Unseen:
+def counted(texts: Sequence[str | None], bulk: BulkScorer = BULK) -> Unseen:
     return bulk.score_and_look(pa.array(texts, pa.string()))[1]
 
 
@@ -48,6 +50,17 @@ def test_many_texts_are_counted_as_one_by_one() -> None:
 
 def test_what_is_put_into_words_is_counted_all_the_same() -> None:
     assert counted(["great👍", "don’t", None, "so"], BulkScorer(Scorer(normalize=True))) == Unseen(1, 1, 0)
+
+
+def test_emoji_with_a_valence_of_their_own_are_seen() -> None:
+    own = Scorer(words={"😂": 3.0, "❤": 1.0})
+    texts = ["worst😂", "❤️ 😂😂", "😂👍", "👍", "😂’", "😂&amp;"]
+    expected = Unseen(emoji=2, curly=1, html=1)
+    assert counted(texts, BulkScorer(own)) == expected
+    one_by_one = Unseen()
+    for text in texts:
+        one_by_one = one_by_one.plus(own.unseen(text))
+    assert one_by_one == expected
 
 
 def test_what_lies_under_a_null_is_not_counted() -> None:
