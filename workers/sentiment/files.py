@@ -164,9 +164,8 @@ def read_file(
         batch = table.check(stream, column, limit, progress) if isinstance(table, ParquetTable) else 0
         # A little more than that: parts end with a row, before it is reached, and no scrap is to be left.
         part_size = min(max(size // PARTS + size // 1_000, MIN_PART_BYTES), MAX_PART_BYTES)
-        found = list(table.parts(stream, whole, part_size, broken, progress))
-    if not sum(rows for _, rows in found):
-        raise WorkError("the file has no rows")
+        # A table without rows is one part without rows, which brings the columns.
+        found = list(table.parts(stream, whole, part_size, broken, progress)) or [(whole, 0)]
     return Plan(
         table.kind,
         name,

@@ -67,10 +67,7 @@ class ParquetTable(Table):
         self._groups = read_footer(stream, progress)
         self.columns = list(_opened(stream).schema_arrow.names)
         check_columns(self.columns)
-        rows = sum(group.rows for group in self._groups)
-        if not rows:
-            raise WorkError("the file has no rows")
-        return Part(0, rows, 0)
+        return Part(0, sum(group.rows for group in self._groups), 0)
 
     def check(self, stream: IO[bytes], texts: str, limit: int, progress: Progress) -> int:
         """Look at the column of texts and at every page. Returns how many rows may be read at once.
@@ -114,6 +111,8 @@ class ParquetTable(Table):
     def rows(
         self, stream: IO[bytes], part: Part, texts: str, broken: Broken, progress: Progress
     ) -> Iterator[Rows]:
+        if part.start == part.end:
+            return
         file = _opened(stream)
         groups, first = [], None
         at = 0

@@ -454,3 +454,27 @@ def test_a_hundred_broken_rows_are_shown_and_all_are_counted(desk: Desk) -> None
 def test_without_skip_there_is_no_report_of_errors(desk: Desk) -> None:
     result = desk.score("text\ngood\n")
     assert (result["skipped"], result["errors"]) == (0, None)
+
+
+@pytest.mark.parametrize("format", ["parquet", "csv", "jsonl"])
+def test_a_table_without_rows_has_a_result_and_its_columns(desk: Desk, format: str) -> None:  # noqa: A002
+    result = desk.score("id,text\n", format=format)
+    assert (result["rows"], result["nulls"], result["skipped"], result["mean"]) == (0, 0, 0, None)
+    assert (result["column"], result["most_positive"], result["shares"]["positive"]) == ("text", [], None)
+    names = ["id", "text", "neg", "neu", "pos", "compound", "label"]
+    match format:
+        case "parquet":
+            assert pq.read_table(desk.output).column_names == names
+            assert desk.parquet() == []
+        case "csv":
+            assert desk.output.read_bytes() == ",".join(names).encode() + b"\r\n"
+        case _:
+            assert desk.output.read_bytes() == b""
+
+
+def test_parquet_without_rows_keeps_its_types(desk: Desk) -> None:
+    schema = pa.schema([("id", pa.int64()), ("text", pa.string())])
+    file = io.BytesIO()
+    pq.write_table(schema.empty_table(), file)
+    assert desk.score(file.getvalue(), "in.parquet")["rows"] == 0
+    assert pq.read_table(desk.output).schema.field("id").type == pa.int64()

@@ -274,8 +274,8 @@ def test_csv_is_read_as_pythons_strict_reader_reads_it(
     spec = SentimentSpec(file=uuid4(), format="csv")
     expected = strictly(content, columns)
     with sizes(*chosen):
-        if not expected:
-            with pytest.raises(WorkError, match=r"^(line \d+: |the file has no rows)"):
+        if expected is None:
+            with pytest.raises(WorkError, match=r"^line \d+: "):
                 in_parts(spec, source, "in.csv", bulk)
         else:
             _, made, _ = in_parts(spec, source, "in.csv", bulk)
