@@ -73,6 +73,9 @@ def _encoding(name: str) -> str:
     return found
 
 
+# Excel's own limit is 31 characters; that of other programs is higher.
+Sheet = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
 Encoding = Annotated[str, StringConstraints(max_length=30), AfterValidator(_encoding)]
 
 
@@ -124,7 +127,8 @@ class SentimentSpec(Spec):
     texts: list[Text] | None = Field(default=None, min_length=1, max_length=MAX_TEXTS)
     file: UUID | None = Field(
         default=None,
-        description="Id of an uploaded file: CSV, TSV, JSONL, Parquet or plain lines, also as gzip or zstd",
+        description="Id of an uploaded file: CSV, TSV, JSONL, Parquet, an Excel workbook or plain lines, "
+        "also as gzip, zstd, bzip2 or xz, or alone in a zip or tar archive",
     )
     column: Column | None = Field(
         default=None, description="The file's column of texts, by name or by number from 1; default: `text`"
@@ -132,6 +136,10 @@ class SentimentSpec(Spec):
     group_by: Column | None = Field(
         default=None,
         description="Also summarize the texts for each value of this column of the file, by name or number",
+    )
+    sheet: Sheet | None = Field(
+        default=None,
+        description="Of a workbook, the sheet's name; default: the only one with rows, or with the column",
     )
     encoding: Encoding = Field(default="utf-8", description="Encoding of the file; not for Parquet")
     errors: Literal["fail", "skip"] = Field(
@@ -166,7 +174,7 @@ class SentimentSpec(Spec):
         if (self.texts is None) == (self.file is None):
             raise ValueError("should have either texts or file")
         if self.file is None:
-            for name in ("column", "group_by", "encoding", "errors", "format", "escape_formulas"):
+            for name in ("column", "group_by", "sheet", "encoding", "errors", "format", "escape_formulas"):
                 if getattr(self, name) != type(self).model_fields[name].default:
                     raise ValueError(f"{name} should only be given with file")
         elif self.explain:
@@ -209,7 +217,7 @@ class Sentiment(Kind[SentimentSpec]):
             "file",
             "file",
             "choose a file",
-            ("column", "group_by", "encoding", "errors", "format", "escape_formulas"),
+            ("column", "group_by", "sheet", "encoding", "errors", "format", "escape_formulas"),
         ),
     )
     order = 4

@@ -7,7 +7,7 @@ from pydantic_core import from_json
 
 from jobyard.shared.errors import WorkError
 from jobyard.workers.sentiment.tables.delimited import Delimited
-from jobyard.workers.sentiment.tables.encodings import BOM, refuse_wide
+from jobyard.workers.sentiment.tables.encodings import BOM
 from jobyard.workers.sentiment.tables.lines import JsonLines, Lines
 from jobyard.workers.sentiment.tables.parquet import ParquetTable
 from jobyard.workers.sentiment.tables.table import DEFAULT_COLUMN, Table
@@ -15,20 +15,6 @@ from jobyard.workers.sentiment.tables.table import DEFAULT_COLUMN, Table
 HEAD_BYTES = 64 << 10
 
 PARQUET = b"PAR1"
-OTHERS = {
-    b"PARE": "the file is encrypted Parquet; should not be encrypted",
-    b"BZh": "the file is compressed (bzip2); should be gzip, zstd or not compressed",
-    b"\xfd7zXZ": "the file is compressed (xz); should be gzip, zstd or not compressed",
-    b"PK\x03\x04": "the file is a zip archive or a workbook; should be CSV, JSONL, Parquet or plain text",
-}
-
-
-def refuse(head: bytes, encoding: str) -> None:
-    """Raises WorkError for a file that begins as one does that can't be read, or not in that encoding."""
-    for magic, message in OTHERS.items():
-        if head.startswith(magic):
-            raise WorkError(message)
-    refuse_wide(head, encoding)
 
 
 def kind_of(head: bytes, name: str, *, column: bool) -> str:

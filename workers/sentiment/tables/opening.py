@@ -10,25 +10,14 @@ from jobyard.shared.disk import Room
 from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.runtime.progress import Progress
-from jobyard.workers.sentiment.tables import encodings, packing
-from jobyard.workers.sentiment.tables.contents import PARQUET, head_of, refuse
+from jobyard.workers.sentiment.tables import encodings
+from jobyard.workers.sentiment.tables.archives import Extract
+from jobyard.workers.sentiment.tables.contents import PARQUET, head_of
+from jobyard.workers.sentiment.tables.packing import Unpack
+from jobyard.workers.sentiment.tables.signatures import refuse, refuse_binary
 from jobyard.workers.sentiment.tables.steps import Opened, Step, Target
 from jobyard.workers.sentiment.tables.window import BLOCK_BYTES
-
-
-class Unpack(Step):
-    def applies(self, opened: Opened, spec: SentimentSpec) -> bool:
-        found = packing.packing_of(opened.head)
-        if found is not None and "compression" in opened.read_as:
-            raise WorkError("the file is compressed twice; should be once")
-        return found is not None
-
-    def take(self, opened: Opened, spec: SentimentSpec, target: Target, progress: Progress) -> None:
-        found = packing.packing_of(opened.head) or ""
-        with opened.path.open("rb") as stream:
-            target.write(packing.unpacked(stream, found, progress))
-        opened.read_as["compression"] = found
-        opened.name = packing.without_suffix(opened.name)
+from jobyard.workers.sentiment.tables.workbooks import ReadWorkbook
 
 
 class Decode(Step):
@@ -43,8 +32,8 @@ class Decode(Step):
         opened.read_as["encoding"] = spec.encoding
 
 
-# In this order: what is packed has an encoding, too.
-STEPS: tuple[Step, ...] = (Unpack(), Decode())
+# In this order: a workbook is a zip archive of its own, and what is packed has an encoding, too.
+STEPS: tuple[Step, ...] = (Unpack(), ReadWorkbook(), Extract(), Decode())
 
 
 def open_plain(
@@ -59,10 +48,14 @@ def open_plain(
     try:
         while (step := _next_step(opened, spec)) is not None:
             path = scratch[0]
-            with path.open("wb") as file:
-                step.take(opened, spec, Target(file, limit, room.afresh(), progress), progress)
+            with Target(path, limit, room.afresh(), progress) as target:
+                step.take(opened, spec, target, progress)
             opened.path, opened.head = path, _head_of(path)
             scratch.reverse()
+        if not opened.head.startswith(PARQUET):
+            refuse_binary(opened.head, spec.encoding if "encoding" not in opened.read_as else "utf-8")
+        if spec.sheet is not None and "sheet" not in opened.read_as:
+            raise WorkError("the file is no workbook; `sheet` should be left out")
         if opened.path != source:
             opened.path = opened.path.replace(copy)
     finally:

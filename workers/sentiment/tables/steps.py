@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Self
 
 from jobyard.shared.disk import Room
 from jobyard.shared.errors import WorkError
@@ -16,22 +16,25 @@ from jobyard.workers.runtime.progress import Progress
 class Opened:
     """What is known of a file so far: where its bytes are, what they are called, and their beginning.
 
-    `read_as` has what each step found, for the result; `warnings` are sentences for it.
+    `layers` are what it was packed in, outermost first. `read_as` has what each step found, for the result;
+    `warnings` are sentences for it.
     """
 
     path: Path
     name: str
     head: bytes
+    layers: list[str] = field(default_factory=list)
     read_as: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
 
 class Target:
-    """Where a step writes: at most `limit` bytes, for which there is `room`."""
+    """Where a step writes: at most `limit` bytes, for which there is `room`; its own files go to `folder`."""
 
-    def __init__(self, file: IO[bytes], limit: int, room: Room, progress: Progress) -> None:
-        self._file = file
-        self._limit = limit
+    def __init__(self, path: Path, limit: int, room: Room, progress: Progress) -> None:
+        self._file = path.open("wb")
+        self.folder = path.parent
+        self.limit = limit
         self._room = room
         self._progress = progress
         self._size = 0
@@ -41,10 +44,21 @@ class Target:
         for block in blocks:
             self._progress.check()
             self._size += len(block)
-            if self._size > self._limit:
-                raise WorkError(f"the file unpacks to over {self._limit:,} bytes; should unpack to fewer")
+            if self._size > self.limit:
+                raise too_large(self.limit)
             self._room.take(len(block))
             self._file.write(block)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._file.close()
+
+
+def too_large(limit: int) -> WorkError:
+    """The error for a file that unpacks to over `limit` bytes."""
+    return WorkError(f"the file unpacks to over {limit:,} bytes; should unpack to fewer")
 
 
 class Step(ABC):
