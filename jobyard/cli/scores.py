@@ -11,15 +11,13 @@ from rich.table import Table
 
 from jobyard.cli.follow import POLL_SECONDS, follow, working
 from jobyard.cli.session import connect, json_option, on_a_line, outcome, output, print_json, priority_option
+from jobyard.cli.tables import check_target, tables_of
 from jobyard.client import Job, unseen
 from jobyard.client.columns import column
 from jobyard.client.errors import Json
 from jobyard.client.explanations import reasons, that_matter
 
 FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
-# Suffixes of files of texts; also compressed.
-TEXT_FILES = frozenset({".csv", ".jsonl", ".ndjson", ".parquet", ".tsv", ".txt"})
-COMPRESSED = frozenset({".gz", ".zst"})
 SHOWN_ERRORS = 5
 SHOWN_ROWS = 3
 LABELS = ("positive", "neutral", "negative")
@@ -34,6 +32,7 @@ STYLES = {"positive": "green", "neutral": "yellow", "negative": "red"}
     metavar="NAME|NUMBER",
     help="Also summarize the texts for each value of this column of FILE.",
 )
+@click.option("--sheet", metavar="NAME", help="The sheet of a workbook; default: the one with the column.")
 @click.option("--encoding", metavar="NAME", help="FILE's encoding; default: utf-8.")
 @click.option(
     "--errors", type=click.Choice(["fail", "skip"]),
@@ -43,6 +42,10 @@ STYLES = {"positive": "green", "neutral": "yellow", "negative": "red"}
     "-o", "--output", "target", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Save the scored file; the suffix sets its format: .parquet, .csv or .jsonl.",
 )  # fmt: skip
+@click.option("--force", is_flag=True, help="With -o: overwrite a file that is there, but no source.")
+@click.option(
+    "--text", "as_texts", is_flag=True, help="Take what looks like the name of a file for a text, too."
+)
 @click.option(
     "--escape-formulas", is_flag=True, default=None,
     help="In a .csv, put an apostrophe before what a spreadsheet would run as a formula.",
@@ -70,6 +73,8 @@ STYLES = {"positive": "green", "neutral": "yellow", "negative": "red"}
 def score(
     what: tuple[str, ...],
     target: Path | None,
+    force: bool,
+    as_texts: bool,
     positive: float | None,
     negative: float | None,
     lexicon_file: Path | None,
@@ -80,11 +85,15 @@ def score(
     as_json: bool,
     **of_file: str | bool | None,
 ) -> int:
-    """Score FILE (CSV, TSV, JSONL, Parquet or plain lines, also as .gz or .zst), or each TEXT, with NLTK's
-    VADER.
+    """Score FILE (CSV, TSV, JSON, Parquet, a workbook or plain lines, also packed), or each TEXT, with NLTK's
+    VADER. FILE is a path, a folder, a pattern, or - for standard input.
     """
-    file = _file(what)
+    files = click.get_current_context().with_resource(tables_of(what, as_texts=as_texts))
+    file = _one(files)
     _check_options(file, {**of_file, "output": target}, explain)
+    if target is not None:
+        _format(target)
+        check_target(target, files, force=force)
     given = {"positive": positive, "negative": negative}
     spec: Json = {
         "thresholds": {key: value for key, value in given.items() if value is not None} or None,
@@ -113,6 +122,13 @@ def score(
         return outcome(job)
 
 
+def _one(files: list[Path]) -> Path | None:
+    """The file, or None if there is none."""
+    if len(files) > 1:
+        raise click.UsageError(f"one file at a time: {files[0]} and {len(files) - 1:,} more were given")
+    return files[0] if files else None
+
+
 def _check_options(file: Path | None, of_file: Mapping[str, object], explain: bool) -> None:
     """Raises UsageError at an option that is for the other kind of source."""
     if file is not None:
@@ -131,6 +147,8 @@ def _own_words(file: Path | None, words: tuple[str, ...]) -> dict[str, float]:
     if file is not None:
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise click.UsageError(f"--lexicon {file}: can't be read: {error.strerror}") from None
         except ValueError as error:  # not UTF-8, or not JSON
             raise click.UsageError(f"--lexicon {file}: is not JSON: {error}") from None
         if not isinstance(found, dict):
@@ -151,24 +169,11 @@ def scored_file(job: Job) -> str:
     return str((job.result or {})["file"])
 
 
-def _file(what: tuple[str, ...]) -> Path | None:
-    """The file that is meant, or None if these are texts."""
-    path = Path(what[0]).expanduser()
-    if len(what) == 1 and len(what[0]) < 4_096 and path.is_file():
-        return path
-    suffix = (path.with_suffix("") if path.suffix.lower() in COMPRESSED else path).suffix.lower()
-    if len(what) == 1 and suffix in TEXT_FILES and " " not in what[0]:
-        raise click.UsageError(f"there is no file {what[0]}")
-    return None
-
-
 def _format(target: Path) -> str:
     try:
         found = FORMATS[target.suffix.lower()]
     except KeyError:
         raise click.UsageError(f"-o {target}: should end in {', '.join(FORMATS)}") from None
-    if not target.absolute().parent.is_dir():
-        raise click.UsageError(f"-o {target}: there is no folder {target.absolute().parent}")
     return found
 
 

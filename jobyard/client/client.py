@@ -3,7 +3,7 @@
 import tempfile
 import uuid
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +13,7 @@ from jobyard.client import packing, uploads
 from jobyard.client.architectures import architecture_file
 from jobyard.client.errors import Json, NotFound
 from jobyard.client.job import Job
+from jobyard.client.texts import texts_of
 from jobyard.client.transport import Transport, given
 from jobyard.client.uploads import Uploads, file_or_id
 
@@ -161,11 +162,12 @@ class Client:
 
     def score(
         self,
-        texts: str | Sequence[str] | None = None,
+        texts: str | Iterable[str] | None = None,
         *,
         file: str | Path | uuid.UUID | None = None,
         column: str | int | None = None,
         group_by: str | int | None = None,
+        sheet: str | None = None,
         encoding: str | None = None,
         errors: str | None = None,
         format: str | None = None,  # noqa: A002 - the spec's own word
@@ -179,17 +181,19 @@ class Client:
     ) -> Job:
         """Score the sentiment of texts, or of a file's column (a path, which is uploaded, or a file's id).
 
-        `column` and `group_by` are names, or numbers from 1; `errors` is "fail" or "skip"; `format`, of the
-        scored file, is "parquet", "csv" or "jsonl"; `thresholds` has the compound scores from which a text is
-        "positive" and "negative"; `lexicon` has words and emoji and their valences, from −4 to 4; `normalize`
-        is "none", or "standard" to put into words what VADER can't see; `explain` is for texts. `wait` as for
-        `submit`. Returns the job.
+        `texts` is one text, a list or array of texts, or a column of a data frame without empty values.
+        `column` and `group_by` are names, or numbers from 1; `sheet` is the name of a workbook's; `errors` is
+        "fail" or "skip"; `format`, of the scored file, is "parquet", "csv" or "jsonl"; `thresholds` has the
+        compound scores from which a text is "positive" and "negative"; `lexicon` has words and emoji and
+        their valences, from −4 to 4; `normalize` is "none", or "standard" to put into words what VADER can't
+        see; `explain` is for texts. `wait` as for `submit`. Returns the job.
         """
         spec = {
-            "texts": [texts] if isinstance(texts, str) else texts,
+            "texts": None if texts is None else texts_of(texts),
             "file": None if file is None else file_or_id(file),
             "column": column,
             "group_by": group_by,
+            "sheet": sheet,
             "encoding": encoding,
             "errors": errors,
             "format": format,

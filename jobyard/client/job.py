@@ -205,4 +205,6 @@ class Job:
     def _take(self, raw: Json) -> None:
         self.raw = raw
         for name in Job.__annotations__:
+            if name not in raw:
+                raise JobyardClientError(f"the server's answer is no job that this client knows: no {name!r}")
             setattr(self, name, raw[name])

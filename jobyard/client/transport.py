@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 
-from jobyard.client.errors import ConnectionFailed, JobyardClientError, Json, error_of
+from jobyard.client.errors import BadRequest, ConnectionFailed, JobyardClientError, Json, Refused, error_of
 
 API = "/api/v1"
 
@@ -39,6 +39,8 @@ class Transport:
             raise ConnectionFailed(
                 f"{url!r} is not the address of a server: should be like http://127.0.0.1:8642"
             )
+        if not token.isascii() or not token.isprintable():
+            raise Refused("the token has characters that no token has; copy it again")
         self._http = httpx.Client(
             headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
             timeout=httpx.Timeout(timeout, connect=5.0),
@@ -94,29 +96,36 @@ class Transport:
         while True:
             asked: Json = {following: cursor, **params}
             page = self.get(path, **asked)
-            yield from page["items"]
+            yield from page.get("items", [])
             cursor = page.get("next")
             if cursor is None:
                 return
 
     def download(self, path: str, target: Path) -> None:
-        """Write an answer's body to `target`, which appears only when it is whole."""
+        """Write an answer's body to `target`, which appears only when it is whole.
+
+        Raises JobyardClientError also where it can't be written.
+        """
         draft = target.with_name(f".{target.name}.part")
         try:
-            with draft.open("wb") as file:
-                response = self._send("GET", path, stream=True)
-                try:
-                    for chunk in response.iter_bytes(CHUNK_BYTES):
-                        file.write(chunk)
-                except httpx.TransportError as error:
-                    raise ConnectionFailed(
-                        f"the download of {target.name} was interrupted: {error}"
-                    ) from None
-                finally:
-                    response.close()
-            draft.replace(target)
+            self._download(path, draft, target)
+        except OSError as error:
+            raise JobyardClientError(f"{target} can't be written: {error.strerror or error}") from None
         finally:
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+
+    def _download(self, path: str, draft: Path, target: Path) -> None:
+        with draft.open("wb") as file:
+            response = self._send("GET", path, stream=True)
+            try:
+                for chunk in response.iter_bytes(CHUNK_BYTES):
+                    file.write(chunk)
+            except httpx.RequestError as error:
+                raise ConnectionFailed(f"the download of {target.name} was interrupted: {error}") from None
+            finally:
+                response.close()
+        draft.replace(target)
 
     def _send(
         self,
@@ -135,15 +144,15 @@ class Transport:
         while True:
             with ExitStack() as opened:
                 if file is not None:
-                    options["files"] = {"file": (file[0], opened.enter_context(file[1].open("rb")))}
+                    options["files"] = {"file": (file[0], opened.enter_context(_opened(file[1])))}
                 failure: JobyardClientError
+                request = self._request(method, path, options)
                 try:
-                    request = self._http.build_request(method, f"{self.url}{API}{path}", **options)
-                    response = self._http.send(request, stream=stream)
+                    response = self._sent(request, stream=stream)
                 except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                     # Nothing was sent: this may be repeated whatever it was.
                     failure = ConnectionFailed(f"can't reach {self.url}: {_reason(error)}")
-                except httpx.TransportError as error:
+                except httpx.RequestError as error:
                     failure = ConnectionFailed(f"the connection to {self.url} was lost: {_reason(error)}")
                     if not repeatable:
                         raise failure from None
@@ -151,7 +160,6 @@ class Transport:
                     self._reached = True
                     if response.status_code < 400:
                         return response
-                    response.read()
                     failure = error_of(response)
                     if response.status_code not in AWAY or not repeatable:
                         raise failure
@@ -159,6 +167,22 @@ class Transport:
                 raise failure
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _request(self, method: str, path: str, options: Json) -> httpx.Request:
+        """Raises BadRequest for what can't be sent: values that JSON lacks, characters that UTF-8 lacks."""
+        try:
+            return self._http.build_request(method, f"{self.url}{API}{path}", **options)
+        except (TypeError, ValueError, RecursionError, httpx.InvalidURL) as error:
+            raise BadRequest(f"the request can't be sent: {_reason(error)}") from None
+
+    def _sent(self, request: httpx.Request, *, stream: bool) -> httpx.Response:
+        try:
+            response = self._http.send(request, stream=stream)
+            if response.status_code >= 400:
+                response.read()
+        except OSError as error:
+            raise JobyardClientError(f"what is sent can't be read: {_reason(error)}") from None
+        return response
 
     def _json(self, response: httpx.Response) -> Json:
         try:
@@ -173,6 +197,14 @@ class Transport:
 def given(params: Json) -> Json:
     """Without those that are None: they take the server's defaults."""
     return {name: value for name, value in params.items() if value is not None}
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """Raises BadRequest where a file can't be read."""
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise BadRequest(f"{path} can't be read: {error.strerror or error}") from None
 
 
 def _is_local(host: str) -> bool:

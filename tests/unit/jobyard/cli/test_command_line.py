@@ -99,6 +99,8 @@ def test_a_client_alone_says_what_to_install(
         (["score", "I love it", "--column", "text"], "--column is for a file"),
         (["score", "texts.csv.gz"], "there is no file texts.csv.gz"),
         (["score", "texts.parquet"], "there is no file texts.parquet"),
+        (["score", "my revews.csv"], "there is no file my revews.csv (to score it as a text, add --text)"),
+        (["score", "reviews/"], "there is no file reviews/"),
         (["score", "I love it", "--group-by", "2"], "--group-by is for a file"),
         (["score", "I love it", "--errors", "skip"], "--errors is for a file"),
         (["score", "I love it", "--word", "sick"], "--word sick: should be a word and its valence"),
@@ -122,14 +124,22 @@ def test_a_mistake_is_one_line_and_status_2(
 
 
 @pytest.mark.parametrize(
-    ("target", "said"), [("x.xlsx", "should end in .parquet"), ("nowhere/x.csv", "there is no folder")]
+    ("target", "said"),
+    [
+        ("x.xlsx", "should end in .parquet"),
+        ("nowhere/x.csv", "there is no folder nowhere"),
+        ("texts.csv", "is the file that is scored; name another one"),
+        ("other.csv", "is there already; --force overwrites it"),
+    ],
 )
 def test_a_scored_file_that_can_not_be_written_is_said_before_the_work(
     target: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("texts.csv").write_text("text\nfine\n")
+    Path("other.csv").write_text("precious")
     assert run(["score", "texts.csv", "-o", target]) == 2
     assert said in capsys.readouterr().err
+    assert Path("other.csv").read_text() == "precious"
 
 
 def test_a_server_that_is_not_there_is_one_line(

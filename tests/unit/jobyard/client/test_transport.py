@@ -271,3 +271,42 @@ def test_a_download_that_fails_leaves_nothing(script: Script, client: Client, tm
     assert list(tmp_path.iterdir()) == []
     assert job.download("scored.csv", tmp_path / "scored.csv").read_bytes() == b"scores"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_can_not_be_read_sent_or_written_is_an_error_of_the_client(
+    script: Script, client: Client, tmp_path: Path
+) -> None:
+    with pytest.raises(JobyardClientError, match=r"nowhere.csv can't be read: No such file or directory"):
+        client.score(file=tmp_path / "nowhere.csv")
+    with pytest.raises(JobyardClientError, match="can't be read: Is a directory"):
+        client.upload(tmp_path)
+    with pytest.raises(BadRequest, match="the request can't be sent: Out of range float values"):
+        client.score("x", thresholds={"positive": float("nan")})
+    with pytest.raises(BadRequest, match="the request can't be sent: "):
+        client.submit("sentiment", {"texts": ["x"], "lexicon": {"\ud83d": 1.0}})
+    with pytest.raises(BadRequest, match="the request can't be sent: "):
+        client.submit("sentiment", {"texts": {1, 2}})
+    assert script.seen == []
+    job = client.score("x")
+    script.answers = [(200, b"all")]
+    with pytest.raises(JobyardClientError, match=r"x.csv can't be written: No such file or directory"):
+        job.download("x.csv", tmp_path / "nowhere" / "x.csv")
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(JobyardClientError, match=r"taken can't be written: "):
+        job.download("x.csv", tmp_path / "taken")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+@pytest.mark.parametrize("token", ["tökén", "a\nb"])
+def test_a_token_that_can_be_none_is_said(token: str) -> None:
+    with pytest.raises(Refused, match="the token has characters that no token has"):
+        Client("http://127.0.0.1:9", token)
+
+
+@pytest.mark.parametrize("answer", [{}, {"id": "1"}])
+def test_an_answer_that_is_no_job_is_an_error_of_the_client(
+    script: Script, client: Client, answer: dict[str, str]
+) -> None:
+    script.answers = [(202, answer)]
+    with pytest.raises(JobyardClientError, match="the server's answer is no job that this client knows"):
+        client.score("x")

@@ -1,0 +1,180 @@
+"""What `score` is given: texts, or files of texts, folders of them, patterns, and standard input."""
+
+import glob
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import click
+
+STANDARD_INPUT: Final = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
+
+TABLES: Final = frozenset(
+    {
+        *(".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".tab", ".tsv", ".txt"),
+        *(".ods", ".xls", ".xlsb", ".xlsm", ".xlsx"),
+    }
+)
+PACKED: Final = frozenset(
+    {".bz2", ".gz", ".tar", ".tbz", ".tbz2", ".tgz", ".txz", ".tzst", ".xz", ".zip", ".zst", ".zstd"}
+)
+
+# What the name of a file looks like: one word that ends in a suffix, or several that end in one of a table.
+NAME: Final = re.compile(r"\S*[^\s.]\.(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{2,8}")
+PATH: Final = re.compile(r"(/|\./|\.\./|~[\w.-]*/)\S*|[\w.-]\S*/")
+ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+WILD: Final = re.compile(r"[*?\[]")
+MAX_PATH: Final = 4_096
+# An argument that is meant as a text though it looks otherwise.
+HINT: Final = "to score it as a text, add --text"
+
+
+@contextmanager
+def tables_of(what: Sequence[str], *, as_texts: bool) -> Iterator[list[Path]]:
+    """The files that are meant, or none if these are texts; standard input is copied to a file first.
+
+    Raises UsageError for what is no file but looks like one, is not there, or can't be read.
+    """
+    if as_texts:
+        yield []
+        return
+    with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:
+        files = _found(what, Path(folder))
+        for file in files:
+            _check_readable(file)
+        yield files
+
+
+def _found(what: Sequence[str], folder: Path) -> list[Path]:
+    if any(one in STANDARD_INPUT for one in what):
+        if len(what) > 1:
+            raise click.UsageError("standard input should be alone: other files can't be read with it")
+        return [_standard_input(folder)]
+    found = [_files_at(one, folder) for one in what]
+    if all(files is None for files in found):
+        for one in what:
+            _refuse_missing(one)
+        return []
+    for one, files in zip(what, found, strict=True):
+        if files is None:
+            raise click.UsageError(f"there is no file {_shown(one)}; give files alone, or texts alone")
+    return list(dict.fromkeys(file for files in found for file in files or []))
+
+
+def _files_at(one: str, folder: Path) -> list[Path] | None:
+    """The files of a path or a pattern; None if there is nothing."""
+    path = Path(one).expanduser() if one.startswith("~") else Path(one)
+    try:
+        if not one or len(one) >= MAX_PATH or not path.exists():
+            return _matches(one)
+        if path.is_dir():
+            return _files_in(path)
+    except OSError as error:
+        raise click.UsageError(f"{_shown(one)} can't be read: {error.strerror}") from None
+    except ValueError:  # a null character
+        return None
+    return [path if path.is_file() else _copied(path, folder)]
+
+
+def _matches(one: str) -> list[Path] | None:
+    """The files that a pattern stands for, which the shell has left as it is; None if it is no pattern."""
+    is_pattern = WILD.search(one) and (PATH.fullmatch(one) or NAME.fullmatch(one) or "/" in one)
+    if not is_pattern or any(character.isspace() for character in one):
+        return None
+    pattern = str(Path(one).expanduser())
+    paths = [Path(path) for path in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 - absolute, too
+    return [path for path in paths if path.is_file()] or None
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """The tables of a folder and those in it, by their paths; without hidden files and marks as _SUCCESS."""
+    files = []
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder).parts
+        if path.is_file() and not any(part.startswith((".", "_")) for part in inside):
+            files.append(path)
+    tables = [path for path in files if _is_table(path)]
+    if tables and len(tables) < len(files):
+        left = len(files) - len(tables)
+        one = "1 other file was" if left == 1 else f"{left:,} other files were"
+        click.echo(f"  {one} left out of {folder}: no table by its name", err=True)
+    if not files:
+        raise click.UsageError(f"there are no files in {folder}")
+    return tables or files
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in TABLES | PACKED
+
+
+def _standard_input(folder: Path) -> Path:
+    if sys.stdin is None:
+        raise click.UsageError("there is no standard input")
+    if sys.stdin.isatty():
+        click.echo("reading texts from standard input, up to Ctrl-D …", err=True)
+    target = folder / "stdin"
+    with target.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    if not target.stat().st_size:
+        raise click.UsageError("standard input is empty")
+    return target
+
+
+def _copied(path: Path, folder: Path) -> Path:
+    """A pipe's bytes as a file: they are there once, and a file is sent again where it has to be."""
+    target = folder / path.name
+    with path.open("rb") as source, target.open("wb") as file:
+        shutil.copyfileobj(source, file)
+    return target
+
+
+def _check_readable(file: Path) -> None:
+    try:
+        with file.open("rb"):
+            pass
+    except OSError as error:
+        raise click.UsageError(f"{file} can't be read: {error.strerror}") from None
+
+
+def _refuse_missing(one: str) -> None:
+    """Raises UsageError for what looks like the name of a file, a folder or an address."""
+    if ADDRESS.fullmatch(one):
+        raise click.UsageError(f"{_shown(one)} is an address; download the file first ({HINT})")
+    if looks_like_a_path(one):
+        raise click.UsageError(f"there is no file {_shown(one)} ({HINT})")
+
+
+def looks_like_a_path(one: str) -> bool:
+    """Whether an argument is meant as a path though there is nothing: by its suffix, or its slashes."""
+    if len(one) > MAX_PATH or "\n" in one:
+        return False
+    suffix = Path(one).suffix.lower()
+    if NAME.fullmatch(one) or PATH.fullmatch(one) or suffix in TABLES | PACKED:
+        return True
+    parent = Path(one).parent
+    return "/" in one and not any(map(str.isspace, one)) and parent != Path() and parent.is_dir()
+
+
+def check_target(target: Path, sources: Sequence[Path], *, force: bool) -> None:
+    """Raises UsageError where a scored file can't be written, or would overwrite what it should not."""
+    if not target.parent.is_dir():
+        raise click.UsageError(f"-o {target}: there is no folder {target.parent}")
+    if target.exists() and any(source.exists() and target.samefile(source) for source in sources):
+        raise click.UsageError(f"-o {target}: is the file that is scored; name another one")
+    if target.exists() and not force:
+        raise click.UsageError(f"-o {target}: is there already; --force overwrites it")
+    try:
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise click.UsageError(f"-o {target}: can't be written: {error.strerror}") from None
+
+
+def _shown(one: str) -> str:
+    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in one)
+    return text if len(text) <= 100 else f"{text[:100]} …"

@@ -1,0 +1,162 @@
+"""What `score` takes for a file, and what for a text: a path that isn't there is never a text."""
+
+import io
+import os
+from pathlib import Path
+
+import click
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from jobyard.cli.tables import check_target, tables_of
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        "a.csv",
+        "b.csv",
+        "data/part-1.csv",
+        "data/b/part-2.csv",
+        "data/_SUCCESS",
+        "data/.part-1.crc",
+    ):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text("text\nfine\n")
+    return tmp_path
+
+
+def found(*what: str, as_texts: bool = False) -> list[str]:
+    with tables_of(what, as_texts=as_texts) as files:
+        return [str(file) for file in files]
+
+
+def refusal(*what: str) -> str:
+    with pytest.raises(click.UsageError) as refused, tables_of(what, as_texts=False):
+        pass
+    return refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("what", "files"),
+    [
+        (["a.csv"], ["a.csv"]),
+        (["a.csv", "b.csv", "./a.csv"], ["a.csv", "b.csv"]),
+        (["data"], ["data/b/part-2.csv", "data/part-1.csv"]),
+        (["data/", "a.csv"], ["data/b/part-2.csv", "data/part-1.csv", "a.csv"]),
+        (["*.csv"], ["a.csv", "b.csv"]),
+        (["data/**/*.csv"], ["data/b/part-2.csv", "data/part-1.csv"]),
+        (["I love it", "It broke"], []),
+        (["Great!"], []),
+        (["is it?"], []),
+        (["*sigh*"], []),
+        (["10/10"], []),
+        (["and/or"], []),
+        (["3.14"], []),
+        (["It was 3.5/5... :/"], []),
+        (["see https://example.com/a"], []),
+    ],
+)
+def test_files_folders_patterns_and_texts_are_told_apart(what: list[str], files: list[str]) -> None:
+    assert found(*what) == files
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        *(
+            "missing.json",
+            "data.xlsx",
+            "tweets.csv.bz2",
+            "my revews.csv",
+            "reviews.cvs",
+            "reviews/",
+        ),
+        *("./reviews", "../reviews", "/no/such", "~/no/such", "data/part-3", "no*.csv", "x.docx"),
+    ],
+)
+def test_a_path_that_is_not_there_is_never_a_text(what: str) -> None:
+    assert refusal(what) == f"there is no file {what} (to score it as a text, add --text)"
+    assert refusal("I love it", what) == f"there is no file {what} (to score it as a text, add --text)"
+    assert found(what, as_texts=True) == []
+
+
+def test_an_address_is_no_text() -> None:
+    assert "is an address; download the file first" in refusal("https://example.com/a.csv")
+
+
+def test_files_and_texts_are_not_mixed() -> None:
+    assert refusal("a.csv", "I love it") == "there is no file I love it; give files alone, or texts alone"
+    assert refusal("a.csv", "-") == "standard input should be alone: other files can't be read with it"
+
+
+def test_a_folder_leaves_out_what_is_no_table_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("data/cover.png").write_bytes(b"x")
+    assert found("data") == ["data/b/part-2.csv", "data/part-1.csv"]
+    assert capsys.readouterr().err == "  1 other file was left out of data: no table by its name\n"
+    Path("empty").mkdir()
+    assert refusal("empty") == "there are no files in empty"
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+def test_standard_input_is_a_file(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"text\n\xff\n")))
+    with tables_of([name], as_texts=False) as files:
+        (file,) = files
+        assert (file.name, file.read_bytes()) == ("stdin", b"text\n\xff\n")
+    assert not file.exists()
+
+
+def test_empty_standard_input_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+    assert refusal("-") == "standard input is empty"
+
+
+def test_a_pipe_is_read_once() -> None:
+    read, write = os.pipe()
+    os.write(write, b"text\nfine\n")
+    os.close(write)
+    with tables_of([f"/dev/fd/{read}"], as_texts=False) as files:
+        assert files[0].read_bytes() == b"text\nfine\n"
+    os.close(read)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads and writes everything")
+def test_what_can_not_be_read_or_written_is_said() -> None:
+    Path("a.csv").chmod(0)
+    assert refusal("a.csv") == "a.csv can't be read: Permission denied"
+    Path("data").chmod(0o500)
+    with pytest.raises(click.UsageError, match="can't be written: Permission denied"):
+        check_target(Path("data/x.csv"), [], force=False)
+    Path("data").chmod(0o700)
+
+
+def test_a_source_is_never_overwritten_and_others_only_when_that_was_said() -> None:
+    Path("link.csv").symlink_to("a.csv")
+    Path("hard.csv").hardlink_to("a.csv")
+    for target in ("a.csv", "link.csv", "hard.csv"):
+        for force in (False, True):
+            with pytest.raises(click.UsageError, match="is the file that is scored; name another one"):
+                check_target(Path(target), [Path("a.csv")], force=force)
+    with pytest.raises(click.UsageError, match=r"-o b.csv: is there already; --force overwrites it"):
+        check_target(Path("b.csv"), [Path("a.csv")], force=False)
+    check_target(Path("b.csv"), [Path("a.csv")], force=True)
+    check_target(Path("new.csv"), [Path("a.csv")], force=False)
+    with pytest.raises(click.UsageError, match="there is no folder nowhere"):
+        check_target(Path("nowhere/x.csv"), [], force=False)
+    assert sorted(path.name for path in Path().iterdir()) == [
+        "a.csv",
+        "b.csv",
+        "data",
+        "hard.csv",
+        "link.csv",
+    ]
+
+
+@given(what=st.text(st.characters(exclude_characters="./\\~\0", exclude_categories=["Cs"]), min_size=1))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_anything_without_a_suffix_and_a_slash_is_a_text(what: str) -> None:
+    assume(what not in ("-", "data"))
+    assert found(what) == []
