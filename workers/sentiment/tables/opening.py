@@ -22,7 +22,10 @@ from jobyard.workers.sentiment.tables.workbooks import ReadWorkbook
 
 class Decode(Step):
     def applies(self, opened: Opened, spec: SentimentSpec) -> bool:
-        is_plain = spec.encoding in encodings.UTF_8 or opened.head.startswith(PARQUET)
+        # A workbook says itself how its texts are encoded.
+        is_plain = (
+            spec.encoding in encodings.UTF_8 or opened.head.startswith(PARQUET) or "sheet" in opened.read_as
+        )
         return not is_plain and "encoding" not in opened.read_as
 
     def take(self, opened: Opened, spec: SentimentSpec, target: Target, progress: Progress) -> None:

@@ -78,22 +78,35 @@ def unpacked(stream: IO[bytes], packing: str, progress: Progress) -> Iterator[by
     Raises WorkError at what is truncated or broken, and where it takes too much memory.
     """
     machine, size = MACHINES[packing](), MOST_BYTES
-    piece = stream.read(size)
+    piece = _piece(stream, b"", size)
     while piece:
-        if len(piece) < HEADER_BYTES:
-            piece += stream.read(HEADER_BYTES)
         yield from _blocks(machine, piece, packing, progress)
         if not machine.eof:
             size = min(2 * size, MOST_BYTES)
             piece = stream.read(size)
-        else:
-            size = LEAST_BYTES
-            # Between gzip members there may be the padding of tapes, between xz streams that of the format.
-            piece = (machine.unused_data or stream.read(size)).lstrip(b"\0")
-            if piece:
-                machine = MACHINES[packing]()
+            continue
+        size = LEAST_BYTES
+        piece = _after_padding(stream, machine.unused_data, size, progress)
+        if piece:
+            if packing_of(piece) != packing:
+                raise WorkError(f"the file's {packing} has other bytes after its end; should have none")
+            machine = MACHINES[packing]()
     if not machine.eof:
         raise WorkError(f"the file's {packing} ends too early: it was truncated")
+
+
+def _after_padding(stream: IO[bytes], held: bytes, size: int, progress: Progress) -> bytes:
+    """What comes after zeros: those of tapes between gzip members, those of the format between xz streams."""
+    held = held.lstrip(b"\0")
+    while not held and (held := stream.read(size)):
+        progress.check()
+        held = held.lstrip(b"\0")
+    return _piece(stream, held, size) if held else held
+
+
+def _piece(stream: IO[bytes], held: bytes, size: int) -> bytes:
+    """What is held, and more where that is too little to tell what it begins."""
+    return held if len(held) >= HEADER_BYTES else held + stream.read(size)
 
 
 class Decompressor(Protocol):

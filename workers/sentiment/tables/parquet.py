@@ -220,6 +220,8 @@ class _Pages:
     def batch(self, limit: int, most: int, progress: Progress) -> int:
         """How many rows, `most` of all, are never over BATCH_BYTES. Raises WorkError."""
         for group in self._groups:
+            if not group.rows:  # nothing is read of it
+                continue
             self._held = 0
             reaches = []
             for chunk in group.chunks:

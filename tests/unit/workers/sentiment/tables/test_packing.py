@@ -101,6 +101,15 @@ def test_xz_that_asks_for_too_much_memory_is_refused(desk: Desk, monkeypatch: py
         desk.score(lzma.compress(CONTENT))
 
 
+@pytest.mark.parametrize("name", PACKINGS)
+def test_other_bytes_after_the_end_are_said(desk: Desk, name: str) -> None:
+    packed = PACKINGS[name](CONTENT)
+    assert desk.score(packed + bytes(100_000) + packed + bytes(512))["rows"] == 5  # the header is a row there
+    for garbage in (b"x", b"3,lost\n" * 10_000, bytes(4) + b"x"):
+        with pytest.raises(WorkError, match=f"the file's {name} has other bytes after its end"):
+            desk.score(packed + garbage)
+
+
 def test_a_frame_to_be_skipped_may_come_first(desk: Desk) -> None:
     assert desk.score(b"\x52\x2a\x4d\x18\x04\0\0\0abcd" + zstd.compress(CONTENT))["rows"] == 2
 

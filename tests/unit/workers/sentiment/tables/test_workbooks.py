@@ -88,6 +88,11 @@ def test_empty_rows_and_columns_around_a_table_and_its_title_are_no_part_of_it(d
     assert desk.parquet()[0]["text"] == "good"
 
 
+def test_the_encoding_of_other_files_means_nothing_to_a_workbook(desk: Desk) -> None:
+    desk.score(xlsx({"A": [["text"], ["très bien"]]}), "in.xlsx", encoding="cp1252")
+    assert texts(desk) == ["très bien"]
+
+
 def test_empty_cells_of_one_column_are_rows(desk: Desk) -> None:
     result = desk.score(xlsx({"A": [["text"], ["good"], [None], ["bad"]]}), "in.xlsx")
     assert (result["rows"], result["nulls"]) == (3, 1)
