@@ -1,7 +1,7 @@
 """The command score."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -86,11 +86,10 @@ def score(
     **of_file: str | bool | None,
 ) -> int:
     """Score FILE (CSV, TSV, JSON, Parquet, a workbook or plain lines, also packed), or each TEXT, with NLTK's
-    VADER. FILE is a path, a folder, a pattern, or - for standard input.
+    VADER. FILE is a path, a folder, a pattern, or - for standard input; several are scored as one.
     """
     files = click.get_current_context().with_resource(tables_of(what, as_texts=as_texts))
-    file = _one(files)
-    _check_options(file, {**of_file, "output": target}, explain)
+    _check_options(files, {**of_file, "output": target}, explain)
     if target is not None:
         _format(target)
         check_target(target, files, force=force)
@@ -101,16 +100,18 @@ def score(
         "normalize": normalize,
         "explain": explain or None,
     }
-    if file is not None:
+    if files:
         spec |= of_file
         spec |= {name: column(spec[name]) for name in ("column", "group_by") if spec[name] is not None}
         spec["format"] = None if target is None else _format(target)
     with connect() as client:
-        if file is None:
+        if not files:
             job = client.score(what, priority=priority, wait=POLL_SECONDS, **spec)
         else:
-            with working(f"uploading {file} …"):
-                job = client.score(file=file, priority=priority, **spec)
+            one = len(files) == 1
+            with working(f"uploading {files[0] if one else f'{len(files):,} files'} …"):
+                given_files = {"file": files[0]} if one else {"files": files}
+                job = client.score(**given_files, priority=priority, **spec)
         follow(job)
         if job.succeeded and target is not None:
             with working(f"saving {target} …"):
@@ -118,20 +119,13 @@ def score(
         if as_json:
             print_json(job.raw)
         elif job.succeeded:
-            show_texts(job, what) if file is None else show_file(job, target)
+            show_file(job, target) if files else show_texts(job, what)
         return outcome(job)
 
 
-def _one(files: list[Path]) -> Path | None:
-    """The file, or None if there is none."""
-    if len(files) > 1:
-        raise click.UsageError(f"one file at a time: {files[0]} and {len(files) - 1:,} more were given")
-    return files[0] if files else None
-
-
-def _check_options(file: Path | None, of_file: Mapping[str, object], explain: bool) -> None:
+def _check_options(files: Sequence[Path], of_file: Mapping[str, object], explain: bool) -> None:
     """Raises UsageError at an option that is for the other kind of source."""
-    if file is not None:
+    if files:
         if explain:
             raise click.UsageError("--explain is for texts, not for a file")
         return
@@ -257,6 +251,9 @@ def _show_errors(console: Console, result: Json) -> None:
         rows = "1 broken row was" if report["count"] == 1 else f"{report['count']:,} broken rows were"
         console.print(f"[yellow]{rows} skipped:")
     for found in report["first"][:SHOWN_ERRORS]:
-        console.print(f"  line {found['line']}: {escape(on_a_line(found['error']))}", soft_wrap=True)
+        where = f"{found['source']}, " if "source" in found else ""
+        console.print(
+            f"  {escape(where)}line {found['line']}: {escape(on_a_line(found['error']))}", soft_wrap=True
+        )
     if report["count"] > SHOWN_ERRORS:
         console.print("  …")

@@ -165,6 +165,7 @@ class Client:
         texts: str | Iterable[str] | None = None,
         *,
         file: str | Path | uuid.UUID | None = None,
+        files: Sequence[str | Path | uuid.UUID] | None = None,
         column: str | int | None = None,
         group_by: str | int | None = None,
         sheet: str | None = None,
@@ -182,6 +183,7 @@ class Client:
         """Score the sentiment of texts, or of a file's column (a path, which is uploaded, or a file's id).
 
         `texts` is one text, a list or array of texts, or a column of a data frame without empty values.
+        `files` are several that are scored as one, with the name of each row's file in a column "source".
         `column` and `group_by` are names, or numbers from 1; `sheet` is the name of a workbook's; `errors` is
         "fail" or "skip"; `format`, of the scored file, is "parquet", "csv" or "jsonl"; `thresholds` has the
         compound scores from which a text is "positive" and "negative"; `lexicon` has words and emoji and
@@ -191,6 +193,7 @@ class Client:
         spec = {
             "texts": None if texts is None else texts_of(texts),
             "file": None if file is None else file_or_id(file),
+            "files": None if files is None else [file_or_id(one) for one in files],
             "column": column,
             "group_by": group_by,
             "sheet": sheet,

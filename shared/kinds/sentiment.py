@@ -25,6 +25,9 @@ MAX_TEXT_CHARACTERS = 10_000
 # The explanation of a word is some hundred times as long as the word.
 MAX_EXPLAINED_CHARACTERS = 500_000
 MAX_COLUMNS = 1_000
+MAX_FILES = 1_000
+# Of several files that are scored as one, the column that says which one a row is of.
+SOURCE = "source"
 MAX_LEXICON_WORDS = 10_000
 MAX_WORD_CHARACTERS = 100
 
@@ -130,6 +133,13 @@ class SentimentSpec(Spec):
         description="Id of an uploaded file: CSV, TSV, JSONL, Parquet, an Excel workbook or plain lines, "
         "also as gzip, zstd, bzip2 or xz, or alone in a zip or tar archive",
     )
+    files: list[UUID] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_FILES,
+        description="Ids of uploaded files that are scored as one: the rows of all, and a column `source` "
+        "with the name of each row's file",
+    )
     column: Column | None = Field(
         default=None, description="The file's column of texts, by name or by number from 1; default: `text`"
     )
@@ -171,9 +181,9 @@ class SentimentSpec(Spec):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.texts is None) == (self.file is None):
-            raise ValueError("should have either texts or file")
-        if self.file is None:
+        if sum(source is not None for source in (self.texts, self.file, self.files)) != 1:
+            raise ValueError("should have either texts, file or files")
+        if self.texts is not None:
             for name in ("column", "group_by", "sheet", "encoding", "errors", "format", "escape_formulas"):
                 if getattr(self, name) != type(self).model_fields[name].default:
                     raise ValueError(f"{name} should only be given with file")
@@ -223,12 +233,15 @@ class Sentiment(Kind[SentimentSpec]):
     order = 4
 
     def inputs(self, spec: SentimentSpec) -> Mapping[str, UUID | None]:
-        return {"file": spec.file}
+        several = {f"files.{number}": file_id for number, file_id in enumerate(spec.files or [])}
+        return {"file": spec.file, **several}
 
     def references(self, spec: SentimentSpec) -> Sequence[Reference]:
         return []
 
     def title(self, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:
+        if spec["texts"] is None and spec["file"] is None:
+            return f"{len(spec['files']):,} files"
         if spec["texts"] is None:
             return files.get(spec["file"], "a file")
         count = len(spec["texts"])

@@ -62,7 +62,7 @@ def _predicted(session: Session, job: jobs.Job, query: RowsQuery) -> dict[str, o
 
 def _scored(session: Session, job: jobs.Job, query: RowsQuery) -> dict[str, object]:
     """Rows and groups of a scored file, or why its rows can't be read."""
-    if job.state != jobs.State.SUCCEEDED or not job.spec.get("file"):
+    if job.state != jobs.State.SUCCEEDED or job.spec.get("texts"):
         return {}
     found: dict[str, object] = {}
     if (job.result or {}).get("group_by") is not None:

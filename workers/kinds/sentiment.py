@@ -6,18 +6,18 @@ one: a process that scores single texts stays small, and starts soon.
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, registry, storage
-from jobyard.shared.errors import LeaseLost, WorkError
+from jobyard.shared.disk import Room
+from jobyard.shared.errors import LeaseLost
 from jobyard.shared.kinds.sentiment import SentimentPart, SentimentSpec
 from jobyard.workers.kinds import wait_for
 from jobyard.workers.runtime.attempt import Attempt, Finish, Split
@@ -28,6 +28,7 @@ from jobyard.workers.sentiment.vader.texts import score_texts
 
 if TYPE_CHECKING:
     from jobyard.workers.sentiment.files import Outcome, Plan
+    from jobyard.workers.sentiment.several import PlanOfSeveral
     from jobyard.workers.sentiment.vader.bulk import BulkScorer
 
 MEDIA_TYPES = {
@@ -49,7 +50,7 @@ SCORERS = 4
 
 def work(attempt: Attempt, spec: SentimentSpec | SentimentPart) -> Finish | Split:
     """Score the texts of the spec, or those of a file, or a part of one."""
-    if isinstance(spec, SentimentSpec) and spec.file is None:
+    if isinstance(spec, SentimentSpec) and spec.texts is not None:
         scored = score_texts(spec, _scorer(attempt, spec), attempt.progress)
         return lambda _: scored
     wait_for(_compiling(), attempt, "starting")
@@ -102,30 +103,71 @@ def _bulk_scorer_of(lexicon: str, words: tuple[tuple[str, float], ...], normaliz
     return BulkScorer(_scorer_of(lexicon, words, normalize))
 
 
-def _file_of(spec: SentimentSpec) -> UUID:
-    if spec.file is None:
-        raise WorkError("the spec has no file")
-    return spec.file
+def _files_of(session: Session, spec: SentimentSpec) -> list[storage.File]:
+    ids = [spec.file] if spec.file is not None else spec.files or []
+    return [storage.get_file(session, file_id) for file_id in ids]
+
+
+def _room(attempt: Attempt, files: Sequence[storage.File]) -> Room:
+    """What the scored file may take."""
+    most = attempt.context.settings.max_output_bytes(_bytes_of(files))
+    return Room(most, attempt.context.disk, SCORED_FILE)
+
+
+def _limit(attempt: Attempt, files: Sequence[storage.File]) -> int:
+    """What the files may unpack to."""
+    return attempt.context.settings.max_unpacked_bytes_of(_bytes_of(files))
+
+
+def _bytes_of(files: Sequence[storage.File]) -> int:
+    return sum(file.bytes for file in files)
 
 
 def _score_file(attempt: Attempt, spec: SentimentSpec) -> Finish | Split:
-    from jobyard.workers.sentiment.files import MIN_PARTS, read_file, score_whole
+    from jobyard.workers.sentiment.files import read_file
 
     with attempt.context.database.read() as session:
-        file = storage.get_file(session, _file_of(spec))
-    copy, limit = attempt.scratch / "plain", attempt.context.settings.max_unpacked_bytes_of(file.bytes)
-    room = attempt.room(file, SCORED_FILE)
+        files = _files_of(session, spec)
+    copy, limit, room = attempt.scratch / "plain", _limit(attempt, files), _room(attempt, files)
+    if spec.files is not None:
+        return _split_or_score(attempt, spec, _read_several(attempt, spec, files, copy), copy, copy, room)
+    (file,) = files
     with attempt.context.storage.local(file.storage_key, attempt.scratch) as source:
         if attempt.claim.attempt > 1:
             try_file(spec, source, file.name, limit, attempt.scratch, attempt.progress)
         plan = read_file(spec, source, file.name, copy, limit, attempt.progress, room)
-        if len(plan.parts) >= MIN_PARTS:
-            return _split(attempt, plan, copy)
-        output = _output(attempt, spec)
-        scorer = _bulk_scorer(attempt, spec)
-        outcome = score_whole(
-            spec, plan, copy if plan.is_copied else source, output, scorer, attempt.progress, room
-        )
+        return _split_or_score(attempt, spec, plan, copy, copy if plan.is_copied else source, room)
+
+
+def _read_several(
+    attempt: Attempt, spec: SentimentSpec, files: Sequence[storage.File], copy: Path
+) -> "PlanOfSeveral":
+    from jobyard.workers.sentiment.several import Upload, read_files
+
+    limit = _limit(attempt, files)
+
+    @contextmanager
+    def opened(file: storage.File) -> Iterator[Path]:
+        with attempt.context.storage.local(file.storage_key, attempt.scratch) as source:
+            if attempt.claim.attempt > 1:
+                alone = spec.model_copy(update={"group_by": None})
+                try_file(alone, source, file.name, limit, attempt.scratch, attempt.progress)
+            yield source
+
+    uploads = [Upload(file.name, functools.partial(opened, file)) for file in files]
+    return read_files(spec, uploads, copy, limit, attempt.progress, _room(attempt, files))
+
+
+def _split_or_score(
+    attempt: Attempt, spec: SentimentSpec, plan: "Plan", copy: Path, plain: Path, room: Room
+) -> Finish | Split:
+    """`plain` has the bytes that the plan's parts are ranges of; `copy` is for the plan, behind them."""
+    from jobyard.workers.sentiment.files import MIN_PARTS, score_whole
+
+    if len(plan.parts) >= MIN_PARTS and plan.is_large:
+        return _split(attempt, plan, copy)
+    output = _output(attempt, spec)
+    outcome = score_whole(spec, plan, plain, output, _bulk_scorer(attempt, spec), attempt.progress, room)
     return _finish(attempt, spec, output, outcome)
 
 
@@ -176,15 +218,15 @@ def _score_part(attempt: Attempt, spec: SentimentPart) -> Finish:
     with attempt.context.database.read() as session:
         parent = whole_of(session, attempt.claim)
         whole = SentimentSpec.model_validate(parent.spec)
-        file = storage.get_file(session, _file_of(whole))
+        files = _files_of(session, whole)
         siblings = jobs.children(session, parent.id)
-    room = attempt.room(file, SCORED_FILE)
+    room = _room(attempt, files)
     room.take(sum((child.result or {}).get("bytes", 0) for child in siblings))
     output = attempt.scratch / "scored"
     scorer = _bulk_scorer(attempt, whole)
-    with _planned(attempt, parent.checkpoint_key, file) as (plan, stream):
+    with _planned(attempt, parent.checkpoint_key, files) as (plan, stream):
         if attempt.claim.attempt > 1:
-            _try_part(attempt, whole, spec.part, plan, parent.checkpoint_key, file)
+            _try_part(attempt, whole, spec.part, plan, parent.checkpoint_key, files)
         done = score_part(whole, plan, spec.part, stream, output, scorer, attempt.progress, room)
     stored = attempt.store("parts", output)
 
@@ -201,28 +243,30 @@ def _try_part(
     number: int,
     plan: "Plan",
     plan_key: str | None,
-    file: storage.File,
+    files: Sequence[storage.File],
 ) -> None:
-    key = plan_key if plan.is_copied and plan_key is not None else file.storage_key
-    limit = attempt.context.settings.max_unpacked_bytes_of(file.bytes)
+    key = plan_key if plan.is_copied and plan_key is not None else files[0].storage_key
     with attempt.context.storage.local(key, attempt.scratch) as source:
+        limit = _limit(attempt, files)
         try_part(whole, plan.note(), number, source, limit, attempt.scratch, attempt.progress)
 
 
 @contextmanager
-def _planned(attempt: Attempt, key: str | None, file: storage.File) -> Iterator[tuple["Plan", IO[bytes]]]:
+def _planned(
+    attempt: Attempt, key: str | None, files: Sequence[storage.File]
+) -> Iterator[tuple["Plan", IO[bytes]]]:
     """The plan, and the bytes that its parts are ranges of. Raises LeaseLost if the parent starts over."""
-    from jobyard.workers.sentiment.files import Plan
+    from jobyard.workers.sentiment.several import plan_of
     from jobyard.workers.sentiment.tables.trailer import read_trailer
 
     if key is None:
         raise LeaseLost
     with attempt.context.storage.open(key) as source:
-        plan = Plan.from_trailer(read_trailer(source)[0])
+        plan = plan_of(read_trailer(source)[0])
         if plan.is_copied:
             yield plan, source
         else:
-            with attempt.context.storage.open(file.storage_key) as stream:
+            with attempt.context.storage.open(files[0].storage_key) as stream:
                 yield plan, stream
 
 
@@ -231,18 +275,18 @@ def _put_together(attempt: Attempt, spec: SentimentSpec) -> Finish:
 
     with attempt.context.database.read() as session:
         children = jobs.children(session, attempt.job_id)
-        file = storage.get_file(session, _file_of(spec))
+        files = _files_of(session, spec)
     refuse_broken(children)
     keys = [child.checkpoint_key or "" for child in children]
     attempt.unwanted += keys
     output = _output(attempt, spec)
-    with _planned(attempt, attempt.claim.checkpoint_key, file) as (plan, _):
+    with _planned(attempt, attempt.claim.checkpoint_key, files) as (plan, _):
         outcome = put_together(
             spec,
             plan,
             lambda number: attempt.context.storage.open(keys[number]),
             output,
             attempt.progress,
-            attempt.room(file, SCORED_FILE),
+            _room(attempt, files),
         )
     return _finish(attempt, spec, output, outcome)

@@ -5,7 +5,7 @@ One run does the same parts one after another, so both make the same bytes.
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -74,6 +74,11 @@ class Plan:
     def rows(self) -> int:
         return sum(self.part_rows)
 
+    @property
+    def is_large(self) -> bool:
+        """Whether it is worth to be scored by several processes."""
+        return True
+
     @classmethod
     def from_trailer(cls, note: dict[str, Any]) -> Self:
         return cls(**note | {"parts": [Part(*part) for part in note["parts"]]})
@@ -82,11 +87,27 @@ class Plan:
         """For `from_trailer`: what JSON can hold."""
         return dict(vars(self))
 
+    def place(self, number: int, stream: IO[bytes]) -> "Place":
+        """Where a part is. `stream` has the bytes that the parts are ranges of."""
+        return Place(self, self.parts[number], stream, {})
+
     def table(self, wanted: list[str] | None = None) -> Table:
         table = open_table(self.kind, list(self.columns), wanted)
         if isinstance(table, ParquetTable):
             table.batch = self.batch
         return table
+
+
+class Place(NamedTuple):
+    """The plan of a part's file, the part's range of that file's bytes, and these.
+
+    `added` are columns that the file does not have itself, and their value in its rows.
+    """
+
+    plan: Plan
+    part: Part
+    stream: IO[bytes]
+    added: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -260,30 +281,33 @@ def _score_part(
     before: int,
     total: int,
 ) -> int:
-    number, stream, output, room = work
-    part = plan.parts[number]
-    broken = Broken(skip=spec.errors == "skip")
-    wanted = list(dict.fromkeys(filter(None, (plan.column, plan.group_by))))
-    table = plan.table(wanted if _has_bodies(spec, plan) else None)
+    number, whole, output, room = work
+    file, part, stream, added = plan.place(number, whole)
+    broken = Broken(skip=spec.errors == "skip", source=", ".join(added.values()))
+    wanted = list(dict.fromkeys(filter(None, (file.column, file.group_by))))
+    table = file.table(wanted if _has_bodies(spec, plan) else None)
     if isinstance(table, JsonLines):
         table.columns = []
         if not _has_bodies(spec, plan):
-            table.learn(stream, part, plan.column, progress)
-    types = table.schema(stream) if isinstance(table, ParquetTable) else None
+            table.learn(stream, part, file.column, progress)
+    types = _types(table.schema(stream), added) if isinstance(table, ParquetTable) else None
     summary = Summary(plan.group_by)
     unseen = UnseenSummary(plan.rows)
     with (
         _written(output),
-        _writer_of(spec)(output, list(table.columns), types) as writer,
+        _writer_of(spec)(output, [*table.columns, *added], types) as writer,
     ):
-        for rows in table.rows(stream, part, plan.column, broken, progress):
+        for read in table.rows(stream, part, file.column, broken, progress):
+            rows = read.plus(added)
             scored = _score(spec, plan, rows, scorer, summary, unseen, progress)
             room.take(writer.write(rows, scored))
             progress.update(before + summary.rows, max(total, before + summary.rows), "rows")
+    if clashing := [name for name in added if name in table.columns]:
+        raise WorkError(f"{added[clashing[0]]}: has a key {clashing[0]!r}, which is to name the file")
     append_trailer(
         output,
         {
-            "columns": table.columns,
+            "columns": [*table.columns, *added],
             "summary": summary.note(),
             "unseen": unseen.note(),
             "broken": [broken.count, broken.first],
@@ -291,6 +315,12 @@ def _score_part(
         },
     )
     return summary.rows
+
+
+def _types(schema: Any, added: Iterable[str]) -> Any:
+    for name in added:
+        schema = schema.append(pa.field(name, pa.string()))
+    return schema
 
 
 def _writer_of(spec: SentimentSpec) -> type[Writer]:

@@ -77,6 +77,7 @@ def raise_if_it_crashed(ended: child.Ended, name: str) -> None:
 def main() -> None:
     told = child.task()
     from jobyard.workers.sentiment import files
+    from jobyard.workers.sentiment.several import plan_of
     from jobyard.workers.sentiment.vader.bulk import BulkScorer
     from jobyard.workers.sentiment.vader.scorer import Scorer
 
@@ -84,7 +85,7 @@ def main() -> None:
     scorer, room, output = BulkScorer(Scorer()), Room(told["limit"]), Path("output")
     with suppress(WorkError):
         if "plan" in told:
-            plan = files.Plan.from_trailer(told["plan"])
+            plan = plan_of(told["plan"])
             with source.open("rb") as stream:
                 files.score_part(spec, plan, told["part"], stream, output, scorer, NoProgress(), room)
         else:

@@ -10,10 +10,14 @@ SHOWN = 100
 
 
 class Broken:
-    """The first broken row fails the work; or, to `skip`, all are left out, and the first are reported."""
+    """The first broken row fails the work; or, to `skip`, all are left out, and the first are reported.
 
-    def __init__(self, *, skip: bool) -> None:
+    `source` is the file that they are of, where there are several.
+    """
+
+    def __init__(self, *, skip: bool, source: str = "") -> None:
         self.skip = skip
+        self._source = source
         self.count = 0
         self.first: list[dict[str, Any]] = []
 
@@ -30,8 +34,9 @@ class Broken:
         if self.room:
             shown = [{"line": line, "error": why} for line, why in islice(first, self.room)]
             if not self.skip:
-                raise WorkError(f"line {shown[0]['line']}: {shown[0]['error']}")
-            self.first += shown
+                where = f"{self._source}: " if self._source else ""
+                raise WorkError(f"{where}line {shown[0]['line']}: {shown[0]['error']}")
+            self.first += [{"source": self._source, **one} for one in shown] if self._source else shown
         self.count += count
 
     def add(self, count: int, first: list[dict[str, Any]]) -> None:

@@ -1,11 +1,13 @@
 """What every kind of table is read as."""
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobyard.shared.errors import WorkError
 from jobyard.workers.runtime.progress import Progress
@@ -37,6 +39,17 @@ class Rows:
     count: int
     columns: dict[str, Any]
     bodies: Any = None
+
+    def plus(self, added: Mapping[str, str]) -> "Rows":
+        """The same rows with more columns, of one value each."""
+        columns, bodies = dict(self.columns), self.bodies
+        for name, value in added.items():
+            columns[name] = pa.repeat(value, self.count)
+            if bodies is not None:
+                # Between the object's last value and its closing brace, which a body lacks.
+                member = f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}, ".encode()
+                bodies = pc.binary_join_element_wise(bodies, pa.scalar(member), b"")
+        return Rows(self.count, columns, bodies)
 
     def column(self, name: str, kind: Any = STRING) -> Any:
         """One that these rows lack is null."""

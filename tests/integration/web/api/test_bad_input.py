@@ -142,8 +142,8 @@ BAD: list[tuple[Any, str, str]] = [
     (text(texts=["one"], thresholds={"positive": -0.5}), "spec.thresholds", "should be below positive"),
     (text(texts=["one"], format="xls"), "spec.format", "'parquet', 'csv' or 'jsonl'"),
     # one source
-    (text(), "spec", "should have either texts or file"),
-    (text(texts=["one"], file=ID), "spec", "should have either texts or file"),
+    (text(), "spec", "should have either texts, file or files"),
+    (text(texts=["one"], file=ID), "spec", "should have either texts, file or files"),
     (text(texts=["one"], column="text"), "spec", "column should only be given with file"),
     (predict(model="pets"), "spec", "should have either images, dataset or archive"),
     ({"kind": "import", "spec": {"name": "pets"}}, "spec", "should have either file or path"),

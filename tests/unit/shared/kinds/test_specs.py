@@ -297,8 +297,8 @@ FILE = str(uuid.uuid4())
 @pytest.mark.parametrize(
     ("spec", "given_", "words"),
     [
-        (SentimentSpec, {}, "should have either texts or file"),
-        (SentimentSpec, {"texts": ["one"], "file": FILE}, "should have either texts or file"),
+        (SentimentSpec, {}, "should have either texts, file or files"),
+        (SentimentSpec, {"texts": ["one"], "file": FILE}, "should have either texts, file or files"),
         (SentimentSpec, {"texts": ["one"], "column": "a"}, "column should only be given with file"),
         (PredictSpec, {"model": "m"}, "should have either images, dataset or archive"),
         (
