@@ -142,10 +142,14 @@ def _charts(names: Iterable[str]) -> list[str]:
 
 
 def _hidden(job: jobs.Job) -> set[str]:
-    """Fields of the spec that belong to a source that the job doesn't have."""
+    """Fields of the spec that belong to a source that the job doesn't have.
+
+    None are hidden where its source is one that forms don't offer, such as `files` of a scoring.
+    """
     kind = kinds.by_name().get(job.kind)
-    others = [source for source in kind.sources if job.spec.get(source.field) is None] if kind else []
-    return {name for source in others for name in source.fields}
+    sources = kind.sources if kind else ()
+    others = [source for source in sources if job.spec.get(source.field) is None]
+    return {name for source in others for name in source.fields} if len(others) < len(sources) else set()
 
 
 def _file_names(session: Session, shown: Iterable[jobs.Job]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from jobyard.shared.jobs import Job
 from jobyard.workers import kinds
 from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.context import Context
-from jobyard.workers.sentiment import files
+from jobyard.workers.sentiment import files, several
 from tests.factories import get_children, get_job, new_job, put_file
 from tests.workers import make_context, run_queue, run_queue_until_killed, work_until_stopped
 
@@ -83,6 +83,31 @@ def test_a_file_that_is_split_has_the_result_and_the_bytes_of_one_that_is_not(
         # In the order in which it was, though the last part and the claim after it were one transaction.
         states = [state for state, _ in groupby(event.state for event in jobs.events(session, job_id))]
     assert states == ["queued", "running", "waiting", "queued", "running", "succeeded"]
+
+
+@pytest.mark.parametrize("scored_as", ["parquet", "csv", "jsonl"])
+def test_several_files_are_scored_in_parts_as_at_once(
+    context: Context, upload: uuid.UUID, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scored_as: str
+) -> None:
+    path = tmp_path / "more.csv.gz"
+    path.write_bytes(gzip.compress(b"text,number\n" + b"fine,1\n" * 500))
+    both = {"files": [str(upload), str(put_file(context, "more.csv.gz", path).id)], "group_by": "source"}
+    with monkeypatch.context() as patch:
+        patch.setattr(several, "MIN_PARTS", 10**9)
+        once = new_job(context.database, spec=both | {"format": scored_as})
+        run_queue(context, kinds.WORKS["sentiment"])
+    job_id = new_job(context.database, spec=both | {"format": scored_as})
+    monkeypatch.setattr(several, "MIN_PART_BYTES", PART_BYTES)
+    run_queue(context, kinds.WORKS["sentiment"])
+    job, alone = (get_job(context.database, one) for one in (job_id, once))
+    assert (job.state, job.error_message) == ("succeeded", None)
+    assert job.result == alone.result
+    assert job.result is not None
+    assert (job.result["rows"], job.result["groups"]) == (ROWS + 500, 2)
+    assert scored(context, job_id) == scored(context, once)
+    assert len(get_children(context.database, job_id)) > 5
+    assert get_children(context.database, once) == []
+    assert stored_folders(context) == ["files", "files", "scored", "scored"]
 
 
 def test_a_small_file_is_scored_at_once(
