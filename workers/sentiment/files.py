@@ -5,6 +5,7 @@ One run does the same parts one after another, so both make the same bytes.
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,15 +22,17 @@ from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.runtime.progress import NoProgress, Progress
 from jobyard.workers.sentiment.summary import Summary, labels_of
+from jobyard.workers.sentiment.tables.arrays import strings_of
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.cells import Scored
 from jobyard.workers.sentiment.tables.contents import kind_of, open_table
 from jobyard.workers.sentiment.tables.encodings import BOM
-from jobyard.workers.sentiment.tables.lines import JsonLines
+from jobyard.workers.sentiment.tables.json_lines import JsonLines, warnings_of
 from jobyard.workers.sentiment.tables.merging import MERGERS, EscapingCsvMerger, Merger
 from jobyard.workers.sentiment.tables.opening import open_plain
 from jobyard.workers.sentiment.tables.packing import without_suffix
-from jobyard.workers.sentiment.tables.parquet import ParquetTable, strings_of
+from jobyard.workers.sentiment.tables.parquet import ParquetTable
+from jobyard.workers.sentiment.tables.steps import Opened
 from jobyard.workers.sentiment.tables.table import Rows, Table, check_columns
 from jobyard.workers.sentiment.tables.trailer import append_trailer, read_trailer
 from jobyard.workers.sentiment.tables.window import Part
@@ -69,6 +72,7 @@ class Plan:
     part_rows: list[int]
     read_as: dict[str, Any]
     warnings: list[str]
+    numbered: str = "line"
 
     @property
     def rows(self) -> int:
@@ -95,6 +99,7 @@ class Plan:
         table = open_table(self.kind, list(self.columns), wanted)
         if isinstance(table, ParquetTable):
             table.batch = self.batch
+        table.inner = [name for name in (self.column, self.group_by) if name and name not in self.columns]
         return table
 
 
@@ -171,17 +176,21 @@ def read_file(
     `room`. Raises WorkError, and what `room` raises.
     """
     progress.phase("reading")
-    broken = Broken(skip=spec.errors == "skip")  # in parts they are found once more, and counted there
     opened = open_plain(spec, source, name, copy, limit, progress, room or Room())
+    # In parts they are found once more, and counted there.
+    broken = Broken(skip=spec.errors == "skip", numbered=opened.numbered)
     head = opened.head
     with opened.path.open("rb") as stream:
         is_asked = spec.column is not None or spec.group_by is not None
-        table = open_table(kind_of(head, opened.name, column=is_asked), [])
+        is_json = "rows_of" in opened.read_as
+        table = open_table("jsonl" if is_json else kind_of(head, opened.name, column=is_asked), [])
         size = stream.seek(0, 2)
         begin = len(BOM) if head.startswith(BOM) else 0
         whole = table.begin(stream, Part(begin, size, 0), broken, progress)
-        column = table.choose(stream, whole, spec.column, progress)
-        group_by = None if spec.group_by is None else table.choose(stream, whole, spec.group_by, progress)
+        column = table.choose(stream, whole, _inside(opened, spec.column), progress)
+        group_by = None
+        if spec.group_by is not None:
+            group_by = table.choose(stream, whole, _inside(opened, spec.group_by), progress)
         batch = table.check(stream, column, limit, progress) if isinstance(table, ParquetTable) else 0
         # A little more than that: parts end with a row, before it is reached, and no scrap is to be left.
         part_size = min(max(size // PARTS + size // 1_000, MIN_PART_BYTES), MAX_PART_BYTES)
@@ -197,9 +206,20 @@ def read_file(
         batch,
         [part for part, _ in found],
         [rows for _, rows in found],
-        {"format": table.kind, **opened.read_as},
+        {"format": table.kind, **opened.read_as, **_numbered(opened)},
         opened.warnings,
+        opened.numbered,
     )
+
+
+def _numbered(opened: Opened) -> dict[str, str]:
+    """For `read_as`: whether rows are counted, and not lines."""
+    return {} if opened.numbered == "line" else {"numbered": opened.numbered}
+
+
+def _inside(opened: Opened, column: str | int | None) -> str | int | None:
+    """A column as it is called in a row, where it may be said with what the rows are in."""
+    return (column.removeprefix(opened.prefix) or column) if isinstance(column, str) else column
 
 
 def score_whole(
@@ -283,11 +303,11 @@ def _score_part(
 ) -> int:
     number, whole, output, room = work
     file, part, stream, added = plan.place(number, whole)
-    broken = Broken(skip=spec.errors == "skip", source=", ".join(added.values()))
+    broken = Broken(skip=spec.errors == "skip", source=", ".join(added.values()), numbered=file.numbered)
     wanted = list(dict.fromkeys(filter(None, (file.column, file.group_by))))
     table = file.table(wanted if _has_bodies(spec, plan) else None)
     if isinstance(table, JsonLines):
-        table.columns = []
+        table.columns = [] if part.start < part.end else table.columns
         if not _has_bodies(spec, plan):
             table.learn(stream, part, file.column, progress)
     types = _types(table.schema(stream), added) if isinstance(table, ParquetTable) else None
@@ -312,6 +332,7 @@ def _score_part(
             "unseen": unseen.note(),
             "broken": [broken.count, broken.first],
             "lexicon": scorer.sha256,
+            "mended": dict(table.counts) if isinstance(table, JsonLines) else {},
         },
     )
     return summary.rows
@@ -377,6 +398,7 @@ def _put_together(
     broken = Broken(skip=True)
     columns: dict[str, None] = {}
     lexicons = set()
+    mended: Counter[str] = Counter()
     for number in range(len(plan.parts)):
         with open_part(number) as part:
             note, _ = read_trailer(part)
@@ -385,6 +407,7 @@ def _put_together(
         unseen.add_note(note["unseen"])
         broken.add(*note["broken"])
         lexicons.add(note["lexicon"])
+        mended.update(note["mended"])
     if len(lexicons) > 1:
         raise WorkError("the workers' lexicons differ; JOBYARD_LEXICON should be the same on all")
     if plan.kind == "jsonl":
@@ -406,7 +429,7 @@ def _put_together(
         "format": spec.format,
         "column": plan.column,
         "read_as": plan.read_as,
-        "warnings": plan.warnings,
+        "warnings": [*plan.warnings, *warnings_of(mended)],
         "unseen": unseen.result(),
         "lexicon": {"sha256": lexicons.pop()},
     }
@@ -417,7 +440,12 @@ def compile_all(folder: Path) -> None:
     """Have all loops compiled, or loaded from where they are kept: a small file goes through all of them."""
     scorer = BulkScorer(Scorer())
     rows = b'"a ""good"" one"\n\xff\n'  # the second is broken
-    for name, content in (("texts.csv", b"text\n" + rows), ("texts.txt", rows), ("texts.csv.parquet", None)):
+    for name, content in (
+        ("texts.csv", b"text\n" + rows),
+        ("texts.txt", rows),
+        ("texts.json", b'[{"text": "good"}]'),
+        ("texts.csv.parquet", None),
+    ):
         source = folder / name
         if content is not None:
             source.write_bytes(content)

@@ -52,7 +52,7 @@ def _plain(spec: SentimentSpec) -> dict[str, Any]:
 def _try(told: dict[str, Any], name: str, scratch: Path, progress: Progress) -> None:
     progress.phase("reading in a process of its own")
     folder = scratch / "trial"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     raise_if_it_crashed(child.run(MODULE, told, folder, progress, LIMITS), name)
 
 

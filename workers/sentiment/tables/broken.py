@@ -12,11 +12,13 @@ SHOWN = 100
 class Broken:
     """The first broken row fails the work; or, to `skip`, all are left out, and the first are reported.
 
-    `source` is the file that they are of, where there are several.
+    `source` is the file that they are of, where there are several. `numbered` is what the number of a row is
+    that of: "line", or "row" where lines have several.
     """
 
-    def __init__(self, *, skip: bool, source: str = "") -> None:
+    def __init__(self, *, skip: bool, source: str = "", numbered: str = "line") -> None:
         self.skip = skip
+        self.numbered = numbered
         self._source = source
         self.count = 0
         self.first: list[dict[str, Any]] = []
@@ -35,7 +37,7 @@ class Broken:
             shown = [{"line": line, "error": why} for line, why in islice(first, self.room)]
             if not self.skip:
                 where = f"{self._source}: " if self._source else ""
-                raise WorkError(f"{where}line {shown[0]['line']}: {shown[0]['error']}")
+                raise WorkError(f"{where}{self.numbered} {shown[0]['line']}: {shown[0]['error']}")
             self.first += [{"source": self._source, **one} for one in shown] if self._source else shown
         self.count += count
 

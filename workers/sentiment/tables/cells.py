@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from jobyard.workers.sentiment.summary import NO_LABEL
 from jobyard.workers.sentiment.tables import kernels
-from jobyard.workers.sentiment.tables.parquet import is_text, strings_of
+from jobyard.workers.sentiment.tables.arrays import is_binary, is_json, is_text, is_utf_8, strings_of
 from jobyard.workers.sentiment.vader.labels import LABELS
 
 NUMBERS = ("neg", "neu", "pos", "compound")
@@ -106,7 +106,9 @@ def values_of(array: Any, style: int, as_text: Callable[[Any], str | None]) -> t
     """A column as strings, and how they are written: `style` if they are texts."""
     kind = array.type
     if is_text(kind):
-        return strings_of(array), style
+        return strings_of(array.storage if is_json(kind) else array), style
+    if is_binary(kind) and is_utf_8(texts := strings_of(array)):
+        return texts, style
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind):
         return array.cast(pa.string()), kernels.PLAIN
     texts = pa.array(map(as_text, _values(array)), pa.string())

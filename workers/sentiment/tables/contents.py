@@ -8,7 +8,8 @@ from pydantic_core import from_json
 from jobyard.shared.errors import WorkError
 from jobyard.workers.sentiment.tables.delimited import Delimited
 from jobyard.workers.sentiment.tables.encodings import BOM
-from jobyard.workers.sentiment.tables.lines import JsonLines, Lines
+from jobyard.workers.sentiment.tables.json_lines import JsonLines
+from jobyard.workers.sentiment.tables.lines import Lines
 from jobyard.workers.sentiment.tables.parquet import ParquetTable
 from jobyard.workers.sentiment.tables.table import DEFAULT_COLUMN, Table
 

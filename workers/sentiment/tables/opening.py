@@ -13,6 +13,7 @@ from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables import encodings
 from jobyard.workers.sentiment.tables.archives import Extract
 from jobyard.workers.sentiment.tables.contents import PARQUET, head_of
+from jobyard.workers.sentiment.tables.documents import FromDocument
 from jobyard.workers.sentiment.tables.packing import Unpack
 from jobyard.workers.sentiment.tables.signatures import refuse, refuse_binary
 from jobyard.workers.sentiment.tables.steps import Opened, Step, Target
@@ -36,7 +37,7 @@ class Decode(Step):
 
 
 # In this order: a workbook is a zip archive of its own, and what is packed has an encoding, too.
-STEPS: tuple[Step, ...] = (Unpack(), ReadWorkbook(), Extract(), Decode())
+STEPS: tuple[Step, ...] = (Unpack(), ReadWorkbook(), Extract(), Decode(), FromDocument())
 
 
 def open_plain(
@@ -61,6 +62,8 @@ def open_plain(
             raise WorkError("the file is no workbook; `sheet` should be left out")
         if opened.path != source:
             opened.path = opened.path.replace(copy)
+        if opened.head.startswith(PARQUET):
+            opened.numbered = "row"
     finally:
         for path in scratch:
             path.unlink(missing_ok=True)

@@ -27,7 +27,8 @@ class Signature(NamedTuple):
 
 # Letters that a text may begin with are followed by bytes that it has not.
 SIGNATURES: Final = (
-    Signature(rb"PARE.{1,3}\0", "encrypted Parquet", "should not be encrypted"),
+    # What comes next is encrypted, after its length, or the header of a page that is not.
+    Signature(rb"PARE(.{1,3}\0|\x15)", "encrypted Parquet", "should not be encrypted"),
     Signature(rb"Obj\x01", "an Avro file", EXPORT),
     Signature(rb"ORC.{0,60}?[\0-\x08\x0e-\x1f]", "an ORC file", EXPORT),
     Signature(rb"ARROW1\0\0|\xff{4}[\0-\xff]{3}\0\x10\0\0\0", "an Arrow file (Feather)", EXPORT),

@@ -26,6 +26,10 @@ class Opened:
     layers: list[str] = field(default_factory=list)
     read_as: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    # What the rows of a document are in, with its point: the name of a column may begin with that.
+    prefix: str = ""
+    # What rows are counted by in messages: "line" or "row".
+    numbered: str = "line"
 
 
 class Target:

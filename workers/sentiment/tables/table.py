@@ -62,6 +62,8 @@ class Table(ABC):
 
     kind: str
     columns: list[str]
+    # What rows have besides, which is within columns: `user.name`.
+    inner: Sequence[str] = ()
 
     @abstractmethod
     def begin(self, stream: IO[bytes], whole: Part, broken: Broken, progress: Progress) -> Part:
@@ -166,5 +168,5 @@ def check_columns(columns: Sequence[str], where: str = "the file ") -> None:
     seen = set()
     for column in columns:
         if column in seen:
-            raise WorkError(f"{where}two columns are called {column[:100]!r}; each should have its own name")
+            raise WorkError(f"{where}has two columns called {column[:100]!r}; each should have its own name")
         seen.add(column)

@@ -46,17 +46,21 @@ class Writer:
 
 
 class ParquetWriter(Writer):
-    """Columns have `types` (a schema), or are strings."""
+    """Columns are those of `types` (a schema, whose metadata is kept), or strings."""
 
     def __init__(self, path: Path, columns: list[str], types: Any = None) -> None:
         super().__init__(path, columns)
         names = renamed(columns)
+        # As the source has them: whether they may be null, the ids of fields, what is said of them.
         originals = [
-            pa.field(names[column], pa.string() if types is None else types.field(column).type)
-            for column in columns
+            pa.field(names[column], pa.string())
+            if types is None
+            else types.field(place).with_name(names[column])
+            for place, column in enumerate(columns)
         ]
         numbers = [pa.field(name, pa.float64()) for name in NUMBERS]
-        self.schema = pa.schema([*originals, *numbers, pa.field(SCORE_COLUMNS[-1], pa.string())])
+        label = pa.field(SCORE_COLUMNS[-1], pa.string())
+        self.schema = pa.schema([*originals, *numbers, label], None if types is None else types.metadata)
         self._path = path
         self._writer: Any = None
         self._batches: list[Any] = []

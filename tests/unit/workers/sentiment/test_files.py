@@ -439,7 +439,7 @@ def test_broken_rows_can_be_left_out_and_are_reported(desk: Desk, format: str) -
 
 
 def test_broken_json_can_be_left_out(desk: Desk) -> None:
-    rows = [b'{"text": "good"}', b"{", b'{"text": 5}', b"[]", b'{"text": "\xe4"}', b'{"text": "bad"}']
+    rows = [b'{"text": "good"}', b"{", b'{"text": {}}', b"[]", b'{"text": "\xe4"}', b'{"text": "bad"}']
     result = desk.score(b"\n".join(rows), "in.jsonl", errors="skip", format="jsonl")
     assert [row["text"] for row in desk.jsonl()] == ["good", "bad"]
     assert [error["line"] for error in result["errors"]["first"]] == [2, 3, 4, 5]

@@ -22,7 +22,7 @@ from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.sentiment import files
 from jobyard.workers.sentiment.files import Outcome, Plan, put_together, read_file, score_part, score_whole
-from jobyard.workers.sentiment.tables import lines, table, window, writers
+from jobyard.workers.sentiment.tables import json_lines, objects, table, window, writers
 from jobyard.workers.sentiment.vader.bulk import BulkScorer
 from jobyard.workers.sentiment.vader.scorer import Scorer
 from tests.reports import NoMetrics
@@ -91,7 +91,8 @@ def sizes(part: int, block: int, rows: int, group: int = 4_000) -> Iterator[None
         patch.setattr(files, "MIN_PART_BYTES", part)
         patch.setattr(files, "MAX_PART_BYTES", part)
         patch.setattr(window, "BLOCK_BYTES", block)
-        patch.setattr(lines, "JSON_BYTES", block)
+        patch.setattr(json_lines, "JSON_BYTES", block)
+        patch.setattr(objects, "JSON_BYTES", block)
         patch.setattr(table, "BATCH_ROWS", rows)
         patch.setattr(writers, "GROUP_BYTES", group)
         yield
@@ -172,9 +173,9 @@ def test_a_part_is_a_twelfth_of_the_file_within_bounds(tmp_path: Path) -> None:
 def test_a_mistake_in_a_part_is_named_with_its_line_in_the_file(tmp_path: Path, bulk: BulkScorer) -> None:
     source = tmp_path / "source"
     rows = [json.dumps({"text": "good"})] * 40
-    rows[33] = json.dumps({"text": 7})
+    rows[33] = json.dumps({"text": {"a": 7}})
     source.write_text("\n".join(rows))
-    message = "line 34: the text is 7; should be a string or null"
+    message = 'line 34: the text is {"a": 7}; should be a string, a number or null'
     with sizes(part=100, block=50, rows=3), pytest.raises(WorkError, match=message):
         in_parts(SentimentSpec(file=uuid4()), source, "in.jsonl", bulk)
 

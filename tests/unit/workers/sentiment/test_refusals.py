@@ -64,7 +64,7 @@ def parquet(*, use_dictionary: bool = True, **columns: Any) -> bytes:
             b"text,a,a\n1,2,3\n",
             "in.csv",
             {},
-            "line 1: two columns are called 'a'; each should have its own name",
+            "line 1: has two columns called 'a'; each should have its own name",
         ),
         (
             b"id;text\n1;good\n",
@@ -81,7 +81,12 @@ def parquet(*, use_dictionary: bool = True, **columns: Any) -> bytes:
         (b"text\ngood\0\n", "in.csv", {}, "line 2: has a zero byte; should be text"),
         (b'{"text": "x"}\n{"text": ', "in.jsonl", {}, "line 2: broken JSON at character 10: Expecting value"),
         (b'{"text": "x"}\n[1]\n', "in.jsonl", {}, 'line 2: should be a JSON object, as {"text": "…"}'),
-        (b'{"text": "x", "n": NaN}\n', "in.jsonl", {}, "line 1: broken JSON: NaN is not JSON"),
+        (
+            b'{"text": "x", "n": nan}\n',
+            "in.jsonl",
+            {},
+            "line 1: broken JSON at character 20: Expecting value",
+        ),
         (b'{"text": "x", "n": 1e999}\n', "in.jsonl", {}, "line 1: broken JSON: 1e999 is too large"),
         (
             b'{"text": "x", "n": [{"a": -1e999}]}\n',
@@ -95,14 +100,19 @@ def parquet(*, use_dictionary: bool = True, **columns: Any) -> bytes:
             {},
             "line 1: has over 500,000 values; should have fewer",
         ),
-        (b'{"text": "\\ud800"}\n', "in.jsonl", {}, "line 1: broken JSON: half of a surrogate pair"),
-        (b'{"text": 5}\n', "in.jsonl", {}, "line 1: the text is 5; should be a string or null"),
+        (
+            b'{"text": "\\ud80"}\n',
+            "in.jsonl",
+            {},
+            "line 1: broken JSON at character 12: Invalid \\uXXXX escape",
+        ),
+        (b'{"text": [5]}\n', "in.jsonl", {}, "line 1: the text is [5]; should be a string, a number or null"),
         (b'{"a": ' + b"[" * 100_000 + b"\n", "in.jsonl", {}, "line 1: broken JSON: nested too deeply"),
         (
-            b'[{"text": "x"}]',
+            b'[{"text": "x"}, {"text": ["x"]}]',
             "in.json",
             {},
-            "line 1: should be JSON lines, one object per line, and not one array",
+            'row 2: the text is ["x"]; should be a string, a number or null',
         ),
         (
             gz(gz(b"text\ngood\n")),
@@ -248,7 +258,7 @@ def test_parquet_whose_dictionary_stands_for_gigabytes_is_read_in_small_batches(
 
 def test_parquet_with_texts_that_are_not_utf_8_names_the_row(desk: Desk) -> None:
     bad = pa.Array.from_buffers(pa.string(), 2, [None, *pa.array([b"good", b"b\xe4d"]).buffers()[1:]])
-    with pytest.raises(WorkError, match="line 2: is not UTF-8"):
+    with pytest.raises(WorkError, match="row 2: is not UTF-8"):
         desk.score(parquet(text=bad), "in.parquet")
     assert desk.score(parquet(text=bad), "in.parquet", errors="skip")["skipped"] == 1
 

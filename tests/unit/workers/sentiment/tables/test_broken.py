@@ -33,13 +33,13 @@ BROKEN = [
 ]
 BROKEN_JSON = [
     b'{"text": "good}',
-    b'{"text": 7}',
+    b'{"text": {"a": 7}}',
     b'{"text": ["good"]}',
     b'{"text": "good", "a": 1e999}',
     b'{"text": "good", "a": [1e999]}',
-    b'{"text": "good", "a": NaN}',
-    b'{"text": "\\ud800"}',
-    b'{"text": "good", "a": ["\\udc00"]}',
+    b'{"text": "good", "a": nan}',
+    b'{"text": "\\ud80"}',
+    b'{"text": "good", "a": ["\\udc0"]}',
     b'{"text": "g\xf6\xf6d"}',
     b'{"text": "go\0od"}',
     b'{"text": "good"} x',

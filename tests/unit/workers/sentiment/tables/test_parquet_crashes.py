@@ -13,7 +13,7 @@ from tests.fuzz.parquet_files import make_file
 from tests.fuzz.parquet_readers import crashes
 from tests.unit.workers.sentiment.conftest import Desk
 
-FILES = 150
+FILES = 100
 
 
 class Keys(pe.KmsClient):

@@ -8,7 +8,7 @@ import pytest
 
 from jobyard.shared.errors import WorkError
 from jobyard.workers.runtime.progress import NoProgress
-from jobyard.workers.sentiment.tables import parquet
+from jobyard.workers.sentiment.tables import pages
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.parquet import ParquetTable
 from jobyard.workers.sentiment.tables.window import Part
@@ -26,14 +26,14 @@ def rows_at_once(path: Path, columns: int, cell: str, rows: int) -> int:
 def test_a_batch_is_bounded_for_all_columns_together(tmp_path: Path) -> None:
     one = rows_at_once(tmp_path / "one", 1, "x" * 10_000, 4_000)
     many = rows_at_once(tmp_path / "many", 40, "x" * 10_000, 4_000)
-    assert one * 10_000 <= parquet.BATCH_BYTES
-    assert 40 * many * 10_000 <= parquet.MAX_BATCH < 40 * one * 10_000
+    assert one * 10_000 <= pages.BATCH_BYTES
+    assert 40 * many * 10_000 <= pages.MAX_BATCH < 40 * one * 10_000
 
 
 def test_dictionaries_that_are_needed_at_once_are_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "MAX_HELD", 3_000_000)
+    monkeypatch.setattr(pages, "MAX_HELD", 3_000_000)
     assert rows_at_once(tmp_path / "few", 2, "x" * 1_000_000, 2) == 2
     with pytest.raises(WorkError, match=r"pages of over 3,000,000 bytes that are needed at once"):
         rows_at_once(tmp_path / "many", 4, "x" * 1_000_000, 2)
