@@ -20,6 +20,9 @@ from jobyard.client.transport import given
 @click.option(
     "--labels", help="Where the classes of DIR come from: folders, or the table labels.csv; default: auto."
 )
+@click.option(
+    "--allow-partial", is_flag=True, help="Import DIR even if more than a fifth of its files is left out."
+)
 @priority_option
 @json_option
 def evaluate(
@@ -28,6 +31,7 @@ def evaluate(
     split: str | None,
     name: str | None,
     labels: str | None,
+    allow_partial: bool,
     priority: int | None,
     as_json: bool,
 ) -> int:
@@ -42,7 +46,7 @@ def evaluate(
             spec = given({"model": model, "dataset": dataset, "split": split})
             client.check("evaluate", spec, priority=priority)
 
-        found = find_dataset(client, data, name, labels, as_json=as_json, check=check)
+        found = find_dataset(client, data, name, labels, allow_partial, as_json=as_json, check=check)
         job = follow(client.evaluate(model, found, split=split, priority=priority))
         if as_json:
             print_json(job.raw)

@@ -20,6 +20,7 @@ def find_dataset(
     data: str,
     name: str | None,
     labels: str | None,
+    allow_partial: bool,
     *,
     as_json: bool,
     check: Callable[[str], None],
@@ -31,13 +32,14 @@ def find_dataset(
     it prints why, and its job `as_json`. Raises UsageError.
     """
     source = _source(data)
-    for option, value in (("--name", name), ("--labels", labels)):
+    given = {"--name": name, "--labels": labels, "--allow-partial": allow_partial or None}
+    for option, value in given.items():
         if source is None and value is not None:
             raise click.UsageError(f"{option} needs a folder or an archive; there is none at {data}")
     if source is None:
         return data
     check(PENDING)
-    imported = import_pictures(client, source, name or folder_name(source), labels)
+    imported = import_pictures(client, source, name or folder_name(source), labels, allow_partial=allow_partial)
     if not imported.succeeded or imported.result is None:
         if as_json:
             print_json(imported.raw)
@@ -45,12 +47,16 @@ def find_dataset(
     return str(imported.result["dataset"])
 
 
-def import_pictures(client: Client, source: Path, name: str, labels: str | None = None) -> Job:
-    """Upload and import; prints where labels are from, which pictures were rejected, and warnings."""
+def import_pictures(
+    client: Client, source: Path, name: str, labels: str | None = None, *, allow_partial: bool = False
+) -> Job:
+    """Upload and import; prints where the classes are from, which files were left out, and warnings."""
     with working(f"uploading {source} …"):
-        job = client.import_pictures(name, source, labels=labels)
+        job = client.import_pictures(name, source, labels=labels, allow_partial=allow_partial or None)
     follow(job)
     result = job.result or {}
+    if result.get("read_as"):
+        click.echo(f"  read as {result['read_as']}", err=True)
     if result.get("labels"):
         click.echo(f"  {result['labels']['summary']}", err=True)
     for warning in result.get("warnings", []):

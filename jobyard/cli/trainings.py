@@ -27,6 +27,9 @@ AUGMENT = ("shear", "zoom", "crop", "flip", "rotation", "brightness", "contrast"
 @click.option(
     "--labels", help="Where the classes of DIR come from: folders, or the table labels.csv; default: auto."
 )
+@click.option(
+    "--allow-partial", is_flag=True, help="Import DIR even if more than a fifth of its files is left out."
+)
 @click.option("--model-name", help="Name of the model; default: the data set's.")
 @click.option(
     "--network",
@@ -123,6 +126,7 @@ def train(
     name: str | None,
     class_weight: str | None,
     labels: str | None,
+    allow_partial: bool,
     priority: int | None,
     as_json: bool,
     **spec: Any,
@@ -142,7 +146,7 @@ def train(
         def check(dataset: str) -> None:
             client.check("train", given({"dataset": dataset, **spec}), priority=priority)
 
-        found = find_dataset(client, data, name, labels, as_json=as_json, check=check)
+        found = find_dataset(client, data, name, labels, allow_partial, as_json=as_json, check=check)
         job = follow(client.train(found, priority=priority, **spec))
         if as_json:
             print_json(job.raw)

@@ -209,25 +209,33 @@ class Client:
         return self.submit("sentiment", given(spec), priority=priority, wait=wait)
 
     def import_pictures(
-        self, name: str, source: str | Path, *, labels: str | None = None, priority: int | None = None
+        self,
+        name: str,
+        source: str | Path,
+        *,
+        labels: str | None = None,
+        allow_partial: bool | None = None,
+        priority: int | None = None,
     ) -> Job:
         """Make the data set `name` of an archive (zip, tar) or a folder, which is zipped and uploaded.
 
         `labels` says where the classes come from: "folders", or the "table" beside the pictures (labels.csv,
-        metadata.csv or metadata.jsonl); by default the table, if there is one. Returns the import job; its
-        result has "dataset", the reference of the new version.
+        metadata.csv or metadata.jsonl); by default the table, if there is one. Where more than a
+        fifth of the files would be left out, the import fails, unless `allow_partial`. Returns the import
+        job; its result has "dataset", the reference of the new version, "read_as", which says where the
+        classes were found, and "warnings".
         """
         source = Path(source)
+        spec = given({"name": name, "labels": labels, "allow_partial": allow_partial})
         if not source.is_dir():
-            return self._import(name, source, labels, priority)
+            return self._import(spec, source, priority)
         with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:
             archive = Path(folder) / f"{name}.zip"
             zip_folder(source, archive)
-            return self._import(name, archive, labels, priority)
+            return self._import(spec, archive, priority)
 
-    def _import(self, name: str, archive: Path, labels: str | None, priority: int | None) -> Job:
-        spec = {"name": name, "file": archive, "labels": labels}
-        return self.submit("import", given(spec), priority=priority)
+    def _import(self, spec: Json, archive: Path, priority: int | None) -> Job:
+        return self.submit("import", spec | {"file": archive}, priority=priority)
 
     def add_model(
         self,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from jobyard.shared.archives import limits
+from jobyard.shared.archives.file_kinds import is_document
 from jobyard.shared.errors import WorkError
 
 Parts = tuple[str, ...]
@@ -11,11 +12,30 @@ Parts = tuple[str, ...]
 class Folder:
     """A folder: the folders in it by name, and for the name of each file in it the name that it is given."""
 
-    __slots__ = ("files", "folders")
+    __slots__ = ("_holds_documents_only", "files", "folders")
 
     def __init__(self) -> None:
         self.folders: dict[str, Folder] = {}
         self.files: dict[str, str] = {}
+        self._holds_documents_only: bool | None = None
+
+    @property
+    def holds_documents_only(self) -> bool:
+        """Whether there are files below, and none that may be a picture. Asked when all files are known."""
+        if self._holds_documents_only is None:
+            inner = [folder.holds_documents_only for folder in self.folders.values()]
+            self._holds_documents_only = (
+                bool(self.files or inner) and all(inner) and all(map(is_document, self.files))
+            )
+        return self._holds_documents_only
+
+    def picture_folders(self) -> "dict[str, Folder]":
+        """The folders in this one, in order, without those that hold documents only."""
+        return {name: inner for name, inner in sorted(self.folders.items()) if not inner.holds_documents_only}
+
+    def pictures(self) -> list[str]:
+        """The names of the files in this folder that may be pictures."""
+        return [name for name in self.files if not is_document(name)]
 
     def find(self, path: Parts) -> "Folder | None":
         """The folder at a path below this one."""

@@ -29,6 +29,11 @@ class ImportSpec(Spec):
         description="Where the classes come from: `folders`, or the `table` beside the pictures (labels.csv, "
         "metadata.csv or metadata.jsonl); `auto`: the table, if there is one with labels",
     )
+    allow_partial: bool = Field(
+        default=False,
+        description="Import what can be, even if more than a fifth of the files, or an archive among them, "
+        "is left out",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

@@ -10,7 +10,8 @@ from typing import TypedDict
 
 from PIL import Image
 
-from jobyard.shared.archives.layout import SPLITS, TRAIN, Place
+from jobyard.shared.archives.layout import Place
+from jobyard.shared.archives.splits import SPLIT_NAMES, TRAIN
 from jobyard.workers.datasets.labels.report import LabelsReport
 
 # What is listed by name; the rest is only counted.
@@ -26,7 +27,7 @@ IMBALANCE = 1.5
 STRIP_BYTES = 4 << 20
 
 # From training to test: the later splits evaluate what was learned on the earlier ones.
-ORDER = {split: place for place, split in enumerate(dict.fromkeys(SPLITS.values()))}
+ORDER = {split: place for place, split in enumerate(SPLIT_NAMES)}
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,15 @@ class Leak(TypedDict):
 class Findings(TypedDict):
     """All of it is JSON. Pictures are the same if their decoded pixels are, whatever else is in the files.
 
-    `duplicates` counts those that repeat another one, and lists them with it; `leaks` counts pictures of
-    validation that train has too, and of test that train or validation has; `conflicts` counts pictures
-    that have more than one class. `noted` lists files that were imported, with a note. `labels` is about
-    tables of labels, if there are such.
-    `imbalance` is pictures of the largest class of train by those of the smallest. `warnings` has
-    a line for each finding that people should look at.
+    `read_as` says which classes were found where. `duplicates` counts those that repeat another one, and
+    lists them with it; `leaks` counts pictures of validation that train has too, and of test that train or
+    validation has; `conflicts` counts pictures that have more than one class. `noted` lists files that were
+    imported, with a note. `labels` is about tables of labels, if there are such. `imbalance` is pictures of
+    the largest class of train by those of the smallest. `warnings` has a line for each finding that people
+    should look at.
     """
 
+    read_as: str
     width: Extent
     height: Extent
     shorter_side: Histogram
@@ -105,13 +107,19 @@ def find_out(
     classes: dict[str, dict[str, int]],
     noted: Sequence[tuple[str, str]],
     labels: LabelsReport | None = None,
+    read_as: str = "",
+    warnings: Sequence[str] = (),
 ) -> Findings:
-    """`classes` counts the `pictures` (one or more) by split and class; `noted` has (file, note)."""
+    """`classes` counts the `pictures` (one or more) by split and class; `noted` has (file, note).
+
+    `read_as` and `warnings` are of how the pictures were found; these warnings come before the others.
+    """
     groups = _same(pictures)
     leaks = [leak for group in groups for leak in _leaks(group)]
     conflicts = [group for group in groups if len({place.class_name for place in group}) > 1]
     copies = sum(len(group) - 1 for group in groups)
     return Findings(
+        read_as=read_as,
         width=_extent([picture.width for picture in pictures]),
         height=_extent([picture.height for picture in pictures]),
         shorter_side=_histogram([min(picture.width, picture.height) for picture in pictures]),
@@ -128,6 +136,7 @@ def find_out(
         labels=labels,
         warnings=[
             *(labels["warnings"] if labels else ()),
+            *warnings,
             *_warnings(classes, len(leaks), len(conflicts), copies),
         ],
     )

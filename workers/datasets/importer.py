@@ -5,14 +5,18 @@ import io
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from jobyard.shared.archives.layout import LAYOUTS, SPLITS, Layout, Place, gather
+from jobyard.shared.archives.class_folders import LAYOUTS
+from jobyard.shared.archives.file_kinds import is_archive
+from jobyard.shared.archives.layout import Gathered, Layout, Place, gather
+from jobyard.shared.archives.left_out import LeftOut
 from jobyard.shared.archives.limits import MAX_FILE_BYTES, too_large
 from jobyard.shared.archives.members import DAMAGED, Member, printable, reason
+from jobyard.shared.archives.splits import SPLIT_NAMES
 from jobyard.shared.archives.walk import Source, walk
 from jobyard.shared.disk import Room
 from jobyard.shared.errors import WorkError
@@ -23,10 +27,12 @@ from jobyard.workers.datasets.labels.kept import KeptTables
 from jobyard.workers.datasets.labels.report import LabelsReport
 from jobyard.workers.runtime.progress import Progress
 
-# Rejected files that are listed; the rest is only counted.
-MAX_REJECTED = 1_000
+# Where more of the files are left out, something else was meant, and the import has to be told to go on.
+MAX_SHARE_LEFT_OUT = 0.2
 
 PIECE = 256 * 1024
+# Of the name of a phase, in characters.
+MAX_PHASE = 200
 
 # The first moment that a zip can write: the same pictures make the same bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -37,8 +43,8 @@ class Imported:
     """The outcome of an import.
 
     `classes` is {"train": {class: pictures}} and, where there are such, "validation" and "test" likewise.
-    `rejected` is [{"file", "reason"}], the first 1,000 of `rejected_count`. `report` is what was found out
-    about the others. `sha256` is the version of
+    `rejected` is [{"file", "reason"}], the first 1,000 of `rejected_count`. `read_as` says which classes were
+    found where. `report` is what was found out about the others. `sha256` is the version of
     the content: it depends on the split, the class and the bytes of every picture, and on nothing else.
     `pictures` is their number and `bytes` their sum.
     """
@@ -46,6 +52,7 @@ class Imported:
     classes: dict[str, dict[str, int]]
     rejected: list[dict[str, str]]
     rejected_count: int
+    read_as: str
     report: Findings
     pictures: int
     sha256: str
@@ -70,34 +77,45 @@ def import_pictures(
     progress: Progress,
     room: Room | None = None,
     labels: From = "auto",
+    *,
+    allow_partial: bool = False,
 ) -> Imported:
     """Check every picture of `source`, and write the good ones to `output`, a zip of our own layout.
 
     `source` is a zip or tar archive (recognized by its content) or a folder, in a layout of
     `lay_out_folders`, or with a table of `labels` beside its pictures (see `lay_out_labelled`).
     `output` is an uncompressed zip of `SPLIT/CLASS/FILE`, sorted, with the original bytes of each picture
-    that decodes fully, up to where the picture ends. The others are listed with the reason and don't stop the
-    import. `room` is how much the pictures may take.
+    that decodes fully, up to where the picture ends. The others are listed with the reason. `room` is how
+    much the pictures may take.
 
     Raises WorkError, and leaves no `output`, if the archive is hostile, damaged as a whole, or unpacks
-    to over `max_bytes`; if its folders are not classes; or if nothing is left of a class. Raises what `room`
-    does.
+    to over `max_bytes`; if its folders are not classes; if nothing is left of a class; or if more than
+    MAX_SHARE_LEFT_OUT of the files, or an archive in it, would be left out, unless `allow_partial`. Raises
+    what `room` does.
     """
     progress.phase("importing")
     output.parent.mkdir(parents=True, exist_ok=True)
     layout, labelled = _lay_out(source, output.parent, max_bytes, progress, labels)
+    if not allow_partial:
+        _refuse_partial(layout.left_out, layout.pictures)
+    progress.phase(f"importing {layout.read_as}"[:MAX_PHASE])
     # A tar comes in its own order and can't be read in another: pictures wait in a file without a
     # name, which the system removes whatever happens to this process.
     with tempfile.TemporaryFile(dir=output.parent) as spool:
-        kept, rejected, noted = _decode_all(source, layout, spool, max_bytes, progress, room or Room())
+        kept, noted = _decode_all(source, layout, spool, max_bytes, progress, room or Room())
         classes = _count(kept, layout)
+        if not allow_partial:
+            _refuse_partial(layout.left_out, len(kept))
         _write(output, kept, spool, progress)
-    rejected = [*layout.misplaced, *rejected]
+    warnings = [*layout.left_out.sentences(len(kept)), *layout.warnings]
     return Imported(
         classes=classes,
-        rejected=[{"file": name, "reason": why} for name, why in rejected[:MAX_REJECTED]],
-        rejected_count=layout.misplaced_count - len(layout.misplaced) + len(rejected),
-        report=find_out([picture.seen for picture in kept], classes, noted, labelled),
+        rejected=[{"file": name, "reason": why} for name, why in layout.left_out.listed],
+        rejected_count=layout.left_out.count,
+        read_as=layout.read_as,
+        report=find_out(
+            [picture.seen for picture in kept], classes, noted, labelled, layout.read_as, warnings
+        ),
         pictures=len(kept),
         sha256=_version(kept),
         bytes=sum(picture.size for picture in kept),
@@ -111,10 +129,41 @@ def _lay_out(
     with KeptTables(folder, max_bytes) as tables:
         members = _checked(source, max_bytes, progress)
         gathered = gather(members if labels == "folders" else tables.watch(members))
-        layout, report = lay_out_labelled(gathered, tables, labels, progress)
-    if report is not None:
-        progress.phase("importing")
-    return layout, report
+        try:
+            return lay_out_labelled(gathered, tables, labels, progress)
+        except WorkError as error:
+            raise _about_archives(gathered, error) from None
+
+
+def _about_archives(gathered: Gathered, error: WorkError) -> WorkError:
+    """What is wrong, or the archives inside, where the classes may be."""
+    inside = [(*folders, name) for folders, _, name in gathered.top.each_file() if is_archive(name)]
+    if not inside:
+        return error
+    return WorkError(
+        f"{error.message}; it holds archives ({_some(['/'.join(path) for path in inside])}): unpack them "
+        "first"
+    )
+
+
+def _refuse_partial(left_out: LeftOut, pictures: int) -> None:
+    """Raises WorkError where so much would be left out that something else was meant."""
+    total = pictures + left_out.unexpected
+    rest = "To import the rest, allow it with --allow-partial (allow_partial in the spec)"
+    if left_out.archives:
+        raise WorkError(
+            f"the archive holds archives ({_some(left_out.archives)}), which would be left out: unpack them "
+            f"first. {rest}"
+        )
+    if left_out.unexpected > MAX_SHARE_LEFT_OUT * total:
+        raise WorkError(
+            f"{left_out.unexpected:,} of {total:,} files would be left out: {left_out.reasons()}. {rest}"
+        )
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    shown = ", ".join(printable(name, 80) for name in names[:most])
+    return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
 
 
 def _checked(source: Source, max_bytes: int, progress: Progress) -> Iterator[Member]:
@@ -126,10 +175,10 @@ def _checked(source: Source, max_bytes: int, progress: Progress) -> Iterator[Mem
 
 def _decode_all(
     source: Source, layout: Layout, spool: IO[bytes], max_bytes: int, progress: Progress, room: Room
-) -> tuple[list[_Kept], list[tuple[str, str]], list[tuple[str, str]]]:
-    """Write the pictures that decode to `spool`; returns them, the rejected with reasons, and the noted."""
+) -> tuple[list[_Kept], list[tuple[str, str]]]:
+    """Write the pictures that decode to `spool`; returns them, and the noted. The others are left out."""
     kept: list[_Kept] = []
-    rejected: list[tuple[str, str]] = []
+    done = 0
     noted: list[tuple[str, str]] = []
     read = 0
     for member in walk(source, max_bytes):
@@ -152,9 +201,10 @@ def _decode_all(
             if suffix.lower() not in ("", *SUFFIXES[kind]):
                 noted.append((member.name, f"is a {kind}, but is called {printable(suffix)}"))
         except NotAPicture as error:
-            rejected.append((member.name, error.message))
-        progress.update(len(kept) + len(rejected), layout.pictures, "pictures")
-    return kept, rejected, noted
+            layout.left_out.add(member.parts, error.message)
+        done += 1
+        progress.update(done, layout.pictures, "pictures")
+    return kept, noted
 
 
 def _decode(content: bytes, kind: str, place: Place) -> tuple[bytes, Seen]:
@@ -197,14 +247,18 @@ def _count(kept: list[_Kept], layout: Layout) -> dict[str, dict[str, int]]:
     """Pictures by split and class. Raises WorkError for a class that has none."""
     counts = Counter((picture.place.split, picture.place.class_name) for picture in kept)
     if not kept:
-        raise WorkError(f"there are no pictures that can be decoded; the archive {LAYOUTS}")
+        why = layout.left_out.reasons() or f"the archive {LAYOUTS}"
+        raise WorkError(f"there are no pictures that can be decoded: {why}")
     for split, names in layout.classes.items():
         for name in names:
             if not counts[split, name]:
-                raise WorkError(f"the class {name!r} has no picture in {split} that can be decoded")
+                raise WorkError(
+                    f"the class {name!r} has no picture in {split} that can be decoded: "
+                    f"{layout.left_out.reasons()}"
+                )
     return {
         split: {name: counts[split, name] for name in layout.classes[split]}
-        for split in dict.fromkeys(SPLITS.values())
+        for split in SPLIT_NAMES
         if split in layout.classes
     }
 

@@ -43,6 +43,7 @@ def work(attempt: Attempt, spec: ImportSpec) -> Finish:
             "pictures": imported.pictures,
             "rejected": imported.rejected,
             "rejected_count": imported.rejected_count,
+            "read_as": imported.read_as,
             "labels": imported.report["labels"],
             "warnings": imported.report["warnings"],
             "duplicates_count": imported.report["duplicates_count"],
@@ -65,11 +66,15 @@ def _import(attempt: Attempt, spec: ImportSpec, output: Path) -> Imported:
                 size = source.stat().st_size
                 limit = settings.max_unpacked_bytes_of(size)
                 room = Room(settings.max_output_bytes(size), context.disk, "the data set")
-            return import_pictures(source, output, limit, attempt.progress, room, spec.labels)
+            return import_pictures(
+                source, output, limit, attempt.progress, room, spec.labels, allow_partial=spec.allow_partial
+            )
     if spec.file is None:
         raise WorkError("the spec has neither a file nor a path")
     with context.database.read() as session:
         file = storage.get_file(session, spec.file)
     limit, room = settings.max_unpacked_bytes_of(file.bytes), attempt.room(file, "the data set")
     with attempt.archive(file) as upload:
-        return import_pictures(upload, output, limit, attempt.progress, room, spec.labels)
+        return import_pictures(
+            upload, output, limit, attempt.progress, room, spec.labels, allow_partial=spec.allow_partial
+        )

@@ -1,10 +1,12 @@
 """Whether the classes of an archive are its folders or what tables beside the pictures say."""
 
+from collections.abc import Collection
 from copy import deepcopy
 from typing import Literal
 
-from jobyard.shared.archives.layout import SPLITS, FolderLayout, Gathered, Layout, lay_out_folders
+from jobyard.shared.archives.layout import FolderLayout, Gathered, Layout, lay_out_folders
 from jobyard.shared.archives.members import printable
+from jobyard.shared.archives.splits import split_of
 from jobyard.shared.archives.tree import Folder, Parts
 from jobyard.shared.errors import WorkError
 from jobyard.workers.datasets.labels.columns import Unreadable
@@ -40,10 +42,10 @@ def lay_out_labelled(
             raise _useless(labels, [*unreadable, *passed_over], error)
         if not labels.tally.rows and not unreadable:
             return _by_folders_again(gathered), None
-        return _by_folders_after_all(gathered, labels, unreadable)
+        return _by_folders_after_all(gathered, kept, labels, unreadable)
     if wanted == "auto" and len(labels.folder_classes) > 1:
         if not labels.differ:
-            return _by_folders_after_all(gathered, labels, [])
+            return _by_folders_after_all(gathered, kept, labels, [])
         _refuse_contradiction(labels)
     for table in kept.tables:  # they are no pictures
         inside = gathered.top.find(table.folder)
@@ -78,18 +80,19 @@ def _by_folders(gathered: Gathered) -> tuple[FolderLayout | None, WorkError | No
 
 def _has_classes(folders: FolderLayout) -> bool:
     """Whether the folders can be classes: those of splits alone hardly are."""
-    return any(name.casefold() not in SPLITS for names in folders.classes.values() for name in names)
+    return any(split_of(name) is None for names in folders.classes.values() for name in names)
 
 
-def _by_folders_again(gathered: Gathered) -> FolderLayout:
+def _by_folders_again(gathered: Gathered, read: Collection[Parts] = ()) -> FolderLayout:
     _forget_names(gathered.top)
-    return lay_out_folders(gathered)
+    return lay_out_folders(gathered, read)
 
 
 def _by_folders_after_all(
-    gathered: Gathered, labels: Labels, unreadable: list[Unreadable]
+    gathered: Gathered, kept: KeptTables, labels: Labels, unreadable: list[Unreadable]
 ) -> tuple[Layout, LabelsReport]:
-    layout = _by_folders_again(gathered)
+    tables = {*labels.tally.tables, *(found.table for found in unreadable)}
+    layout = _by_folders_again(gathered, {table.path for table in kept.tables if table.name in tables})
     warnings = [f"{found.why}: labels are from the folders" for found in unreadable]
     if labels.tally.rows and not labels.files:
         warnings.append(f"no row of {labels.tally.names} names a picture: labels are from the folders")

@@ -10,9 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from jobyard.shared.archives.layout import SPLITS
 from jobyard.shared.archives.limits import MAX_FILE_BYTES, too_large
 from jobyard.shared.archives.members import DAMAGED, Member, is_meant, reason
+from jobyard.shared.archives.splits import SPLITS
 from jobyard.shared.archives.tree import Parts
 from jobyard.shared.errors import WorkError
 

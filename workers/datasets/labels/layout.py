@@ -4,19 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from jobyard.shared.archives.layout import (
-    MAX_NAME_BYTES,
-    SPLITS,
-    TRAIN,
-    FolderLayout,
-    Gathered,
-    Layout,
-    Place,
-    check_classes,
-    safe_name,
-    unique,
-)
+from jobyard.shared.archives.layout import FolderLayout, Gathered, Layout, Place, check_classes
 from jobyard.shared.archives.members import printable
+from jobyard.shared.archives.safe_names import MAX_NAME_BYTES, safe_name, unique
+from jobyard.shared.archives.splits import SPLIT_NAMES, SPLITS, TEST, TRAIN, UNLABELLED, split_of
 from jobyard.shared.archives.tree import Folder, Parts
 from jobyard.shared.errors import WorkError
 from jobyard.workers.datasets.labels.kept import KeptTable
@@ -105,7 +96,7 @@ class Labels:
 
     def _compare(self, file: File, name: str) -> None:
         found = self.folders.class_of(file.path) if self.folders is not None else None
-        if found is None or found[1].casefold() in SPLITS:
+        if found is None or split_of(found[1]) is not None:
             return
         self.folder_classes.add(found[1])
         if found[1] != name:
@@ -139,13 +130,14 @@ def _class_name(label: str) -> str | None:
 
 def _split(row: Row, kept: KeptTable, file: File, where: str) -> str:
     """The split that a row gives its picture: by its column, else the table's name, else the folder."""
-    by_folder = next((SPLITS[part.casefold()] for part in file.folders if part.casefold() in SPLITS), None)
+    by_folder = next((split for part in file.folders if (split := split_of(part)) in SPLIT_NAMES), None)
     said = kept.split
     if row.split is not None:
         said = SPLITS.get(row.split.casefold())
         if said is None:
             raise WorkError(
-                f"{where} has the split {printable(row.split, 40)!r}; should be one of {', '.join(SPLITS)}"
+                f"{where} has the split {printable(row.split, 40)!r}; should be one of "
+                f"{', '.join(SPLIT_NAMES)}"
             )
     if said is not None and by_folder is not None and said != by_folder:
         raise WorkError(
@@ -167,8 +159,9 @@ def lay_out_tables(gathered: Gathered, labels: Labels) -> tuple[TableLayout, int
     used = _used(gathered.top)
     classes = [place for place in numbers if numbers[place] in used]
     check_classes(_by_label(classes))
-    misplaced = gathered.misplaced.copy()
+    left_out = gathered.left_out.copy()
     taken: dict[str, dict[str, int]] = {number: {} for number in map(str, used)}
+    is_tested = any(split == TEST for split, _ in classes)
     pictures = total = 0
     for folders, inside, name in gathered.top.each_file():
         number = inside.files[name]
@@ -179,7 +172,13 @@ def lay_out_tables(gathered: Gathered, labels: Labels) -> tuple[TableLayout, int
         else:
             inside.files[name] = ""
             why = "has rows with different labels" if number else "has no label"
-            misplaced.add((*folders, name), f"{why} in {labels.tally.names}")
+            unlabelled = not number and not is_tested and _is_test(folders)
+            left_out.add(
+                (*folders, name),
+                f"{why} in {labels.tally.names}",
+                unlabelled=unlabelled,
+                told=is_picture_name(name),  # by the report of the tables
+            )
     names: dict[str, list[str]] = {}
     for split, name in sorted(classes):
         names.setdefault(split, []).append(name)
@@ -187,12 +186,18 @@ def lay_out_tables(gathered: Gathered, labels: Labels) -> tuple[TableLayout, int
     layout = TableLayout(
         names,
         pictures,
-        misplaced.listed,
-        misplaced.count,
+        left_out,
+        labels.tally.summary(total, pictures),
+        [],
         gathered.top,
         [by_number[number] for number in range(len(by_number))],
     )
     return layout, total
+
+
+def _is_test(folders: Parts) -> bool:
+    """Whether pictures lie where they need no labels: those of a competition's test have none."""
+    return any(split_of(part) in (TEST, UNLABELLED) for part in folders)
 
 
 def _used(top: Folder) -> set[int]:

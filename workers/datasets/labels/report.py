@@ -77,14 +77,16 @@ class Tally:
         more = len(self.tables) - MAX_NAMED
         return ", ".join(self.tables[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
+    def summary(self, pictures: int, labelled: int) -> str:
+        """How many of the pictures have a label."""
+        return f"labels from {self.names}: {labelled:,} of {_counted(pictures, 'picture')}"
+
     def report(
         self, pictures: int, labelled: int, *, used: bool, warnings: Sequence[str] = ()
     ) -> LabelsReport:
         """`labelled` of the archive's `pictures` have a label; `warnings` come before those of rows."""
         summary = (
-            f"labels from {self.names}: {labelled:,} of {_counted(pictures, 'picture')}"
-            if used
-            else f"labels from the folders, not from {self.names}"
+            self.summary(pictures, labelled) if used else f"labels from the folders, not from {self.names}"
         )
         about_pictures = self._about_pictures(pictures - labelled) if used else []
         return LabelsReport(

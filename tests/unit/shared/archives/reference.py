@@ -1,56 +1,118 @@
-"""The layout of an archive, told again from sets of whole paths: slow, and easy to compare with the rules."""
+"""The layout of an archive, told again from sets of whole paths: slow, and easy to compare with the rules.
+
+Of archives that are laid out; which are refused is no concern of it.
+"""
 
 from collections.abc import Iterable
 
-from jobyard.shared.archives.layout import FLAT, SPLITS, TRAIN, safe_name
+from jobyard.shared.archives.class_folders import FLAT
+from jobyard.shared.archives.file_kinds import is_document
 from jobyard.shared.archives.members import LITTER
+from jobyard.shared.archives.safe_names import safe_name
+from jobyard.shared.archives.splits import TRAIN, UNLABELLED, split_of, splits_among
 
 Path = tuple[str, ...]
 
 
+class Names:
+    """All files and folders of an archive that are meant, by their whole paths."""
+
+    def __init__(self, files: Iterable[Path], folders: Iterable[Path]) -> None:
+        self.files = {path for path in files if not _is_litter(path)}
+        inside = {path for path in folders if not _is_litter(path)} | {path[:-1] for path in self.files}
+        self.folders = {path[:depth] for path in inside for depth in range(1, len(path) + 1)}
+
+    def inside(self, outer: Path) -> list[Path]:
+        """The folders in a folder, but for those with documents only."""
+        return sorted(path for path in self.folders if path[:-1] == outer and not self._documents_only(path))
+
+    def named(self, folder: Path) -> set[str]:
+        """The classes in the names of the files of a folder."""
+        matches = (FLAT.fullmatch(path[-1]) for path in self.files if path[:-1] == folder)
+        return {match["class"] for match in matches if match}
+
+    def has_classes(self, folder: Path) -> bool:
+        return bool(self.inside(folder)) or len(self.named(folder)) > 1
+
+    def has_pictures(self, folder: Path) -> bool:
+        return any(path[:-1] == folder and not is_document(path[-1]) for path in self.files)
+
+    def _documents_only(self, folder: Path) -> bool:
+        below = [path for path in self.files if path[: len(folder)] == folder]
+        empty = [
+            path
+            for path in self.folders
+            if path[: len(folder)] == folder and not any(file[: len(path)] == path for file in self.files)
+        ]
+        return bool(below) and not empty and all(is_document(path[-1]) for path in below)
+
+
 def naive_classes(files: Iterable[Path], folders: Iterable[Path]) -> dict[Path, tuple[str, str, str]]:
     """Of each file that has a class, its split, the class and its own safe name."""
-    kept = {path for path in files if not _is_litter(path)}
-    inside = {path for path in folders if not _is_litter(path)} | {path[:-1] for path in kept}
-    every = {path[:depth] for path in inside for depth in range(1, len(path) + 1)}
-    parents = {path[:-1] for path in every}
-
+    names = Names(files, folders)
     root: Path = ()
     while True:
-        children = sorted(path for path in every if path[:-1] == root)
-        split = any(SPLITS.get(path[-1].casefold()) == TRAIN and path in parents for path in children)
-        if split or len(children) != 1 or children[0] not in parents:
+        children = names.inside(root)
+        splits = splits_among(path[-1] for path in children)
+        split = any(splits.get(path[-1]) == TRAIN and names.has_classes(path) for path in children)
+        if split or len(children) != 1 or not names.inside(children[0]):
             break
         root = children[0]
-
-    flat = next(
-        (
-            path
-            for path in ([root, *children] if len(children) <= 1 and not split else [])
-            if len({_named(file) for file in kept if file[:-1] == path} - {None}) > 1
-        ),
-        None,
-    )
+    if split:
+        by_folder, flat = _of_splits(names, root, splits)
+    else:
+        by_folder, flat = _of_classes(names, root, children)
     found = {}
-    for file in kept:
-        if flat is not None:
-            name = _named(file) if file[:-1] == flat else None
-            part: str | None = TRAIN
-        elif split:
-            is_class = len(file) == len(root) + 3 and file[: len(root)] == root
-            name = file[-2] if is_class else None
-            part = SPLITS.get(file[len(root)].casefold()) if is_class else None
+    for file in names.files:
+        match = FLAT.fullmatch(file[-1])
+        if file[:-1] in flat:
+            allowed = flat[file[:-1]]
+            place = (allowed, match["class"]) if match else None
         else:
-            name = file[-2] if len(file) == len(root) + 2 and file[: len(root)] == root else None
-            part = TRAIN
-        if name is not None and part is not None:
-            found[file] = (part, safe_name(name), safe_name(file[-1]))
+            place = next((by_folder[path] for path in by_folder if file[:-1][: len(path)] == path), None)
+        if place is not None:
+            found[file] = (place[0], safe_name(place[1]), safe_name(file[-1]))
     return found
 
 
-def _named(file: Path) -> str | None:
-    match = FLAT.fullmatch(file[-1])
-    return match["class"] if match else None
+Found = tuple[dict[Path, tuple[str, str]], dict[Path, str]]
+
+
+def _of_splits(names: Names, root: Path, splits: dict[str, str]) -> Found:
+    by_folder: dict[Path, tuple[str, str]] = {}
+    flat: dict[Path, str] = {}
+    train: set[str] = set()
+    for name, split in sorted(splits.items(), key=lambda item: item[1] != TRAIN):
+        part: Path = (*root, name)
+        while len(names.inside(part)) == 1 and not names.has_pictures(part):
+            (inner,) = names.inside(part)
+            if not names.has_classes(inner) and split_of(inner[-1]) != split:
+                break
+            part = inner
+        if split == UNLABELLED:
+            continue
+        if names.inside(part):
+            by_folder |= {path: (split, path[-1]) for path in names.inside(part)}
+            train |= {path[-1] for path in names.inside(part)} if split == TRAIN else set()
+        elif split == TRAIN or train & names.named(part):
+            flat[part] = split
+            train |= names.named(part) if split == TRAIN else set()
+    return by_folder, flat
+
+
+def _of_classes(names: Names, root: Path, children: list[Path]) -> Found:
+    for folder in [root, *children] if len(children) <= 1 else []:
+        if len(names.named(folder)) > 1:
+            return {}, {folder: TRAIN}
+    in_classes = {
+        path: (splits_among(part[-1] for part in names.inside(child))[path[-1]], child[-1])
+        for child in children
+        for path in names.inside(child)
+        if path[-1] in splits_among(part[-1] for part in names.inside(child))
+    }
+    if TRAIN in {split for split, _ in in_classes.values()}:
+        return in_classes, {}
+    return {path: (TRAIN, path[-1]) for path in children}, {}
 
 
 def _is_litter(path: Path) -> bool:

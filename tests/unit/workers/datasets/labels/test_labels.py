@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobyard.shared.archives.layout import safe_name
+from jobyard.shared.archives.safe_names import safe_name
 from jobyard.shared.errors import WorkError
 from jobyard.workers.datasets.importer import Imported, import_pictures
 from jobyard.workers.datasets.labels import kept, layout, rows
@@ -38,11 +38,13 @@ class Table:
         self.folder = folder
         self.count = 0
 
-    def take(self, files: dict[str, bytes], pack: str = "zip", labels: From = "auto") -> Imported:
+    def take(
+        self, files: dict[str, bytes], pack: str = "zip", labels: From = "auto", *, partial: bool = False
+    ) -> Imported:
         self.count += 1
         source = PACKS[pack](self.folder / f"source-{self.count}", files)
         self.output = self.folder / f"out-{self.count}" / "pictures.zip"
-        return import_pictures(source, self.output, LIMIT, NoMetrics(), None, labels)
+        return import_pictures(source, self.output, LIMIT, NoMetrics(), None, labels, allow_partial=partial)
 
     def report(self, files: dict[str, bytes], labels: From = "auto") -> LabelsReport:
         found = self.take(files, labels=labels).report["labels"]
@@ -185,6 +187,7 @@ def test_kaggles_unlabelled_test_pictures_are_counted(table: Table) -> None:
     assert imported.classes == {"train": {"boston_bull": 1, "dingo": 2}}
     assert imported.report["warnings"] == [
         "2 pictures have no label in labels.csv, and were left out",
+        "1 document was left out (sample_submission.csv)",
         "train has 2.0 times as many pictures of 'dingo' (2) as of 'boston_bull' (1): compare the recall of "
         "the classes, not only the accuracy",
     ]
@@ -196,14 +199,17 @@ def test_kaggles_unlabelled_test_pictures_are_counted(table: Table) -> None:
 
 def test_nothing_is_lost_without_being_counted(table: Table) -> None:
     text = "file_name,label\n1.png,cat\n2.png,dog\n3.png,\nx.png,cat\ny.png,dog\n4.png,cat\n4.png,dog\n,cat\n"
-    imported = table.take(
-        FOUR
-        | {
-            "images/5.png": picture(5),
-            "images/6.png": picture(6),
-            "labels.csv": (text + "6.png,a,b\n").encode(),
-        }
+    files = FOUR | {
+        "images/5.png": picture(5),
+        "images/6.png": picture(6),
+        "labels.csv": (text + "6.png,a,b\n").encode(),
+    }
+    assert table.refused(files) == (
+        "4 of 6 files would be left out: has no label in labels.csv (3, as images/3.png); has rows with "
+        "different labels in labels.csv (1, as images/4.png). To import the rest, allow it with "
+        "--allow-partial (allow_partial in the spec)"
     )
+    imported = table.take(files, partial=True)
     found = imported.report["labels"]
     assert found is not None
     assert (found["pictures"], found["labelled"], found["rows"]) == (6, 2, 9)
@@ -251,7 +257,7 @@ def test_a_table_that_contradicts_the_folders_is_refused_unless_one_is_chosen(ta
     assert table.take(files | {"labels.csv": text}, labels="folders").classes == {
         "train": {"cats": 3, "dogs": 3}
     }
-    assert table.take(files | {"labels.csv": text}, labels="table").classes == {
+    assert table.take(files | {"labels.csv": text}, labels="table", partial=True).classes == {
         "train": {"cats": 1, "dogs": 2}
     }
 

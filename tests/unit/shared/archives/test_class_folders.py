@@ -1,0 +1,216 @@
+"""Trees as people have them: what is meant is found, and what can't be known is refused with the reason."""
+
+import io
+from collections import Counter
+
+import pytest
+
+from jobyard.shared.archives.layout import FolderLayout, gather, lay_out_folders
+from jobyard.shared.archives.members import Member
+from jobyard.shared.archives.splits import split_of, splits_among
+from jobyard.shared.errors import WorkError
+
+Path = tuple[str, ...]
+
+
+def paths(*patterns: str, count: int = 2) -> list[Path]:
+    """`count` files of each pattern, whose # is a number of its own."""
+    numbers = iter(range(10_000))
+    return [tuple(one.replace("#", str(next(numbers))).split("/")) for one in patterns for _ in range(count)]
+
+
+def laid_out(files: list[Path]) -> FolderLayout:
+    return lay_out_folders(gather([Member(path, False, 0, io.BytesIO) for path in files]))
+
+
+def counted(files: list[Path]) -> dict[str, dict[str, int]]:
+    """Pictures by split and class."""
+    layout = laid_out(files)
+    found: dict[str, Counter[str]] = {split: Counter() for split in layout.classes}
+    for path in files:
+        if (place := layout.take(path)) is not None:
+            found[place.split][place.class_name] += 1
+    return {split: dict(classes) for split, classes in found.items()}
+
+
+CATS_AND_DOGS = {"cats": 2, "dogs": 2}
+TREES: dict[str, tuple[list[str], dict[str, dict[str, int]]]] = {
+    "Kaggle's names in train": (
+        ["train/cat.#.jpg", "train/dog.#.jpg", "test1/#.jpg", "sampleSubmission.csv"],
+        {"train": {"cat": 2, "dog": 2}},
+    ),
+    "names in each part": (
+        ["train/cat.#.jpg", "train/dog.#.jpg", "val/cat.#.jpg", "val/dog.#.jpg", "test/image.#.jpg"],
+        {"train": {"cat": 2, "dog": 2}, "validation": {"cat": 2, "dog": 2}},
+    ),
+    "names in two folders of one name": (
+        ["pets/train/train/cat.#.jpg", "pets/train/train/dog.#.jpg", "pets/test1/test1/#.jpg"],
+        {"train": {"cat": 2, "dog": 2}},
+    ),
+    "names with spaces": (
+        ["great dane.#.jpg", "dalmatian.#.jpg", "boston-terrier.#.jpg"],
+        {"train": {"great dane": 2, "dalmatian": 2, "boston-terrier": 2}},
+    ),
+    "Training and Testing": (
+        ["Training/cats/#.jpg", "Training/dogs/#.jpg", "Testing/cats/#.jpg", "Testing/dogs/#.jpg"],
+        {"train": CATS_AND_DOGS, "test": CATS_AND_DOGS},
+    ),
+    "sets": (
+        ["a/train_set/cats/#.jpg", "a/train_set/dogs/#.jpg", "a/dev_set/cats/#.jpg", "a/dev_set/dogs/#.jpg"],
+        {"train": CATS_AND_DOGS, "validation": CATS_AND_DOGS},
+    ),
+    "segments, twice": (
+        [
+            "seg_train/seg_train/cats/#.jpg", "seg_train/seg_train/dogs/#.jpg",
+            "seg_test/seg_test/cats/#.jpg", "seg_test/seg_test/dogs/#.jpg", "seg_pred/seg_pred/#.jpg",
+        ],
+        {"train": CATS_AND_DOGS, "test": CATS_AND_DOGS},
+    ),
+    "with the set's name": (
+        ["pets_train/cats/#.jpg", "pets_train/dogs/#.jpg", "pets_eval/cats/#.jpg", "pets_eval/dogs/#.jpg"],
+        {"train": CATS_AND_DOGS, "validation": CATS_AND_DOGS},
+    ),
+    "a folder for all between": (
+        ["train/images/cats/#.jpg", "train/images/dogs/#.jpg", "valid/cats/#.jpg", "valid/dogs/#.jpg"],
+        {"train": CATS_AND_DOGS, "validation": CATS_AND_DOGS},
+    ),
+    "deeper": (
+        ["cats/kaggle/#.jpg", "cats/own/a/b/#.jpg", "dogs/kaggle/#.jpg", "dogs/#.jpg"],
+        {"train": {"cats": 4, "dogs": 4}},
+    ),
+    "deeper, in parts": (
+        ["train/cats/2023/#.jpg", "train/dogs/2024/#.jpg", "test/cats/#.jpg", "test/dogs/x/#.jpg"],
+        {"train": CATS_AND_DOGS, "test": CATS_AND_DOGS},
+    ),
+    "parts in classes": (
+        ["cats/train/#.jpg", "cats/test/#.jpg", "dogs/train/#.jpg", "dogs/test/#.jpg"],
+        {"train": CATS_AND_DOGS, "test": CATS_AND_DOGS},
+    ),
+    "documents beside": (
+        ["cats/#.jpg", "dogs/#.jpg", "annotations/#.xml", "docs/LICENSE", "README.md"],
+        {"train": CATS_AND_DOGS},
+    ),
+    "documents beside the folder": (
+        ["pets/cats/#.jpg", "pets/dogs/#.jpg", "docs/a#.pdf"],
+        {"train": CATS_AND_DOGS},
+    ),
+    "a station": (
+        ["train_station/#.jpg", "bus_station/#.jpg"],
+        {"train": {"train_station": 2, "bus_station": 2}},
+    ),
+    "a class called test": (["test/#.jpg", "cats/#.jpg"], {"train": {"test": 2, "cats": 2}}),
+    "names in Unicode": (["猫/#.jpg", "花/#.jpg"], {"train": {"猫": 2, "花": 2}}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_what_is_meant_is_found(tree: str) -> None:
+    patterns, classes = TREES[tree]
+    files = list(dict.fromkeys(paths(*patterns)))
+    assert counted(files) == classes
+
+
+REFUSED = {
+    "parts without classes": (
+        ["train/#.jpg", "test/#.jpg"],
+        "test/, train/ are parts of a data set, but nothing says the classes: train/ should have a folder "
+        "per class",
+    ),
+    "no training": (
+        ["val/cats/#.jpg", "val/dogs/#.jpg", "test/cats/#.jpg", "test/dogs/#.jpg"],
+        "test/, val/ are parts of a data set, but there is no train/ beside them",
+    ),
+    "two for training": (
+        ["train/cats/#.jpg", "train/dogs/#.jpg", "training/cats/#.jpg", "training/dogs/#.jpg"],
+        "train/ and training/ are both for train; there should be one folder for each part",
+    ),
+    "a set beside another folder": (
+        ["pets/train/cats/#.jpg", "pets/train/dogs/#.jpg", "more/#.jpg"],
+        "pets/train/ lies deeper than more/, so that the classes can't be known: import pets/ alone",
+    ),
+    "numbered parts": (
+        ["fold_1/cats/#.jpg", "fold_1/dogs/#.jpg", "fold_2/cats/#.jpg", "fold_2/dogs/#.jpg"],
+        "the folders fold_1, fold_2 seem to be parts of one set, with the folders cats, dogs inside",
+    ),
+    "clocks": (["Screenshot at 12.#.png", "Screenshot at 13.#.png"], "there are no class folders"),
+    "classes and parts in one name": (
+        ["cats_train/#.jpg", "cats_test/#.jpg", "dogs_train/#.jpg", "dogs_test/#.jpg"],
+        "the folders cats_test, cats_train, dogs_test, dogs_train say a class and a part of the data set",
+    ),
+    "cameras": (["IMG_#.jpg", "DSC_#.jpg"], "there are no class folders"),
+}
+
+
+@pytest.mark.parametrize("tree", REFUSED)
+def test_what_can_not_be_known_is_refused_with_the_reason(tree: str) -> None:
+    patterns, message = REFUSED[tree]
+    with pytest.raises(WorkError) as raised:
+        laid_out(paths(*patterns))
+    assert message in raised.value.message
+
+
+def test_pictures_that_lie_deeper_are_counted_and_named() -> None:
+    (warning,) = laid_out(paths("cats/kaggle/#.jpg", "cats/#.jpg", "dogs/own/#.jpg")).warnings
+    assert warning == (
+        "4 of 6 pictures lie deeper than the folder of their class (cats/kaggle/0.jpg is taken as 'cats'): "
+        "if the inner folders (kaggle, own) are the classes, put them at the top"
+    )
+    assert laid_out(paths("cats/#.jpg", "dogs/#.jpg")).warnings == []
+
+
+@pytest.mark.parametrize(
+    ("patterns", "said"),
+    [
+        (
+            ["Training/cats/#.jpg", "Training/dogs/#.jpg", "Testing/cats/#.jpg", "Testing/dogs/#.jpg"],
+            "train from Training/, test from Testing/; 2 classes: cats, dogs",
+        ),
+        (["pets/cats/#.jpg", "pets/dogs/#.jpg"], "the folders in pets/; 2 classes: cats, dogs"),
+        (["cats/#.jpg", "dogs/#.jpg"], "the folders; 2 classes: cats, dogs"),
+        (["cat.#.jpg", "dog.#.jpg"], "the beginnings of names; 2 classes: cat, dog"),
+        (
+            ["train/cat.#.jpg", "train/dog.#.jpg"],
+            "the beginnings of names: train from train/; 2 classes: cat, dog",
+        ),
+    ],
+)
+def test_what_is_taken_as_what_is_said(patterns: list[str], said: str) -> None:
+    assert laid_out(paths(*patterns)).read_as == said
+
+
+def test_parts_without_classes_and_documents_are_told_apart_from_what_may_be_missed() -> None:
+    files = paths("train/cats/#.jpg", "train/dogs/#.jpg", "test/#.jpg", "loose/#.jpg", "notes.txt")
+    left_out = laid_out(list(dict.fromkeys(files))).left_out
+    assert (left_out.count, left_out.unexpected) == (5, 2)
+    assert left_out.sentences(4) == [
+        "2 of 6 files were left out: not in a class folder (2, as loose/6.jpg)",
+        "2 pictures without a class were left out, as of a test whose answers are secret (test/4.jpg)",
+        "1 document was left out (notes.txt)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("TRAIN", "train"),
+        ("trainSet", "train"),
+        ("testset", "test"),
+        ("Test 2", "test"),
+        ("images-val", "validation"),
+        ("evaluation", "validation"),
+        ("unlabeled", "unlabelled"),
+        ("trains", None),
+        ("train_station", None),
+        ("invalid", None),
+        ("training_test", None),
+        ("", None),
+    ],
+)
+def test_the_names_of_parts_are_known_by_their_words(name: str, split: str | None) -> None:
+    assert split_of(name) == split
+
+
+def test_a_word_that_all_parts_share_is_no_class() -> None:
+    assert splits_among(["pets_train", "pets_test", "docs"]) == {"pets_train": "train", "pets_test": "test"}
+    assert splits_among(["train_station", "bus_station"]) == {}
+    assert splits_among(["cats_train", "cats_test", "dogs_train", "dogs_test"]) == {}
