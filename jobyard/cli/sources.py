@@ -1,6 +1,8 @@
 """What train and evaluate work on: an imported data set, or a folder or archive that becomes one."""
 
+import hashlib
 import re
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from jobyard.cli.session import outcome, print_json
 from jobyard.client import Client, Job
 from jobyard.client.uploads import PENDING
 
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 MAX_NAME = 64
 
 
@@ -70,12 +72,19 @@ def import_pictures(
 
 
 def folder_name(source: Path) -> str:
-    """A data set's name for a folder or an archive: its own name, in the letters that are allowed."""
-    name = source.resolve().name
+    """A data set's name for a folder or an archive: its own name, in the letters that are allowed.
+
+    Where others have to go, a digest tells apart what would be called the same: 猫 and 花.
+    """
+    written = unicodedata.normalize("NFC", source.resolve().name)
     for suffix in ARCHIVES:
-        name = name.removesuffix(suffix)
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")
-    return name[:MAX_NAME] or "pictures"
+        if written.lower().endswith(suffix):
+            written = written[: -len(suffix)]
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", written).strip("-._") or "pictures"
+    if written.isascii():
+        return name[:MAX_NAME]
+    digest = hashlib.sha256(written.encode(errors="surrogateescape")).hexdigest()[:8]
+    return f"{name[: MAX_NAME - 9]}-{digest}"
 
 
 def _source(data: str) -> Path | None:

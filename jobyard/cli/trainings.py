@@ -74,6 +74,9 @@ AUGMENT = ("shear", "zoom", "crop", "flip", "rotation", "brightness", "contrast"
     help="Side in pixels that pictures are resized to; default: 256; compact: 96; classic: 150; custom: what "
     "it takes, or 128.",
 )
+@click.option(
+    "--background", help="What is transparent is laid on it: white, black or #rrggbb; default: white."
+)
 @click.option("--optimizer", help="muon or adam; default: adam; compact: muon.")
 @click.option(
     "--learning-rate",

@@ -2,7 +2,6 @@
 
 import tempfile
 import uuid
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import quote, urlencode
 from jobyard.client import packing, uploads
 from jobyard.client.architectures import architecture_file
 from jobyard.client.errors import Json, NotFound
+from jobyard.client.folders import zip_folder
 from jobyard.client.job import Job
 from jobyard.client.texts import texts_of
 from jobyard.client.transport import Transport, given
@@ -414,12 +414,3 @@ def _model(reference: str) -> str:
 
 def _alias(name: str, alias: str) -> str:
     return f"/models/{quote(name, safe='')}/aliases/{quote(alias, safe='')}"
-
-
-def zip_folder(folder: Path, archive: Path) -> None:
-    """Pack a folder's files, hidden ones left out, without compressing: pictures are compressed already."""
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED, strict_timestamps=False) as packed:
-        for path in sorted(folder.rglob("*")):
-            inside = path.relative_to(folder)
-            if path.is_file() and not any(part.startswith(".") for part in inside.parts):
-                packed.write(path, inside)

@@ -4,6 +4,7 @@ Where folders are called after the parts of a data set (see `splits`), each part
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -51,8 +52,8 @@ class ClassFolders:
         """The folder of the class of the file at that path; None if it has no class."""
         folder = path[:-1]
         if folder in self.flat:
-            match = FLAT.fullmatch(path[-1])
-            return (*folder, match["class"]) if match else None
+            name = flat_class(path[-1])
+            return None if name is None else (*folder, name)
         return next((folder[:n] for n in range(len(folder), 0, -1) if folder[:n] in self.places), None)
 
     def is_unlabelled(self, path: Parts) -> bool:
@@ -80,9 +81,21 @@ def find_classes(top: Folder) -> ClassFolders:
     return found
 
 
+def flat_class(name: str) -> str | None:
+    """The class that a file's name begins with; None if it begins with none."""
+    if name.isascii():
+        match = FLAT.fullmatch(name)
+        return match["class"] if match else None
+    name = unicodedata.normalize("NFC", name)
+    # To regular expressions, marks of letters (as vowels in Hindi) are no part of words.
+    letters = "".join("x" if unicodedata.category(letter).startswith("M") else letter for letter in name)
+    match = FLAT.fullmatch(letters)
+    return name[: match.end("class")] if match else None
+
+
 def flat_classes(folder: Folder) -> list[str]:
     """The classes that the names of the files in a folder begin with."""
-    return sorted({match["class"] for match in map(FLAT.fullmatch, folder.files) if match})
+    return sorted({found for name in folder.files if (found := flat_class(name)) is not None})
 
 
 def _find_root(top: Folder) -> tuple[Parts, Folder, dict[str, str]]:

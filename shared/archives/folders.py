@@ -81,21 +81,29 @@ def _step(folder: Folder, descriptor: int, name: str, flags: int) -> int:
 
 
 def walk_folder(folder: Folder) -> Iterator[Member]:
-    """Files and folders in the folder, sorted. A link is followed only to a file inside it.
+    """Files and folders in the folder, sorted. A link is followed only to what is inside it.
 
     Hidden folders, and what systems leave behind, are not entered. Raises WorkError for a folder that
     can't be read: otherwise pictures would be missed silently.
     """
-    return _walk(folder, folder.descriptor, ())
+    return _walk(folder, folder.descriptor, (), ())
 
 
-def _walk(folder: Folder, descriptor: int, parts: tuple[str, ...]) -> Iterator[Member]:
+def _walk(
+    folder: Folder, descriptor: int, parts: tuple[str, ...], above: tuple[Identity, ...]
+) -> Iterator[Member]:
+    """`above` are the folders that it was reached through: a link may lead to none of them."""
     check_depth(parts)
+    above = (*above, identity(descriptor))
     if parts:
         yield Member(parts, True, 0, _nothing)
     folders, files = _list(folder, descriptor, parts)
     for name in files:
-        yield _file(folder, descriptor, (*parts, name))
+        linked = _linked_folder(folder, descriptor, (*parts, name))
+        if linked is None:
+            yield _file(folder, descriptor, (*parts, name))
+        else:
+            yield from _walk_linked(folder, linked, (*parts, name), above)
     for name in folders:
         inner = (*parts, name)
         try:
@@ -106,9 +114,40 @@ def _walk(folder: Folder, descriptor: int, parts: tuple[str, ...]) -> Iterator[M
             if identity(opened) in folder.private:
                 yield Member(inner, False, 0, _nothing, "a folder of Jobyard's own")
             else:
-                yield from _walk(folder, opened, inner)
+                yield from _walk(folder, opened, inner, above)
         finally:
             os.close(opened)
+
+
+def _linked_folder(folder: Folder, descriptor: int, parts: tuple[str, ...]) -> Path | None:
+    """The folder inside that a link leads to; None for what is none."""
+    try:
+        status = os.stat(parts[-1], dir_fd=descriptor, follow_symlinks=False)
+        if not stat.S_ISLNK(status.st_mode):
+            return None
+        target = folder.path.joinpath(*parts).resolve(strict=True)
+    except DAMAGED:
+        return None
+    return target if target.is_relative_to(folder.path) and target.is_dir() else None
+
+
+def _walk_linked(
+    folder: Folder, target: Path, parts: tuple[str, ...], above: tuple[Identity, ...]
+) -> Iterator[Member]:
+    try:
+        opened = open_inside(folder, target.relative_to(folder.path).parts or (".",), FOLDER)
+    except OSError as error:
+        yield Member(parts, False, 0, _nothing, f"can't be read: {reason(error)}", link=True)
+        return
+    try:
+        if identity(opened) in above:
+            yield Member(parts, False, 0, _nothing, "a link to a folder that it lies in", link=True)
+        elif identity(opened) in folder.private:
+            yield Member(parts, False, 0, _nothing, "a folder of Jobyard's own")
+        else:
+            yield from _walk(folder, opened, parts, above)
+    finally:
+        os.close(opened)
 
 
 def _list(folder: Folder, descriptor: int, parts: tuple[str, ...]) -> tuple[list[str], list[str]]:
@@ -135,12 +174,14 @@ def _file(folder: Folder, descriptor: int, parts: tuple[str, ...]) -> Member:
         if not stat.S_ISLNK(status.st_mode):
             return _regular(parts, status, lambda: os.open(parts[-1], FILE, dir_fd=descriptor))
         target = folder.path.joinpath(*parts).resolve(strict=True)
-        if target == folder.path or not target.is_relative_to(folder.path):
-            return Member(parts, False, 0, _nothing, "a link that leads out of the folder")
+        if not target.is_relative_to(folder.path):
+            why = "a link that leads out of the folder"
+            return Member(parts, False, 0, _nothing, why, link=target.is_dir())
         inside = target.relative_to(folder.path).parts
         return _regular(parts, target.stat(), lambda: open_inside(folder, inside, FILE))
     except DAMAGED as error:
-        return Member(parts, False, 0, _nothing, f"can't be read: {reason(error)}")
+        dangling = "." not in parts[-1]  # a class, rather than a picture
+        return Member(parts, False, 0, _nothing, f"can't be read: {reason(error)}", link=dangling)
 
 
 def _regular(parts: tuple[str, ...], status: os.stat_result, opener: Callable[[], int]) -> Member:

@@ -2,15 +2,17 @@
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from jobyard.shared.archives.class_folders import LAYOUTS, ClassFolders, find_classes
+from jobyard.shared.archives.class_names import check_classes, name_classes
+from jobyard.shared.archives.gathering import Gathered
 from jobyard.shared.archives.left_out import LeftOut
-from jobyard.shared.archives.members import Member, is_meant, printable
+from jobyard.shared.archives.members import printable
 from jobyard.shared.archives.safe_names import safe_name, unique
 from jobyard.shared.archives.splits import SPLIT_NAMES, TRAIN
-from jobyard.shared.archives.tree import Folder, Parts, Tree
+from jobyard.shared.archives.tree import Folder, Parts
 from jobyard.shared.errors import WorkError
 
 
@@ -65,31 +67,6 @@ class FolderLayout(Layout):
         return None if found is None else self._found.places.get(found)
 
 
-@dataclass(frozen=True)
-class Gathered:
-    """The files of an archive by their paths; those that come twice are `left_out`."""
-
-    top: Folder
-    left_out: LeftOut
-
-
-def gather(members: Iterable[Member]) -> Gathered:
-    """The files, and the folders that they or others lie in.
-
-    Hidden files and what systems leave behind (.DS_Store, __MACOSX, Thumbs.db) are skipped silently. Raises
-    WorkError for too many folders.
-    """
-    tree, left_out = Tree(), LeftOut()
-    for member in members:
-        if not is_meant(member.parts):
-            continue
-        if member.folder:
-            tree.add_folder(member.parts)
-        elif not tree.add_file(member.parts):
-            left_out.add(member.parts, "twice in the archive")
-    return Gathered(tree.top, left_out)
-
-
 def lay_out_folders(gathered: Gathered, read: Collection[Parts] = ()) -> FolderLayout:
     """Find the classes: folders at the top, or inside outer folders that hold nothing else.
 
@@ -108,9 +85,15 @@ def lay_out_folders(gathered: Gathered, read: Collection[Parts] = ()) -> FolderL
     top, left_out = gathered.top, gathered.left_out.copy()
     if next(top.each_file(), None) is None:
         raise WorkError(f"there are no pictures; the archive {LAYOUTS}")
-    found = find_classes(top)
-    found.places = {path: (split, safe_name(name)) for path, (split, name) in found.places.items()}
-    check_classes(found.places)
+    try:
+        found = find_classes(top)
+        name_classes(found, gathered.pages)
+        check_classes(found.places)
+    except WorkError:
+        _refuse_links(gathered.links)
+        raise
+    levels = {found.root, *found.flat, *(path[:-1] for path in found.places)}
+    _refuse_links([link for link in gathered.links if link[0][:-1] in levels])
 
     taken: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     deeper = _Deeper()
@@ -132,8 +115,31 @@ def lay_out_folders(gathered: Gathered, read: Collection[Parts] = ()) -> FolderL
         names[split_name].append(class_name)
     pictures = sum(map(len, taken.values()))
     return FolderLayout(
-        dict(names), pictures, left_out, _read_as(found, names[TRAIN]), deeper.warnings(pictures), top, found
+        dict(names),
+        pictures,
+        left_out,
+        _read_as(found, names[TRAIN]),
+        [*_about_pages(gathered.pages), *deeper.warnings(pictures)],
+        top,
+        found,
     )
+
+
+def _refuse_links(links: list[tuple[Parts, str]]) -> None:
+    """A folder of a class or a part that is a link would be missed."""
+    if links:
+        path, why = links[0]
+        raise WorkError(
+            f"{printable('/'.join(path))} is a link that can't be followed ({why}): copy what it leads "
+            "to, or import the folder that holds both"
+        )
+
+
+def _about_pages(pages: dict[str, str]) -> list[str]:
+    return [
+        f"names are in no stated encoding and were read as {page} ({name})"
+        for page, name in sorted(pages.items())
+    ]
 
 
 @dataclass
@@ -187,32 +193,3 @@ def _read_as(found: ClassFolders, names: list[str]) -> str:
         where = f"the beginnings of names: {where}" if found.parts else "the beginnings of names"
     shown = ", ".join(printable(name, 40) for name in names[:10])
     return f"{where}; {len(names):,} classes: {shown}{' …' if len(names) > 10 else ''}"
-
-
-def check_classes(classes: dict[Parts, tuple[str, str]]) -> None:
-    """`classes` has each one's split and safe name by its path. Raises WorkError as `lay_out_folders`."""
-    if not classes:
-        raise WorkError(f"there are no class folders; the archive {LAYOUTS}")
-    first: dict[tuple[str, str], Parts] = {}
-    for folder, (split, name) in classes.items():
-        other = first.setdefault((split, name.casefold()), folder)
-        if other != folder:
-            raise WorkError(
-                f"{printable('/'.join(other))!r} and {printable('/'.join(folder))!r} would be one class; "
-                "their names should differ in more than case and punctuation"
-            )
-    train, *judging = (
-        {name for split, name in classes.values() if split == wanted} for wanted in SPLIT_NAMES
-    )
-    if len(train) < 2:
-        raise WorkError(f"there is only one class, {_list(train)}; there should be two or more: {LAYOUTS}")
-    for split, names in zip(SPLIT_NAMES[1:], judging, strict=True):
-        if names and names != train:
-            raise WorkError(
-                f"{split} should have the classes of train ({_list(train)}), but has {_list(names)}"
-            )
-
-
-def _list(names: set[str], most: int = 10) -> str:
-    shown = ", ".join(repr(name) for name in sorted(names)[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -1,5 +1,6 @@
 """What an archive or a folder of pictures holds, one member at a time."""
 
+import lzma
 import struct
 import tarfile
 import zipfile
@@ -15,6 +16,7 @@ DAMAGED = (
     ValueError,
     ArithmeticError,
     LookupError,
+    lzma.LZMAError,
     RuntimeError,  # and NotImplementedError, RecursionError
     struct.error,
     tarfile.TarError,
@@ -32,7 +34,9 @@ class Member:
 
     `parts` are the names on its path, none of them empty, "." or "..". `size` is what the archive says.
     `open` works until the next member is asked for, and raises one of DAMAGED if it can't; so does
-    reading. `problem` says why a file should not be opened at all.
+    reading. `problem` says why a file should not be opened at all; `link` that it is a link which could be
+    one to a folder. `page` is the code page that the name was found to be in, `doubt` what it could be where
+    that can't be known.
     """
 
     parts: tuple[str, ...]
@@ -40,6 +44,9 @@ class Member:
     size: int
     open: Callable[[], IO[bytes]]
     problem: str | None = None
+    link: bool = False
+    page: str = ""
+    doubt: str = ""
 
     @property
     def name(self) -> str:

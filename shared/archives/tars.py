@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import lzma
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,6 +12,7 @@ from jobyard.shared.archives.guarded import Guarded
 from jobyard.shared.archives.limits import too_large
 from jobyard.shared.archives.members import DAMAGED, Member, printable, reason
 from jobyard.shared.archives.paths import split_path
+from jobyard.shared.archives.xz import open_xz
 from jobyard.shared.errors import WorkError
 
 # Of one member's headers, and of all members' on average: tarfile holds them in memory, however long and many
@@ -20,7 +22,7 @@ MEAN_HEADER_BYTES = 8 * 1024
 # Headers that hold for all members after them stay in memory.
 MAX_GLOBAL_HEADERS = 32
 
-NOT_AN_ARCHIVE = "the file should be a zip or tar archive (tar may be compressed by gzip or bzip2)"
+NOT_AN_ARCHIVE = "the file should be a zip or tar archive (tar may be compressed by gzip, bzip2 or xz)"
 
 
 class _Guarded(Guarded):
@@ -62,10 +64,24 @@ class _Guarded(Guarded):
         return data
 
 
-# No xz: its header may ask for 4 GiB of memory, and the standard library can't set a limit.
 DECOMPRESSORS: dict[bytes, Callable[[IO[bytes]], Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
+    b"\xfd7zXZ": open_xz,
+}
+# What people send besides, by its first bytes.
+OTHERS: dict[bytes, str] = {
+    b"Rar!": "a RAR archive",
+    b"7z\xbc\xaf": "a 7-Zip archive",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd",
+    b"\x1f\x9d": "compressed by compress",
+    b"PAR1": "a Parquet file",
+    b"\x89HDF": "an HDF5 file",
+    b"%PDF": "a PDF",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"GIF8": "a picture",
+    b"RIFF": "a picture",
 }
 
 
@@ -79,8 +95,10 @@ def walk_tar(packed: IO[bytes], head: bytes, max_bytes: int) -> Iterator[Member]
                 archive = tarfile.TarFile.open(fileobj=cast(IO[bytes], guarded), mode="r:")
         except EOFError:
             raise WorkError("the tar archive is truncated") from None
+        except lzma.LZMAError as error:
+            raise WorkError(f"the tar archive can't be unpacked: {reason(error)}") from None
         except DAMAGED:
-            raise WorkError(NOT_AN_ARCHIVE) from None
+            raise WorkError(_not_an_archive(head)) from None
         while (info := _next(archive, guarded)) is not None:
             parts = split_path(info.name)
             if not (info.isreg() or info.isdir()):
@@ -94,6 +112,12 @@ def walk_tar(packed: IO[bytes], head: bytes, max_bytes: int) -> Iterator[Member]
         # tarfile takes a broken or missing header for the end; the real end is a block of zeros.
         if guarded.last != bytes(tarfile.BLOCKSIZE):
             raise WorkError("the tar archive is truncated or damaged")
+
+
+def _not_an_archive(head: bytes) -> str:
+    """What the file is, if that is known, and what it should be."""
+    found = next((name for magic, name in OTHERS.items() if head.startswith(magic)), None)
+    return NOT_AN_ARCHIVE if found is None else f"{NOT_AN_ARCHIVE}, but is {found}"
 
 
 def _next(archive: tarfile.TarFile, guarded: _Guarded) -> tarfile.TarInfo | None:

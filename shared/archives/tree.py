@@ -12,22 +12,27 @@ Parts = tuple[str, ...]
 class Folder:
     """A folder: the folders in it by name, and for the name of each file in it the name that it is given."""
 
-    __slots__ = ("_holds_documents_only", "files", "folders")
+    __slots__ = ("_below", "files", "folders")
 
     def __init__(self) -> None:
         self.folders: dict[str, Folder] = {}
         self.files: dict[str, str] = {}
-        self._holds_documents_only: bool | None = None
+        self._below: tuple[bool, bool] | None = None
 
     @property
     def holds_documents_only(self) -> bool:
         """Whether there are files below, and none that may be a picture. Asked when all files are known."""
-        if self._holds_documents_only is None:
-            inner = [folder.holds_documents_only for folder in self.folders.values()]
-            self._holds_documents_only = (
-                bool(self.files or inner) and all(inner) and all(map(is_document, self.files))
+        return self._counted() == (True, False)
+
+    def _counted(self) -> tuple[bool, bool]:
+        """Whether there are files below, and whether one may be a picture."""
+        if self._below is None:
+            inner = [folder._counted() for folder in self.folders.values()]
+            self._below = (
+                bool(self.files) or any(files for files, _ in inner),
+                bool(self.pictures()) or any(pictures for _, pictures in inner),
             )
-        return self._holds_documents_only
+        return self._below
 
     def picture_folders(self) -> "dict[str, Folder]":
         """The folders in this one, in order, without those that hold documents only."""

@@ -13,6 +13,7 @@ from jobyard.shared.archives import limits
 from jobyard.shared.archives.guarded import Guarded
 from jobyard.shared.archives.members import DAMAGED, Member, printable, reason
 from jobyard.shared.archives.paths import split_path
+from jobyard.shared.archives.zip_names import names_of
 from jobyard.shared.errors import WorkError
 
 # The list of members, which zipfile holds in memory: some hundred bytes for each.
@@ -64,12 +65,14 @@ def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
 def walk_zip(file: IO[bytes]) -> Iterator[Member]:
     """The members in the order of their list. Raises WorkError as `walk` says."""
     with open_zip(file) as archive:
-        for info in archive.infolist():
-            parts = split_path(info.filename)
+        infos = archive.infolist()
+        for info, name in zip(infos, names_of(infos), strict=True):
+            parts = split_path(name.text)
             check_member(info)
             if parts:
-                folder = info.is_dir() or info.filename.endswith("\\")
-                yield Member(parts, folder, info.file_size, _opener(archive, info))
+                folder = name.text.endswith(("/", "\\"))
+                open_file = _opener(archive, info)
+                yield Member(parts, folder, info.file_size, open_file, page=name.page, doubt=name.doubt)
 
 
 def check_member(info: zipfile.ZipInfo) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jobyard import Client, ConnectionFailed, Job, JobyardClientError, ServerError
-from jobyard.client.client import zip_folder
+from jobyard.client.folders import zip_folder
 from tests.chaos.owner import DOOMED_SCRIPTS, SCRIPTS, SHORT_SCRIPTS, Owner, Script
 from tests.chaos.record import Record
 from tests.chaos.stack import Stack

@@ -14,6 +14,7 @@ from typing import IO
 from jobyard.shared.archives.members import DAMAGED, Member, is_meant, printable, reason
 from jobyard.shared.archives.unlabelled import unlabelled_pictures
 from jobyard.shared.archives.walk import walk
+from jobyard.shared.archives.zip_names import names_of
 from jobyard.shared.archives.zips import PIECE, open_zip, read_member
 from jobyard.shared.disk import Room
 from jobyard.shared.errors import WorkError
@@ -81,7 +82,8 @@ class ZipOfPictures:
         except WorkError:
             file.close()
             raise
-        found = ((_parts(info.filename), info) for info in self._archive.infolist() if not info.is_dir())
+        infos = self._archive.infolist()
+        found = [(_parts(name.text), info) for name, info in zip(names_of(infos), infos, strict=True)]
         meant = [(parts, info) for parts, info in found if parts and is_meant(parts)]
         self._members = sorted(meant, key=lambda member: member[0])
 
@@ -102,6 +104,12 @@ class ZipOfPictures:
     def open(self, path: str) -> IO[bytes]:
         """One of `files`. Raises NotAPicture where it is damaged."""
         return self._open(self.files[path])
+
+    def identical(self) -> dict[str, str]:
+        """Of a data set: what the pictures that equal others have in common, by their paths."""
+        return {
+            "/".join(parts): info.comment.decode("ascii") for parts, info in self._members if info.comment
+        }
 
     def close(self) -> None:
         self._archive.close()

@@ -4,7 +4,8 @@ from collections.abc import Collection
 from copy import deepcopy
 from typing import Literal
 
-from jobyard.shared.archives.layout import FolderLayout, Gathered, Layout, lay_out_folders
+from jobyard.shared.archives.gathering import Gathered
+from jobyard.shared.archives.layout import FolderLayout, Layout, lay_out_folders
 from jobyard.shared.archives.members import printable
 from jobyard.shared.archives.splits import split_of
 from jobyard.shared.archives.tree import Folder, Parts
@@ -51,7 +52,8 @@ def lay_out_labelled(
         inside = gathered.top.find(table.folder)
         if inside is not None and table.name in labels.tally.tables:
             inside.files.pop(table.path[-1], None)
-    layout, pictures = lay_out_tables(gathered, labels)
+    read = {table.path for table in kept.tables if table.name in {found.table for found in unreadable}}
+    layout, pictures = lay_out_tables(gathered, labels, read)
     warnings = [found.why for found in unreadable]
     if len(labels.folder_classes) > 1 and labels.differ:
         warnings.append(

@@ -1,10 +1,12 @@
 """Which class and split each file of an archive has by the tables beside it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from jobyard.shared.archives.layout import FolderLayout, Gathered, Layout, Place, check_classes
+from jobyard.shared.archives.class_names import check_classes
+from jobyard.shared.archives.gathering import Gathered
+from jobyard.shared.archives.layout import FolderLayout, Layout, Place
 from jobyard.shared.archives.members import printable
 from jobyard.shared.archives.safe_names import MAX_NAME_BYTES, safe_name, unique
 from jobyard.shared.archives.splits import SPLIT_NAMES, SPLITS, TEST, TRAIN, UNLABELLED, split_of
@@ -147,8 +149,10 @@ def _split(row: Row, kept: KeptTable, file: File, where: str) -> str:
     return said or by_folder or TRAIN
 
 
-def lay_out_tables(gathered: Gathered, labels: Labels) -> tuple[TableLayout, int]:
+def lay_out_tables(gathered: Gathered, labels: Labels, read: Collection[Parts]) -> tuple[TableLayout, int]:
     """The layout by the labels, and how many pictures there are with those that have none.
+
+    Of tables at the paths `read`, which gave no labels, something else is told.
 
     Raises WorkError as `lay_out_folders` does.
     """
@@ -177,7 +181,7 @@ def lay_out_tables(gathered: Gathered, labels: Labels) -> tuple[TableLayout, int
                 (*folders, name),
                 f"{why} in {labels.tally.names}",
                 unlabelled=unlabelled,
-                told=is_picture_name(name),  # by the report of the tables
+                told=is_picture_name(name) or (*folders, name) in read,  # by the report of the tables
             )
     names: dict[str, list[str]] = {}
     for split, name in sorted(classes):

@@ -1,5 +1,6 @@
 """The command line without a server: what is wrong is said in one line, with status 2."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -163,10 +164,25 @@ def test_a_wrong_setting_is_one_line(
 
 @pytest.mark.parametrize(
     ("folder", "name"),
-    [("pets", "pets"), ("my cats & dogs", "my-cats-dogs"), ("set.tar.gz", "set"), ("日本", "pictures")],
+    [
+        ("pets", "pets"),
+        ("my cats & dogs", "my-cats-dogs"),
+        ("set.tar.gz", "set"),
+        ("&", "pictures"),
+        ("日本", "pictures-cf2abf0c"),
+    ],
 )
 def test_a_folder_gives_its_name_to_the_data_set(folder: str, name: str, tmp_path: Path) -> None:
     assert folder_name(tmp_path / folder) == name
+
+
+def test_folders_of_different_names_are_different_data_sets(tmp_path: Path) -> None:
+    names = ["猫", "花", "猫.zip", "Äpfel", "pfel", "Öpfel", "A\u0308pfel", "k\udce4tzchen"]
+    given = [folder_name(tmp_path / name) for name in names]
+    assert given[0] == given[2]
+    assert given[3] == given[6], "two ways to write one letter"
+    assert len(set(given)) == len(names) - 2
+    assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name) for name in given)
 
 
 def test_client_commands_load_no_server_and_no_tensorflow() -> None:

@@ -1,5 +1,6 @@
 """What the client does to files before they travel, and what it may import."""
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -8,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from jobyard.client.architectures import architecture_file
-from jobyard.client.client import zip_folder
 from jobyard.client.errors import BadRequest
+from jobyard.client.folders import zip_folder
 
 
 def test_a_folder_is_packed_with_its_classes_and_without_hidden_files(tmp_path: Path) -> None:
@@ -21,6 +22,57 @@ def test_a_folder_is_packed_with_its_classes_and_without_hidden_files(tmp_path: 
     with zipfile.ZipFile(tmp_path / "pets.zip") as packed:
         assert packed.namelist() == ["cats/a.jpg", "dogs/b.jpg"]
         assert {info.compress_type for info in packed.infolist()} == {zipfile.ZIP_STORED}
+
+
+def pets(folder: Path) -> Path:
+    for name in ("cats/a.jpg", "dogs/b.jpg"):
+        (folder / "pets" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "pets" / name).write_bytes(b"picture")
+    return folder / "pets"
+
+
+def packed(folder: Path) -> list[str]:
+    archive = folder.parent / "pets.zip"
+    zip_folder(folder, archive)
+    with zipfile.ZipFile(archive) as file:
+        return file.namelist()
+
+
+def test_links_to_folders_are_packed_inside_the_folder_and_named_outside(tmp_path: Path) -> None:
+    folder = pets(tmp_path)
+    (folder / "birds").symlink_to("cats")
+    (folder / "dogs" / "c.jpg").symlink_to("b.jpg")
+    assert packed(folder) == ["birds/a.jpg", "cats/a.jpg", "dogs/b.jpg", "dogs/c.jpg"]
+    (tmp_path / "store").mkdir()
+    for target, why in (
+        (tmp_path / "store", "is a link to a folder outside of"),
+        (folder, "is a link to a folder that it lies in"),
+        (tmp_path / "nowhere", "is a link that leads nowhere"),
+    ):
+        (folder / "birds").unlink()
+        (folder / "birds").symlink_to(target)
+        with pytest.raises(BadRequest, match=f"birds {why}"):
+            packed(folder)
+
+
+def test_names_that_are_no_unicode_are_packed_under_harmless_ones(tmp_path: Path) -> None:
+    folder = pets(tmp_path)
+    for name in (b"k\xe4tzchen.jpg", b"k\xe5tzchen.jpg"):
+        Path(os.fsdecode(os.fsencode(folder / "cats") + b"/" + name)).write_bytes(b"picture")
+    assert packed(folder) == [
+        "cats/a.jpg",
+        "cats/k\ufffdtzchen.jpg",
+        "cats/k\ufffdtzchen-2.jpg",
+        "dogs/b.jpg",
+    ]
+    Path(os.fsdecode(os.fsencode(folder) + b"/H\xfcndchen")).mkdir()
+    with pytest.raises(BadRequest, match="H\ufffdndchen: the folder's name is not UTF-8; rename it"):
+        packed(folder)
+
+
+def test_a_folder_that_can_not_be_read_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match=r"nowhere can't be read: No such file or directory$"):
+        packed(tmp_path / "nowhere")
 
 
 def test_an_architecture_is_taken_out_of_a_keras_file(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ Of archives that are laid out; which are refused is no concern of it.
 
 from collections.abc import Iterable
 
-from jobyard.shared.archives.class_folders import FLAT
+from jobyard.shared.archives.class_folders import flat_class
 from jobyard.shared.archives.file_kinds import is_document
 from jobyard.shared.archives.members import LITTER
 from jobyard.shared.archives.safe_names import safe_name
@@ -28,8 +28,8 @@ class Names:
 
     def named(self, folder: Path) -> set[str]:
         """The classes in the names of the files of a folder."""
-        matches = (FLAT.fullmatch(path[-1]) for path in self.files if path[:-1] == folder)
-        return {match["class"] for match in matches if match}
+        found = (flat_class(path[-1]) for path in self.files if path[:-1] == folder)
+        return {name for name in found if name is not None}
 
     def has_classes(self, folder: Path) -> bool:
         return bool(self.inside(folder)) or len(self.named(folder)) > 1
@@ -39,12 +39,7 @@ class Names:
 
     def _documents_only(self, folder: Path) -> bool:
         below = [path for path in self.files if path[: len(folder)] == folder]
-        empty = [
-            path
-            for path in self.folders
-            if path[: len(folder)] == folder and not any(file[: len(path)] == path for file in self.files)
-        ]
-        return bool(below) and not empty and all(is_document(path[-1]) for path in below)
+        return bool(below) and all(is_document(path[-1]) for path in below)
 
 
 def naive_classes(files: Iterable[Path], folders: Iterable[Path]) -> dict[Path, tuple[str, str, str]]:
@@ -64,10 +59,9 @@ def naive_classes(files: Iterable[Path], folders: Iterable[Path]) -> dict[Path, 
         by_folder, flat = _of_classes(names, root, children)
     found = {}
     for file in names.files:
-        match = FLAT.fullmatch(file[-1])
+        name = flat_class(file[-1])
         if file[:-1] in flat:
-            allowed = flat[file[:-1]]
-            place = (allowed, match["class"]) if match else None
+            place = None if name is None else (flat[file[:-1]], name)
         else:
             place = next((by_folder[path] for path in by_folder if file[:-1][: len(path)] == path), None)
         if place is not None:

@@ -5,7 +5,8 @@ from collections import Counter
 
 import pytest
 
-from jobyard.shared.archives.layout import FolderLayout, gather, lay_out_folders
+from jobyard.shared.archives.gathering import gather
+from jobyard.shared.archives.layout import FolderLayout, lay_out_folders
 from jobyard.shared.archives.members import Member
 from jobyard.shared.archives.splits import split_of, splits_among
 from jobyard.shared.errors import WorkError
@@ -50,6 +51,10 @@ TREES: dict[str, tuple[list[str], dict[str, dict[str, int]]]] = {
     "names with spaces": (
         ["great dane.#.jpg", "dalmatian.#.jpg", "boston-terrier.#.jpg"],
         {"train": {"great dane": 2, "dalmatian": 2, "boston-terrier": 2}},
+    ),
+    "names in other scripts, also taken apart": (
+        ["A\u0308pfel.#.jpg", "कुत्ता.#.jpg"],
+        {"train": {"Äpfel": 2, "कुत्ता": 2}},
     ),
     "Training and Testing": (
         ["Training/cats/#.jpg", "Training/dogs/#.jpg", "Testing/cats/#.jpg", "Testing/dogs/#.jpg"],

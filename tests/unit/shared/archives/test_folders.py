@@ -99,6 +99,63 @@ def test_what_is_no_file_is_not_opened(folder: Path) -> None:
     assert "can't be read" in str(problems["cats/around.png"])
 
 
+def test_a_folder_that_is_a_link_is_followed_inside_the_folder_only(folder: Path) -> None:
+    (folder / "all").mkdir()
+    (folder / "dogs").symlink_to(folder / "cats")
+    (folder / "all" / "cats").symlink_to("../cats")
+    (folder / "all" / "back").symlink_to("..")
+    (folder / "cats" / "itself").symlink_to(".")
+    (folder / "birds").symlink_to(folder.parent / "secret")
+    found = named(folder)
+    assert [name for name, member in found.items() if not member.folder and not member.problem] == [
+        "dogs/a.png",
+        "all/cats/a.png",
+        "cats/a.png",
+    ]
+    assert {name: member.problem for name, member in found.items() if member.link} == {
+        "birds": "a link that leads out of the folder",
+        "dogs/itself": "a link to a folder that it lies in",
+        "all/back": "a link to a folder that it lies in",
+        "all/cats/itself": "a link to a folder that it lies in",
+        "cats/itself": "a link to a folder that it lies in",
+    }
+    for member in walk(folder, HUGE):
+        if member.name.endswith("a.png"):
+            assert read(member) == b"a cat"
+
+
+def test_two_links_that_lead_to_each_other_come_to_an_end(folder: Path) -> None:
+    (folder / "dogs").mkdir()
+    (folder / "dogs" / "b.png").touch()
+    (folder / "dogs" / "cats").symlink_to(folder / "cats")
+    (folder / "cats" / "dogs").symlink_to(folder / "dogs")
+    found = named(folder)
+    assert [name for name in found if name.endswith("b.png")] == ["cats/dogs/b.png", "dogs/b.png"]
+    assert found["cats/dogs/cats"].problem == "a link to a folder that it lies in"
+
+
+def test_a_folder_that_becomes_a_link_on_the_way_of_another_link_is_not_entered(folder: Path) -> None:
+    (folder / "store" / "birds").mkdir(parents=True)
+    (folder / "birds").symlink_to(folder / "store" / "birds")
+    (folder.parent / "secret" / "birds").mkdir()
+    (folder.parent / "secret" / "birds" / "secret.png").touch()
+    resolve = Path.resolve
+
+    def exchanged(path: Path, strict: bool = False) -> Path:
+        target = resolve(path, strict)
+        if path.name == "birds" and not (folder / "store").is_symlink():
+            (folder / "store").rename(folder / "old")
+            (folder / "store").symlink_to(folder.parent / "secret")
+        return target
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "resolve", exchanged)
+        members = walk(folder, HUGE)
+        (linked,) = [next(members)]
+    assert (linked.name, linked.folder, linked.link) == ("birds", False, True)
+    assert str(linked.problem).startswith("can't be read")
+
+
 def test_hidden_folders_are_not_entered(folder: Path) -> None:
     (folder / ".git").mkdir(mode=0o000)
     (folder / "__MACOSX").mkdir()

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from jobyard.shared.archives import limits
-from jobyard.shared.archives.layout import Layout, gather, lay_out_folders
+from jobyard.shared.archives.gathering import gather
+from jobyard.shared.archives.layout import Layout, lay_out_folders
 from jobyard.shared.archives.left_out import MAX_LISTED
 from jobyard.shared.archives.members import Member
 from jobyard.shared.errors import WorkError

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import lzma
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +39,7 @@ def test_headers_without_an_end_are_refused_before_they_fill_the_memory(name: st
     assert peak.bytes < 8 * MIB
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress], ids=["gz", "bz2"])
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gz", "bz2", "xz"])
 def test_zeros_are_unpacked_only_so_far_as_the_archive_may(
     pack: Callable[[bytes], bytes], tmp_path: Path
 ) -> None:
@@ -50,6 +51,43 @@ def test_zeros_are_unpacked_only_so_far_as_the_archive_may(
         for seen, _ in enumerate(walk(source, 10_000_000), 1):  # noqa: B007 (the last one counts)
             pass
     assert seen == 2
+
+
+def test_xz_that_asks_for_gigabytes_of_memory_is_refused(tmp_path: Path) -> None:
+    content = bytearray(lzma.compress(header("cats/a.png") + END_OF_TAR, filters=[
+        {"id": lzma.FILTER_LZMA2, "dict_size": 1 << 30}
+    ]))  # fmt: skip
+    source = tmp_path / "greedy.tar.xz"
+    source.write_bytes(content)
+    with allocated() as peak, pytest.raises(WorkError, match=r"can't be unpacked: .*[Mm]emory usage limit"):
+        list(walk(source, HUGE))
+    assert peak.bytes < 8 * MIB
+
+
+@pytest.mark.parametrize("streams", [1, 2])
+def test_xz_of_several_streams_and_padding_is_read(tmp_path: Path, streams: int) -> None:
+    content = tarred({f"cats/{number}.png": picture() + bytes(70_000) for number in range(5)})
+    cut = len(content) // streams
+    pieces = [content[at : at + cut] for at in range(0, len(content), cut)]
+    source = tmp_path / "a.tar.xz"
+    source.write_bytes(b"".join(lzma.compress(piece) + bytes(8) for piece in pieces))
+    for member in walk(source, HUGE):
+        with member.open() as file:
+            assert file.read() == picture() + bytes(70_000)
+    source.write_bytes(source.read_bytes()[:-200])
+    with pytest.raises(WorkError, match="truncated"):
+        list(walk(source, HUGE))
+
+
+@pytest.mark.parametrize(
+    ("head", "said"), [(b"Rar!\x1a\x07\x01\x00", "a RAR archive"), (b"%PDF-1.7", "a PDF"), (b"hello", None)]
+)
+def test_what_is_no_archive_is_called_by_its_name(tmp_path: Path, head: bytes, said: str | None) -> None:
+    source = tmp_path / "a.zip"
+    source.write_bytes(head + bytes(2_000))
+    with pytest.raises(WorkError) as raised:
+        list(walk(source, HUGE))
+    assert raised.value.message.endswith(f", but is {said}" if said else "bzip2 or xz)")
 
 
 def test_long_names_all_in_all_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
