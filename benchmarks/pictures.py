@@ -57,6 +57,13 @@ def _grey_16(picture: Image.Image) -> bytes:
     return file.getvalue()
 
 
+def _grey_16_tiff(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    grey = np.asarray(picture.convert("L")).astype(np.uint16) * 257
+    Image.fromarray(grey).save(file, "TIFF", compression="tiff_lzw")
+    return file.getvalue()
+
+
 def _rle(picture: Image.Image) -> bytes:
     """A BMP of long runs, 8 bits a pixel."""
     runs = [min(255, picture.width - x) for x in range(0, picture.width, 255)]
@@ -89,6 +96,16 @@ CASES: dict[str, Callable[[Image.Image], bytes]] = {
     "BMP, RGB": _saved("BMP"),
     "BMP, palette": _saved("BMP", "P"),
     "BMP, RLE": _rle,
+    "AVIF": _saved("AVIF", speed=10),
+    "AVIF, with alpha": _saved("AVIF", "RGBA", speed=10, quality=100, subsampling="4:4:4"),
+    "AVIF, turned by EXIF": _turned("AVIF", speed=10),
+    "TIFF, RGB": _saved("TIFF"),
+    "TIFF, RGB, LZW, turned": _turned("TIFF", compression="tiff_lzw"),
+    "TIFF, RGBA, deflate": _saved("TIFF", "RGBA", compression="tiff_adobe_deflate"),
+    "TIFF, CMYK": _saved("TIFF", "CMYK", compression="tiff_lzw"),
+    "TIFF, JPEG": _saved("TIFF", compression="jpeg"),
+    "TIFF, fax": _saved("TIFF", "1", compression="group4"),
+    "TIFF, grey of 16 bits": _grey_16_tiff,
     "WebP": _saved("WEBP", method=0),
     "WebP, lossless, with alpha": _saved("WEBP", "RGBA", lossless=True, quality=0, method=0),
     "WebP, turned by EXIF": _turned("WEBP", method=0),

@@ -354,6 +354,9 @@ class ModelCard(Out):
     network: str
     image_size: int
     preprocessing: str
+    background: str | None = Field(
+        description="What is transparent is laid on it; null: it keeps the colour that the file has there"
+    )
     classes: list[str]
     outputs: str
     accuracy: float | None

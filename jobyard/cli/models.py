@@ -11,6 +11,7 @@ from jobyard.cli.follow import follow, working
 from jobyard.cli.session import connect, json_option, outcome, output, print_json, priority_option
 from jobyard.client import Client, Job
 from jobyard.client.errors import Json
+from jobyard.client.transport import given
 
 SHOWN = 50
 
@@ -127,6 +128,9 @@ def _exported(client: Client, card: Json, format_: str, quantize: str) -> tuple[
     "own makes it of 0 to 255.",
 )
 @click.option("--image-size", type=int, help="Side of the pictures, where the network takes any.")
+@click.option(
+    "--background", help="What is transparent is laid on it: white, black or #rrggbb; default: white."
+)
 @priority_option
 @json_option
 def add(
@@ -135,6 +139,7 @@ def add(
     classes: str,
     rescale: str | None,
     image_size: int | None,
+    background: str | None,
     priority: int | None,
     as_json: bool,
 ) -> int:
@@ -152,6 +157,7 @@ def add(
                 rescale=rescale,
                 image_size=image_size,
                 priority=priority,
+                **given({"background": background}),
             )
         follow(job)
         if as_json:

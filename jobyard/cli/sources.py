@@ -41,7 +41,9 @@ def find_dataset(
     if source is None:
         return data
     check(PENDING)
-    imported = import_pictures(client, source, name or folder_name(source), labels, allow_partial=allow_partial)
+    imported = import_pictures(
+        client, source, name or folder_name(source), labels, allow_partial=allow_partial
+    )
     if not imported.succeeded or imported.result is None:
         if as_json:
             print_json(imported.raw)

@@ -13,6 +13,7 @@ from jobyard.shared.archives.splits import (
     SPLIT_NAMES,
     TRAIN,
     UNLABELLED,
+    says_nothing,
     split_by_name,
     split_of,
     splits_among,
@@ -144,6 +145,8 @@ def _add_splits(found: ClassFolders, folder: Folder, splits: dict[str, str]) -> 
             names = flat_classes(inner)
             if split != TRAIN and train.isdisjoint(names):
                 names = []
+        if split != TRAIN and len(names) == 1 and train.isdisjoint(names) and says_nothing(names[0]):
+            names = []  # as test/unknown/, val/images/
         if not names or split == UNLABELLED:
             found.unlabelled.add(outer)
             continue
@@ -188,13 +191,14 @@ def _add_splits_in_classes(found: ClassFolders, folder: Folder) -> bool:
         for name in training
         if len(set(splits[name].values())) == len(inside[name].picture_folders())
         and not inside[name].pictures()
+        and not any(part.picture_folders() for part in inside[name].picture_folders().values())
     ]
     if len(whole) < len(inside) or len(whole) < 2:
         outer = (*found.root, training[0])
         inner = next(part for part, split in splits[training[0]].items() if split == TRAIN)
         other = next(name for name in inside if name != training[0])
         raise WorkError(
-            f"{_shown((*outer, inner))} lies deeper than {_shown((*found.root, other))}, so that the classes "
+            f"{_shown((*outer, inner))} lies beside {_shown((*found.root, other))}, so that the classes "
             f"can't be known: import {_shown(outer)} alone, or put train/CLASS/ at the top"
         )
     found.places |= {

@@ -27,7 +27,7 @@ def name_classes(found: ClassFolders, pages: dict[str, str]) -> None:
     for path, (split, name) in found.places.items():
         known = name
         if page is not None and has_surrogates((name,)):
-            known = name.encode(errors="surrogateescape").decode(page)
+            known = name.encode(errors="surrogateescape").decode(page, "replace")
             pages.setdefault(page, known)
         found.places[path] = split, safe_name(known)
 

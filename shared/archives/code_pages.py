@@ -27,6 +27,9 @@ _EASTERN = ("shift_jis", "euc_jp", "gb2312", "big5", "euc_kr")
 DOS = Pages("cp437", ("cp850", "cp852", "cp866", *_EASTERN))
 UNIX = Pages("iso8859-1", ("iso8859-2", "cp1251", "koi8-r", *_EASTERN))
 
+# So many names tell a code page as well as all do.
+MAX_SAMPLE = 2_000
+
 _FIRST_LEVEL = {
     "shift_jis": range(0x88, 0x99),
     "euc_jp": range(0xB0, 0xD0),
@@ -42,7 +45,7 @@ def find_page(names: Iterable[bytes], pages: Pages) -> tuple[str | None, str]:
 
     Or None, and what they could be.
     """
-    raw = sorted(set(names))
+    raw = sorted(set(names))[:MAX_SAMPLE]
     readings = {
         page: read
         for page in (pages.usual, *pages.others)
@@ -84,7 +87,8 @@ def _makes_sense(name: str) -> bool:
         character if unicodedata.category(character)[0] in "LM" else " " for character in name
     ).split()
     others = {character for character in name if unicodedata.category(character)[0] not in "LM"}
-    return others <= _PUNCTUATION and all(map(_is_word, words))
+    # Of a path only one of both is what separates; the other is half a letter.
+    return others <= _PUNCTUATION and not {"/", "\\"} <= others and all(map(_is_word, words))
 
 
 def _is_word(word: str) -> bool:

@@ -97,9 +97,9 @@ def _walk(
     above = (*above, identity(descriptor))
     if parts:
         yield Member(parts, True, 0, _nothing)
-    folders, files = _list(folder, descriptor, parts)
+    folders, files, links = _list(folder, descriptor, parts)
     for name in files:
-        linked = _linked_folder(folder, descriptor, (*parts, name))
+        linked = _linked_folder(folder, (*parts, name)) if name in links else None
         if linked is None:
             yield _file(folder, descriptor, (*parts, name))
         else:
@@ -119,12 +119,9 @@ def _walk(
             os.close(opened)
 
 
-def _linked_folder(folder: Folder, descriptor: int, parts: tuple[str, ...]) -> Path | None:
+def _linked_folder(folder: Folder, parts: tuple[str, ...]) -> Path | None:
     """The folder inside that a link leads to; None for what is none."""
     try:
-        status = os.stat(parts[-1], dir_fd=descriptor, follow_symlinks=False)
-        if not stat.S_ISLNK(status.st_mode):
-            return None
         target = folder.path.joinpath(*parts).resolve(strict=True)
     except DAMAGED:
         return None
@@ -150,22 +147,27 @@ def _walk_linked(
         os.close(opened)
 
 
-def _list(folder: Folder, descriptor: int, parts: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """The names of the folders in an open folder, and of all else, sorted."""
+def _list(
+    folder: Folder, descriptor: int, parts: tuple[str, ...]
+) -> tuple[list[str], list[str], frozenset[str]]:
+    """The names of the folders in an open folder, and of all else, sorted; and which of these are links."""
     folders: list[str] = []
     files: list[str] = []
+    links: set[str] = set()
     try:
         with os.scandir(descriptor) as entries:
             for entry in entries:
                 if not entry.is_dir(follow_symlinks=False):
                     files.append(entry.name)
+                    if entry.is_symlink():
+                        links.add(entry.name)
                 elif is_meant((entry.name,)):
                     folders.append(entry.name)
                 if len(folders) + len(files) > limits.MAX_MEMBERS:
                     raise limits.too_many()
     except OSError as error:
         _refuse(folder.path.joinpath(*parts), error)
-    return sorted(folders), sorted(files)
+    return sorted(folders), sorted(files), frozenset(links)
 
 
 def _file(folder: Folder, descriptor: int, parts: tuple[str, ...]) -> Member:

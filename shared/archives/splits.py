@@ -33,6 +33,7 @@ _BESIDES = frozenset(
     {"set", "sets", "data", "dataset", "images", "image", "imgs", "img", "pictures", "pics", "photos"}
     | {"split", "folder", "seg", "samples"}
 )
+_NO_CLASS = frozenset({"unknown", "all", "jpg", "jpeg", "png"})
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|[^\W\d_]+")
 
 
@@ -40,6 +41,12 @@ def split_of(name: str) -> str | None:
     """The split that a folder's name says, or UNLABELLED; None if it is the name of anything."""
     split, others = _read(name)
     return None if others else split
+
+
+def says_nothing(name: str) -> bool:
+    """Whether a folder's name is that of any pictures, or of a part: "images", "unknown", "test"."""
+    split, others = _read(name)
+    return split is not None or all(word in _NO_CLASS for word in others)
 
 
 def splits_among(names: Iterable[str]) -> dict[str, str]:

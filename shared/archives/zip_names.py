@@ -14,8 +14,6 @@ from jobyard.shared.archives.code_pages import DOS, UNIX, find_page
 UTF_8: Final = 0x800
 UNICODE_PATH: Final = 0x7075
 MADE_BY_UNIX: Final = 3
-# So many names tell a code page as well as all do.
-MAX_SAMPLE: Final = 2_000
 
 
 class Name(NamedTuple):
@@ -43,9 +41,7 @@ def names_of(infos: Sequence[zipfile.ZipInfo]) -> list[Name]:
             for info, name in zip(infos, known, strict=True)
         ]
     by_unix = any(info.create_system == MADE_BY_UNIX for info in infos)
-    page, doubt = find_page(
-        sorted(name for name in raw if not name.isascii())[:MAX_SAMPLE], UNIX if by_unix else DOS
-    )
+    page, doubt = find_page((name for name in raw if not name.isascii()), UNIX if by_unix else DOS)
     return [
         _in_page(_raw(info), page, doubt) if name is None else Name(name)
         for info, name in zip(infos, known, strict=True)

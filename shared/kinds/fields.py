@@ -33,6 +33,8 @@ ModelReference = Annotated[
     Names("model"),
     Field(description="A name (its latest version), `name@version`, `name@alias`, or an id"),
 ]
+# What is transparent in a picture is laid on it.
+Background = Annotated[str, StringConstraints(pattern=r"^(white|black|#[0-9a-fA-F]{6})$")]
 Alias = Annotated[
     str,
     StringConstraints(pattern=rf"^{ALIAS}$"),

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints
 
 from jobyard.shared.kinds.base import Kind, Queue, Reference, Spec
-from jobyard.shared.kinds.fields import Name
+from jobyard.shared.kinds.fields import Background, Name
 
 # What the registry says instead of the name of a network of its own.
 IMPORTED: Final = "imported"
@@ -47,6 +47,10 @@ class RegisterSpec(Spec):
     image_size: ImageSize | None = Field(
         default=None,
         description="Pictures are resized to this square; default: what the network says",
+    )
+    background: Background = Field(
+        default="white",
+        description="What is transparent in pictures is laid on this colour: `white`, `black` or `#rrggbb`",
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapV
 
 from jobyard.shared.errors import BadInput
 from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Spec
-from jobyard.shared.kinds.fields import DatasetReference, ModelReference, Name
+from jobyard.shared.kinds.fields import Background, DatasetReference, ModelReference, Name
 from jobyard.shared.kinds.register import IMPORTED
 
 if TYPE_CHECKING:
@@ -162,6 +162,11 @@ class TrainSpec(Spec):
         le=512,
         description="Pictures are resized to this square; `custom`: what the architecture takes, or 128 if "
         "it takes any",
+    )
+    background: Background = Field(
+        default="white",
+        description="What is transparent in pictures is laid on this colour, here and in every prediction: "
+        "`white`, `black` or `#rrggbb`",
     )
     optimizer: Literal["muon", "adam"] = Field(
         default="adam", description="`muon`: Muon for convolutions, Adam for all other weights"

@@ -1,5 +1,6 @@
 """Pictures from outside: formats, headers, decoding within a budget of memory. This is the package's door."""
 
+from jobyard.shared.pictures.background import BLACK, WHITE, laid_on
 from jobyard.shared.pictures.budget import Budget, cost
 from jobyard.shared.pictures.decoding import (
     LIMITS,
@@ -7,6 +8,7 @@ from jobyard.shared.pictures.decoding import (
     TOO_LARGE,
     check_header,
     decoded,
+    decoded_with_alpha,
     prepared,
     to_array,
 )
@@ -15,12 +17,14 @@ from jobyard.shared.pictures.formats import FORMATS, SUFFIXES, UNKNOWN, NotAPict
 from jobyard.shared.pictures.headers import Header
 
 __all__ = [
+    "BLACK",
     "FORMATS",
     "LIMITS",
     "MAX_FILE_BYTES",
     "SUFFIXES",
     "TOO_LARGE",
     "UNKNOWN",
+    "WHITE",
     "Budget",
     "Header",
     "NotAPicture",
@@ -28,7 +32,9 @@ __all__ = [
     "check_signature",
     "cost",
     "decoded",
+    "decoded_with_alpha",
     "end_of",
+    "laid_on",
     "prepared",
     "to_array",
 ]

@@ -26,6 +26,9 @@ BYTES_PER_PIXEL: Final = {
     "BMP": 6,
     "BMP with RLE": 6,
     "WEBP": 18.5,
+    "AVIF": 16,
+    "TIFF": 14,
+    "TIFF of 16 bits": 18,
 }
 FILE_COPIES: Final = 2
 FIXED_BYTES: Final = 1 << 20
@@ -94,7 +97,7 @@ def cost(header: Header, file_bytes: int, *, scale: int = 1, resized: int = 0) -
     `scale` is by what a JPEG is made smaller while it is decoded (1, 2, 4, 8). `resized`: the side in
     pixels to which it is resized afterwards, first of all in width.
     """
-    pixels = header.pixels * BYTES_PER_PIXEL[header.variant]
+    pixels = max(header.pixels, header.decoded) * BYTES_PER_PIXEL[header.variant]
     if scale > 1:
         kept = BYTES_PER_PIXEL[header.variant] - BYTES_PER_PIXEL["JPEG"]  # coefficients are not made fewer
         pixels = header.pixels * (kept + BYTES_PER_PIXEL["JPEG"] / scale**2)

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from jobyard.shared.pictures.background import WHITE, laid_on, with_alpha
 from jobyard.shared.pictures.budget import Budget, cost
 from jobyard.shared.pictures.endings import essential
 from jobyard.shared.pictures.formats import UNKNOWN, NotAPicture
@@ -24,6 +25,8 @@ TOO_LARGE: Final = f"too large: should have at most {MAX_FILE_BYTES:,} bytes"
 MAX_SIDE: Final = 65_535
 # Pillow decodes it in Python, at 10 million pixels a second.
 MAX_RLE_PIXELS: Final = 16_000_000
+# By so many pixels tiles may reach over a picture.
+MAX_TILE_PIXELS: Final = 1 << 22
 # How often a JPEG may pass over its pixels: progressive ones have some ten scans.
 MAX_SCANS: Final = 100
 
@@ -51,6 +54,10 @@ def check_header(file: IO[bytes]) -> Header:
     size = f"{header.width}×{header.height} pixels"
     if header.pixels > LIMITS.pixels:
         raise NotAPicture(f"too large: {size}, should have at most {LIMITS.pixels:,}")
+    if header.format == "TIFF" and header.decoded > LIMITS.pixels + MAX_TILE_PIXELS:
+        raise NotAPicture(
+            f"too large: tiles of {header.decoded:,} pixels, should have at most {LIMITS.pixels:,} in all"
+        )
     if max(header.width, header.height) > MAX_SIDE:
         raise NotAPicture(f"too large: {size}, should be at most {MAX_SIDE:,} wide and high")
     if header.variant == "BMP with RLE" and header.pixels > MAX_RLE_PIXELS:
@@ -60,15 +67,33 @@ def check_header(file: IO[bytes]) -> Header:
 
 @contextmanager
 def decoded(
-    file: IO[bytes], *, budget: Budget = IN_FLIGHT, least: int | None = None, resized: int = 0
+    file: IO[bytes],
+    *,
+    budget: Budget = IN_FLIGHT,
+    least: int | None = None,
+    resized: int = 0,
+    background: str | None = WHITE,
 ) -> Iterator[Image.Image]:
     """The first frame, decoded fully, upright, as 8-bit RGB. Raises NotAPicture with the reason.
 
     The budget is held until the context is left, which closes the picture; decode no other one within.
     Raises Busy if the budget does. `least`: a JPEG may be decoded smaller, but no side under so many
-    pixels. `resized` is the side that `to_array` will be asked for. What is transparent keeps the colour
-    that the file has under it.
+    pixels. `resized` is the side that `to_array` will be asked for. What is transparent is laid on the
+    `background`; with None it keeps the colour that the file has under it.
     """
+    with decoded_with_alpha(file, budget=budget, least=least, resized=resized) as image:
+        flat = laid_on(image, background)
+        try:
+            yield flat
+        finally:
+            flat.close()
+
+
+@contextmanager
+def decoded_with_alpha(
+    file: IO[bytes], *, budget: Budget = IN_FLIGHT, least: int | None = None, resized: int = 0
+) -> Iterator[Image.Image]:
+    """As `decoded`, but RGBA where something is transparent."""
     size = file.seek(0, 2)
     if size == 0:
         raise NotAPicture("the file is empty")
@@ -85,9 +110,9 @@ def decoded(
             image.close()  # before the budget is given back
 
 
-def prepared(file: IO[bytes], size: int) -> "NDArray[np.uint8]":
+def prepared(file: IO[bytes], size: int, background: str | None = WHITE) -> "NDArray[np.uint8]":
     """A picture as training and prediction see it: see `decoded` and `to_array`. Raises NotAPicture."""
-    with decoded(file, resized=size) as image:
+    with decoded(file, resized=size, background=background) as image:
         return to_array(image, size)
 
 
@@ -125,9 +150,11 @@ def _decode(content: bytes, header: Header, scale: int) -> Image.Image:
             image.load()
             # In place, and below only where needed: each copy of a large picture is hundreds of megabytes.
             _turn_upright(image)
+            if image.mode == "F":
+                raise ValueError("its samples should be whole numbers")
             if image.mode.startswith("I"):  # 16 bits a pixel: Pillow's own conversion would clip, not scale
                 image = image.convert("I").point(lambda value: value / 256).convert("L")
-            return image if image.mode == "RGB" else image.convert("RGB")
+            return with_alpha(image)
         except Exception as error:  # noqa: BLE001 (Pillow's decoders raise a dozen types, SyntaxError too)
             raise NotAPicture(f"can't be decoded: {_reason(error)}") from None
 

@@ -21,8 +21,11 @@ MAX_TEXT = 1 << 20
 
 def end_of(content: bytes, name: str) -> int:
     """Where a picture of that format ends: what comes after is no part of it. If unknown, the file's end."""
+    find = _ENDS.get(name)  # a TIFF and an AVIF may have what they need anywhere
+    if find is None:
+        return len(content)
     try:
-        end = _ENDS[name](content)
+        end = find(content)
     except (struct.error, IndexError, NotAPicture):
         return len(content)
     return min(end, len(content))

@@ -8,7 +8,9 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import IO, NamedTuple
 
-from jobyard.shared.pictures.formats import UNKNOWN, NotAPicture, check_signature
+from jobyard.shared.pictures.avif import read_avif
+from jobyard.shared.pictures.formats import SIGNATURE_BYTES, UNKNOWN, NotAPicture, check_signature
+from jobyard.shared.pictures.tiff import read_tiff
 
 # Of a JPEG's segments and a GIF's blocks before the picture; honest files have some hundreds.
 MAX_STEPS = 100_000
@@ -24,12 +26,16 @@ BMP_RLE = {1, 2}
 
 
 class Header(NamedTuple):
-    """`variant` is the format, or what of it is decoded in another way, as "JPEG in scans"."""
+    """`variant` is the format, or what of it is decoded in another way, as "JPEG in scans".
+
+    `decoded` are pixels that are decoded, if these are more than the picture has.
+    """
 
     format: str
     variant: str
     width: int
     height: int
+    decoded: int = 0
 
     @property
     def pixels(self) -> int:
@@ -39,10 +45,10 @@ class Header(NamedTuple):
 def read_header(file: IO[bytes]) -> Header:
     """Of a file that can be sought, from its first byte. Raises NotAPicture."""
     file.seek(0)
-    name = check_signature(file.read(16))
+    name = check_signature(file.read(SIGNATURE_BYTES))
     try:
         return _READERS[name](file)
-    except struct.error:  # it ends too early
+    except (struct.error, IndexError):  # it ends too early
         raise NotAPicture(UNKNOWN) from None
 
 
@@ -109,6 +115,17 @@ def palette_bytes(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
+def _tiff(file: IO[bytes]) -> Header:
+    found = read_tiff(file)
+    variant = "TIFF of 16 bits" if found.bits > 8 else "TIFF"
+    return Header("TIFF", variant, found.width, found.height, found.decoded)
+
+
+def _avif(file: IO[bytes]) -> Header:
+    found = read_avif(file)
+    return Header("AVIF", "AVIF", found.width, found.height, found.decoded)
+
+
 def _jpeg(file: IO[bytes]) -> Header:
     file.seek(2)
     found: Header | None = None
@@ -154,4 +171,6 @@ _READERS: dict[str, Callable[[IO[bytes]], Header]] = {
     "GIF": _gif,
     "BMP": _bmp,
     "WEBP": _webp,
+    "TIFF": _tiff,
+    "AVIF": _avif,
 }

@@ -22,8 +22,8 @@ from jobyard.shared.storage import File, Reason, plan_deletion
 BEST = "best"
 
 PREPROCESSING = (
-    "pixels of 0…255 in RGB, upright, resized bilinearly (antialiased) to image_size × image_size; "
-    "rescaling is inside the model"
+    "pixels of 0…255 in RGB, upright, {background}, resized bilinearly (antialiased) to "
+    "image_size × image_size; rescaling is inside the model"
 )
 OUTPUTS = {
     "sigmoid": "one number for each picture: the probability of classes[1]; the rest is that of classes[0]",
@@ -57,6 +57,12 @@ class Model(Versioned):
         """Of its evaluation; where its card has none, its best epoch's on validation pictures."""
         found: float | None = ((self.card or {}).get("evaluation") or {}).get("accuracy")
         return self.metrics.get("best", {}).get("val_accuracy") if found is None else found
+
+    @property
+    def background(self) -> str | None:
+        """What it takes for transparent; None for the colour that a file has there, as models once did."""
+        found: str | None = (self.card or {}).get("background")
+        return found
 
     @classmethod
     def listing(cls) -> "sa.Select[Any]":
@@ -187,6 +193,11 @@ def delete(session: Session, reference: str) -> list[str]:
     return keys
 
 
+def _laid_on(background: str | None) -> str:
+    """What becomes of what is transparent, for people."""
+    return "without transparency (the colour under it)" if background is None else f"laid on {background}"
+
+
 def card(session: Session, model: Model) -> dict[str, Any]:
     """All that is known of a model, and how to use its file, as JSON.
 
@@ -213,7 +224,8 @@ def card(session: Session, model: Model) -> dict[str, Any]:
         "sha256": model.sha256,
         "network": model.network,
         "image_size": model.image_size,
-        "preprocessing": PREPROCESSING,
+        "preprocessing": PREPROCESSING.format(background=_laid_on(model.background)),
+        "background": model.background,
         "classes": model.classes,
         "outputs": OUTPUTS[kept.get("outputs") or ("sigmoid" if len(model.classes) == 2 else "softmax")],
         "accuracy": model.accuracy,

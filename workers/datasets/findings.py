@@ -11,7 +11,7 @@ from typing import TypedDict
 from PIL import Image
 
 from jobyard.shared.archives.layout import Place
-from jobyard.shared.archives.splits import SPLIT_NAMES, TRAIN
+from jobyard.shared.archives.splits import SPLIT_NAMES, TRAIN, VALIDATION
 from jobyard.workers.datasets.labels.report import LabelsReport
 
 # What is listed by name; the rest is only counted.
@@ -32,13 +32,18 @@ ORDER = {split: place for place, split in enumerate(SPLIT_NAMES)}
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture that decodes: `width` and `height` in pixels, upright; `pixels` is the digest of them all."""
+    """A picture that decodes: `width` and `height` in pixels, upright; `pixels` is the digest of them all.
+
+    `is_blank`: it is transparent in parts, and of one colour when these are laid on white.
+    """
 
     place: Place
     width: int
     height: int
     format: str
     pixels: bytes
+    is_transparent: bool = False
+    is_blank: bool = False
 
 
 class Extent(TypedDict):
@@ -66,12 +71,12 @@ class Leak(TypedDict):
 class Findings(TypedDict):
     """All of it is JSON. Pictures are the same if their decoded pixels are, whatever else is in the files.
 
-    `read_as` says which classes were found where. `duplicates` counts those that repeat another one, and
-    lists them with it; `leaks` counts pictures of validation that train has too, and of test that train or
-    validation has; `conflicts` counts pictures that have more than one class. `noted` lists files that were
-    imported, with a note. `labels` is about tables of labels, if there are such. `imbalance` is pictures of
-    the largest class of train by those of the smallest. `warnings` has a line for each finding that people
-    should look at.
+    `read_as` says which classes were found where. `transparent_count` are transparent in parts. `duplicates`
+    counts those that repeat another one, and lists them with it; `leaks` counts pictures of validation that
+    train has too, and of test that train or validation has; `conflicts` counts pictures that have more than
+    one class. `noted` lists files that were imported, with a note. `labels` is about tables of labels, if
+    there are such. `imbalance` is pictures of the largest class of train by those of the smallest. `warnings`
+    has a line for each finding that people should look at.
     """
 
     read_as: str
@@ -79,6 +84,7 @@ class Findings(TypedDict):
     height: Extent
     shorter_side: Histogram
     formats: dict[str, int]
+    transparent_count: int
     duplicates: list[list[str]]
     duplicates_count: int
     leaks: list[Leak]
@@ -124,6 +130,7 @@ def find_out(
         height=_extent([picture.height for picture in pictures]),
         shorter_side=_histogram([min(picture.width, picture.height) for picture in pictures]),
         formats=dict(Counter(picture.format for picture in pictures).most_common()),
+        transparent_count=sum(picture.is_transparent for picture in pictures),
         duplicates=_listed(groups),
         duplicates_count=copies,
         leaks=leaks[:MAX_LISTED],
@@ -137,9 +144,20 @@ def find_out(
         warnings=[
             *(labels["warnings"] if labels else ()),
             *warnings,
+            *_about_blank(pictures),
             *_warnings(classes, len(leaks), len(conflicts), copies),
         ],
     )
+
+
+def _about_blank(pictures: Sequence[Seen]) -> list[str]:
+    blank = sum(picture.is_blank for picture in pictures)
+    if not blank:
+        return []
+    return [
+        f"{_pictures(blank)} {'is' if blank == 1 else 'are'} of one colour when laid on white, as training "
+        "lays what is transparent: train with another background, as black"
+    ]
 
 
 def _same(pictures: Sequence[Seen]) -> list[list[Place]]:
@@ -193,7 +211,7 @@ def _warnings(classes: dict[str, dict[str, int]], leaks: int, conflicts: int, co
     if copies:
         warnings.append(
             f"{_pictures(copies)} {'duplicates' if copies == 1 else 'duplicate'} another"
-            + ("" if len(classes) > 1 else ": one copy may be used for training and the other for validation")
+            + ("" if VALIDATION in classes else ": copies stay together where pictures are held out")
         )
     sizes = Counter(classes[TRAIN]).most_common()
     (largest, most), (smallest, least) = sizes[0], sizes[-1]

@@ -12,15 +12,26 @@ from typing import IO
 
 from jobyard.shared.archives.class_folders import LAYOUTS
 from jobyard.shared.archives.file_kinds import is_archive
-from jobyard.shared.archives.layout import Gathered, Layout, Place, gather
+from jobyard.shared.archives.gathering import Gathered, gather
+from jobyard.shared.archives.layout import Layout, Place
 from jobyard.shared.archives.left_out import LeftOut
 from jobyard.shared.archives.limits import MAX_FILE_BYTES, too_large
 from jobyard.shared.archives.members import DAMAGED, Member, printable, reason
-from jobyard.shared.archives.splits import SPLIT_NAMES
+from jobyard.shared.archives.splits import SPLIT_NAMES, TRAIN
 from jobyard.shared.archives.walk import Source, walk
 from jobyard.shared.disk import Room
 from jobyard.shared.errors import WorkError
-from jobyard.shared.pictures import SUFFIXES, NotAPicture, check_signature, decoded, end_of
+from jobyard.shared.pictures import (
+    BLACK,
+    SUFFIXES,
+    WHITE,
+    NotAPicture,
+    check_signature,
+    decoded_with_alpha,
+    end_of,
+    laid_on,
+)
+from jobyard.workers.datasets import identical
 from jobyard.workers.datasets.findings import Findings, Seen, find_out, pixel_digest
 from jobyard.workers.datasets.labels.choice import From, lay_out_labelled
 from jobyard.workers.datasets.labels.kept import KeptTables
@@ -219,8 +230,20 @@ def _decode(content: bytes, kind: str, place: Place) -> tuple[bytes, Seen]:
 
 
 def _seen(content: bytes, kind: str, place: Place) -> Seen:
-    with decoded(io.BytesIO(content)) as image:
-        return Seen(place, *image.size, kind, pixel_digest(image))
+    with decoded_with_alpha(io.BytesIO(content)) as image:
+        pixels = [pixel_digest(laid_on(image, WHITE))]
+        if image.mode == "RGB":
+            return Seen(place, *image.size, kind, pixels[0])
+        # Two pictures that are the same on white may differ on black: white drawings on nothing all do.
+        pixels.append(pixel_digest(laid_on(image, BLACK)))
+        return Seen(
+            place,
+            *image.size,
+            kind,
+            b"".join(pixels),
+            is_transparent=True,
+            is_blank=len(laid_on(image, WHITE).getcolors(1) or ()) == 1,
+        )
 
 
 def _read(member: Member) -> tuple[bytes, str]:
@@ -270,8 +293,14 @@ def _version(kept: list[_Kept]) -> str:
 
 
 def _write(output: Path, kept: list[_Kept], spool: IO[bytes], progress: Progress) -> None:
-    """Write the zip aside and move it into place, so that `output` is whole or not there."""
+    """Write the zip aside and move it into place, so that `output` is whole or not there.
+
+    Pictures to train on that are the same are marked as `identical` has it.
+    """
     part = output.with_name(f".{output.name}.part")
+    same = identical.comments(
+        {picture.place.path: picture.seen.pixels for picture in kept if picture.place.split == TRAIN}
+    )
     try:
         with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
             for picture in sorted(kept, key=lambda picture: picture.place.path):
@@ -279,6 +308,7 @@ def _write(output: Path, kept: list[_Kept], spool: IO[bytes], progress: Progress
                 info = zipfile.ZipInfo(picture.place.path, EPOCH)
                 info.create_system = 3  # Unix, on any system
                 info.external_attr = 0o100644 << 16
+                info.comment = same.get(picture.place.path, b"")
                 spool.seek(picture.offset)
                 archive.writestr(info, spool.read(picture.size))
         part.replace(output)

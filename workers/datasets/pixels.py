@@ -13,12 +13,12 @@ import PIL
 from numpy.typing import NDArray
 
 from jobyard.shared.errors import WorkError
-from jobyard.shared.pictures import NotAPicture, prepared
+from jobyard.shared.pictures import WHITE, NotAPicture, prepared
 from jobyard.workers.datasets import array_cache
 from jobyard.workers.runtime.progress import Progress
 
 # Part of an entry's name: raise the number when `shared.pictures` makes other pixels of the same bytes.
-DECODER = f"1, Pillow {PIL.__version__}"
+DECODER = f"2, Pillow {PIL.__version__}"
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,10 @@ def decode_once(
     progress: Progress,
     cache: Path | None = None,
     version: str = "",
+    *,
+    background: str = WHITE,
 ) -> DecodedDataset:
-    """The pictures at `size`: from the folder `cache` if it has them, else decoded to the new file `draft`.
+    """The pictures at `size`, laid on `background`: from the folder `cache`, else decoded to the new `draft`.
 
     With `cache`, where `version` identifies the content of this data set, the whole draft moves
     there: an entry is always complete, and of two processes that make the same one the later one's is kept.
@@ -55,29 +57,33 @@ def decode_once(
     places = dict(sorted((place_of(file), file) for file in files))
     rows = {place: row for row, place in enumerate(places)}
     shape = (len(places), size, size, 3)
-    entry = None if cache is None else cache / f"{_digest(version, rows)}-{size}.npy"
+    entry = None if cache is None else cache / f"{_digest(version, background, rows)}-{size}.npy"
     if entry is not None:
         pixels = array_cache.read(entry, shape, np.uint8)
         if pixels is not None:
             return DecodedDataset(pixels, rows)
         array_cache.make_room(entry.parent, math.prod(shape))
-    _decode_to(draft, shape, list(places.values()), progress)
+    _decode_to(draft, shape, list(places.values()), background, progress)
     if entry is not None:
         draft = draft.replace(entry)
     return DecodedDataset(np.load(draft, mmap_mode="r"), rows)
 
 
-def _digest(version: str, rows: Iterable[str]) -> str:
+def _digest(version: str, background: str, rows: Iterable[str]) -> str:
     # The version does not depend on names, and a row is found by its name.
-    return hashlib.sha256("\n".join((DECODER, version, *rows)).encode(errors="surrogateescape")).hexdigest()
+    return hashlib.sha256(
+        "\n".join((DECODER, version, background, *rows)).encode(errors="surrogateescape")
+    ).hexdigest()
 
 
-def _decode_to(path: Path, shape: tuple[int, int, int, int], files: list[Path], progress: Progress) -> None:
+def _decode_to(
+    path: Path, shape: tuple[int, int, int, int], files: list[Path], background: str, progress: Progress
+) -> None:
     array_cache.refuse_full_disk(path.parent, math.prod(shape), "the decoded pictures")
     pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
 
     def decode_one(row: int) -> None:
-        pixels[row] = _decode(files[row], shape[1])
+        pixels[row] = _decode(files[row], shape[1], background)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
         futures = [pool.submit(decode_one, row) for row in range(len(files))]
@@ -90,9 +96,9 @@ def _decode_to(path: Path, shape: tuple[int, int, int, int], files: list[Path], 
     pixels.flush()  # before it gets its name: after a power cut that should not name zeros
 
 
-def _decode(path: Path, size: int) -> NDArray[np.uint8]:
+def _decode(path: Path, size: int, background: str) -> NDArray[np.uint8]:
     try:
         with path.open("rb") as file:
-            return prepared(file, size)
+            return prepared(file, size, background)
     except (NotAPicture, OSError) as error:
         raise WorkError(f"{path.parent.name}/{path.name} {error}") from None

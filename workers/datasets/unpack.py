@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 from jobyard.shared.errors import WorkError
+from jobyard.workers.datasets import identical
 from jobyard.workers.runtime.progress import Progress
 
 PIECE = 1024**2
@@ -45,6 +46,9 @@ def _extract(archive: Path, draft: Path, progress: Progress) -> None:
     try:
         with zipfile.ZipFile(archive) as source:
             infos = source.infolist()
+            identical.write(
+                draft, {info.filename: info.comment.decode("ascii") for info in infos if info.comment}
+            )
             for done, info in enumerate(infos, 1):
                 # Stored, so that it can't unpack to more than it is.
                 if not PATH.fullmatch(info.filename) or info.compress_type != zipfile.ZIP_STORED:
@@ -54,5 +58,5 @@ def _extract(archive: Path, draft: Path, progress: Progress) -> None:
                 with source.open(info) as member, target.open("xb") as file:
                     shutil.copyfileobj(member, file, PIECE)
                 progress.update(done, len(infos), "pictures")
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, UnicodeError, EOFError, NotImplementedError, RuntimeError) as error:
         raise WorkError(f"the data set's archive is damaged: {error}") from None

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobyard.shared.errors import WorkError
-from jobyard.shared.pictures import NotAPicture, prepared
+from jobyard.shared.pictures import WHITE, NotAPicture, prepared
 from jobyard.workers.runtime.progress import Progress
 
 Pixels = NDArray[np.uint8]
@@ -26,13 +26,15 @@ class StreamedPictures:
         open_picture: Callable[[str], IO[bytes]],
         size: int,
         progress: Progress,
+        background: str | None = WHITE,
     ) -> None:
-        """`open_picture` opens the file of a name; each is resized to (size, size, 3)."""
+        """`open_picture` opens the file of a name; each is laid on `background`, and resized to `size`."""
         self.names = list(names)
         self.labels = labels
         self._open = open_picture
         self._size = size
         self._progress = progress
+        self._background = background
         self._pool = ThreadPoolExecutor(os.cpu_count())  # Pillow decodes without the GIL
         self._ahead: dict[int, list[Future[Pixels]]] = {}
 
@@ -72,6 +74,6 @@ class StreamedPictures:
     def _decode(self, name: str) -> Pixels:
         try:
             with self._open(name) as file:
-                return prepared(file, self._size)
+                return prepared(file, self._size, self._background)
         except (NotAPicture, OSError) as error:
             raise WorkError(f"{name} {error}") from None

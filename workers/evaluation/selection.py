@@ -18,10 +18,14 @@ Files = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class Trained:
-    """How the model's training on the same data set divided it."""
+    """How the model's training on the same data set divided it.
+
+    `identical` has the group of each picture that equals others.
+    """
 
     validation_split: float
     seed: int
+    identical: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,9 @@ def select(places: Iterable[str], split: str, classes: Sequence[str], trained: T
         part, name, _ = place.split("/", 2)
         parts[part][name].append(place)
     if VALIDATION not in parts and trained is not None and split in (AUTO, VALIDATION):
-        parts[VALIDATION] = hold_out(_sorted(parts[TRAIN]), trained.validation_split, trained.seed)[1]
+        files = _sorted(parts[TRAIN])
+        _, held_out = hold_out(files, trained.validation_split, trained.seed, trained.identical.get)
+        parts[VALIDATION] = held_out
     if split == AUTO:
         split = next((part for part in (TEST, VALIDATION) if part in parts), ALL)
     chosen = _united(parts.values()) if split == ALL else parts.get(split)

@@ -72,8 +72,10 @@ def _subject(attempt: Attempt, spec: EvaluateSpec) -> Subject:
         raise WorkError(strange)
     training = (model.card or {}).get("spec") or {}
     is_training_data = was_trained_on(model, dataset)
-    trained = Trained(training["validation_split"], training["seed"]) if is_training_data else None
     pictures = open_zip.get(attempt.context.storage, dataset.storage_key)
+    trained = None
+    if is_training_data:
+        trained = Trained(training["validation_split"], training["seed"], pictures.identical())
     return Subject(
         model,
         dataset,
@@ -102,7 +104,8 @@ def _answer(attempt: Attempt, subject: Subject, start: int, stop: int) -> Answer
     attempt.progress.phase("evaluating")
     names, labels = subject.selection.places[start:stop], subject.selection.labels[start:stop]
     open_picture = subject.pictures.open
-    with StreamedPictures(names, labels, open_picture, loaded.image_size, attempt.progress) as pictures:
+    size, background = loaded.image_size, subject.model.background
+    with StreamedPictures(names, labels, open_picture, size, attempt.progress, background) as pictures:
         return answer(loaded.network, pictures, subject.batch_size, attempt.progress)
 
 

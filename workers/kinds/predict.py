@@ -106,7 +106,15 @@ def _predict(
     attempt.progress.phase("loading the model")
     loaded = load_model(attempt, model)
     attempt.progress.phase("predicting")
-    found = predict(loaded, pictures, len(pictures), spec.top, attempt.progress, explain=spec.explain)
+    found = predict(
+        loaded,
+        pictures,
+        len(pictures),
+        spec.top,
+        attempt.progress,
+        explain=spec.explain,
+        background=model.background,
+    )
     return list(found)
 
 

@@ -50,6 +50,7 @@ def work(attempt: Attempt, spec: RegisterSpec) -> Finish:
                 card={
                     "spec": spec.model_dump(mode="json"),
                     "source": source,
+                    "background": spec.background,
                     "outputs": found["outputs"],
                     "environment": found["environment"],
                 },

@@ -60,6 +60,7 @@ def work(attempt: Attempt, spec: TrainSpec) -> Finish:
                         "sha256": dataset.sha256,
                         "pictures": training.counts,
                     },
+                    "background": spec.background,
                     "class_weight": training.class_weight,
                     "backbone": training.backbone,
                     "evaluation": training.evaluation,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jobyard.shared.errors import NotFound
-from jobyard.shared.pictures import NotAPicture, decoded, to_array
+from jobyard.shared.pictures import WHITE, NotAPicture, decoded, to_array
 from jobyard.workers.prediction.explain import MAX_SIDE, Explainer, overlay
 from jobyard.workers.prediction.models import LoadedModel
 from jobyard.workers.runtime.progress import Progress
@@ -54,8 +54,11 @@ def predict(
     progress: Progress,
     *,
     explain: bool = False,
+    background: str | None = WHITE,
 ) -> Iterator[PicturePrediction]:
     """Predict `total` pictures, given as (name, function that opens it), lazily and in their order.
+
+    `background` is what the model takes for transparent.
 
     A picture that can't be read costs its own row only. Lets the Interrupted of `progress` through; raises
     WorkError for a model that can't be explained.
@@ -69,7 +72,7 @@ def predict(
 
         def submit_batch() -> Batch:
             return [
-                (name, pool.submit(_decode, open_picture, model.image_size, explain))
+                (name, pool.submit(_decode, open_picture, model.image_size, background, explain))
                 for name, open_picture in islice(waiting, BATCH_SIZE)
             ]
 
@@ -134,9 +137,11 @@ def _prediction(
     return PicturePrediction(name, label, best[label], best, error=None, overlay=overlay)
 
 
-def _decode(open_picture: Callable[[], IO[bytes]], size: int, is_shown: bool) -> DecodedPicture | str:
+def _decode(
+    open_picture: Callable[[], IO[bytes]], size: int, background: str | None, is_shown: bool
+) -> DecodedPicture | str:
     try:
-        with open_picture() as file, decoded(file, resized=size) as picture:
+        with open_picture() as file, decoded(file, resized=size, background=background) as picture:
             pixels = to_array(picture, size)
             if not is_shown:
                 return DecodedPicture(pixels, None)

@@ -207,7 +207,9 @@ def _with_defaults(identity: dict[str, Any]) -> dict[str, Any]:
     fields = {name: value for name, value in identity.items() if name in TrainSpec.model_fields}
     with suppress(ValidationError):  # of a spec with fields that there are no longer
         spec = TrainSpec.model_validate({"dataset": "any", **fields})
-        return identity | spec.model_dump(mode="json", exclude=IRRELEVANT)
+        # Before there were backgrounds, what is transparent kept the colour under it.
+        backgrounds = {"background": identity.get("background")}
+        return identity | spec.model_dump(mode="json", exclude=IRRELEVANT) | backgrounds
     return identity
 
 

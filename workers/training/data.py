@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jobyard.shared.pictures import WHITE
 from jobyard.workers.datasets.pixels import decode_once, place_of
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.training.splits import DatasetSplit, Example
@@ -54,8 +55,10 @@ def decode_all(
     progress: Progress,
     cache: Path | None = None,
     version: str = "",
+    *,
+    background: str = WHITE,
 ) -> tuple[Pictures, Pictures, Pictures]:
-    """The split's pictures, decoded: (train, validation, test).
+    """The split's pictures, decoded and laid on `background`: (train, validation, test).
 
     They come from the folder `cache`, or are decoded to `workdir/pictures.npy`, which moves there; see
     `decode_once`. They stay on disk and are read batch by batch, so that they may be larger than the
@@ -63,7 +66,8 @@ def decode_all(
     """
     parts = (split.train, split.validation, split.test)
     files = [path for part in parts for path, _ in part]
-    decoded = decode_once(files, size, workdir / "pictures.npy", progress, cache, version)
+    draft = workdir / "pictures.npy"
+    decoded = decode_once(files, size, draft, progress, cache, version, background=background)
 
     def pictures(part: list[Example]) -> Pictures:
         names = [place_of(path) for path, _ in part]

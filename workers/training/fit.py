@@ -152,7 +152,9 @@ def _train(
 
     progress.phase("decoding")
     started = time.monotonic()
-    pictures, held_out, test = data.decode_all(split, size, workdir, progress, cache, dataset_version)
+    pictures, held_out, test = data.decode_all(
+        split, size, workdir, progress, cache, dataset_version, background=spec.background
+    )
     decoded = time.monotonic()
 
     weights = class_weights(spec.class_weight, classes, pictures.labels)
@@ -161,7 +163,7 @@ def _train(
         progress.phase("computing features")
         extractor = Extractor(
             backbones.part_of(model),
-            f"{initial and initial.identity} {precision} {size} {dataset_version}",
+            f"{initial and initial.identity} {precision} {size} {spec.background} {dataset_version}",
             workdir / "features" if cache is None else cache,
             workdir,
             progress,

@@ -20,6 +20,10 @@ COSTLIEST = [
     "GIF, animated",
     "BMP, palette",
     "BMP, RLE",
+    "PNG, RGBA",
+    "TIFF, RGBA, deflate",
+    "TIFF, grey of 16 bits",
+    "AVIF, with alpha",
     "WebP, lossless, with alpha",
     "WebP, animated",
 ]

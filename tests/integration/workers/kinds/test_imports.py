@@ -3,9 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from jobyard.shared import registry, retention
 from jobyard.shared.kinds.imports import ImportSpec
+from jobyard.workers.datasets import identical
 from jobyard.workers.kinds import imports
+from jobyard.workers.prediction.archives import ZipOfPictures
 from jobyard.workers.runtime.attempt import Attempt, Finish, Work
 from jobyard.workers.runtime.context import Context
 from jobyard.workers.runtime.dataset_cache import find_dataset, folder_of
@@ -109,3 +113,31 @@ def test_an_unpacked_data_set_goes_from_the_machine_after_its_version_was_delete
     assert run(context, unpack, folder)["pictures"] == ["000.png", "000.png", "more.png"]
     (new,) = (context.cache / "datasets").iterdir()
     assert new != old
+
+
+def test_pictures_that_are_the_same_are_known_to_trainings_and_evaluations_alike(
+    context: Context, tmp_path: Path
+) -> None:
+    folder = draw_dataset(tmp_path / "set", per_class=3)
+    copies = [path.with_name(f"again-{path.name}") for path in sorted(folder.rglob("001.png"))]
+    for path in copies:
+        path.write_bytes(path.with_name("001.png").read_bytes())
+    found: list[dict[str, str]] = []
+
+    def unpacked(attempt: Attempt, spec: ImportSpec) -> Finish:
+        finish = imports.work(attempt, spec)
+
+        def finish_and_look(session: Session) -> dict[str, Any]:
+            result = finish(session)
+            dataset = registry.find(session, registry.Dataset, result["dataset"])
+            found.append(identical.read(folder_of(attempt, dataset)))
+            found.append(ZipOfPictures(attempt.context.storage.open(dataset.storage_key)).identical())
+            return result
+
+        return finish_and_look
+
+    run(context, unpacked, folder)
+    assert found[0] == found[1]
+    assert set(found[0]) == {
+        f"train/{path.parent.name}/{name}" for path in copies for name in (path.name, "001.png")
+    }

@@ -83,7 +83,7 @@ def test_a_picture_that_can_not_be_read_costs_its_own_row_only(load: Callable[..
 
     assert [predictions[0], predictions[4]] == alone
     assert predictions[1] == PicturePrediction(
-        "text.png", None, None, {}, "not a picture: should be JPEG, PNG, GIF, BMP or WebP"
+        "text.png", None, None, {}, "not a picture: should be JPEG, PNG, GIF, BMP, WebP, TIFF or AVIF"
     )
     assert predictions[2].label is None
     assert "can't be decoded" in str(predictions[2].error)

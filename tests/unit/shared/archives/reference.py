@@ -9,7 +9,7 @@ from jobyard.shared.archives.class_folders import flat_class
 from jobyard.shared.archives.file_kinds import is_document
 from jobyard.shared.archives.members import LITTER
 from jobyard.shared.archives.safe_names import safe_name
-from jobyard.shared.archives.splits import TRAIN, UNLABELLED, split_of, splits_among
+from jobyard.shared.archives.splits import TRAIN, UNLABELLED, says_nothing, split_of, splits_among
 
 Path = tuple[str, ...]
 
@@ -83,7 +83,9 @@ def _of_splits(names: Names, root: Path, splits: dict[str, str]) -> Found:
             if not names.has_classes(inner) and split_of(inner[-1]) != split:
                 break
             part = inner
-        if split == UNLABELLED:
+        inside = names.inside(part)
+        is_nothing = len(inside) == 1 and inside[0][-1] not in train and says_nothing(inside[0][-1])
+        if split == UNLABELLED or (split != TRAIN and is_nothing):
             continue
         if names.inside(part):
             by_folder |= {path: (split, path[-1]) for path in names.inside(part)}

@@ -99,6 +99,10 @@ TREES: dict[str, tuple[list[str], dict[str, dict[str, int]]]] = {
         ["pets/cats/#.jpg", "pets/dogs/#.jpg", "docs/a#.pdf"],
         {"train": CATS_AND_DOGS},
     ),
+    "a test of unknown": (
+        ["train/cats/#.jpg", "train/dogs/#.jpg", "test/unknown/#.jpg", "val/images/#.jpg"],
+        {"train": CATS_AND_DOGS},
+    ),
     "a station": (
         ["train_station/#.jpg", "bus_station/#.jpg"],
         {"train": {"train_station": 2, "bus_station": 2}},
@@ -131,7 +135,11 @@ REFUSED = {
     ),
     "a set beside another folder": (
         ["pets/train/cats/#.jpg", "pets/train/dogs/#.jpg", "more/#.jpg"],
-        "pets/train/ lies deeper than more/, so that the classes can't be known: import pets/ alone",
+        "pets/train/ lies beside more/, so that the classes can't be known: import pets/ alone",
+    ),
+    "two sets": (
+        ["a/train/cats/#.jpg", "a/train/dogs/#.jpg", "b/train/cats/#.jpg", "b/train/dogs/#.jpg"],
+        "a/train/ lies beside b/, so that the classes can't be known: import a/ alone",
     ),
     "numbered parts": (
         ["fold_1/cats/#.jpg", "fold_1/dogs/#.jpg", "fold_2/cats/#.jpg", "fold_2/dogs/#.jpg"],

@@ -61,7 +61,7 @@ def test_sixteen_bit_grey_is_scaled_and_not_clipped() -> None:
         (0, [0x8000], (128, 128, 128)),
         (2, [0xFFFF, 0x8000, 0x00FF], (255, 128, 0)),
         (4, [0x8000, 0xFFFF], (128, 128, 128)),
-        (6, [0xFFFF, 0x8000, 0x00FF, 0x1234], (255, 128, 0)),
+        (6, [0xFFFF, 0x8000, 0x00FF, 0xFFFF], (255, 128, 0)),
     ],
 )
 def test_sixteen_bit_pictures_of_every_colour_type_are_scaled(
@@ -81,7 +81,7 @@ def test_the_colours_of_cmyk_are_right() -> None:
 def test_a_palette_with_transparency_is_read_without_a_warning() -> None:
     image = Image.new("P", (2, 2), 1)
     image.putpalette([0, 0, 0, *RED])
-    assert pixel(saved(image, transparency=b"\x00\x80")) == RED
+    assert np.allclose(pixel(saved(image, transparency=b"\x00\x80")), (255, 127, 127), atol=1)
 
 
 @pytest.mark.parametrize(
@@ -139,21 +139,174 @@ def test_an_empty_file_is_called_empty() -> None:
         decode(io.BytesIO())
 
 
-@pytest.mark.parametrize(
-    "content", [b"\0", b"hello", b"\xff\xd8\xff", b"%PDF-1.7", b"<svg/>", b"RIFF0000WAVE"]
-)
+@pytest.mark.parametrize("content", [b"\0", b"hello", b"\xff\xd8\xff", b"II*\0", b"RIFF0000WAVE"])
 def test_what_is_no_picture_is_said_to_be_none(content: bytes) -> None:
     for look in (check_header, decode):
-        with pytest.raises(NotAPicture, match="not a picture: should be JPEG, PNG, GIF, BMP or WebP"):
+        with pytest.raises(NotAPicture, match="not a picture: should be JPEG, PNG, GIF, BMP, WebP, TIFF or"):
             look(io.BytesIO(content))
 
 
-def test_other_formats_that_pillow_knows_are_refused() -> None:
-    content = saved(Image.new("RGB", (4, 4)), "TIFF")
-    with pytest.raises(NotAPicture, match="not a picture"):
-        check_signature(content[:16])
-    with pytest.raises(NotAPicture, match="not a picture"):
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is HEIC: export it as JPEG or PNG"),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1heicmiaf", "is HEIC: export it as JPEG or PNG"),
+        (b"\0\0\0\x18ftypisom\0\0\2\0isommp41", "is a film: export its frames as JPEG or PNG"),
+        (b"%PDF-1.7", "is a PDF: export its pages as JPEG or PNG"),
+        (b"<svg/>", "is SVG: export it as PNG"),
+        (b"<?xml version='1.0'?>\n<svg width='1'/>", "is SVG: export it as PNG"),
+        (b"\xef\xbb\xbf\n<!DOCTYPE html>", "is a web page: download the picture itself"),
+        (b"P5\n4 4\n255\n", "is PNM: export it as JPEG or PNG"),
+        (bytes(128) + b"DICM", "is DICOM: export it as JPEG or PNG"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d",
+            "is a pointer of Git LFS: fetch the pictures with `git lfs pull`",
+        ),
+    ],
+)
+def test_what_is_known_is_called_by_its_name_with_what_to_do(content: bytes, said: str) -> None:
+    for look in (check_header, decode):
+        with pytest.raises(NotAPicture) as raised:
+            look(io.BytesIO(content))
+        assert raised.value.message == said
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "CMYK", "P", "1", "LA"])
+def test_tiff_is_read_in_the_modes_that_pillow_has(mode: str, compression: str) -> None:
+    if compression == "jpeg" and mode in ("P", "1", "LA", "RGBA"):
+        return
+    white = Image.new("RGB", (64, 48), (255, 255, 255)).convert(mode)
+    content = saved(white, "TIFF", compression=compression)
+    assert np.allclose(pixel(content, (3, 3)), (255, 255, 255), atol=3)
+
+
+def test_the_first_picture_of_a_tiff_is_taken_upright() -> None:
+    upright = Image.new("RGB", (40, 20), (0, 0, 255))
+    upright.paste(RED, (0, 0, 20, 10))
+    stored = upright.transpose(Image.Transpose.ROTATE_90)
+    content = saved(
+        stored, "TIFF", tiffinfo={274: 6}, save_all=True, append_images=[Image.new("RGB", (9, 9))]
+    )
+    assert decode(io.BytesIO(content)).size == (40, 20)
+    assert pixel(content, (5, 5)) == RED
+
+
+def test_sixteen_bits_of_a_tiff_are_scaled_and_measurements_are_refused() -> None:
+    grey = np.array([[0, 0x4000, 0x8000, 0xFFFF]], dtype=np.uint16)
+    for compression in ("raw", "tiff_lzw"):
+        image = decode(io.BytesIO(saved(Image.fromarray(grey), "TIFF", compression=compression)))
+        assert [image.getpixel((x, 0)) for x in range(4)] == [(value,) * 3 for value in (0, 64, 128, 255)]
+    for odd in (grey.astype(np.float32), grey.astype(np.int32)):
+        with pytest.raises(NotAPicture, match="is a TIFF of measurements"):
+            decode(io.BytesIO(saved(Image.fromarray(odd), "TIFF")))
+
+
+@pytest.mark.parametrize("tag", [(254, 1), (50706, b"\1\4\0\0")])
+def test_a_raw_photograph_is_not_taken_for_its_thumbnail(tag: tuple[int, int | bytes]) -> None:
+    content = saved(Image.new("RGB", (4, 4), RED), "TIFF", tiffinfo=dict([tag]))
+    with pytest.raises(NotAPicture, match="is a raw photograph, or has a thumbnail first"):
         decode(io.BytesIO(content))
+
+
+def tiff(*tags: tuple[int, int, int, int], rest: bytes = b"") -> bytes:
+    """A TIFF of these tags: number, type, count, and value or place."""
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + rest
+
+
+SIDES = ((256, 4, 1, 8), (257, 4, 1, 8))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (tiff(*SIDES, *((n, 7, 90, 8) for n in range(300, 306)), rest=bytes(99)), "more bytes than the file"),
+        (tiff(*SIDES, SIDES[0]), "has a tag twice"),
+        (tiff(*((number, 4, 1, 8) for number in range(1_200))), "more than 1,000 tags"),
+        (tiff((256, 4, 1, 60_000), (257, 4, 1, 60_000)), "too large: 60000×60000 pixels"),
+        (tiff(*SIDES[:1]), "not a picture"),
+    ],
+)  # fmt: skip
+def test_a_tiff_that_says_more_than_it_has_is_refused_by_its_header(content: bytes, said: str) -> None:
+    with pytest.raises(NotAPicture, match=said):
+        check_header(io.BytesIO(content))
+
+
+def test_the_tiles_of_a_tiff_are_reckoned_with() -> None:
+    header = check_header(io.BytesIO(tiff(*SIDES, (322, 4, 1, 5_000), (323, 4, 1, 5_000))))
+    assert (header.pixels, header.decoded) == (64, 5_000**2)
+    with pytest.raises(NotAPicture, match="too large: tiles of 3,600,000,000 pixels"):
+        check_header(io.BytesIO(tiff(*SIDES, (322, 4, 1, 60_000), (323, 4, 1, 60_000))))
+
+
+# ---- what is transparent
+
+BLUE = (0, 0, 255)
+
+
+def glyph(mode: str) -> Image.Image:
+    """A black dot, half transparent beside it, and nothing else: black under all of it."""
+    alpha = Image.new("L", (4, 4), 0)
+    alpha.putpixel((0, 0), 255)
+    alpha.putpixel((1, 0), 128)
+    black = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
+    black.putalpha(alpha)
+    return black.convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "format"), [("RGBA", "PNG"), ("LA", "PNG"), ("RGBA", "WEBP"), ("RGBA", "TIFF")]
+)
+@pytest.mark.parametrize(
+    ("background", "ground"),
+    [("white", (255, 255, 255)), ("#0000ff", BLUE), ("black", (0, 0, 0)), (None, (0, 0, 0))],
+)
+def test_what_is_transparent_is_laid_on_the_background(
+    mode: str,
+    format: str,  # noqa: A002
+    background: str | None,
+    ground: tuple[int, ...],
+) -> None:
+    options = {"lossless": True, "exact": True} if format == "WEBP" else {}
+    with decoded(io.BytesIO(saved(glyph(mode), format, **options)), background=background) as image:
+        assert image.mode == "RGB"
+        assert image.getpixel((3, 3)) == ground
+        assert image.getpixel((0, 0)) == (0, 0, 0)
+        assert np.allclose(image.getpixel((1, 0)), [part / 2 for part in ground], atol=1)
+
+
+@pytest.mark.parametrize("format", ["PNG", "GIF"])
+@pytest.mark.parametrize("transparency", [1, b"\xff\x00"])
+def test_transparent_colours_of_a_palette_are_laid_on_it_too(
+    format: str,  # noqa: A002
+    transparency: int | bytes,
+) -> None:
+    image = Image.new("P", (2, 2), 1)
+    image.putpalette([*RED, 0, 0, 0])
+    image.putpixel((0, 0), 0)
+    if format == "GIF" and isinstance(transparency, bytes):
+        return
+    content = saved(image, format, transparency=transparency)
+    assert [pixel(content, at) for at in ((0, 0), (1, 1))] == [RED, (255, 255, 255)]
+
+
+@pytest.mark.parametrize(("mode", "colour"), [("RGB", (9, 8, 7)), ("L", 9), ("1", 0)])
+def test_one_colour_that_is_transparent_is_laid_on_it_too(mode: str, colour: Any) -> None:
+    image = Image.new(mode, (2, 2), colour)
+    image.putpixel((0, 0), 1 if mode == "1" else 200 if mode == "L" else RED)
+    content = saved(image, transparency=colour)
+    assert pixel(content, (1, 1)) == (255, 255, 255)
+    assert pixel(content, (0, 0)) != (255, 255, 255) or mode == "1"
+
+
+def test_a_picture_that_is_not_transparent_is_the_same_on_every_background() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (16, 16, 3), dtype=np.uint8)
+    opaque = Image.fromarray(noise)
+    for content in (saved(opaque), saved(opaque.convert("RGBA")), saved(opaque, "TIFF")):
+        for background in ("white", "black", None):
+            with decoded(io.BytesIO(content), background=background) as image:
+                assert np.array_equal(np.asarray(image), noise)
 
 
 def png(width: int, height: int, bits: int, colours: int, rows: bytes) -> bytes:
@@ -195,7 +348,9 @@ def outcome(content: bytes) -> str:
 
 @given(
     st.binary(max_size=300),
-    st.sampled_from([b"", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM"]),
+    st.sampled_from(
+        [b"", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"II*\0\x08\0\0\0\5\0"]
+    ),
 )
 def test_any_bytes_are_a_picture_or_a_reason(rest: bytes, start: bytes) -> None:
     told = outcome(start + rest)

@@ -1,5 +1,6 @@
 """What an import says of its pictures: sizes, copies, leaks, labels that contradict, and words for them."""
 
+import io
 import itertools
 import json
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_the_same_pixels_in_another_file_are_a_duplicate(tmp_path: Path) -> None
     assert found["duplicates_count"] == 2
     assert found["leaks_count"] == found["conflicts_count"] == 0
     assert found["warnings"] == [
-        "2 pictures duplicate another: one copy may be used for training and the other for validation"
+        "2 pictures duplicate another: copies stay together where pictures are held out"
     ]
 
 
@@ -124,6 +125,48 @@ def test_one_leak_into_validation_is_said_in_the_singular(tmp_path: Path) -> Non
         "train has 2.0 times as many pictures of 'cats' (2) as of 'dogs' (1): "
         "compare the recall of the classes, not only the accuracy",
     ]
+
+
+def drawing(size: int, ink: str, mode: str = "RGBA") -> bytes:
+    """A square of so many pixels on nothing; black lies under all of it."""
+    image = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    image.paste(ink, (0, 0, size, size))
+    return encode(image.convert(mode))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_drawings_on_nothing_are_told_apart_on_white(tmp_path: Path, mode: str) -> None:
+    files = {
+        f"{name}/{n}.png": drawing(n + at, "black", mode)
+        for name, at in (("a", 1), ("b", 4))
+        for n in range(3)
+    }
+    found = look(tmp_path, files)
+    assert found["transparent_count"] == 6
+    assert (found["conflicts_count"], found["duplicates_count"], found["warnings"]) == (0, 0, [])
+
+
+def test_white_drawings_on_nothing_differ_too_and_are_warned_of(tmp_path: Path) -> None:
+    files = {
+        f"{name}/{n}.png": drawing(n + at, "white") for name, at in (("a", 1), ("b", 4)) for n in range(3)
+    }
+    found = look(tmp_path, files)
+    assert (found["conflicts_count"], found["duplicates_count"]) == (0, 0)
+    assert found["warnings"] == [
+        "6 pictures are of one colour when laid on white, as training lays what is transparent: train with "
+        "another background, as black"
+    ]
+
+
+def test_a_picture_of_full_opacity_is_the_same_without_its_alpha(tmp_path: Path) -> None:
+    opaque = drawn(7)
+    files = {
+        "a/1.png": opaque,
+        "a/2.png": encode(Image.open(io.BytesIO(opaque)).convert("RGBA")),
+        "b/1.png": drawn(9),
+    }
+    found = look(tmp_path, files)
+    assert (found["transparent_count"], found["duplicates_count"]) == (0, 1)
 
 
 def test_a_picture_under_two_classes_is_a_conflict(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 from jobyard.shared.archives.safe_names import safe_name
 from jobyard.shared.errors import Cancelled, WorkError
 from jobyard.workers.datasets.importer import EPOCH, Imported, import_pictures
+from tests.factories import zipped
 from tests.reports import NoMetrics
 from tests.unit.workers.datasets.conftest import PETS, pack_folder, pack_tar, pack_zip, picture
 
@@ -29,6 +30,7 @@ PACKS: dict[str, Pack] = {
     "tar": pack_tar,
     "tar.gz": lambda path, files: pack_tar(path, files, "w:gz"),
     "tar.bz2": lambda path, files: pack_tar(path, files, "w:bz2"),
+    "tar.xz": lambda path, files: pack_tar(path, files, "w:xz"),
     "folder": pack_folder,
 }
 
@@ -248,8 +250,8 @@ def test_what_does_not_decode_is_rejected_with_its_reason(desk: Desk) -> None:
         "other/cats/a.png": "not in a class folder",
         "train/cats/empty.jpg": "the file is empty",
         "train/cats/half.png": reasons["train/cats/half.png"],
-        "train/cats/inner.zip": "not a picture: should be JPEG, PNG, GIF, BMP or WebP",
-        "train/cats/text.jpg": "not a picture: should be JPEG, PNG, GIF, BMP or WebP",
+        "train/cats/inner.zip": "is a zip archive: unpack it",
+        "train/cats/text.jpg": "not a picture: should be JPEG, PNG, GIF, BMP, WebP, TIFF or AVIF",
     }
     assert "can't be decoded" in reasons["train/cats/half.png"]
     assert imported.rejected_count == 6
@@ -344,6 +346,74 @@ def test_links_in_a_folder_are_followed_only_inside_it(desk: Desk, tmp_path: Pat
         "train/cats/leads-out.png": "a link that leads out of the folder",
         "train/cats/pipe.png": "not a file",
     }
+
+
+@pytest.mark.parametrize("level", ["train/birds", "test"])
+def test_a_class_or_a_part_that_is_a_link_is_followed_or_refused_by_name(
+    desk: Desk, tmp_path: Path, level: str
+) -> None:
+    pack_folder(desk.source, {f"train/{name}/{n}.png": picture(n) for n, name in enumerate(("cats", "dogs"))})
+    pack_folder(tmp_path / "elsewhere", {"cats/9.png": picture(9), "dogs/8.png": picture(8)})
+    (desk.source / level).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(WorkError) as raised:
+        import_pictures(desk.source, desk.output, LIMIT, desk.notes)
+    assert raised.value.message == (
+        f"{level} is a link that can't be followed (a link that leads out of the folder): copy what it leads "
+        "to, or import the folder that holds both"
+    )
+    (tmp_path / "elsewhere").rename(desk.source / ".elsewhere")
+    (desk.source / level).unlink()
+    (desk.source / level).symlink_to(desk.source / ".elsewhere")
+    classes = import_pictures(desk.source, desk.output, LIMIT, desk.notes).classes
+    assert classes == (
+        {"train": {"cats": 1, "dogs": 1}, "test": {"cats": 1, "dogs": 1}}
+        if level == "test"
+        else {"train": {"birds": 2, "cats": 1, "dogs": 1}}
+    )
+
+
+def test_a_class_that_is_the_only_link_is_named(desk: Desk, tmp_path: Path) -> None:
+    pack_folder(desk.source, {"cats/1.png": picture(1)})
+    (desk.source / "dogs").symlink_to(tmp_path)
+    with pytest.raises(WorkError, match=r"^dogs is a link that can't be followed"):
+        import_pictures(desk.source, desk.output, LIMIT, desk.notes)
+
+
+def test_more_than_a_fifth_left_out_needs_consent(desk: Desk) -> None:
+    files = {
+        f"{name}/{n}.png": picture(10 * m + n) for m, name in enumerate(("cats", "dogs")) for n in range(2)
+    }
+    one = desk.take(files | {"loose.png": picture(99), "README.md": b"pets"})
+    assert one.report["warnings"][:2] == [
+        "1 of 5 files was left out: not in a class folder (1, as loose.png)",
+        "1 document was left out (README.md)",
+    ]
+    desk.output.unlink()
+    two = files | {"loose.png": picture(99), "cats/broken.png": picture(98, 64)[:-20]}
+    with pytest.raises(WorkError) as raised:
+        desk.take(two)
+    assert raised.value.message.startswith(
+        "2 of 6 files would be left out: not in a class folder (1, as loose.png); can't be decoded (1, as "
+        "cats/broken.png: "
+    )
+    assert raised.value.message.endswith(
+        ". To import the rest, allow it with --allow-partial (allow_partial in the spec)"
+    )
+    assert not desk.output.exists()
+    assert desk.take(two, partial=True).rejected_count == 2
+
+
+def test_archives_in_an_archive_are_named(desk: Desk) -> None:
+    inner = zipped({"1.png": picture(1)})
+    with pytest.raises(WorkError) as raised:
+        desk.take({"cats.zip": inner, "dogs.zip": inner})
+    assert raised.value.message.endswith("; it holds archives (cats.zip, dogs.zip): unpack them first")
+    with pytest.raises(WorkError) as raised:
+        desk.take(PETS | {"test.zip": inner})
+    assert (
+        "the archive holds archives (test.zip), which would be left out: unpack them" in raised.value.message
+    )
+    assert desk.take(PETS | {"test.zip": inner}, partial=True).pictures == len(PETS)
 
 
 def test_a_folder_that_is_not_there_is_named(desk: Desk) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobyard.shared.errors import Cancelled, WorkError
+from jobyard.workers.datasets import identical
 from jobyard.workers.datasets.importer import import_pictures
 from jobyard.workers.datasets.unpack import unpack
 from tests.reports import NoMetrics
@@ -40,6 +41,23 @@ def test_what_was_imported_is_unpacked(archive: Path, tmp_path: Path, notes: NoM
     assert content(folder) == PETS
     assert list(folder.parent.iterdir()) == [folder]
     assert notes.steps[-1] == (5, 5, "pictures")
+
+
+def test_pictures_to_train_on_that_are_the_same_are_known_when_they_are_unpacked(
+    tmp_path: Path, notes: NoMetrics
+) -> None:
+    one, other = PETS["train/cats/a.png"], PETS["train/cats/b.png"]
+    files = PETS | {
+        "train/dogs/b.png": one,
+        "train/cats/c.png": other,
+        "test/cats/a.png": one,
+        "test/dogs/b.png": one,
+    }
+    import_pictures(pack_zip(tmp_path / "source.zip", files), tmp_path / "pictures.zip", 10_000_000, notes)
+    unpack(tmp_path / "pictures.zip", tmp_path / "pets", notes)
+    groups = identical.read(tmp_path / "pets")
+    assert set(groups) == {"train/cats/a.png", "train/dogs/b.png", "train/cats/b.png", "train/cats/c.png"}
+    assert groups["train/cats/a.png"] == groups["train/dogs/b.png"] != groups["train/cats/b.png"]
 
 
 def test_a_folder_that_exists_is_left_as_it_is(tmp_path: Path, notes: NoMetrics) -> None:

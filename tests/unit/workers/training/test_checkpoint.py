@@ -196,6 +196,14 @@ def test_a_checkpoint_from_before_a_field_existed_is_continued_where_the_field_i
         checkpoint.find(Kept(tmp_path / "c.npz"), checkpoint.identity_of(turned, "version 1"))
 
 
+def test_a_checkpoint_from_before_there_were_backgrounds_is_refused(tmp_path: Path) -> None:
+    now = checkpoint.identity_of(SPEC, "version 1")
+    before = {name: value for name, value in now.items() if name != "background"}
+    checkpoint_of(identity=before).write(tmp_path / "c.npz")
+    with pytest.raises(WorkError, match=r"background changed in between \(was None, is white\)"):
+        checkpoint.find(Kept(tmp_path / "c.npz"), now)
+
+
 def test_a_checkpoint_of_a_spec_that_no_longer_exists_is_refused(tmp_path: Path) -> None:
     now = checkpoint.identity_of(SPEC, "version 1")
     checkpoint_of(identity=now | {"epochs": 0, "network": "gone"}).write(tmp_path / "c.npz")

@@ -1,9 +1,13 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jobyard.shared.errors import WorkError
+from jobyard.workers.datasets import identical
 from jobyard.workers.training import splits
 from tests.factories import draw_colours
 
@@ -93,3 +97,62 @@ def test_pictures_of_test_are_kept_out_of_the_training(tmp_path: Path) -> None:
     assert split.counts()["test"] == {"blue": 10, "red": 10}
     assert {path.parts[-3] for path, _ in split.test} == {"test"}
     assert {path.parts[-3] for path, _ in split.train + split.validation} == {"train"}
+
+
+@given(
+    st.lists(st.lists(st.sampled_from("ABCDEF-------"), min_size=2, max_size=30), min_size=1, max_size=3),
+    st.floats(0.05, 0.9),
+    st.integers(0, 5),
+)
+def test_pictures_that_are_the_same_are_held_out_together(
+    classes: list[list[str]], share: float, seed: int
+) -> None:
+    """A letter is a group of pictures that are the same, in whatever class; - is a picture of its own."""
+    files = {str(name): [f"{name}/{n}" for n in range(len(one))] for name, one in enumerate(classes)}
+    group = {f"{name}/{n}": letter for name, one in enumerate(classes) for n, letter in enumerate(one)}
+
+    def group_of(picture: str) -> str | None:
+        return group[picture] if group[picture] != "-" else None
+
+    refusal = ""
+    try:
+        train, validation = splits.hold_out(files, share, seed, group_of)
+    except WorkError as error:
+        refusal = error.message
+    if refusal:
+        assert "are the same as each other" in refusal
+        assert set(group.values()) - {"-"}
+        return
+    held = {group_of(picture) for one in validation.values() for picture in one} - {None}
+    kept = {group_of(picture) for one in train.values() for picture in one} - {None}
+    assert not held & kept
+    for name, pictures in files.items():
+        assert sorted(train[name] + validation[name]) == sorted(pictures)
+        assert train[name]
+        assert validation[name]
+
+
+def test_without_copies_the_same_pictures_are_held_out_as_ever() -> None:
+    files = {"cats": [f"c{n}" for n in range(11)], "dogs": [f"d{n}" for n in range(7)]}
+    order = np.random.default_rng(3)
+    expected = {name: [files[name][index] for index in order.permutation(len(files[name]))] for name in files}
+    train, validation = splits.hold_out(files, 0.3, 3)
+    assert validation == {"cats": expected["cats"][:3], "dogs": expected["dogs"][:2]}
+    assert train == {"cats": expected["cats"][3:], "dogs": expected["dogs"][2:]}
+
+
+def test_a_class_of_one_picture_many_times_is_refused() -> None:
+    files = {"cats": ["a", "b", "c"], "dogs": ["d", "e"]}
+    with pytest.raises(WorkError, match="'cats' has 3 pictures, but they are the same as each other"):
+        splits.hold_out(files, 0.3, 0, lambda picture: "one" if picture in "abc" else None)
+
+
+def test_copies_in_an_unpacked_data_set_are_known(tmp_path: Path) -> None:
+    draw_colours(tmp_path, ["red", "blue"], train=10)
+    names = [f"train/red/{path.name}" for path in sorted((tmp_path / "train" / "red").iterdir())]
+    identical.write(tmp_path, dict.fromkeys(names[:5], "one"))
+    for seed in range(8):
+        split = splits.find(tmp_path, 0.2, seed)
+        copies = {Path(name).name for name in names[:5]}
+        kept = {path.name for path, label in split.train if split.classes[label] == "red"}
+        assert copies <= kept or not copies & kept
