@@ -36,8 +36,8 @@ from jobyard.workers.sentiment.tables.window import Part
 SHOWN = 20
 
 WARNINGS = {
-    SURROGATES: "{count:,} halves of surrogate pairs, which are no characters, became U+FFFD",
-    NOT_NUMBERS: "{count:,} values that are NaN or infinite, which JSON has not, became null",
+    SURROGATES: "halves of surrogate pairs, which are no characters, became U+FFFD ({count:,} in all)",
+    NOT_NUMBERS: "NaN and infinity, which JSON has not, became null ({count:,} in all)",
 }
 
 

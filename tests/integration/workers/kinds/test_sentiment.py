@@ -123,7 +123,7 @@ def test_a_small_file_is_scored_at_once(
 def test_a_bad_row_fails_the_file_as_it_would_at_once(context: Context, tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     rows = ['{"text": "good"}'] * ROWS
-    rows[333] = '{"text": 5}'
+    rows[333] = '{"text": [5]}'
     path.write_text("\n".join(rows))
     stored = context.storage.put_file("files", path)
     with context.database.write() as session:
@@ -133,7 +133,7 @@ def test_a_bad_row_fails_the_file_as_it_would_at_once(context: Context, tmp_path
     job = get_job(context.database, job_id)
     assert job.state == "failed"
     assert job.error_type == "WorkError"
-    assert job.error_message == "line 334: the text is 5; should be a string or null"
+    assert job.error_message == "line 334: the text is [5]; should be a string, a number or null"
     found = [part.state for part in get_children(context.database, job_id)]
     assert found.count("failed") == 1
     assert found[-1] == "cancelled"
