@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 MAX_IMAGES = 10_000
 MAX_EXPLAINED_PICTURES = 100
+# Of a model with more classes than these, so many are kept of each picture unless the spec says otherwise.
+MAX_ALL_CLASSES = 20
+TOP_OF_MANY = 5
 
 
 class PredictSpec(Spec):
@@ -32,7 +35,10 @@ class PredictSpec(Spec):
         default=None, description="Id of an uploaded zip or tar archive of pictures, in any folders"
     )
     top: int | None = Field(
-        default=None, ge=1, description="Keep only the most probable classes; default: all"
+        default=None,
+        ge=1,
+        description="Keep only the most probable classes; default: all, or "
+        f"{TOP_OF_MANY} of a model with more than {MAX_ALL_CLASSES}",
     )
     explain: bool = Field(
         default=False,
@@ -87,13 +93,15 @@ class Predict(Kind[PredictSpec]):
         return [Reference("model", "model", spec.model), Reference("dataset", "dataset", spec.dataset)]
 
     def resolve(self, spec: PredictSpec, found: "Findings") -> PredictSpec:
-        """There are not too many pictures to explain."""
+        """There are not too many pictures to explain; and of many classes the most probable are enough."""
         dataset = found.datasets.get("dataset")
         if dataset is not None:
             try:
                 spec.check_explained(dataset.pictures)
             except ValueError as error:
                 raise BadInput("spec.explain", str(error)) from None
+        if spec.top is None and len(found.models["model"].classes) > MAX_ALL_CLASSES:
+            return spec.model_copy(update={"top": TOP_OF_MANY})
         return spec
 
     def title(self, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:

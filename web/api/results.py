@@ -178,7 +178,7 @@ def get_predictions_csv(path: JobPath, query: TableQuery) -> Response:
     database = current_backend().database
     with database.read() as session:
         job = jobs.get(session, path.id)
-    classes, etag = predictions.classes_of(job), _etag_of_table(job)
+        classes, etag = predictions.classes_of(session, job), _etag_of_table(job)
     if unchanged := not_modified(etag):
         return unchanged
     lines = predictions.as_csv(database, path.id, classes, escape_formulas=query.escape_formulas)
@@ -196,7 +196,7 @@ def get_predictions_parquet(path: JobPath) -> AnyResponse:
     database = current_backend().database
     with database.read() as session:
         job = jobs.get(session, path.id)
-    classes, etag = predictions.classes_of(job), _etag_of_table(job)
+        classes, etag = predictions.classes_of(session, job), _etag_of_table(job)
     if unchanged := not_modified(etag):
         return unchanged
     # DuckDB is 50 MB that an idle web process does without.

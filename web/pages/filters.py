@@ -2,11 +2,13 @@
 
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from jobyard.client import explanations, unseen
 from jobyard.shared import kinds
 from jobyard.shared.jobs import GLOSS, Job, State
 from jobyard.shared.kinds.base import Source
+from jobyard.shared.registry import many_classes
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.fields import Field, fields_of
 
@@ -45,6 +47,12 @@ def has_metrics(kind: str) -> bool:
     """Whether jobs of the kind have a metric history, and so can be compared."""
     found = kinds.by_name().get(kind)
     return found is not None and found.has_metrics
+
+
+@routes.app_template_filter()
+def shortened(evaluation: dict[str, Any] | None) -> dict[str, Any] | None:
+    """An evaluation of many classes with the worst only, also where its job kept all of them."""
+    return many_classes.shortened(evaluation) if evaluation else None
 
 
 @routes.app_template_filter()

@@ -6,6 +6,7 @@ import math
 import re
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
@@ -89,17 +90,23 @@ def _place(cursor: str, unsure_first: bool) -> registry.Place:
 # ---- all of them
 
 
-def classes_of(job: Job) -> list[str]:
-    """The classes that a prediction's model knows. Raises NotFound or Conflict where there is no table."""
+def classes_of(session: Session, job: Job) -> list[str]:
+    """The classes that a prediction's model knows. Raises NotFound or Conflict where there is no table.
+
+    Of many classes, whose model was deleted, those that the result has.
+    """
     if job.kind != "predict" or job.parent_id is not None:
         raise NotFound(f"job {job.id} is not a prediction")
     if job.state != State.SUCCEEDED:
         raise Conflict(f"job {job.id} is {job.state}; its table can be downloaded when it has succeeded")
     result = job.result or {}
-    # Results that were made before labels were counted know the classes of their rows only.
-    known = result.get("labels") or {
-        name: 0 for row in result["predictions"] for name in row["probabilities"]
-    }
+    known = dict(result.get("labels") or {})
+    if known and len(known) >= result.get("class_count", 0):
+        return list(known)
+    with suppress(NotFound):
+        return registry.find(session, registry.Model, job.spec["model"]).classes
+    for row in result["predictions"]:
+        known |= row["probabilities"]
     return list(known)
 
 

@@ -21,6 +21,7 @@ from jobyard.workers.evaluation.pictures import StreamedPictures
 from jobyard.workers.evaluation.selection import ALL, TRAIN, Selection, Trained, select
 from jobyard.workers.kinds.model_cache import find_model, load_model
 from jobyard.workers.kinds.open_zip import open_zip
+from jobyard.workers.kinds.whole_evaluation import keep_whole
 from jobyard.workers.prediction.archives import ZipOfPictures
 from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.dataset_cache import find_dataset
@@ -112,6 +113,7 @@ def _answer(attempt: Attempt, subject: Subject, start: int, stop: int) -> Answer
 def _judge(attempt: Attempt, subject: Subject, answers: Answers, seconds: float | None) -> Finish:
     selection, model, dataset = subject.selection, subject.model, subject.dataset
     evaluation = judge_answers(answers, selection.labels, model.classes, selection.places, selection.split)
+    in_result = keep_whole(attempt, evaluation)
     is_known = subject.is_training_data and selection.split in (TRAIN, ALL)
 
     def finish(session: Session) -> dict[str, Any]:
@@ -130,7 +132,7 @@ def _judge(attempt: Attempt, subject: Subject, answers: Answers, seconds: float 
             "model": model.reference,
             "dataset": dataset.reference,
             "dataset_sha256": dataset.sha256,
-            "evaluation": evaluation,
+            "evaluation": in_result,
             "warnings": ["the model was trained on some of these pictures: it knows them"]
             if is_known
             else [],

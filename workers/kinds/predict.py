@@ -14,6 +14,7 @@ from jobyard.shared import jobs, registry, storage
 from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.parts import PicturePart, picture_parts
 from jobyard.shared.kinds.predict import PredictSpec, overlay_name
+from jobyard.shared.registry.many_classes import MAX_CLASSES
 from jobyard.workers.kinds.model_cache import find_model, load_model
 from jobyard.workers.kinds.open_zip import open_zip
 from jobyard.workers.prediction.archives import ZipOfPictures, check_archive
@@ -78,7 +79,13 @@ def _result(
         "model": model.reference,
         "count": sum(labels.values()),
         "failed": labels.get(None, 0),
-        "labels": {name: labels.get(name, 0) for name in model.classes},
+        "class_count": len(model.classes),
+        # Of many classes, those that some picture has.
+        "labels": {
+            name: labels.get(name, 0)
+            for name in model.classes
+            if name in labels or len(model.classes) <= MAX_CLASSES
+        },
         "predictions": [
             _columns(row) | {"overlay": overlay_name(number) if spec.explain and row.error is None else None}
             for number, row in enumerate(rows[:MAX_IN_RESULT])

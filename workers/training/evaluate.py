@@ -52,6 +52,8 @@ class Evaluation(TypedDict):
     a row for each true class and a column for each predicted one, as in `classes`. `roc_auc` and the points
     (false positive rate, true positive rate) of `roc` are of two classes only, the second being the positive
     one. `calibration` has the bins that have pictures. `mistakes` are the most confident ones.
+
+    Where there are many classes, a job's result has the worst of them only (`registry.many_classes`).
     """
 
     split: str
@@ -59,6 +61,7 @@ class Evaluation(TypedDict):
     accuracy: float
     accuracy_interval: list[float]
     loss: float
+    class_count: int
     classes: list[str]
     confusion: list[list[int]]
     per_class: dict[str, ClassScore]
@@ -188,6 +191,7 @@ def judge_answers(
         accuracy=float(np.mean(hits)),
         accuracy_interval=wilson(int(hits.sum()), len(labels)),
         loss=float(-np.mean(np.log(answers.likelihood))),
+        class_count=len(classes),
         classes=classes,
         confusion=confusion.tolist(),
         per_class={name: _score(confusion, index) for index, name in enumerate(classes)},

@@ -187,3 +187,30 @@ def test_thousands_of_pictures_are_one_request(api: "FlaskClient", backend: Back
     missing = str(uuid.uuid4())
     response = submit(api, images=[*ids, missing])
     assert response.json["errors"][0]["field"] == "spec.images.3"
+
+
+def test_the_table_of_many_classes_has_a_column_for_each_that_the_model_knows(
+    api: "FlaskClient", backend: Backend
+) -> None:
+    classes = [f"class {index}" for index in range(60)]
+    model = factories.register(backend.database, factories.model("many", classes=classes))
+    rows = [
+        answer(0) | {"label": "class 7", "probabilities": {"class 7": 0.5, "class 9": 0.25}},
+        answer(0) | {"label": "class 7", "probabilities": {"class 7": 0.5, "class 8": 0.25}},
+    ]
+    spec = {"model": model.reference, "images": [str(uuid.uuid4())] * 2, "top": 2}
+    with backend.database.write() as session:
+        job = factories.submit(session, kind="predict", spec=spec)
+        registry.keep_predictions(session, job.id, rows)
+        claim = jobs.claim(session, "predict", worker="w", lease_seconds=30)
+        assert claim is not None
+        result = {"count": 2, "failed": 0, "class_count": 60, "labels": {"class 7": 2}, "predictions": rows}
+        assert jobs.succeed(session, job.id, claim.lease, result)
+
+    def columns() -> list[str]:
+        text = api.get(f"/api/v1/jobs/{job.id}/predictions.csv").text
+        return [name.removeprefix("probability_") for name in text.splitlines()[0].split(",")[5:]]
+
+    assert columns() == classes
+    assert api.delete(f"/api/v1/models/{model.reference}").status_code == 204
+    assert columns() == ["class 7", "class 9", "class 8"]

@@ -16,7 +16,7 @@ from jobyard.shared.kinds.base import Queue, Spec
 from jobyard.shared.kinds.fields import Alias, DatasetReference, Name
 from jobyard.shared.kinds.findings import Findings
 from jobyard.shared.kinds.imports import ImportSpec
-from jobyard.shared.kinds.predict import MAX_IMAGES, PredictSpec
+from jobyard.shared.kinds.predict import MAX_IMAGES, Predict, PredictSpec
 from jobyard.shared.kinds.sentiment import MAX_TEXT_CHARACTERS, MAX_TEXTS, SentimentSpec, Thresholds
 from jobyard.shared.kinds.submission import Submit
 from jobyard.shared.kinds.train import (
@@ -27,6 +27,7 @@ from jobyard.shared.kinds.train import (
     TrainSpec,
     unknown_classes,
 )
+from tests.factories import model
 
 NAME = string.ascii_letters + string.digits + "._-"
 NAMES = st.builds(str.__add__, st.sampled_from(NAME[:62]), st.text(NAME, max_size=63))
@@ -406,3 +407,15 @@ def test_what_is_for_pretrained_networks_is_refused_for_others(given: dict[str, 
     with pytest.raises(BadInput, match="for 'compact': it is for pretrained networks only") as caught:
         Train().resolve(other, Findings(ImportRoots(())))
     assert caught.value.field == f"spec.{field}"
+
+
+@pytest.mark.parametrize(
+    ("classes", "given", "kept"), [(20, None, None), (21, None, 5), (1_000, None, 5), (1_000, 900, 900)]
+)
+def test_of_more_than_twenty_classes_the_five_most_probable_are_kept(
+    classes: int, given: int | None, kept: int | None
+) -> None:
+    found = Findings(ImportRoots(()))
+    found.models["model"] = model("many", classes=[str(index) for index in range(classes)])
+    spec = PredictSpec(model="many@1", archive=uuid.uuid4(), top=given)
+    assert Predict().resolve(spec, found).top == kept
