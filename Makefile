@@ -19,7 +19,7 @@ DEPLOYED := $(filter-out dev build,$(LOCKS))
 # How many processes run tests. Some wait more than they compute, so one more than two cores saves time.
 PROCESSES ?= 3
 
-.PHONY: help install demo up test test-unit architectures attack exports lint format docs chaos fuzz-text fuzz-trees fuzz-api fuzz-parquet kill-training screenshot lock sbom bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-text bench-train clean
+.PHONY: help install demo up test test-unit architectures attack exports lint format docs chaos fuzz-text fuzz-trees fuzz-api fuzz-parquet older-keras kill-training screenshot lock sbom bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-text bench-train clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -71,6 +71,10 @@ architectures: $(INSTALLED) ## Train, kill, resume and import networks of keras.
 	ARCHITECTURES="$(or $(ARCHITECTURES),all)" $(BIN)/python -m pytest -v -n 0 \
 		tests/integration/workers/training/test_architectures.py \
 		tests/integration/workers/networks/foreign/test_applications.py
+
+older-keras: $(INSTALLED) ## Load models with KERAS_VERSIONS="3.8.0 3.12.0 3.14.0" from PyPI, and compare the answers
+	KERAS_VERSIONS="$(or $(KERAS_VERSIONS),3.8.0 3.12.0 3.14.0)" $(BIN)/python -m pytest -v -n 0 \
+		tests/integration/workers/networks/test_older_keras.py
 
 kill-training: $(INSTALLED) ## Kill a training KILLS=10 times in both precisions, and compare with one that never was
 	KILLS=$(or $(KILLS),10) $(BIN)/python -m pytest tests/integration/workers/training/test_kill.py

@@ -349,6 +349,7 @@ class ModelCard(Out):
     aliases: list[str]
     created_at: str
     format: str
+    least_keras: str | None = Field(description="The oldest version of Keras that reads the file: `3.8`")
     bytes: int
     sha256: str = Field(description="SHA-256 of the file; verify it before loading the file")
     network: str
@@ -366,6 +367,9 @@ class ModelCard(Out):
     )
     source: dict[str, Any] | None = Field(
         description="Of a model that was made elsewhere: the file, its SHA-256, what its network is, warnings"
+    )
+    warnings: list[str] = Field(
+        description="About its training: that it diverged, or that the model is no better than guessing"
     )
     backbone: dict[str, str] | None = Field(
         description="Name and SHA-256 of the pretrained weights that its training began with"

@@ -14,6 +14,8 @@ from jobyard.client.errors import Json
 from jobyard.client.transport import given
 
 SHOWN = 50
+# Aliases that the server sets.
+COMPUTED = ("latest", "best")
 
 
 @click.group(invoke_without_command=True)
@@ -218,11 +220,22 @@ def unalias(reference: str) -> None:
 
 @models.command()
 @click.argument("model", metavar="NAME@VERSION|ID")
+@click.option(
+    "--alias", "aliases", multiple=True, help="An alias of it that is deleted, too; repeat it for several."
+)
 @click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
-def delete(model: str, yes: bool) -> None:
-    """Delete a model and its file permanently."""
+def delete(model: str, aliases: tuple[str, ...], yes: bool) -> None:
+    """Delete a model and its file permanently.
+
+    A model that has aliases is deleted only with these: type them when you are asked, or give --alias.
+    """
     with connect() as client:
         if not yes:
+            known = client.model(model)
             click.confirm(f"Delete {model} permanently?", abort=True)
-        client.delete_model(model)
+            for alias in known["aliases"]:
+                if alias not in (*COMPUTED, *aliases):
+                    written = click.prompt(f"It is {known['name']}@{alias}, too. Type {alias} to delete that")
+                    aliases = (*aliases, written.strip())
+        client.delete_model(model, aliases=aliases)
     click.echo(f"{model} was deleted")

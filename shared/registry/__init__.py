@@ -3,7 +3,7 @@
 from jobyard.shared.registry.datasets import Dataset, add_dataset, take_turn
 from jobyard.shared.registry.evaluations import ModelEvaluation, add_evaluation, evaluations
 from jobyard.shared.registry.exports import ModelExport
-from jobyard.shared.registry.models import BEST, Model, ModelAlias, by_accuracy
+from jobyard.shared.registry.models import BEST, Model, ModelAlias
 from jobyard.shared.registry.predictions import (
     Place,
     Prediction,
@@ -42,7 +42,6 @@ __all__ = [
     "add",
     "add_dataset",
     "add_evaluation",
-    "by_accuracy",
     "count_predictions",
     "each",
     "each_prediction",

@@ -2,7 +2,7 @@
 
 import datetime
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Self
 
 import sqlalchemy as sa
@@ -12,13 +12,14 @@ from jobyard.shared.database import Base, Json, NullableJson, UtcDateTime, inser
 from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.shared.jobs import Job
 from jobyard.shared.needs import unended_job_that_names
+from jobyard.shared.registry.best import best_of
 from jobyard.shared.registry.datasets import Dataset
 from jobyard.shared.registry.evaluations import evaluations
 from jobyard.shared.registry.exports import ModelExport, exports_of
 from jobyard.shared.registry.versions import LATEST, Versioned, find
 from jobyard.shared.storage import File, Reason, plan_deletion
 
-# The alias that the server sets: the most accurate version of a name.
+# The alias that the server sets: see `best`.
 BEST = "best"
 
 PREPROCESSING = (
@@ -79,11 +80,11 @@ class Model(Versioned):
         return found
 
     @classmethod
-    def find_alias(cls, name: str, alias: str) -> "sa.Select[Any]":
+    def find_alias(cls, session: Session, name: str, alias: str) -> "sa.Select[Any]":
         """`name@best`, or an alias that people set."""
         query = sa.select(cls).where(cls.name == name)
         if alias == BEST:
-            return query.order_by(*by_accuracy())
+            return query.where(cls.id == best_of(session, [name]).get(name))
         meant = sa.select(ModelAlias.model_id).where(ModelAlias.name == name, ModelAlias.alias == alias)
         return query.where(cls.id.in_(meant))
 
@@ -91,13 +92,6 @@ class Model(Versioned):
 def _evaluated() -> sa.ColumnElement[float]:
     found: sa.ColumnElement[float] = Model.card[("evaluation", "accuracy")].as_float()
     return found
-
-
-def by_accuracy() -> list[sa.ColumnElement[Any]]:
-    """An order of models: the most accurate first, of those that are as accurate the newest."""
-    evaluated = _evaluated()
-    validated = Model.metrics[("best", "val_accuracy")].as_float()
-    return [sa.func.coalesce(evaluated, validated).desc().nulls_last(), Model.version.desc()]
 
 
 class ModelAlias(Base):
@@ -117,10 +111,11 @@ def aliases(session: Session, models: Sequence[Model]) -> dict[uuid.UUID, list[s
     """Of each of these models: `latest` and `best` where it is that, then those that people set."""
     found: dict[uuid.UUID, list[str]] = {model.id: [] for model in models}
     names = {model.name for model in models}
-    for alias, order in ((LATEST, [Model.version.desc()]), (BEST, by_accuracy())):
-        rank = sa.func.row_number().over(partition_by=Model.name, order_by=order)
-        ranked = sa.select(Model.id, rank.label("rank")).where(Model.name.in_(names)).subquery()
-        for model_id in session.scalars(sa.select(ranked.c.id).where(ranked.c.rank == 1)):
+    rank = sa.func.row_number().over(partition_by=Model.name, order_by=Model.version.desc())
+    ranked = sa.select(Model.id, rank.label("rank")).where(Model.name.in_(names)).subquery()
+    newest = session.scalars(sa.select(ranked.c.id).where(ranked.c.rank == 1))
+    for alias, ids in ((LATEST, newest), (BEST, best_of(session, names).values())):
+        for model_id in ids:
             if model_id in found:
                 found[model_id].append(alias)
     given = sa.select(ModelAlias.model_id, ModelAlias.alias).where(ModelAlias.model_id.in_(found))
@@ -167,18 +162,28 @@ def hold(session: Session, model_id: uuid.UUID) -> None:
         raise NotFound("the model was deleted")
 
 
-def delete(session: Session, reference: str) -> list[str]:
+def delete(session: Session, reference: str, with_aliases: Collection[str] = ()) -> list[str]:
     """Delete a model, by `name@version` or id, with aliases, exports and what its training's job shows of it.
 
+    Aliases that people set must be in `with_aliases`: what asks for `name@alias` finds no model from then on.
+
     Returns the keys of its files: delete those after the commit. Raises NotFound; BadInput for a name or an
-    alias, which may refer to another model later; Conflict while a job that has not ended needs it. A job
-    that is being submitted at the same time, and pinned the model before, is accepted and fails: "no model".
+    alias, which may refer to another model later; Conflict for an alias that is not named, and while a job
+    that has not ended needs it. A job that is being submitted at the same time, and pinned the model before,
+    is accepted and fails: "no model".
     """
     model = find(session, Model, reference)
     if reference not in (model.reference, str(model.id)):
         raise BadInput("id", f"should name the version to delete, as {model.reference}, or an id")
     # It can't get an alias or an export meanwhile.
     hold(session, model.id)
+    theirs = sa.select(ModelAlias.alias).where(ModelAlias.model_id == model.id).order_by(ModelAlias.alias)
+    if unnamed := [alias for alias in session.scalars(theirs) if alias not in with_aliases]:
+        named = " and ".join(f"{model.name}@{alias}" for alias in unnamed)
+        raise Conflict(
+            f"{model.reference} is {named}, too; to delete it with that, name the alias as well "
+            f"({', '.join(unnamed)}), or set it for another version first"
+        )
     needed_by = unended_job_that_names(session, model.id)
     if needed_by is not None:
         raise Conflict(
@@ -220,6 +225,8 @@ def card(session: Session, model: Model) -> dict[str, Any]:
         "aliases": aliases(session, [model])[model.id],
         "created_at": model.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "format": "keras",
+        # Files that were written before it was noted need the Keras that wrote them.
+        "least_keras": kept.get("least_keras") or (facts["environment"] or {}).get("keras"),
         "bytes": model.bytes,
         "sha256": model.sha256,
         "network": model.network,
@@ -232,6 +239,7 @@ def card(session: Session, model: Model) -> dict[str, Any]:
         "metrics": model.metrics,
         "data": kept.get("data") or data,
         "source": kept.get("source"),
+        "warnings": kept.get("warnings") or [],
         **facts,
         "exports": [one.described(model) for one in exports_of(session, [model.id])[model.id]],
         "evaluations": [

@@ -46,7 +46,7 @@ class Versioned(Base):
         return f"{self.name}@{self.version}"
 
     @classmethod
-    def find_alias(cls, name: str, alias: str) -> "sa.Select[Any]":
+    def find_alias(cls, session: Session, name: str, alias: str) -> "sa.Select[Any]":
         """The version that `name@alias` means, of the aliases other than `latest`."""
         return sa.select(cls).where(sa.false())
 
@@ -105,7 +105,7 @@ def find(session: Session, kind: type[Thing], reference: str) -> Thing:
     with suppress(ValueError):
         found = session.get(kind, uuid.UUID(reference))
     if found is None and re.fullmatch(REFERENCE, reference, re.ASCII):
-        found = session.scalar(_named(kind, *reference.partition("@")[::2]).limit(1))
+        found = session.scalar(_named(session, kind, *reference.partition("@")[::2]).limit(1))
     if found is None:
         names = session.scalars(sa.select(kind.name).distinct().order_by(kind.name).limit(10)).all()
         there_is = f"there are: {', '.join(names)}" if names else "there are none yet"
@@ -113,13 +113,13 @@ def find(session: Session, kind: type[Thing], reference: str) -> Thing:
     return found
 
 
-def _named(kind: type[Thing], name: str, which: str) -> "sa.Select[Any]":
+def _named(session: Session, kind: type[Thing], name: str, which: str) -> "sa.Select[Any]":
     query = sa.select(kind).where(kind.name == name)
     if which.isdecimal():
         return query.where(kind.version == int(which))
     if which in ("", LATEST):
         return query.order_by(kind.version.desc())
-    return kind.find_alias(name, which)
+    return kind.find_alias(session, name, which)
 
 
 def page(

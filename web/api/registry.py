@@ -43,7 +43,7 @@ class ModelPath(BaseModel):
     id: str = Field(
         max_length=130,
         description="An id, a name (its newest version), `name@version`, `name@latest`, `name@best` "
-        "(the most accurate) or `name@alias`",
+        "(the best on the same pictures) or `name@alias`",
     )
 
 
@@ -54,6 +54,17 @@ class FileQuery(Query):
         default="keras", description="All but `keras` are made by a job of kind `export`"
     )
     quantize: Quantize = Field(default="none", description="How the weights of `tflite` are kept")
+
+
+class DeleteQuery(Query):
+    """What is to be deleted with a model."""
+
+    alias: str = Field(
+        default="",
+        max_length=10_000,
+        pattern=r"^[^\x00]*$",
+        description="The aliases that people set for it, separated by commas: they are deleted, too",
+    )
 
 
 class AliasPath(BaseModel):
@@ -171,9 +182,12 @@ def list_evaluations(path: ModelPath, query: PageQuery) -> Response:
 
 
 @api.delete("/models/<id>", responses={204: None}, summary="Delete a model")
-def delete_model(path: ModelPath) -> Response:
-    """By `name@version` or id; 409 while a job that has not ended needs it. Its predictions are kept."""
-    remove_model(path.id)
+def delete_model(path: ModelPath, query: DeleteQuery) -> Response:
+    """By `name@version` or id. Its predictions are kept.
+
+    409 while a job that has not ended needs it, and for a model with an alias that `alias` does not name.
+    """
+    remove_model(path.id, query.alias)
     return Response(status=204)
 
 

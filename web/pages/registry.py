@@ -86,9 +86,9 @@ def remove_alias(reference: str, alias: str) -> AnyResponse:
 
 @routes.post("/models/<reference>/delete")
 def delete_model(reference: str) -> AnyResponse:
-    """Delete the model, then to the list; or back to its page with the job that needs it."""
+    """Delete the model, then to the list; or back to its page with why not: a job, or an alias."""
     try:
-        remove_model(reference)
+        remove_model(reference, request.form.get("alias", ""))
     except Conflict as error:
         return _model_page(reference, 409, delete=error.message)
     return redirect(url_for("pages.models"), 303)

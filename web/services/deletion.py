@@ -22,8 +22,11 @@ def remove_dataset(reference: str) -> None:
     current_backend().storage.remove(keys, Reason.DELETED)
 
 
-def remove_model(reference: str) -> None:
-    """Delete a model's rows, and then its files. Raises as `models.delete`."""
+def remove_model(reference: str, aliases: str) -> None:
+    """Delete a model's rows, and then its files. Raises as `models.delete`.
+
+    `aliases` are those to delete with it, separated by commas.
+    """
     with current_backend().database.write() as session:
-        keys = models.delete(session, reference)
+        keys = models.delete(session, reference, [alias.strip() for alias in aliases.split(",")])
     current_backend().storage.remove(keys, Reason.DELETED)

@@ -52,6 +52,7 @@ def work(attempt: Attempt, spec: RegisterSpec) -> Finish:
                     "source": source,
                     "background": spec.background,
                     "outputs": found["outputs"],
+                    "least_keras": found["least_keras"],
                     "environment": found["environment"],
                 },
                 storage_key=stored.key,

@@ -7,7 +7,9 @@ from sqlalchemy.orm import Session
 
 from jobyard.shared import registry, storage
 from jobyard.shared.kinds.train import CUSTOM, TrainSpec
+from jobyard.shared.registry.many_classes import MAX_CLASSES
 from jobyard.workers.kinds.limits import network_limits
+from jobyard.workers.kinds.whole_evaluation import keep_whole
 from jobyard.workers.networks import backbones, model_file
 from jobyard.workers.networks.architecture import parse
 from jobyard.workers.networks.architecture.document import MAX_BYTES
@@ -41,6 +43,8 @@ def work(attempt: Attempt, spec: TrainSpec) -> Finish:
     )
     stored = attempt.store("models", training.model_path)
     last = None if training.last_path is None else attempt.store("models", training.last_path)
+    evaluation = keep_whole(attempt, training.evaluation)
+    has_many_classes = len(training.classes) > MAX_CLASSES
 
     def finish(session: Session) -> dict[str, Any]:
         model = registry.add(
@@ -63,7 +67,9 @@ def work(attempt: Attempt, spec: TrainSpec) -> Finish:
                     "background": spec.background,
                     "class_weight": training.class_weight,
                     "backbone": training.backbone,
-                    "evaluation": training.evaluation,
+                    "evaluation": evaluation,
+                    "warnings": training.warnings,
+                    "least_keras": training.least_keras,
                     "environment": training.environment,
                     "timings": training.timings,
                 },
@@ -81,19 +87,26 @@ def work(attempt: Attempt, spec: TrainSpec) -> Finish:
             "model": model.reference,
             "dataset": dataset.reference,
             "dataset_sha256": dataset.sha256,
-            "classes": training.classes,
+            # Many classes are in the model, and not in each answer about the job.
+            "classes": [] if has_many_classes else training.classes,
             "metrics": training.metrics,
-            "evaluation": training.evaluation,
+            "evaluation": evaluation,
+            "warnings": training.warnings,
+            # What `loss` is in the metrics; that of earlier trainings had label smoothing and class weights.
+            "training_loss": "cross-entropy",
             "epochs": training.epochs_run,
             "stopped_early": training.stopped_early,
-            "class_weight": training.class_weight,
+            "class_weight": None if has_many_classes else training.class_weight,
             "monitor": spec.monitor,
             # The model's; those of the last epoch, where it is another one, are beside it.
             "weights": "best",
             "last": None if last is None else "last.keras",
             "backbone": training.backbone,
             "init_from": None if spec.init_from is None else {"model": spec.init_from, "head": training.head},
-            "pictures": training.counts,
+            "pictures": {
+                split: sum(counts.values()) if has_many_classes else counts
+                for split, counts in training.counts.items()
+            },
             "timings": training.timings,
             "environment": training.environment,
         }

@@ -1,10 +1,12 @@
 """Model files of the registry: how they are read, and how a training starts from the weights of one."""
 
 import hashlib
+import json
+import shutil
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import keras
 import numpy as np
@@ -12,6 +14,10 @@ import numpy as np
 from jobyard.shared.errors import WorkError
 from jobyard.workers.networks import custom
 from jobyard.workers.networks.architecture import parse
+from jobyard.workers.networks.older_keras import for_older_keras, least_version
+
+# The member of a `.keras` file that describes the network.
+CONFIG: Final = "config.json"
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,24 @@ class ModelFile:
     def identity(self) -> str:
         """What the weights are."""
         return self.sha256
+
+
+def save(model: Any, path: Path) -> str:
+    """Write a `.keras` file that older Keras can read, too; returns the oldest that can, as "3.8"."""
+    model.save(path)
+    draft = path.with_suffix(".draft")
+    with zipfile.ZipFile(path) as saved, zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED) as target:
+        description = for_older_keras(json.loads(saved.read(CONFIG)))
+        for info in saved.infolist():
+            kept = zipfile.ZipInfo(info.filename, info.date_time)
+            kept.file_size = info.file_size
+            if info.filename == CONFIG:
+                target.writestr(kept, json.dumps(description))
+            else:
+                with saved.open(info) as source, target.open(kept, "w") as copied:
+                    shutil.copyfileobj(source, copied, 1 << 20)
+    draft.replace(path)
+    return least_version(description)
 
 
 def load(path: Path, sha256: str, classes: list[str], image_size: int) -> Any:
@@ -56,7 +80,7 @@ def architecture(saved: ModelFile) -> dict[str, Any]:
     """The model's architecture, as `model.to_json()` writes it. Raises WorkError as `load` does."""
     _check(saved.path, saved.sha256)
     with zipfile.ZipFile(saved.path) as file:
-        return parse(file.read("config.json"))
+        return parse(file.read(CONFIG))
 
 
 def _check(path: Path, sha256: str) -> None:

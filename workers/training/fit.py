@@ -22,6 +22,7 @@ from jobyard.workers.training import data, devices, machine, splits, stages
 from jobyard.workers.training.checkpoint import CheckpointStore, Position, Spent
 from jobyard.workers.training.checkpoint_writer import CheckpointWriter
 from jobyard.workers.training.class_weights import class_weights
+from jobyard.workers.training.divergence import warnings_of
 from jobyard.workers.training.evaluate import Evaluation, evaluate
 from jobyard.workers.training.features import Extractor, Features
 from jobyard.workers.training.loop import Loop
@@ -37,7 +38,8 @@ class Training:
     in float32, on all pictures of `test/` or else all that validated. `head` says what became of the last
     layer of the model that this one began as, if it did. `class_weight` is what the pictures of each class
     counted in the loss, if not all the same. `backbone` has name and SHA-256 of the pretrained weights, if it
-    began with those.
+    began with those. `warnings` are about a training that diverged. `least_keras` is the oldest Keras that
+    reads the file.
 
     `timings` are in seconds: training includes the validations and what earlier attempts did of it, "wall"
     everything, and "compute" is how long this process's processors were busy with the training.
@@ -49,12 +51,14 @@ class Training:
     last_path: Path | None
     sha256: str
     bytes: int
+    least_keras: str
     classes: list[str]
     image_size: int
     metrics: dict[str, Epoch]
     evaluation: Evaluation
     epochs_run: int
     stopped_early: str | None
+    warnings: list[str]
     head: Literal["kept", "new"] | None
     class_weight: dict[str, float] | None
     backbone: dict[str, str] | None
@@ -201,12 +205,13 @@ def _train(
 
         progress.phase("saving")
         path, last_path = workdir / "model.keras", workdir / "last.keras"
-        finished.save(path)
+        least_keras = model_file.save(finished, path)
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         best_is_last = monitor.best == monitor.history[-1]
         if not best_is_last:
-            _as_float32(build, model, loop.stage.model.get_weights()).save(last_path)
+            last = _as_float32(build, model, loop.stage.model.get_weights())
+            model_file.save(last, last_path)
 
     timings = {
         "decode_seconds": decoded - started,
@@ -224,12 +229,14 @@ def _train(
         last_path=None if best_is_last else last_path,
         sha256=sha256,
         bytes=path.stat().st_size,
+        least_keras=least_keras,
         classes=classes,
         image_size=size,
         metrics={"final": monitor.history[-1], "best": monitor.best},
         evaluation=evaluation,
         epochs_run=len(monitor.history),
         stopped_early=monitor.stopped_early,
+        warnings=warnings_of(monitor.history, monitor.best, evaluation, loop.stage.spec.learning_rate),
         head=head,
         class_weight=weights,
         backbone={"name": backbone.name, "sha256": backbone.sha256} if backbone else None,

@@ -45,7 +45,8 @@ class Loop:
         monitor.enter(stage.phase, stage.spec, stage.steps, self.position.before, stage.rate)
         self._validation = self._validation_batches(0)
         self._rate = optimization.Rate(stage.spec, stage.steps)
-        # Not the compiled one: that may have smoothed labels, which would make runs hard to compare.
+        # What is reported. The compiled one may have smoothed labels, below whose entropy it can't fall, and
+        # class weights: curves of training and validation, and of several trainings, could not be compared.
         self._plain_loss = optimization.loss(model.output_shape[-1])
         self._loss, self._accuracy = _metrics(model)
         self._val_loss, self._val_accuracy = _metrics(model)
@@ -179,8 +180,9 @@ class Loop:
         gradients = tape.gradient(scaled, model.trainable_weights)
         optimizer.apply_gradients(zip(gradients, model.trainable_weights, strict=True))
         self._accuracy.update_state(labels, outputs)
-        self._loss.update_state(loss, sample_weight=tf.shape(labels)[0])
-        return self._loss.result()
+        self._loss.update_state(self._plain_loss(labels, outputs), sample_weight=tf.shape(labels)[0])
+        # What is minimised may be infinite though the plain one is not: with class weights, say.
+        return tf.where(tf.math.is_finite(loss), self._loss.result(), tf.cast(loss, tf.float32))
 
     def _weights_of(self, labels: Any) -> Any:
         """What each picture counts, as `class_weight` of `model.fit`: the sum is divided by the pictures."""

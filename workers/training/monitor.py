@@ -12,8 +12,8 @@ from jobyard.workers.runtime.progress import Progress
 class Epoch(TypedDict):
     """One epoch's metrics; `epoch` counts from 1, `learning_rate` is that of its last step.
 
-    `loss` is what was minimised, label smoothing and class weights included; `val_loss` is the plain
-    cross-entropy.
+    `loss` and `val_loss` are both the plain cross-entropy, on training pictures as they were changed and on
+    those that validate. What is minimised may have label smoothing and class weights besides.
     """
 
     epoch: int

@@ -11,7 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from jobyard.shared.errors import WorkError
-from jobyard.workers.networks import architecture
+from jobyard.workers.networks import architecture, model_file
 from jobyard.workers.networks.architecture.writing import model_config
 from jobyard.workers.networks.custom import settle
 from jobyard.workers.networks.foreign.adaptation import adapt
@@ -50,12 +50,13 @@ def assemble(task: Task, examined: Examined) -> dict[str, Any]:
     del network
     path = Path(task.folder) / MODEL
     built = _outputs(finished)
-    finished.save(path)
+    least_keras = model_file.save(finished, path)
     del finished
     _check(built, _outputs(keras.models.load_model(path, compile=False, safe_mode=True)))
     return {
         "image_size": original.image_size,
         "outputs": done.outputs,
+        "least_keras": least_keras,
         "source": {
             "keras_version": examined.keras_version,
             "layers": original.layers,

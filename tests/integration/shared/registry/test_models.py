@@ -38,9 +38,9 @@ def find(database: Database, reference: str) -> str:
         return registry.find(session, Model, reference).reference
 
 
-def delete(database: Database, reference: str) -> list[str]:
+def delete(database: Database, reference: str, *aliases: str) -> list[str]:
     with database.write() as session:
-        return models.delete(session, reference)
+        return models.delete(session, reference, aliases)
 
 
 # ---- aliases
@@ -168,15 +168,28 @@ def test_a_deleted_model_goes_with_its_aliases_and_its_job_s_file_and_leaves_its
         add_file(session, Stored("files/last", 1, "0" * 64), name="last.keras", media_type="x", job_id=job_id)
     set_alias(database, "pets", "prod", 1)
     set_alias(database, "pets", "spare", 2)
-    assert delete(database, "pets@1") == [model.storage_key]
+    assert delete(database, "pets@1", "prod") == [model.storage_key]
     with database.read() as session:
         assert session.scalars(sa.select(Model.id)).all() == [other.id]
         assert session.scalars(sa.select(ModelAlias.alias)).all() == ["spare"]
         assert session.scalars(sa.select(File.name)).all() == ["last.keras"]
         assert retention.in_use(session, [model.storage_key]) == set()
-    assert delete(database, str(other.id)) == [other.storage_key]
+    assert delete(database, str(other.id), "spare") == [other.storage_key]
     with pytest.raises(NotFound, match="there are none yet"):
         delete(database, "pets@1")
+
+
+def test_a_model_with_aliases_is_deleted_only_with_all_of_them(database: Database) -> None:
+    add(database), add(database)
+    for alias in ("prod", "beta"):
+        set_alias(database, "pets", alias, 1)
+    set_alias(database, "pets", "spare", 2)
+    for given, missing in (((), "beta, prod"), (("prod", "spare"), "beta"), (("best",), "beta, prod")):
+        with pytest.raises(Conflict, match=rf"pets@1 is pets@beta.*name the alias as well \({missing}\)"):
+            delete(database, "pets@1", *given)
+    assert find(database, "pets@prod") == "pets@1"
+    assert delete(database, "pets@1", "prod", "beta")
+    assert find(database, "pets@spare") == "pets@2"
 
 
 @pytest.mark.parametrize("reference", ["pets", "pets@latest", "pets@best", "pets@prod"])
@@ -222,7 +235,10 @@ def test_a_job_that_has_ended_keeps_no_model(database: Database, state: State) -
     assert delete(database, "pets@1")
 
 
-def test_an_alias_that_is_set_while_its_model_is_deleted_refers_to_nothing(database: Database) -> None:
+@pytest.mark.parametrize("named", [("prod",), ()])
+def test_an_alias_that_is_set_while_its_model_is_deleted_refers_to_nothing(
+    database: Database, named: tuple[str, ...]
+) -> None:
     for _ in range(10):
         model = add(database)
         barrier = Barrier(2)
@@ -233,12 +249,17 @@ def test_an_alias_that_is_set_while_its_model_is_deleted_refers_to_nothing(datab
 
         def take(reference: str, barrier: Barrier = barrier) -> None:
             barrier.wait(30)
-            delete(database, reference)
+            delete(database, reference, *named)
 
         with ThreadPoolExecutor(2) as pool:
             given, taken = pool.submit(give, model.version), pool.submit(take, model.reference)
-            taken.result(30)
             assert given.exception(30) is None or isinstance(given.exception(), NotFound)
+            if isinstance(taken.exception(30), Conflict):  # the alias was there first, and not named
+                assert not named
+                assert find(database, "pets@prod") == model.reference
+                delete(database, model.reference, "prod")
+            else:
+                taken.result()
         with database.read() as session:
             assert session.scalars(sa.select(ModelAlias)).all() == []
 

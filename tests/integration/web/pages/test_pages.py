@@ -12,9 +12,10 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from jobyard.shared import registry
+from jobyard.shared.registry import many_classes
 from tests.conftest import TOKEN
 from tests.factories import picture
-from tests.integration.web.world import HOSTILE, HTML, KINDS, STATES, Page, World
+from tests.integration.web.world import HOSTILE, HTML, KINDS, SCORE, STATES, Page, World
 
 
 def look(web: FlaskClient, path: str, status: int = 200) -> Page:
@@ -213,6 +214,31 @@ def test_data_sets_and_models_have_pages(world: World, web: FlaskClient) -> None
     assert look(web, "/datasets?cursor=nonsense", 404).text
 
 
+def test_pages_of_a_thousand_classes_show_the_worst_pairs_and_name_the_file_with_the_matrix(
+    world: World, web: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of results that were made when the whole matrix was in them."""
+    classes = [f"class {index:04}" for index in range(1_000)]
+    few = world._evaluation()
+    whole = few | {
+        "classes": classes,
+        "confusion": [[1 + (row == 7 and column == 9) for column in range(1_000)] for row in range(1_000)],
+        "per_class": dict.fromkeys(classes, SCORE),
+    }
+    for evaluation in (whole, many_classes.shortened(whole)):
+        monkeypatch.setattr(world, "_evaluation", lambda found=evaluation: found)
+        job = world.job("train", "succeeded")
+        for name in ("confusion.csv", "evaluation.json"):
+            world.file(name, b"x", job.id)
+        page = look(web, f"/jobs/{job.id}")
+        assert len(page.text) < 200_000
+        assert 'class 0007</th><td class="text-break">class 0009' in page.text
+        assert "The 20 classes of lowest F1, of 1,000." in page.text
+        assert f"/api/v1/jobs/{job.id}/files/confusion.csv" in page.addresses
+        job = world.job("evaluate", "succeeded")
+        assert len(look(web, f"/jobs/{job.id}").text) < 200_000
+
+
 def test_a_model_s_page_lists_its_evaluations(world: World, web: FlaskClient) -> None:
     job = world.job("evaluate", "succeeded")
     page = look(web, "/models/pets@1")
@@ -241,6 +267,19 @@ def test_a_model_is_named_and_renamed_on_its_page(world: World, web: FlaskClient
     for _ in range(2):
         assert web.post("/models/pets@1/aliases/prod/remove").status_code == 303
     look(web, "/models/pets@prod", 404)
+
+
+def test_a_model_that_has_an_alias_is_deleted_when_that_is_typed(world: World, web: FlaskClient) -> None:
+    world.model()
+    assert 'id="delete-alias"' not in look(web, "/models/pets@1").text
+    web.post("/models/pets@1/aliases", data={"alias": "prod"})
+    page = look(web, "/models/pets@1")
+    assert "<strong>pets@prod</strong>" in page.text
+    assert 'id="delete-alias"' in page.text
+    for typed in ({}, {"alias": "best"}):
+        refused = web.post("/models/pets@1/delete", data=typed)
+        assert (refused.status_code, "Pets@1 is pets@prod, too" in refused.text) == (409, True)
+    assert web.post("/models/pets@1/delete", data={"alias": "prod"}).headers["Location"] == "/models"
 
 
 @pytest.mark.parametrize(("alias", "words"), [("best", "is set by the"), (HOSTILE, "A letter, then")])

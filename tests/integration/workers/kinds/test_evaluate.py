@@ -1,6 +1,7 @@
 """An evaluation on other pictures says what the training would have said, and is kept with the model."""
 
 import io
+import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +12,13 @@ import pytest
 from keras import layers
 from keras.initializers import Constant
 
-from jobyard.shared import jobs, registry
+from jobyard.shared import jobs, registry, storage
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job
 from jobyard.shared.kinds.evaluate import EvaluateSpec
 from jobyard.shared.kinds.train import TrainSpec
-from jobyard.shared.registry import models
-from jobyard.workers.kinds import evaluate, train
+from jobyard.shared.registry import many_classes, models
+from jobyard.workers.kinds import evaluate, train, whole_evaluation
 from jobyard.workers.kinds.open_zip import open_zip
 from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.context import Context
@@ -113,6 +114,52 @@ def test_on_the_pictures_that_judged_the_training_it_says_the_same_to_the_last_d
     assert in_parts["evaluation"] == training["evaluation"]
 
 
+def test_of_many_classes_the_result_has_the_worst_and_two_files_have_all(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = dataset(context, tmp_path, "shapes", {"train": 6, "test": 5})
+    whole = trained(context, data)["evaluation"]
+    for module in (whole_evaluation, many_classes, train):
+        monkeypatch.setattr(module, "MAX_CLASSES", 1)
+    training = trained(context, data)
+    assert training["classes"] == []
+    assert training["pictures"] == {"train": 10, "validation": 2, "test": 10}
+    job = run(context, training["model"], data)
+    for job_id, evaluation in (
+        (model_of(context, training["model"]).job_id, training["evaluation"]),
+        (job.id, (job.result or {})["evaluation"]),
+    ):
+        assert evaluation == many_classes.shortened(whole)
+        assert evaluation["confusion"] == []
+        kept = artifacts(context, job_id)
+        assert json.loads(kept["evaluation.json"]) == whole
+        assert kept["confusion.csv"].decode().splitlines() == [
+            ",discs,squares",
+            *(
+                f"{name},{left},{right}"
+                for name, (left, right) in zip(whole["classes"], whole["confusion"], strict=True)
+            ),
+        ]
+    assert (model_of(context, training["model"]).card or {})["evaluation"] == training["evaluation"]
+
+
+def model_of(context: Context, reference: str) -> registry.Model:
+    with context.database.read() as session:
+        return registry.find(session, registry.Model, reference)
+
+
+def artifacts(context: Context, job_id: uuid.UUID | None) -> dict[str, bytes]:
+    """The files of a job."""
+    assert job_id is not None
+    with context.database.read() as session:
+        found = storage.artifacts(session, job_id)
+    contents = {}
+    for file in found:
+        with context.storage.open(file.storage_key) as opened:
+            contents[file.name] = opened.read()
+    return contents
+
+
 def test_another_data_set_is_evaluated_as_a_whole_or_by_a_split_and_all_are_kept_with_the_model(
     context: Context, tmp_path: Path
 ) -> None:
@@ -183,8 +230,10 @@ def test_classes_are_matched_by_name_and_those_without_pictures_have_no_support(
         "stars": 0,
         "discs": 5,
     }
+    lows = [evaluation["accuracy_interval"][0] for evaluation in (one, other, three)]
+    best = max(range(3), key=lambda number: (lows[number], number)) + 1
     with context.database.read() as session:
-        assert registry.find(session, registry.Model, "foreign@best").reference == "foreign@3"
+        assert registry.find(session, registry.Model, "foreign@best").reference == f"foreign@{best}"
 
 
 def test_a_class_that_the_model_does_not_know_is_refused_by_name(context: Context, tmp_path: Path) -> None:

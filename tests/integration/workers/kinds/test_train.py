@@ -86,7 +86,19 @@ def test_a_model_is_registered_with_a_card_and_another_training_goes_on_from_it(
         known = registry.find(session, registry.Dataset, dataset)
 
     card = model.card or {}
-    assert set(card) == {"spec", "data", "class_weight", "backbone", "evaluation", "environment", "timings"}
+    assert set(card) == {
+        "spec",
+        "data",
+        "class_weight",
+        "backbone",
+        "background",
+        "evaluation",
+        "warnings",
+        "least_keras",
+        "environment",
+        "timings",
+    }
+    assert card["least_keras"] == "3.8"
     assert card["class_weight"] == result["class_weight"] == {"discs": 1, "squares": 2}
     assert result["monitor"] == "val_accuracy"
     assert card["spec"] == job.spec
