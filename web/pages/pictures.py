@@ -42,6 +42,34 @@ def file_thumbnail(file_id: uuid.UUID) -> Response:
     return _thumbnail(file.sha256, lambda: backend.storage.open(file.storage_key))
 
 
+@routes.get("/files/<uuid:file_id>/thumbnail/<path:member>")
+def member_thumbnail(file_id: uuid.UUID, member: str) -> Response:
+    """A picture in an uploaded zip, by its path there, if it is stored there as it is: see `shows`."""
+    backend = current_backend()
+    with backend.database.read() as session:
+        file = storage.get_file(session, file_id)
+    digest = hashlib.sha256(f"{file.sha256}/{member}".encode(errors="replace")).hexdigest()
+    return _thumbnail(digest, lambda: _member(file.storage_key, member))
+
+
+def shows(file_id: uuid.UUID, member: str) -> bool:
+    """Whether there is a thumbnail of this picture in an uploaded archive: not of compressed ones."""
+    backend = current_backend()
+    try:
+        with backend.database.read() as session:
+            key = storage.get_file(session, file_id).storage_key
+        _member(key, member)
+    except NotFound:
+        return False
+    return True
+
+
+def _member(key: str, member: str) -> IO[bytes]:
+    """Raises NotFound."""
+    with current_backend().storage.open(key) as file:
+        return io.BytesIO(DatasetArchive(file).read(member, MAX_FILE_BYTES))
+
+
 @routes.get("/datasets/<reference>/thumbnail/<path:member>")
 def dataset_thumbnail(reference: str, member: str) -> Response:
     """A picture of a data set, by its place there (`train/cats/1.jpg`)."""
@@ -49,11 +77,8 @@ def dataset_thumbnail(reference: str, member: str) -> Response:
     with backend.database.read() as session:
         dataset = registry.find(session, registry.Dataset, reference)
 
-    def read() -> IO[bytes]:
-        with backend.storage.open(dataset.storage_key) as file:
-            return io.BytesIO(DatasetArchive(file).read(member, MAX_FILE_BYTES))
-
-    return _thumbnail(hashlib.sha256(f"{dataset.sha256}/{member}".encode()).hexdigest(), read)
+    digest = hashlib.sha256(f"{dataset.sha256}/{member}".encode()).hexdigest()
+    return _thumbnail(digest, lambda: _member(dataset.storage_key, member))
 
 
 def sample(dataset: registry.Dataset) -> dict[str, list[str]]:

@@ -1,6 +1,7 @@
 """What the result's part of a job's page needs beside the job, by kind."""
 
 import functools
+import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 from jobyard.shared import jobs, registry
 from jobyard.shared.errors import BadInput, JobyardError
 from jobyard.web.backend import current_backend
+from jobyard.web.pages import pictures
 from jobyard.web.services import predictions
 from jobyard.web.services.scored_files import scored_file
 
@@ -55,9 +57,12 @@ def _predicted(session: Session, job: jobs.Job, query: RowsQuery) -> dict[str, o
         predictions.read, session, job, query.label, limit=ROWS_PER_PAGE, unsure_first=unsure_first
     )
     try:
-        return {"predictions": asked(query.cursor)}
+        page = asked(query.cursor)
     except BadInput:  # a cursor of another order
-        return {"predictions": asked(None)}
+        page = asked(None)
+    archive, first = job.spec.get("archive"), next((row for row in page.items if row.error is None), None)
+    has_thumbnails = bool(archive and first and pictures.shows(uuid.UUID(archive), first.image))
+    return {"predictions": page, "has_thumbnails": has_thumbnails}
 
 
 def _scored(session: Session, job: jobs.Job, query: RowsQuery) -> dict[str, object]:

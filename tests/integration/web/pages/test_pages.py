@@ -3,7 +3,8 @@
 import gzip
 import io
 import uuid
-from urllib.parse import urlsplit
+import zipfile
+from urllib.parse import quote, urlsplit
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from jobyard.shared import registry
+from jobyard.shared.kinds.predict import PredictSpec
 from jobyard.shared.registry import many_classes
 from tests.conftest import TOKEN
 from tests.factories import picture
@@ -212,6 +214,29 @@ def test_data_sets_and_models_have_pages(world: World, web: FlaskClient) -> None
     assert "/new/predict?model=pets@1" in page.addresses
     assert look(web, "/models/cats", 404).text
     assert look(web, "/datasets?cursor=nonsense", 404).text
+
+
+def test_pictures_in_a_zip_have_thumbnails_if_they_are_stored_as_they_are(
+    world: World, web: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"train/cats/{HOSTILE}{row}.png" for row in range(2)]
+    seen = {}
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", method) as archive:
+            for name in names:
+                archive.writestr(name, picture())
+        file = world.file(f"{method}.zip", content.getvalue())
+        monkeypatch.setattr(world, "_spec", lambda _, id_=file.id: PredictSpec(model="pets@1", archive=id_))
+        page = look(web, f"/jobs/{world.job('predict-archive', 'succeeded').id}")
+        seen[method] = [address for address in page.addresses if "/thumbnail/" in address]
+        shown = web.get(f"/files/{file.id}/thumbnail/{quote(names[1])}")
+        assert shown.status_code == (200 if method == zipfile.ZIP_STORED else 404)
+        assert web.get(f"/files/{file.id}/thumbnail/nothing.png").status_code == 404
+    # The first one can't be decoded.
+    (address,) = seen[zipfile.ZIP_STORED]
+    assert web.get(address).mimetype == "image/jpeg"
+    assert seen[zipfile.ZIP_DEFLATED] == []
 
 
 def test_pages_of_a_thousand_classes_show_the_worst_pairs_and_name_the_file_with_the_matrix(

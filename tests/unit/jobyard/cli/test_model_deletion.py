@@ -1,0 +1,59 @@
+"""`jobyard models delete`: a model that has an alias is deleted only if that is named, too."""
+
+import functools
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from jobyard.cli import cli, run
+
+KNOWN = {"name": "pets", "reference": "pets@1", "aliases": ["latest", "best", "prod", "beta"]}
+
+
+class Server:
+    """Has the model, and keeps what was deleted with which aliases."""
+
+    def __init__(self) -> None:
+        self.deleted: list[tuple[str, list[str]]] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json=KNOWN)
+        aliases = parse_qs(request.url.query.decode()).get("alias", [""])[0]
+        self.deleted.append((request.url.path, sorted(filter(None, aliases.split(",")))))
+        return httpx.Response(204)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Server:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JOBYARD_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("JOBYARD_TOKEN", "a-token-of-the-test")
+    answers = Server()
+    replaced = functools.partial(httpx.Client, transport=httpx.MockTransport(answers))
+    monkeypatch.setattr("jobyard.client.transport.httpx.Client", replaced)
+    return answers
+
+
+def test_each_alias_is_asked_for_by_name(server: Server) -> None:
+    result = CliRunner().invoke(cli, ["models", "delete", "pets@1"], input="y\nprod\nbeta\n")
+    assert result.exit_code == 0, result.output
+    assert "It is pets@prod, too" in result.output
+    assert "pets@latest" not in result.output
+    assert server.deleted == [("/api/v1/models/pets@1", ["beta", "prod"])]
+
+
+def test_aliases_that_are_given_are_not_asked_for(server: Server) -> None:
+    command = ["models", "delete", "pets@1", "--alias", "prod", "--alias", "beta"]
+    result = CliRunner().invoke(cli, command, input="y\n")
+    assert (result.exit_code, "too" in result.output) == (0, False)
+    assert run([*command[:-2], "--yes"]) == 0  # the server refuses what is not named
+    assert [aliases for _, aliases in server.deleted] == [["beta", "prod"], ["prod"]]
+
+
+def test_nothing_is_deleted_without_a_yes(server: Server) -> None:
+    assert CliRunner().invoke(cli, ["models", "delete", "pets@1"], input="n\n").exit_code == 1
+    assert server.deleted == []
