@@ -12,6 +12,7 @@ from rich.table import Table
 from jobyard.cli.follow import follow, working
 from jobyard.cli.session import connect, json_option, outcome, output, print_json, priority_option
 from jobyard.cli.sources import ARCHIVES
+from jobyard.cli.tables import check_target
 from jobyard.client import Job, JobyardClientError
 from jobyard.client.errors import Json
 from jobyard.client.packing import files_in, named, packed
@@ -44,6 +45,7 @@ MAX_ROWS = 50
     "--escape-formulas", is_flag=True,
     help="In the CSV file, put an apostrophe before what a spreadsheet would run as a formula.",
 )  # fmt: skip
+@click.option("--force", is_flag=True, help="Overwrite the file of --csv if it is there already.")
 @priority_option
 @json_option
 def predict(
@@ -55,6 +57,7 @@ def predict(
     folder: Path | None,
     csv: Path | None,
     escape_formulas: bool,
+    force: bool,
     priority: int | None,
     as_json: bool,
 ) -> int:
@@ -68,9 +71,9 @@ def predict(
         raise click.UsageError("give either pictures or --dataset")
     if folder is not None and not explain:
         raise click.UsageError("-o needs --explain")
-    if csv is not None and not csv.absolute().parent.is_dir():
-        raise click.UsageError(f"there is no folder {csv.parent} for {csv.name}")
     sent = _sent(images)
+    if csv is not None:
+        check_target(csv, [*images, *sent.files.values()], force=force, option="--csv")
     with connect() as client:
         if explain and len(sent.files) > 1:  # of a zip, only its job would find out how many they are
             client.check("predict", {"model": model, "images": [PENDING] * len(sent.files), "explain": True})

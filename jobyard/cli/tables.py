@@ -160,19 +160,23 @@ def looks_like_a_path(one: str) -> bool:
     return "/" in one and not any(map(str.isspace, one)) and parent != Path() and parent.is_dir()
 
 
-def check_target(target: Path, sources: Sequence[Path], *, force: bool) -> None:
-    """Raises UsageError where a scored file can't be written, or would overwrite what it should not."""
+def check_target(target: Path, sources: Sequence[Path], *, force: bool, option: str = "-o") -> None:
+    """Raises UsageError where a file can't be written, or would overwrite what it should not.
+
+    `option` is the one that names it, and `sources` is what the command reads.
+    """
     if not target.parent.is_dir():
-        raise click.UsageError(f"-o {target}: there is no folder {target.parent}")
+        raise click.UsageError(f"{option} {target}: there is no folder {target.parent}")
     if target.exists() and any(source.exists() and target.samefile(source) for source in sources):
-        raise click.UsageError(f"-o {target}: is the file that is scored; name another one")
+        does = "scored" if option == "-o" else "read"
+        raise click.UsageError(f"{option} {target}: is the file that is {does}; name another one")
     if target.exists() and not force:
-        raise click.UsageError(f"-o {target}: is there already; --force overwrites it")
+        raise click.UsageError(f"{option} {target}: is there already; --force overwrites it")
     try:
         with tempfile.TemporaryFile(dir=target.parent):
             pass
     except OSError as error:
-        raise click.UsageError(f"-o {target}: can't be written: {error.strerror}") from None
+        raise click.UsageError(f"{option} {target}: can't be written: {error.strerror}") from None
 
 
 def _shown(one: str) -> str:

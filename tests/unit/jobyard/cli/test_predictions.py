@@ -7,6 +7,7 @@ from typing import Any
 import click
 import pytest
 
+from jobyard.cli import run
 from jobyard.cli.predictions import Sent, _line, _sent
 
 
@@ -74,3 +75,21 @@ def test_a_line_of_json_has_the_probabilities_and_the_reason() -> None:
     assert _line(row)["probabilities"] == {"cats": 0.75, "dogs": 0.25}
     broken = row | {"label": None, "probability": None, "probabilities": {}, "error": "the file is empty"}
     assert _line(broken)["error"] == "the file is empty"
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        (["labels.csv"], "--csv labels.csv: is there already; --force overwrites it"),
+        (["photos/notes.txt", "--force"], "is the file that is read; name another one"),
+        (["nowhere/labels.csv"], "there is no folder nowhere"),
+    ],
+)
+@pytest.mark.usefixtures("photos")
+def test_a_table_that_would_overwrite_something_is_refused_before_the_work(
+    capsys: pytest.CaptureFixture[str], target: list[str], said: str
+) -> None:
+    Path("labels.csv").write_text("mine")
+    assert run(["predict", "pets", "photos", "--csv", *target]) == 2
+    assert said in capsys.readouterr().err
+    assert Path("labels.csv").read_text() == "mine"
