@@ -19,7 +19,7 @@ DEPLOYED := $(filter-out dev build,$(LOCKS))
 # How many processes run tests. Some wait more than they compute, so one more than two cores saves time.
 PROCESSES ?= 3
 
-.PHONY: help install demo up test test-unit architectures attack exports lint format docs chaos fuzz-text fuzz-trees fuzz-api fuzz-parquet older-keras kill-training screenshot lock sbom bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-text bench-train clean
+.PHONY: help install demo up test test-unit architectures attack exports lint format docs chaos fuzz-text fuzz-tables fuzz-trees fuzz-api fuzz-parquet older-keras kill-training screenshot lock sbom bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-text bench-train clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -60,6 +60,9 @@ fuzz-text: $(INSTALLED) ## Compare TEXTS=1000000 texts made to go wrong, from SE
 
 fuzz-parquet: $(INSTALLED) ## Read FILES=20000 Parquet files made to go wrong, from SEED=1 on: none may crash its reader
 	$(BIN)/python -m tests.fuzz.parquet_readers --files $(or $(FILES),20000) --seed $(or $(SEED),1)
+
+fuzz-tables: $(INSTALLED) ## Read TABLES=2000 random tables without being told how they are written; none may be misread
+	$(BIN)/python -m tests.fuzz.reading --tables $(or $(TABLES),2000)
 
 fuzz-trees: $(INSTALLED) ## Import TREES=300 random trees of pictures, from SEED=1 on: none may be misread
 	$(BIN)/python -m tests.fuzz.picture_trees --trees $(or $(TREES),300) --seed $(or $(SEED),1)

@@ -3,17 +3,18 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from jobyard.cli.dialects import dialect_options, fields_of, show_read_as
 from jobyard.cli.follow import POLL_SECONDS, follow, working
 from jobyard.cli.session import connect, json_option, on_a_line, outcome, output, print_json, priority_option
 from jobyard.cli.tables import check_target, tables_of
 from jobyard.client import Job, unseen
-from jobyard.client.columns import column
 from jobyard.client.errors import Json
 from jobyard.client.explanations import reasons, that_matter
 
@@ -21,17 +22,14 @@ FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
 SHOWN_ERRORS = 5
 SHOWN_ROWS = 3
 LABELS = ("positive", "neutral", "negative")
+# Of fields of the spec that are called otherwise on the command line.
+OPTIONS = {"null_values": "null_value"}
 STYLES = {"positive": "green", "neutral": "yellow", "negative": "red"}
 
 
 @click.command(short_help="Score the sentiment of texts, or of a file of texts.")
 @click.argument("what", metavar="FILE|TEXT...", nargs=-1, required=True)
-@click.option("--column", metavar="NAME|NUMBER", help="FILE's column of texts; default: text.")
-@click.option(
-    "--group-by",
-    metavar="NAME|NUMBER",
-    help="Also summarize the texts for each value of this column of FILE.",
-)
+@dialect_options
 @click.option("--sheet", metavar="NAME", help="The sheet of a workbook; default: the one with the column.")
 @click.option("--encoding", metavar="NAME", help="FILE's encoding; default: utf-8.")
 @click.option(
@@ -83,7 +81,7 @@ def score(
     explain: bool,
     priority: int | None,
     as_json: bool,
-    **of_file: str | bool | None,
+    **of_file: Any,
 ) -> int:
     """Score FILE (CSV, TSV, JSON, Parquet, a workbook or plain lines, also packed), or each TEXT, with NLTK's
     VADER. FILE is a path, a folder, a pattern, or - for standard input; several are scored as one.
@@ -101,8 +99,7 @@ def score(
         "explain": explain or None,
     }
     if files:
-        spec |= of_file
-        spec |= {name: column(spec[name]) for name in ("column", "group_by") if spec[name] is not None}
+        spec |= fields_of(of_file)
         spec["format"] = None if target is None else _format(target)
     with connect() as client:
         if not files:
@@ -130,8 +127,8 @@ def _check_options(files: Sequence[Path], of_file: Mapping[str, object], explain
             raise click.UsageError("--explain is for texts, not for a file")
         return
     for name, value in of_file.items():
-        if value is not None:
-            option = "-o" if name == "output" else f"--{name.replace('_', '-')}"
+        if value is not None and value != ():
+            option = "-o" if name == "output" else f"--{OPTIONS.get(name, name).replace('_', '-')}"
             raise click.UsageError(f"{option} is for a file, not for texts")
 
 
@@ -228,6 +225,7 @@ def show_file(job: Job, target: Path | None) -> None:
             soft_wrap=True,
         )
     _show_unseen(console, job)
+    show_read_as(console, result)
     _show_errors(console, result)
     where = f"{target}" if target is not None else f"download it from {job.link('page')}, or use -o FILE"
     console.print(f"scored file   {escape(where)}", soft_wrap=True)

@@ -2,7 +2,7 @@
 
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -166,9 +166,14 @@ class Client:
         *,
         file: str | Path | uuid.UUID | None = None,
         files: Sequence[str | Path | uuid.UUID] | None = None,
-        column: str | int | None = None,
-        group_by: str | int | None = None,
+        column: str | int | Mapping[str, int] | None = None,
+        group_by: str | int | Mapping[str, int] | None = None,
         sheet: str | None = None,
+        delimiter: str | None = None,
+        quote: str | None = None,
+        header: str | None = None,
+        skip_lines: int | None = None,
+        null_values: Sequence[str] | None = None,
         encoding: str | None = None,
         errors: str | None = None,
         format: str | None = None,  # noqa: A002 - the spec's own word
@@ -184,11 +189,14 @@ class Client:
 
         `texts` is one text, a list or array of texts, or a column of a data frame without empty values.
         `files` are several that are scored as one, with the name of each row's file in a column "source".
-        `column` and `group_by` are names, or numbers from 1; `sheet` is the name of a workbook's; `errors` is
-        "fail" or "skip"; `format`, of the scored file, is "parquet", "csv" or "jsonl"; `thresholds` has the
-        compound scores from which a text is "positive" and "negative"; `lexicon` has words and emoji and
-        their valences, from −4 to 4; `normalize` is "none", or "standard" to put into words what VADER can't
-        see; `explain` is for texts. `wait` as for `submit`. Returns the job.
+        `column` and `group_by` are names, or numbers from 1; where 5 is also the name of another column,
+        {"number": 5} is the number and "5" the name. How a file is written is found out, but for what
+        `delimiter`, `quote` ("double", "backslash" or "none"), `header` ("yes" or "no"), `skip_lines` and
+        `null_values` say; `sheet` is the name of a workbook's; `errors` is "fail" or "skip"; `format`, of the
+        scored file, is "parquet", "csv" or "jsonl"; `thresholds` has the compound scores from which a text is
+        "positive" and "negative"; `lexicon` has words and emoji and their valences, from −4 to 4; `normalize`
+        is "none", or "standard" to put into words what VADER can't see; `explain` is for texts. `wait` as for
+        `submit`. Returns the job.
         """
         spec = {
             "texts": None if texts is None else texts_of(texts),
@@ -197,6 +205,11 @@ class Client:
             "column": column,
             "group_by": group_by,
             "sheet": sheet,
+            "delimiter": delimiter,
+            "quote": quote,
+            "header": header,
+            "skip_lines": skip_lines,
+            "null_values": None if null_values is None else list(null_values),
             "encoding": encoding,
             "errors": errors,
             "format": format,

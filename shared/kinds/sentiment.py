@@ -24,7 +24,7 @@ MAX_TEXTS = 1_000
 MAX_TEXT_CHARACTERS = 10_000
 # The explanation of a word is some hundred times as long as the word.
 MAX_EXPLAINED_CHARACTERS = 500_000
-MAX_COLUMNS = 1_000
+MAX_COLUMNS = 2_000
 MAX_FILES = 1_000
 # Of several files that are scored as one, the column that says which one a row is of.
 SOURCE = "source"
@@ -48,10 +48,16 @@ ENCODINGS = frozenset(
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT_CHARACTERS, pattern=r"\S")]
 
 
-def _column(value: object, check: ValidatorFunctionWrapHandler) -> str | int:
+class ColumnNumber(Parameters):
+    """A column by its number, also where another one is called so."""
+
+    number: int = Field(strict=True, ge=1, le=MAX_COLUMNS)
+
+
+def _column(value: object, check: ValidatorFunctionWrapHandler) -> str | int | ColumnNumber:
     """Validates with one message, where the union would give one for each of its types."""
     try:
-        found: str | int = check(value)
+        found: str | int | ColumnNumber = check(value)
     except ValidationError:
         raise ValueError(f"should be a name, or a number from 1 to {MAX_COLUMNS:,}") from None
     return found
@@ -59,7 +65,8 @@ def _column(value: object, check: ValidatorFunctionWrapHandler) -> str | int:
 
 Column = Annotated[
     Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
-    | Annotated[int, Field(strict=True, ge=1, le=MAX_COLUMNS)],
+    | Annotated[int, Field(strict=True, ge=1, le=MAX_COLUMNS)]
+    | ColumnNumber,
     Field(union_mode="left_to_right"),
     WrapValidator(_column),
 ]
@@ -78,6 +85,38 @@ def _encoding(name: str) -> str:
 
 # Excel's own limit is 31 characters; that of other programs is higher.
 Sheet = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+# What `delimiter` is for a file whose lines are texts.
+NO_DELIMITER = "none"
+_DELIMITERS = {
+    "comma": ",",
+    "semicolon": ";",
+    "tab": "\t",
+    "\\t": "\t",
+    "pipe": "|",
+    "^A": "\x01",
+    "\\x01": "\x01",
+}
+
+
+def _delimiter(given: str) -> str:
+    """The character itself, or "none". Raises ValueError at what can't be between fields."""
+    found = _DELIMITERS.get(given, given)
+    if found != NO_DELIMITER and (
+        len(found) != 1 or not found.isascii() or found.isalnum() or found in '"\\\r\n\0 .-_'
+    ):
+        raise ValueError(
+            "should be one character, such as a comma, ; or |, or tab; or none, to score whole lines"
+        )
+    return found
+
+
+# Lines before a header, words that are no texts, and characters of such a word.
+MAX_SKIPPED = 1_000
+MAX_NULLS = 20
+NullValue = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+Delimiter = Annotated[str, StringConstraints(min_length=1, max_length=10), AfterValidator(_delimiter)]
 
 Encoding = Annotated[str, StringConstraints(max_length=30), AfterValidator(_encoding)]
 
@@ -101,6 +140,13 @@ Lexicon = Annotated[
     Field(min_length=1, max_length=MAX_LEXICON_WORDS),
     AfterValidator(_words),
 ]
+
+
+# The fields that say how a file is read and written.
+OF_A_FILE = (
+    *("column", "group_by", "sheet", "delimiter", "quote", "header", "skip_lines", "null_values", "encoding"),
+    *("errors", "format", "escape_formulas"),
+)
 
 
 class Thresholds(Parameters):
@@ -141,7 +187,9 @@ class SentimentSpec(Spec):
         "with the name of each row's file",
     )
     column: Column | None = Field(
-        default=None, description="The file's column of texts, by name or by number from 1; default: `text`"
+        default=None,
+        description="The file's column of texts, by name or by number from 1; default: `text`. "
+        'If 5 is also the name of another column, "5" is the name and {"number": 5} the number',
     )
     group_by: Column | None = Field(
         default=None,
@@ -150,6 +198,31 @@ class SentimentSpec(Spec):
     sheet: Sheet | None = Field(
         default=None,
         description="Of a workbook, the sheet's name; default: the only one with rows, or with the column",
+    )
+    delimiter: Delimiter | None = Field(
+        default=None,
+        description="What is between fields: one character, or `tab`; `none` scores whole lines. "
+        "Default: found out",
+    )
+    quote: Literal["auto", "double", "backslash", "none"] = Field(
+        default="auto",
+        description="How quotes inside a quoted field are written: `double` them, or a `backslash` before "
+        "each, which in a file with tabs may also stand before n, t and \\, as in PostgreSQL's text; `none`: "
+        "quotes are letters",
+    )
+    header: Literal["auto", "yes", "no"] = Field(
+        default="auto", description="Whether the first line has the names of the columns"
+    )
+    skip_lines: int | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_SKIPPED,
+        description="How many lines come before the header, or the rows; default: found out",
+    )
+    null_values: list[NullValue] | None = Field(
+        default=None,
+        max_length=MAX_NULLS,
+        description="Words that are no text, such as NULL or NA; default: \\N in delimited files",
     )
     encoding: Encoding = Field(default="utf-8", description="Encoding of the file; not for Parquet")
     errors: Literal["fail", "skip"] = Field(
@@ -184,7 +257,7 @@ class SentimentSpec(Spec):
         if sum(source is not None for source in (self.texts, self.file, self.files)) != 1:
             raise ValueError("should have either texts, file or files")
         if self.texts is not None:
-            for name in ("column", "group_by", "sheet", "encoding", "errors", "format", "escape_formulas"):
+            for name in OF_A_FILE:
                 if getattr(self, name) != type(self).model_fields[name].default:
                     raise ValueError(f"{name} should only be given with file")
         elif self.explain:
@@ -227,7 +300,7 @@ class Sentiment(Kind[SentimentSpec]):
             "file",
             "file",
             "choose a file",
-            ("column", "group_by", "sheet", "encoding", "errors", "format", "escape_formulas"),
+            OF_A_FILE,
         ),
     )
     order = 4

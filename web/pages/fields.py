@@ -131,7 +131,7 @@ def _input_of_one_of(types: list[dict[str, Any]]) -> Input:
     match types:
         case [{"enum": _} | {"const": _}, {"type": "object", "additionalProperties": {"type": "number"}}]:
             return "choice or pairs"
-        case [{"type": "string"}, {"type": "integer"}]:
+        case [{"type": "string"}, {"type": "integer"}, *_]:
             return "column"
     return "json"
 

@@ -19,14 +19,16 @@ import pyarrow.compute as pc
 
 from jobyard.shared.disk import Room
 from jobyard.shared.errors import WorkError
-from jobyard.shared.kinds.sentiment import SentimentSpec
+from jobyard.shared.kinds.sentiment import ColumnNumber, SentimentSpec
 from jobyard.workers.runtime.progress import NoProgress, Progress
 from jobyard.workers.sentiment.summary import Summary, labels_of
 from jobyard.workers.sentiment.tables.arrays import strings_of
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.cells import Scored
-from jobyard.workers.sentiment.tables.contents import kind_of, open_table
+from jobyard.workers.sentiment.tables.contents import Found, find, open_table
+from jobyard.workers.sentiment.tables.dialects import Dialect
 from jobyard.workers.sentiment.tables.encodings import BOM
+from jobyard.workers.sentiment.tables.fields import with_nulls
 from jobyard.workers.sentiment.tables.json_lines import JsonLines, warnings_of
 from jobyard.workers.sentiment.tables.merging import MERGERS, EscapingCsvMerger, Merger
 from jobyard.workers.sentiment.tables.opening import open_plain
@@ -57,11 +59,13 @@ MIN_PARTS = 4
 class Plan:
     """What is known of a file after it was read once, and so need not be found out again for each part.
 
-    `rows` are counted nearly. `is_copied`: parts are ranges of its plain bytes, which were written aside.
-    `batch`, of Parquet, is how many rows may be read at once. `read_as` and `warnings` are for the result.
+    `dialect` is that of delimited text. `rows` are counted nearly. `is_copied`: parts are ranges of its
+    plain bytes, which were written aside. `batch`, of Parquet, is how many rows may be read at once.
+    `read_as` and `warnings` are for the result.
     """
 
     kind: str
+    dialect: Dialect | None
     name: str
     columns: list[str]
     column: str
@@ -85,7 +89,9 @@ class Plan:
 
     @classmethod
     def from_trailer(cls, note: dict[str, Any]) -> Self:
-        return cls(**note | {"parts": [Part(*part) for part in note["parts"]]})
+        dialect = None if note["dialect"] is None else Dialect.from_note(note["dialect"])
+        parts = [Part(*part) for part in note["parts"]]
+        return cls(**note | {"dialect": dialect, "parts": parts})
 
     def note(self) -> dict[str, Any]:
         """For `from_trailer`: what JSON can hold."""
@@ -96,7 +102,7 @@ class Plan:
         return Place(self, self.parts[number], stream, {})
 
     def table(self, wanted: list[str] | None = None) -> Table:
-        table = open_table(self.kind, list(self.columns), wanted)
+        table = open_table(self.kind, list(self.columns), wanted, self.dialect)
         if isinstance(table, ParquetTable):
             table.batch = self.batch
         table.inner = [name for name in (self.column, self.group_by) if name and name not in self.columns]
@@ -181,9 +187,9 @@ def read_file(
     broken = Broken(skip=spec.errors == "skip", numbered=opened.numbered)
     head = opened.head
     with opened.path.open("rb") as stream:
-        is_asked = spec.column is not None or spec.group_by is not None
         is_json = "rows_of" in opened.read_as
-        table = open_table("jsonl" if is_json else kind_of(head, opened.name, column=is_asked), [])
+        kind = Found("jsonl") if is_json else find(head, opened.name, spec)
+        table = open_table(kind.kind, [], dialect=kind.dialect)
         size = stream.seek(0, 2)
         begin = len(BOM) if head.startswith(BOM) else 0
         whole = table.begin(stream, Part(begin, size, 0), broken, progress)
@@ -198,6 +204,7 @@ def read_file(
         found = list(table.parts(stream, whole, part_size, broken, progress)) or [(whole, 0)]
     return Plan(
         table.kind,
+        kind.dialect,
         name,
         table.columns,
         column,
@@ -206,8 +213,8 @@ def read_file(
         batch,
         [part for part, _ in found],
         [rows for _, rows in found],
-        {"format": table.kind, **opened.read_as, **_numbered(opened)},
-        opened.warnings,
+        {"format": table.kind, **table.read_as, **opened.read_as, **_numbered(opened)},
+        [*opened.warnings, *kind.warnings, *table.warnings],
         opened.numbered,
     )
 
@@ -217,7 +224,7 @@ def _numbered(opened: Opened) -> dict[str, str]:
     return {} if opened.numbered == "line" else {"numbered": opened.numbered}
 
 
-def _inside(opened: Opened, column: str | int | None) -> str | int | None:
+def _inside(opened: Opened, column: str | int | ColumnNumber | None) -> str | int | ColumnNumber | None:
     """A column as it is called in a row, where it may be said with what the rows are in."""
     return (column.removeprefix(opened.prefix) or column) if isinstance(column, str) else column
 
@@ -366,6 +373,8 @@ def _score(
     progress: Progress,
 ) -> Scored:
     texts = strings_of(rows.column(plan.column))
+    if spec.null_values:
+        texts = with_nulls(texts, pa.array(spec.null_values))
     scores, found = scorer.score_and_look(texts, progress)
     unseen.add(texts, found)
     is_empty = pc.equal(pc.binary_length(texts), 0).fill_null(True).to_numpy(zero_copy_only=False)

@@ -43,15 +43,18 @@ class Scored(NamedTuple):
 
 
 def renamed(columns: Sequence[str]) -> dict[str, str]:
-    """What the original columns are called in a scored file: one like ours becomes `NAME_original`."""
-    taken = {*columns, *SCORE_COLUMNS}
+    """What the original columns are called in a scored file: one like ours becomes `NAME_original`.
+
+    In any case of letters: DuckDB and Spark don't tell `Label` from `label`.
+    """
+    taken = {name.lower() for name in (*columns, *SCORE_COLUMNS)}
     names = {}
     for column in columns:
         name = column
-        if column in SCORE_COLUMNS:
-            while name in taken:
+        if column.lower() in SCORE_COLUMNS:
+            while name.lower() in taken:
                 name += "_original"
-            taken.add(name)
+            taken.add(name.lower())
         names[column] = name
     return names
 

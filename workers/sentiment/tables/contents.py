@@ -1,62 +1,122 @@
 """What a file is, by its content more than by its name."""
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, NamedTuple
 
 from pydantic_core import from_json
 
 from jobyard.shared.errors import WorkError
+from jobyard.shared.kinds.sentiment import NO_DELIMITER, SentimentSpec
 from jobyard.workers.sentiment.tables.delimited import Delimited
+from jobyard.workers.sentiment.tables.dialects import NULL, Dialect, separated
 from jobyard.workers.sentiment.tables.encodings import BOM
 from jobyard.workers.sentiment.tables.json_lines import JsonLines
 from jobyard.workers.sentiment.tables.lines import Lines
 from jobyard.workers.sentiment.tables.parquet import ParquetTable
-from jobyard.workers.sentiment.tables.table import DEFAULT_COLUMN, Table
+from jobyard.workers.sentiment.tables.sniffing import Asked, sniff
+from jobyard.workers.sentiment.tables.table import DEFAULT_COLUMN, SHOWN, Table
 
 HEAD_BYTES = 64 << 10
 
 PARQUET = b"PAR1"
 
 
-def kind_of(head: bytes, name: str, *, column: bool) -> str:
-    """The kind of table ("csv", "tsv", "jsonl", "lines", "parquet") whose first bytes these are.
+class Found(NamedTuple):
+    """A file's kind ("csv", "tsv", "jsonl", "lines", "parquet"), and of delimited text its dialect."""
 
-    `name` decides where they don't, and where that doesn't either: CSV or TSV if a column was asked for
-    or the first line names a column of texts, else lines. Raises WorkError for what can't be read.
+    kind: str
+    dialect: Dialect | None = None
+    warnings: Sequence[str] = ()
+
+
+def find(head: bytes, name: str, spec: SentimentSpec) -> Found:
+    """What the file is whose first bytes these are.
+
+    What is asked for decides, then the bytes, then `name`. Raises WorkError for what can't be read, and
+    where it may be two things.
     """
     if head.startswith(PARQUET):
-        return "parquet"
+        return Found("parquet")
     start = head.removeprefix(BOM).lstrip()
     if not start and len(head) < HEAD_BYTES:
         raise WorkError("the file is empty")
     suffix = suffix_of(name)
     if suffix == ".parquet":
         raise WorkError("the file is called .parquet but is not Parquet")
-    if suffix in (".jsonl", ".ndjson"):
-        return "jsonl"
-    if suffix == ".json" and not start.startswith(b"{"):
-        raise WorkError("line 1: should be JSON lines, one object per line, and not one array")
-    line = start.split(b"\n", 1)[0]
-    if suffix == ".txt":
-        return "lines"
-    if _is_object(line, is_whole=len(line) < len(start)) or (
-        suffix not in (".csv", ".tsv") and start.startswith(b"{")
-    ):
-        return "jsonl"
-    return _by_first_line(line, suffix, column=column)
+    if spec.delimiter == NO_DELIMITER:
+        return Found("lines")
+    if spec.delimiter is None:
+        if suffix in (".jsonl", ".ndjson"):
+            return Found("jsonl")
+        if suffix == ".json" and not start.startswith(b"{"):
+            raise WorkError("line 1: should be JSON lines, one object per line, and not one array")
+        line = start.split(b"\n", 1)[0]
+        if _is_object(line, is_whole=len(line) < len(start)) or (
+            suffix not in (".csv", ".tsv", ".txt") and start.startswith(b"{")
+        ):
+            if suffix == ".txt" and spec.column is None:
+                raise WorkError(
+                    "the file is called .txt and has JSON lines; `column` should be the key of the texts, "
+                    f'or `delimiter` "{NO_DELIMITER}" to score whole lines'
+                )
+            return Found("jsonl")
+    return _delimited_or_lines(head, suffix, spec)
 
 
-def _by_first_line(line: bytes, suffix: str, *, column: bool) -> str:
-    tabs, commas = line.count(b"\t"), line.count(b",")
-    if suffix == ".tsv":
-        return "tsv" if tabs or not commas else "csv"
-    kind = "tsv" if tabs and not commas else "csv"
-    names = line.strip().replace(b'"', b"").split(b"\t" if kind == "tsv" else b",")
-    is_header = len(names) > 1 and DEFAULT_COLUMN.encode() in names
-    return kind if suffix == ".csv" or column or is_header else "lines"
+def _delimited_or_lines(head: bytes, suffix: str, spec: SentimentSpec) -> Found:
+    is_table = spec.delimiter is not None or suffix in (".csv", ".tsv")
+    try:
+        sniffed = sniff(
+            head,
+            len(BOM) if head.startswith(BOM) else 0,
+            _asked(suffix, spec),
+            is_whole=len(head) < HEAD_BYTES,
+        )
+    except WorkError:
+        if is_table or spec.column is not None:
+            raise
+        return Found("lines")
+    found = Found(sniffed.dialect.kind, sniffed.dialect, sniffed.warnings)
+    if is_table:
+        return found
+    if spec.column is not None or spec.group_by is not None:
+        is_of_lines = spec.column == DEFAULT_COLUMN or not sniffed.is_table
+        return Found("lines") if suffix == ".txt" and is_of_lines and not sniffed.has_names else found
+    if sniffed.has_names and sniffed.is_wide and suffix != ".txt":
+        return found
+    columns = f"{len(sniffed.names):,} columns {separated(sniffed.dialect.delimiter)}"
+    if sniffed.is_clear or (sniffed.has_names and sniffed.is_wide):
+        shown = ", ".join(repr(name[:100]) for name in sniffed.names[:SHOWN])
+        raise WorkError(
+            f"the file has {columns}: {shown}; `column` should say which one has the texts, or `delimiter` "
+            f'be "{NO_DELIMITER}" to score whole lines'
+        )
+    if sniffed.is_table:
+        return Found(
+            "lines",
+            None,
+            [f"whole lines are scored, though the file seems to have {columns}; `column` scores one of them"],
+        )
+    return Found("lines")
 
 
-def open_table(kind: str, columns: list[str], wanted: list[str] | None = None) -> Table:
+def _asked(suffix: str, spec: SentimentSpec) -> Asked:
+    names = [name for name in (spec.column, spec.group_by) if isinstance(name, str)]
+    return Asked(
+        delimiter=spec.delimiter,
+        quote=spec.quote,
+        header=spec.header,
+        skip_lines=spec.skip_lines,
+        nulls=[NULL] if spec.null_values is None else spec.null_values,
+        names=names or ([DEFAULT_COLUMN] if spec.column is None else []),
+        expected="\t" if suffix == ".tsv" else ",",
+    )
+
+
+def open_table(
+    kind: str, columns: list[str], wanted: list[str] | None = None, dialect: Dialect | None = None
+) -> Table:
     """A table of that kind, whose columns are known. `wanted`: see `JsonLines`."""
     match kind:
         case "parquet":
@@ -66,7 +126,7 @@ def open_table(kind: str, columns: list[str], wanted: list[str] | None = None) -
         case "lines":
             return Lines()
         case _:
-            return Delimited(kind, columns)
+            return Delimited(dialect or Dialect(), columns)
 
 
 def head_of(stream: IO[bytes]) -> bytes:

@@ -1,6 +1,5 @@
-"""CSV and TSV: a header, quotes as in RFC 4180, newlines allowed in quoted fields."""
+"""Delimited text: CSV, TSV and their like, with newlines in quoted fields."""
 
-import csv
 import heapq
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
@@ -10,58 +9,104 @@ import pyarrow as pa
 
 from jobyard.shared.errors import WorkError
 from jobyard.workers.runtime.progress import Progress
-from jobyard.workers.sentiment.tables import kernels
+from jobyard.workers.sentiment.tables import kernels, row_kernel
 from jobyard.workers.sentiment.tables.broken import SHOWN, Broken
-from jobyard.workers.sentiment.tables.table import ALL, Rows, TextTable, batch_rows, check_columns
+from jobyard.workers.sentiment.tables.dialects import Dialect
+from jobyard.workers.sentiment.tables.fields import strings, unescaped, with_nulls
+from jobyard.workers.sentiment.tables.names import unique_names
+from jobyard.workers.sentiment.tables.table import (
+    ALL,
+    MAX_COLUMNS,
+    Rows,
+    TextTable,
+    batch_rows,
+    check_columns,
+)
 from jobyard.workers.sentiment.tables.window import MAX_LINE, TOO_LONG, Part, Window
 
-SEPARATORS = {"csv": (",", "commas"), "tsv": ("\t", "tabs")}
+SPACE = ord(" ")
 
 
 class Delimited(TextTable):
-    """Fields are strings. Blank lines are no rows.
+    """Fields are strings. Blank lines are no rows, unless there is but one column.
 
-    A row that its quotes break ends with the line on which they do.
+    A row that a quote breaks ends with the line on which that quote opens.
     """
 
-    def __init__(self, kind: str, columns: list[str]) -> None:
-        self.kind = kind
+    def __init__(self, dialect: Dialect, columns: list[str]) -> None:
+        self.kind = dialect.kind
         self.columns = columns
-        self._delimiter, self._separators = SEPARATORS[kind]
+        self.dialect = dialect
+        self._sentences: list[str] = []
+        self._counting: Finder | None = None
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        merged = None if self._counting is None else self._counting.merged()
+        return self._sentences if merged is None else [*self._sentences, merged]
+
+    @property
+    def read_as(self) -> dict[str, Any]:
+        return self.dialect.read_as()
 
     def begin(self, stream: IO[bytes], whole: Part, broken: Broken, progress: Progress) -> Part:
-        window, finder = Window(stream, whole, progress), self.finder()
+        start = self._after_skipped(stream, whole, progress)
+        window, finder = Window(stream, start, progress), Finder(self.dialect, 0)
         used = 0
         while window.move(used):
             used, _ = finder.find(window, 0, len(window.data), Broken(skip=False), 1)
             if finder.rows:
                 self._take_header(window, used)
+                if not self.dialect.header:
+                    return start
                 return Part(window.position + used, whole.end, window.line_of(used) - 1)
         raise WorkError("the file has no rows")
+
+    def _after_skipped(self, stream: IO[bytes], whole: Part, progress: Progress) -> Part:
+        window, left = Window(stream, whole, progress), self.dialect.skip_lines
+        used = 0
+        while left and window.move(used):
+            used = 0
+            while left and (end := window.data.find(b"\n", used) + 1):
+                used, left = end, left - 1
+            used = used if not left else len(window.data)
+        if left:
+            raise WorkError(
+                f"the file has fewer than the {self.dialect.skip_lines} lines that are to be skipped"
+            )
+        return Part(window.position + used, whole.end, whole.lines_before + self.dialect.skip_lines)
 
     def _take_header(self, window: Window, used: int) -> None:
         if (flaw := window.flaw(0, used)) is not None:
             raise WorkError(f"line {window.line_of(flaw[0])}: {flaw[1]}")
         where = f"line {window.line_of(used - 1)}: "
-        lines = [f"{line}\n" for line in window.data[:used].decode().split("\n")]
-        try:
-            (self.columns,) = filter(None, csv.reader(lines, delimiter=self._delimiter))
-        except csv.Error as error:
-            raise WorkError(f"{where}{error}; should be the names of the columns") from None
+        finder = Finder(self.dialect, 0, 1)
+        finder.look(window, 0, used, 1, skip=False)
+        count = finder.counts[0]
+        if count > MAX_COLUMNS:
+            raise WorkError(f"{where}has {count:,} columns; should have at most {MAX_COLUMNS:,}")
+        if not self.dialect.header:
+            self.columns = [f"column_{number}" for number in range(1, count + 1)]
+            return
+        finder = Finder(self.dialect, 0, 1, count)
+        finder.look(window, 0, used, 1, skip=False)
+        names = [column[0].as_py() or "" for column in finder.take(window)]
+        if self.dialect.is_padded:
+            names = [name.strip(" ") for name in names]
+        self.columns, sentences = unique_names(names)
+        self._sentences += sentences
         check_columns(self.columns, where)
-        if len(self.columns) == 1 and any(mark in self.columns[0] for mark in (";", "\t", ",")):
-            raise WorkError(
-                f"{where}the columns of {self.columns[0][:100]!r} should be separated by {self._separators}"
-            )
 
-    def finder(self) -> "_Finder":
-        return _Finder(self._delimiter, 0, 0)
+    def finder(self) -> "Finder":
+        self._counting = Finder(self.dialect, len(self.columns))
+        return self._counting
 
     def rows(
         self, stream: IO[bytes], part: Part, texts: str, broken: Broken, progress: Progress
     ) -> Iterator[Rows]:
-        most = batch_rows(len(self.columns))
-        window, finder = Window(stream, part, progress), _Finder(self._delimiter, len(self.columns), most)
+        count = len(self.columns)
+        most = batch_rows(count)
+        window, finder = Window(stream, part, progress), Finder(self.dialect, count, most, count)
         used = 0
         while window.move(used):
             used, needs_more = 0, False
@@ -72,43 +117,105 @@ class Delimited(TextTable):
                     yield Rows(len(found[0]), dict(zip(self.columns, found, strict=True)))
 
 
-class _Finder:
-    """Finds rows, and where their fields are if they have `columns`."""
+class Finder:
+    """Finds rows of `width` fields, or of any number if that is 0.
 
-    def __init__(self, delimiter: str, columns: int, room: int) -> None:
-        self._delimiter = ord(delimiter)
-        self._starts = np.empty((room, columns), np.int32)
-        self._lengths = np.empty((room, columns), np.int32)
-        self._spans = np.empty((room, 2), np.int32)
+    It keeps `room` of them, and where their first fields are: so many as it has `columns`.
+    """
+
+    def __init__(self, dialect: Dialect, width: int, room: int = 0, columns: int = 0) -> None:
+        self.room = room
+        self._dialect = dialect
+        self._delimiter = ord(dialect.delimiter)
+        self._width = width
+        self._starts = np.zeros((room, columns), np.int32)
+        self._lengths = np.zeros((room, columns), np.int32)
+        self._spans = np.empty((room, 3), np.int32)
         self._breaks = np.empty((SHOWN, 3), np.int64)
         self._flawed = np.zeros(room, np.bool_)
+        self._is_escaped = dialect.quote in ("backslash", "text")
+        self._nulls = pa.array(dialect.nulls, pa.string())
+        # As `row_kernel.rows_of` counts them; the last two are places in the window.
+        self.noted = np.zeros(row_kernel.COUNTS, np.int64)
+        self._merged: tuple[int, int] | None = None
         self.rows = 0
+
+    @property
+    def counts(self) -> Sequence[int]:
+        """How many fields each row has that was found."""
+        counts: Sequence[int] = self._spans[: self.rows, row_kernel.COUNT].tolist()
+        return counts
+
+    @property
+    def begins(self) -> Sequence[int]:
+        """Where in the window each row begins that was found."""
+        begins: Sequence[int] = self._spans[: self.rows, row_kernel.BEGIN].tolist()
+        return begins
 
     def find(
         self, window: Window, begin: int, stop: int, broken: Broken, most: int = ALL
     ) -> tuple[int, bool]:
-        is_last = window.is_last and stop == len(window.data)
-        buffer = np.frombuffer(window.data, np.uint8)
         first = self.rows
-        self.rows, end, count, window.skips = kernels.rows_of(
-            buffer,
+        lines = window.line_of(begin) if not self.room else 0
+        end, count = self.look(window, begin, stop, most, skip=broken.skip)
+        if not self.room and window.line_of(end) - lines > self.rows - first + count:
+            self._note_merged(window, begin, end)
+        flaws = self._flaws(window, begin, end, first) if len(self._spans) else []
+        if count or flaws:
+            broken.rows(count + len(flaws), self._reasons(window, count, flaws))
+        return end, self.rows < most
+
+    def look(
+        self, window: Window, begin: int, stop: int, most: int = ALL, *, skip: bool, noted: bool = False
+    ) -> tuple[int, int]:
+        """`find` without the reasons: where the next row begins, and how many are broken."""
+        self.rows, end, count, window.skips = row_kernel.rows_of(
+            np.frombuffer(window.data, np.uint8),
             begin,
             stop,
-            is_last,
+            window.is_last and stop == len(window.data),
             self._delimiter,
+            True if self._dialect.quote in ("none", "text") else None,
+            kernels.BACKSLASH if self._is_escaped else None,
+            SPACE if self._dialect.is_padded else None,
             MAX_LINE,
+            self._width,
+            self._width == 1,
             self._starts,
             self._lengths,
             self._spans,
             self.rows,
             most,
             self._breaks,
-            broken.skip,
+            skip,
+            self.noted if noted else self.noted[:0],
         )
-        flaws = self._flaws(window, begin, end, first) if len(self._spans) else []
-        if count or flaws:
-            broken.rows(count + len(flaws), self._reasons(window, count, flaws))
-        return end, self.rows < most
+        return end, count
+
+    def merged(self) -> str | None:
+        """A sentence about rows that quotes may have merged: those over lines each of which may be a row."""
+        if self._merged is None or not self.noted[row_kernel.MERGED]:
+            return None
+        first, last = self._merged
+        count = int(self.noted[row_kernel.MERGED])
+        more = f", and {count - 1:,} more are like it" if count > 1 else ""
+        return (
+            f"lines {first:,} to {last:,} are one row, since a quote opens and closes on them, though each "
+            f"has as many fields as a row{more}; if quotes are letters, set `quote` to none"
+        )
+
+    def _note_merged(self, window: Window, begin: int, end: int) -> None:
+        """Look again at rows some of which have several lines."""
+        is_usual = self._delimiter == ord(",") and self._width == 2  # two lines with a comma each
+        if not self._dialect.is_guessed or self._width < 2 or is_usual:
+            return
+        finder = Finder(self._dialect, self._width)
+        finder.look(window, begin, end, skip=True, noted=True)
+        self.noted += finder.noted
+        if finder.noted[row_kernel.MERGED] and self._merged is None:
+            at, stop = map(int, finder.noted[row_kernel.MERGED_BEGIN :])
+            self._merged = window.line_of(at), window.line_of(stop - 1)
+            window.line_of(end)
 
     def take(self, window: Window) -> list[Any]:
         """The columns of the rows that were found, as Arrow arrays; what is found next is counted from 0."""
@@ -119,43 +226,53 @@ class _Finder:
             starts, lengths = starts[keep], lengths[keep]
             self._flawed[:] = False
         self.rows = 0
-        return [strings(buffer, starts[:, column], lengths[:, column]) for column in range(starts.shape[1])]
+        columns = [
+            strings(buffer, starts[:, column], lengths[:, column]) for column in range(starts.shape[1])
+        ]
+        if any(null.encode() in window.data for null in self._dialect.nulls):
+            columns = [with_nulls(column, self._nulls) for column in columns]
+        return [unescaped(column, self._dialect) for column in columns] if self._is_escaped else columns
 
     def _flaws(self, window: Window, begin: int, end: int, first: int) -> Sequence[int]:
         """Which rows, from the `first` on, are no text: they are between `begin` and `end`."""
         if first == self.rows or window.flaw(begin, end) is None:
             return []
-        starts, ends = np.ascontiguousarray(self._spans[first : self.rows].T, np.int64)
+        starts, ends = np.ascontiguousarray(self._spans[first : self.rows, : row_kernel.COUNT].T, np.int64)
         kernels.flawed(np.frombuffer(window.data, np.uint8), starts, ends, False, self._flawed[first:])
         found: list[int] = (first + np.flatnonzero(self._flawed[first : self.rows])).tolist()
         return found
 
     def _reasons(self, window: Window, count: int, flaws: Sequence[int]) -> Iterator[tuple[int, str]]:
         """The lines of the first broken rows and of those rows that are no text, in order, and why."""
-        breaks = ((int(at), self._why(why, fields)) for at, why, fields in self._breaks[: min(count, SHOWN)])
-        found = (window.flaw(*map(int, self._spans[row])) for row in flaws)
+        breaks = (
+            (int(at), self._why(window, int(why), int(note)))
+            for at, why, note in self._breaks[: min(count, SHOWN)]
+        )
+        found = (window.flaw(*map(int, self._spans[row, : row_kernel.COUNT])) for row in flaws)
         for at, why in heapq.merge(breaks, filter(None, found)):
             yield window.line_of(at), why
 
-    def _why(self, code: int, fields: int) -> str:
+    def _why(self, window: Window, code: int, note: int) -> str:
+        expected = repr(self._dialect.delimiter)
         match code:
-            case kernels.RAGGED:
-                return f"has {fields} fields; should have {self._starts.shape[1]}, as in the header"
-            case kernels.UNCLOSED:
+            case row_kernel.RAGGED:
+                fields = "field" if note == 1 else "fields"
+                return f"has {note:,} {fields}; should have {self._width:,}, {self._as}"
+            case row_kernel.UNCLOSED:
                 return "a quote opens here and is never closed"
-            case kernels.UNDOUBLED:
-                expected = repr(chr(self._delimiter))
-                return f"{expected} expected after '\"'; a quote inside a quoted field should be doubled"
-            case kernels.LONE_RETURN:
-                return "a carriage return outside quotes; lines should end with LF or CRLF"
+            case row_kernel.CLOSED_LATER:
+                return (
+                    "a quote opens here and is not closed on this line; "
+                    f"line {window.line_of(note)} has one where {expected} should follow"
+                )
+            case row_kernel.UNDOUBLED:
+                inside = "have a backslash" if self._dialect.quote == "backslash" else "be doubled"
+                return f"{expected} expected after '\"'; a quote inside a quoted field should {inside}"
+            case row_kernel.QUOTE_TOO_LONG:
+                return f"is longer than {MAX_LINE:,} bytes: a quote opens here and is not closed within them"
             case _:
                 return TOO_LONG
 
-
-def strings(buffer: Any, starts: Any, lengths: Any) -> Any:
-    """An Arrow array of the fields of `buffer` that `kernels.rows_of` found."""
-    offsets = np.empty(len(starts) + 1, np.int32)
-    data = np.empty(int(lengths.sum(dtype=np.int64)), np.uint8)
-    kernels.undoubled(buffer, starts, lengths, offsets, data)
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
-    return pa.Array.from_buffers(pa.string(), len(starts), buffers)
+    @property
+    def _as(self) -> str:
+        return "as in the header" if self._dialect.header else "as in the first row"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from jobyard.shared.errors import WorkError
-from jobyard.shared.kinds.sentiment import SentimentSpec
+from jobyard.shared.kinds.sentiment import ColumnNumber, SentimentSpec
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables.contents import HEAD_BYTES, suffix_of
 from jobyard.workers.sentiment.tables.elements import Element, Elements, Place
@@ -37,7 +37,7 @@ class FromDocument(Step):
     """Makes JSON lines of a document."""
 
     def applies(self, opened: Opened, spec: SentimentSpec) -> bool:
-        if "rows_of" in opened.read_as:
+        if "rows_of" in opened.read_as or spec.delimiter is not None:
             return False
         head = opened.head.removeprefix(BOM)
         start = head.lstrip()[:1]
@@ -210,9 +210,9 @@ class _Document:
             ]
         return None
 
-    def _has_text(self, members: list[_Member], column: str | int | None) -> bool:
+    def _has_text(self, members: list[_Member], column: str | int | ColumnNumber | None) -> bool:
         """Whether the column that is asked for is one of these, or of the objects in them."""
-        if isinstance(column, int):
+        if isinstance(column, int | ColumnNumber):
             return False
         wanted = column or DEFAULT_COLUMN
         for member in members:
@@ -244,7 +244,7 @@ class _Document:
                 raise WorkError(f"line {after.line}: a bracket is closed here that was never opened")
 
 
-def _chosen(found: dict[str, _Member], column: str | int | None, names: list[str]) -> _Rows:
+def _chosen(found: dict[str, _Member], column: str | int | ColumnNumber | None, names: list[str]) -> _Rows:
     asked = [name for name in found if isinstance(column, str) and column.startswith(f"{name}.")]
     if len(asked or found) > 1:
         shown = ", ".join(map(repr, islice(found, 10)))

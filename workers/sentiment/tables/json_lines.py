@@ -9,6 +9,7 @@ from typing import IO, Any
 import pyarrow as pa
 
 from jobyard.shared.errors import WorkError
+from jobyard.shared.kinds.sentiment import ColumnNumber
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.lines import LineFinder, whole_lines
@@ -61,7 +62,9 @@ class JsonLines(TextTable):
             raise WorkError("the file has no rows")
         return whole
 
-    def choose(self, stream: IO[bytes], whole: Part, column: str | int | None, progress: Progress) -> str:
+    def choose(
+        self, stream: IO[bytes], whole: Part, column: str | int | ColumnNumber | None, progress: Progress
+    ) -> str:
         if not self.columns and whole.start == whole.end:
             self.columns = [column if isinstance(column, str) else DEFAULT_COLUMN]
         if isinstance(column, str) and column not in self.columns:

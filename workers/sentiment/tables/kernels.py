@@ -1,4 +1,4 @@
-"""Compiled loops over bytes: the rows of CSV, and cells put into rows.
+"""Compiled loops over bytes: of text that was read, and cells put into rows.
 
 Importing this imports numba, which takes half a second: only processes that read files do.
 """
@@ -8,12 +8,6 @@ import numpy as np
 from jobyard.workers.compiled import compiled
 
 QUOTE, RETURN, NEWLINE, COMMA, BACKSLASH = (ord(mark) for mark in '"\r\n,\\')
-
-# Why a row is broken.
-RAGGED, UNCLOSED, UNDOUBLED, LONE_RETURN, TOO_LONG = range(5)
-
-# Columns of what `rows_of` notes of a broken row: where and why it is broken, and how many fields it has.
-AT, WHY, FIELDS = range(3)
 
 # How a cell is written.
 PLAIN, CSV, JSON, CSV_ESCAPED = range(4)
@@ -26,122 +20,14 @@ WIDTHS = np.array([6 if byte < 32 else 1 for byte in range(256)], np.uint8)
 LETTERS = np.zeros(256, np.uint8)
 for _byte, _letter in zip(b'"\\\b\f\n\r\t', b'"\\bfnrt', strict=True):
     WIDTHS[_byte], LETTERS[_byte] = 2, _letter
+# What the byte after a backslash is: in quotes, where other backslashes stay (0), and in PostgreSQL's text.
+QUOTE_ESCAPES = np.zeros(256, np.uint8)
+QUOTE_ESCAPES[[QUOTE, BACKSLASH]] = QUOTE, BACKSLASH
+TEXT_ESCAPES = np.arange(256).astype(np.uint8)
+for _letter, _byte in zip(b"bfnrtv", b"\b\f\n\r\t\v", strict=True):
+    TEXT_ESCAPES[_letter] = _byte
 HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 UNICODE = np.frombuffer(b"\\u00", np.uint8)
-
-
-@compiled
-def rows_of(  # type: ignore[no-untyped-def] # noqa: C901 - one loop: to go through functions costs half the speed
-    buffer, begin, stop, is_last, delimiter, longest, starts, lengths, spans, rows, most, breaks, skip
-):
-    """The rows of CSV in `buffer[begin:stop]`, as Python's csv module takes them if it is strict.
-
-    Field f of row r begins at `starts[r, f]` (`~` that, if it has doubled quotes), and has `lengths[r, f]`
-    bytes once these are undoubled; the row has the bytes from `spans[r, 0]` to `spans[r, 1]`. Where there is
-    no room for fields nothing is kept, and rows are counted only. They are numbered from `rows` on, up to
-    `most`. Blank lines are no rows. Unless `is_last`, a row that may continue is left for later.
-
-    A broken row ends with the line on which it is broken. The first ones are noted in `breaks`, by AT, WHY
-    and FIELDS. Unless `skip`, the first one ends it.
-
-    Returns (rows, where the next row begins, broken rows, whether the last of these continues after
-    `buffer`).
-    """
-    columns = starts.shape[1]
-    broken = 0
-    while begin < stop and rows < most:
-        is_too_long = stop - begin > longest
-        whole = is_last and not is_too_long
-        end = min(stop, begin + longest)
-        at = begin
-        fields = 0
-        why = -1
-        if buffer[at] != NEWLINE and buffer[at] != RETURN:
-            while True:
-                doubled = 0
-                if at < end and buffer[at] == QUOTE:
-                    opened = at
-                    at += 1
-                    while True:
-                        while at < end and buffer[at] != QUOTE:
-                            at += 1
-                        if at + 1 < end and buffer[at + 1] == QUOTE:
-                            doubled += 1
-                            at += 2
-                        else:
-                            break
-                    if at >= end or (at + 1 == end and not whole):
-                        if not whole and not is_too_long:
-                            return rows, begin, broken, False
-                        why = UNCLOSED
-                        at = opened
-                        break
-                    start = opened + 1
-                    length = at - start - doubled
-                    at += 1
-                    if (
-                        at < end
-                        and buffer[at] != delimiter
-                        and buffer[at] != NEWLINE
-                        and buffer[at] != RETURN
-                    ):
-                        why = UNDOUBLED
-                        break
-                else:
-                    start = at
-                    while (
-                        at < end
-                        and buffer[at] != delimiter
-                        and buffer[at] != NEWLINE
-                        and buffer[at] != RETURN
-                    ):
-                        at += 1
-                    length = at - start
-                if fields < columns:
-                    starts[rows, fields] = ~start if doubled else start
-                    lengths[rows, fields] = length
-                fields += 1
-                if at < end and buffer[at] == delimiter:
-                    at += 1
-                    continue
-                break
-        if why < 0:
-            while at < end and buffer[at] == RETURN:
-                at += 1
-            if at < end:
-                if buffer[at] == NEWLINE:
-                    at += 1
-                else:
-                    why = LONE_RETURN
-            elif is_too_long:
-                at -= 1
-                why = TOO_LONG
-            elif not whole:
-                return rows, begin, broken, False
-        if why < 0 and fields and columns and fields != columns:
-            at -= 1
-            why = RAGGED
-        if why < 0:
-            if fields:
-                if columns:
-                    spans[rows, 0] = begin
-                    spans[rows, 1] = at
-                rows += 1
-            begin = at
-            continue
-        if broken < len(breaks):
-            breaks[broken, AT] = at
-            breaks[broken, WHY] = why
-            breaks[broken, FIELDS] = fields
-        broken += 1
-        while at < len(buffer) and buffer[at] != NEWLINE:
-            at += 1
-        if at == len(buffer):
-            return rows, at, broken, True
-        begin = at + 1
-        if not skip:
-            break
-    return rows, begin, broken, False
 
 
 @compiled
@@ -230,6 +116,26 @@ def undoubled(buffer, starts, lengths, offsets, data):  # type: ignore[no-untype
                 start += 2 if buffer[start] == QUOTE else 1
         to += length
     offsets[len(starts)] = to
+
+
+@compiled
+def unescaped(offsets, data, letters, places, out):  # type: ignore[no-untyped-def]
+    """Copy strings without the backslashes before `letters`, as what these stand for. Returns their size."""
+    to = 0
+    for row in range(len(offsets) - 1):
+        places[row] = to
+        at = offsets[row]
+        end = offsets[row + 1]
+        while at < end:
+            byte = data[at]
+            at += 1
+            if byte == BACKSLASH and at < end and letters[data[at]]:
+                byte = letters[data[at]]
+                at += 1
+            out[to] = byte
+            to += 1
+    places[len(offsets) - 1] = to
+    return to
 
 
 @compiled

@@ -8,7 +8,7 @@ import numpy as np
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables import kernels
 from jobyard.workers.sentiment.tables.broken import Broken
-from jobyard.workers.sentiment.tables.delimited import strings
+from jobyard.workers.sentiment.tables.fields import strings
 from jobyard.workers.sentiment.tables.table import (
     ALL,
     DEFAULT_COLUMN,

@@ -13,6 +13,7 @@ from jobyard.workers.sentiment.tables import kernels
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.cells import NUMBERS, SCORE_COLUMNS, Cells, key_of, lines_of, renamed
 from jobyard.workers.sentiment.tables.delimited import Delimited
+from jobyard.workers.sentiment.tables.dialects import Dialect
 from jobyard.workers.sentiment.tables.joining import Joiner, copy
 from jobyard.workers.sentiment.tables.window import Part
 from jobyard.workers.sentiment.tables.writers import ParquetWriter
@@ -103,7 +104,7 @@ class CsvMerger(Merger):
         # By place: our columns may be called like theirs.
         places = {column: str(index) for index, column in enumerate(columns)}
         width = len(columns) + len(SCORE_COLUMNS)
-        table = Delimited("csv", [str(index) for index in range(width)])
+        table = Delimited(Dialect(), [str(index) for index in range(width)])
         for rows in table.rows(part, Part(0, size, 0), "", Broken(skip=False), NoProgress()):
             order = [*(places.get(column) for column in self._columns), *map(str, range(len(columns), width))]
             cells = [
@@ -126,7 +127,7 @@ class EscapingCsvMerger(CsvMerger):
 
 class JsonLinesMerger(Merger):
     def append(self, part: IO[bytes], size: int, columns: list[str], room: Room) -> None:
-        if not self._as_read or not {*columns} & {*SCORE_COLUMNS}:
+        if not self._as_read or all(self._names[column] == column for column in columns):
             self._copy(part, size, room)
             return
         first = key_of(NUMBERS[0])

@@ -14,6 +14,7 @@ from jobyard.workers.sentiment.tables import encodings
 from jobyard.workers.sentiment.tables.archives import Extract
 from jobyard.workers.sentiment.tables.contents import PARQUET, head_of
 from jobyard.workers.sentiment.tables.documents import FromDocument
+from jobyard.workers.sentiment.tables.line_ends import LineEnds
 from jobyard.workers.sentiment.tables.packing import Unpack
 from jobyard.workers.sentiment.tables.signatures import refuse, refuse_binary
 from jobyard.workers.sentiment.tables.steps import Opened, Step, Target
@@ -24,20 +25,23 @@ from jobyard.workers.sentiment.tables.workbooks import ReadWorkbook
 class Decode(Step):
     def applies(self, opened: Opened, spec: SentimentSpec) -> bool:
         # A workbook says itself how its texts are encoded.
-        is_plain = (
-            spec.encoding in encodings.UTF_8 or opened.head.startswith(PARQUET) or "sheet" in opened.read_as
-        )
-        return not is_plain and "encoding" not in opened.read_as
+        if opened.head.startswith(PARQUET) or "sheet" in opened.read_as or "encoding" in opened.read_as:
+            return False
+        return encodings.encoding_of(opened.head, spec.encoding) not in encodings.UTF_8
 
     def take(self, opened: Opened, spec: SentimentSpec, target: Target, progress: Progress) -> None:
+        encoding = encodings.encoding_of(opened.head, spec.encoding)
+        if not encoding.startswith("utf-") and encodings.is_utf_8(opened.head):
+            opened.warnings.append(f"the file is read as {encoding}, though it seems to be UTF-8")
         with opened.path.open("rb") as stream:
             blocks = iter(lambda: stream.read(BLOCK_BYTES), b"")
-            target.write(encodings.decoded(blocks, spec.encoding))
-        opened.read_as["encoding"] = spec.encoding
+            target.write(encodings.decoded(blocks, encoding))
+        opened.read_as["encoding"] = encoding
 
 
-# In this order: a workbook is a zip archive of its own, and what is packed has an encoding, too.
-STEPS: tuple[Step, ...] = (Unpack(), ReadWorkbook(), Extract(), Decode(), FromDocument())
+# In this order: a workbook is a zip archive of its own, what is packed has an encoding, too, and lines end in
+# letters.
+STEPS: tuple[Step, ...] = (Unpack(), ReadWorkbook(), Extract(), Decode(), LineEnds(), FromDocument())
 
 
 def open_plain(

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobyard.shared.errors import WorkError
+from jobyard.shared.kinds.sentiment import ColumnNumber
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables import kernels
 from jobyard.workers.sentiment.tables.arrays import (
@@ -50,7 +51,9 @@ class ParquetTable(Table):
         check_columns(self.columns)
         return Part(0, sum(group.rows for group in self._groups), 0)
 
-    def choose(self, stream: IO[bytes], whole: Part, column: str | int | None, progress: Progress) -> str:
+    def choose(
+        self, stream: IO[bytes], whole: Part, column: str | int | ColumnNumber | None, progress: Progress
+    ) -> str:
         schema = _opened(stream).schema_arrow
         if isinstance(column, str) and column not in self.columns:
             found = path_of(schema, self.columns, column) is not None

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobyard.shared.errors import WorkError
+from jobyard.shared.kinds.sentiment import ColumnNumber
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.window import Part, Window
 
-MAX_COLUMNS = 1_000
+MAX_COLUMNS = 2_000
 # Of column names in a message.
 SHOWN = 20
 DEFAULT_COLUMN = "text"
@@ -65,11 +66,23 @@ class Table(ABC):
     # What rows have besides, which is within columns: `user.name`.
     inner: Sequence[str] = ()
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """Sentences about how the file was read, once its parts are known; for the result."""
+        return ()
+
+    @property
+    def read_as(self) -> dict[str, Any]:
+        """What was found out about how the file is written, for the result."""
+        return {}
+
     @abstractmethod
     def begin(self, stream: IO[bytes], whole: Part, broken: Broken, progress: Progress) -> Part:
         """Look at the file's beginning. Returns where its rows are. Raises WorkError."""
 
-    def choose(self, stream: IO[bytes], whole: Part, column: str | int | None, progress: Progress) -> str:
+    def choose(
+        self, stream: IO[bytes], whole: Part, column: str | int | ColumnNumber | None, progress: Progress
+    ) -> str:
         """The column of that name or number (from 1); else `text`, else the only one. Raises WorkError."""
         return choose(self.columns, column)
 
@@ -142,15 +155,28 @@ def batch_rows(columns: int) -> int:
     return max(1, min(BATCH_ROWS, BATCH_CELLS // max(columns, 1)))
 
 
-def choose(columns: Sequence[str], column: str | int | None) -> str:
+def choose(columns: Sequence[str], column: str | int | ColumnNumber | None) -> str:
     """`Table.choose` among these. Raises WorkError that names them."""
-    if isinstance(column, int):
-        if column <= len(columns):
-            return columns[column - 1]
-        missing = f"there is no column {column}"
+    if isinstance(column, int | ColumnNumber):
+        number = column if isinstance(column, int) else column.number
+        found = columns[number - 1] if number <= len(columns) else None
+        if isinstance(column, int) and (name := str(column)) in columns:
+            if found not in (None, name):
+                raise WorkError(
+                    f"{column} is the number of column {found[:100]!r} and the name of another one; should "
+                    f'be "{column}" for the name (--column-name), {{"number": {column}}} for the number '
+                    "(--column-number)"
+                )
+            return name
+        if found is not None:
+            return found
+        missing = f"there is no column {number}"
     else:
         if column is not None and column in columns:
             return column
+        padded = [name for name in columns if column is not None and name.strip() == column]
+        if len(padded) == 1:
+            return padded[0]
         if column is None and DEFAULT_COLUMN in columns:
             return DEFAULT_COLUMN
         if column is None and len(columns) == 1:

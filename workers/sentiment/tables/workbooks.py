@@ -55,7 +55,7 @@ class ReadWorkbook(Step):
         told = {
             "path": str(opened.path.resolve()),
             "sheet": spec.sheet,
-            "columns": [name for name in asked if name is not None],
+            "columns": [name for name in asked if isinstance(name, str)],
             "limit": target.limit,
             "memory_bytes": LIMITS.memory_bytes,
             "no_memory": _no_memory(),

@@ -272,7 +272,7 @@ def test_own_words_say_what_is_wrong(world: World, web: FlaskClient, words: str,
 def test_a_wrong_column_is_said_beside_it(world: World, web: FlaskClient) -> None:
     upload = (io.BytesIO(b"hi\n"), "reviews.csv")
     response = send(web, "sentiment", source="file", file=upload, column="x" * 1_001)
-    refused(world, response, 'id="column-error"', "Should be a name, or a number from 1 to 1,000")
+    refused(world, response, 'id="column-error"', "Should be a name, or a number from 1 to 2,000")
     assert response.text.count("-error") == 2  # the message, and the field that refers to it
 
 

@@ -250,3 +250,12 @@ def test_own_words_are_listed_if_they_are_few(world: World, web: FlaskClient) ->
 def test_a_job_of_another_kind_asks_for_no_rows(world: World, web: FlaskClient) -> None:
     assert 'id="rows"' not in look(web, f"/jobs/{world.job('texts', 'succeeded').id}")
     assert web.get(f"/jobs/{uuid.uuid4()}?sort=compound").status_code == 404
+
+
+def test_a_page_says_how_the_file_was_read_and_what_is_left_open(web: FlaskClient, world: World) -> None:
+    read_as = {"format": "csv", "delimiter": "\x01", "header": "no", "skip_lines": 2, "sheet": HOSTILE}
+    warnings = [f"line 3 is data: {HOSTILE}"]
+    table = scored_table({"text": ["hi"]}, [0.5])
+    page = look(web, f"/jobs/{scored_job(world.backend, table, read_as=read_as, warnings=warnings)}")
+    assert "Read as csv, separated by ^A, header no, skip lines 2, sheet " in page
+    assert "Line 3 is data: " in page

@@ -245,7 +245,7 @@ def test_a_packed_file_is_unpacked_once_and_nothing_of_that_is_left(
     job_id = new_job(context.database, spec={"file": str(packed), "format": "csv"})
     run_queue(context, kinds.WORKS["sentiment"])
     assert len(get_children(context.database, job_id)) > 5
-    read_as = {"format": "csv", "compression": "gzip"}
+    read_as = (once.result or {})["read_as"] | {"compression": "gzip"}
     assert get_job(context.database, job_id).result == (once.result or {}) | {"read_as": read_as}
     assert scored(context, job_id) == scored(context, once.id)
     assert stored_folders(context) == ["files", "files", "scored", "scored"]
@@ -282,7 +282,7 @@ def test_rows_that_are_skipped_in_parts_are_reported_for_the_whole(context: Cont
     stored = context.storage.put_file("files", path)
     with context.database.write() as session:
         file = storage.add_file(session, stored, name="rows.csv", media_type="text/plain").id
-    job_id = new_job(context.database, spec={"file": str(file), "errors": "skip"})
+    job_id = new_job(context.database, spec={"file": str(file), "errors": "skip", "quote": "double"})
     run_queue(context, kinds.WORKS["sentiment"])
     result = get_job(context.database, job_id).result or {}
     assert len(get_children(context.database, job_id)) > 2

@@ -79,6 +79,11 @@ def given(sent: Sent) -> dict[str, Any]:
         (["--column", "2", "--group-by", "1000"], {"column": 2, "group_by": 1000}),
         (["--column", "0", "--group-by", "2024"], {"column": "0", "group_by": "2024"}),
         (["--column", "２", "--group-by", "-1"], {"column": "２", "group_by": "-1"}),
+        (["--column-name", "2"], {"column": "2"}),
+        (["--column-number", "2"], {"column": {"number": 2}}),
+        (["--delimiter", "tab", "--quote", "none"], {"delimiter": "tab", "quote": "none"}),
+        (["--header", "no", "--skip-lines", "0"], {"header": "no", "skip_lines": 0}),
+        (["--null-value", "NULL", "--null-value", "NA"], {"null_values": ["NULL", "NA"]}),
         (["--encoding", "cp1252", "--errors", "skip"], {"encoding": "cp1252", "errors": "skip"}),
         (["--word", "sick=2.1", "--word", "a=b=-1"], {"lexicon": {"sick": 2.1, "a=b": -1.0}}),
         (["--positive", "0.1"], {"thresholds": {"positive": 0.1}}),
@@ -129,6 +134,39 @@ def test_a_scored_file_ends_with_its_summary(
     assert "7 broken rows were skipped" in shown
     assert "line 5: broken 5\n  …" in shown
     assert "\x1b" not in shown
+
+
+def test_how_a_file_was_read_is_said_with_what_is_left_open(
+    serve: Callable[[dict[str, Any]], Sent], capsys: pytest.CaptureFixture[str]
+) -> None:
+    read_as = {"format": "csv", "delimiter": ";", "quote": "double", "header": "no", "skip_lines": 2}
+    serve({**OF_A_FILE, "read_as": read_as, "warnings": ["line 3 is \x1b[2J [bold]data"]})
+    assert run(["score", "texts.csv"]) == 0
+    shown = capsys.readouterr().out
+    assert "read as       csv, separated by semicolons, quote double, header no, skip lines 2\n" in shown
+    assert "warning: line 3 is [2J [bold]data\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["texts.csv", "--column", "a", "--column-number", "2"], "one of --column, --column-name and"),
+        (["texts.csv", "--column-number", "2001"], "2001"),
+        (["I love it", "--delimiter", ";"], "--delimiter is for a file"),
+        (["I love it", "--null-value", "NA"], "--null-value is for a file"),
+        (["I love it", "--skip-lines", "0"], "--skip-lines is for a file"),
+    ],
+)
+def test_options_of_tables_that_do_not_fit_are_refused(
+    serve: Callable[[dict[str, Any]], Sent],
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    said: str,
+) -> None:
+    sent = serve(OF_A_FILE)
+    assert run(["score", *options]) == 2
+    assert said in capsys.readouterr().err
+    assert sent == []
 
 
 SEEN = {"emoji": 1_204, "curly": 0, "html": 3, "not_english": 0.23}

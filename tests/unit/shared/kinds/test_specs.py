@@ -379,13 +379,15 @@ def test_a_spec_goes_to_the_database_and_back_unchanged() -> None:
         assert type(spec).model_validate(spec.model_dump(mode="json")) == spec
 
 
-@pytest.mark.parametrize("column", [0, 1_001, "", "x" * 1_001, 1.5, True, []])
+@pytest.mark.parametrize(
+    "column", [0, 2_001, "", {"number": 0}, {"number": 2_001}, {"name": "a"}, "x" * 1_001, 1.5, True, []]
+)
 def test_a_wrong_column_is_said_once(column: object) -> None:
     with pytest.raises(ValidationError) as caught:
         SentimentSpec.model_validate({"file": str(uuid.uuid4()), "column": column})
     (found,) = caught.value.errors()
     assert found["loc"] == ("column",)
-    assert found["msg"].endswith("should be a name, or a number from 1 to 1,000")
+    assert found["msg"].endswith("should be a name, or a number from 1 to 2,000")
 
 
 def test_explanations_are_for_texts_of_a_bearable_length() -> None:

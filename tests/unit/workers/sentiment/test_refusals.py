@@ -40,37 +40,77 @@ def parquet(*, use_dictionary: bool = True, **columns: Any) -> bytes:
         (b"a,b\n1,2\n", "in.csv", {}, "there is no column 'text'; should be one of 'a', 'b'"),
         (b"a,b\n1,2\n", "in.csv", {"column": "c"}, "there is no column 'c'; should be one of 'a', 'b'"),
         (b"good\n", "in.txt", {"column": "c"}, "there is no column 'c'; should be one of 'text'"),
-        (b"text,a\ngood,1\nbad\n", "in.csv", {}, "line 3: has 1 fields; should have 2, as in the header"),
+        (b"text,a\ngood,1\nbad\n", "in.csv", {}, "line 3: has 1 field; should have 2, as in the header"),
+        (
+            b"3,5\ngood,1\nbad\n",
+            "in.csv",
+            {"column": 1, "header": "no"},
+            "line 3: has 1 field; should have 2, as in the first row",
+        ),
         (
             b'text,a\n"x\ny",1\nbad,1,2\n',
             "in.csv",
             {},
             "line 4: has 3 fields; should have 2, as in the header",
         ),
-        (b'text,a\ngood,1\n"bad,1\n\n', "in.csv", {}, "line 3: a quote opens here and is never closed"),
+        (
+            b'text,a\ngood,1\n"bad,1\n\n',
+            "in.csv",
+            {"quote": "double"},
+            "line 3: a quote opens here and is never closed",
+        ),
+        (
+            b'text,a\ngood,1\n"bad,1\nso,2\n"good, and bad",3\n',
+            "in.csv",
+            {},
+            "line 3: a quote opens here and is not closed on this line; "
+            "line 5 has one where ',' should follow",
+        ),
         (
             b'text,a\n"a" b,1\n',
             "in.csv",
-            {},
+            {"quote": "double"},
             "line 2: ',' expected after '\"'; a quote inside a quoted field should be doubled",
         ),
         (
-            b"text,a\rgood,1\r",
+            b'text,a\n"a\\"" b,1\n',
             "in.csv",
-            {},
-            "line 1: a carriage return outside quotes; lines should end with LF or CRLF",
+            {"quote": "backslash"},
+            "line 2: ',' expected after '\"'; a quote inside a quoted field should have a backslash",
         ),
         (
-            b"text,a,a\n1,2,3\n",
+            b"text;a,b\n1;2,3\n",
             "in.csv",
-            {},
-            "line 1: has two columns called 'a'; each should have its own name",
+            {"column": 1},
+            "the columns may be separated by commas ('text;a', 'b') or separated by semicolons ('text', "
+            "'a,b'); `delimiter` should say which",
         ),
         (
-            b"id;text\n1;good\n",
+            b"good, day\ntext\n",
             "in.csv",
+            {"skip_lines": 3},
+            "the file has fewer than the 3 lines that are to be skipped",
+        ),
+        (
+            b"2,1\n1,good\n",
+            "in.csv",
+            {"column": 2, "header": "yes"},
+            "2 is the number of column '1' and the name of another one; should be \"2\" for the name "
+            '(--column-name), {"number": 2} for the number (--column-number)',
+        ),
+        (
+            b"id\ttext\n1\tgood\n2\tbad\n",
+            "in.txt",
             {},
-            "line 1: the columns of 'id;text' should be separated by commas",
+            "the file has 2 columns separated by tabs: 'id', 'text'; `column` should say which one has the "
+            'texts, or `delimiter` be "none" to score whole lines',
+        ),
+        (
+            b'{"text": "good"}\n{"text": "bad"}\n',
+            "in.txt",
+            {},
+            "the file is called .txt and has JSON lines; `column` should be the key of the texts, or "
+            '`delimiter` "none" to score whole lines',
         ),
         (
             b"text\ngood\nb\xe4d\n",
@@ -139,8 +179,14 @@ def parquet(*, use_dictionary: bool = True, **columns: Any) -> bytes:
         (
             "text\ngood\n".encode("utf-16"),
             "in.csv",
-            {},
+            {"encoding": "cp1252"},
             'the file is UTF-16; `encoding` should be "utf-16"',
+        ),
+        (
+            "\ufefftext\nschön\n".encode(),
+            "in.csv",
+            {"encoding": "cp1252"},
+            'the file is UTF-8; `encoding` should be "utf-8"',
         ),
         (
             b"text\ngood\nb\xe4d\n",
@@ -186,7 +232,7 @@ def parquet(*, use_dictionary: bool = True, **columns: Any) -> bytes:
             b'text,id\n"' + b"x" * MAX_LINE + b'",1\n',
             "in.csv",
             {},
-            "line 2: a quote opens here and is never closed",
+            "line 2: is longer than 10,000,000 bytes: a quote opens here and is not closed within them",
         ),
         (
             b"text,shop\n" + b"".join(b"good,%d\n" % number for number in range(10_001)),
@@ -201,10 +247,10 @@ def parquet(*, use_dictionary: bool = True, **columns: Any) -> bytes:
             "column 'shop' has values of 1,001 characters; to group by, they should have at most 1,000",
         ),
         (
-            b",".join(b"c%d" % n for n in range(1_001)),
+            b",".join(b"c%d" % n for n in range(2_001)),
             "in.csv",
             {},
-            "line 1: has 1,001 columns; should have at most 1,000",
+            "line 1: has 2,001 columns; should have at most 2,000",
         ),
     ],
 )

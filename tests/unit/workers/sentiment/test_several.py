@@ -133,7 +133,7 @@ def test_a_column_of_that_name_keeps_it(tmp_path: Path, bulk: BulkScorer) -> Non
 
 def test_broken_rows_are_named_with_their_file_and_line(tmp_path: Path, bulk: BulkScorer) -> None:
     contents = {"a.csv": b"id,text\n1,good\n", "b.csv": b"id,text\n1,good\n2\n"}
-    with pytest.raises(WorkError, match=r"^b.csv: line 3: has 1 fields"):
+    with pytest.raises(WorkError, match=r"^b.csv: line 3: has 1 field"):
         score(tmp_path, bulk, contents)
     result = score(tmp_path, bulk, contents, errors="skip")
     assert (result["rows"], result["skipped"]) == (2, 1)

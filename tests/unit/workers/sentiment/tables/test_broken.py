@@ -25,7 +25,7 @@ BROKEN = [
     b"this is a good film",
     b"this is a good film,1,2",
     b'"this is" a good film,1',
-    b"this is a\r good film,1",
+    b'"this is"\r a good film,1',
     b"this is a g\xf6\xf6d film,1",
     b"a cut character \xe2\x82,1",
     b"half a pair \xed\xa0\x80,1",
@@ -69,7 +69,7 @@ def refusals(desk: Desk, lines: list[bytes], name: str, header: list[bytes]) -> 
 
 def refusal(desk: Desk, content: bytes, name: str) -> str | None:
     try:
-        desk.score(content, name, column="text")
+        desk.score(content, name, column="text", quote="double")
     except WorkError as error:
         return error.message
     return None
@@ -88,7 +88,7 @@ def test_skipped_rows_are_reported_as_each_would_fail_the_file(
     lines = [good]
     for one in broken:
         lines += [one, good, one]
-    result = desk.score(b"\n".join(header + lines), name, errors="skip", column="text")
+    result = desk.score(b"\n".join(header + lines), name, errors="skip", column="text", quote="double")
     assert result["errors"] == {"count": 2 * len(broken), "first": refusals(desk, lines, name, header)}
     assert result["rows"] == 1 + len(broken)
 

@@ -1,0 +1,94 @@
+"""Options that say how a table is written and which of its columns are meant, and how it was read."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from jobyard.cli.session import on_a_line
+from jobyard.client.columns import MAX_COLUMNS, column
+from jobyard.client.errors import Json
+
+# A function that is a command, or is to become one.
+Command = Callable[..., Any]
+
+NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes", "\x01": "^A"}
+
+OPTIONS = (
+    click.option("--column", metavar="NAME|NUMBER", help="FILE's column of texts; default: text."),
+    click.option("--column-name", metavar="NAME", help="The same by its name, also if that is a number."),
+    click.option(
+        "--column-number",
+        type=click.IntRange(1, MAX_COLUMNS),
+        help="The same by its number, also if another one is called so.",
+    ),
+    click.option(
+        "--group-by",
+        metavar="NAME|NUMBER",
+        help="Also summarize the texts for each value of this column of FILE.",
+    ),
+    click.option(
+        "--delimiter",
+        metavar="CHARACTER",
+        help="What is between FILE's fields, such as ';' or tab; none: whole lines are texts. "
+        "Default: found out, as the next four.",
+    ),
+    click.option(
+        "--quote",
+        type=click.Choice(["auto", "double", "backslash", "none"]),
+        help="Quotes inside quoted fields are doubled, or have a backslash; none: quotes are letters.",
+    ),
+    click.option(
+        "--header", type=click.Choice(["auto", "yes", "no"]), help="Whether FILE's first line has names."
+    ),
+    click.option(
+        "--skip-lines", type=click.IntRange(0), metavar="COUNT", help="Lines before the header, or the rows."
+    ),
+    click.option(
+        "--null-value",
+        "null_values",
+        multiple=True,
+        metavar="WORD",
+        help="What is no text, such as NULL; may be repeated. Default: \\N.",
+    ),
+)
+
+
+def dialect_options(command: Command) -> Command:
+    """Add them, above those that the command has already."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def fields_of(options: dict[str, Any]) -> dict[str, Any]:
+    """These options, and others beside them, as fields of a spec; None where one was not given.
+
+    Raises UsageError where the column is given more than once.
+    """
+    fields = dict(options)
+    name, number = fields.pop("column_name"), fields.pop("column_number")
+    if len([given for given in (fields["column"], name, number) if given is not None]) > 1:
+        raise click.UsageError("should have one of --column, --column-name and --column-number")
+    for key in ("column", "group_by"):
+        fields[key] = None if fields[key] is None else column(fields[key])
+    if name is not None:
+        fields["column"] = name
+    if number is not None:
+        fields["column"] = {"number": number}
+    return fields | {"null_values": list(fields["null_values"]) or None}
+
+
+def show_read_as(console: Console, result: Json) -> None:
+    """How the file was read, on a line, and warnings."""
+    found = {key: value for key, value in (result.get("read_as") or {}).items() if key != "files"}
+    if found:
+        words = [str(found.pop("format", ""))]
+        if delimiter := found.pop("delimiter", None):
+            words.append(f"separated by {NAMES.get(delimiter, repr(delimiter))}")
+        words += [f"{key.replace('_', ' ')} {value}" for key, value in found.items()]
+        console.print(f"read as       {escape(on_a_line(', '.join(filter(None, words))))}", soft_wrap=True)
+    for warning in result.get("warnings") or []:
+        console.print(f"[yellow]warning:[/] {escape(on_a_line(warning))}", soft_wrap=True)

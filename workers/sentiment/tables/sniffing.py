@@ -1,0 +1,261 @@
+"""How delimited text is written, as far as its first bytes and what was asked for tell.
+
+Each delimiter and each way of quoting is tried on the first bytes, by the loop that reads the file later.
+What leaves the fewest rows broken is meant; where two leave none, what has the column that was asked for.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from jobyard.shared.errors import WorkError
+from jobyard.workers.sentiment.tables import headers
+from jobyard.workers.sentiment.tables.dialects import DELIMITERS, Dialect, separated
+from jobyard.workers.sentiment.tables.readings import Head, Reading
+
+SEPARATOR = re.compile(rb'"?sep=([!#-/:-@[\]-`{-~\t\x01])"?[\r\n]', re.IGNORECASE)
+ESCAPE = re.compile(rb"\\[ntr\\]")
+NULL_CELL = re.compile(rb"(?:^|\t)\\N(?:\t|\r*$)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is known beforehand; what is None, or "auto", is to be found out.
+
+    `names` are columns that the header should have; the first that it has decides.
+    """
+
+    delimiter: str | None = None
+    quote: str = "auto"
+    header: str = "auto"
+    skip_lines: int | None = None
+    nulls: Sequence[str] = ()
+    names: Sequence[str] = ()
+    # A delimiter that the file's name speaks for.
+    expected: str = ","
+
+
+@dataclass(frozen=True)
+class Sniffed:
+    """A dialect, and sentences about what was decided.
+
+    `names` are those of the header, or of no use; `has_names`: one of them was asked for. `is_wide`: there
+    are several columns; `is_table`: and all rows agree; `is_clear`: and there is a header, without doubt.
+    """
+
+    dialect: Dialect
+    names: list[str]
+    has_names: bool
+    is_wide: bool
+    is_table: bool
+    is_clear: bool
+    warnings: list[str] = field(default_factory=list)
+
+
+def sniff(data: bytes, begin: int, asked: Asked, *, is_whole: bool) -> Sniffed:
+    """The dialect of a file whose text begins at `begin` of its first bytes.
+
+    Raises WorkError where two readings are as good.
+    """
+    head = Head(data, begin, is_whole=is_whole)
+    told = SEPARATOR.match(data, begin)
+    if told and asked.delimiter is None:
+        asked = replace(asked, delimiter=told[1].decode("latin-1"))
+    start = told.end() if told else begin
+    start = data.find(b"\n", start - 1) + 1 if told else start
+    if asked.skip_lines is not None:
+        start = max(begin, head.after_lines(asked.skip_lines))
+    readings = [
+        _best_quoting(head, delimiter, start, asked)
+        for delimiter in ([asked.delimiter] if asked.delimiter else DELIMITERS)
+    ]
+    has_names = [reading.start_at(asked.names) and asked.header != "no" for reading in readings]
+    if asked.skip_lines is not None or asked.header == "no":
+        for reading in readings:
+            reading.first, reading.width = 0, (reading.counts or [1])[0]
+    reading, sentences = _choose(readings, has_names, asked)
+    verdict = _header(reading, asked, is_named=has_names[readings.index(reading)])
+    is_named = has_names[readings.index(reading)]
+    return _sniffed(head, reading, verdict, asked, sentences, is_named)
+
+
+def _best_quoting(head: Head, delimiter: str, begin: int, asked: Asked) -> Reading:
+    found: dict[str, Reading] = {}
+    for quote in _quotings(head, delimiter, asked):
+        found[quote] = Reading(head, Dialect(delimiter, quote), begin)
+        mark = re.escape(delimiter.encode())
+        around_quote = mark + rb' +"|" +' + mark
+        if quote in ("double", "backslash") and (
+            re.search(around_quote, head.data) or _has_padding(found[quote])
+        ):
+            padded = Reading(head, Dialect(delimiter, quote, is_padded=True), begin)
+            if padded.bad <= found[quote].bad and (
+                padded.quoted > found[quote].quoted or _has_padding(padded)
+            ):
+                found[quote] = padded
+    if len(found) == 1:
+        return next(iter(found.values()))
+    plain = found.get("double")
+    if plain is not None and not plain.bad:
+        is_text = "text" in found and _has_null(head, delimiter) and not plain.quoted
+        return found["text"] if is_text else plain
+    backslash, text, none = (found.get(quote) for quote in ("backslash", "text", "none"))
+    if backslash is not None and backslash.quoted and (plain is None or backslash.bad < plain.bad):
+        return backslash
+    if text is not None and (plain is None or text.bad < plain.bad):
+        return text
+    if plain is None or none is None:
+        return plain or none or next(iter(found.values()))
+    return none if _are_letters(plain, none) else plain
+
+
+def _quotings(head: Head, delimiter: str, asked: Asked) -> Iterator[str]:
+    """The ways of quoting that are possible, the usual one first."""
+    is_text = _has_null(head, delimiter) or f"\\{delimiter}".encode() in head.data
+    match asked.quote:
+        case "auto":
+            yield "double"
+            if b'\\"' in head.data:
+                yield "backslash"
+            if is_text:
+                yield "text"
+            if b'"' in head.data:
+                yield "none"
+        case "backslash":
+            yield "backslash"
+            if delimiter == "\t" or is_text:
+                yield "text"
+        case quote:
+            yield quote
+
+
+def _has_null(head: Head, delimiter: str) -> bool:
+    """Whether a cell is null as PostgreSQL's text format has it."""
+    return delimiter == "\t" and NULL_CELL.search(head.data) is not None
+
+
+def _has_padding(reading: Reading) -> bool:
+    """Whether there are spaces before all names but the first."""
+    names = reading.rows[reading.first][1:] if reading.rows else []
+    return bool(names) and all(name.startswith(" ") for name in names)
+
+
+def _are_letters(plain: Reading, none: Reading) -> bool:
+    """Whether quotes are letters: `plain`, in which they are not, leaves rows broken, and `none` fewer."""
+    if none.bad >= plain.bad or none.width != max(none.width, plain.width) or not none.keeps_types():
+        return False
+    if plain.bad == plain.merged and plain.dialect.delimiter == "," and none.width == 2:
+        return False  # two lines with one comma each are nothing special
+    proper = plain.quoted - plain.merged
+    return proper <= plain.bad if plain.dialect.delimiter == "\t" else proper < plain.bad
+
+
+def _choose(readings: list[Reading], has_names: list[bool], asked: Asked) -> tuple[Reading, list[str]]:
+    """The best reading, and a sentence about others that are nearly as good."""
+    if len(readings) == 1:
+        return readings[0], []
+
+    def rank(reading: Reading) -> tuple[bool, bool, bool, float]:
+        named = has_names[readings.index(reading)]
+        share = reading.bad / (reading.bad + reading.good or 1)
+        return (not named, reading.first > 0 and reading.has_preamble, share > 0, share)
+
+    tables = [reading for reading in readings if reading.width > 1 and reading.good >= max(reading.bad, 1)]
+    tables = [reading for reading in tables if not reading.has_preamble or _has_header(reading)]
+    if any(has_names):
+        named = [reading for reading, has_name in zip(readings, has_names, strict=True) if has_name]
+        tables = [reading for reading in tables if reading in named] or [
+            max(named, key=lambda reading: reading.dialect.delimiter == asked.expected)
+        ]
+    if not any(reading.counts for reading in readings):  # not even the header ends within the head
+        return max(
+            readings, key=lambda reading: reading.head.data.count(reading.dialect.delimiter.encode())
+        ), []
+    if not tables:
+        (found,) = (reading for reading in readings if reading.dialect.delimiter == asked.expected)
+        found.first, found.width = 0, (found.counts or [1])[0]
+        return found, []
+    best = min(tables, key=lambda reading: (rank(reading), -reading.width))
+    rivals = [reading for reading in tables if reading is not best and rank(reading) == rank(best)]
+    same = [reading for reading in rivals if reading.width == best.width]
+    if same:
+        raise WorkError(
+            f"the columns may be {_shown(best)} or {_shown(same[0])}; `delimiter` should say which"
+        )
+    return best, [
+        f"the columns are {_shown(best)}; they may also be {_shown(rival)}: then set `delimiter`"
+        for rival in rivals[:1]
+    ]
+
+
+def _has_header(reading: Reading) -> bool:
+    verdict = headers.judge(reading.names, reading.table)
+    return verdict.is_header and verdict.is_sure
+
+
+def _shown(reading: Reading) -> str:
+    names = ", ".join(repr(name[:50]) for name in reading.names[:5])
+    return f"{separated(reading.dialect.delimiter)} ({names}{', …' if reading.width > 5 else ''})"
+
+
+def _header(reading: Reading, asked: Asked, *, is_named: bool) -> headers.Verdict:
+    if asked.header != "auto":
+        return headers.Verdict(is_header=asked.header == "yes", is_sure=True)
+    if is_named:
+        return headers.Verdict(is_header=True, is_sure=True)
+    return headers.judge(reading.names, reading.table)
+
+
+def _sniffed(
+    head: Head,
+    reading: Reading,
+    verdict: headers.Verdict,
+    asked: Asked,
+    sentences: list[str],
+    is_named: bool,
+) -> Sniffed:
+    skipped = head.lines_before(reading.begins[reading.first] if reading.first else reading.begin)
+    dialect = reading.dialect._replace(
+        header=verdict.is_header,
+        skip_lines=asked.skip_lines or skipped,
+        is_guessed=asked.quote == "auto",
+        nulls=tuple(asked.nulls),
+    )
+    warnings = list(sentences)
+    number = skipped + 1
+    if reading.first and skipped:
+        first = head.line(reading.begins[0])
+        lines = "line is" if reading.first == 1 else "lines are"
+        warnings.append(f"{reading.first} {lines} left out before the header on line {number}: {first!r}")
+    if asked.header == "auto" and not verdict.is_header:
+        warnings.append(
+            f"line {number} is read as data, not as the names of the columns; if it has names, "
+            "set `header` to yes"
+        )
+    elif asked.header == "auto" and verdict.is_header and not verdict.is_sure and _doubtful(reading):
+        warnings.append(
+            f"line {number} is read as the names of the columns; if it is data, set `header` to no"
+        )
+    if asked.quote == "auto" and dialect.quote == "none":
+        warnings.append(
+            "quotes are read as letters, since some are not closed; if they are around fields, "
+            "set `quote` to double"
+        )
+    if asked.quote == "auto" and dialect.quote == "text" and ESCAPE.search(head.data):
+        warnings.append(
+            "\\n, \\t and \\\\ are read as escapes, as in PostgreSQL's text; if backslashes are letters, "
+            "set `quote` to none"
+        )
+    has_letters = dialect.delimiter == "\t" and dialect.quote != "text" and not reading.quoted
+    if asked.quote == "auto" and has_letters and ESCAPE.search(head.data):
+        warnings.append(
+            "backslashes are read as letters; if \\n, \\t and \\\\ are escapes, set `quote` to backslash"
+        )
+    is_table = reading.width > 1 and not reading.bad and reading.good > 1
+    is_clear = is_table and verdict.is_header and verdict.is_sure
+    return Sniffed(dialect, reading.names, is_named, reading.width > 1, is_table, is_clear, warnings)
+
+
+def _doubtful(reading: Reading) -> bool:
+    """Whether some of the first row's cells don't look like names."""
+    return not all(map(headers.is_name, reading.names))
