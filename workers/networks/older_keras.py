@@ -41,6 +41,9 @@ CLASSES: Final[Mapping[str, tuple[int, int]]] = {
     "AdaptiveMaxPooling1D": (3, 13),
     "AdaptiveMaxPooling2D": (3, 13),
 }
+# Functions of keras.ops whose constructor takes a name, which before it did not.
+OPERATIONS: Final = "keras.src.ops."
+NAMED_OPERATIONS: Final = (3, 11)
 ACTIVATIONS: Final[Mapping[str, tuple[int, int]]] = {"sparse_sigmoid": (3, 10)}
 
 
@@ -78,9 +81,20 @@ def _needed(description: Any) -> Iterator[tuple[int, int]]:
             yield from _needed(one)
     elif isinstance(description, dict):
         yield CLASSES.get(str(description.get("class_name")), OLDEST)
+        if _is_named_operation(description):
+            yield NAMED_OPERATIONS
         for name, value in description.items():
             if name in KEYS:
                 yield KEYS[name].since
             if name == "activation":
                 yield ACTIVATIONS.get(str(value), OLDEST)
             yield from _needed(value)
+
+
+def _is_named_operation(description: dict[str, Any]) -> bool:
+    config = description.get("config")
+    return (
+        str(description.get("module")).startswith(OPERATIONS)
+        and isinstance(config, dict)
+        and "name" in config
+    )
