@@ -67,6 +67,7 @@ class _Maker:
         self.kinds = ["id", *others] if not self.has_header or chance.random() < 0.7 else others
         if not self.kinds:  # an only column has nothing to be separated from
             self.delimiter, self.has_header, self.is_padded, self.skips = ",", True, False, False
+            self.null, self.quoting = "", self.quoting.replace("postgres", "all")
         self.place = chance.randint(0, len(self.kinds))
         self.kinds.insert(self.place, "text")
 

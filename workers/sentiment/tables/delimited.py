@@ -245,26 +245,21 @@ class Finder:
     def _reasons(self, window: Window, count: int, flaws: Sequence[int]) -> Iterator[tuple[int, str]]:
         """The lines of the first broken rows and of those rows that are no text, in order, and why."""
         breaks = (
-            (int(at), self._why(window, int(why), int(note)))
-            for at, why, note in self._breaks[: min(count, SHOWN)]
+            (int(at), self._why(int(why), int(fields)))
+            for at, why, fields in self._breaks[: min(count, SHOWN)]
         )
         found = (window.flaw(*map(int, self._spans[row, : row_kernel.COUNT])) for row in flaws)
         for at, why in heapq.merge(breaks, filter(None, found)):
             yield window.line_of(at), why
 
-    def _why(self, window: Window, code: int, note: int) -> str:
+    def _why(self, code: int, count: int) -> str:
         expected = repr(self._dialect.delimiter)
         match code:
             case row_kernel.RAGGED:
-                fields = "field" if note == 1 else "fields"
-                return f"has {note:,} {fields}; should have {self._width:,}, {self._as}"
-            case row_kernel.UNCLOSED:
-                return "a quote opens here and is never closed"
-            case row_kernel.CLOSED_LATER:
-                return (
-                    "a quote opens here and is not closed on this line; "
-                    f"line {window.line_of(note)} has one where {expected} should follow"
-                )
+                fields = "field" if count == 1 else "fields"
+                return f"has {count:,} {fields}; should have {self._width:,}, {self._as}"
+            case row_kernel.UNCLOSED | row_kernel.CLOSED_LATER:
+                return "a quote opens here, and is closed nowhere, or not at the end of a field"
             case row_kernel.UNDOUBLED:
                 inside = "have a backslash" if self._dialect.quote == "backslash" else "be doubled"
                 return f"{expected} expected after '\"'; a quote inside a quoted field should {inside}"

@@ -10,7 +10,6 @@ from jobyard.workers.sentiment.tables.kernels import NEWLINE, QUOTE, RETURN
 RAGGED, UNCLOSED, CLOSED_LATER, UNDOUBLED, QUOTE_TOO_LONG, TOO_LONG = range(6)
 
 # Columns of what `rows_of` notes of a broken row: where and why it is broken, and how many fields it has.
-# Of CLOSED_LATER the last is where the quote is closed.
 AT, WHY, FIELDS = range(3)
 
 # Columns of what it notes of a row: its bytes, and how many fields it has.
@@ -118,7 +117,6 @@ def rows_of(  # type: ignore[no-untyped-def] # noqa: C901 - one loop: to go thro
         fields = 0
         quoted = 0
         why = -1
-        note = 0
         while at < end and buffer[at] == RETURN:
             at += 1
         is_blank = not keeps_blank and (at == end or buffer[at] == NEWLINE)
@@ -166,7 +164,6 @@ def rows_of(  # type: ignore[no-untyped-def] # noqa: C901 - one loop: to go thro
                         why = UNDOUBLED
                         if _newlines(buffer, opened, at):
                             why = CLOSED_LATER
-                            note = at - 1
                             at = opened
                         break
                 else:
@@ -218,7 +215,10 @@ def rows_of(  # type: ignore[no-untyped-def] # noqa: C901 - one loop: to go thro
             why = RAGGED
             at -= 1
             if quoted:  # perhaps by a quote that another one on a later line closed: if that line is a row
-                at = _before_row(buffer, begin, at, delimiter, width)
+                line = _before_row(buffer, begin, at, delimiter, width)
+                if line < at:
+                    why = CLOSED_LATER
+                    at = line
         if why < 0:
             if fields:
                 if len(spans):
@@ -237,7 +237,7 @@ def rows_of(  # type: ignore[no-untyped-def] # noqa: C901 - one loop: to go thro
         if broken < len(breaks):
             breaks[broken, AT] = at
             breaks[broken, WHY] = why
-            breaks[broken, FIELDS] = note if why == CLOSED_LATER else fields
+            breaks[broken, FIELDS] = fields
         broken += 1
         while at < len(buffer) and buffer[at] != NEWLINE:
             at += 1

@@ -246,7 +246,11 @@ def _sniffed(
             "\\n, \\t and \\\\ are read as escapes, as in PostgreSQL's text; if backslashes are letters, "
             "set `quote` to none"
         )
-    has_letters = dialect.delimiter == "\t" and dialect.quote != "text" and not reading.quoted
+    has_letters = (
+        (dialect.delimiter == "\t" or _has_null(head, "\t"))
+        and dialect.quote != "text"
+        and not reading.quoted
+    )
     if asked.quote == "auto" and has_letters and ESCAPE.search(head.data):
         warnings.append(
             "backslashes are read as letters; if \\n, \\t and \\\\ are escapes, set `quote` to backslash"
