@@ -99,6 +99,7 @@ def test_a_model_is_registered_with_a_card_and_another_training_goes_on_from_it(
         "timings",
     }
     assert card["least_keras"] == "3.8"
+    assert card["background"] == card["spec"]["background"] == "white"
     assert card["class_weight"] == result["class_weight"] == {"discs": 1, "squares": 2}
     assert result["monitor"] == "val_accuracy"
     assert card["spec"] == job.spec
