@@ -42,9 +42,11 @@ def decode_once(
     cache: Path | None = None,
     version: str = "",
     *,
-    background: str = WHITE,
+    background: str | None = WHITE,
 ) -> DecodedDataset:
     """The pictures at `size`, laid on `background`: from the folder `cache`, else decoded to the new `draft`.
+
+    With a `background` of None, what is transparent keeps its colour.
 
     With `cache`, where `version` identifies the content of this data set, the whole draft moves
     there: an entry is always complete, and of two processes that make the same one the later one's is kept.
@@ -69,15 +71,19 @@ def decode_once(
     return DecodedDataset(np.load(draft, mmap_mode="r"), rows)
 
 
-def _digest(version: str, background: str, rows: Iterable[str]) -> str:
+def _digest(version: str, background: str | None, rows: Iterable[str]) -> str:
     # The version does not depend on names, and a row is found by its name.
     return hashlib.sha256(
-        "\n".join((DECODER, version, background, *rows)).encode(errors="surrogateescape")
+        "\n".join((DECODER, version, background or "none", *rows)).encode(errors="surrogateescape")
     ).hexdigest()
 
 
 def _decode_to(
-    path: Path, shape: tuple[int, int, int, int], files: list[Path], background: str, progress: Progress
+    path: Path,
+    shape: tuple[int, int, int, int],
+    files: list[Path],
+    background: str | None,
+    progress: Progress,
 ) -> None:
     array_cache.refuse_full_disk(path.parent, math.prod(shape), "the decoded pictures")
     pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
@@ -96,7 +102,7 @@ def _decode_to(
     pixels.flush()  # before it gets its name: after a power cut that should not name zeros
 
 
-def _decode(path: Path, size: int, background: str) -> NDArray[np.uint8]:
+def _decode(path: Path, size: int, background: str | None) -> NDArray[np.uint8]:
     try:
         with path.open("rb") as file:
             return prepared(file, size, background)

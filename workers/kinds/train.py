@@ -58,13 +58,15 @@ def work(attempt: Attempt, spec: TrainSpec) -> Finish:
                 image_size=training.image_size,
                 metrics=training.metrics,
                 card={
-                    "spec": spec.model_dump(mode="json"),
+                    "spec": spec.model_dump(
+                        mode="json", exclude={"background"} if training.background is None else None
+                    ),
                     "data": {
                         "dataset": dataset.reference,
                         "sha256": dataset.sha256,
                         "pictures": training.counts,
                     },
-                    "background": spec.background,
+                    "background": training.background,
                     "class_weight": training.class_weight,
                     "backbone": training.backbone,
                     "evaluation": evaluation,

@@ -119,6 +119,12 @@ class Checkpoint:
     state: Sequence[Any]
     best_weights: Sequence[Any]
 
+    @property
+    def background(self) -> str | None:
+        """What is transparent is laid on it. None: it keeps its colour, as before there were backgrounds."""
+        found: str | None = self.identity.get("background")
+        return found
+
     def write(self, path: Path, unwanted: Callable[[], bool] = lambda: False) -> None:
         """Write the file. Raises Abandoned soon after `unwanted` returns True."""
         header = {
@@ -203,13 +209,15 @@ def find(checkpoints: CheckpointStore | None, identity: dict[str, Any]) -> Check
 
 
 def _with_defaults(identity: dict[str, Any]) -> dict[str, Any]:
-    """The identity, with fields that specs did not have yet when it was written: they had no effect then."""
+    """The identity, with fields that specs did not have yet when it was written.
+
+    They had no effect then; but for the background, without which a training continues
+    (`Checkpoint.background`).
+    """
     fields = {name: value for name, value in identity.items() if name in TrainSpec.model_fields}
     with suppress(ValidationError):  # of a spec with fields that there are no longer
         spec = TrainSpec.model_validate({"dataset": "any", **fields})
-        # Before there were backgrounds, what is transparent kept the colour under it.
-        backgrounds = {"background": identity.get("background")}
-        return identity | spec.model_dump(mode="json", exclude=IRRELEVANT) | backgrounds
+        return identity | spec.model_dump(mode="json", exclude=IRRELEVANT)
     return identity
 
 

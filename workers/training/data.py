@@ -56,7 +56,7 @@ def decode_all(
     cache: Path | None = None,
     version: str = "",
     *,
-    background: str = WHITE,
+    background: str | None = WHITE,
 ) -> tuple[Pictures, Pictures, Pictures]:
     """The split's pictures, decoded and laid on `background`: (train, validation, test).
 

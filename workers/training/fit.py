@@ -37,9 +37,10 @@ class Training:
     model; `last_path` has those of the last epoch, where it is another one. `evaluation` is of the model,
     in float32, on all pictures of `test/` or else all that validated. `head` says what became of the last
     layer of the model that this one began as, if it did. `class_weight` is what the pictures of each class
-    counted in the loss, if not all the same. `backbone` has name and SHA-256 of the pretrained weights, if it
-    began with those. `warnings` are about a training that diverged. `least_keras` is the oldest Keras that
-    reads the file.
+    counted in the loss, if not all the same. On `background` what is transparent was laid; None where it
+    kept its colour (`Checkpoint.background`). `backbone` has name and SHA-256 of the pretrained weights, if
+    it began with those. `warnings` are about a training that diverged. `least_keras` is the oldest Keras
+    that reads the file.
 
     `timings` are in seconds: training includes the validations and what earlier attempts did of it, "wall"
     everything, and "compute" is how long this process's processors were busy with the training.
@@ -61,6 +62,7 @@ class Training:
     warnings: list[str]
     head: Literal["kept", "new"] | None
     class_weight: dict[str, float] | None
+    background: str | None
     backbone: dict[str, str] | None
     timings: dict[str, float]
     environment: dict[str, str | int]
@@ -139,6 +141,8 @@ def _train(
     if earlier is not None:
         progress.phase(f"resuming after epoch {earlier.position.epoch}, batch {earlier.position.batch}")
         report_metrics(progress, earlier.history)
+        identity = earlier.identity  # as it was before an upgrade, the background too
+    background = spec.background if earlier is None else earlier.background
 
     before = earlier.spent if earlier is not None else Spent()
 
@@ -157,7 +161,7 @@ def _train(
     progress.phase("decoding")
     started = time.monotonic()
     pictures, held_out, test = data.decode_all(
-        split, size, workdir, progress, cache, dataset_version, background=spec.background
+        split, size, workdir, progress, cache, dataset_version, background=background
     )
     decoded = time.monotonic()
 
@@ -167,7 +171,7 @@ def _train(
         progress.phase("computing features")
         extractor = Extractor(
             backbones.part_of(model),
-            f"{initial and initial.identity} {precision} {size} {spec.background} {dataset_version}",
+            f"{initial and initial.identity} {precision} {size} {background} {dataset_version}",
             workdir / "features" if cache is None else cache,
             workdir,
             progress,
@@ -239,6 +243,7 @@ def _train(
         warnings=warnings_of(monitor.history, monitor.best, evaluation, loop.stage.spec.learning_rate),
         head=head,
         class_weight=weights,
+        background=background,
         backbone={"name": backbone.name, "sha256": backbone.sha256} if backbone else None,
         timings=timings,
         environment=environment.as_dict() | machine.described(),

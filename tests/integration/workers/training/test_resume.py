@@ -1,12 +1,15 @@
 """A training that was interrupted and went on is, bit by bit, the training that never was."""
 
+import json
 import random
 import shutil
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from jobyard.shared.errors import Cancelled, Interrupted, LeaseLost, Stopping, WorkError
 from jobyard.shared.kinds.train import TrainSpec
@@ -219,6 +222,40 @@ def test_another_data_set_is_refused(dataset: Path, tmp_path: Path) -> None:
 
     with pytest.raises(WorkError, match=r"data set changed in between \(was old, is new\): retry the job"):
         run(SPEC, dataset, tmp_path / "work", Upserts(), kept, dataset_version="new")
+
+
+def test_a_training_from_before_there_were_backgrounds_goes_on_with_the_colours_that_it_had(
+    dataset: Path, tmp_path: Path
+) -> None:
+    transparent = shutil.copytree(dataset, tmp_path / "transparent")
+    for number, path in enumerate(sorted(transparent.rglob("*.png"))):
+        with Image.open(path) as image:
+            image.putalpha(image.convert("L").point(lambda value, least=number: 255 * (value > least)))
+            image.save(path)
+    unlaid = SPEC.model_copy(update={"background": None})  # as no spec says today
+    kept = Folder(tmp_path / "kept")
+    with pytest.raises(Stopping):
+        run(unlaid, transparent, tmp_path / "work", Upserts(until=52), kept)
+    _forget_background(kept.path / "newest")
+    with pytest.raises(Stopping):
+        run(SPEC, transparent, tmp_path / "work", Upserts(until=58), kept)
+    resumed = run(SPEC, transparent, tmp_path / "work", Upserts(), kept)
+
+    assert_same(resumed, run(unlaid, transparent, tmp_path / "whole", Upserts()))
+    assert resumed.training.background is None
+    laid = run(SPEC, transparent, tmp_path / "white", Upserts())
+    assert (laid.training.background, laid.metrics == resumed.metrics) == ("white", False)
+
+
+def _forget_background(path: Path) -> None:
+    """Make a checkpoint one of the old form."""
+    with zipfile.ZipFile(path) as file:
+        parts = {name: file.read(name) for name in file.namelist()}
+    header = json.loads(parts["header.json"])
+    del header["identity"]["background"]
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in (parts | {"header.json": json.dumps(header).encode()}).items():
+            file.writestr(name, content)
 
 
 def test_the_precision_that_auto_led_to_stays(

@@ -196,12 +196,26 @@ def test_a_checkpoint_from_before_a_field_existed_is_continued_where_the_field_i
         checkpoint.find(Kept(tmp_path / "c.npz"), checkpoint.identity_of(turned, "version 1"))
 
 
-def test_a_checkpoint_from_before_there_were_backgrounds_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_from_before_there_were_backgrounds_is_continued_without_one(tmp_path: Path) -> None:
     now = checkpoint.identity_of(SPEC, "version 1")
     before = {name: value for name, value in now.items() if name != "background"}
     checkpoint_of(identity=before).write(tmp_path / "c.npz")
-    with pytest.raises(WorkError, match=r"background changed in between \(was None, is white\)"):
-        checkpoint.find(Kept(tmp_path / "c.npz"), now)
+
+    found = checkpoint.find(Kept(tmp_path / "c.npz"), now)
+    assert found is not None
+    assert found.background is None
+
+    black = SPEC.model_copy(update={"background": "black"})
+    with pytest.raises(WorkError, match=r"background changed in between \(was white, is black\)"):
+        checkpoint.find(Kept(tmp_path / "c.npz"), checkpoint.identity_of(black, "version 1"))
+
+
+def test_a_checkpoint_has_its_background(tmp_path: Path) -> None:
+    black = SPEC.model_copy(update={"background": "black"})
+    checkpoint_of(identity=checkpoint.identity_of(black, "1")).write(tmp_path / "c.npz")
+    assert checkpoint.read(tmp_path / "c.npz").background == "black"
+    with pytest.raises(WorkError, match=r"background changed in between \(was black, is white\)"):
+        checkpoint.find(Kept(tmp_path / "c.npz"), checkpoint.identity_of(SPEC, "1"))
 
 
 def test_a_checkpoint_of_a_spec_that_no_longer_exists_is_refused(tmp_path: Path) -> None:
