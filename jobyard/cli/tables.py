@@ -12,6 +12,9 @@ from typing import Final
 
 import click
 
+from jobyard.client.errors import BadRequest
+from jobyard.client.folders import walk
+
 STANDARD_INPUT: Final = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 
 TABLES: Final = frozenset(
@@ -93,11 +96,10 @@ def _matches(one: str) -> list[Path] | None:
 
 def _files_in(folder: Path) -> list[Path]:
     """The tables of a folder and those in it, by their paths; without hidden files and marks as _SUCCESS."""
-    files = []
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder).parts
-        if path.is_file() and not any(part.startswith((".", "_")) for part in inside):
-            files.append(path)
+    try:
+        files = [path for path, inside in walk(folder) if not any(part.startswith("_") for part in inside)]
+    except BadRequest as error:
+        raise click.UsageError(str(error)) from None
     tables = [path for path in files if _is_table(path)]
     if tables and len(tables) < len(files):
         left = len(files) - len(tables)

@@ -1,6 +1,5 @@
 """The client: a method for each operation of the server."""
 
-import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -11,7 +10,6 @@ from urllib.parse import quote, urlencode
 from jobyard.client import packing, uploads
 from jobyard.client.architectures import architecture_file
 from jobyard.client.errors import Json, NotFound
-from jobyard.client.folders import zip_folder
 from jobyard.client.job import Job
 from jobyard.client.texts import texts_of
 from jobyard.client.transport import Transport, given
@@ -242,9 +240,7 @@ class Client:
         spec = given({"name": name, "labels": labels, "allow_partial": allow_partial})
         if not source.is_dir():
             return self._import(spec, source, priority)
-        with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:
-            archive = Path(folder) / f"{name}.zip"
-            zip_folder(source, archive)
+        with packing.packed(packing.classes_in(source), name) as archive:
             return self._import(spec, archive, priority)
 
     def _import(self, spec: Json, archive: Path, priority: int | None) -> Job:

@@ -1,29 +1,28 @@
-"""Pictures in one zip: every file of the folders that are to be predicted, each under a harmless path."""
+"""Pictures in one zip: the files that are to be predicted, or a folder to train on, under harmless paths."""
 
+import errno
 import os
 import re
 import stat
 import tempfile
 import unicodedata
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from jobyard.client.errors import BadRequest
-
-# A file system's device and number of a folder: the same by whatever name.
-Identity = tuple[int, int]
+from jobyard.client.folders import shown, unreadable, walk
 
 
 def files_in(given: Sequence[Path]) -> list[Path]:
     """These files, and all in these folders, once each; hidden ones in folders are left out.
 
-    A link to a folder is followed. Raises BadRequest for a folder that can't be read.
+    Raises BadRequest as `walk` does.
     """
     found: dict[Path, Path] = {}
     for path in given:
-        for file in _inside(path, ()) if path.is_dir() else [path]:
+        for file in (inner.path for inner in walk(path)) if path.is_dir() else [path]:
             found.setdefault(_absolute(file), file)
     return list(found.values())
 
@@ -40,47 +39,58 @@ def named(files: Iterable[Path], given: Sequence[Path]) -> dict[str, Path]:
         root = Path(os.path.commonpath([_absolute(path).parent for path in given]))
     names: dict[str, Path] = {}
     for path, file in absolute:
-        names[_unique(_harmless(path.relative_to(root).as_posix()), names)] = file
+        names[_free(_harmless(path.relative_to(root).as_posix()), names)] = file
+    return names
+
+
+def classes_in(folder: Path) -> dict[str, Path]:
+    """A path in the zip for each file of a folder to train on: that in the folder, as folders are classes.
+
+    Folders without files have one too, that ends with a slash: a class may be missing its pictures.
+    A file's name that is no Unicode is replaced by one that is. Raises BadRequest for a folder whose name is
+    none, and as `walk` does.
+    """
+    names: dict[str, Path] = {}
+    for path, inside in walk(folder, strict=True):
+        folders, name = (inside, "") if path.is_dir() else (inside[:-1], shown(inside[-1]))
+        for depth, one in enumerate(folders, 1):
+            if not _is_unicode(one):
+                where = shown(folder.joinpath(*folders[:depth]))
+                raise BadRequest(f"{where}: the folder's name is not UTF-8; rename it")
+        names[_free("/".join((*folders, name)), names)] = path
     return names
 
 
 @contextmanager
 def packed(files: Mapping[str, Path], name: str) -> Iterator[Path]:
-    """A zip of these files by their paths in there, not compressed: pictures are compressed already.
+    """A zip of these files by their paths in there; it is called `name`.zip, and deleted at the end.
 
-    It is called `name`.zip, and deleted at the end. Raises BadRequest for a file that can't be read.
+    Raises BadRequest for a file that can't be read.
     """
     with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:
-        archive = Path(folder) / f"{_harmless(name)}.zip"
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED, strict_timestamps=False) as target:
-            for inside, file in files.items():
-                try:
-                    if not stat.S_ISREG(file.stat().st_mode):
-                        raise BadRequest(f"{file} can't be read: it is no file")
-                    target.write(file, inside)
-                except OSError as error:
-                    raise BadRequest(f"{file} can't be read: {error.strerror or error}") from None
+        archive = Path(folder) / f"{_harmless(name).replace('/', '_')[:100]}.zip"
+        write_zip(files, archive)
         yield archive
 
 
-def _inside(folder: Path, above: tuple[Identity, ...]) -> Iterator[Path]:
-    """All files below; `above` are the folders that it lies in, into which a link may lead back."""
-    try:
-        status = folder.stat()
-        names = sorted(path.name for path in folder.iterdir())
-    except OSError as error:
-        raise BadRequest(f"{folder} can't be read: {error.strerror or error}") from None
-    here = (status.st_dev, status.st_ino)
-    if here in above:
-        return
-    for name in names:
-        path = folder / name
-        if name.startswith("."):
-            continue
-        if path.is_dir():
-            yield from _inside(path, (*above, here))
-        else:
-            yield path
+def write_zip(files: Mapping[str, Path], archive: Path) -> None:
+    """Write `archive`, not compressed: pictures are compressed already.
+
+    Raises BadRequest for a file that can't be read, and for a disk that is full.
+    """
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED, strict_timestamps=False) as target:
+        for inside, file in files.items():
+            try:
+                if not (inside.endswith("/") or stat.S_ISREG(file.stat().st_mode)):
+                    raise BadRequest(f"{shown(file)} can't be read: it is no file")
+                target.write(file, inside)
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise BadRequest(
+                        f"there is no room to zip the pictures in {archive.parent.parent}: set TMPDIR to a "
+                        "folder of another disk"
+                    ) from None
+                raise unreadable(file, error) from None
 
 
 def _absolute(path: Path) -> Path:
@@ -95,7 +105,16 @@ def _harmless(name: str) -> str:
     return re.sub(r"^([A-Za-z]):", r"\1_", plain)  # or it would be a drive
 
 
-def _unique(name: str, taken: Mapping[str, Path]) -> str:
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeError:
+        return False
+    return True
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    """`name`, or with a number before its suffix where a name before it became the same."""
     path = PurePosixPath(name)
     number = 1
     while name in taken:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jobyard import Client, ConnectionFailed, Job, JobyardClientError, ServerError
-from jobyard.client.folders import zip_folder
+from jobyard.client.packing import classes_in, write_zip
 from tests.chaos.owner import DOOMED_SCRIPTS, SCRIPTS, SHORT_SCRIPTS, Owner, Script
 from tests.chaos.record import Record
 from tests.chaos.stack import Stack
@@ -71,10 +71,10 @@ def prepare(stack: Stack, record: Record, seed: int) -> Material:
         long_table = str(client.upload(_table(folder / "long.csv", LONG_ROWS, seed))["id"])
         archives = []
         for number in range(3):
-            zip_folder(_pictures(folder / f"set{number}", seed + number), folder / f"set{number}.zip")
+            _zip(_pictures(folder / f"set{number}", seed + number), folder / f"set{number}.zip")
             archives.append(str(client.upload(folder / f"set{number}.zip")["id"]))
         per_class, size = LONG_PICTURES
-        zip_folder(draw_dataset(folder / "large", per_class, size), folder / "large.zip")
+        _zip(draw_dataset(folder / "large", per_class, size), folder / "large.zip")
         large = str(client.upload(folder / "large.zip")["id"])
         pictures = [str(client.upload(draw(folder / f"{n}.png", "discs", seed=n))["id"]) for n in range(3)]
         dataset = _first(client, record, "import", {"name": "shapes", "file": archives[0]})["dataset"]
@@ -102,6 +102,10 @@ def _table(path: Path, rows: int, seed: int) -> Path:
         writer.writerow(["number", "text"])
         writer.writerows((number, f"{chance.choice(TEXTS)} {number}") for number in range(rows))
     return path
+
+
+def _zip(pictures: Path, archive: Path) -> None:
+    write_zip(classes_in(pictures), archive)
 
 
 def _pictures(folder: Path, seed: int) -> Path:

@@ -1,5 +1,6 @@
 """Which files of folders travel, under which paths, and what is said of those that can't be read."""
 
+import errno
 import os
 import zipfile
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobyard.client.errors import BadRequest
-from jobyard.client.packing import files_in, named, packed
+from jobyard.client.packing import classes_in, files_in, named, packed
 
 
 @pytest.fixture
@@ -93,9 +94,50 @@ def test_what_can_not_be_read_is_named_before_anything_travels(photos: Path) -> 
     (photos / "a" / "gone.jpg").symlink_to(photos / "nowhere.jpg")
     os.mkfifo(photos / "b" / "pipe.jpg")
     for folder, why in (
-        (photos / "a", r"gone\.jpg can't be read: No such file"),
-        (photos / "b", r"pipe\.jpg can't be read: it is no file"),
+        (photos / "a", r"a/gone\.jpg is a link that leads nowhere; remove it"),
+        (photos / "b", r"b/pipe\.jpg is no file but a pipe, a socket or a device; remove it"),
     ):
-        files = named(files_in([folder]), [folder])
-        with pytest.raises(BadRequest, match=why), packed(files, "pictures"):
+        for find in (files_in, lambda given: classes_in(given[0])):
+            with pytest.raises(BadRequest, match=why):
+                find([folder])
+    for file, why in (
+        (photos / "b" / "pipe.jpg", r"pipe\.jpg can't be read: it is no file"),
+        (photos / "a" / "gone.jpg", r"gone\.jpg can't be read: No such file"),
+    ):
+        with pytest.raises(BadRequest, match=why), packed({"1.jpg": file}, "pictures"):
             pass
+
+
+def test_a_folder_to_train_on_has_its_own_paths(photos: Path) -> None:
+    (photos / "b" / "again").symlink_to(photos / "a")
+    (photos / "d").mkdir()
+    (photos / "d" / ".gitkeep").touch()
+    found = classes_in(photos)
+    assert list(found.items()) == [
+        (name, photos / name)
+        for name in (
+            *("a/1.PNG", "a/empty", "b/2.jpg", "b/again/1.PNG", "b/again/empty"),
+            *("c.webp", "d/", "notes.txt"),
+        )
+    ]
+    with packed(found, "pictures") as archive, zipfile.ZipFile(archive) as inside:
+        assert inside.namelist() == list(found)
+
+
+def test_a_disk_without_room_is_no_fault_of_the_pictures(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(zipfile.ZipFile, "write", full)
+    with (
+        pytest.raises(BadRequest, match=r"no room to zip the pictures in .*: set TMPDIR"),
+        packed({"2.jpg": photos / "b/2.jpg"}, "pictures"),
+    ):
+        pass
+
+
+def test_the_name_of_a_zip_is_no_path(photos: Path) -> None:
+    with packed({"2.jpg": photos / "b/2.jpg"}, "../my pictures\n") as archive:
+        assert archive.name == ".._my pictures_.zip"
