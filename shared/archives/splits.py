@@ -90,7 +90,6 @@ def _read(name: str) -> tuple[str | None, tuple[str, ...]]:
 
 def _split_of_word(word: str) -> str | None:
     """Of "train", and of "trainset" too."""
-    found = _WORDS.get(word)
-    if found is not None:
-        return found
-    return next((_WORDS.get(word.removesuffix(end)) for end in _BESIDES if word.endswith(end)), None)
+    # Of "traindataset" both "dataset" and "set" are endings, and with one of them only "train" is left.
+    stems = (word, *(word.removesuffix(end) for end in _BESIDES))
+    return next((_WORDS[stem] for stem in stems if stem in _WORDS), None)

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from jobyard.shared.archives import splits
 from jobyard.shared.archives.gathering import gather
 from jobyard.shared.archives.layout import FolderLayout, lay_out_folders
 from jobyard.shared.archives.members import Member
@@ -221,6 +222,18 @@ def test_parts_without_classes_and_documents_are_told_apart_from_what_may_be_mis
 )
 def test_the_names_of_parts_are_known_by_their_words(name: str, split: str | None) -> None:
     assert split_of(name) == split
+
+
+@pytest.mark.parametrize("endings", [("set", "dataset"), ("dataset", "set")])
+def test_the_order_of_endings_which_differs_between_processes_means_nothing(
+    endings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splits, "_BESIDES", endings)
+    assert [split_of(name) for name in ("traindataset", "ValDataset", "testset")] == [
+        "train",
+        "validation",
+        "test",
+    ]
 
 
 def test_a_word_that_all_parts_share_is_no_class() -> None:
