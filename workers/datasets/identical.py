@@ -3,6 +3,7 @@
 Each of them has in the zip's list a comment, the same one for all that equal each other.
 """
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -14,9 +15,16 @@ FILE_NAME: Final = "identical.json"
 
 
 def comments(pixels: Mapping[str, bytes]) -> dict[str, bytes]:
-    """A comment for each place whose digest of pixels comes more than once."""
+    """A comment for each place whose digest of pixels comes more than once.
+
+    A digest may be several, one after the other (on white, on black): only all of it tells pictures apart.
+    """
     counts = Counter(pixels.values())
-    return {place: digest[:8].hex().encode() for place, digest in pixels.items() if counts[digest] > 1}
+    return {
+        place: hashlib.sha256(digest).hexdigest()[:16].encode()
+        for place, digest in pixels.items()
+        if counts[digest] > 1
+    }
 
 
 def write(folder: Path, groups: Mapping[str, str]) -> None:

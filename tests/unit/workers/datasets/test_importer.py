@@ -16,6 +16,7 @@ from jobyard.shared.archives.safe_names import safe_name
 from jobyard.shared.errors import Cancelled, WorkError
 from jobyard.workers.datasets.importer import EPOCH, Imported, import_pictures
 from tests.factories import zipped
+from tests.pictures import saved
 from tests.reports import NoMetrics
 from tests.unit.workers.datasets.conftest import PETS, pack_folder, pack_tar, pack_zip, picture
 
@@ -315,6 +316,21 @@ def test_a_file_that_comes_twice_is_taken_once(desk: Desk) -> None:
     imported = import_pictures(desk.source, desk.output, LIMIT, desk.notes)
     assert desk.content() == PETS
     assert imported.rejected == [{"file": "train/cats/a.png", "reason": "twice in the archive"}]
+
+
+def test_pictures_that_are_the_same_on_white_only_are_not_marked_as_the_same(desk: Desk) -> None:
+    files = {}
+    for number, name in enumerate(("cats", "dogs")):
+        drawing = Image.new("RGBA", (8, 8), (255, 255, 255, 0))
+        drawing.putpixel((number, 0), (255, 255, 255, 255))
+        files |= {f"{name}/{copy}.png": saved(drawing) for copy in "ab"}
+    desk.take(files)
+    with zipfile.ZipFile(desk.output) as archive:
+        comments = {info.filename: info.comment for info in archive.infolist()}
+    cats, dogs = ({comments[f"train/{name}/{copy}.png"] for copy in "ab"} for name in ("cats", "dogs"))
+    assert len(cats) == len(dogs) == 1
+    assert all(cats)
+    assert cats != dogs
 
 
 def test_a_cancel_leaves_nothing(desk: Desk) -> None:
