@@ -129,7 +129,7 @@ def _items(
         method = reader.number(2) & 15 if version else 0
         reader.number(2)
         base = reader.number(base_bytes)
-        content = b""
+        content = bytearray()
         for _ in range(reader.number(2)):
             _step(steps)
             reader.number(index_bytes)
@@ -137,15 +137,15 @@ def _items(
             size = size or length
             if method == 0:
                 file.seek(place)
-                content += file.read(min(size, left))
+                content += file.read(min(size, left + 1))
             elif method == 1:
                 content += inside.get(b"idat", b"")[place : place + size]
             else:
                 raise NotAPicture(f"is an AVIF made of several pictures: {EXPORT}")
+            if len(content) > left:
+                raise NotAPicture("can't be read: the items of the AVIF have more bytes than the file")
         left -= len(content)
-        if left < 0:
-            raise NotAPicture("can't be read: the items of the AVIF have more bytes than the file")
-        yield item, content
+        yield item, bytes(content)
 
 
 class _Reader:

@@ -79,10 +79,15 @@ class _Tags:
         return self.values(tag, default)[0]
 
     def values(self, tag: int, default: int) -> tuple[int, ...]:
-        """The first of a tag's whole numbers, eight at most."""
-        kind, count, place = self.found.get(tag, (0, 0, 0))
-        if kind not in (SHORT, LONG) or not count:
+        """The first of a tag's whole numbers, eight at most. Raises NotAPicture for those of other types.
+
+        The standard has these in two types only, but libtiff takes a tile's size of any.
+        """
+        if tag not in self.found:
             return (default,)
+        kind, count, place = self.found[tag]
+        if kind not in (SHORT, LONG) or not count:
+            raise NotAPicture(f"can't be read: the TIFF has the tag {tag} in a type that it should not have")
         count = min(count, 8)
         self._file.seek(place)
         form = f"{self._order}{count}{'H' if kind == SHORT else 'I'}"

@@ -11,6 +11,7 @@ from PIL import Image, features
 
 from jobyard.shared.pictures import NotAPicture, check_header, cost, decoded
 from jobyard.shared.pictures.avif import MAX_STEPS, read_avif
+from tests.allocations import allocated
 from tests.pictures import saved
 
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
@@ -63,6 +64,18 @@ def test_boxes_without_an_end_come_to_one() -> None:
     sizes = box(b"iprp", box(b"ipco", box(b"ispe", bytes(12)) * (MAX_STEPS + 1)))
     with pytest.raises(NotAPicture, match=f"more than {MAX_STEPS:,} parts"):
         read_avif(io.BytesIO(box(b"meta", bytes(4), sizes)))
+
+
+def test_an_item_that_is_the_whole_file_many_times_is_refused_before_it_is_read_so_often() -> None:
+    size = 1 << 20
+    item = struct.pack(">4xBBHHHH", 0x44, 0, 1, 1, 0, 1_000) + 1_000 * struct.pack(">II", 0, size)
+    kinds = struct.pack(">4xH", 1) + box(b"infe", b"\2\0\0\0", struct.pack(">HH4s", 1, 0, b"av01"))
+    sizes = box(b"ipco", box(b"ispe", struct.pack(">4xII", 8, 8)))
+    meta = box(b"meta", bytes(4), box(b"iprp", sizes), box(b"iinf", kinds), box(b"iloc", item))
+    content = meta + box(b"mdat", bytes(size))
+    with allocated() as peak, pytest.raises(NotAPicture, match="more bytes than the file"):
+        read_avif(io.BytesIO(content))
+    assert peak.bytes < 4 * len(content)
 
 
 def decode(content: bytes) -> str:

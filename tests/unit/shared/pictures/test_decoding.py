@@ -240,6 +240,13 @@ def test_the_tiles_of_a_tiff_are_reckoned_with() -> None:
         check_header(io.BytesIO(tiff(*SIDES, (322, 4, 1, 60_000), (323, 4, 1, 60_000))))
 
 
+@pytest.mark.parametrize("kind", [1, 8, 9, 13, 16])
+def test_tiles_whose_size_is_in_a_type_that_libtiff_alone_reads_are_refused(kind: int) -> None:
+    content = tiff(*SIDES, (322, kind, 1, 5_000), (323, kind, 1, 5_000), rest=bytes(40))
+    with pytest.raises(NotAPicture, match="the tag 322 in a type that it should not have"):
+        check_header(io.BytesIO(content))
+
+
 # ---- what is transparent
 
 BLUE = (0, 0, 255)
