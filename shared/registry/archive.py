@@ -1,9 +1,12 @@
 """The zip of a data set, which the importer wrote: pictures are found without holding all names in memory.
 
+Of an uploaded zip, which says what it likes, those pictures are found that are stored as in a data set's.
+
 Half a million names cost zipfile 300 MB, for each thumbnail. Members are stored, and sorted by their names.
 APPNOTE.TXT 6.3.10, 4.3.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from itertools import islice
@@ -61,29 +64,30 @@ class DatasetArchive:
     def _directory(self) -> tuple[int, int]:
         """Where the list of members starts and ends."""
         at = self._file.seek(-22, 2)
+        length = at + 22
         sign, size, start = struct.unpack("<4s8xLL2x", self._file.read(22))
         if sign != END_SIGN:
             raise ValueError
         if ELSEWHERE in (size, start):
             self._file.seek(at - 20)
             (place,) = struct.unpack("<8xQ4x", self._file.read(20))
-            self._file.seek(place)
+            self._file.seek(min(place, length))
             size, start = struct.unpack("<40xQQ", self._file.read(56))
+        if start + size > length:  # an upload may say anything
+            raise ValueError
         return start, start + size
 
     def _from(self, begin: bytes) -> Iterator[_Entry]:
         """The members from the first one on whose name begins so."""
         at, block = self._start, b""
+        rest = b".{%d}" % (ENTRY.size - len(ENTRY_SIGN))
+        entry = re.compile(re.escape(ENTRY_SIGN) + rest + re.escape(begin), re.DOTALL)
         while at < self._end:
             self._file.seek(at)
             block = self._file.read(min(BLOCK_BYTES + MAX_ENTRY, self._end - at))
-            found = block.find(begin)
-            while found >= 0:
-                header = found - ENTRY.size
-                if header >= 0 and block.startswith(ENTRY_SIGN, header):
-                    yield from self._entries(at + header)
-                    return
-                found = block.find(begin, found + 1)
+            if (found := entry.search(block)) is not None:
+                yield from self._entries(at + found.start())
+                return
             at += BLOCK_BYTES
 
     def _entries(self, at: int) -> Iterator[_Entry]:

@@ -1,6 +1,7 @@
 """A picture is found in a data set's archive without reading all its names into memory."""
 
 import io
+import struct
 import zipfile
 
 import pytest
@@ -55,6 +56,21 @@ def test_the_first_pictures_of_a_class() -> None:
 def test_what_is_no_archive_of_ours_is_said_to_be_damaged_or_empty(content: bytes) -> None:
     with pytest.raises(NotFound):
         DatasetArchive(io.BytesIO(content)).read("train/cats/1.jpg", 100)
+
+
+def zip64_end(list_bytes: int, list_start: int) -> bytes:
+    """The records at the end of a zip that say where its list is (APPNOTE, 4.3.14 to 4.3.16)."""
+    return (
+        struct.pack("<4s36xQQ", b"PK\6\6", list_bytes, list_start)
+        + struct.pack("<4s4xQ4x", b"PK\6\7", 0)
+        + struct.pack("<4s8xLL2x", b"PK\5\6", 0xFFFFFFFF, 0xFFFFFFFF)
+    )
+
+
+@pytest.mark.parametrize(("list_bytes", "list_start"), [(1 << 60, 0), (1, 1 << 63), ((1 << 64) - 1, 1)])
+def test_a_list_that_would_reach_beyond_the_file_is_not_looked_for(list_bytes: int, list_start: int) -> None:
+    with pytest.raises(NotFound, match="damaged"):
+        DatasetArchive(io.BytesIO(zip64_end(list_bytes, list_start)))
 
 
 def test_a_long_list_costs_little_memory_and_more_than_65535_members_are_found() -> None:
