@@ -131,8 +131,18 @@ def _message(found: Any) -> str:
             return f"should be an absolute path, but is {_shown(found['input'])}"
         case "value_error":
             return str(context["error"])
+    return _translated(found)
+
+
+def _translated(found: Any) -> str:
+    """pydantic's own message, made to fit behind the field's name."""
     message = found["msg"]
-    message = message.removeprefix("Input ").removeprefix("String ").removeprefix("List ")
+    message = (
+        message.removeprefix("Input ")
+        .removeprefix("String ")
+        .removeprefix("List ")
+        .replace(" after validation", "")
+    )
     return f"{message[0].lower()}{message[1:]}, but is {_shown(found['input'])}"
 
 

@@ -2,8 +2,10 @@
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -99,13 +101,21 @@ def cli(context: click.Context) -> None:
 
 def main() -> None:
     """Run the command line and exit."""
+    # As Ctrl-C, so that copies of standard input and drafts of files are deleted; servers have their own.
+    signal.signal(signal.SIGTERM, _end)
     sys.exit(run(sys.argv[1:]))
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command: 0, 1 if its job failed, 2 with one line if something is wrong, 130 after Ctrl-C."""
     try:
         status = cli.main(arguments, prog_name="jobyard", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a full disk is one line
     except click.UsageError as error:
         hint = f" (see `{error.ctx.command_path} --help`)" if error.ctx is not None else ""
         return _complain(error.format_message().rstrip(".") + hint)
@@ -114,10 +124,19 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader (`| head`) has enough; Python's own flush at the end must not complain either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader (`| head`) has enough.
+        _write_no_more()
         return FAILED
+    except OSError as error:  # where it has no file, it is what is printed: to a full disk, say
+        _write_no_more()
+        what = f"{error.filename} can't be used" if error.filename else "standard output can't be written"
+        return _complain(f"{what}: {error.strerror or error}")
     return status if isinstance(status, int) else 0
+
+
+def _write_no_more() -> None:
+    """Python's own flush at the end must not complain either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: str) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from jobyard.cli.targets import expanded
 from jobyard.client.errors import Json
 
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
@@ -168,6 +169,8 @@ def _read_as(kind: str, text: str, schema: Json, written: str) -> Any:
             return value if isinstance(value := _json(text, None), dict) else UNREADABLE
         case _ if schema.get("format") == "uuid" and text.startswith(UPLOAD):
             return _file(text.removeprefix(UPLOAD), written)
+        case _ if schema.get("format") == "uuid" and Path(text[:255]).is_file():
+            raise FieldError(f"{written}: should be the id of a file; {UPLOAD}{text} uploads it")
     return text
 
 
@@ -212,7 +215,7 @@ def _json(text: str, otherwise: object) -> Any:
 
 
 def _file(path: str, written: str) -> Path:
-    found = Path(path).expanduser()
+    found = expanded(path)
     if not found.is_file():
         raise FieldError(f"{written}: there is no file {path}")
     return found

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from jobyard.cli.follow import follow, working
 from jobyard.cli.session import connect, json_option, outcome, output, print_json, priority_option
+from jobyard.cli.targets import check_writable, expanded
 from jobyard.client import Client, Job
 from jobyard.client.errors import Json
 from jobyard.client.transport import given
@@ -87,20 +88,20 @@ def models(context: click.Context, as_json: bool) -> None:
 )
 def download(model: str, format_: str, quantize: str, target: Path | None, card: Path | None) -> None:
     """Save a file of MODEL; with --card, save its model card as JSON, too."""
-    for path in (target, card):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise click.UsageError(f"{path}: there is no folder {path.parent}")
+    for option, file in (("-o", target), ("--card", card)):
+        if file is not None:
+            check_writable(file, force=True, option=option)
     with connect() as client:
         # By its version: an alias may be moved between the two.
         known = client.model_card(model)
-        file = known | {"file": f"{known['name']}-{known['version']}.keras"}
+        made = known | {"file": f"{known['name']}-{known['version']}.keras"}
         if format_ != "keras":
-            known, file = _exported(client, known, format_, quantize)
-        path = target or Path(file["file"])
+            known, made = _exported(client, known, format_, quantize)
+        path = target or Path(made["file"])
         client.download_model(known["reference"], path, format=format_, quantize=quantize)
         if card is not None:
             card.write_text(json.dumps(known, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    click.echo(f"{path}: {known['reference']}, SHA-256 {file['sha256']}")
+    click.echo(f"{path}: {known['reference']}, SHA-256 {made['sha256']}")
 
 
 def _exported(client: Client, card: Json, format_: str, quantize: str) -> tuple[Json, Json]:
@@ -189,7 +190,7 @@ def _class_names(given: str) -> list[str]:
     if not given.startswith("@"):
         return [name.strip() for name in given.split(",")]
     try:
-        lines = Path(given[1:]).expanduser().read_text(encoding="utf-8-sig").splitlines()
+        lines = expanded(given[1:]).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(f"--classes: {given[1:]} can't be read: {error}") from None
     return [line.strip() for line in lines if line.strip()]

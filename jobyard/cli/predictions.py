@@ -12,7 +12,7 @@ from rich.table import Table
 from jobyard.cli.follow import follow, working
 from jobyard.cli.session import connect, json_option, outcome, output, print_json, priority_option
 from jobyard.cli.sources import ARCHIVES
-from jobyard.cli.tables import check_target
+from jobyard.cli.targets import check_folder, check_target
 from jobyard.client import Job, JobyardClientError
 from jobyard.client.errors import Json
 from jobyard.client.packing import files_in, named, packed
@@ -69,11 +69,8 @@ def predict(
     """
     if bool(images) == (dataset is not None):
         raise click.UsageError("give either pictures or --dataset")
-    if folder is not None and not explain:
-        raise click.UsageError("-o needs --explain")
     sent = _sent(images)
-    if csv is not None:
-        check_target(csv, [*images, *sent.files.values()], force=force, option="--csv")
+    _check_targets(folder, csv, [*images, *sent.files.values()], explain, escape_formulas, force)
     with connect() as client:
         if explain and len(sent.files) > 1:  # of a zip, only its job would find out how many they are
             client.check("predict", {"model": model, "images": [PENDING] * len(sent.files), "explain": True})
@@ -97,6 +94,20 @@ def predict(
             else:
                 show_predictions(job, rows)
         return outcome(job)
+
+
+def _check_targets(
+    folder: Path | None, csv: Path | None, sources: list[Path], explain: bool, escape: bool, force: bool
+) -> None:
+    """Raises UsageError where what is to be saved isn't made, or can't be written."""
+    if folder is not None:
+        if not explain:
+            raise click.UsageError("-o needs --explain")
+        check_folder(folder)
+    if csv is not None:
+        check_target(csv, sources, force=force, option="--csv")
+    elif escape:
+        raise click.UsageError("--escape-formulas needs --csv")
 
 
 class Sent(NamedTuple):

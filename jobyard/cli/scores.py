@@ -1,6 +1,7 @@
 """The command score."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from rich.table import Table
 from jobyard.cli.dialects import dialect_options, fields_of, show_read_as
 from jobyard.cli.follow import POLL_SECONDS, follow, working
 from jobyard.cli.session import connect, json_option, on_a_line, outcome, output, print_json, priority_option
-from jobyard.cli.tables import check_target, tables_of
+from jobyard.cli.tables import STANDARD_INPUT, tables_of
+from jobyard.cli.targets import check_target
 from jobyard.client import Job, unseen
 from jobyard.client.errors import Json
 from jobyard.client.explanations import reasons, that_matter
@@ -86,8 +88,13 @@ def score(
     """Score FILE (CSV, TSV, JSON, Parquet, a workbook or plain lines, also packed), or each TEXT, with NLTK's
     VADER. FILE is a path, a folder, a pattern, or - for standard input; several are scored as one.
     """
+    if target is not None and STANDARD_INPUT.intersection(what):  # which may take long to read
+        _format(target)
+        check_target(target, [], force=force)
     files = click.get_current_context().with_resource(tables_of(what, as_texts=as_texts))
     _check_options(files, {**of_file, "output": target}, explain)
+    if of_file["escape_formulas"] and (target is None or _format(target) != "csv"):
+        raise click.UsageError("--escape-formulas needs a .csv file, as in -o scored.csv")
     if target is not None:
         _format(target)
         check_target(target, files, force=force)
@@ -106,7 +113,7 @@ def score(
             job = client.score(what, priority=priority, wait=POLL_SECONDS, **spec)
         else:
             one = len(files) == 1
-            with working(f"uploading {files[0] if one else f'{len(files):,} files'} …"):
+            with working(f"uploading {_shown(files, what)} …"):
                 given_files = {"file": files[0]} if one else {"files": files}
                 job = client.score(**given_files, priority=priority, **spec)
         follow(job)
@@ -118,6 +125,13 @@ def score(
         elif job.succeeded:
             show_file(job, target) if files else show_texts(job, what)
         return outcome(job)
+
+
+def _shown(files: Sequence[Path], what: Sequence[str]) -> str:
+    """What is uploaded, as it was given: a pipe and standard input are copies in a folder of their own."""
+    if len(files) > 1:
+        return f"{len(files):,} files"
+    return "standard input" if STANDARD_INPUT.intersection(what) else str(files[0])
 
 
 def _check_options(files: Sequence[Path], of_file: Mapping[str, object], explain: bool) -> None:
@@ -150,7 +164,7 @@ def _own_words(file: Path | None, words: tuple[str, ...]) -> dict[str, float]:
             found[word] = float(valence)
         except ValueError:
             word = ""
-        if not word:
+        if not word or not math.isfinite(found[word]):
             raise click.UsageError(f"--word {pair}: should be a word and its valence, as sick=2.1")
     return found
 
@@ -206,11 +220,12 @@ def show_file(job: Job, target: Path | None) -> None:
         table.add_row(f"[{STYLES[label]}]{label}", f"{count:,}", f"{count / rows:.1%}" if rows else "–")
     console = output()
     console.print(table)
+    texts = "1 text" if rows == 1 else f"{rows:,} texts"
     if result["mean"] is not None:
         spread = f" ± {result['std']:.4f}" if result.get("std") is not None else ""
-        console.print(
-            f"mean compound {result['mean']:.4f}{spread} of {rows:,} texts; {result['nulls']:,} empty"
-        )
+        console.print(f"mean compound {result['mean']:.4f}{spread} of {texts}; {result['nulls']:,} empty")
+    else:
+        console.print(f"{texts}; {result['nulls']:,} empty")
     for name in ("most_positive", "most_negative"):
         for row in result.get(name, [])[:SHOWN_ROWS]:
             text = on_a_line(row["text"])

@@ -10,6 +10,7 @@ import click
 
 from jobyard.cli.follow import follow, working
 from jobyard.cli.session import outcome, print_json
+from jobyard.cli.targets import expanded
 from jobyard.client import Client, Job
 from jobyard.client.uploads import PENDING
 
@@ -91,7 +92,7 @@ def folder_name(source: Path) -> str:
 
 def _source(data: str) -> Path | None:
     """The folder or archive that is meant, or None if it is the name of a data set."""
-    path = Path(data).expanduser()
+    path = expanded(data)
     if path.is_dir() or (path.is_file() and path.name.lower().endswith(ARCHIVES)):
         return path
     if path.is_file():

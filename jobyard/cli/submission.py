@@ -3,7 +3,6 @@
 import json
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 
 import click
 
@@ -11,6 +10,7 @@ from jobyard.cli.fields import fill, nearest, uploads
 from jobyard.cli.follow import follow, working
 from jobyard.cli.results import show_result
 from jobyard.cli.session import connect, json_option, outcome, print_json, priority_option
+from jobyard.cli.targets import expanded
 from jobyard.client import Client
 from jobyard.client.errors import Json
 
@@ -66,7 +66,7 @@ def _schema(client: Client, kind: str) -> Json:
 def _spec_of(file: str) -> Json:
     """The JSON object of a file or of standard input. Raises UsageError."""
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).expanduser().read_text(encoding="utf-8")
+        text = sys.stdin.read() if file == "-" else expanded(file).read_text(encoding="utf-8")
         spec = json.loads(text)
     except OSError as error:
         raise click.UsageError(f"--spec {file}: can't be read: {error.strerror}") from None

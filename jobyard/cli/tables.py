@@ -3,15 +3,17 @@
 import glob
 import re
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import click
 
+from jobyard.cli.targets import expanded
 from jobyard.client.errors import BadRequest
 from jobyard.client.folders import walk
 
@@ -32,7 +34,11 @@ NAME: Final = re.compile(r"\S*[^\s.]\.(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{2,8}")
 PATH: Final = re.compile(r"(/|\./|\.\./|~[\w.-]*/)\S*|[\w.-]\S*/")
 ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 WILD: Final = re.compile(r"[*?\[]")
+# The parts that Spark and Hive write (part-00000, 000000_0) have none; what has one is called like something.
+SUFFIX: Final = re.compile(r"\.[A-Za-z]\w*")
 MAX_PATH: Final = 4_096
+# As the server has it: so many files are scored as one.
+MAX_FILES: Final = 1_000
 # An argument that is meant as a text though it looks otherwise.
 HINT: Final = "to score it as a text, add --text"
 
@@ -44,6 +50,7 @@ def tables_of(what: Sequence[str], *, as_texts: bool) -> Iterator[list[Path]]:
     Raises UsageError for what is no file but looks like one, is not there, or can't be read.
     """
     if as_texts:
+        _check_characters(what)
         yield []
         return
     with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:
@@ -62,16 +69,20 @@ def _found(what: Sequence[str], folder: Path) -> list[Path]:
     if all(files is None for files in found):
         for one in what:
             _refuse_missing(one)
+        _check_characters(what)
         return []
     for one, files in zip(what, found, strict=True):
         if files is None:
             raise click.UsageError(f"there is no file {_shown(one)}; give files alone, or texts alone")
-    return list(dict.fromkeys(file for files in found for file in files or []))
+    files = list(dict.fromkeys(file for files in found for file in files or []))
+    if len(files) > MAX_FILES:
+        raise click.UsageError(f"these are {len(files):,} files; at most {MAX_FILES:,} are scored as one")
+    return files
 
 
 def _files_at(one: str, folder: Path) -> list[Path] | None:
     """The files of a path or a pattern; None if there is nothing."""
-    path = Path(one).expanduser() if one.startswith("~") else Path(one)
+    path = expanded(one)
     try:
         if not one or len(one) >= MAX_PATH or not path.exists():
             return _matches(one)
@@ -89,9 +100,10 @@ def _matches(one: str) -> list[Path] | None:
     is_pattern = WILD.search(one) and (PATH.fullmatch(one) or NAME.fullmatch(one) or "/" in one)
     if not is_pattern or any(character.isspace() for character in one):
         return None
-    pattern = str(Path(one).expanduser())
+    pattern = str(expanded(one))
     paths = [Path(path) for path in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 - absolute, too
-    return [path for path in paths if path.is_file()] or None
+    files = [path for path in paths if path.is_file()]
+    return _with_content(files, one) if files else None
 
 
 def _files_in(folder: Path) -> list[Path]:
@@ -100,14 +112,32 @@ def _files_in(folder: Path) -> list[Path]:
         files = [path for path, inside in walk(folder) if not any(part.startswith("_") for part in inside)]
     except BadRequest as error:
         raise click.UsageError(str(error)) from None
-    tables = [path for path in files if _is_table(path)]
-    if tables and len(tables) < len(files):
-        left = len(files) - len(tables)
-        one = "1 other file was" if left == 1 else f"{left:,} other files were"
-        click.echo(f"  {one} left out of {folder}: no table by its name", err=True)
     if not files:
         raise click.UsageError(f"there are no files in {folder}")
-    return tables or files
+    chosen = [path for path in files if _is_table(path)]
+    chosen = chosen or [path for path in files if not SUFFIX.fullmatch(path.suffix)]
+    if not chosen:
+        raise click.UsageError(
+            f"none of the files in {folder} is called like a table (.csv, .jsonl, .parquet, …); name those "
+            "that are meant"
+        )
+    _say_left_out(len(files) - len(chosen), str(folder), "no table by its name")
+    return _with_content(chosen, str(folder))
+
+
+def _with_content(files: list[Path], where: str) -> list[Path]:
+    """Without those that are empty, as parts of a job without rows are."""
+    found = [path for path in files if path.stat().st_size]
+    if not found:
+        raise click.UsageError(f"there are only empty files in {where}")
+    _say_left_out(len(files) - len(found), where, "empty")
+    return found
+
+
+def _say_left_out(count: int, where: str, why: str) -> None:
+    if count:
+        were = "1 other file was" if count == 1 else f"{count:,} other files were"
+        click.echo(f"  {were} left out of {where}: {why}", err=True)
 
 
 def _is_table(path: Path) -> bool:
@@ -120,8 +150,7 @@ def _standard_input(folder: Path) -> Path:
     if sys.stdin.isatty():
         click.echo("reading texts from standard input, up to Ctrl-D …", err=True)
     target = folder / "stdin"
-    with target.open("wb") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
+    _copy(sys.stdin.buffer, target, "standard input")
     if not target.stat().st_size:
         raise click.UsageError("standard input is empty")
     return target
@@ -129,18 +158,42 @@ def _standard_input(folder: Path) -> Path:
 
 def _copied(path: Path, folder: Path) -> Path:
     """A pipe's bytes as a file: they are there once, and a file is sent again where it has to be."""
-    target = folder / path.name
-    with path.open("rb") as source, target.open("wb") as file:
-        shutil.copyfileobj(source, file)
+    if not stat.S_ISFIFO(path.stat().st_mode):
+        raise click.UsageError(f"{path} is a device, and no file")
+    target = Path(tempfile.mkdtemp(dir=folder)) / path.name
+    with path.open("rb") as source:
+        _copy(source, target, str(path))
     return target
+
+
+def _copy(source: IO[bytes], target: Path, what: str) -> None:
+    try:
+        with target.open("wb") as file:
+            shutil.copyfileobj(source, file)
+    except OSError as error:
+        raise click.UsageError(f"{what} can't be copied to {target.parent}: {error.strerror}") from None
 
 
 def _check_readable(file: Path) -> None:
     try:
         with file.open("rb"):
-            pass
+            is_empty = not file.stat().st_size
     except OSError as error:
         raise click.UsageError(f"{file} can't be read: {error.strerror}") from None
+    if is_empty:
+        raise click.UsageError(f"{file} is empty")
+
+
+def _check_characters(texts: Sequence[str]) -> None:
+    """Raises UsageError at what is no Unicode: the bytes of another encoding, which Python keeps apart."""
+    for place, text in enumerate(texts, 1):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise click.UsageError(
+                f"text {place} has bytes that are not UTF-8: {_shown(text)}; a file of texts may have any "
+                "encoding, see --encoding"
+            ) from None
 
 
 def _refuse_missing(one: str) -> None:
@@ -160,25 +213,6 @@ def looks_like_a_path(one: str) -> bool:
         return True
     parent = Path(one).parent
     return "/" in one and not any(map(str.isspace, one)) and parent != Path() and parent.is_dir()
-
-
-def check_target(target: Path, sources: Sequence[Path], *, force: bool, option: str = "-o") -> None:
-    """Raises UsageError where a file can't be written, or would overwrite what it should not.
-
-    `option` is the one that names it, and `sources` is what the command reads.
-    """
-    if not target.parent.is_dir():
-        raise click.UsageError(f"{option} {target}: there is no folder {target.parent}")
-    if target.exists() and any(source.exists() and target.samefile(source) for source in sources):
-        does = "scored" if option == "-o" else "read"
-        raise click.UsageError(f"{option} {target}: is the file that is {does}; name another one")
-    if target.exists() and not force:
-        raise click.UsageError(f"{option} {target}: is there already; --force overwrites it")
-    try:
-        with tempfile.TemporaryFile(dir=target.parent):
-            pass
-    except OSError as error:
-        raise click.UsageError(f"{option} {target}: can't be written: {error.strerror}") from None
 
 
 def _shown(one: str) -> str:

@@ -1,5 +1,6 @@
 """Requests to the server: the token, retries, and errors."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -173,6 +174,10 @@ class Transport:
         try:
             return self._http.build_request(method, f"{self.url}{API}{path}", **options)
         except (TypeError, ValueError, RecursionError, httpx.InvalidURL) as error:
+            if (number := _not_finite(options.get("json"), "")) is not None:
+                raise BadRequest(
+                    f"the request can't be sent: {number[1:]}; should be a finite number"
+                ) from None
             raise BadRequest(f"the request can't be sent: {_reason(error)}") from None
 
     def _sent(self, request: httpx.Request, *, stream: bool) -> httpx.Response:
@@ -197,6 +202,20 @@ class Transport:
 def given(params: Json) -> Json:
     """Without those that are None: they take the server's defaults."""
     return {name: value for name, value in params.items() if value is not None}
+
+
+def _not_finite(value: object, path: str) -> str | None:
+    """Where the first number is that JSON lacks, as `.spec.thresholds.positive: is nan`; None if nowhere."""
+    match value:
+        case float() if not math.isfinite(value):
+            return f"{path}: is {value}"
+        case dict():
+            inner = value.items()
+        case list() | tuple():
+            inner = dict(enumerate(value)).items()
+        case _:
+            return None
+    return next((found for name, one in inner if (found := _not_finite(one, f"{path}.{name}"))), None)
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -1,5 +1,7 @@
 """Files that a spec names by their paths: uploaded for one job, and deleted again if there is no job."""
 
+import os
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -78,12 +80,15 @@ def paths(value: Any) -> Iterator[Path]:
 
 
 def check_readable(path: Path) -> None:
-    """Raises BadRequest for a path that is no file, or that can't be read."""
+    """Raises BadRequest for a path that is no file, that can't be read, or that is empty."""
     try:
-        with path.open("rb"):
-            pass
-    except OSError as error:
-        raise BadRequest(f"{path} can't be read: {error.strerror or error}") from None
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+    except (OSError, ValueError) as error:  # a null character
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BadRequest(f"{path} can't be read: {reason}") from None
+    if stat.S_ISREG(status.st_mode) and not status.st_size:
+        raise BadRequest(f"{path} is empty")
 
 
 def file_or_id(file: str | Path | uuid.UUID) -> str | Path:

@@ -1,9 +1,13 @@
 """The command line without a server: what is wrong is said in one line, with status 2."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -94,6 +98,12 @@ def test_a_client_alone_says_what_to_install(
         (["predict", "pets", "."], "there are no pictures in"),
         (["predict", "pets", "--dataset", "cats", "-o", "drawn"], "-o needs --explain"),
         (["predict", "pets", "--dataset", "cats", "--csv", "nowhere/x.csv"], "there is no folder nowhere"),
+        (["predict", "pets", "--dataset", "cats", "--escape-formulas"], "--escape-formulas needs --csv"),
+        (["models", "download", "pets", "-o", "nowhere/x"], "-o nowhere/x: there is no folder nowhere"),
+        (
+            ["models", "download", "pets", "--card", "nowhere/x"],
+            "--card nowhere/x: there is no folder nowhere",
+        ),
         (["score"], "Missing argument 'FILE|TEXT...'"),
         (["score", "texts.csv"], "there is no file texts.csv"),
         (["score", "I love it", "-o", "x.csv"], "-o is for a file"),
@@ -105,6 +115,7 @@ def test_a_client_alone_says_what_to_install(
         (["score", "I love it", "--group-by", "2"], "--group-by is for a file"),
         (["score", "I love it", "--errors", "skip"], "--errors is for a file"),
         (["score", "I love it", "--word", "sick"], "--word sick: should be a word and its valence"),
+        (["score", "I love it", "--word", "sick=nan"], "--word sick=nan: should be a word and its valence"),
         (["score", "I love it", "--word", "=1"], "--word =1: should be a word and its valence"),
         (["score", "I love it", "--lexicon", "no.json"], "'no.json' does not exist"),
         (["jobs", "--state", "lost"], "'lost' is not one of"),
@@ -160,6 +171,32 @@ def test_a_wrong_setting_is_one_line(
     monkeypatch.setenv("JOBYARD_PORT", "eighty")
     assert run(["jobs"]) == 2
     assert capsys.readouterr().err.startswith("jobyard: JOBYARD_PORT: ")
+
+
+def started(*arguments: str, **options: Any) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "jobyard.cli", *arguments]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, **options)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_an_answer_that_can_not_be_written_is_one_line() -> None:
+    with Path("/dev/full").open("wb") as full, started("--version", stdout=full) as process:
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert said == b"jobyard: standard output can't be written: No space left on device\n"
+
+
+def test_a_copy_of_standard_input_is_deleted_when_the_command_is_ended(tmp_path: Path) -> None:
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    environment = {**os.environ, "TMPDIR": str(copies)}
+    with started("score", "-", stdin=subprocess.PIPE, env=environment) as process:
+        while not list(copies.rglob("stdin")):
+            time.sleep(0.05)
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert list(copies.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The command score: what it sends, and what it prints."""
 
+import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -155,6 +156,8 @@ def test_how_a_file_was_read_is_said_with_what_is_left_open(
         (["I love it", "--delimiter", ";"], "--delimiter is for a file"),
         (["I love it", "--null-value", "NA"], "--null-value is for a file"),
         (["I love it", "--skip-lines", "0"], "--skip-lines is for a file"),
+        (["texts.csv", "--escape-formulas"], "--escape-formulas needs a .csv file"),
+        (["texts.csv", "--escape-formulas", "-o", "x.parquet"], "--escape-formulas needs a .csv file"),
     ],
 )
 def test_options_of_tables_that_do_not_fit_are_refused(
@@ -235,7 +238,29 @@ def test_a_result_without_texts_has_a_summary_too(
         {**OF_A_FILE, **nothing, "most_positive": [], "most_negative": [], "group_by": None, "errors": None}
     )
     assert run(["score", "texts.csv"]) == 0
-    assert "scored file" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "scored file" in shown
+    assert "0 texts; 1 empty" in shown
+
+
+def test_one_text_is_one(serve: Callable[[dict[str, Any]], Sent], capsys: pytest.CaptureFixture[str]) -> None:
+    serve({**OF_A_FILE, "labels": {"positive": 1, "neutral": 0, "negative": 0}})
+    assert run(["score", "texts.csv"]) == 0
+    assert "of 1 text; 1 empty" in capsys.readouterr().out
+
+
+def test_standard_input_is_called_so_and_not_read_for_nothing(
+    serve: Callable[[dict[str, Any]], Sent],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent = serve(OF_A_FILE)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"text\nfine\n")))
+    assert run(["score", "-", "-o", "nowhere/x.csv"]) == 2
+    assert "there is no folder nowhere" in capsys.readouterr().err
+    assert run(["score", "-"]) == 0
+    assert capsys.readouterr().err.startswith("uploading standard input …\n")
+    assert given(sent)["file"].name == "stdin"
 
 
 def test_texts_are_explained_word_by_word(

@@ -2,6 +2,9 @@
 
 import io
 import os
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import click
@@ -9,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from jobyard.cli.tables import check_target, tables_of
+from jobyard.cli.tables import tables_of
+from jobyard.cli.targets import check_folder, check_target, expanded
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +125,87 @@ def test_a_pipe_is_read_once() -> None:
     with tables_of([f"/dev/fd/{read}"], as_texts=False) as files:
         assert files[0].read_bytes() == b"text\nfine\n"
     os.close(read)
+
+
+def test_pipes_of_one_name_are_two_files() -> None:
+    for name in ("x", "y"):
+        Path(name).mkdir()
+        os.mkfifo(f"{name}/pipe.csv")
+        threading.Thread(target=Path(f"{name}/pipe.csv").write_text, args=(f"text\n{name}\n",)).start()
+    with tables_of(["x/pipe.csv", "y/pipe.csv"], as_texts=False) as files:
+        assert [file.read_text() for file in files] == ["text\nx\n", "text\ny\n"]
+        assert {file.name for file in files} == {"pipe.csv"}
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null"])
+def test_a_device_is_no_file(device: str) -> None:
+    assert refusal(device) == f"{device} is a device, and no file"
+
+
+def test_an_empty_file_is_refused_by_its_name_and_left_out_of_a_folder(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("data/part-0.csv").touch()
+    assert refusal("a.csv", "data/part-0.csv") == "data/part-0.csv is empty"
+    assert found("data") == ["data/b/part-2.csv", "data/part-1.csv"]
+    assert capsys.readouterr().err == "  1 other file was left out of data: empty\n"
+    assert found("data/p*") == ["data/part-1.csv"]
+    assert refusal("data/part-0*") == "there are only empty files in data/part-0*"
+
+
+def test_parts_without_a_suffix_are_taken_and_what_is_called_otherwise_is_not() -> None:
+    for name in ("spark/part-00000", "hive/000000_0", "texts/readme.md", "texts/cover.png"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("text\nfine\n")
+    assert found("spark") == ["spark/part-00000"]
+    assert found("hive") == ["hive/000000_0"]
+    assert refusal("texts").startswith("none of the files in texts is called like a table (.csv,")
+    assert found("texts/readme.md") == ["texts/readme.md"]
+
+
+def test_there_is_a_most_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobyard.cli.tables.MAX_FILES", 1)
+    assert refusal("data") == "these are 2 files; at most 1 are scored as one"
+
+
+@pytest.mark.parametrize("as_texts", [False, True])
+def test_a_text_in_another_encoding_is_said(as_texts: bool) -> None:
+    text = os.fsdecode(b"I love this caf\xe9")
+    with pytest.raises(click.UsageError) as refused, tables_of(["fine", text], as_texts=as_texts):
+        pass
+    assert "text 2 has bytes that are not UTF-8: I love this caf\N{REPLACEMENT CHARACTER};" in str(
+        refused.value
+    )
+
+
+def test_a_user_who_is_not_there_has_no_files() -> None:
+    assert refusal("~nobody-is-called-so/x.csv").startswith("there is no file ~nobody-is-called-so/x.csv")
+    assert "~nobody-is-called-so" in str(expanded("~nobody-is-called-so/x.csv"))
+
+
+def test_what_standard_input_comes_from_is_a_source() -> None:
+    code = (
+        "from pathlib import Path\n"
+        "from jobyard.cli.targets import check_target\n"
+        "check_target(Path('b.csv'), [], force=True)\n"
+        "check_target(Path('a.csv'), [], force=True)"
+    )
+    with Path("a.csv").open() as stream:
+        run = subprocess.run([sys.executable, "-c", code], stdin=stream, capture_output=True, text=True)
+    assert "-o a.csv: is the file that is scored" in run.stderr
+
+
+def test_a_name_that_no_file_can_have_is_said() -> None:
+    for length in (245, 300):
+        with pytest.raises(click.UsageError, match="can't be written: File name too long"):
+            check_target(Path(f"{'x' * length}.csv"), [], force=False)
+
+
+def test_a_folder_is_checked_before_the_work() -> None:
+    check_folder(Path("new/inner"))
+    assert not Path("new").exists()
+    with pytest.raises(click.UsageError, match=r"-o a.csv/x: .*a.csv is a file, and no folder"):
+        check_folder(Path("a.csv/x"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads and writes everything")

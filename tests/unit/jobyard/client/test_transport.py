@@ -280,7 +280,7 @@ def test_what_can_not_be_read_sent_or_written_is_an_error_of_the_client(
         client.score(file=tmp_path / "nowhere.csv")
     with pytest.raises(JobyardClientError, match="can't be read: Is a directory"):
         client.upload(tmp_path)
-    with pytest.raises(BadRequest, match="the request can't be sent: Out of range float values"):
+    with pytest.raises(BadRequest, match=r"spec.thresholds.positive: is nan; should be a finite number"):
         client.score("x", thresholds={"positive": float("nan")})
     with pytest.raises(BadRequest, match="the request can't be sent: "):
         client.submit("sentiment", {"texts": ["x"], "lexicon": {"\ud83d": 1.0}})

@@ -102,6 +102,13 @@ def test_nothing_is_asked_for_a_file_that_can_not_be_read(server: Server, client
     assert server.asked == []
 
 
+def test_nothing_is_asked_for_an_empty_file(server: Server, client: Client, images: list[Path]) -> None:
+    images[1].write_bytes(b"")
+    with pytest.raises(BadRequest, match=r"second\.jpg is empty"):
+        client.score(files=images)
+    assert server.asked == []
+
+
 def test_a_job_that_is_refused_takes_its_uploads_with_it(
     server: Server, client: Client, images: list[Path]
 ) -> None:
