@@ -146,11 +146,12 @@ def _resolved(
 ) -> tuple[Spec, Needs]:
     """Check what the spec refers to, and pin names to versions: the job means what was there now.
 
-    What `pending` stands for is not there yet, and not looked for.
+    What `pending` stands for, an upload or a data set, is not there yet, and not looked for.
     """
     found = Findings(ImportRoots(backend.settings.import_roots))
     for reference in kind.references(spec):
-        if reference.name is not None and reference.name != str(pending):
+        is_pending = pending is not None and reference.noun == "dataset" and reference.name == str(pending)
+        if reference.name is not None and not is_pending:
             thing = _find(session, reference, reference.name)
             named = found.datasets if isinstance(thing, registry.Dataset) else found.models
             named[reference.field] = thing  # type: ignore[assignment]

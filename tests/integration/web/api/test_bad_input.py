@@ -203,9 +203,17 @@ def test_what_is_not_there_yet_is_missed_by_jobs_and_not_by_their_check(
         (predict(model="cats", images=[PENDING] * 101, explain=True), "spec"),
         (train(dataset=PENDING, network="compact", fine_tune_epochs=1), "spec.fine_tune_epochs"),
         (train(dataset="nowhere", architecture=PENDING), "spec.dataset"),
+        (predict(model=PENDING, archive=PENDING), "spec.model"),
+        (train(dataset=PENDING, init_from=PENDING), "spec.init_from"),
     ):
         assert_problem(api.post("/api/v1/jobs/check", json=wrong), 422, field)
         assert_problem(api.post("/api/v1/jobs/check", json=[sure[0], wrong]), 422, f"1.{field}")
+
+
+@pytest.mark.usefixtures("nothing_stays")
+def test_a_name_that_looks_like_nothing_is_a_name(api: "FlaskClient") -> None:
+    assert_problem(api.post("/api/v1/jobs", json=train(dataset="None")), 422, "spec.dataset")
+    assert_problem(api.post("/api/v1/jobs", json=predict(model="None", archive=PENDING)), 422, "spec.model")
 
 
 @pytest.mark.usefixtures("nothing_stays")
