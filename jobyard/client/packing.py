@@ -31,7 +31,8 @@ def named(files: Iterable[Path], given: Sequence[Path]) -> dict[str, Path]:
     """A path in the zip for each file, as its row will have it.
 
     It is relative to this process's folder if all files lie there, else to the folder that holds all that was
-    given. What would not travel (bytes that are no UTF-8, control characters) becomes '_'.
+    given. What would not travel (bytes that are no UTF-8, control characters, the dot of a hidden name: a
+    server leaves out what is hidden) becomes '_'.
     """
     absolute = [(_absolute(file), file) for file in files]
     root = Path.cwd()
@@ -102,6 +103,7 @@ def _harmless(name: str) -> str:
     """`name` as a zip can hold it and a server takes it: the server's own rows have it unchanged."""
     plain = unicodedata.normalize("NFC", name)
     plain = "".join("_" if c == "\\" or not c.isprintable() else c for c in plain)
+    plain = re.sub(r"(^|/)\.", r"\1_", plain)
     return re.sub(r"^([A-Za-z]):", r"\1_", plain)  # or it would be a drive
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from jobyard.client.errors import BadRequest
 from jobyard.client.packing import classes_in, files_in, named, packed
+from jobyard.shared.archives.unlabelled import unlabelled_pictures
+from jobyard.shared.archives.walk import walk
 
 
 @pytest.fixture
@@ -88,6 +90,21 @@ def test_names_that_would_not_travel_are_harmless_and_different(
         assert set(inside.namelist()) == set(files)
         assert inside.read("e_f.jpg") == b"x"
     assert not archive.exists()
+
+
+def test_what_is_hidden_and_was_named_is_not_hidden_in_the_zip(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos)
+    given = [Path(".hidden"), Path("a/.4.jpg"), Path("c.webp")]
+    names = named(files_in(given), given)
+    assert names == {
+        "_hidden/3.jpg": Path(".hidden/3.jpg"),
+        "a/_4.jpg": Path("a/.4.jpg"),
+        "c.webp": Path("c.webp"),
+    }
+    with packed(names, "pictures") as archive:
+        assert len(list(unlabelled_pictures(walk(archive, 1_000)))) == 3
 
 
 def test_what_can_not_be_read_is_named_before_anything_travels(photos: Path) -> None:
