@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from jobyard.client import packing, uploads
 from jobyard.client.architectures import architecture_file
-from jobyard.client.errors import Json, NotFound
+from jobyard.client.errors import BadRequest, Json, NotFound
 from jobyard.client.job import Job
-from jobyard.client.texts import texts_of
-from jobyard.client.transport import Transport, given
+from jobyard.client.texts import listed, texts_of
+from jobyard.client.transport import Transport, given, segment
 from jobyard.client.uploads import Uploads, file_or_id
 
 
@@ -138,7 +138,9 @@ class Client:
                 archive = opened.enter_context(packing.packed(files, folder.resolve().name))
             spec = {
                 "model": model,
-                "images": None if images is None else [file_or_id(image) for image in images],
+                "images": None
+                if images is None
+                else [file_or_id(image) for image in listed(images, "images")],
                 "dataset": dataset,
                 "archive": None if archive is None else file_or_id(archive),
                 "top": top,
@@ -199,7 +201,7 @@ class Client:
         spec = {
             "texts": None if texts is None else texts_of(texts),
             "file": None if file is None else file_or_id(file),
-            "files": None if files is None else [file_or_id(one) for one in files],
+            "files": None if files is None else [file_or_id(one) for one in listed(files, "files")],
             "column": column,
             "group_by": group_by,
             "sheet": sheet,
@@ -207,7 +209,7 @@ class Client:
             "quote": quote,
             "header": header,
             "skip_lines": skip_lines,
-            "null_values": None if null_values is None else list(null_values),
+            "null_values": None if null_values is None else listed(null_values, "null_values"),
             "encoding": encoding,
             "errors": errors,
             "format": format,
@@ -240,7 +242,10 @@ class Client:
         spec = given({"name": name, "labels": labels, "allow_partial": allow_partial})
         if not source.is_dir():
             return self._import(spec, source, priority)
-        with packing.packed(packing.classes_in(source), name) as archive:
+        files = packing.classes_in(source)
+        if not files:
+            raise BadRequest(f"there are no files in {source}")
+        with packing.packed(files, name) as archive:
             return self._import(spec, archive, priority)
 
     def _import(self, spec: Json, archive: Path, priority: int | None) -> Job:
@@ -266,7 +271,7 @@ class Client:
         spec = {
             "file": file_or_id(path),
             "name": name,
-            "classes": list(classes),
+            "classes": listed(classes, "classes"),
             "rescale": rescale,
             "image_size": image_size,
             **spec,
@@ -276,6 +281,7 @@ class Client:
     def upload(self, path: str | Path) -> Json:
         """Upload a file, for a spec to refer to by its id: {id, name, bytes, sha256, media_type}."""
         path = Path(path)
+        uploads.check_readable(path)
         return self._transport.upload(path, path.name)
 
     def job(self, job_id: str | uuid.UUID) -> Job:
@@ -320,14 +326,14 @@ class Client:
 
     def dataset(self, reference: str) -> Json:
         """A data set by name (its newest version), `name@version` or id. Raises NotFound."""
-        return self._transport.get(f"/datasets/{quote(reference, safe='@')}")
+        return self._transport.get(f"/datasets/{segment(reference)}")
 
     def delete_dataset(self, reference: str) -> None:
         """Delete a data set, by `name@version` or id; a name alone is a BadRequest. Its models are kept.
 
         Raises NotFound, and Conflict while an unfinished job needs it.
         """
-        self._transport.delete(f"/datasets/{quote(reference, safe='@')}")
+        self._transport.delete(f"/datasets/{segment(reference)}")
 
     def models(self) -> Iterator[Json]:
         """All versions of all models, newest first: {id, name, version, reference, aliases, accuracy, …}."""
@@ -418,8 +424,8 @@ def _request(kind: str, spec: Any, priority: int | None) -> Json:
 
 
 def _model(reference: str) -> str:
-    return f"/models/{quote(reference, safe='@')}"
+    return f"/models/{segment(reference)}"
 
 
 def _alias(name: str, alias: str) -> str:
-    return f"/models/{quote(name, safe='')}/aliases/{quote(alias, safe='')}"
+    return f"/models/{segment(name)}/aliases/{segment(alias)}"

@@ -4,10 +4,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
-from urllib.parse import quote
 
 from jobyard.client.errors import JobyardClientError, Json
-from jobyard.client.transport import Transport
+from jobyard.client.transport import Transport, segment
 
 TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -189,7 +188,7 @@ class Job:
     def download(self, name: str, path: str | Path) -> Path:
         """Save the artifact `name` as `path`, which is returned. Raises NotFound."""
         path = Path(path)
-        self._transport.download(f"{self._path}/files/{quote(name, safe='')}", path)
+        self._transport.download(f"{self._path}/files/{segment(name)}", path)
         return path
 
     def save_history(self, path: str | Path) -> Path:

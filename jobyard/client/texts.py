@@ -1,8 +1,12 @@
 """Texts as people have them: one, a list, a column of a data frame."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from os import PathLike
+from typing import TypeVar
 
 from jobyard.client.errors import BadRequest
+
+T = TypeVar("T")
 
 
 def texts_of(texts: str | Iterable[str]) -> list[str]:
@@ -12,12 +16,14 @@ def texts_of(texts: str | Iterable[str]) -> list[str]:
     """
     if isinstance(texts, str):
         texts = [texts]
-    if isinstance(texts, bytes | Mapping) or hasattr(texts, "columns"):
+    if isinstance(texts, bytes | Mapping | Set) or hasattr(texts, "columns"):  # a set has no order
         kind = type(texts).__name__
         raise BadRequest(
             f"texts: is a {kind}; should be a text, a list of texts or a column of a data frame, "
             'as frame["text"]'
         )
+    if hasattr(texts, "to_pylist"):  # of PyArrow, whose elements are no `str`
+        texts = texts.to_pylist()
     try:
         found = list(texts)
     except TypeError:
@@ -36,3 +42,13 @@ def texts_of(texts: str | Iterable[str]) -> list[str]:
                 'text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") mends it'
             ) from None
     return [str(text) for text in found]
+
+
+def listed(values: Iterable[T], name: str) -> list[T]:
+    """The values of a field that takes several. Raises BadRequest for a text: its letters are not meant."""
+    if isinstance(values, str | bytes | PathLike):
+        raise BadRequest(f"{name}: should be a list, as [{str(values)!r}], but is {str(values)!r}")
+    try:
+        return list(values)
+    except TypeError:
+        raise BadRequest(f"{name}: is a {type(values).__name__}; should be a list") from None

@@ -7,6 +7,7 @@ from contextlib import ExitStack, suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
 import httpx
 
@@ -29,6 +30,10 @@ class Transport:
     """One server's API; `timeout` in seconds is for one answer."""
 
     def __init__(self, url: str, token: str, timeout: float) -> None:
+        if not isinstance(url, str):
+            raise ConnectionFailed(f"the address of a server should be a text, but is {url!r}")
+        if not isinstance(token, str):
+            raise Refused(f"the token should be a text, but is {token!r}")
         self.url = url.rstrip("/")
         self._timeout = timeout
         self._reached = False
@@ -85,6 +90,9 @@ class Transport:
         self._send("DELETE", path, repeatable=False)
 
     def _patience(self, longer: float) -> httpx.Timeout:
+        """Raises BadRequest where `longer` is no number of seconds."""
+        if not isinstance(longer, int | float) or not math.isfinite(longer):
+            raise BadRequest(f"wait: should be a number of seconds, but is {longer!r}")
         return httpx.Timeout(self._timeout + longer, connect=5.0)
 
     def upload(self, path: Path, name: str) -> Json:
@@ -181,6 +189,8 @@ class Transport:
             raise BadRequest(f"the request can't be sent: {_reason(error)}") from None
 
     def _sent(self, request: httpx.Request, *, stream: bool) -> httpx.Response:
+        if self._http.is_closed:
+            raise JobyardClientError("the client is closed; make another one")
         try:
             response = self._http.send(request, stream=stream)
             if response.status_code >= 400:
@@ -224,6 +234,14 @@ def _opened(path: Path) -> IO[bytes]:
         return path.open("rb")
     except OSError as error:
         raise BadRequest(f"{path} can't be read: {error.strerror or error}") from None
+
+
+def segment(name: str) -> str:
+    """A name as a part of a path: `pets@1`. Raises BadRequest for what is none."""
+    try:
+        return quote(name, safe="@")
+    except (TypeError, UnicodeError):
+        raise BadRequest(f"should be a name, but is {name!r}") from None
 
 
 def _is_local(host: str) -> bool:

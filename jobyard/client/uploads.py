@@ -66,17 +66,24 @@ def pending(value: Any) -> Any:
     return value
 
 
-def paths(value: Any) -> Iterator[Path]:
-    """Those of the files that a spec names."""
+def paths(value: Any) -> list[Path]:
+    """Those of the files that a spec names. Raises BadRequest for a spec that is deeper than any."""
+    try:
+        return list(_paths(value))
+    except RecursionError:
+        raise BadRequest("spec: is nested too deep, or holds itself") from None
+
+
+def _paths(value: Any) -> Iterator[Path]:
     match value:
         case Path():
             yield value
         case dict():
             for inner in value.values():
-                yield from paths(inner)
+                yield from _paths(inner)
         case list() | tuple():
             for inner in value:
-                yield from paths(inner)
+                yield from _paths(inner)
 
 
 def check_readable(path: Path) -> None:
@@ -97,4 +104,6 @@ def file_or_id(file: str | Path | uuid.UUID) -> str | Path:
         with suppress(ValueError):
             return str(uuid.UUID(file))
         return Path(file)
-    return file if isinstance(file, Path) else str(file)
+    if isinstance(file, Path | uuid.UUID):
+        return file if isinstance(file, Path) else str(file)
+    raise BadRequest(f"{file!r:.50} is no file: should be a path, or the id of an uploaded one")

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from jobyard.client import BadRequest
@@ -33,6 +34,8 @@ class Frame(Series):
         (Series("good", "bad"), ["good", "bad"]),
         (np.array(["good", "bad"]), ["good", "bad"]),
         ((text for text in ["good"]), ["good"]),
+        (pa.array(["good", "bad"]), ["good", "bad"]),
+        (pa.chunked_array([["good"], ["bad"]]), ["good", "bad"]),
         ([], []),
     ],
 )
@@ -53,6 +56,8 @@ def test_texts_come_as_they_are(texts: Iterable[str], found: list[str]) -> None:
         (Frame("text"), "texts: is a Frame; should be a text, a list of texts or a column of a data frame"),
         ({"a": "good"}, "texts: is a dict; should be"),
         (b"good", "texts: is a bytes; should be"),
+        ({"good"}, "texts: is a set; should be"),
+        (pa.array(["good", None]), "texts[1]: is None, and no text"),
         (5, "texts: is a int; should be"),
     ],
 )

@@ -1,0 +1,73 @@
+"""What is given instead of what is meant is an error of the client before anything is sent."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobyard.client import BadRequest, Client, ConnectionFailed, JobyardClientError, Refused
+
+ITSELF: dict[str, Any] = {}
+ITSELF["spec"] = ITSELF
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Client]:
+    """A client of a server that nothing may be sent to."""
+
+    def send(*_: object, **__: object) -> None:
+        raise AssertionError("something was sent")
+
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("text\nfine\n")
+    Path("empty.csv").touch()
+    Path("folder").mkdir()
+    with Client("http://127.0.0.1:9", "token") as client:
+        monkeypatch.setattr(client._transport._http, "send", send)
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda c: c.score(files="a.csv"), "files: should be a list, as ['a.csv'], but is 'a.csv'"),
+        (lambda c: c.score(files=Path("a.csv")), "files: should be a list, as ['a.csv']"),
+        (lambda c: c.score(files=5), "files: is a int; should be a list"),
+        (lambda c: c.score(files=["a.csv", None]), "None is no file: should be a path, or the id of"),
+        (lambda c: c.score(file="a.csv", null_values="NA"), "null_values: should be a list, as ['NA']"),
+        (lambda c: c.score(file=["a.csv"]), "['a.csv'] is no file"),
+        (lambda c: c.score(file="empty.csv"), "empty.csv is empty"),
+        (lambda c: c.score(file="a\0.csv"), "can't be read: embedded null"),
+        (lambda c: c.upload("empty.csv"), "empty.csv is empty"),
+        (lambda c: c.predict("pets", "a.jpg"), "images: should be a list, as ['a.jpg']"),
+        (lambda c: c.add_model("a.csv", name="x", classes="cat"), "classes: should be a list, as ['cat']"),
+        (lambda c: c.import_pictures("pets", "folder"), "there are no files in folder"),
+        (lambda c: c.score("fine", wait="soon"), "wait: should be a number of seconds, but is 'soon'"),
+        (lambda c: c.score("fine", wait=float("nan")), "wait: should be a number of seconds, but is nan"),
+        (lambda c: c.dataset(None), "should be a name, but is None"),
+        (lambda c: c.model("\ud83d"), "should be a name, but is "),
+        (lambda c: c.submit("sentiment", ITSELF), "spec: is nested too deep, or holds itself"),
+    ],
+)
+def test_a_value_that_is_not_meant_is_named(
+    client: Client, call: Callable[[Client], object], said: str
+) -> None:
+    with pytest.raises(BadRequest) as refused:
+        call(client)
+    assert said in str(refused.value)
+
+
+def test_a_server_and_a_token_that_are_not_there_are_said() -> None:
+    missing: Any = None
+    with pytest.raises(ConnectionFailed, match="the address of a server should be a text, but is None"):
+        Client(missing, "token")
+    with pytest.raises(Refused, match="the token should be a text, but is None"):
+        Client("http://127.0.0.1:9", missing)
+
+
+def test_a_client_that_was_closed_says_so() -> None:
+    with Client("http://127.0.0.1:9", "token") as client:
+        pass
+    with pytest.raises(JobyardClientError, match="the client is closed; make another one"):
+        client.score("fine")
