@@ -40,7 +40,8 @@ def named(files: Iterable[Path], given: Sequence[Path]) -> dict[str, Path]:
         root = Path(os.path.commonpath([_absolute(path).parent for path in given]))
     names: dict[str, Path] = {}
     for path, file in absolute:
-        names[_free(_harmless(path.relative_to(root).as_posix()), names)] = file
+        visible = re.sub(r"(^|/)\.", r"\1_", path.relative_to(root).as_posix())
+        names[_free(_harmless(visible), names)] = file
     return names
 
 
@@ -103,7 +104,6 @@ def _harmless(name: str) -> str:
     """`name` as a zip can hold it and a server takes it: the server's own rows have it unchanged."""
     plain = unicodedata.normalize("NFC", name)
     plain = "".join("_" if c == "\\" or not c.isprintable() else c for c in plain)
-    plain = re.sub(r"(^|/)\.", r"\1_", plain)
     return re.sub(r"^([A-Za-z]):", r"\1_", plain)  # or it would be a drive
 
 
