@@ -2,10 +2,12 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
@@ -55,7 +57,8 @@ def submit(backend: Backend, submission: AnySubmission, idempotency_key: str | N
                 return Accepted(jobs.read_snapshot(session.connection(), first.id), is_new=False)
             submission, needs = _resolve(session, backend, submission)
     request = _request(backend, submission, idempotency_key, digest)
-    return backend.group_commit.accept(request, needs)
+    with _still_there(backend, [submission], [""]):
+        return backend.group_commit.accept(request, needs)
 
 
 def submit_many(
@@ -74,7 +77,8 @@ def submit_many(
             resolved = [_resolve(session, backend, one, f"{index}.") for index, one in enumerate(submissions)]
             submissions, needs = [one for one, _ in resolved], [needed for _, needed in resolved]
     requests = [_request(backend, one) for one in submissions]
-    with backend.database.begin() as connection:
+    places = [f"{index}." for index in range(len(submissions))]
+    with _still_there(backend, submissions, places), backend.database.begin() as connection:
         made = jobs.submit_many(connection, requests, idempotency_key=idempotency_key, request_sha256=digest)
         if not made[0].is_new:
             return jobs.read_snapshots(connection, [job.id for job in made]), False
@@ -84,6 +88,20 @@ def submit_many(
         backend.broker.wake(queue, count)
     both = zip(made, requests, strict=True)
     return [jobs.in_a_list(seen[job.id], request.spec) for job, request in both], True
+
+
+@contextmanager
+def _still_there(
+    backend: Backend, submissions: Sequence[AnySubmission], places: Sequence[str]
+) -> Iterator[None]:
+    """Raises BadInput for an upload that was deleted after it was looked up, before the job was inserted."""
+    try:
+        yield
+    except sa.exc.IntegrityError:
+        with backend.database.read() as session:
+            for submission, where in zip(submissions, places, strict=True):
+                _resolve(session, backend, submission, where)
+        raise
 
 
 def check(backend: Backend, submission: AnySubmission) -> None:

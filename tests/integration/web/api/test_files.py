@@ -5,11 +5,12 @@ import hashlib
 import io
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jobyard.shared import jobs, storage
+from jobyard.shared import jobs, retention, storage
+from jobyard.web.services import submission
 from tests.factories import post_file, zipped_dataset
 
 if TYPE_CHECKING:
@@ -167,3 +168,27 @@ def test_an_artifact_that_is_not_there_is_404(api: "FlaskClient", address: str, 
     response = api.get(address)
     assert response.status_code == 404
     assert "missing from the storage" in response.json["detail"]
+
+
+@pytest.mark.parametrize("in_a_list", [False, True])
+def test_an_upload_that_is_deleted_while_its_job_is_submitted_is_missed_by_its_field(
+    api: "FlaskClient", app: "Flask", monkeypatch: pytest.MonkeyPatch, in_a_list: bool
+) -> None:
+    file = post_file(api, CONTENT, "reviews.csv")
+    resolve = submission._resolve
+
+    def resolve_and_delete(*given: Any, **named: Any) -> Any:
+        monkeypatch.setattr(submission, "_resolve", resolve)
+        found = resolve(*given, **named)
+        with app.extensions["jobyard"].database.write() as session:
+            retention.delete_upload(session, uuid.UUID(file["id"]))
+        return found
+
+    monkeypatch.setattr(submission, "_resolve", resolve_and_delete)
+    job = {"kind": "sentiment", "spec": {"file": file["id"]}}
+    response = api.post("/api/v1/jobs", json=[job] if in_a_list else job)
+    assert response.status_code == 422, response.text
+    (error,) = response.json["errors"]
+    assert error["field"] == ("0.spec.file" if in_a_list else "spec.file")
+    assert "there is no file" in error["message"]
+    assert api.get("/api/v1/jobs").json["items"] == []
