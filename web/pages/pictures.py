@@ -8,6 +8,7 @@ from typing import IO
 
 from flask import Response, request
 from flask.sansio.blueprints import BlueprintSetupState
+from sqlalchemy.orm import Session
 
 from jobyard.shared import pictures, registry, storage
 from jobyard.shared.errors import NotFound
@@ -52,13 +53,10 @@ def member_thumbnail(file_id: uuid.UUID, member: str) -> Response:
     return _thumbnail(digest, lambda: _member(file.storage_key, member))
 
 
-def shows(file_id: uuid.UUID, member: str) -> bool:
+def shows(session: Session, file_id: uuid.UUID, member: str) -> bool:
     """Whether there is a thumbnail of this picture in an uploaded archive: not of compressed ones."""
-    backend = current_backend()
     try:
-        with backend.database.read() as session:
-            key = storage.get_file(session, file_id).storage_key
-        _member(key, member)
+        _member(storage.get_file(session, file_id).storage_key, member)
     except NotFound:
         return False
     return True

@@ -61,7 +61,7 @@ def _predicted(session: Session, job: jobs.Job, query: RowsQuery) -> dict[str, o
     except BadInput:  # a cursor of another order
         page = asked(None)
     archive, first = job.spec.get("archive"), next((row for row in page.items if row.error is None), None)
-    has_thumbnails = bool(archive and first and pictures.shows(uuid.UUID(archive), first.image))
+    has_thumbnails = bool(archive and first and pictures.shows(session, uuid.UUID(archive), first.image))
     return {"predictions": page, "has_thumbnails": has_thumbnails}
 
 
