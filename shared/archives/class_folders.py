@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from jobyard.shared.archives.members import printable
 from jobyard.shared.archives.splits import (
     SPLIT_NAMES,
+    TEST,
     TRAIN,
     UNLABELLED,
     says_nothing,
@@ -39,7 +40,8 @@ class ClassFolders:
     """`places` has the split and the name of each class by the path of its folder.
 
     In the folders `flat` classes are the beginnings of names: each is as if it were a folder there. The
-    folders `unlabelled` are parts that have no classes. `parts` has the folder of each split, `root` is the
+    folders `unlabelled` are parts that have no classes on purpose, as tests have none whose answers are
+    secret. `parts` has the folder of each split, `root` is the
     one that all classes or parts lie in.
     """
 
@@ -147,8 +149,9 @@ def _add_splits(found: ClassFolders, folder: Folder, splits: dict[str, str]) -> 
                 names = []
         if split != TRAIN and len(names) == 1 and train.isdisjoint(names) and says_nothing(names[0]):
             names = []  # as test/unknown/, val/images/
-        if not names or split == UNLABELLED:
+        if split == UNLABELLED or (split == TEST and not names):
             found.unlabelled.add(outer)
+        if not names or split == UNLABELLED:
             continue
         if split in found.parts:
             raise WorkError(

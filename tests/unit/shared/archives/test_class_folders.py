@@ -204,6 +204,15 @@ def test_parts_without_classes_and_documents_are_told_apart_from_what_may_be_mis
 
 
 @pytest.mark.parametrize(
+    ("part", "is_expected"),
+    [("test", True), ("test1", True), ("seg_pred", True), ("val/images", False), ("train_more", False)],
+)
+def test_only_tests_have_no_classes_on_purpose(part: str, is_expected: bool) -> None:
+    left_out = laid_out(paths("train/cats/#.jpg", "train/dogs/#.jpg", f"{part}/#.jpg")).left_out
+    assert (left_out.count, left_out.unexpected) == (2, 0 if is_expected else 2)
+
+
+@pytest.mark.parametrize(
     ("name", "split"),
     [
         ("TRAIN", "train"),
