@@ -30,17 +30,22 @@ def _newlines(buffer, begin, end):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _before_row(buffer, begin, end, delimiter, width):  # type: ignore[no-untyped-def]
-    """The end of the first of these lines, if the next one has delimiters as a row has; else `end`."""
+def _before_row(buffer, begin, end, delimiter, width, whole):  # type: ignore[no-untyped-def]
+    """The end of the first of the lines up to `end`, if the next one has delimiters as a row has; else `end`.
+
+    The last line of the buffer need not end with a newline if the buffer is `whole`.
+    """
     line = begin
     while line < end and buffer[line] != NEWLINE:
         line += 1
+    if line == end:
+        return end
     delimiters = 0
     at = line + 1
-    while at <= end and buffer[at] != NEWLINE:
+    while at < len(buffer) and buffer[at] != NEWLINE:
         delimiters += buffer[at] == delimiter
         at += 1
-    return line if line < end and delimiters == width - 1 else end
+    return line if delimiters == width - 1 and (at < len(buffer) or whole) else end
 
 
 @compiled
@@ -214,11 +219,13 @@ def rows_of(  # type: ignore[no-untyped-def] # noqa: C901 - one loop: to go thro
         if why < 0 and fields and width and fields != width:
             why = RAGGED
             at -= 1
-            if quoted:  # perhaps by a quote that another one on a later line closed: if that line is a row
-                line = _before_row(buffer, begin, at, delimiter, width)
-                if line < at:
-                    why = CLOSED_LATER
-                    at = line
+        if why >= 0 and why != UNDOUBLED and quoted:
+            # Perhaps by a quote that another one on a later line closed: if that line is a row. This must not
+            # depend on what comes after the row: at the end of a part it is not there.
+            line = _before_row(buffer, begin, at, delimiter, width, whole)
+            if line < at:
+                why = CLOSED_LATER
+                at = line
         if why < 0:
             if fields:
                 if len(spans):
