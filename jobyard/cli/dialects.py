@@ -8,13 +8,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from jobyard.cli.session import on_a_line
+from jobyard.client import reading
 from jobyard.client.columns import MAX_COLUMNS, column
 from jobyard.client.errors import Json
 
 # A function that is a command, or is to become one.
 Command = Callable[..., Any]
-
-NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes", "\x01": "^A"}
 
 OPTIONS = (
     click.option("--column", metavar="NAME|NUMBER", help="FILE's column of texts; default: text."),
@@ -83,12 +82,7 @@ def fields_of(options: dict[str, Any]) -> dict[str, Any]:
 
 def show_read_as(console: Console, result: Json) -> None:
     """How the file was read, on a line, and warnings."""
-    found = {key: value for key, value in (result.get("read_as") or {}).items() if key != "files"}
-    if found:
-        words = [str(found.pop("format", ""))]
-        if delimiter := found.pop("delimiter", None):
-            words.append(f"separated by {NAMES.get(delimiter, repr(delimiter))}")
-        words += [f"{key.replace('_', ' ')} {value}" for key, value in found.items()]
-        console.print(f"read as       {escape(on_a_line(', '.join(filter(None, words))))}", soft_wrap=True)
+    if found := reading.words(result.get("read_as") or {}):
+        console.print(f"read as       {escape(on_a_line(found))}", soft_wrap=True)
     for warning in result.get("warnings") or []:
         console.print(f"[yellow]warning:[/] {escape(on_a_line(warning))}", soft_wrap=True)
