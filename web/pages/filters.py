@@ -18,6 +18,7 @@ from jobyard.web.pages.fields import Field, fields_of
 routes.add_app_template_filter(explanations.that_matter)
 routes.add_app_template_filter(explanations.reasons)
 routes.add_app_template_filter(reading.words, "reading")
+routes.add_app_template_filter(reading.place, "place_of")
 routes.add_app_template_filter(unseen.kinds, "unseen_kinds")
 routes.add_app_template_filter(unseen.foreign, "foreign_texts")
 

@@ -137,6 +137,14 @@ def test_a_scored_file_ends_with_its_summary(
     assert "\x1b" not in shown
 
 
+def test_broken_rows_of_what_has_no_lines_are_rows(
+    serve: Callable[[dict[str, Any]], Sent], capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve({**OF_A_FILE, "read_as": {"format": "json", "numbered": "row"}})
+    assert run(["score", "texts.csv"]) == 0
+    assert "row 5: broken 5\n  …" in capsys.readouterr().out
+
+
 def test_how_a_file_was_read_is_said_with_what_is_left_open(
     serve: Callable[[dict[str, Any]], Sent], capsys: pytest.CaptureFixture[str]
 ) -> None:
