@@ -28,6 +28,12 @@ OPTIONS = (
         metavar="NAME|NUMBER",
         help="Also summarize the texts for each value of this column of FILE.",
     ),
+    click.option("--group-by-name", metavar="NAME", help="The same by its name, also if that is a number."),
+    click.option(
+        "--group-by-number",
+        type=click.IntRange(1, MAX_COLUMNS),
+        help="The same by its number, also if another one is called so.",
+    ),
     click.option(
         "--delimiter",
         metavar="CHARACTER",
@@ -65,18 +71,19 @@ def dialect_options(command: Command) -> Command:
 def fields_of(options: dict[str, Any]) -> dict[str, Any]:
     """These options, and others beside them, as fields of a spec; None where one was not given.
 
-    Raises UsageError where the column is given more than once.
+    Raises UsageError where a column is given more than once.
     """
     fields = dict(options)
-    name, number = fields.pop("column_name"), fields.pop("column_number")
-    if len([given for given in (fields["column"], name, number) if given is not None]) > 1:
-        raise click.UsageError("should have one of --column, --column-name and --column-number")
     for key in ("column", "group_by"):
+        name, number = fields.pop(f"{key}_name"), fields.pop(f"{key}_number")
+        if len([given for given in (fields[key], name, number) if given is not None]) > 1:
+            option = f"--{key.replace('_', '-')}"
+            raise click.UsageError(f"should have one of {option}, {option}-name and {option}-number")
         fields[key] = None if fields[key] is None else column(fields[key])
-    if name is not None:
-        fields["column"] = name
-    if number is not None:
-        fields["column"] = {"number": number}
+        if name is not None:
+            fields[key] = name
+        if number is not None:
+            fields[key] = {"number": number}
     return fields | {"null_values": list(fields["null_values"]) or None}
 
 

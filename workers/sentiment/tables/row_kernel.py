@@ -4,7 +4,7 @@ Importing this imports numba, which takes half a second: only processes that rea
 """
 
 from jobyard.workers.compiled import compiled
-from jobyard.workers.sentiment.tables.kernels import NEWLINE, QUOTE, RETURN
+from jobyard.workers.sentiment.tables.kernels import NEWLINE, QUOTE, RETURN, SPACE
 
 # Why a row is broken.
 RAGGED, UNCLOSED, CLOSED_LATER, UNDOUBLED, QUOTE_TOO_LONG, TOO_LONG = range(6)
@@ -97,8 +97,8 @@ def rows_of(  # type: ignore[no-untyped-def] # noqa: C901 - one loop: to go thro
     Field f of row r begins at `starts[r, f]` (`~` that, if it has doubled quotes), and has `lengths[r, f]`
     bytes once these are undoubled; of the row BEGIN, END and COUNT are in `spans`. Where there is no room
     for these nothing is kept, and rows are counted only. They are numbered from `rows` on, up to `most`.
-    A row of other than `width` fields is broken, unless that is 0. Blank lines are no rows unless
-    `keeps_blank`: then they have one empty field. Unless `is_last`, a row that may continue is left for
+    A row of other than `width` fields is broken, unless that is 0. Blank lines, also of spaces, are no rows
+    unless `keeps_blank`: then they have one field. Unless `is_last`, a row that may continue is left for
     later.
 
     A broken row ends with its line, or with the line on which the quote opens that breaks it: what follows
@@ -122,7 +122,7 @@ def rows_of(  # type: ignore[no-untyped-def] # noqa: C901 - one loop: to go thro
         fields = 0
         quoted = 0
         why = -1
-        while at < end and buffer[at] == RETURN:
+        while at < end and (buffer[at] == RETURN or buffer[at] == SPACE):
             at += 1
         is_blank = not keeps_blank and (at == end or buffer[at] == NEWLINE)
         if not is_blank:
