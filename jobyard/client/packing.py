@@ -14,6 +14,9 @@ from pathlib import Path, PurePosixPath
 from jobyard.client.errors import BadRequest
 from jobyard.client.folders import shown, unreadable, walk
 
+# What a path in an archive may not begin with.
+DRIVE = re.compile("^([A-Za-z]):")
+
 
 def files_in(given: Sequence[Path]) -> list[Path]:
     """These files, and all in these folders, once each; hidden ones in folders are left out.
@@ -56,9 +59,10 @@ def classes_in(folder: Path) -> dict[str, Path]:
     for path, inside in walk(folder, strict=True):
         folders, name = (inside, "") if path.is_dir() else (inside[:-1], shown(inside[-1]))
         for depth, one in enumerate(folders, 1):
-            if not _is_unicode(one):
+            if not _is_unicode(one) or (depth == 1 and DRIVE.match(one)):
                 where = shown(folder.joinpath(*folders[:depth]))
-                raise BadRequest(f"{where}: the folder's name is not UTF-8; rename it")
+                why = "begins as a drive's" if _is_unicode(one) else "is not UTF-8"
+                raise BadRequest(f"{where}: the folder's name {why}; rename it")
         names[_free("/".join((*folders, name)), names)] = path
     return names
 
@@ -104,7 +108,7 @@ def _harmless(name: str) -> str:
     """`name` as a zip can hold it and a server takes it: the server's own rows have it unchanged."""
     plain = unicodedata.normalize("NFC", name)
     plain = "".join("_" if c == "\\" or not c.isprintable() else c for c in plain)
-    return re.sub(r"^([A-Za-z]):", r"\1_", plain)  # or it would be a drive
+    return DRIVE.sub(r"\1_", plain)
 
 
 def _is_unicode(name: str) -> bool:

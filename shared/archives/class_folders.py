@@ -5,17 +5,15 @@ Where folders are called after the parts of a data set (see `splits`), each part
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from jobyard.shared.archives.members import printable
+from jobyard.shared.archives.siblings import copies, refuse_lone_splits, refuse_parts, shown
 from jobyard.shared.archives.splits import (
     SPLIT_NAMES,
     TEST,
     TRAIN,
     UNLABELLED,
     says_nothing,
-    split_by_name,
     split_of,
     splits_among,
 )
@@ -31,9 +29,6 @@ LAYOUTS = (
 # of writing it, so that what a camera calls IMG_0001.jpg, or a clock 12.30.png, is never taken for a class.
 FLAT = re.compile(r"(?P<class>[^\W\d_](?:[\w-]*|(?:[^\W\d]|[ -])*[^\W\d]))\.\d+\.\w+")
 
-# Folders that are called so are rather parts of a data set than classes.
-_NUMBERED = re.compile(r"(?:folds?|parts?|batch|chunk|shard|split|set|k)[\W_]*\d+", re.IGNORECASE)
-
 
 @dataclass
 class ClassFolders:
@@ -41,14 +36,15 @@ class ClassFolders:
 
     In the folders `flat` classes are the beginnings of names: each is as if it were a folder there. The
     folders `unlabelled` are parts that have no classes on purpose, as tests have none whose answers are
-    secret. `parts` has the folder of each split, `root` is the
-    one that all classes or parts lie in.
+    secret; `again` has those that hold the classes once more. `parts` has the folder of each split, `root` is
+    the one that all classes or parts lie in.
     """
 
     root: Parts
     places: dict[Parts, tuple[str, str]] = field(default_factory=dict)
     flat: set[Parts] = field(default_factory=set)
     unlabelled: set[Parts] = field(default_factory=set)
+    again: set[Parts] = field(default_factory=set)
     parts: dict[str, Parts] = field(default_factory=dict)
 
     def class_path(self, path: Parts) -> Parts | None:
@@ -66,8 +62,8 @@ class ClassFolders:
 
 def find_classes(top: Folder) -> ClassFolders:
     """Find the classes, which `lay_out_folders` describes. Raises WorkError where they can't be known."""
-    root, folder, splits = _find_root(top)
-    found = ClassFolders(root)
+    root, folder, splits, unlabelled = _find_root(top)
+    found = ClassFolders(root, unlabelled=unlabelled)
     if splits:
         _add_splits(found, folder, splits)
         return found
@@ -77,10 +73,13 @@ def find_classes(top: Folder) -> ClassFolders:
         inner = folder if flat == root else folder.folders[flat[-1]]
         found.places |= {(*flat, name): (TRAIN, name) for name in flat_classes(inner)}
         return found
-    _refuse_lone_splits(root, folder)
+    refuse_lone_splits(root, folder)
     if not _add_splits_in_classes(found, folder):
-        _refuse_parts(folder)
-        found.places |= {(*root, name): (TRAIN, name) for name in folder.picture_folders()}
+        again = copies(root, folder, lambda inner: _unwrapped((), inner, TRAIN)[1])
+        found.again |= {(*root, name) for name in again}
+        names = [name for name in folder.picture_folders() if name not in again]
+        refuse_parts({name: folder.folders[name] for name in names})
+        found.places |= {(*root, name): (TRAIN, name) for name in names}
     return found
 
 
@@ -101,21 +100,52 @@ def flat_classes(folder: Folder) -> list[str]:
     return sorted({found for name in folder.files if (found := flat_class(name)) is not None})
 
 
-def _find_root(top: Folder) -> tuple[Parts, Folder, dict[str, str]]:
-    """The folder that holds the classes or the splits, and the splits by the names of their folders."""
+def _find_root(top: Folder) -> tuple[Parts, Folder, dict[str, str], set[Parts]]:
+    """The folder that holds the classes or the splits, and the splits by the names of their folders.
+
+    With the folders beside those on its path, which are of tests without classes.
+    """
     path: Parts = ()
     folder = top
+    unlabelled: set[Parts] = set()
     while True:
+        if splits := _splits_to_train(folder):
+            return path, folder, splits, unlabelled
         inside = folder.picture_folders()
-        splits = splits_among(inside)
-        if any(split == TRAIN and _has_classes(inside[name]) for name, split in splits.items()):
-            return path, folder, splits
-        if len(inside) != 1:
-            return path, folder, {}
-        ((name, inner),) = inside.items()
-        if not inner.picture_folders():
-            return path, folder, {}
+        beside = [name for name, inner in inside.items() if len(inside) > 1 and _is_mere_test(name, inner)]
+        if len(inside) - len(beside) != 1:
+            return path, folder, {}, unlabelled
+        ((name, inner),) = ((name, inner) for name, inner in inside.items() if name not in beside)
+        if not inner.picture_folders() or (beside and not _splits_below(inner)):
+            return path, folder, {}, unlabelled
+        unlabelled |= {(*path, one) for one in beside}
         path, folder = (*path, name), inner
+
+
+def _splits_to_train(folder: Folder) -> dict[str, str]:
+    """The splits in a folder by the names of their folders; none where there are no classes to train on."""
+    inside = folder.picture_folders()
+    splits = splits_among(inside)
+    is_set = any(split == TRAIN and _has_classes(inside[name]) for name, split in splits.items())
+    return splits if is_set else {}
+
+
+def _splits_below(folder: Folder) -> bool:
+    """Whether a folder holds splits, or nothing but a folder that does."""
+    while not _splits_to_train(folder):
+        inside = folder.picture_folders()
+        if len(inside) != 1:
+            return False
+        (folder,) = inside.values()
+    return True
+
+
+def _is_mere_test(name: str, folder: Folder) -> bool:
+    """Whether a folder is called after a test, and has no classes, as test/test/1.jpg."""
+    if split_of(name) not in (TEST, UNLABELLED):
+        return False
+    _, inner = _unwrapped((), folder, TEST)
+    return not _has_classes(inner)
 
 
 def _has_classes(folder: Folder) -> bool:
@@ -155,7 +185,7 @@ def _add_splits(found: ClassFolders, folder: Folder, splits: dict[str, str]) -> 
             continue
         if split in found.parts:
             raise WorkError(
-                f"{_shown(found.parts[split])} and {_shown(path)} are both for {split}; there should be one "
+                f"{shown(found.parts[split])} and {shown(path)} are both for {split}; there should be one "
                 "folder for each part"
             )
         found.parts[split] = path
@@ -185,6 +215,14 @@ def _add_splits_in_classes(found: ClassFolders, folder: Folder) -> bool:
     Raises WorkError where some have.
     """
     inside = folder.picture_folders()
+    for name, folder_of_set in inside.items():
+        if not _splits_to_train(folder_of_set) and len(inside) > 1 and _splits_below(folder_of_set):
+            other = next(one for one in inside if one != name)
+            raise WorkError(
+                f"{shown((*found.root, name))} holds a whole data set, and lies beside "
+                f"{shown((*found.root, other))}, so that the classes can't be known: import "
+                f"{shown((*found.root, name))} alone"
+            )
     splits = {name: splits_among(inner.picture_folders()) for name, inner in inside.items()}
     training = [name for name in splits if TRAIN in splits[name].values()]
     if not training:
@@ -201,57 +239,10 @@ def _add_splits_in_classes(found: ClassFolders, folder: Folder) -> bool:
         inner = next(part for part, split in splits[training[0]].items() if split == TRAIN)
         other = next(name for name in inside if name != training[0])
         raise WorkError(
-            f"{_shown((*outer, inner))} lies beside {_shown((*found.root, other))}, so that the classes "
-            f"can't be known: import {_shown(outer)} alone, or put train/CLASS/ at the top"
+            f"{shown((*outer, inner))} lies beside {shown((*found.root, other))}, so that the classes "
+            f"can't be known: import {shown(outer)} alone, or put train/CLASS/ at the top"
         )
     found.places |= {
         (*found.root, name, part): (split, name) for name in whole for part, split in splits[name].items()
     }
     return True
-
-
-def _refuse_lone_splits(root: Parts, folder: Folder) -> None:
-    """Folders called train and test, or validation and test, that have no classes, are no classes."""
-    inside = folder.picture_folders()
-    if mixed := split_by_name(inside):
-        raise WorkError(
-            f"the folders {_some(mixed)} say a class and a part of the data set each; there should be "
-            "folders like train/CLASS/ and test/CLASS/"
-        )
-    splits = splits_among(inside)
-    if len(inside) < 2 or len(splits) < len(inside) or len(set(splits.values())) < 2:
-        return
-    named = ", ".join(_shown((*root, name)) for name in inside)
-    if TRAIN in splits.values():
-        train = next(name for name, split in splits.items() if split == TRAIN)
-        raise WorkError(
-            f"{named} are parts of a data set, but nothing says the classes: {_shown((*root, train))} should "
-            "have a folder per class, or files like cat.0.jpg, or there should be a table labels.csv"
-        )
-    raise WorkError(
-        f"{named} are parts of a data set, but there is no train/ beside them; it should be there"
-    )
-
-
-def _refuse_parts(folder: Folder) -> None:
-    """Numbered parts of one set, each with the same folders: these are the classes, or nothing is."""
-    inside = folder.picture_folders()
-    if len(inside) > 1 and all(
-        _NUMBERED.fullmatch(name) and inner.picture_folders() and not inner.pictures()
-        for name, inner in inside.items()
-    ):
-        first, *_ = inside.values()
-        raise WorkError(
-            f"the folders {_some(inside)} seem to be parts of one set, with the folders "
-            f"{_some(first.picture_folders())} inside; put all pictures of a class into one folder"
-        )
-
-
-def _some(names: Iterable[str], most: int = 5) -> str:
-    listed = list(names)
-    shown = ", ".join(printable(name, 40) for name in listed[:most])
-    return f"{shown} …" if len(listed) > most else shown
-
-
-def _shown(path: Parts) -> str:
-    return printable("/".join(path)) + "/"

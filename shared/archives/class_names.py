@@ -42,7 +42,7 @@ def check_classes(classes: dict[Parts, tuple[str, str]]) -> None:
         if other != folder:
             raise WorkError(
                 f"{printable('/'.join(other))!r} and {printable('/'.join(folder))!r} would be one class; "
-                "their names should differ in more than case and punctuation"
+                "their names should differ in more than case, punctuation and how accents are encoded"
             )
     train, *judging = (
         {name for split, name in classes.values() if split == wanted} for wanted in SPLIT_NAMES

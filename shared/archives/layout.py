@@ -4,14 +4,17 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from itertools import islice
 
+from jobyard.shared.archives.asides import lies_aside, set_aside
 from jobyard.shared.archives.class_folders import LAYOUTS, ClassFolders, find_classes
 from jobyard.shared.archives.class_names import check_classes, name_classes
+from jobyard.shared.archives.file_kinds import has_picture_suffix
 from jobyard.shared.archives.gathering import Gathered
 from jobyard.shared.archives.left_out import LeftOut
 from jobyard.shared.archives.members import printable
 from jobyard.shared.archives.safe_names import safe_name, unique
-from jobyard.shared.archives.splits import SPLIT_NAMES, TRAIN
+from jobyard.shared.archives.splits import SPLIT_NAMES, TRAIN, says_nothing, split_of, split_said
 from jobyard.shared.archives.tree import Folder, Parts
 from jobyard.shared.errors import WorkError
 
@@ -59,7 +62,7 @@ class FolderLayout(Layout):
         folder = self._top.find(path[:-1])
         place = self.class_of(path)
         name = folder.files.pop(path[-1], None) if folder is not None and place is not None else None
-        return None if place is None or name is None else Place(*place, name)
+        return Place(*place, name) if place is not None and name else None
 
     def class_of(self, path: Parts) -> tuple[str, str] | None:
         """The split and the class of a file."""
@@ -85,13 +88,14 @@ def lay_out_folders(gathered: Gathered, read: Collection[Parts] = ()) -> FolderL
     top, left_out = gathered.top, gathered.left_out.copy()
     if next(top.each_file(), None) is None:
         raise WorkError(f"there are no pictures; the archive {LAYOUTS}")
+    has_asides = set_aside(top)
     try:
         found = find_classes(top)
         name_classes(found, gathered.pages)
         check_classes(found.places)
-    except WorkError:
+    except WorkError as error:
         _refuse_links(gathered.links)
-        raise
+        raise _about_files(top, error) from None
     levels = {found.root, *found.flat, *(path[:-1] for path in found.places)}
     _refuse_links([link for link in gathered.links if link[0][:-1] in levels])
 
@@ -101,12 +105,14 @@ def lay_out_folders(gathered: Gathered, read: Collection[Parts] = ()) -> FolderL
         path = (*folders, name)
         class_path = found.class_path(path)
         place = None if class_path is None else found.places.get(class_path)
-        if place is None or class_path is None:
+        is_aside = has_asides and lies_aside(top, path)
+        if place is None or class_path is None or is_aside:
             unlabelled = found.is_unlabelled(path)
-            left_out.add(path, _why(found, path), unlabelled=unlabelled, told=path in read)
+            why = "in a folder beside the pictures" if is_aside else _why(found, path)
+            left_out.add(path, why, unlabelled=unlabelled, told=path in read)
             continue
         folder.files[name] = unique(safe_name(name), taken[place])
-        if folders not in found.flat and len(path) > len(class_path) + 1:
+        if folders not in found.flat and not _is_near(path, class_path):
             deeper.add(path, class_path)
     names: dict[str, list[str]] = defaultdict(list)
     for split_name, class_name in sorted(found.places.values()):
@@ -123,6 +129,12 @@ def lay_out_folders(gathered: Gathered, read: Collection[Parts] = ()) -> FolderL
         top,
         found,
     )
+
+
+def _is_near(path: Parts, class_path: Parts) -> bool:
+    """Whether a file lies in the folder of its class, or there in one that is called after pictures."""
+    inner = path[len(class_path) : -1]
+    return all(says_nothing(name) and split_of(name) is None for name in inner)
 
 
 def _refuse_links(links: list[tuple[Parts, str]]) -> None:
@@ -170,11 +182,26 @@ class _Deeper:
         ]
 
 
+def _about_files(top: Folder, error: WorkError) -> WorkError:
+    """What is wrong, or that no file is a picture by its name, if that is so."""
+    if any(has_picture_suffix(name) for _, _, name in top.each_file()):
+        return error
+    first = [printable("/".join((*folders, name))) for folders, _, name in islice(top.each_file(), 4)]
+    some = ", ".join(first[:3]) + (" …" if len(first) > 3 else "")
+    return WorkError(f"none of the files ({some}) is called like a picture; {error.message}")
+
+
 def _why(found: ClassFolders, path: Parts) -> str:
-    if found.is_unlabelled(path):
-        return "not in a class folder"
     if path[:-1] in found.flat:
         return "should be called CLASS.NUMBER.SUFFIX, as cat.0.jpg, to have a class"
+    if any(path[: len(folder)] == folder for folder in found.again):
+        return "in a folder that holds the classes once more"
+    depth = len(found.root) + 1
+    is_beside = len(path) > depth and split_said(path[depth - 1]) is None and not found.is_unlabelled(path)
+    if TRAIN in found.parts and is_beside:
+        return (
+            f"beside {printable(found.parts[TRAIN][len(found.root)], 40)}/, but not called validation or test"
+        )
     return "not in a class folder"
 
 

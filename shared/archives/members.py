@@ -25,7 +25,11 @@ DAMAGED = (
 )
 
 # What systems leave in folders and archives, besides names that begin with a dot.
-LITTER = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "$recycle.bin", "@eadir"}
+LITTER = {
+    *("__macosx", "icon\r"),  # macOS
+    *("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information"),  # Windows
+    *("@eadir", "#recycle", "lost+found", "__pycache__"),
+}
 
 
 @dataclass(frozen=True, slots=True)

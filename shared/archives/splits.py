@@ -18,10 +18,12 @@ SPLITS = {
     "validation": VALIDATION,
     "val": VALIDATION,
     "valid": VALIDATION,
+    "validate": VALIDATION,
     "dev": VALIDATION,
     "eval": VALIDATION,
     "evaluation": VALIDATION,
     "test": TEST,
+    "tests": TEST,
     "testing": TEST,
 }
 _WITHOUT_CLASSES = dict.fromkeys(
@@ -41,6 +43,12 @@ def split_of(name: str) -> str | None:
     """The split that a folder's name says, or UNLABELLED; None if it is the name of anything."""
     split, others = _read(name)
     return None if others else split
+
+
+def split_said(name: str) -> str | None:
+    """The split that a name says, whatever else it says; None if it says none."""
+    split, _ = _read(name)
+    return split if split in SPLIT_NAMES else None
 
 
 def says_nothing(name: str) -> bool:

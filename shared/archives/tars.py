@@ -14,6 +14,7 @@ from jobyard.shared.archives.members import DAMAGED, Member, printable, reason
 from jobyard.shared.archives.paths import split_path
 from jobyard.shared.archives.xz import open_xz
 from jobyard.shared.errors import WorkError
+from jobyard.shared.pictures.other_formats import other_format
 
 # Of one member's headers, and of all members' on average: tarfile holds them in memory, however long and many
 # they are. An honest member has one of 512 bytes, and perhaps some more for a long name.
@@ -71,10 +72,10 @@ DECOMPRESSORS: dict[bytes, Callable[[IO[bytes]], Any]] = {
 }
 # What people send besides, by its first bytes.
 OTHERS: dict[bytes, str] = {
-    b"Rar!": "a RAR archive",
-    b"7z\xbc\xaf": "a 7-Zip archive",
-    b"\x28\xb5\x2f\xfd": "compressed by zstd",
-    b"\x1f\x9d": "compressed by compress",
+    b"Rar!": "a RAR archive: unpack it, and give the folder or a zip of it",
+    b"7z\xbc\xaf": "a 7-Zip archive: unpack it, and give the folder or a zip of it",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd: unpack it first",
+    b"\x1f\x9d": "compressed by compress: unpack it first",
     b"PAR1": "a Parquet file",
     b"\x89HDF": "an HDF5 file",
     b"%PDF": "a PDF",
@@ -102,7 +103,10 @@ def walk_tar(packed: IO[bytes], head: bytes, max_bytes: int) -> Iterator[Member]
         while (info := _next(archive, guarded)) is not None:
             parts = split_path(info.name)
             if not (info.isreg() or info.isdir()):
-                raise WorkError(f"{printable(info.name)!r}: the archive should have no links or devices")
+                raise WorkError(
+                    f"{printable(info.name)!r}: the archive should have no links or devices; "
+                    "`tar --dereference --hard-dereference` packs what links lead to"
+                )
             if info.issparse():
                 raise WorkError(f"{printable(info.name)!r}: the archive should have no sparse files")
             if info.isreg() and not _is_whole(archive, info):
@@ -117,6 +121,8 @@ def walk_tar(packed: IO[bytes], head: bytes, max_bytes: int) -> Iterator[Member]
 def _not_an_archive(head: bytes) -> str:
     """What the file is, if that is known, and what it should be."""
     found = next((name for magic, name in OTHERS.items() if head.startswith(magic)), None)
+    if found is None and (other := other_format(head)) is not None:
+        found = other[0]
     return NOT_AN_ARCHIVE if found is None else f"{NOT_AN_ARCHIVE}, but is {found}"
 
 

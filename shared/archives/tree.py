@@ -10,13 +10,17 @@ Parts = tuple[str, ...]
 
 
 class Folder:
-    """A folder: the folders in it by name, and for the name of each file in it the name that it is given."""
+    """A folder: the folders in it by name, and for the name of each file in it the name that it is given.
 
-    __slots__ = ("_below", "files", "folders")
+    `is_aside`: it holds pictures that are of no class (see `asides`).
+    """
+
+    __slots__ = ("_below", "files", "folders", "is_aside")
 
     def __init__(self) -> None:
         self.folders: dict[str, Folder] = {}
         self.files: dict[str, str] = {}
+        self.is_aside = False
         self._below: tuple[bool, bool] | None = None
 
     @property
@@ -35,8 +39,12 @@ class Folder:
         return self._below
 
     def picture_folders(self) -> "dict[str, Folder]":
-        """The folders in this one, in order, without those that hold documents only."""
-        return {name: inner for name, inner in sorted(self.folders.items()) if not inner.holds_documents_only}
+        """The folders in this one, in order, without asides and those that hold documents only."""
+        return {
+            name: inner
+            for name, inner in sorted(self.folders.items())
+            if not (inner.holds_documents_only or inner.is_aside)
+        }
 
     def pictures(self) -> list[str]:
         """The names of the files in this folder that may be pictures."""

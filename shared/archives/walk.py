@@ -15,6 +15,7 @@ from jobyard.shared.archives.members import Member, printable
 from jobyard.shared.archives.tars import NOT_AN_ARCHIVE, walk_tar
 from jobyard.shared.archives.zips import walk_zip
 from jobyard.shared.errors import WorkError
+from jobyard.shared.pictures.formats import SIGNATURE_BYTES
 
 # Where the members come from: a file, or a folder, whose name may since have become another one's.
 Source = Path | Folder
@@ -48,7 +49,7 @@ def _walk_archive(source: Path, max_bytes: int) -> Iterator[Member]:
     with file:
         # From its beginning: by the name of a descriptor, a file may be opened where another one has read to.
         file.seek(0)
-        head = file.read(6)
+        head = file.read(SIGNATURE_BYTES)
         file.seek(0)
         if not head:
             raise WorkError(f"the file is empty; {NOT_AN_ARCHIVE.removeprefix('the file ')}")

@@ -79,7 +79,10 @@ def check_member(info: zipfile.ZipInfo) -> None:
     """Raises WorkError for a link or a device, an encrypted member, and one that is packed in a rare way."""
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise WorkError(f"{printable(info.filename)!r}: the archive should have no links or devices")
+        raise WorkError(
+            f"{printable(info.filename)!r}: the archive should have no links or devices; zip what links lead "
+            "to"
+        )
     if info.flag_bits & 0x1:
         raise WorkError(f"{printable(info.filename)!r}: the archive should not be encrypted")
     if info.compress_type not in METHODS:

@@ -296,7 +296,12 @@ class Sentiment(Kind[SentimentSpec]):
     icon = "chat-square-text"
     sources = (
         Source("texts", "texts", "write at least one text", ("explain",)),
-        Source("file", "file", "choose a file", OF_A_FILE, several="files"),
+        Source(
+            "file",
+            "file",
+            "choose a file",
+            OF_A_FILE,
+        ),
     )
     order = 4
 

@@ -26,9 +26,8 @@ from jobyard.workers.sentiment.tables.arrays import strings_of
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.cells import Scored
 from jobyard.workers.sentiment.tables.contents import Found, find, open_table
-from jobyard.workers.sentiment.tables.delimited import repeats_of
 from jobyard.workers.sentiment.tables.dialects import Dialect
-from jobyard.workers.sentiment.tables.encodings import doubts, text_begin
+from jobyard.workers.sentiment.tables.encodings import BOM
 from jobyard.workers.sentiment.tables.fields import with_nulls
 from jobyard.workers.sentiment.tables.json_lines import JsonLines, warnings_of
 from jobyard.workers.sentiment.tables.merging import MERGERS, EscapingCsvMerger, Merger
@@ -192,7 +191,8 @@ def read_file(
         kind = Found("jsonl") if is_json else find(head, opened.name, spec)
         table = open_table(kind.kind, [], dialect=kind.dialect)
         size = stream.seek(0, 2)
-        whole = table.begin(stream, Part(text_begin(head), size, 0), broken, progress)
+        begin = len(BOM) if head.startswith(BOM) else 0
+        whole = table.begin(stream, Part(begin, size, 0), broken, progress)
         column = table.choose(stream, whole, _inside(opened, spec.column), progress)
         group_by = None
         if spec.group_by is not None:
@@ -214,12 +214,7 @@ def read_file(
         [part for part, _ in found],
         [rows for _, rows in found],
         {"format": table.kind, **table.read_as, **opened.read_as, **_numbered(opened)},
-        [
-            *opened.warnings,
-            *([] if isinstance(table, ParquetTable) or "encoding" in opened.read_as else doubts(head)),
-            *kind.warnings,
-            *table.warnings,
-        ],
+        [*opened.warnings, *kind.warnings, *table.warnings],
         opened.numbered,
     )
 
@@ -344,7 +339,7 @@ def _score_part(
             "unseen": unseen.note(),
             "broken": [broken.count, broken.first],
             "lexicon": scorer.sha256,
-            "mended": dict(table.counts),
+            "mended": dict(table.counts) if isinstance(table, JsonLines) else {},
         },
     )
     return summary.rows
@@ -443,7 +438,7 @@ def _put_together(
         "format": spec.format,
         "column": plan.column,
         "read_as": plan.read_as,
-        "warnings": [*plan.warnings, *warnings_of(mended), *repeats_of(mended)],
+        "warnings": [*plan.warnings, *warnings_of(mended)],
         "unseen": unseen.result(),
         "lexicon": {"sha256": lexicons.pop()},
     }

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from copy import deepcopy
 from typing import Literal
 
+from jobyard.shared.archives.file_kinds import has_picture_suffix
 from jobyard.shared.archives.gathering import Gathered
 from jobyard.shared.archives.layout import FolderLayout, Layout, lay_out_folders
 from jobyard.shared.archives.members import printable
@@ -13,7 +14,7 @@ from jobyard.shared.errors import WorkError
 from jobyard.workers.datasets.labels.columns import Unreadable
 from jobyard.workers.datasets.labels.kept import KeptTable, KeptTables
 from jobyard.workers.datasets.labels.layout import Labels, lay_out_tables
-from jobyard.workers.datasets.labels.pictures import Pictures, has_picture_suffix
+from jobyard.workers.datasets.labels.pictures import Pictures
 from jobyard.workers.datasets.labels.report import LabelsReport, Tally
 from jobyard.workers.datasets.labels.rows import Table, read_table
 from jobyard.workers.runtime.progress import Progress

@@ -13,7 +13,7 @@ FILE_NAME = "file_name"
 
 # Names as `_plain` makes them: "Image_ID" and "image id" are one.
 FILES = frozenset(
-    {"filename", "file", "filepath", "path", "relativepath", "photo", "picture"}
+    {"filename", "file", "filepath", "path", "relativepath", "photo", "picture", "idcode"}
     | {
         f"{noun}{what}"
         for noun in ("image", "img")

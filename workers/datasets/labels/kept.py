@@ -12,7 +12,7 @@ from typing import IO, Self
 
 from jobyard.shared.archives.limits import MAX_FILE_BYTES, too_large
 from jobyard.shared.archives.members import DAMAGED, Member, is_meant, reason
-from jobyard.shared.archives.splits import SPLITS
+from jobyard.shared.archives.splits import SPLITS, split_said
 from jobyard.shared.archives.tree import Parts
 from jobyard.shared.errors import WorkError
 
@@ -27,13 +27,19 @@ ENCODINGS = {
 
 SUFFIXES = ("csv", "tsv", "jsonl")
 WORDS = "labels?|metadata|annotations?"
-# "labels.csv", "metadata.jsonl", "train_labels.csv", "trainLabels.csv", "labels-test.csv", and "train.csv".
+# "labels.csv", "metadata.jsonl", "train_labels.csv", "trainLabels.csv", "labels-test.csv", and "train.csv";
+# "_annotations.csv", as Roboflow has it.
 NAME = re.compile(
-    rf"((?P<before>{'|'.join(SPLITS)})[ _-]?)?((?P<what>{WORDS})([ _-]?(?P<after>{'|'.join(SPLITS)}))?)?",
+    rf"_?((?P<before>{'|'.join(SPLITS)})[ _-]?)?((?P<what>{WORDS})([ _-]?(?P<after>{'|'.join(SPLITS)}))?)?",
     re.IGNORECASE,
 )
-# What people call such tables in formats that are not read.
-UNREAD = re.compile(rf"({WORDS})\.(json|parquet|xlsx?|ods|pkl|txt|xml|yaml|yml)", re.IGNORECASE)
+# Of a set of that name: "HAM10000_metadata.csv", "pets train labels.csv".
+OF_A_SET = re.compile(rf"\w.*[ _.-]({WORDS})", re.IGNORECASE)
+# What people call such tables where they are not read; "_classes.csv" of Roboflow has a column per class.
+UNREAD = re.compile(
+    rf"(.*[\W_])?(image)?({WORDS})\.(json|parquet|xlsx?|ods|pkl|mat|txt|xml|yaml|yml)|_classes\.csv",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,8 @@ class KeptTable:
     """A table that may have labels. `split` is what its name says of its rows.
 
     `is_of_labels`: it is called after labels, so that a column without a usual name may be theirs.
-    `may_be_another`: "train.csv" is also what other tables are called.
+    `may_be_another`: "train.csv" is also what other tables are called, and so is one that is called after a
+    set.
     """
 
     path: Parts
@@ -90,7 +97,8 @@ class KeptTables:
     def _take(self, member: Member) -> None:
         stem, _, suffix = member.parts[-1].rpartition(".")
         found = NAME.fullmatch(stem)
-        if not found or not stem or suffix.casefold() not in SUFFIXES:
+        of_a_set = OF_A_SET.fullmatch(stem)
+        if not (found or of_a_set) or not stem.strip("_") or suffix.casefold() not in SUFFIXES:
             if self.unread is None and UNREAD.fullmatch(member.parts[-1]):
                 self.unread = member.name
             return
@@ -99,14 +107,15 @@ class KeptTables:
                 f"the archive should have at most {MAX_TABLES} tables of labels; with labels: folders none "
                 "is read"
             )
-        split = found["before"] or found["after"]
-        what = (found["what"] or "").casefold()
+        word = (found["before"] or found["after"]) if found else None
+        split = split_said(stem) if found is None else SPLITS[word.casefold()] if word else None
+        what = (found["what"] or "").casefold() if found else ""
         self.tables.append(
             KeptTable(
                 path=member.parts,
                 name=member.name,
                 text=self._copied(member),
-                split=None if split is None else SPLITS[split.casefold()],
+                split=split,
                 is_of_labels=what.startswith("label"),
                 may_be_another=not what,
             )

@@ -162,7 +162,13 @@ def lay_out_tables(gathered: Gathered, labels: Labels, read: Collection[Parts]) 
         numbers = {(TRAIN, name): number for (_, name), number in numbers.items()}
     used = _used(gathered.top)
     classes = [place for place in numbers if numbers[place] in used]
-    check_classes(_by_label(classes))
+    try:
+        check_classes(_by_label(classes))
+    except WorkError as error:
+        also = "; for the classes of the folders, import it with labels: folders"
+        raise WorkError(
+            f"by {labels.tally.names}, {error.message}{also if len(labels.folder_classes) > 1 else ''}"
+        ) from None
     left_out = gathered.left_out.copy()
     taken: dict[str, dict[str, int]] = {number: {} for number in map(str, used)}
     is_tested = any(split == TEST for split, _ in classes)

@@ -4,12 +4,11 @@ import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from jobyard.shared.archives.file_kinds import PICTURE_SUFFIXES
 from jobyard.shared.archives.members import printable
 from jobyard.shared.archives.tree import Folder, Parts
 from jobyard.shared.errors import WorkError
-from jobyard.shared.pictures import SUFFIXES
 
-PICTURE_SUFFIXES = frozenset(suffix for known in SUFFIXES.values() for suffix in known)
 # So many files of one name are looked through; in a larger crowd a table has to write whole paths.
 MAX_CANDIDATES = 64
 
@@ -82,10 +81,6 @@ def is_picture_name(name: str) -> bool:
     """Whether a file of that name is a picture, as far as one can tell from that."""
     suffix = _split(name)[1].lower()
     return not suffix or suffix in PICTURE_SUFFIXES
-
-
-def has_picture_suffix(name: str) -> bool:
-    return _split(name)[1].lower() in PICTURE_SUFFIXES
 
 
 def _resolved(written: str) -> Parts:

@@ -70,6 +70,14 @@ def test_names_that_are_no_unicode_are_packed_under_harmless_ones(tmp_path: Path
         packed(folder)
 
 
+def test_a_class_that_begins_as_a_drive_is_named(tmp_path: Path) -> None:
+    folder = pets(tmp_path)
+    (folder / "B: benign").mkdir()
+    (folder / "B: benign" / "a.jpg").write_bytes(b"picture")
+    with pytest.raises(BadRequest, match="B: benign: the folder's name begins as a drive's; rename it"):
+        packed(folder)
+
+
 def test_a_folder_that_can_not_be_read_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match=r"nowhere can't be read: No such file or directory$"):
         packed(tmp_path / "nowhere")

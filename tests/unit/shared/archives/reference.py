@@ -9,7 +9,7 @@ from jobyard.shared.archives.class_folders import flat_class
 from jobyard.shared.archives.file_kinds import is_document
 from jobyard.shared.archives.members import LITTER
 from jobyard.shared.archives.safe_names import safe_name
-from jobyard.shared.archives.splits import TRAIN, UNLABELLED, says_nothing, split_of, splits_among
+from jobyard.shared.archives.splits import TEST, TRAIN, UNLABELLED, says_nothing, split_of, splits_among
 
 Path = tuple[str, ...]
 
@@ -34,11 +34,20 @@ class Names:
     def has_classes(self, folder: Path) -> bool:
         return bool(self.inside(folder)) or len(self.named(folder)) > 1
 
+    def has_train(self, folder: Path) -> bool:
+        splits = splits_among(path[-1] for path in self.inside(folder))
+        return any(splits.get(path[-1]) == TRAIN and self.has_classes(path) for path in self.inside(folder))
+
+    def has_set(self, folder: Path) -> bool:
+        inside = self.inside(folder)
+        return self.has_train(folder) or (len(inside) == 1 and self.has_set(inside[0]))
+
     def has_pictures(self, folder: Path) -> bool:
         return any(path[:-1] == folder and not is_document(path[-1]) for path in self.files)
 
     def _documents_only(self, folder: Path) -> bool:
-        below = [path for path in self.files if path[: len(folder)] == folder]
+        inside = [path for path in self.files if len(path) > len(folder)]
+        below = [path for path in inside if path[: len(folder)] == folder]
         return bool(below) and all(is_document(path[-1]) for path in below)
 
 
@@ -49,10 +58,14 @@ def naive_classes(files: Iterable[Path], folders: Iterable[Path]) -> dict[Path, 
     while True:
         children = names.inside(root)
         splits = splits_among(path[-1] for path in children)
-        split = any(splits.get(path[-1]) == TRAIN and names.has_classes(path) for path in children)
-        if split or len(children) != 1 or not names.inside(children[0]):
+        split = names.has_train(root)
+        tests = [path for path in children if len(children) > 1 and _is_mere_test(names, path)]
+        others = [path for path in children if path not in tests]
+        if split or len(others) != 1 or not names.inside(others[0]):
             break
-        root = children[0]
+        if tests and not names.has_set(others[0]):
+            break
+        (root,) = others
     if split:
         by_folder, flat = _of_splits(names, root, splits)
     else:
@@ -78,11 +91,7 @@ def _of_splits(names: Names, root: Path, splits: dict[str, str]) -> Found:
     train: set[str] = set()
     for name, split in sorted(splits.items(), key=lambda item: item[1] != TRAIN):
         part: Path = (*root, name)
-        while len(names.inside(part)) == 1 and not names.has_pictures(part):
-            (inner,) = names.inside(part)
-            if not names.has_classes(inner) and split_of(inner[-1]) != split:
-                break
-            part = inner
+        part = _unwrapped(names, part, split)
         inside = names.inside(part)
         is_nothing = len(inside) == 1 and inside[0][-1] not in train and says_nothing(inside[0][-1])
         if split == UNLABELLED or (split != TRAIN and is_nothing):
@@ -108,7 +117,27 @@ def _of_classes(names: Names, root: Path, children: list[Path]) -> Found:
     }
     if TRAIN in {split for split, _ in in_classes.values()}:
         return in_classes, {}
-    return {path: (TRAIN, path[-1]) for path in children}, {}
+    again = [child for child in children if _has_all_again(names, child, children)]
+    return {path: (TRAIN, path[-1]) for path in children if len(again) != 1 or path not in again}, {}
+
+
+def _has_all_again(names: Names, child: Path, children: list[Path]) -> bool:
+    beside = {path[-1] for path in children if path != child}
+    return len(beside) > 1 and beside <= {path[-1] for path in names.inside(_unwrapped(names, child, TRAIN))}
+
+
+def _is_mere_test(names: Names, folder: Path) -> bool:
+    is_test = split_of(folder[-1]) in (TEST, UNLABELLED)
+    return is_test and not names.has_classes(_unwrapped(names, folder, TEST))
+
+
+def _unwrapped(names: Names, part: Path, split: str) -> Path:
+    while len(names.inside(part)) == 1 and not names.has_pictures(part):
+        (inner,) = names.inside(part)
+        if not names.has_classes(inner) and split_of(inner[-1]) != split:
+            break
+        part = inner
+    return part
 
 
 def _is_litter(path: Path) -> bool:

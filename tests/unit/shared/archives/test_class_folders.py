@@ -109,6 +109,42 @@ TREES: dict[str, tuple[list[str], dict[str, dict[str, int]]]] = {
         {"train": {"train_station": 2, "bus_station": 2}},
     ),
     "a class called test": (["test/#.jpg", "cats/#.jpg"], {"train": {"test": 2, "cats": 2}}),
+    "the classes once more": (
+        ["set/cats/#.jpg", "set/dogs/#.jpg", "set/set/cats/#.jpg", "set/set/dogs/#.jpg"],
+        {"train": CATS_AND_DOGS},
+    ),
+    "the classes once more, deeper": (
+        ["cats/#.jpg", "dogs/#.jpg", "pets/pets/cats/#.jpg", "pets/pets/dogs/#.jpg"],
+        {"train": CATS_AND_DOGS},
+    ),
+    "a set twice in its folder, beside a test": (
+        ["a set/a set/train/cats/#.jpg", "a set/a set/train/dogs/#.jpg", "test/test/Cat#.jpg"],
+        {"train": CATS_AND_DOGS},
+    ),
+    "masks beside": (
+        ["images/cats/#.jpg", "images/dogs/#.jpg", "masks/cats/#.png", "masks/dogs/#.png"],
+        {"train": CATS_AND_DOGS},
+    ),
+    "masks in classes": (
+        ["a/cats/images/#.jpg", "a/cats/masks/#.png", "a/dogs/images/#.jpg", "a/dogs/masks/#.png"],
+        {"train": CATS_AND_DOGS},
+    ),
+    "annotations without suffixes": (
+        ["Images/cats/#.jpg", "Images/dogs/#.jpg", "Annotation/cats/#"],
+        {"train": CATS_AND_DOGS},
+    ),
+    "figures beside the folder": (
+        ["pets/cats/#.jpg", "pets/dogs/#.jpg", "docs/logo#.png"],
+        {"train": CATS_AND_DOGS},
+    ),
+    "classes that are called after masks": (
+        ["mask/#.jpg", "no_mask/#.jpg", "masks/#.jpg"],
+        {"train": {"mask": 2, "no_mask": 2, "masks": 2}},
+    ),
+    "years in classes": (
+        ["cats/2021/#.jpg", "cats/2022/#.jpg", "dogs/2021/#.jpg", "dogs/2022/#.jpg"],
+        {"train": {"cats": 4, "dogs": 4}},
+    ),
     "names in Unicode": (["猫/#.jpg", "花/#.jpg"], {"train": {"猫": 2, "花": 2}}),
 }  # fmt: skip
 
@@ -146,6 +182,45 @@ REFUSED = {
         ["fold_1/cats/#.jpg", "fold_1/dogs/#.jpg", "fold_2/cats/#.jpg", "fold_2/dogs/#.jpg"],
         "the folders fold_1, fold_2 seem to be parts of one set, with the folders cats, dogs inside",
     ),
+    "variants of one set": (
+        ["original/cats/#.jpg", "original/dogs/#.jpg", "augmented/cats/#.jpg", "augmented/dogs/#.jpg"],
+        "the folders augmented, original seem to be parts of one set, with the folders cats, dogs inside",
+    ),
+    "the same many folders in each": (
+        [
+            f"{outer}/{inner}/#.jpg"
+            for outer in ("leaf", "bark")
+            for inner in ("ash", "elm", "fir", "oak", "yew", "fig")
+        ],
+        "the folders bark, leaf seem to be parts of one set, with the folders ash, elm, fig, fir, oak … "
+        "inside",
+    ),
+    "pictures in numbered folders": (
+        ["images_001/images/#.png", "images_002/images/#.png"],
+        "the folders images_001, images_002 seem to be parts of one set, not classes",
+    ),
+    "pictures in parts": (
+        ["skin_images_part_1/#.png", "skin_images_part_2/#.png"],
+        "seem to be parts of one set, not classes: there should be a folder per class, or a table labels.csv",
+    ),
+    "some of the classes once more": (
+        ["cats/#.jpg", "dogs/#.jpg", "birds/#.jpg", "more/cats/#.jpg", "more/dogs/#.jpg"],
+        "more/ holds folders that are called like those beside it (cats, dogs): move their pictures there",
+    ),
+    "a set in folders beside another folder": (
+        ["a/b/train/cats/#.jpg", "a/b/train/dogs/#.jpg", "more/#.jpg"],
+        "a/ holds a whole data set, and lies beside more/, so that the classes can't be known: import a/ "
+        "alone",
+    ),
+    "pictures and masks without classes": (
+        ["JPEGImages/#.jpg", "SegmentationClass/#.png", "SegmentationObject/#.png"],
+        "there is only one class, 'JPEGImages'",
+    ),
+    "no pictures": (
+        ["data_batch_#", "batches.meta"],
+        "none of the files (batches.meta, data_batch_0, data_batch_1) is called like a picture; there are no",
+    ),
+    "documents": (["cats/#.pdf"], "none of the files (cats/0.pdf, cats/1.pdf) is called like a picture"),
     "clocks": (["Screenshot at 12.#.png", "Screenshot at 13.#.png"], "there are no class folders"),
     "classes and parts in one name": (
         ["cats_train/#.jpg", "cats_test/#.jpg", "dogs_train/#.jpg", "dogs_test/#.jpg"],
@@ -192,12 +267,29 @@ def test_what_is_taken_as_what_is_said(patterns: list[str], said: str) -> None:
     assert laid_out(paths(*patterns)).read_as == said
 
 
+def test_what_lies_beside_pictures_and_parts_is_left_out_with_the_reason() -> None:
+    masked = laid_out(paths("images/cats/#.jpg", "images/dogs/#.jpg", "masks/cats/#.png"))
+    assert masked.left_out.sentences(4) == [
+        "2 of 6 files were left out: in a folder beside the pictures (2, as masks/cats/4.png)"
+    ]
+    again = laid_out(paths("cats/#.jpg", "dogs/#.jpg", "set/cats/#.jpg", "set/dogs/#.jpg"))
+    assert again.left_out.reasons() == "in a folder that holds the classes once more (4, as set/cats/4.jpg)"
+    other = laid_out(paths("train/cats/#.jpg", "train/dogs/#.jpg", "holdout/cats/#.jpg"))
+    assert other.left_out.reasons() == (
+        "beside train/, but not called validation or test (2, as holdout/cats/4.jpg)"
+    )
+
+
+def test_a_folder_of_pictures_in_a_class_is_not_worth_a_word() -> None:
+    assert laid_out(paths("cats/images/#.jpg", "cats/#.jpg", "dogs/images/#.jpg")).warnings == []
+
+
 def test_parts_without_classes_and_documents_are_told_apart_from_what_may_be_missed() -> None:
     files = paths("train/cats/#.jpg", "train/dogs/#.jpg", "test/#.jpg", "loose/#.jpg", "notes.txt")
     left_out = laid_out(list(dict.fromkeys(files))).left_out
     assert (left_out.count, left_out.unexpected) == (5, 2)
     assert left_out.sentences(4) == [
-        "2 of 6 files were left out: not in a class folder (2, as loose/6.jpg)",
+        "2 of 6 files were left out: beside train/, but not called validation or test (2, as loose/6.jpg)",
         "2 pictures without a class were left out, as of a test whose answers are secret (test/4.jpg)",
         "1 document was left out (notes.txt)",
     ]

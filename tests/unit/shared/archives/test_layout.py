@@ -66,6 +66,13 @@ SETS: list[list[Path]] = [
         ("dogs", "test", "2.png"),
     ],
     [("cats", "a", "1.png"), ("dogs", "b", "1.png")],
+    [
+        ("cats", "1.png"),
+        ("dogs", "1.png"),
+        ("again", "cats", "1.png"),
+        ("again", "dogs", "1.png"),
+    ],
+    [("a", "train", "cats", "1.png"), ("a", "train", "dogs", "1.png"), ("test", "test", "1.png")],
 ]
 
 

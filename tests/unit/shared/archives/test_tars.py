@@ -80,7 +80,14 @@ def test_xz_of_several_streams_and_padding_is_read(tmp_path: Path, streams: int)
 
 
 @pytest.mark.parametrize(
-    ("head", "said"), [(b"Rar!\x1a\x07\x01\x00", "a RAR archive"), (b"%PDF-1.7", "a PDF"), (b"hello", None)]
+    ("head", "said"),
+    [
+        (b"Rar!\x1a\x07\x01\x00", "a RAR archive: unpack it, and give the folder or a zip of it"),
+        (b"\x28\xb5\x2f\xfd", "compressed by zstd: unpack it first"),
+        (b"%PDF-1.7", "a PDF"),
+        (b"<!DOCTYPE html><title>Sign in", "a web page"),
+        (b"hello", None),
+    ],
 )
 def test_what_is_no_archive_is_called_by_its_name(tmp_path: Path, head: bytes, said: str | None) -> None:
     source = tmp_path / "a.zip"

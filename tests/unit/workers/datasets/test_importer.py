@@ -248,7 +248,7 @@ def test_what_does_not_decode_is_rejected_with_its_reason(desk: Desk) -> None:
     reasons = {row["file"]: row["reason"] for row in imported.rejected}
     assert reasons == {
         "labels.csv": "not in a class folder",
-        "other/cats/a.png": "not in a class folder",
+        "other/cats/a.png": "beside train/, but not called validation or test",
         "train/cats/empty.jpg": "the file is empty",
         "train/cats/half.png": reasons["train/cats/half.png"],
         "train/cats/inner.zip": "is a zip archive: unpack it",

@@ -166,8 +166,25 @@ def test_tables_of_each_split_are_read_together(table: Table) -> None:
 
     at_the_root = b"file_name,label\ntrain/1.png,cat\ntrain/2.png,dog\ntest/1.png,cat\ntest/2.png,dog\n"
     assert table.take(files | {"metadata.csv": at_the_root}).sha256 == imported.sha256
-    named = {f"{split}_labels.csv": b"id,label\n1,cat\n2,dog\n" for split in ("train", "test")}
-    assert table.take(files | named).sha256 == imported.sha256
+    for name in ("{}_labels.csv", "pets_{}_labels.csv", "my pets {}-annotations.csv"):
+        named = {name.format(split): b"id,label\n1,cat\n2,dog\n" for split in ("train", "test")}
+        assert table.take(files | named).sha256 == imported.sha256
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        ("pets_metadata.csv", "image_id,label"),
+        ("images/_annotations.csv", "filename,class"),
+        ("train.csv", "id_code,diagnosis"),
+    ],
+)
+def test_a_table_of_a_set_is_one_of_labels(table: Table, name: str, header: str) -> None:
+    rows_ = [f"{n}.png,{'cat' if n % 2 else 'dog'}" for n in range(1, 5)]
+    assert table.take(FOUR | {name: "\n".join([header, *rows_]).encode()}).classes == TWO_EACH
+    assert table.take(PETS | {"pets_metadata.csv": b"name,text\na,b\n"}).classes == {
+        split: dict(classes) for split, classes in table.take(PETS).classes.items()
+    }
 
 
 def test_a_column_says_the_split(table: Table) -> None:
@@ -399,7 +416,14 @@ def test_a_refused_table_says_how_to_do_without_it(table: Table) -> None:
             "labels.csv: line 3 can't be read: unexpected end of data",
         ),
         ("labels.csv", "id,label\n1,Cat\n2,cat\n", "would be one class"),
-        ("labels.csv", "id,label\n1,cat\n2,cat\n", "there is only one class, 'cat'"),
+        ("labels.csv", "id,label\n1,cat\n2,cat\n", "by labels.csv, there is only one class, 'cat'"),
+        ("imagelabels.mat", "MATLAB", "labels are read from .csv, .tsv and .jsonl, not from imagelabels.mat"),
+        ("images/_classes.csv", "filename, cat, dog\n1.png, 1, 0\n", "not from images/_classes.csv"),
+        (
+            "skin_metadata.csv",
+            "image_id,dx\n1,cat\n",
+            "skin_metadata.csv has no column label: it has 'image_id', 'dx'",
+        ),
         (
             "labels.csv",
             "id,label,split\n1,cat,first\n",
