@@ -7,7 +7,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import LengthRequired, RequestEntityTooLarge
 
 from jobyard.web.backend import current_backend
-from jobyard.web.pages.form_data import MAX_PICTURES
+from jobyard.web.pages.form_data import MAX_FILES
 from jobyard.web.problems import TITLES, problem
 from jobyard.web.schemas import API
 
@@ -27,7 +27,7 @@ PARTS: Final = {
     "registry.upload_dataset": 10,
     # A field for each class, or one for all of them.
     "registry.upload_model": 1_010,
-    "pages.create": MAX_PICTURES + 100,
+    "pages.create": MAX_FILES + 100,
 }
 
 

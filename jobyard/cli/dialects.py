@@ -8,13 +8,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from jobyard.cli.session import on_a_line
+from jobyard.client import reading
 from jobyard.client.columns import MAX_COLUMNS, column
 from jobyard.client.errors import Json
 
 # A function that is a command, or is to become one.
 Command = Callable[..., Any]
-
-NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes", "\x01": "^A"}
 
 OPTIONS = (
     click.option("--column", metavar="NAME|NUMBER", help="FILE's column of texts; default: text."),
@@ -28,6 +27,12 @@ OPTIONS = (
         "--group-by",
         metavar="NAME|NUMBER",
         help="Also summarize the texts for each value of this column of FILE.",
+    ),
+    click.option("--group-by-name", metavar="NAME", help="The same by its name, also if that is a number."),
+    click.option(
+        "--group-by-number",
+        type=click.IntRange(1, MAX_COLUMNS),
+        help="The same by its number, also if another one is called so.",
     ),
     click.option(
         "--delimiter",
@@ -66,29 +71,25 @@ def dialect_options(command: Command) -> Command:
 def fields_of(options: dict[str, Any]) -> dict[str, Any]:
     """These options, and others beside them, as fields of a spec; None where one was not given.
 
-    Raises UsageError where the column is given more than once.
+    Raises UsageError where a column is given more than once.
     """
     fields = dict(options)
-    name, number = fields.pop("column_name"), fields.pop("column_number")
-    if len([given for given in (fields["column"], name, number) if given is not None]) > 1:
-        raise click.UsageError("should have one of --column, --column-name and --column-number")
     for key in ("column", "group_by"):
+        name, number = fields.pop(f"{key}_name"), fields.pop(f"{key}_number")
+        if len([given for given in (fields[key], name, number) if given is not None]) > 1:
+            option = f"--{key.replace('_', '-')}"
+            raise click.UsageError(f"should have one of {option}, {option}-name and {option}-number")
         fields[key] = None if fields[key] is None else column(fields[key])
-    if name is not None:
-        fields["column"] = name
-    if number is not None:
-        fields["column"] = {"number": number}
+        if name is not None:
+            fields[key] = name
+        if number is not None:
+            fields[key] = {"number": number}
     return fields | {"null_values": list(fields["null_values"]) or None}
 
 
 def show_read_as(console: Console, result: Json) -> None:
     """How the file was read, on a line, and warnings."""
-    found = {key: value for key, value in (result.get("read_as") or {}).items() if key != "files"}
-    if found:
-        words = [str(found.pop("format", ""))]
-        if delimiter := found.pop("delimiter", None):
-            words.append(f"separated by {NAMES.get(delimiter, repr(delimiter))}")
-        words += [f"{key.replace('_', ' ')} {value}" for key, value in found.items()]
-        console.print(f"read as       {escape(on_a_line(', '.join(filter(None, words))))}", soft_wrap=True)
+    if found := reading.words(result.get("read_as") or {}):
+        console.print(f"read as       {escape(on_a_line(found))}", soft_wrap=True)
     for warning in result.get("warnings") or []:
         console.print(f"[yellow]warning:[/] {escape(on_a_line(warning))}", soft_wrap=True)

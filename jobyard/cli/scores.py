@@ -16,7 +16,7 @@ from jobyard.cli.follow import POLL_SECONDS, follow, working
 from jobyard.cli.session import connect, json_option, on_a_line, outcome, output, print_json, priority_option
 from jobyard.cli.tables import STANDARD_INPUT, tables_of
 from jobyard.cli.targets import check_target
-from jobyard.client import Job, unseen
+from jobyard.client import Job, reading, unseen
 from jobyard.client.errors import Json
 from jobyard.client.explanations import reasons, that_matter
 
@@ -264,9 +264,7 @@ def _show_errors(console: Console, result: Json) -> None:
         rows = "1 broken row was" if report["count"] == 1 else f"{report['count']:,} broken rows were"
         console.print(f"[yellow]{rows} skipped:")
     for found in report["first"][:SHOWN_ERRORS]:
-        where = f"{found['source']}, " if "source" in found else ""
-        console.print(
-            f"  {escape(where)}line {found['line']}: {escape(on_a_line(found['error']))}", soft_wrap=True
-        )
+        where = reading.place(result.get("read_as") or {}, found)
+        console.print(f"  {escape(on_a_line(where + ': ' + found['error']))}", soft_wrap=True)
     if report["count"] > SHOWN_ERRORS:
         console.print("  …")

@@ -70,6 +70,8 @@ class Source:
     missing: str
     # Fields that make sense with this source only.
     fields: tuple[str, ...] = ()
+    # For a field that takes one file: the one that takes several, for which a form has no place of its own.
+    several: str | None = None
 
 
 S = TypeVar("S", bound=Spec)

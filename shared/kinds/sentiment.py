@@ -296,12 +296,7 @@ class Sentiment(Kind[SentimentSpec]):
     icon = "chat-square-text"
     sources = (
         Source("texts", "texts", "write at least one text", ("explain",)),
-        Source(
-            "file",
-            "file",
-            "choose a file",
-            OF_A_FILE,
-        ),
+        Source("file", "file", "choose a file", OF_A_FILE, several="files"),
     )
     order = 4
 

@@ -1,10 +1,13 @@
 """Numbers, times and jobs in words, as filters of the templates."""
 
 import datetime
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from jobyard.client import explanations, unseen
+from markupsafe import Markup, escape
+
+from jobyard.client import explanations, reading, unseen
 from jobyard.shared import kinds
 from jobyard.shared.jobs import GLOSS, Job, State
 from jobyard.shared.kinds.base import Source
@@ -14,9 +17,13 @@ from jobyard.web.pages.fields import Field, fields_of
 
 routes.add_app_template_filter(explanations.that_matter)
 routes.add_app_template_filter(explanations.reasons)
+routes.add_app_template_filter(reading.words, "reading")
+routes.add_app_template_filter(reading.place, "place_of")
 routes.add_app_template_filter(unseen.kinds, "unseen_kinds")
 routes.add_app_template_filter(unseen.foreign, "foreign_texts")
 
+# Between backticks in messages, for they are read in a terminal, too.
+FIELD_NAME = re.compile(r"`([a-z_]+)`")
 STATE_ICONS = {
     "queued": "hourglass-split",
     "running": "play-fill",
@@ -112,6 +119,12 @@ def counted(value: int, noun: str) -> str:
 def capitalize_first(sentence: str) -> str:
     """Only the first letter: names further on stay as they are."""
     return sentence[:1].upper() + sentence[1:]
+
+
+@routes.app_template_filter()
+def marked(sentence: str) -> Markup:
+    """HTML with the names of fields, as `header`, set as code."""
+    return Markup(FIELD_NAME.sub(r"<code>\1</code>", str(escape(sentence))))  # noqa: S704 - is escaped
 
 
 @routes.app_template_filter()

@@ -11,12 +11,13 @@ from werkzeug.datastructures import FileStorage
 from jobyard.client.columns import column
 from jobyard.shared import kinds
 from jobyard.shared.errors import BadInput
+from jobyard.shared.kinds.base import Source
 from jobyard.shared.kinds.findings import PENDING
 from jobyard.web import bodies
 from jobyard.web.pages.fields import Field, fields_of
 
 # A form holds its files in memory or open: more pictures come in an archive, or one by one through the API.
-MAX_PICTURES = 1_000
+MAX_FILES = 1_000
 # For the ids of files until everything else is known to be right.
 UNSTORED = PENDING
 
@@ -44,15 +45,16 @@ def read(kind: str) -> Filled:
     fields = dict(fields_of(kind))
     written = request.form.get("source")
     chosen = next((source for source in sources if source.name == written), sources[0] if sources else None)
+    filled = Filled()
     for source in sources:
         if source is not chosen:
             for name in (source.field, *source.fields):
                 fields.pop(name)
-    filled = Filled()
+        _take_several(filled, source, fields, is_chosen=source is chosen)
     for name, one in fields.items():
         missing = chosen.missing if chosen is not None and name == chosen.field else None
         if one.input in ("file", "files"):
-            _take_files(filled, one, missing or ("choose a file" if one.required else None))
+            _take_files(filled, one, _sent(name), missing or ("choose a file" if one.required else None))
             continue
         # What is left empty gets its default, or the spec says that it is missing.
         if (value := _entered(filled, one)) is not None:
@@ -68,14 +70,29 @@ def lines(name: str) -> list[tuple[int, str]]:
     return [(number, line.strip()) for number, line in enumerate(written, 1) if line.strip()]
 
 
-def _take_files(filled: Filled, field: Field, missing: str | None) -> None:
-    files = [file for file in request.files.getlist(field.name) if file.filename]
+def _take_several(filled: Filled, source: Source, fields: dict[str, Field], *, is_chosen: bool) -> None:
+    """Where more files than one were chosen, they are for the field that takes several."""
+    if source.several is None:
+        return
+    several = fields.pop(source.several)
+    if is_chosen and len(files := _sent(source.field)) > 1:
+        fields.pop(source.field)
+        _take_files(filled, several, files, None)
+
+
+def _sent(name: str) -> list[FileStorage]:
+    """The files that were chosen in a field."""
+    return [file for file in request.files.getlist(name) if file.filename]
+
+
+def _take_files(filled: Filled, field: Field, files: list[FileStorage], missing: str | None) -> None:
     if not files and missing is None:
         return
     if not files and missing is not None:
         filled.missing[field.name] = missing
-    if len(files) > MAX_PICTURES:
-        filled.missing[field.name] = f"at most {MAX_PICTURES:,} at a time; an archive may have more"
+    if len(files) > MAX_FILES:
+        more = "; an archive may have more" if field.name == "images" else ""
+        filled.missing[field.name] = f"at most {MAX_FILES:,} at a time{more}"
     filled.files[field.name] = files
     filled.add(field.name, UNSTORED if field.input == "file" else [UNSTORED] * max(len(files), 1))
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from flask import make_response, redirect, render_template, request, url_for
 from pydantic import ValidationError
+from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
 from jobyard.shared import kinds, registry
@@ -30,6 +31,10 @@ class Refused(Exception):
         super().__init__(errors)
         self.errors = errors
 
+    def beside(self, places: Mapping[str, str]) -> dict[str, str]:
+        """The errors, those of fields that have no place of their own at the field whose place they share."""
+        return {places.get(name, name): message for name, message in self.errors.items()}
+
 
 @routes.get("/new/<kind>")
 def new(kind: str) -> Response:
@@ -45,7 +50,8 @@ def create(kind: str) -> Response:
     except Refused as refused:
         # A checkbox sends its hidden "false" first: the last value counts.
         values = {name: given[-1] for name, given in request.form.lists()}
-        response = _form(kind, values, refused.errors)
+        places = {one.several: one.field for one in kinds.find(kind).sources if one.several is not None}
+        response = _form(kind, values, refused.beside(places))
         response.status_code = 422
         return response
     return redirect(url_for("pages.job", job_id=job_id), 303)
@@ -90,8 +96,7 @@ def _submit(kind: str) -> uuid.UUID:
         with Uploads() as uploads:
             spec = submission.spec
             for name, files in filled.files.items():
-                # Of several pictures one that is empty is a row with that reason.
-                ids = [uploads.keep(file, name, may_be_empty=len(files) > 1).id for file in files]
+                ids = [_kept(uploads, file, name, alone=len(files) == 1) for file in files]
                 spec = with_value(spec, name, ids if fields_of(kind)[name].input == "files" else ids[0])
             job, _ = submit(current_backend(), submission.model_copy(update={"spec": spec}), None)
     except BadInput as error:
@@ -100,6 +105,17 @@ def _submit(kind: str) -> uuid.UUID:
         field, _, message = error.message.partition(": ")
         raise Refused({field: message}) from None
     return job.id
+
+
+def _kept(uploads: Uploads, file: FileStorage, name: str, *, alone: bool) -> uuid.UUID:
+    """Store a file. Raises BadInput, which names it where there are several, and TooLarge."""
+    try:
+        # Of several pictures one that is empty is a row with that reason.
+        return uploads.keep(file, name, may_be_empty=name == "images" and not alone).id
+    except BadInput as error:
+        if alone:
+            raise
+        raise BadInput(error.field, f"{(file.filename or '')[:100]!r}: {error.message}") from None
 
 
 def _by_field(kind: str, found: list[FieldError]) -> dict[str, str]:

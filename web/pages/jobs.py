@@ -144,11 +144,12 @@ def _charts(names: Iterable[str]) -> list[str]:
 def _hidden(job: jobs.Job) -> set[str]:
     """Fields of the spec that belong to a source that the job doesn't have.
 
-    None are hidden where its source is one that forms don't offer, such as `files` of a scoring.
+    None are hidden where its source is one that forms don't offer.
     """
     kind = kinds.by_name().get(job.kind)
     sources = kind.sources if kind else ()
-    others = [source for source in sources if job.spec.get(source.field) is None]
+    given = {name for name, value in job.spec.items() if value is not None}
+    others = [source for source in sources if given.isdisjoint({source.field, source.several})]
     return {name for source in others for name in source.fields} if len(others) < len(sources) else set()
 
 

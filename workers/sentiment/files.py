@@ -26,8 +26,9 @@ from jobyard.workers.sentiment.tables.arrays import strings_of
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.cells import Scored
 from jobyard.workers.sentiment.tables.contents import Found, find, open_table
+from jobyard.workers.sentiment.tables.delimited import repeats_of
 from jobyard.workers.sentiment.tables.dialects import Dialect
-from jobyard.workers.sentiment.tables.encodings import BOM
+from jobyard.workers.sentiment.tables.encodings import doubts, text_begin
 from jobyard.workers.sentiment.tables.fields import with_nulls
 from jobyard.workers.sentiment.tables.json_lines import JsonLines, warnings_of
 from jobyard.workers.sentiment.tables.merging import MERGERS, EscapingCsvMerger, Merger
@@ -191,8 +192,7 @@ def read_file(
         kind = Found("jsonl") if is_json else find(head, opened.name, spec)
         table = open_table(kind.kind, [], dialect=kind.dialect)
         size = stream.seek(0, 2)
-        begin = len(BOM) if head.startswith(BOM) else 0
-        whole = table.begin(stream, Part(begin, size, 0), broken, progress)
+        whole = table.begin(stream, Part(text_begin(head), size, 0), broken, progress)
         column = table.choose(stream, whole, _inside(opened, spec.column), progress)
         group_by = None
         if spec.group_by is not None:
@@ -214,7 +214,12 @@ def read_file(
         [part for part, _ in found],
         [rows for _, rows in found],
         {"format": table.kind, **table.read_as, **opened.read_as, **_numbered(opened)},
-        [*opened.warnings, *kind.warnings, *table.warnings],
+        [
+            *opened.warnings,
+            *([] if isinstance(table, ParquetTable) or "encoding" in opened.read_as else doubts(head)),
+            *kind.warnings,
+            *table.warnings,
+        ],
         opened.numbered,
     )
 
@@ -339,7 +344,7 @@ def _score_part(
             "unseen": unseen.note(),
             "broken": [broken.count, broken.first],
             "lexicon": scorer.sha256,
-            "mended": dict(table.counts) if isinstance(table, JsonLines) else {},
+            "mended": dict(table.counts),
         },
     )
     return summary.rows
@@ -438,7 +443,7 @@ def _put_together(
         "format": spec.format,
         "column": plan.column,
         "read_as": plan.read_as,
-        "warnings": [*plan.warnings, *warnings_of(mended)],
+        "warnings": [*plan.warnings, *warnings_of(mended), *repeats_of(mended)],
         "unseen": unseen.result(),
         "lexicon": {"sha256": lexicons.pop()},
     }

@@ -8,9 +8,10 @@ from pydantic_core import from_json
 
 from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.sentiment import NO_DELIMITER, SentimentSpec
+from jobyard.workers.sentiment.tables import drawings
 from jobyard.workers.sentiment.tables.delimited import Delimited
 from jobyard.workers.sentiment.tables.dialects import NULL, Dialect, separated
-from jobyard.workers.sentiment.tables.encodings import BOM
+from jobyard.workers.sentiment.tables.encodings import text_begin
 from jobyard.workers.sentiment.tables.json_lines import JsonLines
 from jobyard.workers.sentiment.tables.lines import Lines
 from jobyard.workers.sentiment.tables.parquet import ParquetTable
@@ -38,7 +39,7 @@ def find(head: bytes, name: str, spec: SentimentSpec) -> Found:
     """
     if head.startswith(PARQUET):
         return Found("parquet")
-    start = head.removeprefix(BOM).lstrip()
+    start = head[text_begin(head) :].lstrip()
     if not start and len(head) < HEAD_BYTES:
         raise WorkError("the file is empty")
     suffix = suffix_of(name)
@@ -69,7 +70,7 @@ def _delimited_or_lines(head: bytes, suffix: str, spec: SentimentSpec) -> Found:
     try:
         sniffed = sniff(
             head,
-            len(BOM) if head.startswith(BOM) else 0,
+            text_begin(head),
             _asked(suffix, spec),
             is_whole=len(head) < HEAD_BYTES,
         )
@@ -77,6 +78,14 @@ def _delimited_or_lines(head: bytes, suffix: str, spec: SentimentSpec) -> Found:
         if is_table or spec.column is not None:
             raise
         return Found("lines")
+    if spec.delimiter is None and not sniffed.is_wide:
+        aligned = drawings.padded_columns(head, is_whole=len(head) < HEAD_BYTES)
+        if aligned and spec.column != sniffed.names[0]:
+            shown = ", ".join(repr(name[:100]) for name in aligned[:SHOWN])
+            raise WorkError(
+                f"the file seems to have {len(aligned):,} columns that are aligned with spaces: {shown}; "
+                f'should be CSV, or `delimiter` be "{NO_DELIMITER}" to score whole lines'
+            )
     found = Found(sniffed.dialect.kind, sniffed.dialect, sniffed.warnings)
     if is_table:
         return found
@@ -103,6 +112,7 @@ def _delimited_or_lines(head: bytes, suffix: str, spec: SentimentSpec) -> Found:
 
 def _asked(suffix: str, spec: SentimentSpec) -> Asked:
     names = [name for name in (spec.column, spec.group_by) if isinstance(name, str)]
+    column = DEFAULT_COLUMN if spec.column is None else spec.column
     return Asked(
         delimiter=spec.delimiter,
         quote=spec.quote,
@@ -110,6 +120,7 @@ def _asked(suffix: str, spec: SentimentSpec) -> Asked:
         skip_lines=spec.skip_lines,
         nulls=[NULL] if spec.null_values is None else spec.null_values,
         names=names or ([DEFAULT_COLUMN] if spec.column is None else []),
+        texts=column if isinstance(column, str) else None,
         expected="\t" if suffix == ".tsv" else ",",
     )
 

@@ -1,18 +1,24 @@
 """Delimited text: CSV, TSV and their like, with newlines in quoted fields."""
 
+import functools
 import heapq
-from collections.abc import Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobyard.shared.errors import WorkError
+from jobyard.shared.kinds.sentiment import ColumnNumber
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables import kernels, row_kernel
 from jobyard.workers.sentiment.tables.broken import SHOWN, Broken
 from jobyard.workers.sentiment.tables.dialects import Dialect
 from jobyard.workers.sentiment.tables.fields import strings, unescaped, with_nulls
+from jobyard.workers.sentiment.tables.margins import Margins
 from jobyard.workers.sentiment.tables.names import unique_names
 from jobyard.workers.sentiment.tables.table import (
     ALL,
@@ -21,10 +27,35 @@ from jobyard.workers.sentiment.tables.table import (
     TextTable,
     batch_rows,
     check_columns,
+    choose,
 )
 from jobyard.workers.sentiment.tables.window import MAX_LINE, TOO_LONG, Part, Window
 
-SPACE = ord(" ")
+# What is counted: rows that are the header once more. Names that were given are not in it.
+HEADERS = "headers"
+GIVEN = re.compile(r"Unnamed: \d+|.*\.\d+", re.DOTALL)
+# The last line of what PostgreSQL's COPY writes, and psql of some versions keeps.
+END_MARK = re.compile(rb"(?<=\n)\\\.\r?\n?$")
+
+
+def without_end_mark(stream: IO[bytes], whole: Part) -> Part:
+    """The part without PostgreSQL's mark at its end, if it has that."""
+    stream.seek(max(whole.start, whole.end - 5))
+    found = END_MARK.search(stream.read(whole.end - stream.tell()))
+    return whole if found is None else whole._replace(end=whole.end - len(found[0]))
+
+
+def repeats_of(counts: Mapping[str, int]) -> list[str]:
+    """A sentence about rows that are the header once more, if there are any."""
+    count = counts.get(HEADERS, 0)
+    if not count:
+        return []
+    rows = "1 row has" if count == 1 else f"{count:,} rows have"
+    return [
+        f"{rows} the names of the columns once more, and is scored as a text"
+        if count == 1
+        else f"{rows} the names of the columns once more, and are scored as texts"
+    ]
 
 
 class Delimited(TextTable):
@@ -39,6 +70,7 @@ class Delimited(TextTable):
         self.dialect = dialect
         self._sentences: list[str] = []
         self._counting: Finder | None = None
+        self.counts: Counter[str] = Counter()
 
     @property
     def warnings(self) -> Sequence[str]:
@@ -50,7 +82,8 @@ class Delimited(TextTable):
         return self.dialect.read_as()
 
     def begin(self, stream: IO[bytes], whole: Part, broken: Broken, progress: Progress) -> Part:
-        start = self._after_skipped(stream, whole, progress)
+        whole = without_end_mark(stream, whole)
+        start = self._after_lines(stream, whole, self.dialect.skip_lines, progress)
         window, finder = Window(stream, start, progress), Finder(self.dialect, 0)
         used = 0
         while window.move(used):
@@ -59,11 +92,12 @@ class Delimited(TextTable):
                 self._take_header(window, used)
                 if not self.dialect.header:
                     return start
-                return Part(window.position + used, whole.end, window.line_of(used) - 1)
+                rest = Part(window.position + used, whole.end, window.line_of(used) - 1)
+                return self._after_lines(stream, rest, 1, progress) if self.dialect.is_ruled else rest
         raise WorkError("the file has no rows")
 
-    def _after_skipped(self, stream: IO[bytes], whole: Part, progress: Progress) -> Part:
-        window, left = Window(stream, whole, progress), self.dialect.skip_lines
+    def _after_lines(self, stream: IO[bytes], whole: Part, count: int, progress: Progress) -> Part:
+        window, left = Window(stream, whole, progress), count
         used = 0
         while left and window.move(used):
             used = 0
@@ -74,7 +108,7 @@ class Delimited(TextTable):
             raise WorkError(
                 f"the file has fewer than the {self.dialect.skip_lines} lines that are to be skipped"
             )
-        return Part(window.position + used, whole.end, whole.lines_before + self.dialect.skip_lines)
+        return Part(window.position + used, whole.end, whole.lines_before + count)
 
     def _take_header(self, window: Window, used: int) -> None:
         if (flaw := window.flaw(0, used)) is not None:
@@ -93,9 +127,24 @@ class Delimited(TextTable):
         names = [column[0].as_py() or "" for column in finder.take(window)]
         if self.dialect.is_padded:
             names = [name.strip(" ") for name in names]
+        names = Margins(self.dialect.before, self.dialect.after).around(names)
         self.columns, sentences = unique_names(names)
         self._sentences += sentences
         check_columns(self.columns, where)
+
+    def choose(
+        self, stream: IO[bytes], whole: Part, column: str | int | ColumnNumber | None, progress: Progress
+    ) -> str:
+        try:
+            return choose(self.columns, column)
+        except WorkError as error:
+            if not self.dialect.header and not isinstance(column, int | ColumnNumber):
+                remedy = "the first line is read as data; if it has names, set `header` to yes"
+            elif len(self.columns) == 1 and re.search(r"\w\W+\w", self.columns[0]):
+                remedy = "if that is several, `delimiter` should say what is between them"
+            else:
+                raise
+            raise WorkError(f"{error.message}; {remedy}") from None
 
     def finder(self) -> "Finder":
         self._counting = Finder(self.dialect, len(self.columns))
@@ -114,7 +163,21 @@ class Delimited(TextTable):
                 used, needs_more = finder.find(window, used, len(window.data), broken, most)
                 found = finder.take(window)
                 if len(found[0]):
-                    yield Rows(len(found[0]), dict(zip(self.columns, found, strict=True)))
+                    rows = Rows(len(found[0]), dict(zip(self.columns, found, strict=True)))
+                    if self.dialect.header:
+                        self._count_headers(rows, texts)
+                    yield rows
+
+    def _count_headers(self, rows: Rows, texts: str) -> None:
+        """Count rows that are the header once more."""
+        if not pc.equal(rows.column(texts), texts).true_count:
+            return
+        same = [
+            pc.equal(column, name).fill_null(False)
+            for name, column in rows.columns.items()
+            if not GIVEN.fullmatch(name)
+        ]
+        self.counts[HEADERS] += functools.reduce(pc.and_, same).true_count
 
 
 class Finder:
@@ -177,7 +240,7 @@ class Finder:
             self._delimiter,
             True if self._dialect.quote in ("none", "text") else None,
             kernels.BACKSLASH if self._is_escaped else None,
-            SPACE if self._dialect.is_padded else None,
+            kernels.SPACE if self._dialect.is_padded else None,
             MAX_LINE,
             self._width,
             self._width == 1,
@@ -250,14 +313,18 @@ class Finder:
         )
         found = (window.flaw(*map(int, self._spans[row, : row_kernel.COUNT])) for row in flaws)
         for at, why in heapq.merge(breaks, filter(None, found)):
-            yield window.line_of(at), why
+            # What is no text may have no fields, either.
+            flaw = window.flaw(window.data.rfind(b"\n", 0, at) + 1, at)
+            yield window.line_of(at), why if flaw is None else flaw[1]
 
     def _why(self, code: int, count: int) -> str:
         expected = repr(self._dialect.delimiter)
         match code:
             case row_kernel.RAGGED:
                 fields = "field" if count == 1 else "fields"
-                return f"has {count:,} {fields}; should have {self._width:,}, {self._as}"
+                said = f"has {count:,} {fields}; should have {self._width:,}, {self._as}"
+                can_quote = count > self._width and self._dialect.quote in ("double", "backslash")
+                return f"{said}: what has {expected} in it should be in quotes" if can_quote else said
             case row_kernel.UNCLOSED | row_kernel.CLOSED_LATER:
                 return "a quote opens here, and is closed nowhere, or not at the end of a field"
             case row_kernel.UNDOUBLED:

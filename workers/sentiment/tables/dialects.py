@@ -8,6 +8,10 @@ NULL = "\\N"
 
 # What the delimiters that are looked for are called.
 DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "pipes", "\x01": "^A"}
+# R's write.table writes it; it is looked for where nothing else is between fields.
+SPACE = " "
+# What is not in texts stands for the delimiter of a file of one column, in which commas are letters.
+NOTHING = "\x1f"
 
 
 class Dialect(NamedTuple):
@@ -17,7 +21,8 @@ class Dialect(NamedTuple):
     are none, and a quote is a letter ("none"), as in PostgreSQL's text format, in which \\n, \\t and \\\\ are
     a newline, a tab and a backslash ("text"). `skip_lines` come before the header, or before the rows.
     `is_padded`: spaces may stand before fields and names, and after quotes. `is_guessed`: how quotes are
-    written may be otherwise. Whole fields that are among `nulls` are null.
+    written may be otherwise. `before` and `after` are columns that the header does not name, as in `Margins`;
+    `is_ruled`: the line after the header has dashes. Whole fields that are among `nulls` are null.
     """
 
     delimiter: str = ","
@@ -26,6 +31,9 @@ class Dialect(NamedTuple):
     skip_lines: int = 0
     is_padded: bool = False
     is_guessed: bool = False
+    before: int = 0
+    after: int = 0
+    is_ruled: bool = False
     nulls: Sequence[str] = ()
 
     @classmethod
@@ -40,8 +48,8 @@ class Dialect(NamedTuple):
 
     def read_as(self) -> dict[str, Any]:
         """For the result, in the words of the spec."""
-        found: dict[str, Any] = {
-            "delimiter": self.delimiter,
+        found: dict[str, Any] = {} if self.delimiter == NOTHING else {"delimiter": self.delimiter}
+        found |= {
             "quote": "backslash" if self.quote == "text" else self.quote,
             "header": "yes" if self.header else "no",
         }
@@ -50,4 +58,4 @@ class Dialect(NamedTuple):
 
 def separated(delimiter: str) -> str:
     """`separated by commas`."""
-    return f"separated by {DELIMITERS.get(delimiter, repr(delimiter))}"
+    return f"separated by {(DELIMITERS | {SPACE: 'spaces'}).get(delimiter, repr(delimiter))}"

@@ -24,11 +24,15 @@ from jobyard.workers.sentiment.tables.window import BLOCK_BYTES, MAX_LINE
 
 # Of a value that is not a row, this much is looked at: its kind, and that of the first thing in it.
 SKIMMED = 1_000
-# Objects within objects, and members of each, in which an array of rows is looked for.
+# An array of rows is looked for in objects within objects: on so many levels, among so many members of each
+# object, and in so many objects of a level, for each is read from the file anew.
 MAX_LEVELS = 5
 MAX_MEMBERS = 10_000
+MAX_OBJECTS = 100
 
 _ROWS = re.compile(r'\[\s*\{\s*["}]')
+# The beginning of a long array of strings. Nothing is tried twice, so that the time grows with the text.
+_STRINGS = re.compile(r'\[\s*+(?:"(?:[^"\\]++|\\.)*+"\s*+,\s*+)+(?:"(?:[^"\\]++|\\.)*+(?:"\s*+|\\)?)?')
 _TOKENS = re.compile(r'"(?:[^"\\\n]|\\.)*"|[{}\[\]:,\n]|[^\s"{}\[\]:,]+|"')
 _decoder = json.JSONDecoder()
 
@@ -69,10 +73,7 @@ def _is_array(text: str, name: str, *, is_cut: bool) -> bool:
     try:
         value, end = _decoder.raw_decode(text)
     except (ValueError, RecursionError):
-        # A long array of strings: all that is there is strings and commas.
-        return (
-            is_cut and re.fullmatch(r'\[\s*("(?:[^"\\]|\\.)*"\s*,\s*)+"?(?:[^"\\]|\\.)*\\?', text) is not None
-        )
+        return is_cut and _STRINGS.fullmatch(text) is not None
     return isinstance(value, list) and not text[end:].strip()
 
 
@@ -202,12 +203,13 @@ class _Document:
             }
             if found:
                 return _chosen(found, spec.column, [f"{p}{m.name}" for p, some in level for m in some])
-            level = [
-                (f"{prefix}{member.name}.", self._members(member.inside))
+            objects = (
+                (f"{prefix}{member.name}.", member.inside)
                 for prefix, some in level
                 for member in some
                 if member.value.kind == "{"
-            ]
+            )
+            level = [(prefix, self._members(place)) for prefix, place in islice(objects, MAX_OBJECTS)]
         return None
 
     def _has_text(self, members: list[_Member], column: str | int | ColumnNumber | None) -> bool:

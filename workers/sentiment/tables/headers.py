@@ -15,6 +15,8 @@ VALUE = re.compile(
 # A name has at most so many words and characters.
 NAME_WORDS = 6
 NAME_CHARACTERS = 80
+# What stands for no value, and is no name either.
+NULLS = ("NA", "N/A", "NULL", "null", "None", "nan", "NaN", "\\N", "-")
 # What is surely a name has at most so many words.
 SHORT_NAME = 3
 
@@ -34,13 +36,14 @@ def judge(first: Sequence[str], rows: Sequence[Sequence[str]]) -> Verdict:
     names = values = 0
     for place, name in enumerate(first):
         # The header may be there again, where files were put together.
-        below = [cell for row in rows if list(row) != first and (cell := row[place].strip())]
-        if not name:
+        cells = [row[place].strip() for row in rows if list(row) != first]
+        below = [cell for cell in cells if cell and cell not in NULLS]
+        if not name or name in NULLS:
             continue
         if below and all(map(is_value, below)):
             names += not is_value(name)
             values += is_value(name)
-        elif name in below or is_sentence(name):
+        elif name in below or (is_sentence(name) and not _is_asked(name, below)):
             values += 1
     if not names and not values:
         return Verdict(is_header=True, is_sure=False)
@@ -64,6 +67,11 @@ def is_sentence(cell: str) -> bool:
         or len(cell.split()) > NAME_WORDS
         or (len(cell.split()) > 1 and cell.endswith((".", "!", ",")))
     )
+
+
+def _is_asked(name: str, below: Sequence[str]) -> bool:
+    """Whether it is the question of a form, and those are the answers."""
+    return name.endswith("?") and not any(cell.endswith("?") for cell in below)
 
 
 def _is_counting(names: Sequence[str]) -> bool:

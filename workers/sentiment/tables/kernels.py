@@ -12,6 +12,7 @@ QUOTE, RETURN, NEWLINE, COMMA, BACKSLASH = (ord(mark) for mark in '"\r\n,\\')
 # How a cell is written.
 PLAIN, CSV, JSON, CSV_ESCAPED = range(4)
 
+SPACE = ord(" ")
 APOSTROPHE = ord("'")
 POINT = ord(".")
 

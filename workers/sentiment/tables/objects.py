@@ -31,7 +31,8 @@ SURROGATES, NOT_NUMBERS = "surrogates", "not_numbers"
 
 Row = dict[str, Any]
 
-_NOT_NUMBERS = re.compile(rb'"(?:[^"\\]|\\.)*"|NaN|-?Infinity')
+# Nothing is tried twice, so that the time grows with the line: also where a string is not closed.
+_NOT_NUMBERS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|NaN|-?Infinity')
 _ESCAPES = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
 )

@@ -33,6 +33,11 @@ class Decode(Step):
         encoding = encodings.encoding_of(opened.head, spec.encoding)
         if not encoding.startswith("utf-") and encodings.is_utf_8(opened.head):
             opened.warnings.append(f"the file is read as {encoding}, though it seems to be UTF-8")
+        elif encoding == "iso8859-1" and encodings.OF_CP1252.search(opened.head):
+            opened.warnings.append(
+                "the file has bytes that are no letters in iso8859-1; if they are curly quotes, set "
+                "`encoding` to cp1252"
+            )
         with opened.path.open("rb") as stream:
             blocks = iter(lambda: stream.read(BLOCK_BYTES), b"")
             target.write(encodings.decoded(blocks, encoding))

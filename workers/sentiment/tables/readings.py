@@ -1,12 +1,13 @@
 """The first bytes of a file, read in one dialect, and how well that works."""
 
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 
 from jobyard.workers.runtime.progress import NoProgress
-from jobyard.workers.sentiment.tables import headers
+from jobyard.workers.sentiment.tables import headers, margins
 from jobyard.workers.sentiment.tables.delimited import Finder
 from jobyard.workers.sentiment.tables.dialects import Dialect
 from jobyard.workers.sentiment.tables.table import MAX_COLUMNS
@@ -17,6 +18,10 @@ MAX_PREAMBLE = 50
 COMPARED = 200
 # A quote that is not closed within so many bytes of the head, if the head is not the whole file.
 MAX_OPEN = 32 << 10
+# How lines begin that programs and people add to a table.
+COMMENTS = (b"#", b"%", b"//", b"--")
+# What Markdown and databases draw between a header and its rows.
+RULE = re.compile(r"\s*:?-{2,}:?\s*")
 
 
 class Head:
@@ -74,7 +79,51 @@ class Reading:
         self.quoted, self.merged = map(int, finder.noted[:2])
         if not head.is_whole and head.stop - end > MAX_OPEN:
             self.broken += head.data.count(b"\n", end, head.stop)
-        self.first, self.width = self._shape()
+        self.margins = margins.NONE
+        self._start(0)
+        if not self.margins.before and not self.margins.after:
+            self.first, self.width = self._shape()
+            self._pass_titles()
+
+    def _start(self, place: int, texts: str | None = None) -> None:
+        """Take a row as the header, and have columns that it does not name if rows have no others."""
+        self.first, self.width = place, (self.counts[place] if self.counts else 1)
+        self.margins = margins.NONE
+        counts = Counter(self.counts[place + 1 :])
+        if not counts or self.width in counts:
+            return
+        usual, times = counts.most_common(1)[0]
+        rows = [row for row in self.rows[place + 1 :] if len(row) == usual]
+        if 2 * times > counts.total() and rows:
+            is_quoted = all(self.head.data.startswith(b'"', at) for at in self.begins[place:])
+            names = [name.strip() for name in self.rows[place]]
+            found = margins.find(names, rows, texts, is_quoted=is_quoted)
+            if found is not None:
+                self.margins, self.width = found, usual
+
+    def start_plain(self, texts: str | None = None, *, has_header: bool) -> None:
+        """Have the table begin with the first row."""
+        self._start(0, texts)
+        if not has_header:
+            self.leave_margins()
+
+    def leave_margins(self) -> None:
+        """Hold rows to the number of fields of the first."""
+        if self.margins != margins.NONE:
+            self.margins, self.width = margins.NONE, self.counts[self.first]
+
+    def _pass_titles(self) -> None:
+        """Leave out lines that look like a header for their delimiters alone: if what follows is one."""
+        for place in range(self.first, min(self.first + MAX_PREAMBLE, len(self.rows) - 1)):
+            if not self._is_title(place) and any(self.rows[place]):
+                if place > self.first and len(self.rows[place]) == self.width:
+                    verdict = headers.judge(
+                        self.rows[place], [row for row in self.rows[place + 1 :] if len(row) == self.width]
+                    )
+                    has_values = any(map(headers.is_value, self.rows[place]))
+                    if verdict.is_header and verdict.is_sure and not has_values:
+                        self.first = place
+                return
 
     def _shape(self) -> tuple[int, int]:
         """Which row is the first of the table, and how many fields it has."""
@@ -95,7 +144,7 @@ class Reading:
 
     @property
     def good(self) -> int:
-        return self.counts[self.first :].count(self.width)
+        return self.counts[self.first :].count(self.width) + (self.margins != margins.NONE)
 
     @property
     def bad(self) -> int:
@@ -115,20 +164,27 @@ class Reading:
     @property
     def names(self) -> list[str]:
         """What would be names, if there is a header."""
-        return [name.strip() for name in self.rows[self.first]] if self.rows else []
+        return self.margins.around([name.strip() for name in self.rows[self.first]]) if self.rows else []
 
     @property
     def table(self) -> list[list[str]]:
         """The rows after the first that have as many fields."""
-        return [row for row in self.rows[self.first + 1 :] if len(row) == self.width]
+        rows = self.rows[self.first + 1 + self.is_ruled :]
+        return [row for row in rows if len(row) == self.width]
 
-    def start_at(self, names: Sequence[str]) -> bool:
+    @property
+    def is_ruled(self) -> bool:
+        """Whether the row after the first has dashes, and nothing else."""
+        below = self.rows[self.first + 1 : self.first + 2]
+        return bool(below) and any(below[0]) and all(RULE.fullmatch(cell) for cell in below[0] if cell)
+
+    def start_at(self, names: Sequence[str], texts: str | None) -> bool:
         """Take the first row that has one of the names as the header. False if there is none."""
         for name in names:
             for place, row in enumerate(self.rows[: MAX_PREAMBLE + 1]):
                 is_first = len(row) not in self.counts[:place] or all(map(self._is_title, range(place)))
                 if is_first and name in [cell.strip() for cell in row]:
-                    self.first, self.width = place, len(row)
+                    self._start(place, texts)
                     return True
         return False
 
@@ -143,7 +199,12 @@ class Reading:
         return self._is_comment(place) or (len(row) > 2 and sum(map(bool, row)) < 2)
 
     def _is_comment(self, place: int) -> bool:
-        return self.head.data.startswith(b"#", self.begins[place])
+        return self.head.data.startswith(COMMENTS, self.begins[place])
+
+    def has_values(self) -> bool:
+        """Whether a column has numbers only, some of them at least."""
+        columns = [[cell.strip() for cell in column if cell] for column in zip(*self.table, strict=True)]
+        return any(cells and all(map(headers.is_value, cells)) for cells in columns)
 
     def keeps_types(self) -> bool:
         """Whether columns of mostly numbers have nothing else."""

@@ -4,7 +4,7 @@ Importing this imports numba, which takes half a second: only processes that rea
 """
 
 from jobyard.workers.compiled import compiled
-from jobyard.workers.sentiment.tables.kernels import NEWLINE, QUOTE, RETURN
+from jobyard.workers.sentiment.tables.kernels import NEWLINE, QUOTE, RETURN, SPACE
 
 # Why a row is broken.
 RAGGED, UNCLOSED, CLOSED_LATER, UNDOUBLED, QUOTE_TOO_LONG, TOO_LONG = range(6)
@@ -30,17 +30,22 @@ def _newlines(buffer, begin, end):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _before_row(buffer, begin, end, delimiter, width):  # type: ignore[no-untyped-def]
-    """The end of the first of these lines, if the next one has delimiters as a row has; else `end`."""
+def _before_row(buffer, begin, end, delimiter, width, whole):  # type: ignore[no-untyped-def]
+    """The end of the first of the lines up to `end`, if the next one has delimiters as a row has; else `end`.
+
+    The last line of the buffer need not end with a newline if the buffer is `whole`.
+    """
     line = begin
     while line < end and buffer[line] != NEWLINE:
         line += 1
+    if line == end:
+        return end
     delimiters = 0
     at = line + 1
-    while at <= end and buffer[at] != NEWLINE:
+    while at < len(buffer) and buffer[at] != NEWLINE:
         delimiters += buffer[at] == delimiter
         at += 1
-    return line if line < end and delimiters == width - 1 else end
+    return line if delimiters == width - 1 and (at < len(buffer) or whole) else end
 
 
 @compiled
@@ -92,8 +97,8 @@ def rows_of(  # type: ignore[no-untyped-def] # noqa: C901 - one loop: to go thro
     Field f of row r begins at `starts[r, f]` (`~` that, if it has doubled quotes), and has `lengths[r, f]`
     bytes once these are undoubled; of the row BEGIN, END and COUNT are in `spans`. Where there is no room
     for these nothing is kept, and rows are counted only. They are numbered from `rows` on, up to `most`.
-    A row of other than `width` fields is broken, unless that is 0. Blank lines are no rows unless
-    `keeps_blank`: then they have one empty field. Unless `is_last`, a row that may continue is left for
+    A row of other than `width` fields is broken, unless that is 0. Blank lines, also of spaces, are no rows
+    unless `keeps_blank`: then they have one field. Unless `is_last`, a row that may continue is left for
     later.
 
     A broken row ends with its line, or with the line on which the quote opens that breaks it: what follows
@@ -117,7 +122,7 @@ def rows_of(  # type: ignore[no-untyped-def] # noqa: C901 - one loop: to go thro
         fields = 0
         quoted = 0
         why = -1
-        while at < end and buffer[at] == RETURN:
+        while at < end and (buffer[at] == RETURN or buffer[at] == SPACE):
             at += 1
         is_blank = not keeps_blank and (at == end or buffer[at] == NEWLINE)
         if not is_blank:
@@ -214,11 +219,13 @@ def rows_of(  # type: ignore[no-untyped-def] # noqa: C901 - one loop: to go thro
         if why < 0 and fields and width and fields != width:
             why = RAGGED
             at -= 1
-            if quoted:  # perhaps by a quote that another one on a later line closed: if that line is a row
-                line = _before_row(buffer, begin, at, delimiter, width)
-                if line < at:
-                    why = CLOSED_LATER
-                    at = line
+        if why >= 0 and why != UNDOUBLED and quoted:
+            # Perhaps by a quote that another one on a later line closed: if that line is a row. This must not
+            # depend on what comes after the row: at the end of a part it is not there.
+            line = _before_row(buffer, begin, at, delimiter, width, whole)
+            if line < at:
+                why = CLOSED_LATER
+                at = line
         if why < 0:
             if fields:
                 if len(spans):

@@ -80,7 +80,11 @@ SIGNATURES: Final = (
         "a pointer of git-annex, and not the file that it stands for",
         "download that, by `git annex get` for instance",
     ),
-    Signature(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(?i:<!doctype html|<html\b)", "an HTML page", PAGE),
+    Signature(
+        rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(?i:<!doctype html|<(html|head|body|table)\b)",
+        "an HTML page",
+        PAGE,
+    ),
     Signature(
         rb"\s*<\?xml.{0,2000}?urn:schemas-microsoft-com:office:spreadsheet",
         "an Excel 2003 workbook in XML",

@@ -4,25 +4,32 @@ Each delimiter and each way of quoting is tried on the first bytes, by the loop 
 What leaves the fewest rows broken is meant; where two leave none, what has the column that was asked for.
 """
 
+import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from jobyard.shared.errors import WorkError
-from jobyard.workers.sentiment.tables import headers
-from jobyard.workers.sentiment.tables.dialects import DELIMITERS, Dialect, separated
+from jobyard.workers.sentiment.tables import drawings, headers
+from jobyard.workers.sentiment.tables.dialects import DELIMITERS, NOTHING, SPACE, Dialect, separated
 from jobyard.workers.sentiment.tables.readings import Head, Reading
 
 SEPARATOR = re.compile(rb'"?sep=([!#-/:-@[\]-`{-~\t\x01])"?[\r\n]', re.IGNORECASE)
 ESCAPE = re.compile(rb"\\[ntr\\]")
 NULL_CELL = re.compile(rb"(?:^|\t)\\N(?:\t|\r*$)", re.MULTILINE)
+# A comma of prose: before a space, within a number, or at the end of a line.
+PROSE = re.compile(r",(?=\s|$)|(?<=\d),(?=\d)")
+# What is rarely between fields, and not looked for: where all lines have it, that is to be said.
+OTHERS = ("^", "~", ":", "&", "#", "/", "\x02", "\x1e", "\x1f")
+DECIMAL = re.compile(r"[+-]?\d+,\d+")
 
 
 @dataclass(frozen=True)
 class Asked:
     """What is known beforehand; what is None, or "auto", is to be found out.
 
-    `names` are columns that the header should have; the first that it has decides.
+    `names` are columns that the header should have; the first that it has decides. `texts` is the name of the
+    column of texts.
     """
 
     delimiter: str | None = None
@@ -31,6 +38,7 @@ class Asked:
     skip_lines: int | None = None
     nulls: Sequence[str] = ()
     names: Sequence[str] = ()
+    texts: str | None = None
     # A delimiter that the file's name speaks for.
     expected: str = ","
 
@@ -69,26 +77,99 @@ def sniff(data: bytes, begin: int, asked: Asked, *, is_whole: bool) -> Sniffed:
         _best_quoting(head, delimiter, start, asked)
         for delimiter in ([asked.delimiter] if asked.delimiter else DELIMITERS)
     ]
-    has_names = [reading.start_at(asked.names) and asked.header != "no" for reading in readings]
-    if asked.skip_lines is not None or asked.header == "no":
-        for reading in readings:
-            reading.first, reading.width = 0, (reading.counts or [1])[0]
+    has_names = [_start(reading, asked) for reading in readings]
     reading, sentences = _choose(readings, has_names, asked)
-    verdict = _header(reading, asked, is_named=has_names[readings.index(reading)])
     is_named = has_names[readings.index(reading)]
+    if asked.delimiter is None and reading.width == 1:
+        reading, is_named, more = _of_one_column(reading, start, asked, is_named=is_named)
+        sentences += more
+    drawings.refuse_drawn(head.data[reading.begin :])
+    if asked.delimiter is None and reading.width == 1 and not is_named:
+        _refuse_several(reading)
+    verdict = _header(reading, asked, is_named=is_named)
     return _sniffed(head, reading, verdict, asked, sentences, is_named)
+
+
+def _start(reading: Reading, asked: Asked) -> bool:
+    """Find where the table begins. True if its header has a name that was asked for."""
+    is_named = reading.start_at(asked.names, asked.texts) and asked.header != "no"
+    if asked.skip_lines is not None or asked.header == "no":
+        reading.start_plain(asked.texts, has_header=asked.header != "no")
+    if asked.delimiter is not None and asked.quote != "auto" and asked.header == "yes":
+        reading.leave_margins()  # all is said, so rows that don't fit are broken
+    return is_named
+
+
+def _of_one_column(
+    reading: Reading, start: int, asked: Asked, *, is_named: bool
+) -> tuple[Reading, bool, list[str]]:
+    """The reading if there are other delimiters than the usual ones, and sentences about it."""
+    head = reading.head
+    spaces = _best_quoting(head, SPACE, start, replace(asked, delimiter=SPACE))
+    is_quoted = head.data.startswith(b'"', start) and spaces.quoted >= len(spaces.counts)
+    if is_quoted and _start(spaces, asked) and spaces.width > 1 and not spaces.bad:
+        return spaces, True, []
+    if reading.dialect.delimiter != "," or not reading.bad or not _is_prose(reading):
+        return reading, is_named, []
+    alone = _best_quoting(head, NOTHING, start, replace(asked, delimiter=NOTHING))
+    is_named = _start(alone, asked)
+    if alone.bad or reading.first != alone.first:
+        return reading, is_named, []
+    return (
+        alone,
+        is_named,
+        [
+            "the header has one name, so commas are read as letters; if they are between fields, set "
+            "`delimiter`"
+        ],
+    )
+
+
+def _refuse_several(reading: Reading) -> None:
+    """Raises WorkError for rows of one field that are several: in quotes, or with another delimiter."""
+    lines = [row[0] for row in reading.rows[reading.first :]]
+    is_quoted = reading.quoted == len(reading.counts)
+    for delimiter in DELIMITERS if is_quoted else OTHERS:
+        rows = list(csv.reader(lines, delimiter=delimiter))
+        if len(rows) < 2 or len({len(row) for row in rows}) > 1 or len(rows[0]) < 2:
+            continue
+        if is_quoted:
+            raise WorkError(
+                f"each line is in quotes as a whole, so all of it is one column, {lines[0][:100]!r}; should "
+                "be written without these quotes"
+            )
+        if _are_names(rows[0]) and not any(cell.startswith((" ", "//")) for row in rows for cell in row):
+            raise WorkError(
+                f"the columns may be {separated(delimiter)}, since each line has as many; `delimiter` should "
+                "say so, or be a comma"
+            )
+
+
+def _are_names(cells: Sequence[str]) -> bool:
+    return all(cell and headers.is_name(cell) and not headers.is_value(cell) for cell in cells)
+
+
+def _is_prose(reading: Reading) -> bool:
+    """Whether all commas are those of sentences, below a header that has none."""
+    rows = reading.rows[reading.first + 1 :]
+    several = [row for row in rows if len(row) > 1]
+    has_fields = len(several) == len(rows) and all(headers.is_value(row[-1].strip()) for row in rows)
+    return not has_fields and not any("," in PROSE.sub("", ",".join(row)) for row in several)
 
 
 def _best_quoting(head: Head, delimiter: str, begin: int, asked: Asked) -> Reading:
     found: dict[str, Reading] = {}
     for quote in _quotings(head, delimiter, asked):
-        found[quote] = Reading(head, Dialect(delimiter, quote), begin)
+        dialect = Dialect(delimiter, quote, nulls=tuple(asked.nulls))
+        found[quote] = Reading(head, dialect, begin)
         mark = re.escape(delimiter.encode())
         around_quote = mark + rb' +"|" +' + mark
-        if quote in ("double", "backslash") and (
-            re.search(around_quote, head.data) or _has_padding(found[quote])
+        if (
+            quote in ("double", "backslash")
+            and delimiter != SPACE
+            and (re.search(around_quote, head.data) or _has_padding(found[quote]))
         ):
-            padded = Reading(head, Dialect(delimiter, quote, is_padded=True), begin)
+            padded = Reading(head, dialect._replace(is_padded=True), begin)
             if padded.bad <= found[quote].bad and (
                 padded.quoted > found[quote].quoted or _has_padding(padded)
             ):
@@ -144,7 +225,8 @@ def _are_letters(plain: Reading, none: Reading) -> bool:
     """Whether quotes are letters: `plain`, in which they are not, leaves rows broken, and `none` fewer."""
     if none.bad >= plain.bad or none.width != max(none.width, plain.width) or not none.keeps_types():
         return False
-    if plain.bad == plain.merged and plain.dialect.delimiter == "," and none.width == 2:
+    is_usual = plain.bad == plain.merged and plain.dialect.delimiter == "," and none.width == 2
+    if is_usual and not none.has_values():
         return False  # two lines with one comma each are nothing special
     proper = plain.quoted - plain.merged
     return proper <= plain.bad if plain.dialect.delimiter == "\t" else proper < plain.bad
@@ -175,6 +257,8 @@ def _choose(readings: list[Reading], has_names: list[bool], asked: Asked) -> tup
         (found,) = (reading for reading in readings if reading.dialect.delimiter == asked.expected)
         found.first, found.width = 0, (found.counts or [1])[0]
         return found, []
+    decimals = [reading for reading in tables if not _splits_numbers(reading, tables)]
+    tables = decimals or tables
     best = min(tables, key=lambda reading: (rank(reading), -reading.width))
     rivals = [reading for reading in tables if reading is not best and rank(reading) == rank(best)]
     same = [reading for reading in rivals if reading.width == best.width]
@@ -186,6 +270,24 @@ def _choose(readings: list[Reading], has_names: list[bool], asked: Asked) -> tup
         f"the columns are {_shown(best)}; they may also be {_shown(rival)}: then set `delimiter`"
         for rival in rivals[:1]
     ]
+
+
+def _splits_numbers(reading: Reading, others: list[Reading]) -> bool:
+    """Whether commas are between the digits of what is one number in another reading."""
+    if reading.dialect.delimiter != ",":
+        return False
+    return any(
+        _has_decimals(name, cells)
+        for other in others
+        if other is not reading
+        for name, cells in zip(other.names, zip(*other.table, strict=True), strict=False)
+    )
+
+
+def _has_decimals(name: str, cells: Sequence[str]) -> bool:
+    found = [cell.strip() for cell in cells if cell]
+    is_name = "," not in name or DECIMAL.fullmatch(name) is not None
+    return is_name and bool(found) and all(map(DECIMAL.fullmatch, found))
 
 
 def _has_header(reading: Reading) -> bool:
@@ -217,12 +319,24 @@ def _sniffed(
     skipped = head.lines_before(reading.begins[reading.first] if reading.first else reading.begin)
     dialect = reading.dialect._replace(
         header=verdict.is_header,
+        before=reading.margins.before,
+        after=reading.margins.after,
+        is_ruled=verdict.is_header and reading.is_ruled,
         skip_lines=asked.skip_lines or skipped,
         is_guessed=asked.quote == "auto",
         nulls=tuple(asked.nulls),
     )
     warnings = list(sentences)
     number = skipped + 1
+    if dialect.before:
+        warnings.append(
+            "rows have one field more than the header: the first one is read as the name of the row, as R "
+            "writes it"
+        )
+    if dialect.after < 0:
+        warnings.append("the header ends with a delimiter, and the rows don't: it is left out")
+    if dialect.is_ruled:
+        warnings.append(f"line {number + 1} is left out: it has dashes only, as Markdown has below a header")
     if reading.first and skipped:
         first = head.line(reading.begins[0])
         lines = "line is" if reading.first == 1 else "lines are"

@@ -4,6 +4,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import IO, Any, Protocol
 
 import pyarrow as pa
@@ -65,6 +66,8 @@ class Table(ABC):
     columns: list[str]
     # What rows have besides, which is within columns: `user.name`.
     inner: Sequence[str] = ()
+    # How many rows have something that the result is to mention.
+    counts: Mapping[str, int] = MappingProxyType({})
 
     @property
     def warnings(self) -> Sequence[str]:
@@ -164,8 +167,8 @@ def choose(columns: Sequence[str], column: str | int | ColumnNumber | None) -> s
             if found not in (None, name):
                 raise WorkError(
                     f"{column} is the number of column {found[:100]!r} and the name of another one; should "
-                    f'be "{column}" for the name (--column-name), {{"number": {column}}} for the number '
-                    "(--column-number)"
+                    f'be "{column}" for the name (--column-name, --group-by-name), {{"number": {column}}} '
+                    "for the number (--column-number, --group-by-number)"
                 )
             return name
         if found is not None:

@@ -284,6 +284,35 @@ def test_a_file_of_texts_that_is_not_there_or_empty_is_refused(world: World, web
     refused(world, send(web, "sentiment", source="file", file=full, format="xlsx"), 'id="format-error"')
 
 
+def tables(*contents: bytes) -> list[tuple[io.BytesIO, str]]:
+    return [(io.BytesIO(content), f"part-{number}.csv") for number, content in enumerate(contents, 1)]
+
+
+def test_several_files_of_texts_are_one_job(world: World, web: FlaskClient) -> None:
+    files = tables(b"text\nfine\n", b"text\nbad\n")
+    job = accepted(world, send(web, "sentiment", source="file", file=files, column="text", group_by="source"))
+    assert (job.spec["file"], len(job.spec["files"])) == (None, 2)
+    assert (job.spec["column"], job.spec["group_by"]) == ("text", "source")
+    with world.backend.database.read() as session:
+        kept = {str(file.id): file.name for file in session.scalars(sa.select(storage.File))}
+    assert [kept[file_id] for file_id in job.spec["files"]] == ["part-1.csv", "part-2.csv"]
+    page = web.get(f"/jobs/{job.id}").text
+    assert "<dt>group_<wbr>by</dt>" in page
+    assert "<dt>explain</dt>" not in page, "that is for texts"
+
+
+def test_what_is_wrong_with_one_of_several_files_names_it(world: World, web: FlaskClient) -> None:
+    response = send(web, "sentiment", source="file", file=tables(b"text\nfine\n", b""))
+    refused(world, response, 'id="file-error"', "&#39;part-2.csv&#39;: the file is empty")
+    response = send(web, "sentiment", source="file", file=tables(*([b"x"] * 1_001)))
+    refused(world, response, 'id="file-error"', "At most 1,000 at a time")
+
+
+def test_files_of_a_source_that_is_not_chosen_are_left_out(world: World, web: FlaskClient) -> None:
+    spec = accepted(world, send(web, "sentiment", texts="hi", file=tables(b"x", b"y"))).spec
+    assert (spec["texts"], spec["file"], spec["files"]) == (["hi"], None, None)
+
+
 def test_an_archive_is_kept_for_its_import(world: World, web: FlaskClient) -> None:
     upload = (io.BytesIO(zipped_dataset()), "pets.zip")
     spec = accepted(world, send(web, "import", source="file", name="2024", file=upload, path="/x")).spec

@@ -259,3 +259,11 @@ def test_a_page_says_how_the_file_was_read_and_what_is_left_open(web: FlaskClien
     page = look(web, f"/jobs/{scored_job(world.backend, table, read_as=read_as, warnings=warnings)}")
     assert "Read as csv, separated by ^A, header no, skip lines 2, sheet " in page
     assert "Line 3 is data: " in page
+
+
+def test_names_of_fields_in_messages_are_code_and_nothing_else_is(web: FlaskClient, world: World) -> None:
+    warnings = ["if it has names, set `header` to yes", "`<b>` and `a file`"]
+    table = scored_table({"text": ["hi"]}, [0.5])
+    page = look(web, f"/jobs/{scored_job(world.backend, table, read_as={}, warnings=warnings)}")
+    assert "set <code>header</code> to yes" in page
+    assert "`&lt;b&gt;` and `a file`" in page

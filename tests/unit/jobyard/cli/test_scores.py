@@ -82,6 +82,8 @@ def given(sent: Sent) -> dict[str, Any]:
         (["--column", "２", "--group-by", "-1"], {"column": "２", "group_by": "-1"}),
         (["--column-name", "2"], {"column": "2"}),
         (["--column-number", "2"], {"column": {"number": 2}}),
+        (["--group-by-name", "2", "--column", "3"], {"group_by": "2", "column": 3}),
+        (["--group-by-number", "2"], {"group_by": {"number": 2}}),
         (["--delimiter", "tab", "--quote", "none"], {"delimiter": "tab", "quote": "none"}),
         (["--header", "no", "--skip-lines", "0"], {"header": "no", "skip_lines": 0}),
         (["--null-value", "NULL", "--null-value", "NA"], {"null_values": ["NULL", "NA"]}),
@@ -137,6 +139,14 @@ def test_a_scored_file_ends_with_its_summary(
     assert "\x1b" not in shown
 
 
+def test_broken_rows_of_what_has_no_lines_are_rows(
+    serve: Callable[[dict[str, Any]], Sent], capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve({**OF_A_FILE, "read_as": {"format": "json", "numbered": "row"}})
+    assert run(["score", "texts.csv"]) == 0
+    assert "row 5: broken 5\n  …" in capsys.readouterr().out
+
+
 def test_how_a_file_was_read_is_said_with_what_is_left_open(
     serve: Callable[[dict[str, Any]], Sent], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -153,6 +163,11 @@ def test_how_a_file_was_read_is_said_with_what_is_left_open(
     [
         (["texts.csv", "--column", "a", "--column-number", "2"], "one of --column, --column-name and"),
         (["texts.csv", "--column-number", "2001"], "2001"),
+        (
+            ["texts.csv", "--group-by", "a", "--group-by-name", "b"],
+            "one of --group-by, --group-by-name and --group-by-number",
+        ),
+        (["I love it", "--group-by-number", "2"], "--group-by-number is for a file"),
         (["I love it", "--delimiter", ";"], "--delimiter is for a file"),
         (["I love it", "--null-value", "NA"], "--null-value is for a file"),
         (["I love it", "--skip-lines", "0"], "--skip-lines is for a file"),

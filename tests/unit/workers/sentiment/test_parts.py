@@ -318,6 +318,23 @@ def test_the_rows_that_are_skipped_do_not_depend_on_the_parts(
     assert made[0][0]["errors"]["count"] == made[0][0]["skipped"]
 
 
+@pytest.mark.parametrize("part", [7, 12, 20, HUGE])
+def test_an_open_quote_hides_no_row_where_a_part_ends_in_a_later_one(
+    tmp_path: Path, bulk: BulkScorer, part: int
+) -> None:
+    """The quote on line 2 closes on line 4, where another one opens; a part may end there."""
+    source = tmp_path / "source"
+    source.write_bytes(b'good\n"\n\nbad","\n"\ngood"')
+    spec = SentimentSpec(
+        file=uuid4(), format="csv", errors="skip", quote="double", delimiter=",", header="no"
+    )
+    with sizes(part, 1, 1):
+        outcome, scored, _ = in_parts(spec, source, "in.csv", bulk)
+    assert [row["line"] for row in outcome.result["errors"]["first"]] == [2, 4]
+    assert list(csv.reader(io.StringIO(scored.decode(), newline="")))[1:][0][0] == "good"
+    assert (outcome.result["rows"], outcome.result["nulls"]) == (3, 1)
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | FIELDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=3),

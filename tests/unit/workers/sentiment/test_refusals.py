@@ -51,7 +51,7 @@ def parquet(*, use_dictionary: bool = True, **columns: Any) -> bytes:
             b'text,a\n"x\ny",1\nbad,1,2\n',
             "in.csv",
             {},
-            "line 4: has 3 fields; should have 2, as in the header",
+            "line 4: has 3 fields; should have 2, as in the header: what has ',' in it should be in quotes",
         ),
         (
             b'text,a\ngood,1\n"bad,1\n\n',
@@ -95,7 +95,8 @@ def parquet(*, use_dictionary: bool = True, **columns: Any) -> bytes:
             "in.csv",
             {"column": 2, "header": "yes"},
             "2 is the number of column '1' and the name of another one; should be \"2\" for the name "
-            '(--column-name), {"number": 2} for the number (--column-number)',
+            '(--column-name, --group-by-name), {"number": 2} for the number (--column-number, '
+            "--group-by-number)",
         ),
         (
             b"id\ttext\n1\tgood\n2\tbad\n",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from jobyard.shared.errors import WorkError
 from jobyard.workers.runtime.progress import NoProgress
 from jobyard.workers.sentiment.tables import window
+from jobyard.workers.sentiment.tables.contents import HEAD_BYTES
 from jobyard.workers.sentiment.tables.elements import Elements, Place
 from tests.unit.workers.sentiment.conftest import Desk
 
@@ -212,3 +213,36 @@ def test_any_brackets_are_read_or_refused(desk: Desk, content: str, start: str) 
         with contextlib.suppress(WorkError):
             result = desk.score(start + content, "in.json", errors=errors)
             assert sum(result["labels"].values()) + result["nulls"] == result["rows"]
+
+
+@pytest.mark.parametrize("last", ['"', '" ', '", ', '", "bad \\', '", "bad'])
+def test_an_array_of_strings_is_one_wherever_its_head_ends(desk: Desk, last: str) -> None:
+    begin = '["good", "'
+    content = begin + "x" * (HEAD_BYTES - len(begin) - len(last)) + last
+    content += {'"': ', "bad"]', '" ': ', "bad"]', '", ': '"bad"]', '", "bad': '"]'}.get(last, 'n"]')
+    result = desk.score(content, "in")
+    assert (result["rows"], result["read_as"]["format"]) == (3, "json")
+
+
+def test_what_is_no_array_of_strings_takes_no_longer(desk: Desk) -> None:
+    """A quadratic search would take minutes."""
+    content = '["good", ' + " " * (HEAD_BYTES - 100) + '"bad" and "more' + "x" * 100
+    assert desk.score(content, "in")["read_as"]["format"] == "lines"
+
+
+def test_objects_within_objects_are_read_a_few_times_only(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of objects by their ids has an object for each row: to read it anew for each takes minutes."""
+    reads: list[int] = []
+    read = Elements._read
+
+    def counted(elements: Elements, position: int) -> bytes:
+        reads.append(position)
+        return read(elements, position)
+
+    monkeypatch.setattr(Elements, "_read", counted)
+    rows = {f"id {number}": {"user": {"name": "x"}, "text": "good"} for number in range(1_000)}
+    with pytest.raises(WorkError, match=r"^there is no column 'text'; should be one of 'id 0'"):
+        desk.score(json.dumps(rows), "in.json")
+    assert len(reads) < 1_000

@@ -143,3 +143,10 @@ def test_rows_out_and_rows_reported_are_all_rows(desk: Desk, lines: list[str]) -
     assert result["rows"] + result["skipped"] == 1 + sum(bool(line.strip()) for line in lines)
     assert len(desk.jsonl()) == result["rows"]
     assert sum(result["labels"].values()) + result["nulls"] == result["rows"]
+
+
+def test_no_broken_line_takes_long(desk: Desk) -> None:
+    """A quadratic search for NaN would take hours."""
+    lines = ['{"text": "good"}', '{"a": NaN, "text": "' + '\\"' * 1_000_000]
+    result = desk.score("\n".join(lines), "in.jsonl", errors="skip")
+    assert (result["rows"], result["skipped"]) == (1, 1)
