@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from jobyard.shared.errors import ConfigError
+from jobyard.shared.source_rules import Host, SourceRules, parse_bucket
 
 PREFIX = "JOBYARD_"
 
@@ -80,6 +81,16 @@ class Settings(BaseSettings):
         default=(),
         description="Folders that an import by `path` may read, separated by `:`; default: none, and for "
         "`jobyard up` your home folder",
+    )
+    source_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Hosts that files may be fetched from by `https://`, separated by commas: "
+        "`data.example.org`, `*.example.org`, `data.example.org:8443`; default: none",
+    )
+    source_buckets: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Buckets that files may be fetched from by `s3://`, with the workers' credentials, "
+        "separated by commas; default: none",
     )
     max_picture_pixels: Annotated[int, Field(ge=1, le=10**9)] = Field(
         default=89_478_485, description="A picture with more pixels is refused, by its header"
@@ -150,6 +161,19 @@ class Settings(BaseSettings):
         if not all(folder.is_absolute() for folder in folders):
             raise ValueError(f"should be absolute paths of folders, separated by {os.pathsep!r}")
         return folders
+
+    @field_validator("source_hosts", mode="before")
+    @classmethod
+    def _hosts(cls, given: object) -> object:
+        entries = _entries(given)
+        for entry in entries:
+            Host.parse(entry)
+        return entries
+
+    @field_validator("source_buckets", mode="before")
+    @classmethod
+    def _buckets(cls, given: object) -> object:
+        return tuple(map(parse_bucket, _entries(given)))
 
     @field_validator("token")
     @classmethod
@@ -233,6 +257,11 @@ class Settings(BaseSettings):
         return self.storage_url or f"file://{self.home / 'storage'}"  # fsspec decodes no %20
 
     @property
+    def source_rules(self) -> SourceRules:
+        """Which addresses files may be fetched from."""
+        return SourceRules(self.source_hosts, self.source_buckets)
+
+    @property
     def max_unpacked_bytes(self) -> int:
         """What an archive may unpack to: 20 times the largest upload."""
         return 20 * self.max_upload_bytes
@@ -274,3 +303,9 @@ class Settings(BaseSettings):
             raise ConfigError(
                 f"JOBYARD_HOME: can't write the token to {path}: {error.strerror or error}"
             ) from None
+
+
+def _entries(given: object) -> tuple[str, ...]:
+    """What is separated by commas."""
+    entries = given.split(",") if isinstance(given, str) else given if isinstance(given, list | tuple) else ()
+    return tuple(entry.strip() for entry in entries if entry.strip())

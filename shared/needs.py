@@ -1,14 +1,18 @@
-"""What jobs need: uploads are kept as long as the job, data sets and models until it has ended."""
+"""What jobs need: uploads are kept as long as the job, data sets and models until it has ended.
+
+A file that a job names by its address is an upload from when it was fetched on.
+"""
 
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from jobyard.shared.database import Base
 from jobyard.shared.jobs import TERMINAL, Job, State
+from jobyard.shared.texts import OutsideText
 
 
 class JobInput(Base):
@@ -36,12 +40,34 @@ class JobReference(Base):
     __table_args__ = (sa.Index("ix_job_references_referent_id", "referent_id"),)
 
 
+class JobAddress(Base):
+    """A file that a job names by its address, and the upload that it is once it was fetched."""
+
+    __tablename__ = "job_addresses"
+
+    job_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    # The dotted path of the field that names it: "file", "files.3".
+    field: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    # With its query, which may be a secret, until it was fetched; then without.
+    address: Mapped[str] = mapped_column(sa.Text())
+    file_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("files.id", ondelete="CASCADE"))
+    # What its host said of it.
+    etag: Mapped[str | None] = mapped_column(OutsideText(255))
+    last_modified: Mapped[str | None] = mapped_column(OutsideText(255))
+
+    __table_args__ = (sa.Index("ix_job_addresses_file_id", "file_id"),)
+
+
 @dataclass(frozen=True)
 class Needs:
-    """The ids of the uploads that a job reads, and of the data sets and models that it names."""
+    """The ids of the uploads that a job reads, and of the data sets and models that it names.
+
+    `addresses` are those of files elsewhere, whole, by the field that names them.
+    """
 
     files: Sequence[uuid.UUID] = ()
     referents: Sequence[uuid.UUID] = ()
+    addresses: Mapping[str, str] = field(default_factory=dict)
 
 
 def note(connection: sa.Connection, needs: Iterable[tuple[uuid.UUID, Needs]]) -> None:
@@ -55,6 +81,39 @@ def note(connection: sa.Connection, needs: Iterable[tuple[uuid.UUID, Needs]]) ->
     if references:
         rows = [{"job_id": job_id, "referent_id": referent} for job_id, referent in references]
         connection.execute(sa.insert(JobReference), rows)
+    addresses = [
+        {"job_id": job_id, "field": name, "address": address}
+        for job_id, one in needs
+        for name, address in one.addresses.items()
+    ]
+    if addresses:
+        connection.execute(sa.insert(JobAddress), addresses)
+
+
+def addresses_of(session: Session, job_id: uuid.UUID) -> dict[str, JobAddress]:
+    """The files that a job names by their addresses, fetched or not, by the field that names them."""
+    found = session.scalars(sa.select(JobAddress).where(JobAddress.job_id == job_id))
+    return {one.field: one for one in found}
+
+
+def keep_fetched(
+    session: Session,
+    job_id: uuid.UUID,
+    name: str,
+    file_id: uuid.UUID,
+    *,
+    address: str,
+    etag: str | None,
+    last_modified: str | None,
+) -> None:
+    """The file that the field `name` has the address of is this upload now; what was secret is forgotten.
+
+    `address` is without its query.
+    """
+    where = (JobAddress.job_id == job_id) & (JobAddress.field == name)
+    values = {"file_id": file_id, "address": address, "etag": etag, "last_modified": last_modified}
+    session.execute(sa.update(JobAddress).where(where).values(values))
+    session.execute(sa.insert(JobInput).values(job_id=job_id, file_id=file_id))
 
 
 def referents_of(session: Session, job_id: uuid.UUID) -> list[uuid.UUID]:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,8 @@ def score(
     **of_file: Any,
 ) -> int:
     """Score FILE (CSV, TSV, JSON, Parquet, a workbook or plain lines, also packed), or each TEXT, with NLTK's
-    VADER. FILE is a path, a folder, a pattern, or - for standard input; several are scored as one.
+    VADER. FILE is a path, a folder, a pattern, - for standard input, or an address (https://…, s3://…) that
+    the server fetches it from; several are scored as one.
     """
     if target is not None and STANDARD_INPUT.intersection(what):  # which may take long to read
         _format(target)
@@ -97,7 +99,7 @@ def score(
         raise click.UsageError("--escape-formulas needs a .csv file, as in -o scored.csv")
     if target is not None:
         _format(target)
-        check_target(target, files, force=force)
+        check_target(target, [file for file in files if isinstance(file, Path)], force=force)
     given = {"positive": positive, "negative": negative}
     spec: Json = {
         "thresholds": {key: value for key, value in given.items() if value is not None} or None,
@@ -112,9 +114,8 @@ def score(
         if not files:
             job = client.score(what, priority=priority, wait=POLL_SECONDS, **spec)
         else:
-            one = len(files) == 1
-            with working(f"uploading {_shown(files, what)} …"):
-                given_files = {"file": files[0]} if one else {"files": files}
+            given_files = {"file": files[0]} if len(files) == 1 else {"files": files}
+            with _uploading([file for file in files if isinstance(file, Path)], what):
                 job = client.score(**given_files, priority=priority, **spec)
         follow(job)
         if job.succeeded and target is not None:
@@ -127,6 +128,11 @@ def score(
         return outcome(job)
 
 
+def _uploading(files: Sequence[Path], what: Sequence[str]) -> AbstractContextManager[object]:
+    """Says so while these are sent, if there are any."""
+    return working(f"uploading {_shown(files, what)} …") if files else nullcontext()
+
+
 def _shown(files: Sequence[Path], what: Sequence[str]) -> str:
     """What is uploaded, as it was given: a pipe and standard input are copies in a folder of their own."""
     if len(files) > 1:
@@ -134,7 +140,7 @@ def _shown(files: Sequence[Path], what: Sequence[str]) -> str:
     return "standard input" if STANDARD_INPUT.intersection(what) else str(files[0])
 
 
-def _check_options(files: Sequence[Path], of_file: Mapping[str, object], explain: bool) -> None:
+def _check_options(files: Sequence[Path | str], of_file: Mapping[str, object], explain: bool) -> None:
     """Raises UsageError at an option that is for the other kind of source."""
     if files:
         if explain:

@@ -1,4 +1,4 @@
-"""What `score` is given: texts, or files of texts, folders of them, patterns, and standard input."""
+"""What `score` is given: texts, or files of texts, folders, patterns, addresses, and standard input."""
 
 import glob
 import re
@@ -16,6 +16,7 @@ import click
 from jobyard.cli.targets import expanded
 from jobyard.client.errors import BadRequest
 from jobyard.client.folders import walk
+from jobyard.client.uploads import is_address
 
 STANDARD_INPUT: Final = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 
@@ -44,8 +45,10 @@ HINT: Final = "to score it as a text, add --text"
 
 
 @contextmanager
-def tables_of(what: Sequence[str], *, as_texts: bool) -> Iterator[list[Path]]:
+def tables_of(what: Sequence[str], *, as_texts: bool) -> Iterator[list[Path | str]]:
     """The files that are meant, or none if these are texts; standard input is copied to a file first.
+
+    What the server is to fetch stays the address that it is.
 
     Raises UsageError for what is no file but looks like one, is not there, or can't be read.
     """
@@ -56,16 +59,19 @@ def tables_of(what: Sequence[str], *, as_texts: bool) -> Iterator[list[Path]]:
     with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:
         files = _found(what, Path(folder))
         for file in files:
-            _check_readable(file)
+            if isinstance(file, Path):
+                _check_readable(file)
         yield files
 
 
-def _found(what: Sequence[str], folder: Path) -> list[Path]:
+def _found(what: Sequence[str], folder: Path) -> list[Path | str]:
     if any(one in STANDARD_INPUT for one in what):
         if len(what) > 1:
             raise click.UsageError("standard input should be alone: other files can't be read with it")
         return [_standard_input(folder)]
-    found = [_files_at(one, folder) for one in what]
+    found: list[Sequence[Path | str] | None] = [
+        [one] if ADDRESS.fullmatch(one) and is_address(one) else _files_at(one, folder) for one in what
+    ]
     if all(files is None for files in found):
         for one in what:
             _refuse_missing(one)
@@ -199,7 +205,9 @@ def _check_characters(texts: Sequence[str]) -> None:
 def _refuse_missing(one: str) -> None:
     """Raises UsageError for what looks like the name of a file, a folder or an address."""
     if ADDRESS.fullmatch(one):
-        raise click.UsageError(f"{_shown(one)} is an address; download the file first ({HINT})")
+        raise click.UsageError(
+            f"{_shown(one)} is an address, and should be one of https:// or s3://; download the file ({HINT})"
+        )
     if looks_like_a_path(one):
         raise click.UsageError(f"there is no file {_shown(one)} ({HINT})")
 

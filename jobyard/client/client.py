@@ -185,7 +185,10 @@ class Client:
         wait: float | None = None,
         **spec: Any,
     ) -> Job:
-        """Score the sentiment of texts, or of a file's column (a path, which is uploaded, or a file's id).
+        """Score the sentiment of texts, or of a file's column.
+
+        A file is a path, which is uploaded, an id, or an address (https://… or s3://…), from which the server
+        fetches it if its settings allow that.
 
         `texts` is one text, a list or array of texts, or a column of a data frame without empty values.
         `files` are several that are scored as one, with the name of each row's file in a column "source".

@@ -16,6 +16,9 @@ from jobyard.client.transport import Transport
 # Stands for what is not on the server yet: an upload, or a data set that will have been imported by then.
 PENDING = str(uuid.UUID(int=0))
 
+# How addresses begin that the server fetches files from, if its settings allow it.
+ADDRESSES = ("https://", "http://", "s3://")
+
 
 class Uploads:
     """A context: an exception that leaves it deletes what was uploaded in it."""
@@ -98,9 +101,16 @@ def check_readable(path: Path) -> None:
         raise BadRequest(f"{path} is empty")
 
 
+def is_address(file: str) -> bool:
+    """Whether it is where the server is to fetch a file from."""
+    return file.lower().startswith(ADDRESSES)
+
+
 def file_or_id(file: str | Path | uuid.UUID) -> str | Path:
-    """The id of a file, or the path of one that is to be uploaded."""
+    """The id or the address of a file, or the path of one that is to be uploaded."""
     if isinstance(file, str):
+        if is_address(file):
+            return file
         with suppress(ValueError):
             return str(uuid.UUID(file))
         return Path(file)

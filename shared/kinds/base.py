@@ -118,6 +118,13 @@ class Kind(ABC, Generic[S]):
         None is a field that is not set. Retention keeps these uploads as long as the job.
         """
 
+    def addresses(self, spec: S) -> Mapping[str, str]:
+        """The addresses of files elsewhere that the job reads, by the dotted path of the field.
+
+        Each is checked when the job is submitted, and kept in the spec without its query.
+        """
+        return {}
+
     @abstractmethod
     def references(self, spec: S) -> Sequence[Reference]:
         """The data sets and models that the spec names, which can't be deleted until the job has ended."""

@@ -2,8 +2,18 @@
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
+from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+
+from jobyard.shared import addresses
 
 ALIAS = r"[A-Za-z][A-Za-z0-9._-]{0,63}"
 ALIAS_IS = "a letter, then letters, digits, '.', '_' and '-', at most 64"
@@ -40,3 +50,27 @@ Alias = Annotated[
     StringConstraints(pattern=rf"^{ALIAS}$"),
     Field(description=f"Should be {ALIAS_IS}"),
 ]
+
+
+def _checked_address(written: str) -> str:
+    return addresses.parse(written).whole
+
+
+def _file(value: object, check: ValidatorFunctionWrapHandler) -> UUID | str:
+    """Validates with one message, in which nothing is repeated: what is secret may be in an address."""
+    if isinstance(value, str) and "://" in value:
+        return _checked_address(value)
+    try:
+        found: UUID | str = check(value)
+    except ValidationError:
+        raise ValueError(f"should be the id of an uploaded file, or {addresses.IS}") from None
+    return found
+
+
+Address = Annotated[
+    str,
+    StringConstraints(pattern=r"^(https?|s3)://", max_length=addresses.MAX_CHARACTERS),
+    AfterValidator(_checked_address),
+]
+# An upload by its id, or a file elsewhere by its address.
+FileOrAddress = Annotated[Annotated[UUID | Address, Field(union_mode="left_to_right")], WrapValidator(_file)]

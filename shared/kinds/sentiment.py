@@ -17,8 +17,10 @@ from pydantic import (
     model_validator,
 )
 
+from jobyard.shared.addresses import parse
 from jobyard.shared.emoji import is_emoji
 from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Source, Spec
+from jobyard.shared.kinds.fields import FileOrAddress
 
 MAX_TEXTS = 1_000
 MAX_TEXT_CHARACTERS = 10_000
@@ -174,17 +176,18 @@ class SentimentSpec(Spec):
     """Score texts with NLTK's VADER: neg, neu, pos, compound and a label."""
 
     texts: list[Text] | None = Field(default=None, min_length=1, max_length=MAX_TEXTS)
-    file: UUID | None = Field(
+    file: FileOrAddress | None = Field(
         default=None,
-        description="Id of an uploaded file: CSV, TSV, JSONL, Parquet, an Excel workbook or plain lines, "
-        "also as gzip, zstd, bzip2 or xz, or alone in a zip or tar archive",
+        description="Id of an uploaded file, or an address https://… or s3://… that the settings allow: CSV, "
+        "TSV, JSONL, Parquet, an Excel workbook or plain lines, also as gzip, zstd, bzip2 or xz, or alone in "
+        "a zip or tar archive",
     )
-    files: list[UUID] | None = Field(
+    files: list[FileOrAddress] | None = Field(
         default=None,
         min_length=1,
         max_length=MAX_FILES,
-        description="Ids of uploaded files that are scored as one: the rows of all, and a column `source` "
-        "with the name of each row's file",
+        description="Ids of uploaded files, or addresses, that are scored as one: the rows of all, and a "
+        "column `source` with the name or address of each row's file",
     )
     column: Column | None = Field(
         default=None,
@@ -283,6 +286,14 @@ class SentimentPart(Parameters):
 _OF_A_FILE = re.compile(r'"texts":\s*null')
 
 
+def _called(file: str) -> str:
+    """A file by what its address says; one that was deleted is just a file."""
+    try:
+        return parse(file).name
+    except ValueError:
+        return "a file"
+
+
 class Sentiment(Kind[SentimentSpec]):
     """Score texts."""
 
@@ -301,8 +312,16 @@ class Sentiment(Kind[SentimentSpec]):
     order = 4
 
     def inputs(self, spec: SentimentSpec) -> Mapping[str, UUID | None]:
-        several = {f"files.{number}": file_id for number, file_id in enumerate(spec.files or [])}
-        return {"file": spec.file, **several}
+        return {name: one for name, one in self._files(spec) if isinstance(one, UUID)}
+
+    def addresses(self, spec: SentimentSpec) -> Mapping[str, str]:
+        return {name: one for name, one in self._files(spec) if isinstance(one, str)}
+
+    @staticmethod
+    def _files(spec: SentimentSpec) -> list[tuple[str, UUID | str]]:
+        """By the field that names them."""
+        alone = [] if spec.file is None else [("file", spec.file)]
+        return [*alone, *((f"files.{number}", one) for number, one in enumerate(spec.files or []))]
 
     def references(self, spec: SentimentSpec) -> Sequence[Reference]:
         return []
@@ -311,7 +330,7 @@ class Sentiment(Kind[SentimentSpec]):
         if spec["texts"] is None and spec["file"] is None:
             return f"{len(spec['files']):,} files"
         if spec["texts"] is None:
-            return files.get(spec["file"], "a file")
+            return files.get(spec["file"]) or _called(spec["file"])
         count = len(spec["texts"])
         return "1 text" if count == 1 else f"{count:,} texts"
 

@@ -118,7 +118,7 @@ def _input(types: list[dict[str, Any]]) -> Input:
             return "file"
         case [{"type": "string"}]:
             return "text"
-        case [{"type": "array", "items": {"type": "string", "format": "uuid"}}]:
+        case [{"type": "array", "items": {"format": "uuid"} | {"anyOf": [{"format": "uuid"}, *_]}}]:
             return "files"
         case [{"type": "array", "items": {"type": "string"}}]:
             return "lines"
@@ -133,6 +133,8 @@ def _input_of_one_of(types: list[dict[str, Any]]) -> Input:
             return "choice or pairs"
         case [{"type": "string"}, {"type": "integer"}, *_]:
             return "column"
+        case [{"format": "uuid"}, {"type": "string"}]:  # an upload's id, or an address
+            return "file"
     return "json"
 
 

@@ -161,5 +161,5 @@ def _file_names(session: Session, shown: Iterable[jobs.Job]) -> dict[str, str]:
         for name, field in fields_of(job.kind).items()
         if field.input == "file"
     )
-    ids = [uuid.UUID(file_id) for file_id in given if file_id]
+    ids = [uuid.UUID(file_id) for file_id in given if file_id and "://" not in file_id]
     return {str(file_id): name for file_id, name in storage.file_names(session, ids).items()} if ids else {}

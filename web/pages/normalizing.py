@@ -8,9 +8,10 @@ from werkzeug.wrappers import Response
 from jobyard.shared import jobs
 from jobyard.shared.errors import Conflict
 from jobyard.shared.kinds.submission import SUBMISSION
+from jobyard.shared.needs import addresses_of
 from jobyard.web.backend import current_backend
 from jobyard.web.pages.blueprint import routes
-from jobyard.web.services.submission import submit
+from jobyard.web.services.submission import submit, with_value
 
 
 @routes.post("/jobs/<uuid:job_id>/normalize")
@@ -23,6 +24,10 @@ def normalize(job_id: uuid.UUID) -> Response:
     with backend.database.read() as session:
         job = jobs.get(session, job_id)
         kind, spec, priority = job.kind, dict(job.spec), job.priority
+        # The same bytes, and not what is at an address by now, if it can be read without its query at all.
+        for name, one in addresses_of(session, job_id).items():
+            if one.file_id is not None:
+                spec = with_value(spec, name, str(one.file_id))
     if kind != "sentiment" or job.parent_id is not None:
         raise Conflict("only scored texts can be scored again")
     again = {"kind": kind, "spec": spec | {"normalize": "standard"}, "priority": priority}

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from jobyard.shared import jobs, kinds, registry, storage
-from jobyard.shared.errors import BadInput, NotFound
+from jobyard.shared import addresses, jobs, kinds, registry, storage
+from jobyard.shared.errors import BadInput, NotFound, WorkError
 from jobyard.shared.import_roots import ImportRoots
 from jobyard.shared.kinds.base import Kind, Reference, Spec
 from jobyard.shared.kinds.findings import PENDING, Findings
@@ -141,7 +141,11 @@ def _has_to_be_checked(submission: AnySubmission) -> bool:
     if type(kind).resolve is not Kind.resolve:
         return True
     uploads = any(file_id is not None for file_id in kind.inputs(submission.spec).values())
-    return uploads or any(one.name is not None for one in kind.references(submission.spec))
+    return (
+        uploads
+        or bool(kind.addresses(submission.spec))
+        or any(one.name is not None for one in kind.references(submission.spec))
+    )
 
 
 def _resolve(
@@ -175,11 +179,26 @@ def _resolved(
             named[reference.field] = thing  # type: ignore[assignment]
             spec = with_value(spec, reference.field, thing.reference)
     found.files = _files(session, kind, spec, pending)
+    whole = kind.addresses(spec)
+    for name, address in whole.items():
+        spec = with_value(spec, name, _checked_address(backend, name, address))
     spec = kind.resolve(spec, found)
     things = [*found.datasets.values(), *found.models.values()]
     return spec, Needs(
-        files=[file.id for file in found.files.values()], referents=[thing.id for thing in things]
+        files=[file.id for file in found.files.values()],
+        referents=[thing.id for thing in things],
+        addresses=whole,
     )
+
+
+def _checked_address(backend: Backend, name: str, address: str) -> str:
+    """An address without its query, which may be a secret. Raises BadInput where it can't be fetched from."""
+    parsed = addresses.parse(address)
+    try:
+        backend.settings.source_rules.check(parsed)
+    except WorkError as error:
+        raise BadInput(f"spec.{name}", error.message) from None
+    return parsed.shown
 
 
 def _find(session: Session, reference: Reference, name: str) -> registry.Dataset | registry.Model:

@@ -2,7 +2,6 @@
 
 import mimetypes
 from contextlib import ExitStack
-from pathlib import PurePosixPath, PureWindowsPath
 from types import TracebackType
 from typing import Self
 
@@ -11,6 +10,7 @@ from werkzeug.datastructures import FileStorage
 
 from jobyard.shared import storage
 from jobyard.shared.errors import BadInput, TooLarge
+from jobyard.shared.file_names import file_name
 from jobyard.shared.storage import Reason
 from jobyard.web.backend import current_backend
 
@@ -20,10 +20,7 @@ def store(upload: FileStorage, field: str, *, may_be_empty: bool = False) -> sto
     backend = current_backend()
     if not isinstance(upload, FileStorage):
         raise BadInput(field, "should be a file with a name, but is a plain field")
-    # Browsers of old send whole paths, programs whatever they like: only the last part is a name.
-    name = PureWindowsPath(PurePosixPath(upload.filename or "").name).name.strip()
-    name = "".join(character for character in name if character.isprintable())[:200]
-    name = name if name.strip(".") else "file"
+    name = file_name(upload.filename or "")
     try:
         stream = backend.disk.watched(upload.stream)
         stored = backend.storage.put("files", stream, backend.settings.max_upload_bytes)

@@ -12,14 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from jobyard.shared import jobs, registry, storage
+from jobyard.shared import jobs, needs, registry, storage
 from jobyard.shared.disk import Room
 from jobyard.shared.errors import LeaseLost
 from jobyard.shared.kinds.sentiment import SentimentPart, SentimentSpec
 from jobyard.workers.kinds import wait_for
+from jobyard.workers.kinds.fetching import fetch, provenance
 from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.parts import refuse_broken, whole_of
 from jobyard.workers.sentiment.trial import try_file, try_part
@@ -103,9 +105,14 @@ def _bulk_scorer_of(lexicon: str, words: tuple[tuple[str, float], ...], normaliz
     return BulkScorer(_scorer_of(lexicon, words, normalize))
 
 
-def _files_of(session: Session, spec: SentimentSpec) -> list[storage.File]:
-    ids = [spec.file] if spec.file is not None else spec.files or []
-    return [storage.get_file(session, file_id) for file_id in ids]
+def _files_of(session: Session, job_id: UUID, spec: SentimentSpec) -> list[storage.File]:
+    """The uploads, also those that were fetched from addresses."""
+    fetched = {name: one.file_id for name, one in needs.addresses_of(session, job_id).items()}
+    if spec.file is not None:
+        ids = [fetched.get("file", spec.file)]
+    else:
+        ids = [fetched.get(f"files.{number}", one) for number, one in enumerate(spec.files or [])]
+    return storage.get_files(session, [one for one in ids if isinstance(one, UUID)])
 
 
 def _room(attempt: Attempt, files: Sequence[storage.File]) -> Room:
@@ -126,8 +133,9 @@ def _bytes_of(files: Sequence[storage.File]) -> int:
 def _score_file(attempt: Attempt, spec: SentimentSpec) -> Finish | Split:
     from jobyard.workers.sentiment.files import read_file
 
+    fetch(attempt)
     with attempt.context.database.read() as session:
-        files = _files_of(session, spec)
+        files = _files_of(session, attempt.job_id, spec)
     copy, limit, room = attempt.scratch / "plain", _limit(attempt, files), _room(attempt, files)
     if spec.files is not None:
         return _split_or_score(attempt, spec, _read_several(attempt, spec, files, copy), copy, copy, room)
@@ -154,7 +162,12 @@ def _read_several(
                 try_file(alone, source, file.name, limit, attempt.scratch, attempt.progress)
             yield source
 
-    uploads = [Upload(file.name, functools.partial(opened, file)) for file in files]
+    # Of what was fetched the address says more than a name, which many parts may have.
+    names = [
+        file.name if isinstance(given, UUID) else given
+        for given, file in zip(spec.files or [], files, strict=True)
+    ]
+    uploads = [Upload(name, functools.partial(opened, file)) for name, file in zip(names, files, strict=True)]
     return read_files(spec, uploads, copy, limit, attempt.progress, _room(attempt, files))
 
 
@@ -187,7 +200,7 @@ def _finish(attempt: Attempt, spec: SentimentSpec, output: Path, outcome: "Outco
             job_id=attempt.job_id,
         )
         registry.keep_score_groups(session, attempt.job_id, outcome.groups)
-        return outcome.result
+        return outcome.result | provenance(session, attempt.job_id)
 
     return finish
 
@@ -218,7 +231,7 @@ def _score_part(attempt: Attempt, spec: SentimentPart) -> Finish:
     with attempt.context.database.read() as session:
         parent = whole_of(session, attempt.claim)
         whole = SentimentSpec.model_validate(parent.spec)
-        files = _files_of(session, whole)
+        files = _files_of(session, parent.id, whole)
         siblings = jobs.children(session, parent.id)
     room = _room(attempt, files)
     room.take(sum((child.result or {}).get("bytes", 0) for child in siblings))
@@ -275,7 +288,7 @@ def _put_together(attempt: Attempt, spec: SentimentSpec) -> Finish:
 
     with attempt.context.database.read() as session:
         children = jobs.children(session, attempt.job_id)
-        files = _files_of(session, spec)
+        files = _files_of(session, attempt.job_id, spec)
     refuse_broken(children)
     keys = [child.checkpoint_key or "" for child in children]
     attempt.unwanted += keys

@@ -305,3 +305,16 @@ def test_an_explanation_is_for_texts(
     assert run(["score", "texts.csv", "--explain"]) == 2
     assert "--explain is for texts" in capsys.readouterr().err
     assert sent == []
+
+
+def test_an_address_is_sent_as_it_is_and_nothing_uploaded(
+    serve: Callable[[dict[str, Any]], Sent], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent = serve(OF_A_FILE)
+    assert run(["score", "https://example.com/a.csv?sig=1"]) == 0
+    assert given(sent)["file"] == "https://example.com/a.csv?sig=1"
+    assert "uploading" not in capsys.readouterr().err
+    sent.clear()
+    assert run(["score", "s3://reviews/a.csv", "texts.csv"]) == 0
+    assert given(sent)["files"] == ["s3://reviews/a.csv", Path("texts.csv")]
+    assert "uploading texts.csv" in capsys.readouterr().err

@@ -88,7 +88,15 @@ def test_a_path_that_is_not_there_is_never_a_text(what: str) -> None:
 
 
 def test_an_address_is_no_text() -> None:
-    assert "is an address; download the file first" in refusal("https://example.com/a.csv")
+    assert "is an address, and should be one of https:// or s3://" in refusal("ftp://example.com/a.csv")
+
+
+def test_an_address_that_the_server_may_fetch_from_is_a_file() -> None:
+    address = "https://example.com/a.csv?X-Amz-Signature=0123"
+    assert found(address) == [address]
+    assert found("s3://reviews/2026/may.parquet", "a.csv") == ["s3://reviews/2026/may.parquet", "a.csv"]
+    assert found(address, as_texts=True) == []
+    assert found("https://example.com is great") == []
 
 
 def test_files_and_texts_are_not_mixed() -> None:

@@ -1,0 +1,1 @@
+"""Files from addresses, as streams of bytes: what is at the other end is not trusted."""
