@@ -68,8 +68,11 @@ class PlanOfSeveral(Plan):
 
 
 def plan_of(note: dict[str, Any]) -> Plan:
-    """A plan of one file or of several, as its `note` has it."""
-    return PlanOfSeveral.from_trailer(note) if "files" in note else Plan.from_trailer(note)
+    """A plan of one file or of several, as its `note` has it. Raises WorkError at that of another version."""
+    try:
+        return PlanOfSeveral.from_trailer(note) if "files" in note else Plan.from_trailer(note)
+    except (KeyError, TypeError):
+        raise WorkError("another version of Jobyard divided the file into parts; retry the job") from None
 
 
 def read_files(

@@ -22,7 +22,7 @@ from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.runtime.progress import NoProgress
 from jobyard.workers.sentiment import files
-from jobyard.workers.sentiment.files import put_together, score_part
+from jobyard.workers.sentiment.files import put_together, read_file, score_part
 from jobyard.workers.sentiment.several import Slice, Upload, plan_of, read_files, unique
 from jobyard.workers.sentiment.vader.bulk import BulkScorer
 from tests.unit.workers.sentiment.conftest import Desk
@@ -214,3 +214,16 @@ def test_a_slice_is_read_as_a_file_of_its_own(content: bytes, data: st.DataObjec
         assert ours.seek(place) == plain.seek(place)
         assert (ours.read(size), ours.tell()) == (plain.read(size), plain.tell())
     assert ours.seek(0, 2) == plain.seek(0, 2)
+
+
+def test_the_plan_of_another_version_asks_for_a_retry(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_text("good\n")
+    spec = SentimentSpec(file=uuid4())
+    plan = read_file(spec, source, "in.txt", tmp_path / "copy", 1_000, NoProgress())
+    note = plan.note()
+    assert plan_of(note) == plan
+    earlier = {key: value for key, value in note.items() if key != "dialect"}
+    for other in (earlier, note | {"what a later one has": 1}):
+        with pytest.raises(WorkError, match=r"^another version of Jobyard .*; retry the job$"):
+            plan_of(other)
