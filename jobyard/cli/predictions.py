@@ -118,7 +118,9 @@ class Sent(NamedTuple):
 
     @property
     def description(self) -> str:
-        return f"{self.archive}" if self.archive else f"{len(self.files):,} picture(s)"
+        if self.archive is None and len(self.files) != 1:
+            return f"{len(self.files):,} files"
+        return str(self.archive or next(iter(self.files.values())))
 
     @contextmanager
     def source(self) -> Iterator[dict[str, Any]]:

@@ -175,8 +175,9 @@ class _Deeper:
             return []
         inner = ", ".join(printable(name, 40) for name in list(self.inner)[:3])
         more = " …" if len(self.inner) > 3 else ""
+        lie, their = ("lies", "its") if self.count == 1 else ("lie", "their")
         return [
-            f"{self.count:,} of {pictures:,} pictures lie deeper than the folder of their class "
+            f"{self.count:,} of {pictures:,} pictures {lie} deeper than the folder of {their} class "
             f"({self.example} is taken as {self.class_name!r}): if the inner folders ({inner}{more}) are the "
             "classes, put them at the top"
         ]

@@ -409,3 +409,13 @@ def test_a_browser_gets_errors_as_pages_and_a_program_as_problems(web: FlaskClie
         response = web.get(path, headers={"Accept": accept})
         assert response.status_code == 404
         assert response.mimetype == "application/problem+json"
+
+
+def test_a_model_of_many_classes_names_the_first_ones(world: World, web: FlaskClient) -> None:
+    model = world.model()
+    with world.backend.database.write() as session:
+        change = sa.update(registry.Model).where(registry.Model.id == model.id)
+        session.execute(change.values(classes=[f"class {index:04}" for index in range(1_000)]))
+    page = look(web, "/models/pets@1").text
+    assert "class 0049 and 950 more" in page
+    assert "class 0050" not in page

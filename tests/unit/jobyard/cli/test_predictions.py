@@ -44,6 +44,23 @@ def test_one_picture_travels_alone(photos: Path) -> None:
     with sent.source() as source:
         assert source == {"images": [photos / "b" / "2.jpg"]}
     assert shown(sent, "2.jpg") == ["photos/b/2.jpg"]
+    assert (sent.description, _sent((photos,)).description) == ("photos/b/2.jpg", "3 files")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["-o", "photos/notes.txt/drawn", "--explain"], "notes.txt is a file, and no folder"),
+        (["--csv", "photos/notes.txt", "--force"], "--csv photos/notes.txt: is the file that is read"),
+        (["--csv", "nowhere/x.csv"], "--csv nowhere/x.csv: there is no folder nowhere"),
+        (["--escape-formulas"], "--escape-formulas needs --csv"),
+    ],
+)
+def test_what_can_not_be_saved_is_said_before_the_work(
+    photos: Path, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["predict", "pets", str(photos), *options]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_an_archive_is_sent_as_it_is(tmp_path: Path) -> None:

@@ -245,6 +245,8 @@ def test_pictures_that_lie_deeper_are_counted_and_named() -> None:
         "if the inner folders (kaggle, own) are the classes, put them at the top"
     )
     assert laid_out(paths("cats/#.jpg", "dogs/#.jpg")).warnings == []
+    (warning,) = laid_out([("cats", "own", "0.jpg"), *paths("cats/#.jpg", "dogs/#.jpg")]).warnings
+    assert warning.startswith("1 of 5 pictures lies deeper than the folder of its class (cats/own/0.jpg")
 
 
 @pytest.mark.parametrize(
