@@ -151,12 +151,13 @@ def add(
     Nothing of it is loaded as it is: a worker compares it with what is allowed and writes it anew. Of other
     formats it says how to convert them.
     """
+    names = _class_names(classes)
     with connect() as client:
         with working(f"uploading {file} …"):
             job = client.add_model(
                 file,
                 name=name,
-                classes=_class_names(classes),
+                classes=names,
                 rescale=rescale,
                 image_size=image_size,
                 priority=priority,
@@ -191,8 +192,10 @@ def _class_names(given: str) -> list[str]:
         return [name.strip() for name in given.split(",")]
     try:
         lines = expanded(given[1:]).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"--classes: {given[1:]} can't be read: {error}") from None
+    except OSError as error:
+        raise click.UsageError(f"--classes: {given[1:]} can't be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"--classes: {given[1:]}: byte {error.start + 1} is not UTF-8") from None
     return [line.strip() for line in lines if line.strip()]
 
 
@@ -232,11 +235,20 @@ def delete(model: str, aliases: tuple[str, ...], yes: bool) -> None:
     """
     with connect() as client:
         if not yes:
-            known = client.model(model)
-            click.confirm(f"Delete {model} permanently?", abort=True)
-            for alias in known["aliases"]:
-                if alias not in (*COMPUTED, *aliases):
-                    written = click.prompt(f"It is {known['name']}@{alias}, too. Type {alias} to delete that")
-                    aliases = (*aliases, written.strip())
+            aliases = _confirmed(model, client.model(model), aliases)
         client.delete_model(model, aliases=aliases)
     click.echo(f"{model} was deleted")
+
+
+def _confirmed(model: str, known: Json, aliases: tuple[str, ...]) -> tuple[str, ...]:
+    """The aliases that are deleted, too. Raises click.Abort where that is not wanted, or nobody answers."""
+    try:
+        click.confirm(f"Delete {model} permanently?", abort=True)
+        for alias in known["aliases"]:
+            if alias not in (*COMPUTED, *aliases):
+                written = click.prompt(f"It is {known['name']}@{alias}, too. Type {alias} to delete that")
+                aliases = (*aliases, written.strip())
+    except click.Abort:
+        click.echo("jobyard: nothing was deleted; --yes deletes without a question", err=True)
+        raise
+    return aliases

@@ -232,3 +232,17 @@ def test_client_commands_load_no_server_and_no_tensorflow() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert result.stderr.strip() == ""
+
+
+def test_names_of_classes_that_can_not_be_read_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("net.keras").write_bytes(b"x")
+    Path("latin.txt").write_bytes(b"caf\xe9\n")
+    for file, said in (
+        ("nowhere.txt", "can't be read: No such file or directory"),
+        ("latin.txt", "byte 4 is not UTF-8"),
+    ):
+        assert run(["models", "add", "net.keras", "--name", "x", "--classes", f"@{file}"]) == 2
+        shown = capsys.readouterr().err
+        assert f"--classes: {file}" in shown
+        assert said in shown
+        assert shown.count("\n") == 1

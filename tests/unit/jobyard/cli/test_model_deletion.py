@@ -55,5 +55,8 @@ def test_aliases_that_are_given_are_not_asked_for(server: Server) -> None:
 
 
 def test_nothing_is_deleted_without_a_yes(server: Server) -> None:
-    assert CliRunner().invoke(cli, ["models", "delete", "pets@1"], input="n\n").exit_code == 1
+    for answers in ("n\n", "", "y\n"):  # a script answers nothing, and no alias
+        result = CliRunner().invoke(cli, ["models", "delete", "pets@1"], input=answers)
+        assert result.exit_code == 1
+        assert "jobyard: nothing was deleted; --yes deletes without a question" in result.output
     assert server.deleted == []
