@@ -71,7 +71,10 @@ COMPUTED: Final = (
         "position",
         int | None,
         after="max_attempts",
-        info=Field(description="Position in the queue while it is queued; 1 is the next to run"),
+        info=Field(
+            description="Position in the queue while it is queued; 1 is the next to run, and "
+            f"{jobs.FAR_POSITION:,} is any after {jobs.EXACT_POSITIONS:,}"
+        ),
     ),
     Computed(
         "waiting_for",

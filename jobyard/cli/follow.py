@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from jobyard.cli import INTERRUPTED
 from jobyard.client import Job
+from jobyard.client.positions import place_in_queue
 
 POLL_SECONDS = 0.5
 # Without a terminal, the progress of a running job is printed this often.
@@ -159,7 +160,7 @@ def _values(metrics: dict[str, float | None]) -> str:
 
 def _where(job: Job) -> str:
     if job.state == "queued" and job.position is not None:
-        return f"queued, number {job.position} in its queue"
+        return f"queued, {place_in_queue(job.position)}"
     return job.phase if job.state in ("running", "waiting") and job.phase else job.state
 
 

@@ -12,6 +12,7 @@ from jobyard.cli.results import show_result
 from jobyard.cli.session import connect, json_option, outcome, output, print_json
 from jobyard.client import Job, WaitTimeout
 from jobyard.client.errors import Json
+from jobyard.client.positions import place_in_queue
 
 STYLES = {
     "queued": "dim",
@@ -154,7 +155,7 @@ def _doing(job: Job) -> str:
     if job.error:
         return str(job.error["message"])
     if job.state == "queued" and job.position is not None:
-        return f"number {job.position} in its queue"
+        return place_in_queue(job.position)
     if job.state == "running" and job.progress and job.progress["total"]:
         return f"{job.phase or ''} {job.progress['done'] / job.progress['total']:.0%}".strip()
     return (job.phase or "") if job.state == "running" else ""

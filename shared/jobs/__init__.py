@@ -26,6 +26,8 @@ from jobyard.shared.jobs.reads import (
     page_of_ids,
 )
 from jobyard.shared.jobs.snapshots import (
+    EXACT_POSITIONS,
+    FAR_POSITION,
     JobSnapshot,
     JobVersion,
     in_a_list,
@@ -53,6 +55,8 @@ from jobyard.shared.jobs.worker import (
 
 __all__ = [
     "BACKOFF_SECONDS",
+    "EXACT_POSITIONS",
+    "FAR_POSITION",
     "FIELDS",
     "GLOSS",
     "MOVES",

@@ -23,6 +23,10 @@ from jobyard.shared.registrations import ALIVE_SECONDS, Worker
 from jobyard.shared.texts import to_json
 
 _SHOWN: Final = tuple(field for field in FIELDS if field.shown)
+# Positions are counted up to here, so that a look takes as long in a queue of a million jobs as in one of
+# a thousand; a job further back has the next number, whatever its place.
+EXACT_POSITIONS: Final = 1_000
+FAR_POSITION: Final = EXACT_POSITIONS + 1
 # What new jobs show of their requests.
 _SHOWN_OF_REQUESTS: Final = tuple(field for field in _SHOWN if field.given)
 
@@ -53,7 +57,7 @@ class JobSnapshot(_TUPLE("JobSnapshot", [*_NAMES, "truncated"], defaults=[()])):
     version: int
     parent_id: uuid.UUID | None
     child_window: int | None
-    # Of a queued job: 1 for the next to run, and whether its queue has a worker.
+    # Of a queued job: 1 for the next to run, at most `FAR_POSITION`, and whether its queue has a worker.
     position: int | None
     has_workers: bool | None
     # In a list: the dotted paths of what is there only in part, as `briefs` has it.
@@ -106,7 +110,7 @@ def snapshots_of_new(
             else before._replace(  # what all of them have in common stays
                 id=job.id,
                 created_at=job.created_at,
-                position=(before.position or 0) + 1,
+                position=min((before.position or 0) + 1, FAR_POSITION),
                 **{field.shown_name: _as_shown(field, request) for field in _SHOWN_OF_REQUESTS},
             )
         )
@@ -167,24 +171,34 @@ def _positions(connection: sa.Connection, among: Sequence[JobSnapshot]) -> dict[
         if first is None:
             continue
         given = {"queue": queue, "priority": priority, "first": ids[0], "last": ids[-1]}
-        between = {job_id: number for number, job_id in enumerate(connection.scalars(_BETWEEN, given), first)}
-        found |= {job_id: between[job_id] for job_id in ids if job_id in between}
+        counted = list(connection.scalars(_BETWEEN, given | {"counted": FAR_POSITION - first}))
+        exact = {job_id: number for number, job_id in enumerate(counted, first)}
+        # One that is not among those that were counted has left the queue, or is further back.
+        if len(counted) == FAR_POSITION - first:
+            far_from = counted[-1] if counted else ids[0]
+            exact |= {job_id: FAR_POSITION for job_id in ids if job_id >= far_from and job_id not in exact}
+        found |= {job_id: exact[job_id] for job_id in ids if job_id in exact}
     return found
 
 
 _workers: Final = cast(sa.Table, Worker.__table__)
 # Written into the statements: SQLAlchemy spends more time on a parameter than the database.
 _QUEUED: Final = sa.literal_column(f"'{State.QUEUED}'", sa.String)
+_ONE: Final = sa.literal_column("1", sa.Integer)
 _ALIVE_SINCE: Final = utcnow(sa.literal_column(f"{-ALIVE_SECONDS}", sa.Float))
 
 
 def _position() -> sa.ColumnElement[int]:
-    """One after the jobs before the one of the statement around it: two ranges of one index."""
+    """One after the jobs before the one of the statement around it, at most `FAR_POSITION`.
+
+    They are two ranges of one index, of which no more entries are read than that.
+    """
     other = JOBS.alias()
-    waiting = sa.select(sa.func.count()).where(other.c.state == _QUEUED, other.c.queue == JOBS.c.queue)
-    higher = waiting.where(other.c.priority > JOBS.c.priority)
-    earlier = waiting.where(other.c.priority == JOBS.c.priority, other.c.id < JOBS.c.id)
-    return sa.literal_column("1", sa.Integer) + higher.scalar_subquery() + earlier.scalar_subquery()
+    waiting = sa.select(_ONE.label("one")).where(other.c.state == _QUEUED, other.c.queue == JOBS.c.queue)
+    higher = waiting.where(other.c.priority > JOBS.c.priority).correlate(JOBS)
+    earlier = waiting.where(other.c.priority == JOBS.c.priority, other.c.id < JOBS.c.id).correlate(JOBS)
+    before = higher.union_all(earlier).limit(sa.literal_column(str(EXACT_POSITIONS))).subquery()
+    return _ONE + sa.select(sa.func.count()).select_from(before).scalar_subquery()
 
 
 def _while_queued(value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -221,7 +235,7 @@ _SNAPSHOTS: Final = (
     .where(JOBS.c.id.in_(sa.bindparam("job_ids", type_=JOBS.c.id.type, expanding=True)))
     .order_by(JOBS.c.id)
 )
-# Those of others between them are in the queue too.
+# Those of others between them are in the queue too; so many as have exact positions.
 _BETWEEN: Final = (
     sa.select(JOBS.c.id)
     .where(
@@ -233,4 +247,5 @@ _BETWEEN: Final = (
         ),
     )
     .order_by(JOBS.c.id)
+    .limit(sa.bindparam("counted", type_=sa.Integer))
 )

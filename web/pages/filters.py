@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from jobyard.client import explanations, reading, unseen
+from jobyard.client import explanations, positions, reading, unseen
 from jobyard.shared import kinds
 from jobyard.shared.jobs import GLOSS, Job, State
 from jobyard.shared.kinds.base import Source
@@ -19,6 +19,7 @@ routes.add_app_template_filter(explanations.that_matter)
 routes.add_app_template_filter(explanations.reasons)
 routes.add_app_template_filter(reading.words, "reading")
 routes.add_app_template_filter(reading.place, "place_of")
+routes.add_app_template_filter(positions.place_in_queue)
 routes.add_app_template_filter(unseen.kinds, "unseen_kinds")
 routes.add_app_template_filter(unseen.foreign, "foreign_texts")
 

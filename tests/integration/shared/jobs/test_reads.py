@@ -3,16 +3,32 @@
 import time
 import uuid
 from threading import Event, Thread
+from typing import Any
 
 from jobyard.shared import jobs
 from jobyard.shared.database import Database
-from jobyard.shared.jobs import State
+from jobyard.shared.jobs import Request, State
 from tests.factories import change_job, claimed, new_job
 from tests.integration.shared.jobs.verbs import (
     lose,
     next_claim,
     timeline,
 )
+
+REQUEST: dict[str, Any] = {
+    "kind": "sentiment",
+    "queue": "cpu",
+    "spec": {"texts": ["one"]},
+    "priority": 5,
+    "max_attempts": 3,
+}
+
+
+def many(database: Database, count: int, **changes: Any) -> list[uuid.UUID]:
+    """The ids of so many new jobs, in their order."""
+    with database.write() as session:
+        made = jobs.submit_many(session.connection(), [Request(**(REQUEST | changes))] * count)
+    return [one.id for one in made]
 
 
 def test_every_move_is_a_row_of_the_timeline_in_order(database: Database) -> None:
@@ -70,6 +86,33 @@ def test_position_is_by_priority_and_then_by_age_within_a_queue(database: Databa
     with database.autocommit() as connection:
         assert jobs.read_version(connection, first).position == 1
         assert jobs.read_version(connection, high).position is None
+
+
+def test_positions_are_exact_up_to_a_thousand_and_the_same_beyond(database: Database) -> None:
+    high = many(database, 600, priority=9)
+    low = many(database, 600)
+    away = many(database, 3, queue="gpu")
+    line = [*high, *low]
+    places = {job_id: min(number, 1_001) for number, job_id in enumerate(line, 1)}
+    with database.autocommit() as connection:
+        for number in (0, 599, 600, 998, 999, 1_000, 1_001, 1_199):
+            assert jobs.read_version(connection, line[number]).position == places[line[number]]
+        # In pages: those within, those around and those beyond the thousandth.
+        for start in (0, 580, 990, 1_150):
+            page = sorted([*line[start : start + 40], *away])
+            found = {job.id: job.position for job in jobs.read_snapshots(connection, page)}
+            assert found == {job_id: places[job_id] for job_id in page if job_id in places} | {
+                job_id: number for number, job_id in enumerate(away, 1)
+            }
+
+
+def test_new_jobs_far_back_have_the_position_of_all_that_are(database: Database) -> None:
+    many(database, 998)
+    request = Request(**REQUEST)
+    with database.write() as session:
+        made = jobs.submit_many(session.connection(), [request] * 5)
+        shown = jobs.snapshots_of_new(session.connection(), [(one, request) for one in made])
+    assert [shown[one.id].position for one in made] == [999, 1_000, 1_001, 1_001, 1_001]
 
 
 def test_pages_are_whole_and_without_doubles_while_jobs_are_added(database: Database) -> None:
