@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared.database import utcnow
+from jobyard.shared import jobs
 from jobyard.shared.jobs import Job, State
 from jobyard.shared.kinds.base import Queue
 from jobyard.shared.registrations import listening
@@ -17,6 +17,7 @@ class QueueView:
 
     name: str
     depth: int
+    depth_is_exact: bool
     running: int
     oldest_waiting_seconds: float | None
     workers: list[str]
@@ -28,22 +29,14 @@ def view(session: Session) -> list[QueueView]:
 
 
 def _view(session: Session, queue: str) -> QueueView:
-    def count(state: State) -> int:
-        found = sa.select(sa.func.count()).where(Job.state == state, Job.queue == queue)
-        return session.scalar(found) or 0
-
-    now, oldest = session.execute(
-        sa.select(
-            utcnow(),
-            sa.select(sa.func.min(Job.available_at))
-            .where(Job.state == State.QUEUED, Job.queue == queue, Job.available_at <= utcnow())
-            .scalar_subquery(),
-        )
-    ).one()
+    running = sa.select(sa.func.count()).where(Job.state == State.RUNNING, Job.queue == queue)
+    depth = jobs.count_queued(session, queue)
+    oldest = jobs.oldest_wait_seconds(session, queue)
     return QueueView(
         name=queue,
-        depth=count(State.QUEUED),
-        running=count(State.RUNNING),
-        oldest_waiting_seconds=None if oldest is None else round((now - oldest).total_seconds(), 3),
+        depth=depth.jobs,
+        depth_is_exact=depth.is_exact,
+        running=session.scalar(running) or 0,
+        oldest_waiting_seconds=None if oldest is None else round(oldest, 3),
         workers=listening(session, queue),
     )

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, metrics, registry, storage
 from jobyard.shared.database import Database
-from jobyard.shared.jobs import Claim, Job, State
+from jobyard.shared.jobs import Claim, Job, Request, State
 from jobyard.shared.registry import Dataset, Model
 
 if TYPE_CHECKING:
@@ -55,15 +55,27 @@ def storage_of(database: Database) -> storage.Storage:
 # ---- jobs
 
 
-def submit(session: Session, *, kind: str = "sentiment", **changes: Any) -> Job:
-    """A queued job, in the queue of its kind."""
+def a_request(kind: str = "sentiment", **changes: Any) -> Request:
+    """For a job in the queue of its kind."""
     given: dict[str, Any] = {
         "queue": QUEUES.get(kind, "cpu"),
         "spec": {"texts": ["one"]} if kind == "sentiment" else {},
         "priority": 5,
         "max_attempts": 3,
     }
-    return jobs.submit(session, kind=kind, **(given | changes))[0]
+    return Request(kind=kind, **(given | changes))
+
+
+def submit(session: Session, *, kind: str = "sentiment", **changes: Any) -> Job:
+    """A queued job."""
+    return jobs.submit(session, **vars(a_request(kind, **changes)))[0]
+
+
+def new_jobs(database: Database, count: int, **changes: Any) -> list[uuid.UUID]:
+    """The ids of so many jobs that were just submitted, in their order."""
+    with database.write() as session:
+        made = jobs.submit_many(session.connection(), [a_request(**changes)] * count)
+    return [one.id for one in made]
 
 
 def new_job(database: Database, **changes: Any) -> uuid.UUID:

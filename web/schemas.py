@@ -157,6 +157,9 @@ class Queue(Out):
 
     name: str
     depth: int = Field(description="Number of queued jobs")
+    depth_is_exact: bool = Field(
+        description=f"Up to {jobs.EXACT_COUNTS:,} it is; beyond, the jobs are counted once a minute"
+    )
     running: int
     oldest_waiting_seconds: float | None = Field(description="Age of the oldest job that could run")
     workers: list[str] = Field(description="Names of the running workers")

@@ -7,6 +7,16 @@ imports its modules.
 
 from jobyard.shared.jobs.briefs import WHOLE_BYTES, Brief, JobBrief, brief_of
 from jobyard.shared.jobs.claims import Claim, claim
+from jobyard.shared.jobs.counts import (
+    EXACT_COUNTS,
+    Count,
+    JobCount,
+    count_by_state,
+    count_queued,
+    keep_counts,
+    oldest_wait_seconds,
+    recount,
+)
 from jobyard.shared.jobs.families import settle, split
 from jobyard.shared.jobs.fields import Field, Shown
 from jobyard.shared.jobs.insertion import Request
@@ -15,7 +25,6 @@ from jobyard.shared.jobs.owner import cancel, pause, resume, retry
 from jobyard.shared.jobs.progress import Progress
 from jobyard.shared.jobs.reads import (
     children,
-    counts,
     digests,
     events,
     get,
@@ -55,6 +64,7 @@ from jobyard.shared.jobs.worker import (
 
 __all__ = [
     "BACKOFF_SECONDS",
+    "EXACT_COUNTS",
     "EXACT_POSITIONS",
     "FAR_POSITION",
     "FIELDS",
@@ -65,9 +75,11 @@ __all__ = [
     "WHOLE_BYTES",
     "Brief",
     "Claim",
+    "Count",
     "Field",
     "Job",
     "JobBrief",
+    "JobCount",
     "JobEvent",
     "JobSnapshot",
     "JobVersion",
@@ -81,8 +93,9 @@ __all__ = [
     "cancel",
     "children",
     "claim",
+    "count_by_state",
+    "count_queued",
     "count_ready",
-    "counts",
     "digests",
     "drop_checkpoint",
     "events",
@@ -94,11 +107,13 @@ __all__ = [
     "heartbeat",
     "in_a_list",
     "keep_checkpoint",
+    "keep_counts",
     "keep_for_parent",
     "last_events",
     "listed",
     "needed_by_parent",
     "note_phase",
+    "oldest_wait_seconds",
     "page",
     "page_of_ids",
     "pause",
@@ -106,6 +121,7 @@ __all__ = [
     "read_snapshot",
     "read_snapshots",
     "read_version",
+    "recount",
     "release",
     "repeat_of",
     "repeats_of",

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from jobyard.shared.database import utcnow
+from jobyard.shared.jobs.counts import EXACT_COUNTS
 from jobyard.shared.jobs.families import end, lock, stop_children
 from jobyard.shared.jobs.reads import needed_by_parent
 from jobyard.shared.jobs.states import TERMINAL, State
@@ -127,8 +128,9 @@ def forget_checkpoints(session: Session, limit: int = 500) -> list[str]:
 
 
 def count_ready(session: Session, queue: str, older_than_seconds: float) -> int:
-    """Queued jobs of a queue that could have been claimed for so long already."""
-    ready = sa.select(sa.func.count()).where(
+    """Queued jobs of a queue that could have been claimed for so long already, at most `EXACT_COUNTS`."""
+    ready = sa.select(Job.id).where(
         Job.state == State.QUEUED, Job.queue == queue, Job.available_at <= utcnow(-older_than_seconds)
     )
-    return session.scalar(ready) or 0
+    some = ready.limit(EXACT_COUNTS).subquery()
+    return session.scalar(sa.select(sa.func.count()).select_from(some)) or 0

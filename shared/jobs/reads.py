@@ -98,13 +98,6 @@ def digests(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, d
     return found
 
 
-def counts(session: Session) -> dict[State, int]:
-    """How many jobs are in each state; children of other jobs are left out."""
-    query = sa.select(Job.state, sa.func.count()).where(Job.parent_id.is_(None)).group_by(Job.state)
-    found = dict(session.execute(query).all())
-    return {state: found.get(state, 0) for state in State}
-
-
 def needed_by_parent() -> sa.ColumnElement[bool]:
     """Whether a job is the child of one that has not ended: what it kept is still of use."""
     parent = aliased(Job)

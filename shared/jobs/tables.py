@@ -86,8 +86,11 @@ class Job(Base):
         sa.CheckConstraint("priority BETWEEN 0 AND 9", name="priority"),
         sa.CheckConstraint("attempt >= 0 AND max_attempts >= 1", name="attempts"),
         sa.Index("ix_jobs_line", "state", "queue", sa.desc("priority"), "id"),
-        sa.Index("ix_jobs_state_id", "state", "id"),
-        _index_of_the_given("lease_expires_at"),
+        # Of what lists show: children of other jobs are left out.
+        sa.Index("ix_jobs_listed", "state", "id", **_where("parent_id IS NULL")),
+        # Of who has waited for the longest. An index of `lease_expires_at` would make each heartbeat write to
+        # all indexes of its row; expired leases are found among the few jobs that run.
+        sa.Index("ix_jobs_waiting", "queue", "available_at", **_where("state = 'queued'")),
         _index_of_the_given("deadline_at"),
         _index_of_the_given("finished_at"),
         _index_of_the_given("checkpoint_key"),

@@ -51,7 +51,7 @@ def index() -> Response:
             kinds=list(kinds.by_name()),
             jobs=shown,
             files=_file_names(session, shown),
-            counts=jobs.counts(session),
+            counts=jobs.count_by_state(session),
             next=shown[-1].id if len(found) > JOBS_PER_PAGE else None,
         )
 

@@ -71,6 +71,7 @@ class Sweeper:
         for job in settled:
             log.warning("job %s: none of its children was running; it is now %s", job.id, job.state)
         self._wake()
+        self._recount()
         # What waits comes before what is old: housekeeping can take long, or fail at the storage.
         if now >= self._forget_from:
             self._forget_from = now + FORGET_SECONDS
@@ -110,6 +111,14 @@ class Sweeper:
         if count:
             what = f"{count:,} orphans of {size:,} bytes, which nothing refers to and nothing deletes"
             log.warning("the storage has %s; %s lists them", what, storage.LIST_ORPHANS)
+
+    def _recount(self) -> None:
+        """Counting a million jobs takes a while: no transaction that writes waits for it."""
+        with self._database.read() as session:
+            numbers = jobs.recount(session, [queue.value for queue in Queue])
+        if numbers:
+            with self._database.write() as session:
+                jobs.keep_counts(session, numbers)
 
     def _wake(self) -> None:
         """One message in a queue is enough: the worker that gets it continues until no job is ready."""

@@ -82,10 +82,17 @@ def test_queues_tell_what_waits_what_runs_and_since_when_and_each_its_own(
     of = {item["name"]: item for item in response.json["items"]}
     assert set(of) == {"cpu", "gpu", "predict"}
     assert of["cpu"].pop("oldest_waiting_seconds") == pytest.approx(90, abs=10)
-    assert of["cpu"] == {"name": "cpu", "depth": 3, "running": 1, "workers": ["cpu@a", "cpu@b"]}
+    assert of["cpu"] == {
+        "name": "cpu",
+        "depth": 3,
+        "running": 1,
+        "depth_is_exact": True,
+        "workers": ["cpu@a", "cpu@b"],
+    }
     assert (of["gpu"]["depth"], of["gpu"]["running"], of["gpu"]["workers"]) == (1, 0, [])
     assert 0 <= of["gpu"]["oldest_waiting_seconds"] < WAIT_SECONDS
     empty = {"name": "predict", "depth": 0, "running": 0, "oldest_waiting_seconds": None, "workers": []}
+    empty["depth_is_exact"] = True
     assert of["predict"] == empty
 
 

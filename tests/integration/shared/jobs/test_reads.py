@@ -3,32 +3,16 @@
 import time
 import uuid
 from threading import Event, Thread
-from typing import Any
 
 from jobyard.shared import jobs
 from jobyard.shared.database import Database
-from jobyard.shared.jobs import Request, State
-from tests.factories import change_job, claimed, new_job
+from jobyard.shared.jobs import State
+from tests.factories import a_request, change_job, claimed, new_job, new_jobs
 from tests.integration.shared.jobs.verbs import (
     lose,
     next_claim,
     timeline,
 )
-
-REQUEST: dict[str, Any] = {
-    "kind": "sentiment",
-    "queue": "cpu",
-    "spec": {"texts": ["one"]},
-    "priority": 5,
-    "max_attempts": 3,
-}
-
-
-def many(database: Database, count: int, **changes: Any) -> list[uuid.UUID]:
-    """The ids of so many new jobs, in their order."""
-    with database.write() as session:
-        made = jobs.submit_many(session.connection(), [Request(**(REQUEST | changes))] * count)
-    return [one.id for one in made]
 
 
 def test_every_move_is_a_row_of_the_timeline_in_order(database: Database) -> None:
@@ -89,9 +73,9 @@ def test_position_is_by_priority_and_then_by_age_within_a_queue(database: Databa
 
 
 def test_positions_are_exact_up_to_a_thousand_and_the_same_beyond(database: Database) -> None:
-    high = many(database, 600, priority=9)
-    low = many(database, 600)
-    away = many(database, 3, queue="gpu")
+    high = new_jobs(database, 600, priority=9)
+    low = new_jobs(database, 600)
+    away = new_jobs(database, 3, queue="gpu")
     line = [*high, *low]
     places = {job_id: min(number, 1_001) for number, job_id in enumerate(line, 1)}
     with database.autocommit() as connection:
@@ -107,8 +91,8 @@ def test_positions_are_exact_up_to_a_thousand_and_the_same_beyond(database: Data
 
 
 def test_new_jobs_far_back_have_the_position_of_all_that_are(database: Database) -> None:
-    many(database, 998)
-    request = Request(**REQUEST)
+    new_jobs(database, 998)
+    request = a_request()
     with database.write() as session:
         made = jobs.submit_many(session.connection(), [request] * 5)
         shown = jobs.snapshots_of_new(session.connection(), [(one, request) for one in made])
@@ -155,6 +139,9 @@ def test_pages_are_of_a_kind_and_a_state_and_without_children(database: Database
         assert [job.id for job in jobs.page(session)] == [running, training, text]
         assert [job.id for job in jobs.page(session, kind="sentiment")] == [running, text]
         assert [job.id for job in jobs.page(session, kind="sentiment", state="running")] == [running]
-        counted = jobs.counts(session)
+        counted = jobs.count_by_state(session)
         assert set(counted) == set(State)
-        assert {state: count for state, count in counted.items() if count} == {"queued": 2, "running": 1}
+        assert {state: count for state, count in counted.items() if count.jobs} == {
+            "queued": (2, True),
+            "running": (1, True),
+        }

@@ -1,0 +1,125 @@
+"""How many jobs there are: exact up to a thousand of a sort, and beyond as the sweeper last counted them.
+
+So a page costs the same in front of a million jobs as of a thousand.
+"""
+
+import datetime
+from typing import Any, Final, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from jobyard.shared.database import Base, UtcDateTime, insert_into, utcnow
+from jobyard.shared.jobs.states import State
+from jobyard.shared.jobs.tables import Job
+
+# Databases read so many entries of an index within a millisecond.
+EXACT_COUNTS: Final = 1_000
+RECOUNT_SECONDS: Final = 60.0
+
+
+# Written out: with a parameter, a database does not know that the index of those that wait serves.
+_QUEUED: Final = Job.state == sa.literal_column(f"'{State.QUEUED}'", sa.String)
+
+
+class JobCount(Base):
+    """The number of jobs of one sort, where there are more than `EXACT_COUNTS`."""
+
+    __tablename__ = "job_counts"
+
+    name: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    jobs: Mapped[int] = mapped_column(sa.BigInteger)
+    counted_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
+
+
+class Count(NamedTuple):
+    """A number of jobs. One that is not exact is over `EXACT_COUNTS`, and as the sweeper last counted."""
+
+    jobs: int
+    is_exact: bool = True
+
+
+def count_by_state(session: Session) -> dict[State, Count]:
+    """How many jobs are in each state; children of other jobs are left out."""
+    found = _counts(session, {state.value: _in_state(state) for state in State})
+    return {state: found[state.value] for state in State}
+
+
+def count_queued(session: Session, queue: str) -> Count:
+    """How many jobs wait in a queue."""
+    return _counts(session, {_name_of(queue): _in_queue(queue)})[_name_of(queue)]
+
+
+def oldest_wait_seconds(session: Session, queue: str) -> float | None:
+    """For how long the job has waited that could have run for the longest. None if none could run."""
+    oldest = sa.select(sa.func.min(Job.available_at)).where(
+        _QUEUED, Job.queue == queue, Job.available_at <= utcnow()
+    )
+    now, since = session.execute(sa.select(utcnow(), oldest.scalar_subquery())).one()
+    return None if since is None else (now - since).total_seconds()
+
+
+def recount(session: Session, queues: list[str]) -> dict[str, int]:
+    """Count what is too much to be counted by readers, and was not counted within `RECOUNT_SECONDS`.
+
+    Reads only; `keep_counts` writes what it returns.
+    """
+    sorts = {state.value: _in_state(state) for state in State} | {
+        _name_of(queue): _in_queue(queue) for queue in queues
+    }
+    fresh = set(
+        session.scalars(sa.select(JobCount.name).where(JobCount.counted_at > utcnow(-RECOUNT_SECONDS)))
+    )
+    numbers = _exact(session, {name: sort for name, sort in sorts.items() if name not in fresh})
+    return {
+        name: session.scalar(sa.select(sa.func.count()).select_from(sorts[name].subquery())) or 0
+        for name, number in numbers.items()
+        if number > EXACT_COUNTS
+    }
+
+
+def keep_counts(session: Session, numbers: dict[str, int]) -> None:
+    """Write what `recount` has returned."""
+    for name, number in sorted(numbers.items()):
+        new = insert_into(session.get_bind(), JobCount).values(name=name, jobs=number, counted_at=utcnow())
+        changes = {"jobs": new.excluded.jobs, "counted_at": new.excluded.counted_at}
+        session.execute(new.on_conflict_do_update(index_elements=["name"], set_=changes))
+
+
+def _name_of(queue: str) -> str:
+    return f"queued:{queue}"
+
+
+def _in_state(state: State) -> sa.Select[Any]:
+    return sa.select(Job.id).where(Job.state == state, Job.parent_id.is_(None))
+
+
+def _in_queue(queue: str) -> sa.Select[Any]:
+    return sa.select(Job.id).where(Job.state == State.QUEUED, Job.queue == queue)
+
+
+def _exact(session: Session, sorts: dict[str, sa.Select[Any]]) -> dict[str, int]:
+    """The number of jobs of each sort, or one more than `EXACT_COUNTS`, in one statement."""
+    if not sorts:
+        return {}
+    limited = {
+        name: sa.select(sa.func.count()).select_from(sort.limit(EXACT_COUNTS + 1).subquery())
+        for name, sort in sorts.items()
+    }
+    row = session.execute(sa.select(*(one.scalar_subquery() for one in limited.values()))).one()
+    return dict(zip(limited, row, strict=True))
+
+
+def _counts(session: Session, sorts: dict[str, sa.Select[Any]]) -> dict[str, Count]:
+    numbers = _exact(session, sorts)
+    far = [name for name, number in numbers.items() if number > EXACT_COUNTS]
+    kept: dict[str, int] = {}
+    if far:
+        kept = dict(
+            session.execute(sa.select(JobCount.name, JobCount.jobs).where(JobCount.name.in_(far))).all()
+        )
+    # Without a row the sweeper has not counted them yet; and there may be more by now than there were.
+    return {
+        name: Count(max(kept.get(name, 0), number), is_exact=False) if name in far else Count(number)
+        for name, number in numbers.items()
+    }
