@@ -19,7 +19,7 @@ DEPLOYED := $(filter-out dev build,$(LOCKS))
 # How many processes run tests. Some wait more than they compute, so one more than two cores saves time.
 PROCESSES ?= 3
 
-.PHONY: help install demo up test test-unit architectures attack exports lint format docs chaos fuzz-text fuzz-tables fuzz-trees fuzz-api fuzz-parquet older-keras kill-training screenshot lock sbom bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-text bench-train clean
+.PHONY: help install demo up test test-unit architectures attack exports lint format docs chaos fuzz-text fuzz-tables fuzz-trees fuzz-api fuzz-parquet older-keras kill-training screenshot lock sbom bench-depth bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-text bench-train clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -101,6 +101,9 @@ docs: $(INSTALLED) ## Build the documentation into build/site; whatever is wrong
 
 screenshot: $(INSTALLED) ## Run the demo and make docs/dashboard.png from its training's page
 	$(BIN)/python docs/screenshot.py
+
+bench-depth: $(INSTALLED) ## Measure what a million queued jobs cost, against a thousand; QUICK=1 is shorter
+	$(BIN)/python -m benchmarks.depth $(if $(filter-out 0,$(QUICK)),--quick)
 
 bench-idle: $(INSTALLED) ## Measure the memory of idle processes
 	$(BIN)/python benchmarks/idle.py

@@ -15,7 +15,7 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 TOP = sa.text("parent_id IS NULL")
-QUEUED = sa.text("state = 'queued'")
+WAITING = sa.text("state = 'queued' AND finished_at IS NULL")
 GIVEN = sa.text("lease_expires_at IS NOT NULL")
 
 
@@ -29,7 +29,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_jobs_listed", "jobs", ["state", "id"], sqlite_where=TOP, postgresql_where=TOP)
     op.create_index(
-        "ix_jobs_waiting", "jobs", ["queue", "available_at"], sqlite_where=QUEUED, postgresql_where=QUEUED
+        "ix_jobs_waiting", "jobs", ["queue", "available_at"], sqlite_where=WAITING, postgresql_where=WAITING
     )
     op.drop_index("ix_jobs_state_id", "jobs")
     op.drop_index("ix_jobs_lease_expires_at", "jobs")

@@ -11,15 +11,11 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from jobyard.shared.database import Base, UtcDateTime, insert_into, utcnow
 from jobyard.shared.jobs.states import State
-from jobyard.shared.jobs.tables import Job
+from jobyard.shared.jobs.tables import WAITING, Job
 
 # Databases read so many entries of an index within a millisecond.
 EXACT_COUNTS: Final = 1_000
 RECOUNT_SECONDS: Final = 60.0
-
-
-# Written out: with a parameter, a database does not know that the index of those that wait serves.
-_QUEUED: Final = Job.state == sa.literal_column(f"'{State.QUEUED}'", sa.String)
 
 
 class JobCount(Base):
@@ -53,7 +49,7 @@ def count_queued(session: Session, queue: str) -> Count:
 def oldest_wait_seconds(session: Session, queue: str) -> float | None:
     """For how long the job has waited that could have run for the longest. None if none could run."""
     oldest = sa.select(sa.func.min(Job.available_at)).where(
-        _QUEUED, Job.queue == queue, Job.available_at <= utcnow()
+        sa.text(WAITING), Job.queue == queue, Job.available_at <= utcnow()
     )
     now, since = session.execute(sa.select(utcnow(), oldest.scalar_subquery())).one()
     return None if since is None else (now - since).total_seconds()

@@ -29,6 +29,9 @@ def _where(condition: str) -> dict[str, Any]:
     return {f"{dialect}_where": sa.text(condition) for dialect in ("sqlite", "postgresql")}
 
 
+WAITING: Final = "state = 'queued' AND finished_at IS NULL"
+
+
 class Job(Base):
     """One job: its spec, its state, and its result or error."""
 
@@ -86,11 +89,12 @@ class Job(Base):
         sa.CheckConstraint("priority BETWEEN 0 AND 9", name="priority"),
         sa.CheckConstraint("attempt >= 0 AND max_attempts >= 1", name="attempts"),
         sa.Index("ix_jobs_line", "state", "queue", sa.desc("priority"), "id"),
-        # Of what lists show: children of other jobs are left out.
+        # For lists, which leave out children.
         sa.Index("ix_jobs_listed", "state", "id", **_where("parent_id IS NULL")),
-        # Of who has waited for the longest. An index of `lease_expires_at` would make each heartbeat write to
-        # all indexes of its row; expired leases are found among the few jobs that run.
-        sa.Index("ix_jobs_waiting", "queue", "available_at", **_where("state = 'queued'")),
+        # For the longest wait. The claim has no condition on `finished_at`: otherwise SQLite would prefer
+        # this index to the line's, and sort all queued jobs. `lease_expires_at` has no index, because each
+        # heartbeat would then write to every index of its row; only few jobs are running.
+        sa.Index("ix_jobs_waiting", "queue", "available_at", **_where(WAITING)),
         _index_of_the_given("deadline_at"),
         _index_of_the_given("finished_at"),
         _index_of_the_given("checkpoint_key"),

@@ -71,7 +71,7 @@ class Sweeper:
         for job in settled:
             log.warning("job %s: none of its children was running; it is now %s", job.id, job.state)
         self._wake()
-        self._recount()
+        recount(self._database)
         # What waits comes before what is old: housekeeping can take long, or fail at the storage.
         if now >= self._forget_from:
             self._forget_from = now + FORGET_SECONDS
@@ -112,14 +112,6 @@ class Sweeper:
             what = f"{count:,} orphans of {size:,} bytes, which nothing refers to and nothing deletes"
             log.warning("the storage has %s; %s lists them", what, storage.LIST_ORPHANS)
 
-    def _recount(self) -> None:
-        """Counting a million jobs takes a while: no transaction that writes waits for it."""
-        with self._database.read() as session:
-            numbers = jobs.recount(session, [queue.value for queue in Queue])
-        if numbers:
-            with self._database.write() as session:
-                jobs.keep_counts(session, numbers)
-
     def _wake(self) -> None:
         """One message in a queue is enough: the worker that gets it continues until no job is ready."""
         with self._database.read() as session:
@@ -132,6 +124,15 @@ class Sweeper:
                 log.info(
                     "queue %s: %d jobs are queued without a wake-up message; waking its workers", queue, count
                 )
+
+
+def recount(database: Database) -> None:
+    """Count the jobs that readers don't count. A million take a while, so it is no part of a write."""
+    with database.read() as session:
+        numbers = jobs.recount(session, [queue.value for queue in Queue])
+    if numbers:
+        with database.write() as session:
+            jobs.keep_counts(session, numbers)
 
 
 def main(settings: Settings) -> int:
