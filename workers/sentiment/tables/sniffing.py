@@ -130,7 +130,7 @@ def _refuse_several(reading: Reading) -> None:
     lines = [row[0] for row in reading.rows[reading.first :]]
     is_quoted = reading.quoted == len(reading.counts)
     for delimiter in DELIMITERS if is_quoted else OTHERS:
-        rows = list(csv.reader(lines, delimiter=delimiter))
+        rows = _split(lines, delimiter)
         if len(rows) < 2 or len({len(row) for row in rows}) > 1 or len(rows[0]) < 2:
             continue
         if is_quoted:
@@ -143,6 +143,14 @@ def _refuse_several(reading: Reading) -> None:
                 f"the columns may be {separated(delimiter)}, since each line has as many; `delimiter` should "
                 "say so, or be a comma"
             )
+
+
+def _split(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+    """Their fields; none if a line has a carriage return in it, which Python's csv module refuses."""
+    try:
+        return list(csv.reader(lines, delimiter=delimiter))
+    except csv.Error:
+        return []
 
 
 def _are_names(cells: Sequence[str]) -> bool:

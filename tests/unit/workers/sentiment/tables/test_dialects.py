@@ -372,3 +372,8 @@ def test_backslashes_that_may_be_escapes_are_mentioned(desk: Desk) -> None:
     ]
     desk.score("id\ttext\n1\tgood\\nday\n", "in.tsv", quote="backslash")
     assert texts(desk) == ["good\nday"]
+
+
+def test_a_carriage_return_within_a_line_of_one_field_is_a_letter(desk: Desk) -> None:
+    assert desk.score("text\na ~good\rday\nbad\n", "in.csv", format="csv")["rows"] == 2
+    assert desk.csv()[0]["text"] == "a ~good\rday"
