@@ -146,7 +146,7 @@ def _refuse_several(reading: Reading) -> None:
 
 
 def _split(lines: Sequence[str], delimiter: str) -> list[list[str]]:
-    """Their fields; none if a line has a carriage return in it, which Python's csv module refuses."""
+    """Their fields; none if a field has a line break, which Python's csv module refuses."""
     try:
         return list(csv.reader(lines, delimiter=delimiter))
     except csv.Error:

@@ -374,6 +374,7 @@ def test_backslashes_that_may_be_escapes_are_mentioned(desk: Desk) -> None:
     assert texts(desk) == ["good\nday"]
 
 
-def test_a_carriage_return_within_a_line_of_one_field_is_a_letter(desk: Desk) -> None:
-    assert desk.score("text\na ~good\rday\nbad\n", "in.csv", format="csv")["rows"] == 2
-    assert desk.csv()[0]["text"] == "a ~good\rday"
+@pytest.mark.parametrize("text", ["a ~good\rday", '"a ~good\nday"'])
+def test_a_line_break_within_an_only_field_is_a_letter(desk: Desk, text: str) -> None:
+    assert desk.score(f"review\n{text}\nbad\n", "in.csv", format="csv")["rows"] == 2
+    assert desk.csv()[0]["review"] == text.strip('"')
