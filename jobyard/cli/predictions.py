@@ -1,7 +1,8 @@
 """The command predict."""
 
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from jobyard.cli.follow import follow, working
+from jobyard.cli.pipes import STANDARD_INPUT, copied, standard_input
 from jobyard.cli.session import connect, json_option, outcome, output, print_json, priority_option
 from jobyard.cli.sources import ARCHIVES
 from jobyard.cli.targets import check_folder, check_target
@@ -24,7 +26,10 @@ MAX_ROWS = 50
 @click.command(short_help="Classify pictures with a trained model.")
 @click.argument("model")
 @click.argument(
-    "images", metavar="IMAGE|FOLDER|ARCHIVE...", nargs=-1, type=click.Path(path_type=Path, exists=True)
+    "images",
+    metavar="IMAGE|FOLDER|ARCHIVE...",
+    nargs=-1,
+    type=click.Path(path_type=Path, exists=True, allow_dash=True),
 )
 @click.option("--dataset", help="Predict every picture of this data set instead.")
 @click.option("--top", type=int, help="How many of the most probable classes to keep for each picture.")
@@ -45,7 +50,9 @@ MAX_ROWS = 50
     "--escape-formulas", is_flag=True,
     help="In the CSV file, put an apostrophe before what a spreadsheet would run as a formula.",
 )  # fmt: skip
-@click.option("--force", is_flag=True, help="Overwrite the file of --csv if it is there already.")
+@click.option(
+    "--force", is_flag=True, help="Overwrite the file of --csv, and pictures in -o, that are there already."
+)
 @priority_option
 @json_option
 def predict(
@@ -62,16 +69,17 @@ def predict(
     as_json: bool,
 ) -> int:
     """Classify IMAGEs, or all files in a FOLDER or an ARCHIVE (zip, tar), with MODEL: a name,
-    name@version, name@alias or id.
+    name@version, name@alias or id. The IMAGE - is standard input.
 
     Every file is a row, in the order of their paths; one that can't be read has the reason instead of a
     label. Hidden files in folders are left out.
     """
     if bool(images) == (dataset is not None):
         raise click.UsageError("give either pictures or --dataset")
-    sent = _sent(images)
-    _check_targets(folder, csv, [*images, *sent.files.values()], explain, escape_formulas, force)
-    with connect() as client:
+    with ExitStack() as opened:
+        sent = _sent(images, Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="jobyard-"))))
+        _check_targets(folder, csv, [*images, *sent.files.values()], explain, escape_formulas, force)
+        client = opened.enter_context(connect())
         if explain and len(sent.files) > 1:  # of a zip, only its job would find out how many they are
             client.check("predict", {"model": model, "images": [PENDING] * len(sent.files), "explain": True})
         with (
@@ -104,6 +112,9 @@ def _check_targets(
         if not explain:
             raise click.UsageError("-o needs --explain")
         check_folder(folder)
+        # How many there will be, only the job of an archive would find out.
+        if not force and (there := sorted(folder.glob("overlay-*.png"))):
+            raise click.UsageError(f"-o {folder}: {there[0].name} is there already; --force overwrites it")
     if csv is not None:
         check_target(csv, sources, force=force, option="--csv")
     elif escape:
@@ -111,16 +122,20 @@ def _check_targets(
 
 
 class Sent(NamedTuple):
-    """What travels: an archive as it is, or files by the paths that their rows have, or nothing."""
+    """What travels: an archive as it is, or files by the paths that their rows have, or nothing.
+
+    `given` is what the user calls the copy of a pipe.
+    """
 
     archive: Path | None
     files: Mapping[str, Path]
+    given: Mapping[Path, Path] = {}
 
     @property
     def description(self) -> str:
         if self.archive is None and len(self.files) != 1:
             return f"{len(self.files):,} files"
-        return str(self.archive or next(iter(self.files.values())))
+        return str(self.archive or self._shown(next(iter(self.files.values()))))
 
     @contextmanager
     def source(self) -> Iterator[dict[str, Any]]:
@@ -137,20 +152,33 @@ class Sent(NamedTuple):
         """The rows, each picture by the path that was given; those of an archive by their names in there."""
         if len(self.files) == 1:
             (path,) = self.files.values()
-            return ({**row, "image": str(path)} for row in rows)
-        return ({**row, "image": str(self.files.get(row["image"], row["image"]))} for row in rows)
+            return ({**row, "image": str(self._shown(path))} for row in rows)
+        files = {name: self._shown(path) for name, path in self.files.items()}
+        return ({**row, "image": str(files.get(row["image"], row["image"]))} for row in rows)
+
+    def _shown(self, path: Path) -> Path:
+        return self.given.get(path, path)
 
 
-def _sent(images: tuple[Path, ...]) -> Sent:
+def _sent(images: tuple[Path, ...], folder: Path) -> Sent:
+    """What is to be sent; pipes are copied to `folder`. Raises UsageError, and ClickException."""
     if len(images) == 1 and images[0].is_file() and images[0].name.lower().endswith(ARCHIVES):
         return Sent(images[0], {})
+    pipes = [path for path in images if str(path) in STANDARD_INPUT or not (path.is_file() or path.is_dir())]
+    copies = {_copy(path, folder): path for path in dict.fromkeys(pipes)}
+    there = [path for path in images if path not in pipes]
     try:
-        files = files_in(images)
+        files = files_in(there)
     except JobyardClientError as error:
         raise click.ClickException(str(error)) from None
-    if images and not files:
+    if there and not files:
         raise click.UsageError(f"there are no pictures in {', '.join(map(str, images))}")
-    return Sent(None, named(files, images))
+    names = named(files, there)
+    return Sent(None, names | {f"{copy.name}-{n}": copy for n, copy in enumerate(copies, 1)}, copies)
+
+
+def _copy(pipe: Path, folder: Path) -> Path:
+    return standard_input(folder, "a picture") if str(pipe) in STANDARD_INPUT else copied(pipe, folder)
 
 
 def _save_overlays(job: Job, folder: Path) -> None:

@@ -14,8 +14,9 @@ from rich.table import Table
 
 from jobyard.cli.dialects import dialect_options, fields_of, show_read_as
 from jobyard.cli.follow import POLL_SECONDS, follow, working
+from jobyard.cli.pipes import STANDARD_INPUT
 from jobyard.cli.session import connect, json_option, on_a_line, outcome, output, print_json, priority_option
-from jobyard.cli.tables import STANDARD_INPUT, tables_of
+from jobyard.cli.tables import tables_of
 from jobyard.cli.targets import check_target
 from jobyard.client import Job, reading, unseen
 from jobyard.client.errors import Json

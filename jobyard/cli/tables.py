@@ -2,23 +2,19 @@
 
 import glob
 import re
-import shutil
-import stat
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import click
 
+from jobyard.cli.pipes import STANDARD_INPUT, copied, standard_input
 from jobyard.cli.targets import expanded
 from jobyard.client.errors import BadRequest
 from jobyard.client.folders import walk
 from jobyard.client.uploads import is_address
-
-STANDARD_INPUT: Final = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 
 TABLES: Final = frozenset(
     {
@@ -68,7 +64,7 @@ def _found(what: Sequence[str], folder: Path) -> list[Path | str]:
     if any(one in STANDARD_INPUT for one in what):
         if len(what) > 1:
             raise click.UsageError("standard input should be alone: other files can't be read with it")
-        return [_standard_input(folder)]
+        return [standard_input(folder, "texts")]
     found: list[Sequence[Path | str] | None] = [
         [one] if ADDRESS.fullmatch(one) and is_address(one) else _files_at(one, folder) for one in what
     ]
@@ -98,7 +94,7 @@ def _files_at(one: str, folder: Path) -> list[Path] | None:
         raise click.UsageError(f"{_shown(one)} can't be read: {error.strerror}") from None
     except ValueError:  # a null character
         return None
-    return [path if path.is_file() else _copied(path, folder)]
+    return [path if path.is_file() else copied(path, folder)]
 
 
 def _matches(one: str) -> list[Path] | None:
@@ -148,36 +144,6 @@ def _say_left_out(count: int, where: str, why: str) -> None:
 
 def _is_table(path: Path) -> bool:
     return path.suffix.lower() in TABLES | PACKED
-
-
-def _standard_input(folder: Path) -> Path:
-    if sys.stdin is None:
-        raise click.UsageError("there is no standard input")
-    if sys.stdin.isatty():
-        click.echo("reading texts from standard input, up to Ctrl-D …", err=True)
-    target = folder / "stdin"
-    _copy(sys.stdin.buffer, target, "standard input")
-    if not target.stat().st_size:
-        raise click.UsageError("standard input is empty")
-    return target
-
-
-def _copied(path: Path, folder: Path) -> Path:
-    """A pipe's bytes as a file: they are there once, and a file is sent again where it has to be."""
-    if not stat.S_ISFIFO(path.stat().st_mode):
-        raise click.UsageError(f"{path} is a device, and no file")
-    target = Path(tempfile.mkdtemp(dir=folder)) / path.name
-    with path.open("rb") as source:
-        _copy(source, target, str(path))
-    return target
-
-
-def _copy(source: IO[bytes], target: Path, what: str) -> None:
-    try:
-        with target.open("wb") as file:
-            shutil.copyfileobj(source, file)
-    except OSError as error:
-        raise click.UsageError(f"{what} can't be copied to {target.parent}: {error.strerror}") from None
 
 
 def _check_readable(file: Path) -> None:

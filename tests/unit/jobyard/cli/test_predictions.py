@@ -1,5 +1,7 @@
 """How pictures travel from the command line, and how they are called afterwards."""
 
+import io
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ def shown(sent: Sent, *names: str) -> list[str]:
 
 
 def test_every_file_of_a_folder_travels_and_is_called_as_it_was_given(photos: Path) -> None:
-    sent = _sent((photos,))
+    sent = _sent((photos,), Path())
     names = ["photos/a/1.PNG", "photos/b/2.jpg", "photos/notes.txt"]
     with sent.source() as source, zipfile.ZipFile(source["archive"]) as packed:
         assert set(source) == {"archive"}
@@ -35,16 +37,16 @@ def test_every_file_of_a_folder_travels_and_is_called_as_it_was_given(photos: Pa
         assert packed.read("photos/b/2.jpg") == b"b/2.jpg"
     assert not source["archive"].exists()
     assert shown(sent, *names) == names
-    sent = _sent((photos.absolute(), photos))
+    sent = _sent((photos.absolute(), photos), Path())
     assert shown(sent, *names) == [str(Path(name).absolute()) for name in names]
 
 
 def test_one_picture_travels_alone(photos: Path) -> None:
-    sent = _sent((photos / "b",))
+    sent = _sent((photos / "b",), Path())
     with sent.source() as source:
         assert source == {"images": [photos / "b" / "2.jpg"]}
     assert shown(sent, "2.jpg") == ["photos/b/2.jpg"]
-    assert (sent.description, _sent((photos,)).description) == ("photos/b/2.jpg", "3 files")
+    assert (sent.description, _sent((photos,), Path()).description) == ("photos/b/2.jpg", "3 files")
 
 
 @pytest.mark.parametrize(
@@ -54,6 +56,7 @@ def test_one_picture_travels_alone(photos: Path) -> None:
         (["--csv", "photos/notes.txt", "--force"], "--csv photos/notes.txt: is the file that is read"),
         (["--csv", "nowhere/x.csv"], "--csv nowhere/x.csv: there is no folder nowhere"),
         (["--escape-formulas"], "--escape-formulas needs --csv"),
+        (["/dev/null"], "/dev/null is a device, and no file"),
     ],
 )
 def test_what_can_not_be_saved_is_said_before_the_work(
@@ -63,10 +66,40 @@ def test_what_can_not_be_saved_is_said_before_the_work(
     assert said in capsys.readouterr().err
 
 
+def test_standard_input_and_pipes_are_pictures(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"picture")))
+    sent = _sent((Path("-"),), tmp_path)
+    with sent.source() as source:
+        assert [path.read_bytes() for path in source["images"]] == [b"picture"]
+    assert (sent.description, shown(sent, "stdin")) == ("-", ["-"])
+
+    read, write = os.pipe()
+    os.write(write, b"piped")
+    os.close(write)
+    sent = _sent((Path(f"/dev/fd/{read}"), photos / "b"), tmp_path)
+    os.close(read)
+    names = ["photos/b/2.jpg", f"{read}-1"]
+    with sent.source() as source, zipfile.ZipFile(source["archive"]) as packed:
+        assert packed.namelist() == names
+        assert packed.read(names[1]) == b"piped"
+    assert shown(sent, *names) == ["photos/b/2.jpg", f"/dev/fd/{read}"]
+
+
+def test_explained_pictures_are_overwritten_only_with_force(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("drawn").mkdir()
+    Path("drawn/overlay-7.png").write_bytes(b"earlier")
+    assert run(["predict", "pets", str(photos), "--explain", "-o", "drawn"]) == 2
+    assert "-o drawn: overlay-7.png is there already; --force overwrites it" in capsys.readouterr().err
+
+
 def test_an_archive_is_sent_as_it_is(tmp_path: Path) -> None:
     archive = tmp_path / "photos.TAR.gz"
     archive.write_bytes(b"")
-    sent = _sent((archive,))
+    sent = _sent((archive,), Path())
     with sent.source() as source:
         assert source == {"archive": archive}
     assert shown(sent, "in/there.jpg") == ["in/there.jpg"]
@@ -76,7 +109,7 @@ def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty" / ".git").mkdir(parents=True)
     (tmp_path / "empty" / ".git" / "config").write_bytes(b"x")
     with pytest.raises(click.UsageError, match="there are no pictures in"):
-        _sent((tmp_path / "empty",))
+        _sent((tmp_path / "empty",), Path())
 
 
 def test_a_line_of_json_has_the_probabilities_and_the_reason() -> None:
