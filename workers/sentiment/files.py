@@ -30,7 +30,8 @@ from jobyard.workers.sentiment.tables.delimited import repeats_of
 from jobyard.workers.sentiment.tables.dialects import Dialect
 from jobyard.workers.sentiment.tables.encodings import doubts, text_begin
 from jobyard.workers.sentiment.tables.fields import with_nulls
-from jobyard.workers.sentiment.tables.json_lines import JsonLines, warnings_of
+from jobyard.workers.sentiment.tables.json_lines import JsonLines
+from jobyard.workers.sentiment.tables.mends import warnings_of
 from jobyard.workers.sentiment.tables.merging import MERGERS, EscapingCsvMerger, Merger
 from jobyard.workers.sentiment.tables.opening import open_plain
 from jobyard.workers.sentiment.tables.packing import without_suffix
@@ -189,7 +190,7 @@ def read_file(
     head = opened.head
     with opened.path.open("rb") as stream:
         is_json = "rows_of" in opened.read_as
-        kind = Found("jsonl") if is_json else find(head, opened.name, spec)
+        kind = Found("jsonl") if is_json else find(head, opened.name, _written_as(opened, spec))
         table = open_table(kind.kind, [], dialect=kind.dialect)
         size = stream.seek(0, 2)
         whole = table.begin(stream, Part(text_begin(head), size, 0), broken, progress)
@@ -222,6 +223,12 @@ def read_file(
         ],
         opened.numbered,
     )
+
+
+def _written_as(opened: Opened, spec: SentimentSpec) -> SentimentSpec:
+    """A sheet was written aside as CSV, which is not how the file is written that the job speaks of."""
+    is_sheet = "sheet" in opened.read_as
+    return spec.model_copy(update={"delimiter": ",", "quote": "double"}) if is_sheet else spec
 
 
 def _numbered(opened: Opened) -> dict[str, str]:

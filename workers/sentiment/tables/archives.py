@@ -12,6 +12,7 @@ from jobyard.shared.archives.zips import open_member, open_zip, walk_zip
 from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.runtime.progress import Progress
+from jobyard.workers.sentiment.tables.contents import WORKBOOKS
 from jobyard.workers.sentiment.tables.packing import SUFFIXES as PACKED
 from jobyard.workers.sentiment.tables.packing import without_suffix
 from jobyard.workers.sentiment.tables.steps import Opened, Step, Target
@@ -21,7 +22,6 @@ TAR: Final = "a tar archive"
 ZIPPED: Final = "a zip archive"
 ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 
-WORKBOOKS: Final = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
 PLAIN: Final = frozenset({".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".tab", ".tsv", ".txt"})
 TABLES: Final = PLAIN | WORKBOOKS
 # What is beside tables, whatever its suffix.
@@ -68,7 +68,9 @@ class Extract(Step):
             raise WorkError(f"the file is {found} in another archive; should be a table in one archive")
         suffix = PurePosixPath(opened.name.lower()).suffix
         if found == TAR and suffix in PLAIN:
-            raise WorkError(f"the file is called {suffix} but is a tar archive; take the table out of it")
+            raise WorkError(
+                f"the file is called {suffix} but is a tar archive; take the table out of it, or call it .tar"
+            )
         return True
 
     def take(self, opened: Opened, spec: SentimentSpec, target: Target, progress: Progress) -> None:

@@ -1,6 +1,8 @@
 """What a file is, by its content more than by its name."""
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import IO, NamedTuple
 
@@ -21,6 +23,28 @@ from jobyard.workers.sentiment.tables.table import DEFAULT_COLUMN, SHOWN, Table
 HEAD_BYTES = 64 << 10
 
 PARQUET = b"PAR1"
+WORKBOOKS = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
+MARKUP = (".xml", ".html", ".htm", ".xhtml", ".svg", ".rss")
+# What files are called whose lines are texts.
+PROSE = (
+    "",
+    ".txt",
+    ".text",
+    ".log",
+    ".md",
+    ".lst",
+    ".list",
+    ".asc",
+    ".dat",
+    ".data",
+    ".out",
+    ".lines",
+    ".en",
+)
+# How a dict is written that Python has printed, or an array of them.
+PYTHON = re.compile(rb"(?:\[\s*)?\{\s*'[^'\n]{1,200}'\s*:")
+# Of JSON, a value a line.
+LINE_SUFFIXES = (".jsonl", ".ndjson")
 
 
 class Found(NamedTuple):
@@ -47,22 +71,48 @@ def find(head: bytes, name: str, spec: SentimentSpec) -> Found:
         raise WorkError("the file is called .parquet but is not Parquet")
     if spec.delimiter == NO_DELIMITER:
         return Found("lines")
-    if spec.delimiter is None:
-        if suffix in (".jsonl", ".ndjson"):
-            return Found("jsonl")
-        if suffix == ".json" and not start.startswith(b"{"):
-            raise WorkError("line 1: should be JSON lines, one object per line, and not one array")
-        line = start.split(b"\n", 1)[0]
-        if _is_object(line, is_whole=len(line) < len(start)) or (
-            suffix not in (".csv", ".tsv", ".txt") and start.startswith(b"{")
-        ):
-            if suffix == ".txt" and spec.column is None:
-                raise WorkError(
-                    "the file is called .txt and has JSON lines; `column` should be the key of the texts, "
-                    f'or `delimiter` "{NO_DELIMITER}" to score whole lines'
-                )
-            return Found("jsonl")
+    if spec.delimiter is None and (found := _json(head, start, suffix, spec)) is not None:
+        return found
     return _delimited_or_lines(head, suffix, spec)
+
+
+def _json(head: bytes, start: bytes, suffix: str, spec: SentimentSpec) -> Found | None:
+    """JSON lines, or what is called so; None for anything else. Raises WorkError where it may be both."""
+    if suffix in (".json", *LINE_SUFFIXES) and not start.startswith((b"{", b"[", b'"')):
+        return _called_json(head, suffix, spec)
+    if suffix in LINE_SUFFIXES:
+        return Found("jsonl")
+    if suffix != ".json" and PYTHON.match(start):
+        raise WorkError(
+            "line 1: has single quotes around keys, as Python writes a dict; should be JSON, "
+            f'as json.dumps() writes it, or `delimiter` "{NO_DELIMITER}" to score whole lines'
+        )
+    line = start.split(b"\n", 1)[0]
+    is_json = suffix not in (".csv", ".tsv", ".txt") and start.startswith(b"{")
+    if not is_json and not _is_object(line, is_whole=len(line) < len(start)):
+        return None
+    if suffix == ".txt" and spec.column is None:
+        raise WorkError(
+            "the file is called .txt and has JSON lines; `column` should be the key of the texts, "
+            f'or `delimiter` "{NO_DELIMITER}" to score whole lines'
+        )
+    return Found("jsonl")
+
+
+def _called_json(head: bytes, suffix: str, spec: SentimentSpec) -> Found:
+    """What a file is that is called so, and begins as no JSON does: a table, if it has the column."""
+    begin = len(BOM) if head.startswith(BOM) else 0
+    with suppress(WorkError):
+        sniffed = sniff(head, begin, _asked(suffix, spec), is_whole=len(head) < HEAD_BYTES)
+        if sniffed.is_table and sniffed.has_names:
+            told = f"the file is called {suffix} and has a table {separated(sniffed.dialect.delimiter)}"
+            return Found(sniffed.dialect.kind, sniffed.dialect, [*sniffed.warnings, told])
+    if suffix in LINE_SUFFIXES:
+        return Found("jsonl")
+    shown = head[begin:].lstrip()[:50].split(b"\n")[0].decode(errors="replace")
+    raise WorkError(
+        f"the file is called {suffix} but is no JSON, which begins with {{ or [: it begins {shown!r}"
+    )
 
 
 def _delimited_or_lines(head: bytes, suffix: str, spec: SentimentSpec) -> Found:
@@ -77,7 +127,7 @@ def _delimited_or_lines(head: bytes, suffix: str, spec: SentimentSpec) -> Found:
     except WorkError:
         if is_table or spec.column is not None:
             raise
-        return Found("lines")
+        return _lines(suffix, spec)
     if spec.delimiter is None and not sniffed.is_wide:
         aligned = drawings.padded_columns(head, is_whole=len(head) < HEAD_BYTES)
         if aligned and spec.column != sniffed.names[0]:
@@ -91,7 +141,7 @@ def _delimited_or_lines(head: bytes, suffix: str, spec: SentimentSpec) -> Found:
         return found
     if spec.column is not None or spec.group_by is not None:
         is_of_lines = spec.column == DEFAULT_COLUMN or not sniffed.is_table
-        return Found("lines") if suffix == ".txt" and is_of_lines and not sniffed.has_names else found
+        return _lines(suffix, spec) if suffix == ".txt" and is_of_lines and not sniffed.has_names else found
     if sniffed.has_names and sniffed.is_wide and suffix != ".txt":
         return found
     columns = f"{len(sniffed.names):,} columns {separated(sniffed.dialect.delimiter)}"
@@ -107,7 +157,20 @@ def _delimited_or_lines(head: bytes, suffix: str, spec: SentimentSpec) -> Found:
             None,
             [f"whole lines are scored, though the file seems to have {columns}; `column` scores one of them"],
         )
-    return Found("lines")
+    return _lines(suffix, spec)
+
+
+def _lines(suffix: str, spec: SentimentSpec) -> Found:
+    """Whole lines, which nobody asked for. Raises WorkError where something else is meant for sure."""
+    if suffix in WORKBOOKS:
+        raise WorkError(f"the file is called {suffix} but is neither a workbook nor a table")
+    if suffix in MARKUP:
+        raise WorkError(
+            f'the file is called {suffix} and is no table; `delimiter` "{NO_DELIMITER}" scores whole lines'
+        )
+    if suffix in PROSE:
+        return Found("lines")
+    return Found("lines", None, [f"whole lines are scored, though the file is called {suffix}"])
 
 
 def _asked(suffix: str, spec: SentimentSpec) -> Asked:
@@ -151,7 +214,9 @@ def suffix_of(name: str) -> str:
 
 
 def _is_object(line: bytes, *, is_whole: bool) -> bool:
-    """Whether a line is a JSON object. False for one that is cut off."""
+    """Whether a line is a JSON object; of one that is cut off, whether it begins as one does."""
+    if not is_whole and len(line) > HEAD_BYTES // 2:
+        return re.match(rb'\{\s*+"(?:[^"\\]++|\\.)*+"\s*+:', line) is not None
     try:
         return line.startswith(b"{") and is_whole and isinstance(from_json(line), dict)
     except ValueError:

@@ -1,7 +1,7 @@
 """The elements of JSON that is too large to be parsed at once: where each is, without a look into it."""
 
 from collections.abc import Iterator
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -46,11 +46,16 @@ class Elements:
         # Where the closing bracket is; the end of the file if there is none.
         self.end = place
         self.is_closed = False
+        self.closed_by = b""
         # Whether the file ends inside an element.
         self.is_cut = False
+        # In an array: how many commas are missing, or have no element before them; how many colons there are;
+        # and on which line the first of these is.
+        self.missing = self.alone = self.colons = 0
+        self.wrong_line = 0
 
     def __iter__(self) -> Iterator[Element]:
-        state = np.zeros(5, np.int64)
+        state = np.zeros(json_kernel.STATE, np.int64)
         starts, ends = np.empty(MANY, np.int64), np.empty(MANY, np.int64)
         position, line = self.end
         begun, carried = self.end, b""
@@ -60,6 +65,7 @@ class Elements:
             used = 0
             while used < len(block) and not self.is_closed:
                 count, used, self.is_closed, rest = json_kernel.elements_of(buffer, used, state, starts, ends)
+                self._note(state, newlines, line)
                 lines = (line + np.searchsorted(newlines, starts[:count])).tolist()
                 for start, end, at_line in zip(
                     starts[:count].tolist(), ends[:count].tolist(), lines, strict=True
@@ -76,11 +82,17 @@ class Elements:
                     carried += block[: self._most - len(carried)]
             self.end = Place(position + used, line + int(np.searchsorted(newlines, used)))
             if self.is_closed:
+                self.closed_by = block[used : used + 1]
                 return
             position, line = self.end
         if state[json_kernel.IN_ELEMENT]:
             self.is_cut = not state[json_kernel.BARE]
             yield Element(*begun, carried)
+
+    def _note(self, state: Any, newlines: Any, line: int) -> None:
+        self.missing, self.alone, self.colons = state[json_kernel.MISSING : json_kernel.NOTED].tolist()
+        if state[json_kernel.NOTED] and not self.wrong_line:
+            self.wrong_line = line + int(np.searchsorted(newlines, state[json_kernel.WHERE]))
 
     def _read(self, position: int) -> bytes:
         self._progress.check()

@@ -15,8 +15,6 @@ from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.lines import LineFinder, whole_lines
 from jobyard.workers.sentiment.tables.objects import (
     JSON_BYTES,
-    NOT_NUMBERS,
-    SURROGATES,
     Objects,
     Row,
     read_objects,
@@ -35,11 +33,6 @@ from jobyard.workers.sentiment.tables.window import Part
 
 # Of keys within objects, in a message.
 SHOWN = 20
-
-WARNINGS = {
-    SURROGATES: "halves of surrogate pairs, which are no characters, became U+FFFD ({count:,} in all)",
-    NOT_NUMBERS: "NaN and infinity, which JSON has not, became null ({count:,} in all)",
-}
 
 
 class JsonLines(TextTable):
@@ -70,7 +63,13 @@ class JsonLines(TextTable):
         if isinstance(column, str) and column not in self.columns:
             if self._look(stream, whole, column, Broken(skip=True), progress):
                 return column
-            return choose([*self.columns, *self._inner(stream, whole, progress)], column)
+            inner, arrays = self._inner(stream, whole, progress)
+            if within := [name for name in arrays if column.startswith(f"{name}.")]:
+                raise WorkError(
+                    f"{within[0]!r} is an array in each row; its elements should be rows of their own, "
+                    f"as `jq -c '.{within[0]}[]'` makes them"
+                )
+            return choose([*self.columns, *inner], column)
         return choose(self.columns, column)
 
     def finder(self) -> LineFinder:
@@ -105,13 +104,19 @@ class JsonLines(TextTable):
                 return True
         return False
 
-    def _inner(self, stream: IO[bytes], whole: Part, progress: Progress) -> list[str]:
-        """Names of what is within the first rows' objects."""
+    def _inner(self, stream: IO[bytes], whole: Part, progress: Progress) -> tuple[list[str], list[str]]:
+        """Names of what is within the first row's objects; and of its arrays, on both levels."""
         for _, objects in self._objects(stream, whole, None, Broken(skip=True), Counter(), progress):
             if objects:
-                found = objects[0].items()
-                return [f"{key}.{name}" for key, inner in found if isinstance(inner, dict) for name in inner]
-        return []
+                first = objects[0]
+                inner = {
+                    f"{key}.{name}": value
+                    for key, inside in first.items()
+                    if isinstance(inside, dict)
+                    for name, value in inside.items()
+                }
+                return [*inner], [key for key, value in (first | inner).items() if isinstance(value, list)]
+        return [], []
 
     def _note(self, objects: list[Row]) -> list[str]:
         """The keys of these rows."""
@@ -139,11 +144,6 @@ class JsonLines(TextTable):
                 lines = data[begin:end].split(b"\n")
                 yield read_objects(window.line_of(begin), lines, texts, broken, counts, progress)
                 begin = end
-
-
-def warnings_of(counts: Counter[str]) -> list[str]:
-    """What was mended, as sentences."""
-    return [WARNINGS[what].format(count=counts[what]) for what in WARNINGS if counts[what]]
 
 
 def _has(objects: list[Row], name: str) -> bool:

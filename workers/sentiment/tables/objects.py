@@ -6,7 +6,7 @@ surrogate pair, which is no character, becomes U+FFFD, and is counted.
 
 import json
 import math
-import re
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
@@ -16,6 +16,7 @@ from pydantic_core import from_json
 
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables.broken import Broken
+from jobyard.workers.sentiment.tables.mends import mended
 from jobyard.workers.sentiment.tables.window import MAX_LINE, TOO_LONG
 
 # Of JSON that becomes Python's objects at once, unless one line is longer; and of the values in such a line.
@@ -26,16 +27,7 @@ CHECKED_LINES = 1_000
 # pydantic's parser gives up before Python's does, but not at so few brackets.
 FEW_BRACKETS = 100
 
-# What is counted of rows that were mended.
-SURROGATES, NOT_NUMBERS = "surrogates", "not_numbers"
-
 Row = dict[str, Any]
-
-# Nothing is tried twice, so that the time grows with the line: also where a string is not closed.
-_NOT_NUMBERS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|NaN|-?Infinity')
-_ESCAPES = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
-)
 
 
 class Objects(NamedTuple):
@@ -117,9 +109,9 @@ def _carefully(
     for line_number, line in enumerate(lines, number):
         if line_number % CHECKED_LINES == 0:
             progress.check()
-        mended, mends = _mended(line)
+        plain, mends = mended(line)
         try:
-            row = _parse(mended) if broken.room else _parse_quickly(mended)
+            row = _parse(plain) if broken.room else _parse_quickly(plain)
             text = None if row is None or texts is None else value_at(row, texts)
             if isinstance(text, list | dict):
                 shown = json.dumps(text)[:50] if broken.room else "another type"
@@ -132,34 +124,16 @@ def _carefully(
         else:
             if row is not None:
                 counts.update(mends)
-                good.append(mended)
+                good.append(plain)
                 rows.append(row)
     return Objects(good, rows)
 
 
-def _mended(line: bytes) -> tuple[bytes, dict[str, int]]:
-    """The line without what JSON lacks, and how often that was there."""
-    counts: dict[str, int] = {}
-
-    def without(match: re.Match[bytes]) -> bytes:
-        if match[0].startswith(b'"'):
-            return match[0]
-        counts[NOT_NUMBERS] = counts.get(NOT_NUMBERS, 0) + 1
-        return b"null"
-
-    def whole(match: re.Match[bytes]) -> bytes:
-        if match["half"] is None:
-            return match[0]
-        counts[SURROGATES] = counts.get(SURROGATES, 0) + 1
-        return rb"\ufffd"
-
-    if len(line) > MAX_LINE:
-        return line, counts
-    if b"NaN" in line or b"Infinity" in line:
-        line = _NOT_NUMBERS.sub(without, line)
-    if b"\\ud" in line or b"\\uD" in line:
-        line = _ESCAPES.sub(whole, line)
-    return line, counts
+# Python's words for where JSON is broken, as sentences' ends.
+_WORDS = {
+    "Unterminated string starting at": "a string begins here that is not closed",
+    "Invalid control character at": "a control character, which should be escaped",
+}
 
 
 class _BrokenJson(ValueError):
@@ -168,7 +142,10 @@ class _BrokenJson(ValueError):
     def __init__(self, error: json.JSONDecodeError) -> None:
         self.line = error.doc.count("\r", 0, error.pos)
         character = error.pos - error.doc.rfind("\r", 0, error.pos) if self.line else error.colno
-        super().__init__(f"broken JSON at character {character}: {error.msg}")
+        what = _WORDS.get(error.msg, error.msg)
+        if error.doc[error.pos : error.pos + 1] == "'":
+            what += ", not single ones, as Python writes them" if "double quotes" in what else ""
+        super().__init__(f"broken JSON at character {character}: {what}")
 
 
 def _parse_quickly(line: bytes) -> Row | None:
@@ -210,7 +187,9 @@ def _object(text: str) -> Row:
     except json.JSONDecodeError as error:
         raise _BrokenJson(error) from None
     except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else error
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        if reason.startswith("Exceeds the limit"):
+            reason = f"a number has over {sys.get_int_max_str_digits():,} digits"
         raise ValueError(f"broken JSON: {reason}") from None
     if not isinstance(row, dict):
         raise ValueError('should be a JSON object, as {"text": "…"}')

@@ -1,6 +1,6 @@
 """Reading Parquet."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from jobyard.workers.sentiment.tables.arrays import (
 )
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.footer import RowGroup, read_footer
+from jobyard.workers.sentiment.tables.names import unique_names
 from jobyard.workers.sentiment.tables.pages import Pages, bytes_of
 from jobyard.workers.sentiment.tables.table import Rows, Table, batch_rows, check_columns, choose
 from jobyard.workers.sentiment.tables.window import MAX_LINE, TOO_LONG, Part
@@ -44,10 +45,16 @@ class ParquetTable(Table):
         self.columns = columns
         self.batch = batch
         self._groups: list[RowGroup] = []
+        self._warnings: Sequence[str] = ()
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        return self._warnings
 
     def begin(self, stream: IO[bytes], whole: Part, broken: Broken, progress: Progress) -> Part:
         self._groups = read_footer(stream, progress)
-        self.columns = list(_opened(stream).schema_arrow.names)
+        # Two may have one name, as after a join; Arrow tells them apart by their places.
+        self.columns, self._warnings = unique_names(_opened(stream).schema_arrow.names)
         check_columns(self.columns)
         return Part(0, sum(group.rows for group in self._groups), 0)
 

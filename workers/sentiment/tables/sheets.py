@@ -6,8 +6,9 @@ import math
 import resource
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import python_calamine as calamine
 
@@ -24,13 +25,27 @@ MAX_WHOLE: Final = 1e15
 Cell = int | float | str | bool | datetime.time | datetime.date | datetime.datetime | datetime.timedelta
 
 
+class Asked(NamedTuple):
+    """What the job says of a workbook: `sheet`, and what `columns` it has; `is_asked`: in so many words.
+
+    `skip_lines` are the rows before the header, from the sheet's first one on; None: to be found.
+    """
+
+    sheet: str | None
+    columns: Sequence[str]
+    is_asked: bool
+    has_header: bool
+    skip_lines: int | None
+
+
 def main() -> None:
     told = task()
     limit_memory(told["memory_bytes"])
 
     def work() -> dict[str, Any]:
         with calamine.load_workbook(told["path"]) as workbook:
-            return read(workbook, told["sheet"], told["columns"], told["limit"])
+            asked = Asked(**{name: told[name] for name in Asked._fields})
+            return read(workbook, asked, told["limit"])
 
     answer_of(work, cause=cause, no_memory=told["no_memory"])
 
@@ -50,46 +65,50 @@ def limit_memory(more_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
-def read(
-    workbook: calamine.CalamineWorkbook, name: str | None, columns: Sequence[str | int], limit: int
-) -> dict[str, Any]:
-    """Write the sheet of that name, or the one that is meant, to SHEET_FILE, cut after `limit` bytes.
+def read(workbook: calamine.CalamineWorkbook, asked: Asked, limit: int) -> dict[str, Any]:
+    """Write the sheet that is asked for, or the one that is meant, to SHEET_FILE, cut after `limit` bytes.
 
     Returns {"sheet", "warnings"}. Raises WorkError, and what the library raises.
     """
     sheets = [sheet for sheet in workbook.sheets_metadata if sheet.typ == calamine.SheetTypeEnum.WorkSheet]
     names = [sheet.name for sheet in sheets]
     warnings: list[str] = []
-    if name is not None:
-        if name not in names:
-            raise WorkError(f"the workbook has no sheet {name!r}; `sheet` should be one of {shown(names)}")
-        chosen = workbook.get_sheet_by_name(name)
+    if asked.sheet is not None:
+        if asked.sheet not in names:
+            raise WorkError(
+                f"the workbook has no sheet {asked.sheet!r}; `sheet` should be one of {shown(names)}"
+            )
+        chosen = workbook.get_sheet_by_name(asked.sheet)
     else:
-        visible = [sheet.name for sheet in sheets if sheet.visible == calamine.SheetVisibleEnum.Visible]
-        chosen, others = choose(workbook, visible or names, columns)
+        hidden = {sheet.name for sheet in sheets if sheet.visible != calamine.SheetVisibleEnum.Visible}
+        filled = [name for name in names if workbook.get_sheet_by_name(name).height]
+        chosen, others = choose(
+            workbook, [name for name in filled if name not in hidden] or filled, asked.columns
+        )
         if others:
             warnings.append(
                 f"only the sheet {chosen.name!r} was read; the others are {shown(others)} (see `sheet`)"
             )
-    rows = without_titles(rows_of(chosen), warnings)
+        if chosen.name in hidden:
+            warnings.append(f"the sheet {chosen.name!r} is hidden, and the only one with rows")
+    if asked.skip_lines is not None:
+        rows = skipped(chosen, asked.skip_lines)
+    elif not asked.has_header:
+        rows = rows_of(chosen)
+    else:
+        rows = without_titles(chosen, asked, warnings)
     write(rows, limit)
     return {"sheet": chosen.name, "warnings": warnings}
 
 
 def choose(
-    workbook: calamine.CalamineWorkbook, names: Sequence[str], columns: Sequence[str | int]
+    workbook: calamine.CalamineWorkbook, filled: Sequence[str], columns: Sequence[str]
 ) -> tuple[calamine.CalamineSheet, list[str]]:
-    """The only sheet with rows, or the only one of them that names these columns in its first rows.
+    """The only one of these sheets, which have rows, or the only one that names these columns in its first.
 
-    Also returns the names of the others with rows. Raises WorkError where none or several would do.
+    Also returns the names of the others. Raises WorkError where none or several would do.
     """
-    filled, fitting = [], []
-    for name in names:
-        sheet = workbook.get_sheet_by_name(name)
-        if sheet.height:
-            filled.append(name)
-            if has_columns(sheet, columns):
-                fitting.append(name)
+    fitting = [name for name in filled if has_columns(workbook.get_sheet_by_name(name), columns)]
     if not filled:
         raise WorkError("the workbook has no rows")
     if len(filled) > 1 and len(fitting) != 1:
@@ -100,11 +119,16 @@ def choose(
     return workbook.get_sheet_by_name(chosen), [name for name in filled if name != chosen]
 
 
-def has_columns(sheet: calamine.CalamineSheet, columns: Sequence[str | int]) -> bool:
+def has_columns(sheet: calamine.CalamineSheet, columns: Sequence[str]) -> bool:
     """Whether one of the first rows has all these names. A column by its number is in any sheet."""
-    wanted = {column for column in columns if isinstance(column, str)}
-    rows = (row for _, row in zip(range(HEADER_ROWS), rows_of(sheet), strict=False))
-    return bool(wanted) and any(wanted <= {text_of(cell) for cell in row} for row in rows)
+    return bool(columns) and header_of(sheet, columns) is not None
+
+
+def header_of(sheet: calamine.CalamineSheet, columns: Sequence[str]) -> int | None:
+    """Which of the first rows has all these names."""
+    wanted = set(columns)
+    rows = enumerate(islice(rows_of(sheet), HEADER_ROWS))
+    return next((place for place, row in rows if wanted <= set(map(text_of, row))), None)
 
 
 def rows_of(sheet: calamine.CalamineSheet) -> Iterator[list[Cell]]:
@@ -120,28 +144,32 @@ def rows_of(sheet: calamine.CalamineSheet) -> Iterator[list[Cell]]:
             yield row[-width:]
 
 
-def without_titles(rows: Iterable[list[Cell]], warnings: list[str]) -> Iterator[list[Cell]]:
-    """Of a sheet of several columns, without the rows before its header: in these one cell alone is used.
+def skipped(sheet: calamine.CalamineSheet, count: int) -> Iterator[list[Cell]]:
+    """All rows of a sheet, the first of which are empty ones instead: who reads them skips so many lines."""
+    before = sheet.start[0] if sheet.start is not None else 0
+    for place, row in enumerate(chain([[]] * before, rows_of(sheet))):
+        if place >= count:
+            yield row
+        else:
+            yield []
 
-    They are named in `warnings`. Where no row has more, all are kept.
+
+def without_titles(sheet: calamine.CalamineSheet, asked: Asked, warnings: list[str]) -> Iterator[list[Cell]]:
+    """Without the rows before the header, which are named in `warnings`.
+
+    In these one cell alone is used, or another of the first rows has the columns that are asked for. All are
+    kept where no row has more than one cell.
     """
-    held: list[list[Cell]] = []
-    is_begun = False
-    for row in rows:
-        if not is_begun:
-            is_header = len(row) == 1 or sum(cell != "" for cell in row) > 1
-            if not is_header and len(held) < HEADER_ROWS:
-                held.append(row)
-                continue
-            is_begun = True
-            titles = [text_of(cell) for before in held for cell in before if cell != ""]
-            if not is_header:
-                yield from held
-            elif titles:
-                warnings.append(f"the sheet's first rows were taken for its title: {shown(titles)}")
-        yield row
-    if not is_begun:
-        yield from held
+    first = list(islice(rows_of(sheet), HEADER_ROWS + 1))
+    used = [sum(cell != "" for cell in row) for row in first]
+    header = next((place for place, count in enumerate(used) if count > 1 or len(first[place]) == 1), None)
+    if header is None or header == HEADER_ROWS:
+        return rows_of(sheet)
+    if asked.is_asked and asked.columns and (named := header_of(sheet, asked.columns)) is not None:
+        header = named
+    if titles := [text_of(cell) for row in first[:header] for cell in row if cell != ""]:
+        warnings.append(f"the sheet's first rows were taken for its title: {shown(titles)}")
+    return islice(rows_of(sheet), header, None)
 
 
 def write(rows: Iterable[list[Cell]], limit: int) -> None:

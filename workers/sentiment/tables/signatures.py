@@ -38,8 +38,12 @@ SIGNATURES: Final = (
     Signature(rb"\x89HDF\r\n\x1a\n", "an HDF5 file", EXPORT),
     Signature(rb"\x93NUMPY", "a NumPy array (.npy)", EXPORT),
     Signature(rb"\x80[\x02-\x05](\x95|[}\](c]|[a-z])", "a Python pickle", EXPORT),
-    Signature(rb"RD[AX][23]\n|[XA]\n\0\0\0", "a file of R", EXPORT),
-    Signature(rb"\$FL[23]@\(#\)", "an SPSS file", EXPORT),
+    # Of its first protocol, which is of letters.
+    Signature(rb"[(]?[ld]p[01]\n|ccopy_reg\n_reconstructor\n", "a Python pickle", EXPORT),
+    Signature(rb"RD[AX][23]\n|X\n\0\0\0|A\n[23]\n\d{5,7}\n\d{5,7}\n", "a file of R", EXPORT),
+    Signature(rb"\$FL[23]@\(#\)|.{0,200}ASCII SPSS PORT FILE", "an SPSS file", EXPORT),
+    Signature(rb"HEADER RECORD\*{7}(LIB|LIBV8|LIBRARY) ", "a SAS transport file (.xpt)", EXPORT),
+    Signature(rb"(?i:(%[^\n]*\n|\s)*@relation\s)", "a Weka file (.arff)", EXPORT),
     Signature(rb"<stata_dta>|[\x71-\x73][\x01\x02]\x01\0", "a Stata file", EXPORT),
     Signature(rb"\0{12}\xc2\xea\x81\x60", "a SAS file", EXPORT),
     Signature(rb"MATLAB 5\.0 MAT", "a MATLAB file", EXPORT),
@@ -81,7 +85,8 @@ SIGNATURES: Final = (
         "download that, by `git annex get` for instance",
     ),
     Signature(
-        rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(?i:<!doctype html|<(html|head|body|table)\b)",
+        rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?"
+        rb"(?i:<!doctype html|<(html|head|body|table|meta|title)\b[^<]{0,500}>)",
         "an HTML page",
         PAGE,
     ),

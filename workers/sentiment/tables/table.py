@@ -185,6 +185,8 @@ def choose(columns: Sequence[str], column: str | int | ColumnNumber | None) -> s
         if column is None and len(columns) == 1:
             return columns[0]
         missing = f"there is no column {column or DEFAULT_COLUMN!r}"
+    if not columns:
+        raise WorkError(f"{missing}: the file has no columns")
     shown = ", ".join(repr(name[:100]) for name in columns[:SHOWN])
     more = f" and {len(columns) - SHOWN} more" if len(columns) > SHOWN else ""
     raise WorkError(f"{missing}; should be one of {shown}{more}")

@@ -87,6 +87,102 @@ def test_of_several_arrays_the_column_says_which(desk: Desk) -> None:
     assert desk.score(content, "in.json", column="b.text")["labels"]["negative"] == 1
 
 
+def test_of_several_arrays_the_one_whose_rows_have_the_column_is_meant(desk: Desk) -> None:
+    content = json.dumps({"users": [{"id": 1}], "page": {"reviews": [{"body": {"en": "bad"}}]}, "tags": []})
+    result = desk.score(content, "in.json", column="body.en")
+    assert (result["labels"]["negative"], result["read_as"]["rows_of"]) == (1, "page.reviews")
+    assert result["warnings"] == [
+        "the rows are the objects in 'page.reviews'; what is beside it is left out: 'users', 'tags'"
+    ]
+
+
+@pytest.mark.parametrize("column", [None, "text", "data.text"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_an_object_whose_only_array_is_empty_has_no_rows(
+    desk: Desk, column: str | None, indent: int | None
+) -> None:
+    content = json.dumps({"data": [], "meta": {"count": 0}}, indent=indent)
+    result = desk.score(content, "in.json", column=column)
+    assert (result["rows"], result["column"]) == (0, "text")
+    assert result["warnings"] == ["'data' is an empty array, so there are no rows"]
+
+
+def test_an_object_with_a_text_and_an_empty_array_is_a_row(desk: Desk) -> None:
+    for column in ("text", 1):
+        assert desk.score('{"text": "good", "tags": []}', "in.json", column=column)["rows"] == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "warning"),
+    [
+        ('[{"text": "a"} {"text": "b"}]', "commas are missing between the array's elements (1 in all, "),
+        ('[{"text": "a"},\n,{"text": "b"},]', "commas of the array have no element before them (1 in all, "),
+    ],
+)
+@pytest.mark.parametrize("block", [3, 1_000])
+def test_commas_that_are_not_where_they_should_be_are_said(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, content: str, warning: str, block: int
+) -> None:
+    from jobyard.workers.sentiment.tables import elements
+
+    monkeypatch.setattr(elements, "BLOCK_BYTES", block)
+    result = desk.score(content, "in.json")
+    assert result["rows"] == 2
+    line = content.count("\n") + 1
+    assert result["warnings"] == [f"{warning}the first on line {line})"]
+
+
+def test_an_object_that_ends_too_early_after_its_rows_is_said(desk: Desk) -> None:
+    content = '{\n"data": [\n{"text": "good"}\n],\n"users": [{"na'
+    cut = "the object that the rows are in is not closed; the file may have been truncated"
+    with pytest.raises(WorkError) as raised:
+        desk.score(content, "in.json")
+    assert raised.value.message == cut
+    assert cut in desk.score(content, "in.json", errors="skip")["warnings"]
+
+
+def test_sequences_and_archives_of_twitter_are_read(desk: Desk) -> None:
+    sequence = "".join(f"\x1e{json.dumps(row)}\n" for row in ROWS)
+    assert desk.score(sequence, "in.json-seq", format="jsonl")["rows"] == 3
+    archive = "window.YTD.tweets.part0 = " + json.dumps([{"tweet": row} for row in ROWS], indent=1) + ";\n"
+    result = desk.score(archive, "tweets.js", column="tweet.text")
+    assert (result["rows"], result["nulls"]) == (3, 1)
+
+
+def test_strings_on_lines_are_texts(desk: Desk) -> None:
+    desk.score('"so\\ngood"\n\n"bad"\n', "in.jsonl", format="jsonl")
+    assert [row["text"] for row in desk.jsonl()] == ["so\ngood", "bad"]
+
+
+def test_control_characters_in_strings_are_read_and_counted(desk: Desk) -> None:
+    result = desk.score('[\n{"text": "a good\nday\t", "n":\t1}]', "in.json", format="jsonl")
+    assert [row["text"] for row in desk.jsonl()] == ["a good\nday\t"]
+    assert result["warnings"] == [
+        "control characters in strings, which JSON has not, were read as they are (2 in all)"
+    ]
+
+
+COLUMNS = "the file is one object of columns, as pandas' to_json() writes it; should be rows, as "
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"text": ["good", "bad"], "id": [1, 2]}, COLUMNS),
+        ({"text": {"0": "good", "1": "bad"}}, COLUMNS),
+        ({"columns": ["text"], "index": [0], "data": [["good"]]}, COLUMNS),
+        ({"-Ma": {"text": "good"}, "-Mb": {"text": "bad"}}, "the file is one object of rows by their keys"),
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_tables_that_are_no_rows_are_refused_with_what_makes_them_so(
+    desk: Desk, content: Any, message: str, indent: int | None
+) -> None:
+    with pytest.raises(WorkError) as raised:
+        desk.score(json.dumps(content, indent=indent), "in.json")
+    assert raised.value.message.startswith(message)
+
+
 def test_an_object_with_a_text_is_a_row_whatever_is_in_it(desk: Desk) -> None:
     content = '{"text": "good", "entities": [{"text": "bad"}]}'
     assert desk.score(content, "in.json")["labels"]["positive"] == 1
@@ -97,6 +193,18 @@ def test_an_object_with_a_text_is_a_row_whatever_is_in_it(desk: Desk) -> None:
     [
         ("[1, 2]", "line 1: the array holds numbers; should hold objects or strings"),
         ("[\n[1]]", "line 2: the array holds arrays; should hold objects or strings"),
+        ("[ // reviews\n]", "line 1: broken JSON at '//': JSON has no comments"),
+        ('[{"text": "x"}:{}]', "line 1: a colon is in the array; should be a comma"),
+        ('[{"text": "x"}}', "line 1: the array is closed by a brace; should be by a bracket"),
+        (
+            "[{'text': 'x'}]",
+            "line 1: broken JSON at character 2: Expecting property name enclosed in double quotes, "
+            "not single ones, as Python writes them",
+        ),
+        (
+            "// rows\n[]",
+            "the file is called .json but is no JSON, which begins with { or [: it begins '// rows'",
+        ),
         ('[{"text": "x"}\n', "line 2: the array is not closed; the file may have been truncated"),
         ('[{"text": "x"}]\n[]', "line 2: more comes after the end of the array; should be one"),
         (

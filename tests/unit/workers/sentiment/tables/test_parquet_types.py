@@ -60,6 +60,23 @@ def test_texts_of_any_type_are_scored(desk: Desk, texts: Any, format: str) -> No
         )
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_columns_of_one_name_or_without_one_are_told_apart(desk: Desk, format: str) -> None:  # noqa: A002
+    arrays = [pa.array([1, 2]), pa.array([3, 4]), pa.array(["x", "y"]), pa.array(["good", "bad"])]
+    table = pa.Table.from_arrays(arrays, names=["id", "id", "", "text"])
+    result = desk.score(parquet(table), "in.parquet", format=format)
+    assert result["warnings"] == [
+        "column 'Unnamed: 2' has no name in the file",
+        "column 'id.1' has the name of an earlier column in the file",
+    ]
+    found: list[dict[str, Any]] = getattr(desk, format)()
+    assert [[str(row[name]) for name in ("id", "id.1", "Unnamed: 2", "text")] for row in found] == [
+        ["1", "3", "x", "good"],
+        ["2", "4", "y", "bad"],
+    ]
+    assert [float(row["compound"]) > 0 for row in found] == [True, False]
+
+
 def test_a_column_of_nothing_but_nulls_is_one_of_texts(desk: Desk) -> None:
     result = desk.score(parquet(pa.table({"text": pa.nulls(3)})), "in.parquet")
     assert (result["rows"], result["nulls"]) == (3, 3)

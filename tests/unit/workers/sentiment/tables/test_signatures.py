@@ -58,6 +58,10 @@ def npy() -> bytes:
     ("content", "name"),
     [
         (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj", "a PDF document"),
+        (b"<table border='1'>\n<tr><td>good</td></tr></table>", "an HTML page"),
+        (pickle.dumps(["good"], 0), "a Python pickle"),
+        (b"HEADER RECORD*******LIBRARY HEADER RECORD!!!!!!!000000", "a SAS transport file (.xpt)"),
+        (b"% reviews\n@RELATION reviews\n@attribute text string\n", "a Weka file (.arff)"),
         (b"{\\rtf1\\ansi good}", "an RTF document"),
         (b"\xef\xbb\xbf\n<!DOCTYPE html>\n<html><body>404</body></html>", "an HTML page"),
         (b'<?xml version="1.0"?>\n<!DOCTYPE html PUBLIC "-//W3C">\n<html></html>', "an HTML page"),
@@ -136,3 +140,29 @@ def test_no_encoding_looks_binary(encoding: str, tmp_path: Path) -> None:
     letters = {"shift_jis": "これはとても良い本です", "gb18030": "这本书很好看", "cp1251": "очень хорошо"}
     letters |= {"euc_kr": "아주 좋은 책입니다", "big5": "這本書很好看"}
     refuse_binary((letters.get(encoding, "très bien, ça va") * 50).encode(encoding), "utf-8")
+
+
+def test_lines_of_what_is_called_otherwise_are_scored_with_a_word_or_not_at_all(desk: Desk) -> None:
+    assert desk.score("- good\n- bad\n", "in.yaml")["warnings"] == [
+        "whole lines are scored, though the file is called .yaml"
+    ]
+    for name in ("in", "in.txt", "in.log"):
+        assert desk.score("good day\nbad day\n", name)["warnings"] == []
+    for name in ("in.xml", "in.xls"):
+        with pytest.raises(WorkError, match=f"the file is called {name[2:]} "):
+            desk.score("<rows>\n<row>good</row>\n</rows>\n", name)
+
+
+@pytest.mark.parametrize("name", ["in.json", "in.jsonl"])
+def test_a_table_that_is_called_json_is_read_with_a_word(desk: Desk, name: str) -> None:
+    result = desk.score("id,text\n1,good\n2,bad\n", name, column="text")
+    assert (result["rows"], result["read_as"]["format"]) == (2, "csv")
+    assert result["warnings"] == [f"the file is called {name[2:]} and has a table separated by commas"]
+
+
+def test_dicts_of_python_are_no_texts(desk: Desk) -> None:
+    content = "{'text': 'good'}\n{'text': 'bad'}\n"
+    for column in (None, "text"):
+        with pytest.raises(WorkError, match="line 1: has single quotes around keys, as Python writes a dict"):
+            desk.score(content, "in.txt", column=column)
+    assert desk.score(content, "in.txt", delimiter="none")["rows"] == 2

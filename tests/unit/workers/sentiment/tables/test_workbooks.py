@@ -88,6 +88,38 @@ def test_empty_rows_and_columns_around_a_table_and_its_title_are_no_part_of_it(d
     assert desk.parquet()[0]["text"] == "good"
 
 
+def test_rows_before_a_header_are_left_out_up_to_the_column_and_as_many_as_are_told(desk: Desk) -> None:
+    rows: list[Any] = [[None], ["From", "2024"], ["To", "2025"], ["id", "text"], [1, "good"], [2, "bad"]]
+    book = xlsx({"A": rows})
+    result = desk.score(book, "in.xlsx", column="text")
+    assert (result["rows"], result["warnings"]) == (
+        2,
+        ["the sheet's first rows were taken for its title: 'From', '2024', 'To', '2025'"],
+    )
+    assert desk.score(book, "in.xlsx", column="text", skip_lines=3)["rows"] == 2
+    titled = xlsx({"A": [["Reviews"], ["id", "text"], [1, "good"]]})
+    assert desk.score(titled, "in.xlsx", column=2, skip_lines=1)["rows"] == 1
+
+
+def test_without_a_header_no_row_is_a_title(desk: Desk) -> None:
+    book = xlsx({"A": [["good"], ["bad", 1], ["so so", 2]]})
+    result = desk.score(book, "in.xlsx", column=1, header="no")
+    assert (result["rows"], result["warnings"]) == (3, [])
+
+
+def test_how_other_files_are_written_means_nothing_to_a_workbook(desk: Desk) -> None:
+    book = xlsx({"A": [["id", "text"], [1, 'so "good"'], [2, "a; b"]]})
+    for options in ({"delimiter": ";"}, {"delimiter": "none"}, {"quote": "none"}, {"quote": "backslash"}):
+        assert desk.score(book, "in.xlsx", **options)["rows"] == 2
+        assert texts(desk) == ['so "good"', "a; b"]
+
+
+def test_a_hidden_sheet_is_read_where_no_other_has_rows(desk: Desk) -> None:
+    result = desk.score(xlsx({"A": [], "B": REVIEWS}, ["B"]), "in.xlsx")
+    assert (result["rows"], result["read_as"]["sheet"]) == (3, "B")
+    assert result["warnings"] == ["the sheet 'B' is hidden, and the only one with rows"]
+
+
 def test_the_encoding_of_other_files_means_nothing_to_a_workbook(desk: Desk) -> None:
     desk.score(xlsx({"A": [["text"], ["très bien"]]}), "in.xlsx", encoding="cp1252")
     assert texts(desk) == ["très bien"]
