@@ -413,7 +413,8 @@ class ScoredRow(Out):
 
     row: int = Field(description="Number of the row in the scored file, from 0")
     columns: dict[str, Any] = Field(
-        description="The original columns by name; times, decimals, NaN and infinities as text"
+        description="The original columns by name; times, decimals, NaN and infinities as text. "
+        "Texts within a column, as user.name, come first"
     )
     neg: float | None
     neu: float | None

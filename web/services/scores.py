@@ -16,10 +16,10 @@ import duckdb
 
 from jobyard.shared.errors import BadInput, Conflict
 from jobyard.web.services.budgets import PAGE_BYTES
+from jobyard.web.services.text_columns import OURS, text_column
 
 log = logging.getLogger(__name__)
 
-OURS = ("neg", "neu", "pos", "compound", "label")
 Sort = Literal["row", "compound", "-compound"]
 ORDERS = {"row": "r", "compound": "{0} ASC NULLS LAST, r", "-compound": "{0} DESC NULLS LAST, r"}
 
@@ -56,7 +56,8 @@ class Question(NamedTuple):
 
 class ScorePage(NamedTuple):
     """Each {"row" (from 0), "columns": {name: value}, "neg", "neu", "pos", "compound", "label"}; `next` is
-    the cursor of those after them, `texts` the name that their column of texts has in the scored file.
+    the cursor of those after them, `texts` the name that their column of texts has among the columns. Texts
+    within a column are a column more, the first.
     """
 
     items: list[dict[str, Any]]
@@ -130,8 +131,11 @@ class _File:
             inner += children or 0
         self._columns = [f"c{place}" for place in range(len(self._names))]
         self._source = f"{self._numbered()} AS t({', '.join(self._columns)}, r)"
-        texts = self._place(column)
-        self._texts, self._text = self._names[texts], self._columns[texts]
+        self._types = [str(column[1]) for column in self._select("*", "LIMIT 0").description]
+        texts = text_column(column, self._names[: -len(OURS)], self._columns, self._types)
+        if texts is None:
+            raise duckdb.Error(f"there is no column {column[:50]!r}")
+        self._texts = texts
         self._compound, self._label = self._columns[-2:]
 
     def _numbered(self) -> str:
@@ -139,14 +143,6 @@ class _File:
         if any(name.lower() == "file_row_number" for name in self._names):
             return "(SELECT *, row_number() OVER () - 1 FROM read_parquet(?, hive_partitioning=false))"
         return "read_parquet(?, file_row_number=true, hive_partitioning=false)"
-
-    def _place(self, column: str) -> int:
-        """Of the texts: a column that is called like one of ours was renamed."""
-        while column in OURS or column not in self._names:
-            if len(column) > 10_000:
-                raise duckdb.Error(f"there is no column {column[:50]!r}")
-            column += "_original"
-        return self._names.index(column)
 
     def read(self, question: Question, after: tuple[float | None, int] | None) -> ScorePage:
         where, values = self._where(question, after)
@@ -159,10 +155,10 @@ class _File:
         ).fetchall()
         items = self._items([row for row, _ in keys[: question.limit]])
         if len(items) == len(keys):
-            return ScorePage(items, None, self._texts)
+            return ScorePage(items, None, self._texts.name)
         row, compound = keys[len(items) - 1]
         of_compound = "" if question.sort == "row" else f"{'' if compound is None else repr(compound)}:"
-        return ScorePage(items, f"{of_compound}{row}", self._texts)
+        return ScorePage(items, f"{of_compound}{row}", self._texts.name)
 
     def _where(
         self, question: Question, after: tuple[float | None, int] | None
@@ -172,7 +168,7 @@ class _File:
             conditions.append(f"{self._label} = ?")
             values.append(question.label)
         if question.search:
-            conditions.append(f"contains(lower({self._text}), lower(?))")
+            conditions.append(f"contains(lower({self._texts.sql}), lower(?))")
             values.append(question.search)
         if after is not None:
             compound, row = after
@@ -195,11 +191,15 @@ class _File:
         """As many of these rows, from the first on, as MAX_CHARACTERS hold."""
         if not numbers:
             return []
-        types = [str(column[1]) for column in self._select("*", "LIMIT 0").description]
-        shown = ", ".join(
+        selected = [
             name if kind in JSON_TYPES else f"CAST({name} AS VARCHAR)"
-            for name, kind in zip(self._columns, types, strict=False)
-        )
+            for name, kind in zip(self._columns, self._types, strict=False)
+        ]
+        if self._texts.place is None:
+            selected.insert(0, self._texts.sql)
+        else:
+            selected[self._texts.place] = self._texts.sql
+        shown = ", ".join(selected)
         places = {number: place for place, number in enumerate(numbers)}
         found: dict[int, tuple[Any, ...]] = {}
         size, end = 0, len(numbers)
@@ -216,7 +216,8 @@ class _File:
         return [self._item(*found[place]) for place in range(end)]
 
     def _item(self, row: int, *values: Any) -> dict[str, Any]:
-        pairs = list(zip(self._names, values, strict=True))
+        names = self._names if self._texts.place is not None else [self._texts.name, *self._names]
+        pairs = list(zip(names, values, strict=True))
         return {"row": row, "columns": dict(pairs[: -len(OURS)])} | dict(pairs[-len(OURS) :])
 
     def _select(

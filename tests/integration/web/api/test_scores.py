@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -136,6 +137,43 @@ def test_a_column_of_texts_that_is_called_like_one_of_ours_was_renamed(
     table = scored_table({"label_original": ["a", "b"], "label_original_original": ["c", "d"]}, [0.5, 0.0])
     assert numbers(api, scored_job(backend, table, column="label"), "?search=b") == [1]
     assert numbers(api, scored_job(backend, table, column="label_original"), "?search=b") == [1]
+
+
+STRUCTS = [{"na.me": {"first": "needle"}, "n": 1}, None, {"na.me": {"first": "hay"}, "n": 2}]
+
+
+@pytest.mark.parametrize(
+    ("array", "column"),
+    [
+        (pa.array(STRUCTS), "user.na.me.first"),
+        (pa.array([json.dumps(one) for one in STRUCTS]), "user.na.me.first"),
+        (pa.array(["no JSON", '{"a/~": "x"}', '{"a/~": "needle"}']), "user.a/~"),
+    ],
+)
+def test_texts_within_a_column_are_searched_and_shown(
+    api: "FlaskClient", backend: Backend, array: Any, column: str
+) -> None:
+    """As those of Parquet's structs are, and of objects in JSON, which are strings in the scored file."""
+    job_id = scored_job(backend, scored_table({"user": array}, [0.5, None, 0.1]), column=column)
+    (row,) = rows(api, job_id, "?search=NEEDLE")
+    assert list(row["columns"]) == [column, "user"]
+    assert row["columns"][column] == "needle"
+    assert len(rows(api, job_id, "?sort=-compound")) == 3
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.array(["needle ü", None]).cast(pa.binary()),
+        pa.array(['"needle \\u00fc"', "null"], pa.json_()),
+        pa.array(["needle ü", None]).dictionary_encode(),
+        pa.array(["needle ü", None], pa.string_view()),
+    ],
+)
+def test_texts_of_any_type_are_searched_and_shown(api: "FlaskClient", backend: Backend, array: Any) -> None:
+    job_id = scored_job(backend, scored_table({"text": array}, [0.5, None]))
+    assert [row["columns"]["text"] for row in rows(api, job_id)] == ["needle ü", None]
+    assert numbers(api, job_id, "?search=NEEDLE Ü") == [0]
 
 
 def test_a_thousand_columns(api: "FlaskClient", backend: Backend) -> None:
