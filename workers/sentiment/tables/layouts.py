@@ -28,15 +28,16 @@ def begin_of(head: bytes, name: str) -> int:
 
 def is_document(head: bytes, name: str, path: Path) -> bool:
     """Whether the file at `path`, which begins so, is JSON, and no JSON lines."""
-    text = head[begin_of(head, name) :].decode(errors="replace").lstrip()
+    data = head[begin_of(head, name) :].lstrip()
+    if data.startswith(b"\x1e"):  # before each text of a sequence: RFC 7464
+        return data[1:].lstrip().startswith(b"{")
+    text = data.decode(errors="replace")
     is_cut = len(head) == HEAD_BYTES
     match text[:1]:
         case "[":
             return _is_array(text, name, is_cut=is_cut)
         case "{":
             return _are_objects(text, path, name, is_cut=is_cut)
-        case "\x1e":  # before each text of a sequence: RFC 7464
-            return text[1:].lstrip().startswith("{")
         case '"':
             return suffix_of(name) in (".json", *LINE_SUFFIXES) and _is_string(text.split("\n", 1)[0])
     return False
