@@ -101,7 +101,7 @@ def _json(head: bytes, start: bytes, suffix: str, spec: SentimentSpec) -> Found 
 
 def _called_json(head: bytes, suffix: str, spec: SentimentSpec) -> Found:
     """What a file is that is called so, and begins as no JSON does: a table, if it has the column."""
-    begin = len(BOM) if head.startswith(BOM) else 0
+    begin = text_begin(head)
     with suppress(WorkError):
         sniffed = sniff(head, begin, _asked(suffix, spec), is_whole=len(head) < HEAD_BYTES)
         if sniffed.is_table and sniffed.has_names:
@@ -127,7 +127,7 @@ def _delimited_or_lines(head: bytes, suffix: str, spec: SentimentSpec) -> Found:
     except WorkError:
         if is_table or spec.column is not None:
             raise
-        return _lines(suffix, spec)
+        return _lines(suffix)
     if spec.delimiter is None and not sniffed.is_wide:
         aligned = drawings.padded_columns(head, is_whole=len(head) < HEAD_BYTES)
         if aligned and spec.column != sniffed.names[0]:
@@ -141,7 +141,7 @@ def _delimited_or_lines(head: bytes, suffix: str, spec: SentimentSpec) -> Found:
         return found
     if spec.column is not None or spec.group_by is not None:
         is_of_lines = spec.column == DEFAULT_COLUMN or not sniffed.is_table
-        return _lines(suffix, spec) if suffix == ".txt" and is_of_lines and not sniffed.has_names else found
+        return _lines(suffix) if suffix == ".txt" and is_of_lines and not sniffed.has_names else found
     if sniffed.has_names and sniffed.is_wide and suffix != ".txt":
         return found
     columns = f"{len(sniffed.names):,} columns {separated(sniffed.dialect.delimiter)}"
@@ -157,10 +157,10 @@ def _delimited_or_lines(head: bytes, suffix: str, spec: SentimentSpec) -> Found:
             None,
             [f"whole lines are scored, though the file seems to have {columns}; `column` scores one of them"],
         )
-    return _lines(suffix, spec)
+    return _lines(suffix)
 
 
-def _lines(suffix: str, spec: SentimentSpec) -> Found:
+def _lines(suffix: str) -> Found:
     """Whole lines, which nobody asked for. Raises WorkError where something else is meant for sure."""
     if suffix in WORKBOOKS:
         raise WorkError(f"the file is called {suffix} but is neither a workbook nor a table")

@@ -13,7 +13,7 @@ from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables.document_rows import SKIMMED, Document, DocumentRows
 from jobyard.workers.sentiment.tables.elements import Element, Elements, Place
-from jobyard.workers.sentiment.tables.encodings import BOM
+from jobyard.workers.sentiment.tables.encodings import text_begin
 from jobyard.workers.sentiment.tables.layouts import begin_of, is_document
 from jobyard.workers.sentiment.tables.steps import Opened, Step, Target
 from jobyard.workers.sentiment.tables.table import DEFAULT_COLUMN
@@ -36,7 +36,7 @@ class FromDocument(Step):
             skimmed = document.elements_at(rows.place, SKIMMED)
             lines = _Lines(document.elements_at(rows.place, MAX_LINE + 1), skimmed, rows)
             target.write(iter(lines))
-            is_program = begin > len(BOM)
+            is_program = begin > text_begin(opened.head)
             end = _End(document, rows, lines.elements, is_program=is_program)
             end.check(opened, is_strict=spec.errors == "fail")
         opened.read_as |= {"format": "json", "rows_of": rows.name or rows.layout}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jobyard.workers.sentiment.tables.contents import HEAD_BYTES, LINE_SUFFIXES, suffix_of
-from jobyard.workers.sentiment.tables.encodings import BOM
+from jobyard.workers.sentiment.tables.encodings import text_begin
 from jobyard.workers.sentiment.tables.window import BLOCK_BYTES
 
 ROWS: Final = re.compile(r'\[\s*\{\s*["}]')
@@ -21,7 +21,7 @@ _decoder = json.JSONDecoder()
 
 def begin_of(head: bytes, name: str) -> int:
     """Where the JSON begins: after a byte order mark, and what a program gives it to."""
-    begin = len(BOM) if head.startswith(BOM) else 0
+    begin = text_begin(head)
     found = ASSIGNED.match(head, begin) if suffix_of(name) in (".js", ".json") else None
     return begin if found is None else found.end()
 
