@@ -3,7 +3,8 @@
 import os
 import stat
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -40,18 +41,21 @@ class Uploads:
             with suppress(JobyardClientError):
                 self._transport.delete(f"/files/{quote(file_id, safe='')}")
 
-    def placed(self, value: Any) -> Any:
+    def placed(self, spec: Any) -> Any:
         """A spec as it is sent: with the ids of files instead of their paths."""
+        return self._placed(spec, names(paths(spec)))
+
+    def _placed(self, value: Any, called: Mapping[Path, str]) -> Any:
         match value:
             case Path():
-                self._ids.append(str(self._transport.upload(value, value.name)["id"]))
+                self._ids.append(str(self._transport.upload(value, called[value])["id"]))
                 return self._ids[-1]
             case uuid.UUID():
                 return str(value)
             case dict():
-                return {name: self.placed(inner) for name, inner in value.items()}
+                return {name: self._placed(inner, called) for name, inner in value.items()}
             case list() | tuple():
-                return [self.placed(inner) for inner in value]
+                return [self._placed(inner, called) for inner in value]
         return value
 
 
@@ -87,6 +91,24 @@ def _paths(value: Any) -> Iterator[Path]:
         case list() | tuple():
             for inner in value:
                 yield from _paths(inner)
+
+
+def names(given: Iterable[Path]) -> dict[Path, str]:
+    """What files are called on the server: by their names, those of the same name with folders before it.
+
+    `a/part-0.csv` and `b/part-0.csv` are `a-part-0.csv` and `b-part-0.csv`: a name there has no folders.
+    """
+    found = {path: path.name for path in given}
+    times = Counter(found.values())
+    for name in [name for name, count in times.items() if count > 1]:
+        # Links stay as they are written.
+        parts = {path: Path(os.path.abspath(path)).parts[1:] for path in found if path.name == name}  # noqa: PTH100
+        depth = 1
+        while len(cut := {inner[-depth:] for inner in parts.values()}) < len(set(parts.values())):
+            depth += 1
+        if len(cut) > 1:
+            found |= {path: "-".join(inner[-depth:]) for path, inner in parts.items()}
+    return found
 
 
 def check_readable(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from jobyard.cli import run
 from jobyard.client import BadRequest, Client, Job
-from jobyard.client.uploads import PENDING
+from jobyard.client.uploads import PENDING, names
 
 ID = "0198c5b0-0000-7000-8000-000000000001"
 RAW: dict[str, Any] = dict.fromkeys(Job.__annotations__) | {
@@ -32,6 +33,7 @@ class Server:
         self.asked: list[str] = []
         self.bodies: list[Any] = []
         self.refused: set[str] = set()
+        self.names: list[str] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         content = request.read()
@@ -40,6 +42,7 @@ class Server:
         if asked in self.refused and not (asked == "POST /files" and b"first" in content):
             return httpx.Response(422, json=WRONG)
         if asked == "POST /files":
+            self.names += re.findall(r'filename="([^"]*)"', content.decode(errors="replace"))
             return httpx.Response(201, json={"id": f"file-{self.asked.count(asked)}"})
         if request.method == "DELETE":
             return httpx.Response(204)
@@ -143,3 +146,30 @@ def test_a_folder_is_not_imported_for_a_command_that_is_wrong(
     assert run(command) == 2
     assert [one["kind"] for one in server.bodies] == [kind, "import"]
     assert server.bodies[0]["spec"]["dataset"] == PENDING
+
+
+@pytest.mark.parametrize(
+    ("given", "called"),
+    [
+        (["a.csv", "x/b.csv"], ["a.csv", "b.csv"]),
+        (["x/p.csv", "y/p.csv", "y/z.csv"], ["x-p.csv", "y-p.csv", "z.csv"]),
+        (["d=1/h=0/p", "d=1/h=1/p", "d=2/h=0/p"], ["d=1-h=0-p", "d=1-h=1-p", "d=2-h=0-p"]),
+        (["x/p", "x/p", "./x/p"], ["p", "p", "p"]),
+        ([], []),
+    ],
+)
+def test_files_of_one_name_are_told_apart_by_their_folders(given: list[str], called: list[str]) -> None:
+    found = names(Path(one) for one in given)
+    assert [found[Path(one)] for one in given] == called
+
+
+def test_files_that_can_not_be_told_apart_keep_a_name() -> None:
+    assert set(names([Path("/p"), Path("/x/../p")]).values()) == {"p"}
+
+
+def test_several_files_are_uploaded_under_their_names(server: Server, client: Client, tmp_path: Path) -> None:
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "p.csv").write_text("text\nfine\n")
+    client.score(files=["x/p.csv", "y/p.csv"])
+    assert server.names == ["x-p.csv", "y-p.csv"]
