@@ -68,6 +68,9 @@ class _Maker:
         if not self.kinds:  # an only column has nothing to be separated from
             self.delimiter, self.has_header, self.is_padded, self.skips = ",", True, False, False
             self.null, self.quoting = "", self.quoting.replace("postgres", "all")
+        # As R does it, which quotes names and texts, and pads nothing.
+        is_plain = self.has_header and not self.skips and not self.is_padded
+        self.names_rows = self.quoting in ("all", "texts") and is_plain and chance.random() < 0.1
         self.place = chance.randint(0, len(self.kinds))
         self.kinds.insert(self.place, "text")
 
@@ -90,7 +93,12 @@ class _Maker:
         )
         if trailing:
             rows = [row + self.delimiter * 2 for row in rows]
-        lines = [*preamble, *([self._header(header, trailing)] if self.has_header else [])]
+        elif self.names_rows:
+            rows = [f'"{number}"{self.delimiter}{row}' for number, row in enumerate(rows, 1)]
+        is_named = trailing and (not self.has_header or chance.random() < 0.7)
+        lines = [*preamble, *([self._header(header, is_named)] if self.has_header else [])]
+        if self.has_header and not preamble and chance.random() < 0.05:
+            lines.append(self.delimiter.join(["----"] * (len(header) + 2 * is_named)))
         broken = self._break(rows, len(lines)) if self.skips else []
         content = self.end.join([*lines, *rows]) + (
             self.end if len(self.kinds) == 1 or chance.random() < 0.9 else ""
@@ -161,7 +169,7 @@ class _Maker:
             others = [place for place in range(len(names)) if place != self.place]
             names[others[-1]] = names[others[0]]
         between = f"{self.delimiter} " if self.is_padded else self.delimiter
-        quote = '"' if self.quoting == "all" else ""
+        quote = '"' if self.quoting == "all" or self.names_rows else ""
         return between.join(f"{quote}{name}{quote}" for name in names) + self.delimiter * 2 * trailing
 
     def _preamble(self) -> list[str]:

@@ -18,6 +18,7 @@ from jobyard.workers.sentiment.tables import kernels, row_kernel
 from jobyard.workers.sentiment.tables.broken import SHOWN, Broken
 from jobyard.workers.sentiment.tables.dialects import Dialect
 from jobyard.workers.sentiment.tables.fields import strings, unescaped, with_nulls
+from jobyard.workers.sentiment.tables.headers import is_value
 from jobyard.workers.sentiment.tables.margins import Margins
 from jobyard.workers.sentiment.tables.names import unique_names
 from jobyard.workers.sentiment.tables.table import (
@@ -35,11 +36,11 @@ from jobyard.workers.sentiment.tables.window import MAX_LINE, TOO_LONG, Part, Wi
 HEADERS = "headers"
 GIVEN = re.compile(r"Unnamed: \d+|.*\.\d+", re.DOTALL)
 # The last line of what PostgreSQL's COPY writes, and psql of some versions keeps.
-END_MARK = re.compile(rb"(?<=\n)\\\.\r?\n?$")
+END_MARK = re.compile(rb"(?<=\n)(\\\.\r?\n?|\x1a)$")
 
 
 def without_end_mark(stream: IO[bytes], whole: Part) -> Part:
-    """The part without PostgreSQL's mark at its end, if it has that."""
+    """The part without PostgreSQL's mark at its end, or that of DOS, if it has one."""
     stream.seek(max(whole.start, whole.end - 5))
     found = END_MARK.search(stream.read(whole.end - stream.tell()))
     return whole if found is None else whole._replace(end=whole.end - len(found[0]))
@@ -180,6 +181,12 @@ class Delimited(TextTable):
         self.counts[HEADERS] += functools.reduce(pc.and_, same).true_count
 
 
+def _are_numbered(lines: bytes) -> bool:
+    """Whether each line begins or ends with a number that a comma separates from the rest."""
+    rows = [line.decode(errors="replace").strip().split(",") for line in lines.splitlines()]
+    return any(all(is_value(row[place].strip('"')) for row in rows) for place in (0, -1))
+
+
 class Finder:
     """Finds rows of `width` fields, or of any number if that is 0.
 
@@ -269,14 +276,15 @@ class Finder:
 
     def _note_merged(self, window: Window, begin: int, end: int) -> None:
         """Look again at rows some of which have several lines."""
-        is_usual = self._delimiter == ord(",") and self._width == 2  # two lines with a comma each
-        if not self._dialect.is_guessed or self._width < 2 or is_usual:
+        if not self._dialect.is_guessed or self._width < 2:
             return
         finder = Finder(self._dialect, self._width)
         finder.look(window, begin, end, skip=True, noted=True)
+        at, stop = map(int, finder.noted[row_kernel.MERGED_BEGIN :])
+        if self._delimiter == ord(",") and self._width == 2 and not _are_numbered(window.data[at:stop]):
+            return  # two lines with a comma each are nothing special
         self.noted += finder.noted
         if finder.noted[row_kernel.MERGED] and self._merged is None:
-            at, stop = map(int, finder.noted[row_kernel.MERGED_BEGIN :])
             self._merged = window.line_of(at), window.line_of(stop - 1)
             window.line_of(end)
 

@@ -267,9 +267,13 @@ def _choose(readings: list[Reading], has_names: list[bool], asked: Asked) -> tup
         return found, []
     decimals = [reading for reading in tables if not _splits_numbers(reading, tables)]
     tables = decimals or tables
-    best = min(tables, key=lambda reading: (rank(reading), -reading.width))
+    best = min(tables, key=lambda reading: (rank(reading), _has_sentences(reading), -reading.width))
     rivals = [reading for reading in tables if reading is not best and rank(reading) == rank(best)]
-    same = [reading for reading in rivals if reading.width == best.width]
+    same = [
+        reading
+        for reading in rivals
+        if reading.width == best.width and _has_sentences(reading) == _has_sentences(best)
+    ]
     if same:
         raise WorkError(
             f"the columns may be {_shown(best)} or {_shown(same[0])}; `delimiter` should say which"
@@ -278,6 +282,12 @@ def _choose(readings: list[Reading], has_names: list[bool], asked: Asked) -> tup
         f"the columns are {_shown(best)}; they may also be {_shown(rival)}: then set `delimiter`"
         for rival in rivals[:1]
     ]
+
+
+def _has_sentences(reading: Reading) -> bool:
+    """Whether a space follows all commas or semicolons, as in prose."""
+    cells = [cell for row in reading.table for cell in row[1:]]
+    return reading.dialect.delimiter in ",;" and bool(cells) and all(cell.startswith(" ") for cell in cells)
 
 
 def _splits_numbers(reading: Reading, others: list[Reading]) -> bool:

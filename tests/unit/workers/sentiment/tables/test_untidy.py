@@ -56,7 +56,11 @@ def test_a_line_of_dashes_below_a_header_is_no_row(desk: Desk, content: str, nam
 
 
 def test_postgres_mark_at_the_end_is_no_row(desk: Desk) -> None:
-    for content in ("id\ttext\n1\tgood\n2\t\\N\n\\.\n", "id,text\n1,good\n2,\n\\.\r\n"):
+    for content in (
+        "id\ttext\n1\tgood\n2\t\\N\n\\.\n",
+        "id,text\n1,good\n2,\n\\.\r\n",
+        "id,text\n1,good\n2,\n\x1a",  # that of DOS
+    ):
         result = desk.score(content)
         assert (result["rows"], result["nulls"], texts(desk)[0]) == (2, 1, "good")
 
@@ -125,6 +129,13 @@ def test_commas_within_numbers_are_no_delimiters(desk: Desk) -> None:
     assert (result["read_as"]["delimiter"], texts(desk, "column_1")) == (";", ["good phone", "bad", "ugly"])
 
 
+def test_commas_of_sentences_are_less_likely_than_other_delimiters(desk: Desk) -> None:
+    for delimiter in (";", "|", "\t"):
+        rows = ["1;good, day, a", "2;bad, so, b", "3;x, y, z"]
+        desk.score("\n".join(rows).replace(";", delimiter), column=2)
+        assert texts(desk, "column_2") == ["good, day, a", "bad, so, b", "x, y, z"]
+
+
 def test_a_name_within_one_column_asks_for_the_delimiter(desk: Desk) -> None:
     with pytest.raises(WorkError, match="if that is several, `delimiter` should say what is between them"):
         desk.score("id^text\n1^good^\n", column="text")
@@ -183,6 +194,13 @@ def test_lines_in_quotes_as_a_whole_are_refused(desk: Desk) -> None:
 def test_rows_that_quotes_merge_in_two_columns_are_told_by_their_numbers(desk: Desk) -> None:
     desk.score('id,text\n1,"good\n2,bad\n3,ugly"\n4,ok\n')
     assert texts(desk) == ['"good', "bad", 'ugly"', "ok"]
+    rows = [f"{number},a good text" for number in range(5_000)]
+    rows[4_000:4_003] = ['4000,"good', "4001,bad", '4002,ugly"']
+    result = desk.score("id,text\n" + "\n".join(rows) + "\n")
+    assert (result["rows"], len(result["warnings"])) == (4_998, 1)
+    assert result["warnings"][0].startswith("lines 4,002 to 4,004 are one row")
+    rows[4_000:4_003] = ['4000,"Great!', 'really, really good"', "4002,ugly"]
+    assert desk.score("id,text\n" + "\n".join(rows) + "\n")["warnings"] == []
 
 
 # ---- encodings
