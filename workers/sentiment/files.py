@@ -101,7 +101,7 @@ class Plan:
 
     def place(self, number: int, stream: IO[bytes]) -> "Place":
         """Where a part is. `stream` has the bytes that the parts are ranges of."""
-        return Place(self, self.parts[number], stream, {})
+        return Place(self, self.parts[number], stream, {}, None)
 
     def table(self, wanted: list[str] | None = None) -> Table:
         table = open_table(self.kind, list(self.columns), wanted, self.dialect)
@@ -114,13 +114,15 @@ class Plan:
 class Place(NamedTuple):
     """The plan of a part's file, the part's range of that file's bytes, and these.
 
-    `added` are columns that the file does not have itself, and their value in its rows.
+    `added` are columns that the file does not have itself, and their value in its rows. `schema` is that of
+    all files, where those are several of Parquet.
     """
 
     plan: Plan
     part: Part
     stream: IO[bytes]
     added: dict[str, str]
+    schema: Any
 
 
 @dataclass(frozen=True)
@@ -321,7 +323,7 @@ def _score_part(
     total: int,
 ) -> int:
     number, whole, output, room = work
-    file, part, stream, added = plan.place(number, whole)
+    file, part, stream, added, types = plan.place(number, whole)
     broken = Broken(skip=spec.errors == "skip", source=", ".join(added.values()), numbered=file.numbered)
     wanted = list(dict.fromkeys(filter(None, (file.column, file.group_by))))
     table = file.table(wanted if _has_bodies(spec, plan) else None)
@@ -329,12 +331,16 @@ def _score_part(
         table.columns = [] if part.start < part.end else table.columns
         if not _has_bodies(spec, plan):
             table.learn(stream, part, file.column, progress)
-    types = _types(table.schema(stream), added) if isinstance(table, ParquetTable) else None
+    columns = table.columns  # of JSON, more of them are found as rows are read
+    if isinstance(table, ParquetTable):
+        types = types or table.schema(stream)
+        columns = list(types.names)
+        types = _types(types, added)
     summary = Summary(plan.group_by)
     unseen = UnseenSummary(plan.rows)
     with (
         _written(output),
-        _writer_of(spec)(output, [*table.columns, *added], types) as writer,
+        _writer_of(spec)(output, [*columns, *added], types) as writer,
     ):
         for read in table.rows(stream, part, file.column, broken, progress):
             rows = read.plus(added)
@@ -346,7 +352,7 @@ def _score_part(
     append_trailer(
         output,
         {
-            "columns": [*table.columns, *added],
+            "columns": [*columns, *added],
             "summary": summary.note(),
             "unseen": unseen.note(),
             "broken": [broken.count, broken.first],

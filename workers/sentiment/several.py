@@ -16,6 +16,7 @@ from jobyard.shared.disk import Room
 from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.sentiment import SOURCE, SentimentSpec
 from jobyard.workers.runtime.progress import Progress
+from jobyard.workers.sentiment import schemas
 from jobyard.workers.sentiment.files import MIN_PART_BYTES, MIN_PARTS, Place, Plan, read_file
 from jobyard.workers.sentiment.tables.parquet import ParquetTable
 from jobyard.workers.sentiment.tables.steps import too_large
@@ -35,7 +36,8 @@ class PlanOfSeveral(Plan):
     """The plans of several files as one: `parts` are those of all, one file after another.
 
     `places` has for each part the number of its file, and the number of the part in that. `ranges` are where
-    the bytes of each file are, and `sources` what its rows have in the column `source_column`.
+    the bytes of each file are, and `sources` what its rows have in the column `source_column`. `schema` is
+    that of the scored rows, if the files are Parquet.
     """
 
     files: list[Plan]
@@ -43,6 +45,7 @@ class PlanOfSeveral(Plan):
     ranges: list[tuple[int, int]]
     sources: list[str]
     source_column: str
+    schema: str | None
 
     @property
     def is_large(self) -> bool:
@@ -53,14 +56,15 @@ class PlanOfSeveral(Plan):
         begin, end = self.ranges[file]
         of_file = cast(IO[bytes], Slice(stream, begin, end))
         added = {self.source_column: self.sources[file]}
-        return Place(self.files[file], self.files[file].parts[part], of_file, added)
+        schema = None if self.schema is None else schemas.from_text(self.schema)
+        return Place(self.files[file], self.files[file].parts[part], of_file, added, schema)
 
     @classmethod
     def from_trailer(cls, note: dict[str, Any]) -> Self:
         files = [Plan.from_trailer(one) for one in note["files"]]
         places, ranges = ([tuple(pair) for pair in note[name]] for name in ("places", "ranges"))
         whole = Plan.from_trailer({name: note[name] for name in Plan.__annotations__})
-        own = {name: note[name] for name in ("sources", "source_column")}
+        own = {name: note[name] for name in ("sources", "source_column", "schema")}
         return cls(**vars(whole), files=files, places=places, ranges=ranges, **own)
 
     def note(self) -> dict[str, Any]:
@@ -109,12 +113,21 @@ def read_files(
         alone.unlink(missing_ok=True)
     names = unique([upload.name for upload in uploads])
     with copy.open("rb") as stream:
-        _check(plans, names, [cast(IO[bytes], Slice(stream, *place)) for place in ranges])
-    return _together(spec, plans, names, ranges)
+        _check(plans, names)
+        of_parquet = [
+            cast(ParquetTable, plan.table()).schema(cast(IO[bytes], Slice(stream, *place)))
+            for plan, place in zip(plans, ranges, strict=True)
+            if plan.kind == "parquet"
+        ]
+    return _together(spec, plans, names, ranges, of_parquet)
 
 
 def _together(
-    spec: SentimentSpec, plans: Sequence[Plan], names: list[str], ranges: list[tuple[int, int]]
+    spec: SentimentSpec,
+    plans: Sequence[Plan],
+    names: list[str],
+    ranges: list[tuple[int, int]],
+    of_parquet: Sequence[Any],
 ) -> PlanOfSeveral:
     columns = list(dict.fromkeys(column for plan in plans for column in plan.columns))
     source = SOURCE if SOURCE.lower() not in map(str.lower, columns) else f"{SOURCE}_file"
@@ -125,6 +138,8 @@ def _together(
             f"the files have a column {SOURCE!r}, so theirs is {source!r}; group_by should say which"
         )
     kinds = {plan.kind for plan in plans}
+    missing = ", ".join(map(repr, schemas.missing(of_parquet)))
+    lacking = [f"columns that not all files have are null in the others: {missing}"] if missing else []
     return PlanOfSeveral(
         **vars(plans[0])
         | {
@@ -140,9 +155,12 @@ def _together(
                 "files": [{"name": name, **plan.read_as} for name, plan in zip(names, plans, strict=True)],
             },
             "warnings": [
-                f"{name}: {warning}"
-                for name, plan in zip(names, plans, strict=True)
-                for warning in plan.warnings
+                *(
+                    f"{name}: {warning}"
+                    for name, plan in zip(names, plans, strict=True)
+                    for warning in plan.warnings
+                ),
+                *lacking,
             ],
         },
         files=list(plans),
@@ -150,6 +168,7 @@ def _together(
         ranges=ranges,
         sources=names,
         source_column=source,
+        schema=schemas.to_text(schemas.united(of_parquet, names)) if of_parquet else None,
     )
 
 
@@ -165,7 +184,7 @@ def unique(names: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def _check(plans: Sequence[Plan], names: Sequence[str], streams: Sequence[IO[bytes]]) -> None:
+def _check(plans: Sequence[Plan], names: Sequence[str]) -> None:
     """Raises WorkError for files whose rows are no one table."""
     first = plans[0]
     for plan, name in zip(plans[1:], names[1:], strict=True):
@@ -177,20 +196,6 @@ def _check(plans: Sequence[Plan], names: Sequence[str], streams: Sequence[IO[byt
         if (plan.kind == "parquet") != (first.kind == "parquet"):
             raise WorkError(
                 f"{names[0]} is {first.kind} and {name} is {plan.kind}; all should be Parquet, or none"
-            )
-    if first.kind != "parquet":
-        return
-    schemas = [
-        cast(ParquetTable, plan.table()).schema(stream) for plan, stream in zip(plans, streams, strict=True)
-    ]
-    for schema, name in zip(schemas[1:], names[1:], strict=True):
-        if not schema.equals(schemas[0]):
-            other = [field.name for field in schema if field not in list(schemas[0])]
-            missing = [field.name for field in schemas[0] if field not in list(schema)]
-            differing = ", ".join(map(repr, dict.fromkeys([*other, *missing]))) or "their order"
-            raise WorkError(
-                f"the columns of {name} are not those of {names[0]}: {differing} differ; Parquet files that "
-                "are scored as one should have the same columns of the same types"
             )
 
 

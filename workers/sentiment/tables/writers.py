@@ -6,6 +6,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobyard.shared.errors import WorkError
 from jobyard.workers.sentiment.tables import kernels
 from jobyard.workers.sentiment.tables.cells import (
     NUMBERS,
@@ -69,7 +70,7 @@ class ParquetWriter(Writer):
         nulls = scored.nulls
         arrays = [
             *(
-                rows.column(column, field.type)
+                _cast(rows.column(column, field.type), field)
                 for column, field in zip(self._columns, self.schema, strict=False)
             ),
             *(pa.array(numbers, mask=nulls) for numbers in scored[:-1]),
@@ -103,6 +104,17 @@ class ParquetWriter(Writer):
             self._flush()
         if self._writer is not None:
             self._writer.close()
+
+
+def _cast(array: Any, field: Any) -> Any:
+    """As the type that a column has in several files together. Raises WorkError where values don't fit."""
+    if array.type == field.type:
+        return array
+    try:
+        return array.cast(field.type)
+    except pa.ArrowException as error:
+        why = str(error).splitlines()[0][:200]
+        raise WorkError(f"column {field.name!r} is {array.type}, and can't be {field.type}: {why}") from None
 
 
 def _are_few(column: Any) -> bool:

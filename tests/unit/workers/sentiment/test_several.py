@@ -112,6 +112,46 @@ def test_parquet_keeps_its_types(tmp_path: Path, bulk: BulkScorer) -> None:
     assert found["source"].to_pylist() == ["a.parquet"] * 2 + ["b.parquet"] * 2
 
 
+def parquet(**columns: Any) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pa.table(columns), file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("format", ["parquet", "csv", "jsonl"])
+def test_columns_of_parquet_are_united_by_their_names(
+    tmp_path: Path,
+    bulk: BulkScorer,
+    format: str,  # noqa: A002
+) -> None:
+    contents = {
+        "a.parquet": parquet(id=[1, 2], text=["good", "bad"], tags=pa.array([["x"], None])),
+        "b.parquet": parquet(text=["good"], id=[1.5], b=pa.nulls(1)),
+        "c.parquet": parquet(b=[True], text=pa.nulls(1)),
+    }
+    result = score(tmp_path, bulk, contents, format=format)
+    assert (result["rows"], result["nulls"]) == (4, 1)
+    assert result["warnings"] == ["columns that not all files have are null in the others: 'id', 'tags', 'b'"]
+    if format != "parquet":
+        return
+    found = pq.read_table(tmp_path / "output")
+    assert [found.schema.field(name).type for name in ("id", "text", "tags", "b")] == [
+        pa.float64(),
+        pa.string(),
+        pa.list_(pa.string()),
+        pa.bool_(),
+    ]
+    assert found["id"].to_pylist() == [1.0, 2.0, 1.5, None]
+    assert found["tags"].to_pylist() == [["x"], None, None, None]
+    assert found["b"].to_pylist() == [None, None, None, True]
+
+
+def test_a_number_that_the_type_of_all_can_not_hold_is_refused(tmp_path: Path, bulk: BulkScorer) -> None:
+    contents = {"a.parquet": parquet(text=["x"], n=[2**53 + 1]), "b.parquet": parquet(text=["y"], n=[1.5])}
+    with pytest.raises(WorkError, match=r"column 'n' is int64, and can't be double: "):
+        score(tmp_path, bulk, contents)
+
+
 def test_files_can_be_groups(tmp_path: Path, bulk: BulkScorer) -> None:
     result = score(tmp_path, bulk, {"a.csv": b"text\ngood\n", "b.csv": b"text\nbad\n"}, group_by="source")
     assert (result["group_by"], result["groups"]) == ("source", 2)
@@ -143,12 +183,6 @@ def test_broken_rows_are_named_with_their_file_and_line(tmp_path: Path, bulk: Bu
     }
 
 
-def parquet(**columns: Any) -> bytes:
-    file = io.BytesIO()
-    pq.write_table(pa.table(columns), file)
-    return file.getvalue()
-
-
 @pytest.mark.parametrize(
     ("contents", "message"),
     [
@@ -163,9 +197,9 @@ def parquet(**columns: Any) -> bytes:
             "a.csv is csv and b.parquet is parquet; all should be Parquet, or none",
         ),
         (
-            {"a.parquet": parquet(text=["good"], n=[1]), "b.parquet": parquet(text=["bad"], n=[1.5])},
-            "the columns of b.parquet are not those of a.parquet: 'n' differ; Parquet files that are scored "
-            "as one should have the same columns of the same types",
+            {"a.parquet": parquet(text=["good"], n=[1]), "b.parquet": parquet(text=["bad"], n=["x"])},
+            "column 'n' is int64 in a.parquet and string in b.parquet; Parquet files that are scored as one "
+            "should have columns of the same types",
         ),
     ],
 )
