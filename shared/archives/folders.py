@@ -150,7 +150,10 @@ def _walk_linked(
 def _list(
     folder: Folder, descriptor: int, parts: tuple[str, ...]
 ) -> tuple[list[str], list[str], frozenset[str]]:
-    """The names of the folders in an open folder, and of all else, sorted; and which of these are links."""
+    """The names of the folders in an open folder, and of all else, sorted; and which of these are links.
+
+    What is hidden is no folder to enter, and no link to follow to one.
+    """
     folders: list[str] = []
     files: list[str] = []
     links: set[str] = set()
@@ -159,7 +162,7 @@ def _list(
             for entry in entries:
                 if not entry.is_dir(follow_symlinks=False):
                     files.append(entry.name)
-                    if entry.is_symlink():
+                    if entry.is_symlink() and is_meant((entry.name,)):
                         links.add(entry.name)
                 elif is_meant((entry.name,)):
                     folders.append(entry.name)

@@ -161,20 +161,27 @@ def test_hidden_folders_are_not_entered(folder: Path) -> None:
     (folder / "__MACOSX").mkdir()
     (folder / "__MACOSX" / "x.png").touch()
     assert list(named(folder)) == ["cats", "cats/a.png"]
+    (folder / ".again").symlink_to("cats")
+    (folder / "@eaDir").symlink_to("cats")
+    assert list(named(folder)) == [".again", "@eaDir", "cats", "cats/a.png"]
 
 
 def test_a_private_folder_is_neither_entered_nor_reached_by_a_link(folder: Path) -> None:
     private = folder / "home"
-    private.mkdir()
-    (private / "token").write_bytes(b"a secret")
+    (private / "models").mkdir(parents=True)
+    for secret in (private / "token", private / "models" / "token"):
+        secret.write_bytes(b"a secret")
     (folder / "cats" / "token.png").symlink_to(private / "token")
+    (folder / "birds").symlink_to(private)
+    (folder / "dogs").symlink_to(private / "models")
     with closing(open_folder(private)) as closed:
         found = identity(closed.descriptor)
     with closing(open_folder(folder)) as opened:
         for member in walk_folder(replace(opened, private=frozenset([found]))):
-            assert member.name != "home/token"
-            if member.name == "home":
-                assert member.problem == "a folder of Jobyard's own"
+            assert not member.name.endswith("/token")
+            if member.name in ("birds", "dogs", "home"):
+                assert not member.folder
+                assert "Jobyard's own" in str(member.problem)
             elif member.name == "cats/token.png":
                 with pytest.raises(DAMAGED, match="Jobyard's own"):
                     read(member)
