@@ -1,7 +1,6 @@
 """The process that reads files that may end it: `python -m tests.fuzz.parquet_child FOLDER FIRST END`."""
 
 import random
-import resource
 import sys
 import traceback
 from pathlib import Path
@@ -14,6 +13,7 @@ from jobyard.workers.sentiment.files import score_file
 from jobyard.workers.sentiment.vader.bulk import BulkScorer
 from jobyard.workers.sentiment.vader.scorer import Scorer
 from tests.fuzz.parquet_files import make_file
+from tests.recorder import peak_bytes
 
 # More than such small files may take, whatever is in them.
 MEMORY_BYTES = 1_500_000_000
@@ -37,7 +37,7 @@ def main() -> None:
                 last = traceback.format_exc().splitlines()
                 wrong.write(f"{seed}: {last[-1]} | {last[-3].strip()}\n")
                 wrong.flush()
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+            peak = peak_bytes()  # by getrusage that of the process which started this one would count, too
             if peak > MEMORY_BYTES:
                 wrong.write(f"{seed}: the process has held {peak:,} bytes\n")
                 return
