@@ -150,8 +150,6 @@ def _decode(content: bytes, header: Header, scale: int) -> Image.Image:
             image.load()
             # In place, and below only where needed: each copy of a large picture is hundreds of megabytes.
             _turn_upright(image)
-            if image.mode == "F":
-                raise ValueError("its samples should be whole numbers")
             if image.mode.startswith("I"):  # 16 bits a pixel: Pillow's own conversion would clip, not scale
                 image = image.convert("I").point(lambda value: value / 256).convert("L")
             return with_alpha(image)

@@ -240,6 +240,15 @@ def test_the_tiles_of_a_tiff_are_reckoned_with() -> None:
         check_header(io.BytesIO(tiff(*SIDES, (322, 4, 1, 60_000), (323, 4, 1, 60_000))))
 
 
+def test_sixteen_bits_in_which_0_is_white_are_refused_as_pillow_would_take_them_for_black() -> None:
+    def photometric(value: int) -> bytes:
+        return tiff(*SIDES, (258, 3, 1, 16), (262, 3, 1, value))
+
+    with pytest.raises(NotAPicture, match="in which 0 is white"):
+        check_header(io.BytesIO(photometric(0)))
+    assert check_header(io.BytesIO(photometric(1))).variant == "TIFF of 16 bits"
+
+
 @pytest.mark.parametrize("kind", [1, 8, 9, 13, 16])
 def test_tiles_whose_size_is_in_a_type_that_libtiff_alone_reads_are_refused(kind: int) -> None:
     content = tiff(*SIDES, (322, kind, 1, 5_000), (323, kind, 1, 5_000), rest=bytes(40))
