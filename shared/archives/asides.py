@@ -34,9 +34,9 @@ def set_aside(top: Folder) -> bool:
 
     Returns whether there are such.
 
-    One is where it is called so, and there is but one other folder beside it: one that is called after
-    pictures (images/ beside masks/), or that holds folders, where the aside has none (pets/cats/ beside
-    docs/).
+    One is where it is called so, and there is but one other folder beside it: for masks one that is called
+    after pictures, as images/; for figures one that holds folders, where the aside has none, as pets/cats/
+    beside docs/ (while photos/ beside screenshots/ are classes).
     """
     waiting: list[Folder] = [top]
     found = False
@@ -52,8 +52,10 @@ def set_aside(top: Folder) -> bool:
         of_one_set = len(inside[other].picture_folders()) > 1 and not inside[other].pictures()
         for name, plain in asides.items():
             inner = inside[name]
-            is_flat = plain in _OF_DOCUMENTS and of_one_set and not inner.picture_folders()
-            inner.is_aside = says_nothing(other) or is_flat
+            if plain in _OF_PICTURES:
+                inner.is_aside = says_nothing(other)
+            else:
+                inner.is_aside = of_one_set and not inner.picture_folders()
             found = found or inner.is_aside
     return found
 

@@ -141,6 +141,10 @@ TREES: dict[str, tuple[list[str], dict[str, dict[str, int]]]] = {
         ["mask/#.jpg", "no_mask/#.jpg", "masks/#.jpg"],
         {"train": {"mask": 2, "no_mask": 2, "masks": 2}},
     ),
+    "classes that are called after documents": (
+        ["photos/#.jpg", "screenshots/#.jpg"],
+        {"train": {"photos": 2, "screenshots": 2}},
+    ),
     "years in classes": (
         ["cats/2021/#.jpg", "cats/2022/#.jpg", "dogs/2021/#.jpg", "dogs/2022/#.jpg"],
         {"train": {"cats": 4, "dogs": 4}},
