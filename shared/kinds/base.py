@@ -121,7 +121,8 @@ class Kind(ABC, Generic[S]):
     def addresses(self, spec: S) -> Mapping[str, str]:
         """The addresses of files elsewhere that the job reads, by the dotted path of the field.
 
-        Each is checked when the job is submitted, and kept in the spec without its query.
+        Each is checked when the job is submitted, and kept in the spec without its query. The work makes
+        them uploads with `workers.kinds.fetching.fetch`.
         """
         return {}
 

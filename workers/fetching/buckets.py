@@ -4,6 +4,7 @@ Where S3 is (`AWS_ENDPOINT_URL`) and who asks is what botocore finds in the work
 that comes from a job.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any, Final
@@ -75,6 +76,8 @@ def _object(address: Address) -> dict[str, Any]:
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
+    # At DEBUG it logs each request with what it is signed with.
+    logging.getLogger("botocore").setLevel(logging.INFO)
     try:
         session = botocore.session.get_session()
         has_credentials = session.get_credentials() is not None

@@ -261,6 +261,18 @@ def test_a_page_says_how_the_file_was_read_and_what_is_left_open(web: FlaskClien
     assert "Line 3 is data: " in page
 
 
+def test_a_page_says_where_a_file_was_fetched_from(web: FlaskClient, world: World) -> None:
+    fetched = [
+        {"address": f"https://data.example.org/{number}.csv", "bytes": 2_000, "sha256": "0" * 64}
+        for number in range(7)
+    ]
+    job_id = scored_job(world.backend, scored_table({"text": ["a"]}, [0.5]), fetched=fetched)
+    page = web.get(f"/jobs/{job_id}").text
+    assert "Fetched from https://data.example.org/4.csv, 2 kB" in page
+    assert "https://data.example.org/5.csv" not in page
+    assert "and 2 more" in page
+
+
 def test_names_of_fields_in_messages_are_code_and_nothing_else_is(web: FlaskClient, world: World) -> None:
     warnings = ["if it has names, set `header` to yes", "`<b>` and `a file`"]
     table = scored_table({"text": ["hi"]}, [0.5])

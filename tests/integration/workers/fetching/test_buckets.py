@@ -1,6 +1,7 @@
 """Objects of a real server of S3's protocol (moto's) on loopback."""
 
 import io
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -35,9 +36,15 @@ def read(address: str, *allowed: str) -> bytes:
         return target.getvalue()
 
 
-def test_an_object_comes_whole_whatever_its_key(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_comes_whole_whatever_its_key(
+    s3: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a-secret-token")
     assert read(f"s3://reviews/{KEY}") == BODY
+    assert "a-secret-token" not in caplog.text
+    assert "Signature=" not in caplog.text
 
 
 @pytest.mark.parametrize(
