@@ -22,7 +22,7 @@ from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.sentiment import ColumnNumber, SentimentSpec
 from jobyard.workers.runtime.progress import NoProgress, Progress
 from jobyard.workers.sentiment.summary import Summary, labels_of
-from jobyard.workers.sentiment.tables.arrays import strings_of
+from jobyard.workers.sentiment.tables.arrays import is_utf_8, strings_of
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.cells import Scored
 from jobyard.workers.sentiment.tables.contents import Found, find, open_table
@@ -406,8 +406,11 @@ def _score(
 
 def _as_groups(array: Any, name: str) -> Any:
     try:
-        return strings_of(array)
-    except (pa.ArrowException, UnicodeDecodeError):
+        groups = strings_of(array)
+        if not is_utf_8(groups):
+            raise UnicodeError
+        return groups
+    except (pa.ArrowException, UnicodeError):
         raise WorkError(
             f"column {name!r} is {array.type}; should be strings or numbers, to group by"
         ) from None

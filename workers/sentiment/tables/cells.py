@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from jobyard.shared.errors import WorkError
 from jobyard.workers.sentiment.summary import NO_LABEL
 from jobyard.workers.sentiment.tables import kernels
 from jobyard.workers.sentiment.tables.arrays import is_binary, is_json, is_text, is_utf_8, strings_of
@@ -126,7 +127,13 @@ def _values(array: Any) -> list[Any]:
     try:
         found: list[Any] = array.to_pylist()
     except (ValueError, OverflowError):
-        found = array.cast(_without_times(array.type)).to_pylist()
+        try:
+            found = array.cast(_without_times(array.type)).to_pylist()
+        except ValueError:  # two fields of a struct have one name
+            raise WorkError(
+                f"a column is {str(array.type)[:200]}, which can't be written as JSON or CSV; "
+                "`format` should be parquet"
+            ) from None
     return found
 
 

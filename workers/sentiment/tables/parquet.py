@@ -1,6 +1,7 @@
 """Reading Parquet."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -105,7 +106,7 @@ class ParquetTable(Table):
         """The fields of the columns, and what the file says of itself."""
         found = _opened(stream).schema_arrow
         fields = [field.with_name(name) for field, name in zip(found, self.columns, strict=True)]
-        return pa.schema(fields, found.metadata)
+        return pa.schema(fields, _for_more_columns(found.metadata))
 
     def rows(
         self, stream: IO[bytes], part: Part, texts: str, broken: Broken, progress: Progress
@@ -163,6 +164,19 @@ class ParquetTable(Table):
             columns = dict(zip(self.columns, batch.columns, strict=True))
             inner = {name: array_at(batch, paths[name]) for name in self.inner}
             yield Rows(len(batch), columns | inner)
+
+
+def _for_more_columns(metadata: Mapping[bytes, bytes] | None) -> Mapping[bytes, bytes] | None:
+    """The same, but that pandas takes names for strings: numbers, or names on levels, ours are not."""
+    try:
+        told = json.loads((metadata or {})[b"pandas"])
+        levels = [level["pandas_type"] for level in told["column_indexes"]]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return metadata
+    if levels in ([], ["unicode"]):
+        return metadata
+    told["column_indexes"] = []
+    return {**(metadata or {}), b"pandas": json.dumps(told).encode()}
 
 
 def _reason(is_too_long: bool, is_nested: bool) -> str:

@@ -77,6 +77,30 @@ def test_columns_of_one_name_or_without_one_are_told_apart(desk: Desk, format: s
     assert [float(row["compound"]) > 0 for row in found] == [True, False]
 
 
+@pytest.mark.parametrize("format", ["csv", "jsonl"])
+def test_a_struct_with_fields_of_one_name_has_no_form_in_text(desk: Desk, format: str) -> None:  # noqa: A002
+    struct = pa.StructArray.from_arrays([pa.array(["x"]), pa.array(["y"])], names=["a", "a"])
+    content = parquet(pa.table({"text": ["good"], "s": struct}))
+    with pytest.raises(WorkError, match="can't be written as JSON or CSV; `format` should be parquet"):
+        desk.score(content, "in.parquet", format=format)
+    assert desk.score(content, "in.parquet")["rows"] == 1
+
+
+def test_bytes_that_are_no_texts_are_no_groups(desk: Desk) -> None:
+    content = parquet(pa.table({"text": ["good"], "b": [b"\xff"]}))
+    with pytest.raises(WorkError, match="column 'b' is binary; should be strings or numbers, to group by"):
+        desk.score(content, "in.parquet", group_by="b")
+
+
+@pytest.mark.parametrize("levels", [["int64"], ["unicode", "unicode"], ["unicode"], []])
+def test_pandas_is_not_told_that_our_columns_are_called_by_numbers(desk: Desk, levels: list[str]) -> None:
+    told = {"index_columns": ["i"], "column_indexes": [{"pandas_type": level} for level in levels]}
+    table = pa.table({"text": ["good"], "i": [1]}).replace_schema_metadata({"pandas": json.dumps(told)})
+    desk.score(parquet(table), "in.parquet")
+    found = json.loads(pq.read_schema(desk.output).metadata[b"pandas"])
+    assert found == told | ({} if levels == ["unicode"] else {"column_indexes": []})
+
+
 def test_a_column_of_nothing_but_nulls_is_one_of_texts(desk: Desk) -> None:
     result = desk.score(parquet(pa.table({"text": pa.nulls(3)})), "in.parquet")
     assert (result["rows"], result["nulls"]) == (3, 3)
