@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, Self, get_args
 from uuid import UUID
@@ -25,7 +26,7 @@ from jobyard.workers.sentiment.summary import Summary, labels_of
 from jobyard.workers.sentiment.tables.arrays import is_utf_8, strings_of
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.cells import Scored
-from jobyard.workers.sentiment.tables.contents import Found, find, open_table
+from jobyard.workers.sentiment.tables.contents import Found, find, head_of, open_table
 from jobyard.workers.sentiment.tables.delimited import repeats_of
 from jobyard.workers.sentiment.tables.dialects import Dialect
 from jobyard.workers.sentiment.tables.encodings import doubts, text_begin
@@ -36,6 +37,7 @@ from jobyard.workers.sentiment.tables.merging import MERGERS, EscapingCsvMerger,
 from jobyard.workers.sentiment.tables.opening import open_plain
 from jobyard.workers.sentiment.tables.packing import without_suffix
 from jobyard.workers.sentiment.tables.parquet import ParquetTable
+from jobyard.workers.sentiment.tables.readings import LONG_BYTES
 from jobyard.workers.sentiment.tables.steps import Opened
 from jobyard.workers.sentiment.tables.table import Rows, Table, check_columns
 from jobyard.workers.sentiment.tables.trailer import append_trailer, read_trailer
@@ -192,7 +194,9 @@ def read_file(
     head = opened.head
     with opened.path.open("rb") as stream:
         is_json = "rows_of" in opened.read_as
-        kind = Found("jsonl") if is_json else find(head, opened.name, _written_as(opened, spec))
+        longer = partial(head_of, stream, LONG_BYTES)
+        asked = _written_as(opened, spec)
+        kind = Found("jsonl") if is_json else find(head, opened.name, asked, longer)
         table = open_table(kind.kind, [], dialect=kind.dialect)
         size = stream.seek(0, 2)
         whole = table.begin(stream, Part(text_begin(head), size, 0), broken, progress)

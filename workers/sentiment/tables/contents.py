@@ -1,7 +1,7 @@
 """What a file is, by its content more than by its name."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import IO, NamedTuple
@@ -55,8 +55,8 @@ class Found(NamedTuple):
     warnings: Sequence[str] = ()
 
 
-def find(head: bytes, name: str, spec: SentimentSpec) -> Found:
-    """What the file is whose first bytes these are.
+def find(head: bytes, name: str, spec: SentimentSpec, longer: Callable[[], bytes] | None = None) -> Found:
+    """What the file is whose first bytes these are; `longer` as for `sniff`.
 
     What is asked for decides, then the bytes, then `name`. Raises WorkError for what can't be read, and
     where it may be two things.
@@ -73,7 +73,7 @@ def find(head: bytes, name: str, spec: SentimentSpec) -> Found:
         return Found("lines")
     if spec.delimiter is None and (found := _json(head, start, suffix, spec)) is not None:
         return found
-    return _delimited_or_lines(head, suffix, spec)
+    return _delimited_or_lines(head, suffix, spec, longer)
 
 
 def _json(head: bytes, start: bytes, suffix: str, spec: SentimentSpec) -> Found | None:
@@ -115,7 +115,9 @@ def _called_json(head: bytes, suffix: str, spec: SentimentSpec) -> Found:
     )
 
 
-def _delimited_or_lines(head: bytes, suffix: str, spec: SentimentSpec) -> Found:
+def _delimited_or_lines(
+    head: bytes, suffix: str, spec: SentimentSpec, longer: Callable[[], bytes] | None
+) -> Found:
     is_table = spec.delimiter is not None or suffix in (".csv", ".tsv")
     try:
         sniffed = sniff(
@@ -123,6 +125,7 @@ def _delimited_or_lines(head: bytes, suffix: str, spec: SentimentSpec) -> Found:
             text_begin(head),
             _asked(suffix, spec),
             is_whole=len(head) < HEAD_BYTES,
+            longer=longer,
         )
     except WorkError:
         if is_table or spec.column is not None:
@@ -203,9 +206,9 @@ def open_table(
             return Delimited(dialect or Dialect(), columns)
 
 
-def head_of(stream: IO[bytes]) -> bytes:
+def head_of(stream: IO[bytes], size: int = HEAD_BYTES) -> bytes:
     stream.seek(0)
-    return stream.read(HEAD_BYTES)
+    return stream.read(size)
 
 
 def suffix_of(name: str) -> str:

@@ -16,8 +16,10 @@ from jobyard.workers.sentiment.tables.window import Part, Window
 # Lines before the header are looked for among so many rows; so many are compared to tell names from data.
 MAX_PREAMBLE = 50
 COMPARED = 200
-# A quote that is not closed within so many bytes of the head, if the head is not the whole file.
-MAX_OPEN = 32 << 10
+# Of a head that is not the whole file, so large a share after a quote that is not closed in it.
+MAX_OPEN = 0.5
+# How much is looked at where that is so: the field may be a long one.
+LONG_BYTES = 2 << 20
 # How lines begin that programs and people add to a table.
 COMMENTS = (b"#", b"%", b"//", b"--")
 # What Markdown and databases draw between a header and its rows.
@@ -33,6 +35,8 @@ class Head:
         stop = len(data) if is_whole else data.rfind(b"\n") + 1 or len(data)
         self.stop = stop - (not is_whole and stop == len(data))
         self.is_whole = is_whole
+        # Whether it has a quote, in one reading of it, that may be closed after it.
+        self.has_open_quote = False
         self._window = Window(io.BytesIO(data), Part(0, len(data), 0), NoProgress())
         while not self._window.is_last:
             self._window.move(0)
@@ -77,7 +81,8 @@ class Reading:
         self.begins = finder.begins
         self.counts = finder.counts
         self.quoted, self.merged = map(int, finder.noted[:2])
-        if not head.is_whole and head.stop - end > MAX_OPEN:
+        if not head.is_whole and head.stop - end > MAX_OPEN * head.stop:
+            head.has_open_quote = True
             self.broken += head.data.count(b"\n", end, head.stop)
         self.margins = margins.NONE
         self._start(0)

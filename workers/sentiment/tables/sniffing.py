@@ -6,13 +6,13 @@ What leaves the fewest rows broken is meant; where two leave none, what has the 
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from jobyard.shared.errors import WorkError
 from jobyard.workers.sentiment.tables import drawings, headers
 from jobyard.workers.sentiment.tables.dialects import DELIMITERS, NOTHING, SPACE, Dialect, separated
-from jobyard.workers.sentiment.tables.readings import Head, Reading
+from jobyard.workers.sentiment.tables.readings import LONG_BYTES, Head, Reading
 
 SEPARATOR = re.compile(rb'"?sep=([!#-/:-@[\]-`{-~\t\x01])"?[\r\n]', re.IGNORECASE)
 ESCAPE = re.compile(rb"\\[ntr\\]")
@@ -60,10 +60,13 @@ class Sniffed:
     warnings: list[str] = field(default_factory=list)
 
 
-def sniff(data: bytes, begin: int, asked: Asked, *, is_whole: bool) -> Sniffed:
+def sniff(
+    data: bytes, begin: int, asked: Asked, *, is_whole: bool, longer: Callable[[], bytes] | None = None
+) -> Sniffed:
     """The dialect of a file whose text begins at `begin` of its first bytes.
 
-    Raises WorkError where two readings are as good.
+    `longer` returns the first LONG_BYTES, which are looked at where a field may be longer than `data`. Raises
+    WorkError where two readings are as good.
     """
     head = Head(data, begin, is_whole=is_whole)
     told = SEPARATOR.match(data, begin)
@@ -77,6 +80,9 @@ def sniff(data: bytes, begin: int, asked: Asked, *, is_whole: bool) -> Sniffed:
         _best_quoting(head, delimiter, start, asked)
         for delimiter in ([asked.delimiter] if asked.delimiter else DELIMITERS)
     ]
+    if longer is not None and head.has_open_quote:
+        more_data = longer()
+        return sniff(more_data, begin, asked, is_whole=len(more_data) < LONG_BYTES)
     has_names = [_start(reading, asked) for reading in readings]
     reading, sentences = _choose(readings, has_names, asked)
     is_named = has_names[readings.index(reading)]

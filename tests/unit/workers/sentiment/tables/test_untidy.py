@@ -203,6 +203,20 @@ def test_rows_that_quotes_merge_in_two_columns_are_told_by_their_numbers(desk: D
     assert desk.score("id,text\n" + "\n".join(rows) + "\n")["warnings"] == []
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("column", ["text", 2])
+def test_texts_that_are_longer_than_what_is_looked_at_are_read(
+    desk: Desk, delimiter: str, column: str | int
+) -> None:
+    document = "\n\n".join(f'the "{number}"; good, day' for number in range(6_000))
+    lines = [delimiter.join(["id", "text", "n"])]
+    lines += [delimiter.join(["x", '"' + text.replace('"', '""') + '"', "1"]) for text in (document, "bad")]
+    result = desk.score("\n".join(lines), column=column)
+    assert (texts(desk), result["warnings"]) == ([document, "bad"], [])
+    open_ones = [delimiter.join([str(number), f'"so {number}', "1"]) for number in range(9_000)]
+    assert desk.score("\n".join([lines[0], *open_ones]), column=column)["read_as"]["quote"] == "none"
+
+
 # ---- encodings
 
 
