@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from jobyard.shared.errors import Cancelled, DiskFull, WorkError
-from jobyard.shared.pictures import prepared
+from jobyard.shared.pictures import BLACK, WHITE, prepared
 from jobyard.workers.datasets import array_cache, pixels
 from jobyard.workers.datasets.pixels import DecodedDataset, decode_once
 from tests.factories import draw_dataset
+from tests.pictures import saved
 from tests.reports import NoMetrics
 
 
@@ -26,8 +28,15 @@ class Desk:
         self._folder = folder
         self._jobs = 0
 
-    def decode(self, size: int = 32, version: str = "a", notes: NoMetrics | None = None) -> DecodedDataset:
-        return decode_once(self.files, size, self.draft(), notes or NoMetrics(), self.cache, version)
+    def decode(
+        self,
+        size: int = 32,
+        version: str = "a",
+        notes: NoMetrics | None = None,
+        background: str | None = WHITE,
+    ) -> DecodedDataset:
+        notes = notes or NoMetrics()
+        return decode_once(self.files, size, self.draft(), notes, self.cache, version, background=background)
 
     def draft(self) -> Path:
         self._jobs += 1
@@ -69,6 +78,18 @@ def test_the_order_in_which_a_job_wants_them_makes_no_other_entry(desk: Desk) ->
     desk.files.reverse()
     assert_right(desk.decode(), desk.files)
     assert len(desk.entries) == 1
+
+
+def test_each_background_has_its_own_entry(desk: Desk) -> None:
+    transparent = Image.new("RGBA", (32, 32), (0, 99, 0, 0))
+    desk.files[0].write_bytes(saved(transparent))
+    place = pixels.place_of(desk.files[0])
+    colours = {WHITE: (255, 255, 255), BLACK: (0, 0, 0), "#102030": (16, 32, 48), None: (0, 99, 0)}
+    for _ in range(2):
+        for background, colour in colours.items():
+            decoded = desk.decode(background=background)
+            assert tuple(decoded.pixels[decoded.rows[place], 9, 9]) == colour
+    assert len(desk.entries) == len(colours)
 
 
 def test_another_size_version_or_name_is_another_entry(desk: Desk) -> None:

@@ -141,6 +141,23 @@ def test_without_copies_the_same_pictures_are_held_out_as_ever() -> None:
     assert train == {"cats": expected["cats"][3:], "dogs": expected["dogs"][2:]}
 
 
+def test_of_groups_that_are_larger_than_the_share_the_smallest_is_held_out() -> None:
+    files = {"cats": [f"{group}{n}" for group, size in (("a", 6), ("b", 4)) for n in range(size)]}
+    for seed in range(4):
+        _, validation = splits.hold_out(files, 0.2, seed, lambda picture: picture[0])
+        assert sorted(validation["cats"]) == ["b0", "b1", "b2", "b3"]
+
+
+def test_what_is_held_out_with_another_class_is_part_of_the_share() -> None:
+    """Whichever of the cats is held out, one of the dogs equals it, and is all that dogs have to give."""
+    files = {"cats": ["a", "b"], "dogs": ["a again", "b again", "c", "d"]}
+    for seed in range(4):
+        _, validation = splits.hold_out(
+            files, 0.25, seed, lambda picture: picture[0] if picture[0] in "ab" else None
+        )
+        assert validation["dogs"] == [f"{validation['cats'][0]} again"]
+
+
 def test_a_class_of_one_picture_many_times_is_refused() -> None:
     files = {"cats": ["a", "b", "c"], "dogs": ["d", "e"]}
     with pytest.raises(WorkError, match="'cats' has 3 pictures, but they are the same as each other"):
