@@ -18,15 +18,16 @@ def warnings_of(
     found = []
     guessing = math.log(len(evaluation["classes"]))
     first, last = history[0], history[-1]
+    lowest = min(history, key=lambda epoch: epoch["val_loss"])  # not the best one, if accuracy decides that
     lower = f"a lower learning rate may help (now {learning_rate:g})"
-    if best["val_loss"] >= guessing:
+    if lowest["val_loss"] >= guessing:
         found.append(
             f"val_loss was never below {guessing:.4g}, that of guessing: the training diverged or learned "
             f"nothing; {lower}"
         )
     elif last["val_loss"] >= max(guessing, first["val_loss"]) and last != best:
-        rose = f"val_loss rose from {best['val_loss']:.4g} to {last['val_loss']:.4g}, worse than guessing"
-        found.append(f"the training diverged after epoch {best['epoch']}: {rose}; {lower}")
+        rose = f"val_loss rose from {lowest['val_loss']:.4g} to {last['val_loss']:.4g}, worse than guessing"
+        found.append(f"the training diverged after epoch {lowest['epoch']}: {rose}; {lower}")
     name, score = max(evaluation["per_class"].items(), key=lambda one: one[1]["support"])
     share = score["support"] / evaluation["pictures"]
     if evaluation["accuracy"] <= share:

@@ -51,3 +51,10 @@ def test_a_model_that_answers_one_class_is_said_to_be_no_better_than_that() -> N
     assert found(history(0.6), evaluation(16, cats=15, dogs=5)) == []
     (warning,) = found(history(0.6), evaluation(15, cats=15, dogs=5))
     assert "right about 75.0% of the pictures; to answer 'cats' always would be right about 75.0%" in warning
+
+
+def test_where_accuracy_decides_what_is_said_of_val_loss_is_true() -> None:
+    epochs = history(0.5, 0.9, 2.0)
+    assert warnings_of(epochs, epochs[2], evaluation(18), 0.1) == []
+    (said,) = warnings_of(epochs, epochs[1], evaluation(18), 0.1)
+    assert said.startswith("the training diverged after epoch 1: val_loss rose from 0.5 to 2, worse")
