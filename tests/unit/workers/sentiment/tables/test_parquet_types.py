@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobyard.shared.errors import WorkError
+from jobyard.workers.sentiment.tables import parquet as reader
 from tests.unit.workers.sentiment.conftest import Desk
 
 TEXTS = ["good", 'a "bad" day', None, "", "grün 😂"]
@@ -206,3 +207,13 @@ def test_times_are_written_to_the_nanosecond(desk: Desk) -> None:
         parquet(pa.table({"text": ["x"], "at": at.cast(pa.timestamp("ns"))})), "in.parquet", format="csv"
     )
     assert desk.csv()[0]["at"].startswith("2024-01-02 03:04:05.00000")
+
+
+def test_a_text_that_is_too_long_is_a_broken_row(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "MAX_LINE", 4)
+    content = parquet(pa.table({"text": ["good", "awful", None, "bad"]}))
+    result = desk.score(content, "in.parquet", errors="skip")
+    assert (result["rows"], result["nulls"], result["skipped"]) == (3, 1, 1)
+    (found,) = result["errors"]["first"]
+    assert found["line"] == 2
+    assert found["error"].startswith("the text is longer than ")
