@@ -22,7 +22,8 @@ from tests.architectures import conv, layer, pictures, sequential
 from tests.factories import draw
 from tests.workers import make_context
 
-SMALL = {"network": "compact", "epochs": 3, "batch_size": 8, "image_size": 32}
+# The network that is quicker to build: what is tested here is the job.
+SMALL = {"network": "classic", "epochs": 3, "batch_size": 8, "image_size": 32}
 
 
 @pytest.fixture
