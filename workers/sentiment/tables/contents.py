@@ -104,7 +104,7 @@ def _called_json(head: bytes, suffix: str, spec: SentimentSpec) -> Found:
     begin = text_begin(head)
     with suppress(WorkError):
         sniffed = sniff(head, begin, _asked(suffix, spec), is_whole=len(head) < HEAD_BYTES)
-        if sniffed.is_table and sniffed.has_names:
+        if sniffed.is_table and sniffed.has_names and b"\n{" not in head:
             told = f"the file is called {suffix} and has a table {separated(sniffed.dialect.delimiter)}"
             return Found(sniffed.dialect.kind, sniffed.dialect, [*sniffed.warnings, told])
     if suffix in LINE_SUFFIXES:

@@ -64,6 +64,10 @@ class _Member(NamedTuple):
         return self.value.kind not in "[{"
 
     @property
+    def has_words(self) -> bool:
+        return self.value.kind == '"' and b" " in self.value.data
+
+    @property
     def is_empty(self) -> bool:
         return re.match(rb"\[\s*\]", self.value.data) is not None
 
@@ -156,7 +160,8 @@ class Document:
         if isinstance(column, int | ColumnNumber):
             return None
         asked = [name for name in empty if _is_in(column, name)]
-        if len(asked or empty) == 1:
+        # What has words is rather a row, whose text is called otherwise.
+        if len(asked or empty) == 1 and (asked or not any(member.has_words for member in top)):
             name = next(iter(asked or empty))
             why = f"{name!r} is an empty array, so there are no rows"
             return DocumentRows("array", empty[name].inside, True, name, (why,))

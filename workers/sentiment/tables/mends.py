@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from jobyard.workers.sentiment.tables.encodings import BOM
 from jobyard.workers.sentiment.tables.window import MAX_LINE
 
 # What is counted.
@@ -31,6 +32,7 @@ def mended(line: bytes) -> tuple[bytes, dict[str, int]]:
     counts: dict[str, int] = {}
     if len(line) > MAX_LINE:
         return line, counts
+    line = line.removeprefix(BOM)  # files that have one were put together
     if _CONTROLS.search(line) is not None:
         line = _STRINGS.sub(
             lambda string: _CONTROLS.sub(_counted(CONTROLS, _escape, counts), string[0]), line

@@ -107,6 +107,15 @@ def test_an_object_whose_only_array_is_empty_has_no_rows(
     assert result["warnings"] == ["'data' is an empty array, so there are no rows"]
 
 
+def test_an_object_with_words_and_an_empty_array_is_a_row_of_another_column(desk: Desk) -> None:
+    with pytest.raises(WorkError, match="there is no column 'text'; should be one of 'txt', 'tags'"):
+        desk.score('{"txt": "so good", "tags": []}', "in.json")
+
+
+def test_byte_order_marks_of_files_that_were_put_together_are_no_text(desk: Desk) -> None:
+    assert desk.score('\ufeff{"text": "good"}\n\ufeff{"text": "bad"}\n', "in.jsonl")["rows"] == 2
+
+
 def test_an_object_with_a_text_and_an_empty_array_is_a_row(desk: Desk) -> None:
     for column in ("text", 1):
         assert desk.score('{"text": "good", "tags": []}', "in.json", column=column)["rows"] == 1

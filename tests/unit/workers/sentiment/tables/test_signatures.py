@@ -160,6 +160,12 @@ def test_a_table_that_is_called_json_is_read_with_a_word(desk: Desk, name: str) 
     assert result["warnings"] == [f"the file is called {name[2:]} and has a table separated by commas"]
 
 
+def test_json_lines_below_other_lines_are_no_table(desk: Desk) -> None:
+    content = 'id,text\n{"id": 1, "text": "good"}\n{"id": 2, "text": "bad"}\n'
+    result = desk.score(content, "in.jsonl", errors="skip")
+    assert (result["rows"], result["skipped"]) == (2, 1)
+
+
 def test_dicts_of_python_are_no_texts(desk: Desk) -> None:
     content = "{'text': 'good'}\n{'text': 'bad'}\n"
     for column in (None, "text"):
