@@ -2,7 +2,7 @@
 
 from typing import Any
 
-NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes", "\x01": "^A"}
+NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes", " ": "spaces", "\x01": "^A"}
 # What a workbook's rows are handed on as, which it is not written in.
 OF_A_SHEET = {"format": "csv", "delimiter": ",", "quote": "double"}
 

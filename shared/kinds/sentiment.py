@@ -96,6 +96,7 @@ _DELIMITERS = {
     "tab": "\t",
     "\\t": "\t",
     "pipe": "|",
+    "space": " ",
     "^A": "\x01",
     "\\x01": "\x01",
 }
@@ -105,7 +106,7 @@ def _delimiter(given: str) -> str:
     """The character itself, or "none". Raises ValueError at what can't be between fields."""
     found = _DELIMITERS.get(given, given)
     if found != NO_DELIMITER and (
-        len(found) != 1 or not found.isascii() or found.isalnum() or found in '"\\\r\n\0 .-_'
+        len(found) != 1 or not found.isascii() or found.isalnum() or found in '"\\\r\n\0.-_'
     ):
         raise ValueError(
             "should be one character, such as a comma, ; or |, or tab; or none, to score whole lines"
@@ -204,7 +205,7 @@ class SentimentSpec(Spec):
     )
     delimiter: Delimiter | None = Field(
         default=None,
-        description="What is between fields: one character, or `tab`; `none` scores whole lines. "
+        description="What is between fields: one character, `tab` or `space`; `none` scores whole lines. "
         "Default: found out",
     )
     quote: Literal["auto", "double", "backslash", "none"] = Field(

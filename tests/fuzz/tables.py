@@ -97,7 +97,7 @@ class _Maker:
             rows = [f'"{number}"{self.delimiter}{row}' for number, row in enumerate(rows, 1)]
         is_named = trailing and (not self.has_header or chance.random() < 0.7)
         lines = [*preamble, *([self._header(header, is_named)] if self.has_header else [])]
-        if self.has_header and not preamble and chance.random() < 0.05:
+        if self.has_header and len(header) > 1 and not preamble and chance.random() < 0.05:
             lines.append(self.delimiter.join(["----"] * (len(header) + 2 * is_named)))
         broken = self._break(rows, len(lines)) if self.skips else []
         content = self.end.join([*lines, *rows]) + (

@@ -180,8 +180,8 @@ class Reading:
     @property
     def is_ruled(self) -> bool:
         """Whether the row after the first has dashes, and nothing else."""
-        below = self.rows[self.first + 1 : self.first + 2]
-        return bool(below) and any(below[0]) and all(RULE.fullmatch(cell) for cell in below[0] if cell)
+        below = self.rows[self.first + 1] if self.width > 1 and self.first + 1 < len(self.rows) else []
+        return any(below) and all(RULE.fullmatch(cell) for cell in below if cell)
 
     def start_at(self, names: Sequence[str], texts: str | None) -> bool:
         """Take the first row that has one of the names as the header. False if there is none."""

@@ -14,6 +14,7 @@ TABLE = {"format": "csv", "delimiter": ",", "quote": "double", "header": "yes"}
     [
         (TABLE, "csv, separated by commas, quote double, header yes"),
         (TABLE | {"delimiter": "~"}, "csv, separated by '~', quote double, header yes"),
+        (TABLE | {"delimiter": " "}, "csv, separated by spaces, quote double, header yes"),
         (TABLE | {"sheet": "2024", "skip_lines": 2}, "workbook, header yes, sheet 2024, skip lines 2"),
         ({"format": "jsonl", "numbered": "row"}, "jsonl"),
         ({"format": "csv, jsonl", "files": [TABLE]}, "csv, jsonl"),

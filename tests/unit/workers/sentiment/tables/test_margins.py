@@ -39,6 +39,12 @@ def test_row_names_need_no_quotes_if_they_are_numbers(desk: Desk) -> None:
     assert texts(desk) == ["good", "bad"]
 
 
+def test_spaces_may_be_said_to_be_between_fields(desk: Desk) -> None:
+    for delimiter in (" ", "space"):
+        result = desk.score('id text\n1 good\n2 "bad one"\n3 so"so\n', "in.txt", delimiter=delimiter)
+        assert (texts(desk), result["read_as"]["delimiter"]) == (["good", "bad one", 'so"so'], " ")
+
+
 @pytest.mark.parametrize(
     "content",
     [

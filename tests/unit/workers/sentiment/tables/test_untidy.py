@@ -53,6 +53,8 @@ def test_a_line_of_dashes_below_a_header_is_no_row(desk: Desk, content: str, nam
     assert result["warnings"][0] == "line 2 is left out: it has dashes only, as Markdown has below a header"
     with pytest.raises(WorkError, match="line 5: has 1 field"):
         desk.score("id,text\n--,----\n1,good\n2,bad\n(2 rows)\n")
+    desk.score("text\n----\ngood\n")
+    assert texts(desk) == ["----", "good"]
 
 
 def test_postgres_mark_at_the_end_is_no_row(desk: Desk) -> None:
