@@ -107,7 +107,7 @@ class Delimited(TextTable):
             used = used if not left else len(window.data)
         if left:
             raise WorkError(
-                f"the file has fewer than the {self.dialect.skip_lines} lines that are to be skipped"
+                f"the file has fewer than the {self.dialect.skip_lines:,} lines that are to be skipped"
             )
         return Part(window.position + used, whole.end, whole.lines_before + count)
 
