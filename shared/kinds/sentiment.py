@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from jobyard.shared.addresses import parse
-from jobyard.shared.emoji import is_emoji
+from jobyard.shared.emoji import is_emoji, without_selectors
 from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Source, Spec
 from jobyard.shared.kinds.fields import FileOrAddress
 
@@ -125,16 +125,24 @@ Encoding = Annotated[str, StringConstraints(max_length=30), AfterValidator(_enco
 
 
 def _words(lexicon: dict[str, float]) -> dict[str, float]:
-    """In lower case, as words are looked up. Raises ValueError at one that could be found in no text."""
+    """In lower case, as words are looked up. Raises ValueError at one that could be found in no text, and at
+    one that has two valences.
+    """
     found: dict[str, float] = {}
+    looked_up: dict[str, float] = {}
     for word, valence in lexicon.items():
         shown = repr(word[:50])
         if word.split() != [word]:
             raise ValueError(f"{shown} should be one word, without white space")
         if len(word) > MAX_WORD_CHARACTERS or (len(word) < 2 and not is_emoji(word)):
             raise ValueError(f"{shown} should have 2 to {MAX_WORD_CHARACTERS} characters, or be an emoji")
-        if found.setdefault(word if is_emoji(word) else word.lower(), valence) != valence:
-            raise ValueError(f"{shown} has two valences: capitals don't matter")
+        if is_emoji(word):
+            key, reason = without_selectors(word), "U+FE0F after an emoji doesn't matter"
+        else:
+            key, reason = word.lower(), "capitals don't matter"
+        if looked_up.setdefault(key, valence) != valence:
+            raise ValueError(f"{shown} has two valences: {reason}")
+        found[word if is_emoji(word) else key] = valence
     return found
 
 

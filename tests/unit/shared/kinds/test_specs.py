@@ -277,6 +277,7 @@ def test_own_words_may_be_in_capitals_and_emoji() -> None:
     ("words", "said"),
     [
         ({"Sick": 2, "sick": 1}, "'sick' has two valences: capitals don't matter"),
+        ({"❤️": 2, "❤": 1}, "'❤' has two valences: U\\+FE0F after an emoji doesn't matter"),
         ({"x": 1}, "'x' should have 2 to 100 characters, or be an emoji"),
         ({"好": 1}, "or be an emoji"),
         ({"x" * 101: 1}, "should have 2 to 100 characters"),
