@@ -16,6 +16,7 @@ from jobyard.workers.sentiment.tables.dialects import NULL, Dialect, separated
 from jobyard.workers.sentiment.tables.encodings import text_begin
 from jobyard.workers.sentiment.tables.json_lines import JsonLines
 from jobyard.workers.sentiment.tables.lines import Lines
+from jobyard.workers.sentiment.tables.packing import without_suffix
 from jobyard.workers.sentiment.tables.parquet import ParquetTable
 from jobyard.workers.sentiment.tables.sniffing import Asked, sniff
 from jobyard.workers.sentiment.tables.table import DEFAULT_COLUMN, SHOWN, Table
@@ -212,8 +213,11 @@ def head_of(stream: IO[bytes], size: int = HEAD_BYTES) -> bytes:
 
 
 def suffix_of(name: str) -> str:
-    """In lower case, with its point."""
-    return PurePosixPath(name.lower()).suffix
+    """In lower case, with its point: of what is packed, or was, that of the file before."""
+    name = name.lower()
+    while (plain := without_suffix(name).removesuffix(".tar").removesuffix(".zip")) != name:
+        name = plain
+    return PurePosixPath(name).suffix
 
 
 def _is_object(line: bytes, *, is_whole: bool) -> bool:

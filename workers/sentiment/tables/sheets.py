@@ -165,7 +165,8 @@ def without_titles(sheet: calamine.CalamineSheet, asked: Asked, warnings: list[s
     header = next((place for place, count in enumerate(used) if count > 1 or len(first[place]) == 1), None)
     if header is None or header == HEADER_ROWS:
         return rows_of(sheet)
-    if asked.is_asked and asked.columns and (named := header_of(sheet, asked.columns)) is not None:
+    named = header_of(sheet, asked.columns) if asked.columns else None
+    if named is not None and (asked.is_asked or max(used[:named], default=0) < 2):
         header = named
     if titles := [text_of(cell) for row in first[:header] for cell in row if cell != ""]:
         warnings.append(f"the sheet's first rows were taken for its title: {shown(titles)}")

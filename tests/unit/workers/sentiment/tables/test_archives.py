@@ -45,6 +45,15 @@ def test_an_archive_of_one_file_is_that_file(desk: Desk, member: str) -> None:
         assert result["read_as"]["member"].removesuffix(".gz") == member
 
 
+@pytest.mark.parametrize("name", ["in.csv.gz", "in.csv.tar.gz", "in.csv.zip"])
+def test_a_table_that_is_called_as_if_it_was_packed_is_one(desk: Desk, name: str) -> None:
+    """Pandas calls the member of an archive as the archive."""
+    content = b"text\ngood\nbad\n"
+    for uploaded, called in ((content, name), (gzip.compress(tarred({name: content})), "in.tar.gz")):
+        result = desk.score(uploaded, called)
+        assert (result["rows"], result["read_as"]["format"]) == (2, "csv")
+
+
 def test_what_is_beside_a_table_is_left_out_and_said(desk: Desk) -> None:
     result = desk.score(
         zipped(

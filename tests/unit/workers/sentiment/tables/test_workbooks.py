@@ -101,6 +101,12 @@ def test_rows_before_a_header_are_left_out_up_to_the_column_and_as_many_as_are_t
     assert desk.score(titled, "in.xlsx", column=2, skip_lines=1)["rows"] == 1
 
 
+def test_a_title_above_a_column_alone_is_no_text(desk: Desk) -> None:
+    result = desk.score(xlsx({"A": [["Reviews"], [None], ["text"], ["good"], ["bad"]]}), "in.xlsx")
+    assert (result["rows"], result["column"]) == (2, "text")
+    assert result["warnings"] == ["the sheet's first rows were taken for its title: 'Reviews'"]
+
+
 def test_without_a_header_no_row_is_a_title(desk: Desk) -> None:
     book = xlsx({"A": [["good"], ["bad", 1], ["so so", 2]]})
     result = desk.score(book, "in.xlsx", column=1, header="no")
