@@ -93,7 +93,7 @@ def _place(cursor: str, unsure_first: bool) -> registry.Place:
 def classes_of(session: Session, job: Job) -> list[str]:
     """The classes that a prediction's model knows. Raises NotFound or Conflict where there is no table.
 
-    Of many classes, whose model was deleted, those that the result has.
+    Of many classes, whose model was deleted, those that the rows have.
     """
     if job.kind != "predict" or job.parent_id is not None:
         raise NotFound(f"job {job.id} is not a prediction")
@@ -105,8 +105,9 @@ def classes_of(session: Session, job: Job) -> list[str]:
         return list(known)
     with suppress(NotFound):
         return registry.find(session, registry.Model, job.spec["model"]).classes
-    for row in result["predictions"]:
-        known |= row["probabilities"]
+    count = sum(registry.count_predictions(session, job.id).values())
+    for row in registry.each_prediction(session, job.id, limit=count):
+        known |= dict.fromkeys(row.probabilities or {}, 0)
     return list(known)
 
 

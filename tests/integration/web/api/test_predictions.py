@@ -204,7 +204,8 @@ def test_the_table_of_many_classes_has_a_column_for_each_that_the_model_knows(
         registry.keep_predictions(session, job.id, rows)
         claim = jobs.claim(session, "predict", worker="w", lease_seconds=30)
         assert claim is not None
-        result = {"count": 2, "failed": 0, "class_count": 60, "labels": {"class 7": 2}, "predictions": rows}
+        result = {"count": 2, "failed": 0, "class_count": 60, "labels": {"class 7": 2}}
+        result["predictions"] = rows[:1]  # a result has the first ones only
         assert jobs.succeed(session, job.id, claim.lease, result)
 
     def columns() -> list[str]:
