@@ -7,8 +7,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -163,6 +163,20 @@ def until(reached: Callable[[], object], what: str, pause: float = 0.01) -> None
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {PATIENCE_SECONDS:g} s")
         time.sleep(pause)
+
+
+@contextmanager
+def on_cores(count: int) -> Iterator[None]:
+    """Stay on so many cores, and processes that are started meanwhile, where the system can be told so."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(cores)[:count])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def free_port() -> int:

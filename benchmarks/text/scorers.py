@@ -7,12 +7,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pyarrow as pa
 from nltk.sentiment import vader
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer as Package
 
+from benchmarks.machine import on_cores
 from benchmarks.table import Row, compare, in_turns
 from benchmarks.text.reviews import corpora, reviews
 from jobyard.workers.sentiment.vader.bulk import BulkScorer
@@ -50,7 +50,7 @@ def bench(count: int, rounds: int) -> Iterator[Row]:
     scorer = Scorer()
     bulk = BulkScorer(scorer)
     made = reviews(count, sorted(scorer.lexicon))
-    with one_core():
+    with on_cores(1):
         for name, texts in {"made": made, **corpora()}.items():
             yield from against_peers(name, texts, scorer, bulk, rounds)
         yield linear(made, bulk, rounds)
@@ -157,17 +157,3 @@ def starting() -> Iterator[str]:
             yield (
                 f"start, {what}: {one:.2f} s to a single text, {bulk:.2f} s more to a file's; {memory:.0f} MB"
             )
-
-
-@contextmanager
-def one_core() -> Iterator[None]:
-    """Stay on one core, where the system can be told so."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(cores)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
