@@ -51,12 +51,13 @@ class Storage:
         with path.open("rb") as stream:
             return self.put(folder, stream, lease=lease)
 
-    def move_file(self, folder: str, path: Path, *, lease: uuid.UUID | None = None) -> str:
-        """Move a local file under a new key in `folder`; returns the key.
+    def take_file(self, folder: str, path: Path, *, lease: uuid.UUID | None = None) -> Stored:
+        """Move a local file under a new key in `folder`: on one file system, that copies nothing."""
+        with self._intending(folder, lease) as key:
+            return self.objects.take(key, path)
 
-        For large files that are written often: on one file system it costs nothing, and no SHA-256 is
-        computed anywhere.
-        """
+    def move_file(self, folder: str, path: Path, *, lease: uuid.UUID | None = None) -> str:
+        """The same for large files that are written often: no SHA-256 is computed. Returns the key."""
         with self._intending(folder, lease) as key:
             self.objects.move(key, path)
             return key

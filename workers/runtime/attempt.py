@@ -74,8 +74,8 @@ class Attempt:
             yield path
 
     def add_artifact(self, path: Path, name: str, media_type: str | None = None) -> None:
-        """Keep a file as the job's, under this name, if the job succeeds."""
-        stored = self.store("artifacts", path)
+        """Keep a copy of a file as the job's, under this name, if the job succeeds."""
+        stored = self._store(self.context.storage.put_file, "artifacts", path)
         guessed = mimetypes.guess_type(name)[0] or "application/octet-stream"
         self._artifacts[name] = stored, media_type or guessed
 
@@ -110,14 +110,17 @@ class Attempt:
         return Room(self.context.settings.max_output_bytes(upload.bytes), self.context.disk, what)
 
     def store(self, folder: str, path: Path) -> Stored:
-        """Put a file into the storage; it is removed again unless the job succeeds or is split.
+        """Move a file into the storage; it is removed again unless the job succeeds or is split.
 
         Raises DiskFull.
         """
+        return self._store(self.context.storage.take_file, folder, path)
+
+    def _store(self, into: Callable[..., Stored], folder: str, path: Path) -> Stored:
         self.context.disk.check(path.stat().st_size)
 
         def put() -> Stored:
-            return self.context.storage.put_file(folder, path, lease=self.claim.lease)
+            return into(folder, path, lease=self.claim.lease)
 
         # Days of work may lie in this file: as the outcome, it waits for the database.
         stored = self._patiently("store a file", put)

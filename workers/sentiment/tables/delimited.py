@@ -300,7 +300,7 @@ class Finder:
         columns = [
             strings(buffer, starts[:, column], lengths[:, column]) for column in range(starts.shape[1])
         ]
-        if any(null.encode() in window.data for null in self._dialect.nulls):
+        if _has_any(window.data, self._dialect.nulls):
             columns = [with_nulls(column, self._nulls) for column in columns]
         return [unescaped(column, self._dialect) for column in columns] if self._is_escaped else columns
 
@@ -346,3 +346,8 @@ class Finder:
     @property
     def _as(self) -> str:
         return "as in the header" if self._dialect.header else "as in the first row"
+
+
+def _has_any(data: bytes, nulls: Sequence[str]) -> bool:
+    """Whether one of these is there. To look for one byte takes a tenth of the time, and mostly is enough."""
+    return any(null[:1] in data and null in data for null in map(str.encode, nulls))

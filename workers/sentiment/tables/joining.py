@@ -10,7 +10,7 @@ from jobyard.workers.sentiment.tables.thrift import I64, LIST, STRUCT, Field, Re
 
 MAGIC = b"PAR1"
 TAIL = 8
-COPY_BYTES = 1 << 20
+COPY_BYTES = 256 << 10
 
 # Fields of the footer's structs, by their numbers in parquet.thrift.
 ROWS, ROW_GROUPS = 3, 4

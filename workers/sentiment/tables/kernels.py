@@ -80,6 +80,15 @@ def flawed(  # type: ignore[no-untyped-def] # noqa: C901 - one loop, as `rows_of
 
 
 @compiled
+def newlines(buffer, begin, end):  # type: ignore[no-untyped-def]
+    """How many lines end there."""
+    count = 0
+    for at in range(begin, end):
+        count += buffer[at] == NEWLINE
+    return count
+
+
+@compiled
 def without_returns(buffer, starts, ends):  # type: ignore[no-untyped-def]
     """Move the end of each row before the carriage returns that it ends with."""
     for row in range(len(starts)):

@@ -4,7 +4,7 @@ Importing this imports numba, which takes half a second: only processes that rea
 """
 
 from jobyard.workers.compiled import compiled
-from jobyard.workers.sentiment.tables.kernels import NEWLINE, QUOTE, RETURN, SPACE
+from jobyard.workers.sentiment.tables.kernels import NEWLINE, QUOTE, RETURN, SPACE, newlines
 
 # Why a row is broken.
 RAGGED, UNCLOSED, CLOSED_LATER, UNDOUBLED, QUOTE_TOO_LONG, TOO_LONG = range(6)
@@ -19,14 +19,6 @@ BEGIN, END, COUNT = range(3)
 # where the last of these began and ended.
 QUOTED, MERGED, MERGED_BEGIN, MERGED_END = range(4)
 COUNTS = 4
-
-
-@compiled
-def _newlines(buffer, begin, end):  # type: ignore[no-untyped-def]
-    count = 0
-    for at in range(begin, end):
-        count += buffer[at] == NEWLINE
-    return count
 
 
 @compiled
@@ -51,7 +43,7 @@ def _before_row(buffer, begin, end, delimiter, width, whole):  # type: ignore[no
 @compiled
 def _is_merged(buffer, begin, end, delimiter, fields):  # type: ignore[no-untyped-def]
     """Whether a row has several lines, and in each as many delimiters as in a row."""
-    if fields == 1 or _newlines(buffer, begin, end) < 2:
+    if fields == 1 or newlines(buffer, begin, end) < 2:
         return False
     delimiters = 0
     for at in range(begin, end):
@@ -167,7 +159,7 @@ def rows_of(  # type: ignore[no-untyped-def] # noqa: C901 - one loop: to go thro
                         and buffer[at] != RETURN
                     ):
                         why = UNDOUBLED
-                        if _newlines(buffer, opened, at):
+                        if newlines(buffer, opened, at):
                             why = CLOSED_LATER
                             at = opened
                         break

@@ -1,11 +1,14 @@
 """The bytes of a part of a file of text, a few megabytes at a time."""
 
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from jobyard.shared.errors import WorkError
 from jobyard.workers.runtime.progress import Progress
+from jobyard.workers.sentiment.tables import kernels
+from jobyard.workers.sentiment.tables.arrays import is_utf_8
 
 NEWLINE = ord("\n")
 BLOCK_BYTES = 4 << 20
@@ -65,14 +68,15 @@ class Window:
     def line_of(self, at: int) -> int:
         """The number, in the whole file, of the line that this byte is on."""
         known, line = self._known
-        between = np.frombuffer(self.data, np.uint8)[min(at, known) : max(at, known)]
-        newlines = int(np.count_nonzero(between == NEWLINE))
+        newlines = int(kernels.newlines(np.frombuffer(self.data, np.uint8), min(at, known), max(at, known)))
         self._known = at, line + newlines if at > known else line - newlines
         return self._known[1]
 
     def flaw(self, begin: int, end: int) -> tuple[int, str] | None:
         """Where and why these bytes are no text; None if they are."""
         zero = self.data.find(b"\0", begin, end)
+        if zero < 0 and is_utf_8(_text(self.data, begin, end)):  # a tenth of the time that Python takes
+            return None
         try:
             str(memoryview(self.data)[begin : end if zero < 0 else zero], "utf-8")
         except UnicodeDecodeError as error:
@@ -94,3 +98,9 @@ class Window:
             raise WorkError("the file has changed since it was read")
         self._left -= wanted
         return block
+
+
+def _text(data: bytes, begin: int, end: int) -> Any:
+    """These bytes as an array of one string."""
+    offsets = pa.py_buffer(np.array([begin, end], np.int64))
+    return pa.Array.from_buffers(pa.large_string(), 1, [None, offsets, pa.py_buffer(data)])

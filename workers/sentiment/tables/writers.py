@@ -25,7 +25,7 @@ from jobyard.workers.sentiment.tables.table import Rows
 
 # A Parquet row group: large enough to compress and to be skipped well, small enough for memory.
 GROUP_BYTES = 24_000_000
-# A column whose first values are so few times different is written with a dictionary.
+# A column of the source whose first values are half as many at most as these is written with a dictionary.
 SAMPLE = 10_000
 
 
@@ -90,11 +90,8 @@ class ParquetWriter(Writer):
         table = pa.Table.from_batches(self._batches, self.schema)
         self._batches.clear()
         if self._writer is None:
-            few = [
-                name
-                for name, column in zip(table.column_names, table.columns, strict=True)
-                if _are_few(column)
-            ]
+            originals = zip(table.column_names, table.columns[: len(self._columns)], strict=False)
+            few = [*(name for name, column in originals if _are_few(column)), *SCORE_COLUMNS]
             self._writer = pq.ParquetWriter(self._path, self.schema, compression="snappy", use_dictionary=few)
         self._writer.write_table(table, row_group_size=max(len(table), 1))
         return self._path.stat().st_size - before

@@ -357,7 +357,8 @@ def score_batch(data, offsets, tables, scratch, out, undecided, unseen):  # noqa
         p, end = offsets[k], offsets[k + 1]
         last = last_slot(most_words(end - p))
         undecided[k] = False
-        n = valent = capitals = bangs = questions = all_kinds = 0
+        unseen[k] = 0
+        n = valent = capitals = bangs = questions = 0
         but = -1
 
         # ---- read: characters become words, and these numbers
@@ -390,12 +391,13 @@ def score_batch(data, offsets, tables, scratch, out, undecided, unseen):  # noqa
             stop = p
             if p < end:
                 p += size
-            all_kinds |= kinds
+            if kinds >= UNSURE:  # that flag, or those after it: one comparison for both
+                unseen[k] |= kinds >> UNSEEN
+                if count > 1 and kinds & UNSURE:
+                    undecided[k] = True
+                    break
             if count < 2:
                 continue
-            if kinds & UNSURE:
-                undecided[k] = True
-                break
             if 0 < punctuation < count - 1:
                 if punctuation == leading and _is_mark(data, begin, leading, marks):
                     begin += leading
@@ -437,7 +439,6 @@ def score_batch(data, offsets, tables, scratch, out, undecided, unseen):  # noqa
                 firsts[valent] = laden[seen[slot]]
                 valent += 1
             n += 1
-        unseen[k] = all_kinds >> UNSEEN
         if n == 0 or undecided[k]:
             for q in range(4):
                 out[q, k] = 0.0

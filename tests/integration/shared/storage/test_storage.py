@@ -146,6 +146,16 @@ def test_a_file_can_be_moved_into_the_storage(store: Storage, scratch: Path) -> 
     assert len(all_files(store)) == 1
 
 
+def test_a_file_that_is_taken_over_is_known_and_gone_from_where_it_was(store: Storage, scratch: Path) -> None:
+    (scratch / "scored").write_bytes(b"scored")
+    stored = store.take_file("scored", scratch / "scored")
+
+    assert (stored.bytes, stored.sha256) == (6, hashlib.sha256(b"scored").hexdigest())
+    with store.open(stored.key) as file:
+        assert file.read() == b"scored"
+    assert list(scratch.iterdir()) == []
+
+
 def test_a_copy_of_a_file_that_is_not_local_is_gone_after_an_error_too(
     sqlite: Database, scratch: Path
 ) -> None:
