@@ -17,46 +17,51 @@ Command = Callable[..., Any]
 
 OPTIONS = (
     click.option("--column", metavar="NAME|NUMBER", help="FILE's column of texts; default: text."),
-    click.option("--column-name", metavar="NAME", help="The same by its name, also if that is a number."),
+    click.option("--column-name", metavar="NAME", help="Likewise, by name, even if that is a number."),
     click.option(
         "--column-number",
         type=click.IntRange(1, MAX_COLUMNS),
-        help="The same by its number, also if another one is called so.",
+        help="Likewise, by number, even if another column has that name.",
     ),
     click.option(
         "--group-by",
         metavar="NAME|NUMBER",
         help="Also summarize the texts for each value of this column of FILE.",
     ),
-    click.option("--group-by-name", metavar="NAME", help="The same by its name, also if that is a number."),
+    click.option("--group-by-name", metavar="NAME", help="Likewise, by name, even if that is a number."),
     click.option(
         "--group-by-number",
         type=click.IntRange(1, MAX_COLUMNS),
-        help="The same by its number, also if another one is called so.",
+        help="Likewise, by number, even if another column has that name.",
     ),
     click.option(
         "--delimiter",
         metavar="CHARACTER",
-        help="What is between FILE's fields, such as ';' or tab; none: whole lines are texts. "
-        "Default: found out, as the next four.",
+        help="What separates FILE's fields, such as ';' or tab; none: whole lines are texts. "
+        "Default: detected, like the next four.",
     ),
     click.option(
         "--quote",
         type=click.Choice(["auto", "double", "backslash", "none"]),
-        help="Quotes inside quoted fields are doubled, or have a backslash; none: quotes are letters.",
+        help="Quotes inside quoted fields are doubled, or escaped; none: ordinary characters.",
     ),
     click.option(
-        "--header", type=click.Choice(["auto", "yes", "no"]), help="Whether FILE's first line has names."
+        "--header",
+        type=click.Choice(["auto", "yes", "no"]),
+        help="Whether FILE's first line has the column names.",
     ),
     click.option(
-        "--skip-lines", type=click.IntRange(0), metavar="COUNT", help="Lines before the header, or the rows."
+        "--skip-lines",
+        type=click.IntRange(0),
+        metavar="COUNT",
+        help="Lines before the header, or before the rows.",
     ),
     click.option(
         "--null-value",
         "null_values",
         multiple=True,
         metavar="WORD",
-        help="What is no text, such as NULL; may be repeated. Default: \\N.",
+        help="A word that stands for a missing text, such as NULL; may be repeated. Default: \\N.",
     ),
 )
 

@@ -193,11 +193,11 @@ class Client:
         `texts` is one text, a list or array of texts, or a column of a data frame without empty values.
         `files` are several that are scored as one, with the name of each row's file in a column "source".
         `column` and `group_by` are names, or numbers from 1; where 5 is also the name of another column,
-        {"number": 5} is the number and "5" the name. How a file is written is found out, but for what
-        `delimiter`, `quote` ("double", "backslash" or "none"), `header` ("yes" or "no"), `skip_lines` and
-        `null_values` say; `sheet` is the name of a workbook's; `errors` is "fail" or "skip"; `format`, of the
+        {"number": 5} is the number and "5" the name. A file's dialect is detected, unless
+        `delimiter`, `quote` ("double", "backslash" or "none"), `header` ("yes" or "no"), `skip_lines` or
+        `null_values` set it; `sheet` names a workbook's sheet; `errors` is "fail" or "skip"; `format`, of the
         scored file, is "parquet", "csv" or "jsonl"; `thresholds` has the compound scores from which a text is
-        "positive" and "negative"; `lexicon` has words and emoji and their valences, from −4 to 4; `normalize`
+        "positive" and "negative"; `lexicon` maps words and emoji to their valences, from −4 to 4; `normalize`
         is "none", or "standard" to put into words what VADER can't see; `explain` is for texts. `wait` as for
         `submit`. Returns the job.
         """

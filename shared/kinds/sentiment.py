@@ -188,15 +188,15 @@ class SentimentSpec(Spec):
     file: FileOrAddress | None = Field(
         default=None,
         description="Id of an uploaded file, or an address https://… or s3://… that the settings allow: CSV, "
-        "TSV, JSONL, Parquet, an Excel workbook or plain lines, also as gzip, zstd, bzip2 or xz, or alone in "
-        "a zip or tar archive",
+        "TSV, JSON, Parquet, an Excel workbook or one text per line, also compressed (gzip, zstd, bzip2, "
+        "xz), or as the only table in a zip or tar archive",
     )
     files: list[FileOrAddress] | None = Field(
         default=None,
         min_length=1,
         max_length=MAX_FILES,
-        description="Ids of uploaded files, or addresses, that are scored as one: the rows of all, and a "
-        "column `source` with the name or address of each row's file",
+        description="Ids of uploaded files, or addresses, that are scored as one; a column `source` has the "
+        "name or address of each row's file",
     )
     column: Column | None = Field(
         default=None,
@@ -209,18 +209,18 @@ class SentimentSpec(Spec):
     )
     sheet: Sheet | None = Field(
         default=None,
-        description="Of a workbook, the sheet's name; default: the only one with rows, or with the column",
+        description="Name of a workbook's sheet; default: the only one with rows, or with the column",
     )
     delimiter: Delimiter | None = Field(
         default=None,
-        description="What is between fields: one character, `tab` or `space`; `none` scores whole lines. "
-        "Default: found out",
+        description="What separates fields: one character, `tab` or `space`; `none` scores whole lines. "
+        "Default: detected",
     )
     quote: Literal["auto", "double", "backslash", "none"] = Field(
         default="auto",
-        description="How quotes inside a quoted field are written: `double` them, or a `backslash` before "
-        "each, which in a file with tabs may also stand before n, t and \\, as in PostgreSQL's text; `none`: "
-        "quotes are letters",
+        description="How quotes inside a quoted field are escaped: by a second quote (`double`), or by a "
+        "`backslash`, which in a tab-separated file also escapes n, t and \\, as in PostgreSQL's text "
+        "format; `none`: quotes are ordinary characters",
     )
     header: Literal["auto", "yes", "no"] = Field(
         default="auto", description="Whether the first line has the names of the columns"
@@ -229,12 +229,13 @@ class SentimentSpec(Spec):
         default=None,
         ge=0,
         le=MAX_SKIPPED,
-        description="How many lines come before the header, or the rows; default: found out",
+        description="Number of lines before the header, or before the rows; default: detected",
     )
     null_values: list[NullValue] | None = Field(
         default=None,
         max_length=MAX_NULLS,
-        description="Words that are no text, such as NULL or NA; default: \\N in delimited files",
+        description="Words that stand for a missing text, such as NULL or NA; default: "
+        "\\N in delimited files",
     )
     encoding: Encoding = Field(default="utf-8", description="Encoding of the file; not for Parquet")
     errors: Literal["fail", "skip"] = Field(
@@ -249,8 +250,8 @@ class SentimentSpec(Spec):
     )
     normalize: Literal["none", "standard"] = Field(
         default="none",
-        description="`none`: texts as NLTK sees them; `standard`: emoji become words, curly quotes straight "
-        "ones, HTML its text, and invisible characters nothing, before NLTK's rules apply",
+        description="`none`: NLTK gets the texts unchanged; `standard`: emoji become words, curly quotes "
+        "become straight, and HTML tags and invisible characters are removed before NLTK's rules apply",
     )
     explain: bool = Field(
         default=False, description="For texts: show what each word adds to the compound score, and why"
@@ -261,7 +262,8 @@ class SentimentSpec(Spec):
     escape_formulas: bool = Field(
         default=False,
         description="With format csv: put an apostrophe before what a spreadsheet would run as a formula "
-        "(it begins with =, +, -, @, a tab or a line break, and is no number); else every text is as it was",
+        "(it begins with =, +, -, @, a tab or a line break, and is not a number); otherwise texts "
+        "are unchanged",
     )
 
     @model_validator(mode="after")
