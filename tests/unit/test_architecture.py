@@ -56,7 +56,7 @@ def test_every_decision_is_listed_and_numbered_in_turn() -> None:
 
 def test_every_storage_folder_is_named() -> None:
     code = "".join(path.read_text() for room in ("web", "workers") for path in (ROOT / room).rglob("*.py"))
-    written = set(re.findall(r"\.(?:put|put_file|move_file|store)\(\s*\"(\w+)\"", code))
+    written = set(re.findall(r"\.(?:put|put_file|move_file|_?store)\(\s*\"(\w+)\"", code))
     assert written == set(re.findall(r"^\| `(\w+)/<uuid>`", TEXT, re.MULTILINE))
 
 

@@ -75,7 +75,7 @@ class Attempt:
 
     def add_artifact(self, path: Path, name: str, media_type: str | None = None) -> None:
         """Keep a copy of a file as the job's, under this name, if the job succeeds."""
-        stored = self._store(self.context.storage.put_file, "artifacts", path)
+        stored = self._store("artifacts", path, self.context.storage.put_file)
         guessed = mimetypes.guess_type(name)[0] or "application/octet-stream"
         self._artifacts[name] = stored, media_type or guessed
 
@@ -114,9 +114,9 @@ class Attempt:
 
         Raises DiskFull.
         """
-        return self._store(self.context.storage.take_file, folder, path)
+        return self._store(folder, path, self.context.storage.take_file)
 
-    def _store(self, into: Callable[..., Stored], folder: str, path: Path) -> Stored:
+    def _store(self, folder: str, path: Path, into: Callable[..., Stored]) -> Stored:
         self.context.disk.check(path.stat().st_size)
 
         def put() -> Stored:
