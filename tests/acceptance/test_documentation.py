@@ -1,6 +1,7 @@
 """Every sample in README.md and docs/ works as typed, in a fresh folder that has what the pages ask for."""
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -23,6 +24,12 @@ PATIENCE = 900
 PORT_IN_SAMPLES = ":8642"
 
 README = ROOT / "README.md"
+# The files of JSON that docs/how-to/score-files.md scores.
+DOCUMENTS = {
+    "answer.json": {"data": [{"text": "I love it"}, {"text": "It broke"}], "meta": 1},
+    "tweets.jsonl": {"user": {"status": {"text": "I love it"}}},
+    "two.json": {"reviews": [{"text": "It broke"}], "users": [{"name": "Ann"}]},
+}
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ def server() -> Iterator[Server]:
 
 
 def furnish(folder: Path) -> Path:
-    """What the pages ask for: photos/ with a folder per class, rex.jpg, tweets.csv with text and shop."""
+    """What the pages ask for: photos/ with a folder per class, rex.jpg, tweets.csv, and DOCUMENTS."""
     draw_dataset(folder / "photos", per_class=12, size=48)
     draw(folder / "rex.jpg", "discs", seed=99)
     write_reviews(folder / "reviews.csv", 200)
@@ -85,6 +92,8 @@ def furnish(folder: Path) -> Path:
             (row["text"], ("north", "south")[int(row["id"]) % 2]) for row in csv.DictReader(source)
         )
     (folder / "reviews.csv").unlink()
+    for name, value in DOCUMENTS.items():
+        (folder / name).write_text(json.dumps(value))
     return folder
 
 

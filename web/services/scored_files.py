@@ -29,7 +29,7 @@ def check_has_groups(job: jobs.Job) -> None:
 
 
 def _result_of_file(job: jobs.Job) -> dict[str, Any]:
-    if job.kind != "sentiment" or job.spec.get("texts") is not None:
+    if job.kind != "sentiment" or not (job.spec.get("file") or job.spec.get("files")):
         raise NotFound(f"job {job.id} does not score a file")
     if job.state != jobs.State.SUCCEEDED:
         raise Conflict(f"job {job.id} is {job.state}; its scored rows can be read when it has succeeded")

@@ -102,6 +102,8 @@ def _secured(address: Address, sock: socket.socket) -> socket.socket:
 def _trust() -> ssl.SSLContext:
     """This machine's authorities, or where it has none those that Mozilla trusts."""
     context = ssl.create_default_context()
+    # Python sets it since OpenSSL 3: an end that isn't announced would look like one that is.
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     if not context.cert_store_stats()["x509_ca"]:
         context.load_verify_locations(certifi.where())
     return context

@@ -151,7 +151,6 @@ HOT: dict[str, Verb] = {
     "page_of_the_finished": lambda session, _: jobs.page(session, state=State.SUCCEEDED),
     "page_after": lambda session, filled: jobs.page(session, before=filled.queued.id),
     "count_by_state": lambda session, _: jobs.count_by_state(session),
-    "recount": lambda session, _: jobs.recount(session, ["cpu"]),
     "view_of_queues": lambda session, _: queues.view(session),
 }
 
