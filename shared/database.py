@@ -23,6 +23,12 @@ Json = sa.JSON()
 # The same where a missing value is SQL's NULL and not JSON's.
 NullableJson = sa.JSON(none_as_null=True)
 
+# Errors of PostgreSQL that pass by themselves, by SQLSTATE or its class: connections, deadlocks, resources,
+# locks, an operator, the system, a server that is read-only, and a session that was ended.
+PASSING = ("08", "40001", "40P01", "53", "55P03", "57P", "58", "25006", "25P03")
+# After a failover a connection may lead to a server that can't write any more.
+ON_THE_WRONG_SERVER = ("25006", "57P")
+
 # How long a write to SQLite waits for the others.
 LOCK_SECONDS = 20.0
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.0002, 0.005
@@ -154,6 +160,7 @@ def _engine(url: str) -> sa.Engine:
             connect_args={"connect_timeout": 5, "application_name": "jobyard"},
         )
         sa.event.listen(engine, "checkout", _refuse_if_closed)
+        sa.event.listen(engine, "handle_error", _understand, retval=True)
         return engine
     return _sqlite_engine(url, _begin, pool_size=10, max_overflow=30)
 
@@ -222,6 +229,24 @@ def is_full(error: BaseException) -> bool:
     driver = getattr(error, "orig", None)
     code = getattr(driver, "sqlite_errorcode", 0) & 0xFF
     return code == sqlite3.SQLITE_FULL or getattr(driver, "sqlstate", None) == "53100"
+
+
+def _understand(context: Any) -> Exception | None:
+    """Make an OperationalError of what passes, whatever class the driver has for it: callers try again.
+
+    A class alone doesn't tell: psycopg has an InternalError for a server that is read-only.
+    """
+    state = getattr(context.original_exception, "sqlstate", None) or ""
+    if state.startswith(ON_THE_WRONG_SERVER):
+        context.is_disconnect = True
+    if not state.startswith(PASSING) or isinstance(context.sqlalchemy_exception, sa.exc.OperationalError):
+        return None
+    return sa.exc.OperationalError(
+        context.statement,
+        context.parameters,
+        context.original_exception,
+        connection_invalidated=context.is_disconnect,
+    )
 
 
 def _without_transactions(engine: sa.Engine) -> sa.Engine:

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -104,6 +105,12 @@ def connection_for_migrations(url: str) -> Iterator[sa.Connection]:
                 yield connection
     finally:
         database.dispose()
+
+
+@cache
+def newest_revision() -> str:
+    """The revision that this version of the code needs."""
+    return ScriptDirectory.from_config(alembic_config()).get_current_head() or ""
 
 
 def alembic_config() -> Config:

@@ -328,6 +328,19 @@ def new_database(postgres: str, template: str = "template1") -> Iterator[str]:
     _admin(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@contextmanager
+def read_only(postgres: str, url: str) -> Iterator[None]:
+    """New sessions in this database can only read within; what is open is ended, as by a failover."""
+    name = sa.make_url(url).database
+    where = f"FROM pg_stat_activity WHERE datname = '{name}'"
+    _admin(postgres, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    _admin(postgres, f"SELECT pg_terminate_backend(pid) {where}")
+    try:
+        yield
+    finally:
+        _admin(postgres, f"ALTER DATABASE {name} RESET default_transaction_read_only")
+
+
 def _admin(postgres: str, statement: str) -> None:
     engine = sa.create_engine(postgres, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:

@@ -1,5 +1,7 @@
 """Transactions: who writes waits for the others, who only looks waits for nobody."""
 
+import time
+
 import pytest
 import sqlalchemy as sa
 
@@ -7,6 +9,7 @@ from jobyard.shared import database as room
 from jobyard.shared import jobs
 from jobyard.shared.database import Database
 from jobyard.shared.registrations import Worker, register
+from tests.conftest import read_only
 from tests.factories import submit
 from tests.waiting import at_once
 
@@ -83,3 +86,42 @@ def test_what_json_does_not_have_is_not_written(database: Database, value: float
         submit(session, kind="train", spec={"x": value})
     with database.read() as session:
         assert jobs.page(session) == []
+
+
+def one_more_job(database: Database) -> None:
+    with database.write() as session:
+        submit(session)
+
+
+def test_a_read_only_server_is_away_and_its_connections_are_not_used_again(
+    postgres: str, postgres_url: str
+) -> None:
+    database = Database(postgres_url)
+    with read_only(postgres, postgres_url):
+        for _ in range(3):
+            with pytest.raises(sa.exc.OperationalError, match="read-only"):
+                one_more_job(database)
+        with database.read() as session:
+            assert jobs.page(session) == []
+    # What was opened meanwhile stays read-only, as a connection to a former primary does: the first write on
+    # it finds that out, and drops all of them.
+    with pytest.raises(sa.exc.OperationalError, match="read-only"):
+        one_more_job(database)
+    for _ in range(3):
+        one_more_job(database)
+    database.dispose()
+
+
+def wait_in_a_transaction(database: Database) -> None:
+    with database.write() as session:
+        session.execute(sa.text("SET idle_in_transaction_session_timeout = 1"))
+        time.sleep(0.2)
+        submit(session)
+
+
+def test_a_session_that_the_server_ends_is_away_and_not_a_fault(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    with pytest.raises(sa.exc.OperationalError):
+        wait_in_a_transaction(database)
+    one_more_job(database)
+    database.dispose()

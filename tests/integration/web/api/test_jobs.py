@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
 
 from jobyard.shared import jobs, metrics
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job
 from jobyard.web.backend import Backend
-from tests.conftest import TOKEN
+from tests.conftest import TOKEN, read_only
 from tests.factories import claimed, post_job
 from tests.waiting import at_once
 
@@ -503,6 +504,33 @@ def test_a_database_that_is_away_is_503_and_says_when_to_come_again(
     ready = client.get("/readyz")
     assert ready.status_code == 503
     assert ready.json["checks"]["database"] != "ok"
+
+
+def test_a_database_that_is_read_only_is_away_for_a_while(
+    make_app: "Callable[..., Flask]", postgres: str, postgres_url: str
+) -> None:
+    client = make_app(database_url=postgres_url).test_client()
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with read_only(postgres, postgres_url):
+        for body in (JOB, [JOB, JOB]):
+            response = client.post("/api/v1/jobs", json=body, headers=headers)
+            assert_problem(response, 503)
+            assert int(response.headers["Retry-After"]) > 0
+        ready = client.get("/readyz")
+        assert ready.status_code == 503
+        assert ready.json["checks"]["database"] == "can't be used: ReadOnlySqlTransaction"
+    assert client.post("/api/v1/jobs", json=JOB, headers=headers).status_code == 202
+    assert client.get("/readyz").status_code == 200
+
+
+def test_not_ready_before_the_migrations(app: "Flask", database: Database) -> None:
+    with database.write() as session:
+        session.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    ready = app.test_client().get("/readyz")
+    assert ready.status_code == 503
+    assert ready.json["checks"]["database"].startswith(
+        "is at revision 0001, and this version of Jobyard needs"
+    )
 
 
 def test_ready_when_the_database_is_there_even_without_a_broker(app: "Flask") -> None:
