@@ -4,9 +4,10 @@
 not an accident: another process was first. The guard and the new state come from the table of moves.
 """
 
+import datetime
 import uuid
 from collections.abc import Iterable, Sequence, Set
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -149,6 +150,30 @@ def change(
     return _update(session, *where, **values)
 
 
+class HeldJob(NamedTuple):
+    """What a worker reads of the job that it runs, at each heartbeat: a row may have a spec of megabytes."""
+
+    id: uuid.UUID
+    state: str
+    attempt: int
+    phase: str | None
+    worker: str | None
+    cancel_requested_at: datetime.datetime | None
+    pause_requested_at: datetime.datetime | None
+
+
+def change_held(
+    session: Session, job_id: uuid.UUID, lease: uuid.UUID, *, visible: bool, **values: Any
+) -> HeldJob | None:
+    """`change` of a job under its lease. None if the lease is lost."""
+    if visible:
+        values["version"] = JOBS.c.version + 1
+    statement = sa.update(JOBS).where(JOBS.c.id == job_id, JOBS.c.lease == lease).values(**values)
+    statement = statement.returning(*(JOBS.c[name] for name in HeldJob._fields))
+    row = session.connection().execute(statement).one_or_none()
+    return None if row is None else HeldJob._make(row)
+
+
 def _update(session: Session, *where: sa.ColumnElement[bool], **values: Any) -> Job | None:
     statement = sa.update(Job).where(*where).values(**values).returning(Job)
     options = {"synchronize_session": False, "populate_existing": True}
@@ -157,7 +182,7 @@ def _update(session: Session, *where: sa.ColumnElement[bool], **values: Any) -> 
 
 def note(
     session: Session,
-    job: Job,
+    job: Job | HeldJob,
     *,
     message: str | None = None,
     worker: str | None = None,

@@ -15,9 +15,11 @@ from jobyard.shared.jobs.tables import JOBS, Job
 from jobyard.shared.jobs.transitions import (
     NO_LEASE,
     OWNER_ASKED,
+    HeldJob,
     PreparedTransition,
     Transition,
     change,
+    change_held,
     held,
     note,
     off_its_worker,
@@ -55,22 +57,18 @@ _SUCCEED_AS_CHILD: Final = PreparedTransition(
 
 def heartbeat(
     session: Session, job_id: uuid.UUID, lease: uuid.UUID, *, lease_seconds: float, progress: Progress | None
-) -> Job | None:
+) -> HeldJob | None:
     """Renew the lease and note progress (None: unchanged). None if the lease is lost.
 
     The returned job's `cancel_requested_at` says whether its owner wants it cancelled.
     """
     changes = {} if progress is None else progress.columns()
-    return change(
-        session,
-        *held(job_id, lease),
-        lease_expires_at=utcnow(lease_seconds),
-        visible=bool(changes),
-        **changes,
+    return change_held(
+        session, job_id, lease, visible=bool(changes), lease_expires_at=utcnow(lease_seconds), **changes
     )
 
 
-def note_phase(session: Session, job: Job) -> None:
+def note_phase(session: Session, job: HeldJob) -> None:
     """Leave the phase of a running job in its timeline."""
     note(session, job)
 
