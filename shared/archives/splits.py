@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import lru_cache
 
 TRAIN = "train"
 VALIDATION = "validation"
@@ -88,6 +89,8 @@ def _together(alike: dict[tuple[str, ...], dict[str, str]]) -> list[dict[str, st
     return [group for others, group in alike.items() if others and {TRAIN} < set(group.values())]
 
 
+# Half a million files may lie in a few folders, whose names are read for each of them.
+@lru_cache(maxsize=4_096)
 def _read(name: str) -> tuple[str | None, tuple[str, ...]]:
     """The split that one of the words says, and the words that say something else."""
     words = [found.casefold() for found in _WORD.findall(name)]
