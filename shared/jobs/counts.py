@@ -68,7 +68,8 @@ def recount(session: Session, queues: list[str]) -> dict[str, int]:
     )
     numbers = _exact(session, {name: sort for name, sort in sorts.items() if name not in fresh})
     return {
-        name: session.scalar(sa.select(sa.func.count()).select_from(sorts[name].subquery())) or 0
+        name: session.scalar(sa.select(sa.func.count()).select_from(sorts[name].order_by(None).subquery()))
+        or 0
         for name, number in numbers.items()
         if number > EXACT_COUNTS
     }
@@ -87,20 +88,21 @@ def _name_of(queue: str) -> str:
 
 
 def _in_state(state: State) -> sa.Select[Any]:
-    return sa.select(Job.id).where(Job.state == state, Job.parent_id.is_(None))
+    return sa.select(Job.id).where(Job.state == state, Job.parent_id.is_(None)).order_by(Job.id)
 
 
 def _in_queue(queue: str) -> sa.Select[Any]:
-    return sa.select(Job.id).where(Job.state == State.QUEUED, Job.queue == queue)
+    waiting = sa.select(Job.id).where(Job.state == State.QUEUED, Job.queue == queue)
+    return waiting.order_by(Job.priority.desc(), Job.id)
 
 
 def _exact(session: Session, sorts: dict[str, sa.Select[Any]]) -> dict[str, int]:
     """The number of jobs of each sort, or one more than `EXACT_COUNTS`, in one statement."""
     if not sorts:
         return {}
-    # In an order that indexes have: else PostgreSQL may begin to read the whole table.
+    # Each sort has the order of its index: without one, PostgreSQL may begin to read the whole table.
     limited = {
-        name: sa.select(sa.func.count()).select_from(sort.order_by(Job.id).limit(EXACT_COUNTS + 1).subquery())
+        name: sa.select(sa.func.count()).select_from(sort.limit(EXACT_COUNTS + 1).subquery())
         for name, sort in sorts.items()
     }
     row = session.execute(sa.select(*(one.scalar_subquery() for one in limited.values()))).one()
