@@ -15,25 +15,23 @@ from jobyard.client.errors import Json
 # A function that is a command, or is to become one.
 Command = Callable[..., Any]
 
+
+def _column_options(option: str, meaning: str) -> tuple[Callable[[Command], Command], ...]:
+    """An option that names a column, and two that say whether digits are a name or a number."""
+    return (
+        click.option(option, metavar="NAME|NUMBER", help=meaning),
+        click.option(f"{option}-name", metavar="NAME", help="Likewise, by name, even if that is a number."),
+        click.option(
+            f"{option}-number",
+            type=click.IntRange(1, MAX_COLUMNS),
+            help="Likewise, by number, even if another column has that name.",
+        ),
+    )
+
+
 OPTIONS = (
-    click.option("--column", metavar="NAME|NUMBER", help="FILE's column of texts; default: text."),
-    click.option("--column-name", metavar="NAME", help="Likewise, by name, even if that is a number."),
-    click.option(
-        "--column-number",
-        type=click.IntRange(1, MAX_COLUMNS),
-        help="Likewise, by number, even if another column has that name.",
-    ),
-    click.option(
-        "--group-by",
-        metavar="NAME|NUMBER",
-        help="Also summarize the texts for each value of this column of FILE.",
-    ),
-    click.option("--group-by-name", metavar="NAME", help="Likewise, by name, even if that is a number."),
-    click.option(
-        "--group-by-number",
-        type=click.IntRange(1, MAX_COLUMNS),
-        help="Likewise, by number, even if another column has that name.",
-    ),
+    *_column_options("--column", "FILE's column of texts; default: text."),
+    *_column_options("--group-by", "Also summarize the texts for each value of this column of FILE."),
     click.option(
         "--delimiter",
         metavar="CHARACTER",

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 SWEEP_SECONDS = 2.0
 # A message needs a moment from the commit to the queue, and from the queue to the claim.
 GRACE_SECONDS = 1.0
+# How often it is looked whether readers need counts; jobs themselves are counted once a minute at most.
+RECOUNT_SECONDS = 10.0
 # How often old jobs are deleted, and bytes that no row refers to any more.
 FORGET_SECONDS = 60.0
 # How often the storage's epoch is raised: a dump that is older, or a copy that runs beside, is found out.
@@ -46,6 +48,7 @@ class Sweeper:
         self._lease_seconds = lease_seconds
         self._retention_days = retention_days
         self._rescue_from: float | None = None
+        self._recount_from = 0.0
         self._forget_from = 0.0
         self._advance_from = 0.0
         self._remove_from = 0.0
@@ -71,7 +74,9 @@ class Sweeper:
         for job in settled:
             log.warning("job %s: none of its children was running; it is now %s", job.id, job.state)
         self._wake()
-        recount(self._database)
+        if now >= self._recount_from:
+            self._recount_from = now + RECOUNT_SECONDS
+            recount(self._database)
         # What waits comes before what is old: housekeeping can take long, or fail at the storage.
         if now >= self._forget_from:
             self._forget_from = now + FORGET_SECONDS

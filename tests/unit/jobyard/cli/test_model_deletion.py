@@ -1,7 +1,6 @@
 """`jobyard models delete`: a model that has an alias is deleted only if that is named, too."""
 
-import functools
-from pathlib import Path
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
 import httpx
@@ -9,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from jobyard.cli import cli, run
+from tests.unit.jobyard.conftest import Answers
 
 KNOWN = {"name": "pets", "reference": "pets@1", "aliases": ["latest", "best", "prod", "beta"]}
 
@@ -28,13 +28,9 @@ class Server:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Server:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("JOBYARD_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("JOBYARD_TOKEN", "a-token-of-the-test")
+def server(answer_with: Callable[[Answers], None]) -> Server:
     answers = Server()
-    replaced = functools.partial(httpx.Client, transport=httpx.MockTransport(answers))
-    monkeypatch.setattr("jobyard.client.transport.httpx.Client", replaced)
+    answer_with(answers)
     return answers
 
 

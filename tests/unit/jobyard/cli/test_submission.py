@@ -1,6 +1,5 @@
 """The command submit, over HTTP that is answered here: what it sends, and what it prints."""
 
-import functools
 import io
 import json
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import pytest
 
 from jobyard.cli import run
 from jobyard.client import Client, Job
+from tests.unit.jobyard.conftest import Answers
 
 ID = "0198c5b0-0000-7000-8000-000000000001"
 FILE = "0198c5b0-0000-7000-8000-0000000000ff"
@@ -62,13 +62,9 @@ class Server:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Server:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("JOBYARD_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("JOBYARD_TOKEN", "a-token-of-the-test")
+def server(answer_with: Callable[[Answers], None]) -> Server:
     answers = Server()
-    client = functools.partial(httpx.Client, transport=httpx.MockTransport(answers))
-    monkeypatch.setattr("jobyard.client.transport.httpx.Client", client)
+    answer_with(answers)
     return answers
 
 

@@ -1,9 +1,8 @@
 """What is uploaded for a job, when, and what becomes of it if there is no job."""
 
-import functools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from jobyard.cli import run
 from jobyard.client import BadRequest, Client, Job
 from jobyard.client.uploads import PENDING, names
+from tests.unit.jobyard.conftest import Answers
 
 ID = "0198c5b0-0000-7000-8000-000000000001"
 RAW: dict[str, Any] = dict.fromkeys(Job.__annotations__) | {
@@ -51,13 +51,9 @@ class Server:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Server:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("JOBYARD_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("JOBYARD_TOKEN", "a-token-of-the-test")
+def server(answer_with: Callable[[Answers], None]) -> Server:
     answers = Server()
-    replaced = functools.partial(httpx.Client, transport=httpx.MockTransport(answers))
-    monkeypatch.setattr("jobyard.client.transport.httpx.Client", replaced)
+    answer_with(answers)
     return answers
 
 
