@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from jobyard.hosts import bracketed, host_and_port
 from jobyard.shared.file_names import file_name
 
 MAX_CHARACTERS: Final = 8_192
@@ -55,8 +56,8 @@ class Address:
     @property
     def netloc(self) -> str:
         """The host, and the port if it isn't the usual one."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == PORTS.get(self.scheme) else f"{host}:{self.port}"
+        is_usual = self.port == PORTS.get(self.scheme)
+        return bracketed(self.host) if is_usual else host_and_port(self.host, self.port)
 
     @property
     def name(self) -> str:

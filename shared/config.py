@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+import socket
 import tempfile
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from jobyard.hosts import unbracketed
 from jobyard.shared.errors import ConfigError
 from jobyard.shared.source_rules import Host, SourceRules, parse_bucket
 
@@ -142,6 +144,14 @@ class Settings(BaseSettings):
         except RuntimeError:
             raise ValueError("should be a folder; the user after ~ has no home folder") from None
 
+    @field_validator("host")
+    @classmethod
+    def _host(cls, host: str) -> str:
+        """An IPv6 address may stand in brackets, as in a URL; a zone (`%eth0`) has no place in one."""
+        if "%" in host:
+            raise ValueError("should be an address without a zone")
+        return unbracketed(host)
+
     @field_validator("backbone")
     @classmethod
     def _weights(cls, backbone: Path | None) -> Path | None:
@@ -255,6 +265,16 @@ class Settings(BaseSettings):
     def storage(self) -> str:
         """The storage's address, default filled in."""
         return self.storage_url or f"file://{self.home / 'storage'}"  # fsspec decodes no %20
+
+    def address(self) -> str:
+        """The IP address to listen on: HOST, looked up if it is a name. Raises ConfigError."""
+        try:
+            found = socket.getaddrinfo(self.host, None, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            raise ConfigError(f"JOBYARD_HOST: there is no address {self.host!r}") from None
+        # Web takes one address: of a name that has several, such as localhost, the one of IPv4.
+        *_, address = min(found, key=lambda one: one[0] != socket.AF_INET)
+        return str(address[0])
 
     @property
     def source_rules(self) -> SourceRules:

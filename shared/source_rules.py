@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import urlsplit
 
+from jobyard.hosts import is_this_machine
 from jobyard.shared.addresses import BUCKET, PORTS, Address, host_of
 from jobyard.shared.errors import WorkError
 
@@ -98,11 +99,6 @@ def is_ip(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether a host is this machine, by what it is called."""
-    return host == "localhost" or (is_ip(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def _shape(entry: str) -> str:

@@ -1,7 +1,10 @@
 """gunicorn's settings: `gunicorn -c python:jobyard.web.gunicorn "jobyard.web.app:create_app()"`."""
 
 import gc
+import sys
+from typing import NoReturn
 
+from jobyard.hosts import host_and_port
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.errors import ConfigError
@@ -9,11 +12,22 @@ from jobyard.shared.home import UMASK, protect
 from jobyard.shared.storage import Storage
 from jobyard.web.backend import THREADS
 
-_settings = Settings.load()
+# As the workers and the sweeper say it, so that nobody starts it again.
+WRONG_SETTING = 2
+
+
+def _end(error: ConfigError) -> NoReturn:
+    print(f"jobyard: {error.message}", file=sys.stderr)  # noqa: T201 - the line for people
+    sys.exit(WRONG_SETTING)
+
+
+try:
+    _settings = Settings.load()
+    bind = host_and_port(_settings.address(), _settings.port)
+except ConfigError as error:
+    _end(error)
 
 umask = UMASK
-
-bind = f"{_settings.host}:{_settings.port}"
 worker_class = "jobyard.web.server.worker.Worker"
 workers = 1
 threads = THREADS
@@ -42,7 +56,7 @@ def on_starting(_arbiter: object) -> None:
         Storage(_settings.storage, database).identity.require_at_start()
         database.dispose()
     except ConfigError as error:
-        raise SystemExit(f"jobyard: {error.message}") from None
+        _end(error)
 
 
 def post_worker_init(_worker: object) -> None:

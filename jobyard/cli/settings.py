@@ -12,6 +12,8 @@ from pathlib import Path
 
 import click
 
+from jobyard.hosts import host_and_port, reachable, unbracketed
+
 PREFIX = "JOBYARD_"
 DEFAULT_HOME = "~/.jobyard"
 DEFAULT_HOST = "127.0.0.1"
@@ -44,7 +46,7 @@ class ClientSettings:
         return cls(
             home=_home(given.get(f"{PREFIX}HOME", DEFAULT_HOME)),
             url=given.get(f"{PREFIX}URL"),
-            host=given.get(f"{PREFIX}HOST", DEFAULT_HOST),
+            host=unbracketed(given.get(f"{PREFIX}HOST", DEFAULT_HOST)),
             port=_port(given),
             token=_token(given),
         )
@@ -72,7 +74,7 @@ class ClientSettings:
                 raise ConfigError(
                     f"JOBYARD_HOME: no server runs in {self.home}: start `jobyard up`, or set JOBYARD_URL"
                 ) from None
-            return f"http://{self.host}:{self.port}"
+            return f"http://{host_and_port(reachable(self.host), self.port)}"
 
 
 def _home(given: str) -> Path:

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
@@ -12,6 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from jobyard.client.errors import BadRequest, ConnectionFailed, JobyardClientError, Json, Refused, error_of
+from jobyard.client.proxies import proxy_for
 
 API = "/api/v1"
 
@@ -47,12 +47,22 @@ class Transport:
             )
         if not token.isascii() or not token.isprintable():
             raise Refused("the token has characters that no token has; copy it again")
-        self._http = httpx.Client(
-            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
-            timeout=httpx.Timeout(timeout, connect=5.0),
-            # A proxy of the environment is not for this machine's own addresses.
-            trust_env=not _is_local(host),
-        )
+        try:
+            self._http = httpx.Client(
+                headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+                timeout=httpx.Timeout(timeout, connect=5.0),
+                verify=httpx.create_ssl_context(),  # with SSL_CERT_FILE
+                proxy=proxy_for(self.url.partition(":")[0], host),
+                trust_env=False,
+            )
+        except OSError as error:
+            raise ConnectionFailed(f"SSL_CERT_FILE can't be read: {error.strerror or error}") from None
+        except (ImportError, ValueError, httpx.InvalidURL):
+            # What is wrong may hold the proxy's password.
+            raise ConnectionFailed(
+                "the proxy settings of the environment can't be used: HTTP_PROXY, HTTPS_PROXY and ALL_PROXY "
+                "should be like http://proxy.example:3128"
+            ) from None
 
     def close(self) -> None:
         self._http.close()
@@ -242,13 +252,6 @@ def segment(name: str) -> str:
         return quote(name, safe="@")
     except (TypeError, UnicodeError):
         raise BadRequest(f"should be a name, but is {name!r}") from None
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _reason(error: Exception) -> str:

@@ -18,6 +18,7 @@ from jobyard.shared.config import PREFIX, Settings
 from jobyard.shared.errors import ConfigError, JobyardError
 from jobyard.shared.home import protect
 from jobyard.up.checks import choose_ports, sole_user
+from jobyard.up.stack import web_url
 
 MARK = "made-by-jobyard-demo"
 LOG = "up.log"
@@ -80,7 +81,7 @@ def _wait_until_ready(settings: Settings, process: "subprocess.Popen[bytes]") ->
     with httpx.Client(trust_env=False) as http:
         while process.poll() is None and time.monotonic() < deadline:
             try:
-                if http.get(f"http://{settings.host}:{settings.port}/readyz").is_success:
+                if http.get(f"{web_url(settings)}/readyz").is_success:
                     return
             except httpx.TransportError:
                 pass  # not yet

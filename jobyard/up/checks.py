@@ -54,23 +54,20 @@ def choose_ports(settings: Settings) -> Settings:
             f"JOBYARD_FLOWER_PORT: should differ from JOBYARD_PORT, but both are {settings.port}"
         )
     # Both are held until both are known, or one free port could be chosen twice.
+    host = settings.address()
     with (
-        _listen(settings.host, settings.port, "JOBYARD_PORT") as web,
-        _listen(settings.host, settings.flower_port, "JOBYARD_FLOWER_PORT") as flower,
+        _listen(host, settings.port, "JOBYARD_PORT") as web,
+        _listen(host, settings.flower_port, "JOBYARD_FLOWER_PORT") as flower,
     ):
         ports = {"port": web.getsockname()[1], "flower_port": flower.getsockname()[1]}
     return settings.model_copy(update=ports)
 
 
 def _listen(host: str, port: int, name: str) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except OSError:
-        raise ConfigError(f"JOBYARD_HOST: there is no address {host!r}") from None
-    listener = socket.socket(family, kind, protocol)
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        listener.bind((host, port))
         listener.listen()
     except OSError as error:
         listener.close()

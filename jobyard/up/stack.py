@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 from honcho.environ import parse_procfile
 
+from jobyard.hosts import host_and_port, reachable
 from jobyard.shared.config import PREFIX, Settings
 from jobyard.shared.errors import ConfigError
 from jobyard.up import redis
@@ -29,9 +30,6 @@ DATABASE_AND_STORAGE = (
     *("PG", "AWS_", "AZURE_", "GOOGLE_", "GCS_", "FSSPEC_"),
 )
 READY_EVERY_SECONDS = 0.5
-
-# Addresses to listen on that are no addresses to go to.
-ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
 
 
 def up(settings: Settings, *, adopt: bool = False) -> int:
@@ -87,16 +85,11 @@ def banner(settings: Settings) -> str:
 
 
 def web_url(settings: Settings) -> str:
-    return f"http://{_go_to(settings)}:{settings.port}"
+    return f"http://{host_and_port(reachable(settings.host), settings.port)}"
 
 
 def flower_url(settings: Settings) -> str:
-    return f"http://{_go_to(settings)}:{settings.flower_port}"
-
-
-def _go_to(settings: Settings) -> str:
-    host = ANYWHERE.get(settings.host, settings.host)
-    return f"[{host}]" if ":" in host else host
+    return f"http://{host_and_port(reachable(settings.host), settings.flower_port)}"
 
 
 def _commands(settings: Settings) -> dict[str, str]:
@@ -197,8 +190,8 @@ class _Readiness:
         if time.monotonic() < self._next:
             return False
         self._next = time.monotonic() + READY_EVERY_SECONDS
-        host = ANYWHERE.get(self._settings.host, self._settings.host)
-        connection = http.client.HTTPConnection(host, self._settings.port, timeout=2.0)
+        host, port = reachable(self._settings.host), self._settings.port
+        connection = http.client.HTTPConnection(host, port, timeout=2.0)
         try:
             connection.request("GET", "/readyz")
             return connection.getresponse().status == http.HTTPStatus.OK

@@ -72,7 +72,10 @@ class Stack:
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text()
         try:
-            return "Jobyard is up" in self.log.read_text() and httpx.get(f"{self.url}/readyz").is_success
+            return (
+                "Jobyard is up" in self.log.read_text()
+                and httpx.get(f"{self.url}/readyz", trust_env=False).is_success
+            )
         except (OSError, httpx.HTTPError):
             return False
 

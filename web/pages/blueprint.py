@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, g, request
 from werkzeug.wrappers import Response
 
+from jobyard.hosts import host_and_port
 from jobyard.shared import kinds
 from jobyard.web.backend import current_backend
 
@@ -49,14 +50,13 @@ def _headers(response: Response) -> Response:
 def _context() -> dict[str, object]:
     """What every template may use."""
     port = current_backend().settings.flower_port
-    flower = f"http://{_host()}:{port}/" if port else None
+    flower = f"http://{host_and_port(_host(), port)}/" if port else None
     return {"flower_url": flower, "all_kinds": list(kinds.by_name().values())}
 
 
 def _host() -> str:
     """Flower is where the browser found this page: HOST may be an address to listen on, as 0.0.0.0 is."""
     try:
-        host = urlsplit(f"//{request.host}").hostname or "127.0.0.1"
+        return urlsplit(f"//{request.host}").hostname or "127.0.0.1"
     except ValueError:  # a Host that is no address
         return "127.0.0.1"
-    return f"[{host}]" if ":" in host else host

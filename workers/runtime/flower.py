@@ -45,7 +45,9 @@ def main(settings: Settings) -> int:
         idle_connection_timeout=HEADER_SECONDS,
         body_timeout=BODY_SECONDS,
     )
-    server.add_sockets(bind_sockets(settings.flower_port, address=settings.host))
+    # Tornado's socket for :: would be deaf to IPv4, which web's is not; for None it opens one for each.
+    address = settings.address()
+    server.add_sockets(bind_sockets(settings.flower_port, address=None if address == "::" else address))
     signal.signal(signal.SIGTERM, _end)
     try:
         flower.start()
