@@ -52,8 +52,8 @@ test-unit: $(INSTALLED) ## Run the quick tests: no server, no training
 attack: $(INSTALLED) ## Attack a stack of its own on this machine, and measure what that costs
 	$(BIN)/python -m pytest tests/attacks
 
-chaos: $(INSTALLED) ## Throw FAULTS=200 random faults, drawn by SEED=1, at the real stack and check what is left
-	$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --faults $(or $(FAULTS),200)
+chaos: $(INSTALLED) ## Throw FAULTS=200 random faults, drawn by SEED=1, at the real stack, its files in STORE=folder or s3, and check what is left
+	$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --faults $(or $(FAULTS),200) --store $(or $(STORE),folder)
 
 fuzz-text: $(INSTALLED) ## Compare TEXTS=1000000 texts made to go wrong, from SEED=1 on, with NLTK to the bit
 	$(BIN)/python -m tests.fuzz --texts $(or $(TEXTS),1000000) --seed $(or $(SEED),1)

@@ -7,6 +7,8 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -15,13 +17,16 @@ import sqlalchemy as sa
 
 from jobyard.shared.jobs import Job
 from tests.chaos import checker, report
-from tests.chaos.faults import PROBE_SECONDS, Thrower, Thrown, check_beside, check_outage, draw
+from tests.chaos.asks import check_answers
+from tests.chaos.broker import UNACKED
+from tests.chaos.faults import Fault, Thrown, draw, kinds
 from tests.chaos.findings import NOTED, TERMINAL, Violation
 from tests.chaos.keys import KeyWatch, check_vanished
 from tests.chaos.load import Load, prepare
 from tests.chaos.owner import resume_paused
 from tests.chaos.record import Record
-from tests.chaos.stack import UNACKED, Stack, StackError
+from tests.chaos.stack import Stack, StackError
+from tests.chaos.thrower import PROBE_SECONDS, Thrower, check_beside
 
 # How long everything may take to become quiet, and to be so without any job ending meanwhile.
 QUIET_SECONDS = 600.0
@@ -33,14 +38,40 @@ WAKE_UPS = 64
 UNACKED_BY_FAULT = 4
 
 
+@dataclass(frozen=True)
+class Scale:
+    """How large a run is, but for the number of its faults."""
+
+    clients: int
+    # The load before the first fault, and how long the database or the store are away for long.
+    calm_seconds: float
+    away_seconds: float
+    # Which workers and sweepers there are: all, or these.
+    names: frozenset[str] | None = None
+
+
+WHOLE = Scale(clients=3, calm_seconds=10.0, away_seconds=20.0)
+SHORT = Scale(
+    clients=2,
+    calm_seconds=2.0,
+    away_seconds=6.0,
+    names=frozenset({"gpu1", "predict1", "cpu1", "cpu2", "sweeper1", "sweeper2"}),
+)
+
+
 def main() -> int:
     """0 if nothing was lost, doubled, stuck or else wrong; 1 if something was; 2 if the stack never stood."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--minutes", type=float, default=60.0, help="throw no more faults after so long")
-    parser.add_argument("--calm", type=float, default=10.0, help="seconds of load before the first fault")
-    parser.add_argument("--only", help="only the kinds of faults that have this text in their name")
+    parser.add_argument(
+        "--kinds", type=_names, default=(), help="only these kinds of faults: kill web,failover redis"
+    )
+    parser.add_argument(
+        "--store", choices=("s3", "folder"), default="folder", help="where the files lie; only s3 can be away"
+    )
+    parser.add_argument("--short", action="store_true", help="with fewer processes, clients and pauses")
     parser.add_argument("--keep", action="store_true", help="keep the folder with database, files and logs")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, _interrupt)
@@ -66,27 +97,33 @@ def run(folder: Path, arguments: argparse.Namespace) -> list[Violation]:
     """Start the stack, throw the faults, check everything, print the report. Returns what is wrong."""
     begun = time.monotonic()
     seed = arguments.seed
+    scale = SHORT if arguments.short else WHOLE
     record = Record(folder / "answers.jsonl")
-    with Stack(folder) as stack:
+    with Stack(folder, scale.names, on_s3=arguments.store == "s3") as stack:
         say("the stack is up")
         material = prepare(stack, record, seed)
-        with KeyWatch(stack.storage) as watch, Load(stack, record, material, seed):
-            time.sleep(arguments.calm)
-            until = begun + 60 * arguments.minutes
-            thrown = _throw(stack, record, seed, arguments.faults, until, arguments.only)
+        with (
+            KeyWatch(stack.store.present, stack.store.look_seconds) as watch,
+            Load(stack, record, material, seed, scale.clients),
+        ):
+            time.sleep(scale.calm_seconds)
+            weights = kinds(on_s3=arguments.store == "s3")
+            faults = draw(seed, arguments.faults, weights, arguments.kinds, scale.away_seconds)
+            thrown = _throw(Thrower(stack, record, material), faults, begun + 60 * arguments.minutes)
             say("the load ends")
         quiet = _wait_until_quiet(stack, record)
         say("everything is quiet" if quiet else "it does not become quiet")
         violations = [*_unrecovered(thrown), *_refused(record), *_strays(stack)]
         stack.stop_workers()
-        violations += check_messages(stack.messages(), len(thrown))
+        violations += check_messages(stack.broker.messages(), len(thrown))
         for number, one in enumerate(thrown, 1):
-            violations += [*check_outage(number, one), *check_beside(number, one)]
+            violations += [*check_answers(number, one), *check_beside(number, one)]
+        storage = stack.store.copy()
         with stack.database() as database, database.read() as session:
             violations += checker.check(
-                session, stack.storage, record.asked, record.answers, record.wishes, record.doomed
+                session, storage, record.asked, record.answers, record.wishes, record.doomed
             )
-            violations += check_vanished(session, stack.storage, watch.seen, stack.logs)
+            violations += check_vanished(session, storage, watch.seen, stack.logs)
             rescued = report.rescued_after(session, thrown)
             tables = [
                 report.jobs_table(session),
@@ -103,14 +140,8 @@ def run(folder: Path, arguments: argparse.Namespace) -> list[Violation]:
     return violations
 
 
-def _throw(
-    stack: Stack, record: Record, seed: int, count: int, until: float, only: str | None
-) -> list[Thrown]:
-    thrower = Thrower(stack, record)
+def _throw(thrower: Thrower, faults: Sequence[Fault], until: float) -> list[Thrown]:
     thrown = []
-    faults = draw(seed, count)
-    if only is not None:
-        faults = [fault for fault in draw(seed, 100 * count) if only in fault.kind][:count]
     for number, fault in enumerate(faults, 1):
         if time.monotonic() > until:
             say(f"the time is over after {number - 1} faults")
@@ -118,9 +149,8 @@ def _throw(
         one = thrower.throw(fault)
         thrown.append(one)
         took = f"{one.recovered - one.over:.1f} s" if one.recovered else f"not within {PROBE_SECONDS:g} s"
-        at = time.strftime("%H:%M:%S", time.localtime(one.at))
         hit = f"{one.hit:18} {took:8} {len(one.victims)} jobs"
-        say(f"{number:4} {at} {fault.kind:25} {hit}  {one.note}".rstrip())
+        say(f"{number:4} {fault.kind:26} {hit}  {one.note}".rstrip())
     return thrown
 
 
@@ -146,7 +176,7 @@ def _strays(stack: Stack) -> list[Violation]:
     """Processes that belong to nobody, once they had time to go; and the messages had time to be taken."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline:
-        waiting = sum(count for where, count in stack.messages().items() if where != UNACKED)
+        waiting = sum(count for where, count in stack.broker.messages().items() if where != UNACKED)
         if not (waiting or stack.strays()):
             return []
         time.sleep(0.5)
@@ -180,7 +210,7 @@ def _survivor(process: psutil.Process) -> Violation:
 def _unrecovered(thrown: list[Thrown]) -> list[Violation]:
     return [
         Violation(
-            "stuck", f"fault {number} ({one.fault.kind})", f"no text was scored for {PROBE_SECONDS:g} s"
+            "stuck", f"fault {number} ({one.fault.kind})", f"nothing was scored for {PROBE_SECONDS:g} s"
         )
         for number, one in enumerate(thrown, 1)
         if one.recovered is None
@@ -194,12 +224,24 @@ def _refused(record: Record) -> list[Violation]:
     ]
 
 
+def _names(given: str) -> tuple[str, ...]:
+    """Of kinds of faults, by commas."""
+    known = {" ".join(kind) for kind in kinds(on_s3=True)}
+    names = tuple(name.strip() for name in given.split(","))
+    if unknown := [name for name in names if name not in known]:
+        raise argparse.ArgumentTypeError(
+            f"no kind of fault: {', '.join(unknown)}; known: {', '.join(sorted(known))}"
+        )
+    return names
+
+
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
 def say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - the report
+    at = time.strftime("%H:%M:%S ") if "\n" not in line else ""
+    print(f"{at}{line}", flush=True)  # noqa: T201 - the report
 
 
 if __name__ == "__main__":

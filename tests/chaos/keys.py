@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 from jobyard.shared.storage import PendingKey
 from tests.chaos.findings import Violation
 
-LOOK_SECONDS = 0.25
 DELETED = re.compile(r"deleted (\w+/[0-9a-f-]{36}) from the storage")
 
 
@@ -29,19 +28,14 @@ def present(storage: Path) -> set[str]:
     return found
 
 
-def age(storage: Path) -> None:
-    """As if all had been written long ago, so that no sweeper spares what is young."""
-    for key in present(storage):
-        with contextlib.suppress(FileNotFoundError):  # it was deleted at this moment
-            os.utime(storage / key, (0, 0))
-
-
 class KeyWatch:
     """A context: looks into the storage again and again, and remembers every key that it has seen."""
 
-    def __init__(self, storage: Path) -> None:
+    def __init__(self, look: Callable[[], set[str]], every_seconds: float) -> None:
+        """`look`: the keys that are there, or OSError while nobody can say."""
         self.seen: set[str] = set()
-        self._storage = storage
+        self._look = look
+        self._every_seconds = every_seconds
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="keys", daemon=True)
 
@@ -56,8 +50,9 @@ class KeyWatch:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._ended.wait(LOOK_SECONDS):
-            self.seen |= present(self._storage)
+        while not self._ended.wait(self._every_seconds):
+            with contextlib.suppress(OSError):
+                self.seen |= self._look()
 
 
 def check_vanished(session: Session, storage: Path, seen: set[str], logs: Path) -> Iterator[Violation]:

@@ -16,7 +16,6 @@ from tests.chaos.record import Record
 from tests.chaos.stack import Stack
 from tests.factories import draw, draw_dataset
 
-CLIENTS = 3
 PAUSE_SECONDS = 0.8
 # How many jobs of a kind one client has under way; single texts have no limit.
 AT_ONCE = {"train": 1, "predict": 1, "import": 1, "file": 1}
@@ -61,6 +60,8 @@ class Material:
     long_dataset: str
     archives: list[str]
     pictures: list[str]
+    # The path of a file that a job has left.
+    download: str
 
 
 def prepare(stack: Stack, record: Record, seed: int) -> Material:
@@ -77,19 +78,30 @@ def prepare(stack: Stack, record: Record, seed: int) -> Material:
         _zip(draw_dataset(folder / "large", per_class, size), folder / "large.zip")
         large = str(client.upload(folder / "large.zip")["id"])
         pictures = [str(client.upload(draw(folder / f"{n}.png", "discs", seed=n))["id"]) for n in range(3)]
-        dataset = _first(client, record, "import", {"name": "shapes", "file": archives[0]})["dataset"]
-        long_dataset = _first(client, record, "import", {"name": "large", "file": large})["dataset"]
+        dataset = _result(_first(client, record, "import", {"name": "shapes", "file": archives[0]}))[
+            "dataset"
+        ]
+        long_dataset = _imported(client, record, "large", large)
         training = {"dataset": dataset, "model_name": "chaos", "epochs": 1, **TRAINING}
-        model = _first(client, record, "train", training)["model"]
-    return Material(dataset, model, tables, long_table, long_dataset, archives, pictures)
+        trained = _first(client, record, "train", training)
+    download = f"/jobs/{trained.id}/files/model.keras"
+    model = _result(trained)["model"]
+    return Material(dataset, model, tables, long_table, long_dataset, archives, pictures, download)
 
 
-def _first(client: Client, record: Record, kind: str, spec: Spec) -> Spec:
+def _imported(client: Client, record: Record, name: str, file: str) -> str:
+    return str(_result(_first(client, record, "import", {"name": name, "file": file}))["dataset"])
+
+
+def _first(client: Client, record: Record, kind: str, spec: Spec) -> Job:
     key = f"first-{kind}-{spec.get('name', '')}"
     record.ask(key, kind)
     job = client.submit(kind, spec, idempotency_key=key)
     record.answer(key, job.id, spec, 0.0)
-    job.wait(300)
+    return job.wait(300)
+
+
+def _result(job: Job) -> Spec:
     assert job.result is not None
     return job.result
 
@@ -115,9 +127,9 @@ def _pictures(folder: Path, seed: int) -> Path:
 class Load:
     """A context manager: the clients send within, and each has its last answer afterwards."""
 
-    def __init__(self, stack: Stack, record: Record, material: Material, seed: int) -> None:
+    def __init__(self, stack: Stack, record: Record, material: Material, seed: int, clients: int) -> None:
         self._ended = threading.Event()
-        self._clients = [_LoadClient(stack, record, material, seed, n, self._ended) for n in range(CLIENTS)]
+        self._clients = [_LoadClient(stack, record, material, seed, n, self._ended) for n in range(clients)]
 
     def __enter__(self) -> "Load":
         for client in self._clients:

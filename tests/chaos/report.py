@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from jobyard.shared.jobs import Job, JobEvent
 from tests.chaos import timelines
-from tests.chaos.faults import AWAY, Thrown
+from tests.chaos.faults import Thrown
 from tests.chaos.findings import COLUMNS, FOOTNOTE, TERMINAL, VERBS, Violation, Wish
 
 # Shown of each column; the rest is counted.
@@ -116,10 +116,18 @@ def wishes_table(wishes: Sequence[Wish]) -> str:
 
 
 def outages_table(thrown: Sequence[Thrown]) -> str:
-    """What the web answered while the database was stopped."""
-    statuses = sum((one.statuses for one in thrown), Counter())
-    rows = [[status, str(count)] for status, count in sorted(statuses.items()) or [(AWAY, 0)]]
-    return _table(["answers without PostgreSQL", "count"], rows)
+    """What the web answered while something was away, and how many seconds the slowest answer took."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    slowest: dict[str, float] = defaultdict(float)
+    for one in thrown:
+        for (name, status), count in one.statuses.items():
+            counts[one.fault.kind, name, status] += count
+            slowest[one.fault.kind] = max(slowest[one.fault.kind], one.slowest)
+    rows = [
+        [kind, name, status, str(count), f"{slowest[kind]:.1f}"]
+        for (kind, name, status), count in sorted(counts.items())
+    ]
+    return _table(["answers meanwhile", "request", "answer", "count", "slowest"], rows)
 
 
 def cancels_table(session: Session, wishes: Sequence[Wish], thrown: Sequence[Thrown]) -> str:

