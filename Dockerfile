@@ -59,6 +59,8 @@ COPY workers/ workers/
 RUN PIP_NO_INDEX=1 PIP_ONLY_BINARY=:none: PIP_REQUIRE_HASHES=0 \
     /venv/bin/pip install --no-deps --no-build-isolation --target /app .
 COPY docker/healthy.py /app/docker/
+# The settings of the command alembic.
+COPY pyproject.toml /app/
 
 # ---- the images
 

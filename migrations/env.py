@@ -1,13 +1,17 @@
 """Alembic's entry point, for `shared.migrate` and for the `alembic` command alike."""
 
+import logging
 from typing import Any, Literal
 
 from alembic import context
+from alembic.util import CommandError
 from sqlalchemy import Connection
 
 import jobyard.shared.tables
 from jobyard.shared.config import Settings
 from jobyard.shared.database import UtcDateTime
+from jobyard.shared.errors import JobyardError
+from jobyard.shared.home import protect
 from jobyard.shared.migrate import connection_for_migrations
 
 
@@ -32,9 +36,20 @@ def _run(connection: Connection) -> None:
         context.run_migrations()
 
 
+def _run_by_itself() -> None:
+    """For the command `alembic`, which shows a CommandError as one line."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        settings = Settings.load()
+        protect(settings.home)
+        with connection_for_migrations(settings.database) as own:
+            _run(own)
+    except JobyardError as error:
+        raise CommandError(error.message) from None
+
+
 given = context.config.attributes.get("connection")
 if given is not None:
     _run(given)
 else:
-    with connection_for_migrations(Settings.load().database) as own:
-        _run(own)
+    _run_by_itself()

@@ -42,24 +42,10 @@ def migrate(settings: Settings, revision: str) -> None:
 
     Raises ConfigError as `upgrade` does, and BadInput if there is no such revision.
     """
-    if settings.database.startswith("sqlite"):
-        Path(sa.make_url(settings.database).database or "").parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with connection_for_migrations(settings.database) as connection:
-            if connection.dialect.name == "postgresql":
-                encoding = connection.scalar(sa.text("SHOW server_encoding"))
-                if encoding != "UTF8":
-                    raise ConfigError(
-                        f"JOBYARD_DATABASE_URL: the database should have ENCODING UTF8, not {encoding}"
-                    )
-                # What SQLite's write lock does by itself.
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
-            config = alembic_config()
-            config.attributes["connection"] = connection
-            _move(config, connection, revision)
-    except sa.exc.OperationalError as error:
-        reason = str(error.orig).strip().splitlines()[0]
-        raise ConfigError(f"JOBYARD_DATABASE_URL: can't use the database: {reason}") from None
+    with connection_for_migrations(settings.database) as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        _move(config, connection, revision)
 
 
 def _move(config: Config, connection: sa.Connection, revision: str) -> None:
@@ -90,11 +76,15 @@ def _move(config: Config, connection: sa.Connection, revision: str) -> None:
 
 @contextmanager
 def connection_for_migrations(url: str) -> Iterator[sa.Connection]:
-    """A connection in a transaction, which is committed at the end.
+    """A connection in a transaction, which is committed at the end; one process has it at a time.
+
+    Raises ConfigError if the database can't be used.
 
     SQLite changes some tables by copying them and dropping the old one. With foreign keys on, the drop
     would delete the rows that refer to it; they can only be turned off before the transaction.
     """
+    if url.startswith("sqlite"):
+        Path(sa.make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
     database = Database(url)
     try:
         with database.writer.connect() as connection:
@@ -102,9 +92,22 @@ def connection_for_migrations(url: str) -> Iterator[sa.Connection]:
                 driver = connection.connection.driver_connection
                 driver.execute("PRAGMA foreign_keys=OFF")  # type: ignore[union-attr]
             with connection.begin():
+                if connection.dialect.name == "postgresql":
+                    _require_utf8(connection)
+                    # What SQLite's write lock does by itself.
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
                 yield connection
+    except sa.exc.OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        raise ConfigError(f"JOBYARD_DATABASE_URL: can't use the database: {reason}") from None
     finally:
         database.dispose()
+
+
+def _require_utf8(connection: sa.Connection) -> None:
+    encoding = connection.scalar(sa.text("SHOW server_encoding"))
+    if encoding != "UTF8":
+        raise ConfigError(f"JOBYARD_DATABASE_URL: the database should have ENCODING UTF8, not {encoding}")
 
 
 @cache

@@ -20,7 +20,9 @@ from typing import Any, TypeAlias
 import pytest
 
 from jobyard.shared.config import PREFIX, Settings
+from jobyard.shared.migrate import newest_revision
 from jobyard.up.redis import find_binary
+from tests.conftest import new_database
 
 Config: TypeAlias = dict[str, Any]
 
@@ -34,10 +36,38 @@ SECRETS = {
     "REDIS_PASSWORD": "redis-password",
     "POSTGRES_PASSWORD": 'p@ss/w:rd "?#',
 }
-MEMORY = ("TRAINING_MEMORY", "JOB_MEMORY", "WEB_MEMORY", "POSTGRES_MEMORY")
+MEMORY = (
+    "TRAINING_MEMORY",
+    "JOB_MEMORY",
+    "WEB_MEMORY",
+    "POSTGRES_MEMORY",
+    "REDIS_MEMORY",
+    "SMALL_MEMORY",
+)
+OTHERS = ("TRAINING_STOP_TIME", "JOB_STOP_TIME", "LOG_MAX_SIZE", "LOG_MAX_FILES")
 WORKERS = {"gpu-worker", "predict-worker", "cpu-worker"}
 LONG_RUNNING = {"redis", "postgres", "web", *WORKERS, "sweeper", "flower"}
 PUBLISHED = {"web": 8642, "flower": 5555}
+JOBYARDS = {"migrate", "web", *WORKERS, "sweeper", "flower"}
+
+# The settings that whoever writes .env does not choose for the containers, and why.
+DECIDED = {
+    "JOBYARD_HOME": "the image has its folder",
+    "JOBYARD_URL": "clients use it, and no container does",
+    "JOBYARD_DATABASE_URL": "PostgreSQL is a service here, with a password of its own in .env",
+    "JOBYARD_BROKER_URL": "Redis is a service here, with a password of its own in .env",
+    "JOBYARD_STORAGE_URL": "the storage is a volume here",
+    "JOBYARD_HOST": "a container listens on all its addresses; .env says which of the machine's lead to it",
+    "JOBYARD_PORT": "it is a container's own; .env says which port of the machine leads to it",
+    "JOBYARD_FLOWER_PORT": "it is a container's own; .env says which port of the machine leads to it",
+}
+# The settings that not all processes get: which do, and why.
+ONLY_FOR = {
+    "JOBYARD_TOKEN": ({"web", "flower"}, "the others check no token"),
+    "JOBYARD_FLOWER_CONTROL": ({"flower"}, "the others are not Flower"),
+}
+# Flower reads no job, no file and no database.
+FLOWERS = {"JOBYARD_LOG_LEVEL", "JOBYARD_TOKEN", "JOBYARD_FLOWER_CONTROL"}
 
 # Debian's docker-compose of old prints only YAML; its own YAML library is there where it is.
 TO_JSON = "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)"
@@ -89,7 +119,7 @@ def _run(
     """In an empty environment: neither the caller's variables nor a .env file in the checkout count."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     # A variable that is set, even if empty, goes before the one in a .env file.
-    blank = dict.fromkeys([*SECRETS, *MEMORY, *_settings()], "")
+    blank = dict.fromkeys([*SECRETS, *MEMORY, *OTHERS, *_settings()], "")
     return subprocess.run(
         command, env=kept | blank | environment, input=text, capture_output=True, text=True, timeout=60
     )
@@ -156,6 +186,29 @@ def test_what_runs_for_long_is_watched_restarted_and_stopped_in_peace(
     assert service["stop_grace_period"]
 
 
+def test_workers_have_the_time_to_put_their_jobs_back(merged: Callable[..., Config]) -> None:
+    default = merged(BASE)["services"]
+    assert _seconds(default["gpu-worker"]["stop_grace_period"]) == 180
+    assert _seconds(default["cpu-worker"]["stop_grace_period"]) == 60
+    chosen = merged(BASE, TRAINING_STOP_TIME="301s", JOB_STOP_TIME="302s")["services"]
+    times = {name: _seconds(chosen[name]["stop_grace_period"]) for name in WORKERS}
+    assert times == {"gpu-worker": 301, "cpu-worker": 302, "predict-worker": 302}
+
+
+def _seconds(duration: str) -> int:
+    """As old and new compose print it: 180s, 3m, 3m0s."""
+    minutes, seconds = re.fullmatch(r"(?:(\d+)m)?(?:(\d+)s)?", duration).groups("0")  # type: ignore[union-attr]
+    return int(minutes) * 60 + int(seconds)
+
+
+def test_no_log_fills_the_disk(merged: Callable[..., Config], services: dict[str, Config]) -> None:
+    for name, service in services.items():
+        assert service["logging"]["driver"] == "json-file", name
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}, name
+    for name, service in merged(BASE, LOG_MAX_SIZE="3m", LOG_MAX_FILES="2")["services"].items():
+        assert service["logging"]["options"] == {"max-size": "3m", "max-file": "2"}, name
+
+
 def test_everything_that_uses_the_database_waits_for_the_migration(services: dict[str, Config]) -> None:
     assert services["migrate"]["restart"] in ("no", None, False)
     assert _needs(services["migrate"]) == {"postgres": "service_healthy"}
@@ -209,7 +262,7 @@ def test_nothing_takes_more_memory_or_processes_than_it_may(
         assert service["ulimits"]["core"] == 0, name
     chosen = merged(BASE, **dict.fromkeys(MEMORY, "3g"))["services"]
     settable = {name for name in services if chosen[name]["mem_limit"] != services[name]["mem_limit"]}
-    assert settable == {"web", "postgres", *WORKERS}
+    assert settable == set(services)
     assert {_bytes(chosen[name]["memswap_limit"]) for name in settable} == {3 << 30}
 
 
@@ -287,8 +340,36 @@ def test_the_settings_of_each_process_are_accepted_and_the_defaults_are_the_code
         assert settings.database == "postgresql+psycopg://jobyard@postgres/jobyard"
         assert environment["PGPASSWORD"] == SECRETS["POSTGRES_PASSWORD"]
     assert settings.broker == f"redis://:{SECRETS['REDIS_PASSWORD']}@redis:6379/0"
-    # Who doesn't check the token doesn't get it.
-    assert (settings.token is not None) == (name in PUBLISHED)
+
+
+@pytest.fixture(scope="module")
+def passed_on(merged: Callable[..., Config]) -> dict[str, Config]:
+    """The environment of each service, where every setting has a value of its own in .env."""
+    numbers = {"JOBYARD_PORT": "9000", "JOBYARD_FLOWER_PORT": "9001", "JOBYARD_HOST": "127.0.0.2"}
+    given = {name: f"the-value-of-{name}" for name in _settings()} | numbers
+    return {name: _environment(service) for name, service in merged(BASE, **given)["services"].items()}
+
+
+@pytest.mark.parametrize("service", sorted(JOBYARDS))
+def test_every_setting_reaches_every_process_that_reads_it(
+    passed_on: dict[str, Config], service: str
+) -> None:
+    """A setting that is new in the code fails here until it is in docker-compose.yml, or in a list above."""
+    every = set(_settings()) - set(DECIDED)
+    expected = {name for name in every if service in ONLY_FOR.get(name, ({service}, ""))[0]}
+    if service == "flower":
+        expected &= FLOWERS
+    given = {
+        name
+        for name, value in passed_on[service].items()
+        if name in every and value == f"the-value-of-{name}"
+    }
+    assert given == expected
+
+
+def test_the_lists_of_settings_name_settings() -> None:
+    assert {*DECIDED, *ONLY_FOR, *FLOWERS} <= set(_settings())
+    assert not set(DECIDED) & {*ONLY_FOR, *FLOWERS}
 
 
 def test_every_setting_to_choose_is_in_the_example(services: dict[str, Config]) -> None:
@@ -389,11 +470,11 @@ def test_every_folder_that_is_copied_exists_and_is_let_through(stages: dict[str,
             assert {path, path.split("/")[0]} & let_through, line
 
 
-def test_the_code_of_the_images_is_installed_with_its_metadata(
-    stages: dict[str, list[str]], tmp_path: Path
-) -> None:
-    """What the stage `code` does, in folders of the test's own: kinds of job are found by the metadata."""
-    source, app = tmp_path / "source", tmp_path / "app"
+@pytest.fixture(scope="module")
+def app(stages: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The images' folder /app: what the stage `code` does, in folders of the test's own."""
+    folder = tmp_path_factory.mktemp("image")
+    source, app = folder / "source", folder / "app"
     source.mkdir()
     for line in stages["code"]:
         if match := re.fullmatch(r"COPY (\S+?)/? (\.|\1/)", line):
@@ -415,6 +496,15 @@ def test_the_code_of_the_images_is_installed_with_its_metadata(
         check=False,
     )
     assert installed.returncode == 0, installed.stderr
+    for line in stages["code"]:
+        if match := re.fullmatch(r"COPY (\S+) /app/(\S*)", line):
+            (app / match[2]).mkdir(exist_ok=True)
+            shutil.copy(ROOT / match[1], app / match[2])
+    return app
+
+
+def test_the_code_of_the_images_is_installed_with_its_metadata(app: Path) -> None:
+    """Kinds of job are found by the metadata."""
     assert list(app.glob("jobyard/web/__pycache__/app.*.pyc"))
     code = (
         "import importlib.metadata, sys\n"
@@ -430,6 +520,63 @@ def test_the_code_of_the_images_is_installed_with_its_metadata(
     assert metadata.startswith(f"{app} ")
     assert "console_scripts" in metadata
     assert module == str(app / "jobyard" / "web" / "app.py")
+
+
+def test_the_documented_commands_migrate_up_and_down_in_the_images(
+    app: Path, services: dict[str, Config], postgres: str, tmp_path: Path
+) -> None:
+    page = (ROOT / "docs/how-to/upgrade.md").read_text()
+    documented = [
+        shlex.split(line)
+        for line in re.findall(r"^docker compose run --rm migrate (.+?)(?: +#.*)?$", page, re.MULTILINE)
+    ]
+    assert {tuple(command[:2]) for command in documented} == {
+        ("alembic", "history"),
+        ("alembic", "current"),
+        ("alembic", "downgrade"),
+    }
+    said = []
+    with new_database(postgres) as url:
+        environment = _environment(services["migrate"]) | {
+            "JOBYARD_HOME": str(tmp_path / "home"),
+            "JOBYARD_DATABASE_URL": url,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(app),
+        }
+        commands = [services["migrate"]["command"], *documented, ["alembic", "current"]]
+        commands += [["alembic", "downgrade", "base"], ["alembic", "upgrade", "head"], ["alembic", "current"]]
+        for command in commands:
+            done = subprocess.run(
+                command, cwd=app, env=environment, capture_output=True, text=True, timeout=120, check=False
+            )
+            assert done.returncode == 0, (command, done.stderr)
+            said.append(done.stdout)
+    newest = newest_revision()
+    history, before, after, last = said[1], said[2], said[-4], said[-1]
+    assert f"{newest} (head)" in history
+    assert before == last == f"{newest} (head)\n"
+    assert "(head)" not in after
+
+
+def test_alembic_says_in_one_line_what_is_wrong(app: Path, tmp_path: Path) -> None:
+    environment = {"JOBYARD_HOME": str(tmp_path), "PYTHONPATH": str(app)}
+    nowhere = {"JOBYARD_DATABASE_URL": "postgresql://jobyard@127.0.0.1:1/jobyard"}
+    for wrong, named in (
+        (nowhere, "JOBYARD_DATABASE_URL"),
+        ({"JOBYARD_MAX_ATTEMPTS": "0"}, "JOBYARD_MAX_ATTEMPTS"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "alembic", "current"],
+            cwd=app,
+            env=environment | wrong,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode != 0
+        assert f"FAILED: {named}: " in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("name", ["migrate", "web", *sorted(WORKERS), "sweeper", "flower"])
@@ -538,7 +685,14 @@ class _Answers(http.server.BaseHTTPRequestHandler):
         """Nothing."""
 
 
-def test_what_serves_http_is_healthy_if_it_says_so(healthy: ModuleType) -> None:
+def test_what_serves_http_is_healthy_if_it_says_so(
+    healthy: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Docker gives its proxy settings to containers. This one would answer nothing.
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
     with http.server.HTTPServer(("127.0.0.1", 0), _Answers) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
