@@ -123,7 +123,7 @@ def fill(url: str, depth: int) -> None:
             values = given | {"at": str(given["at"]).format(moment=moment)}
             statement = FILL.format(ids=IDS[dialect], numbers=NUMBERS[dialect], state=state, **values)
             session.execute(sa.text(statement), {"jobs": depth, "first": given["first"]})
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with database.autocommit() as connection:
         connection.execute(sa.text("VACUUM (ANALYZE) jobs" if dialect == "postgresql" else "ANALYZE"))
     database.dispose()
 

@@ -94,7 +94,7 @@ def fill(url: str) -> dict[str, uuid.UUID]:
             for number in range(names):
                 session.execute(statement, {"job_id": job.id, "name": f"m{number}", "steps": steps})
         found[what] = job.id
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with database.autocommit() as connection:
         connection.execute(sa.text("ANALYZE"))
     database.dispose()
     return found

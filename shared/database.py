@@ -29,6 +29,9 @@ PASSING = ("08", "40001", "40P01", "53", "55P03", "57P", "58", "25006", "25P03")
 # After a failover a connection may lead to a server that can't write any more.
 ON_THE_WRONG_SERVER = ("25006", "57P")
 
+# An option of connections on which each statement stands alone.
+AUTOCOMMIT = "autocommit"
+
 # How long a write to SQLite waits for the others.
 LOCK_SECONDS = 20.0
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.0002, 0.005
@@ -107,7 +110,7 @@ class Database:
                 "JOBYARD_DATABASE_URL: should be like postgresql://user@host:5432/name"
             ) from None
         self._sessions = sessionmaker(expire_on_commit=False)
-        self._autocommit = _without_transactions(self.engine)
+        self._autocommit = self.engine.execution_options(**{AUTOCOMMIT: True})
         self.writer = _one_writer(self.engine)
 
     @contextmanager
@@ -155,10 +158,14 @@ def _engine(url: str) -> sa.Engine:
             url,
             json_serializer=to_json,
             json_deserializer=from_json,
+            # `_begin` begins, as on SQLite, and not the driver: to switch a connection to and fro between reads
+            # without a transaction and all else takes as long as a short statement.
+            isolation_level="AUTOCOMMIT",
             pool_size=10,
             max_overflow=30,
             connect_args={"connect_timeout": 5, "application_name": "jobyard"},
         )
+        sa.event.listen(engine, "begin", _begin)
         sa.event.listen(engine, "checkout", _refuse_if_closed)
         sa.event.listen(engine, "handle_error", _understand, retval=True)
         return engine
@@ -184,7 +191,8 @@ def _sqlite_engine(url: str | sa.URL, begin: Callable[[sa.Connection], None], **
 
 
 def _begin(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    if not connection.get_execution_options().get(AUTOCOMMIT):
+        connection.exec_driver_sql("BEGIN")
 
 
 def _begin_to_write(connection: sa.Connection) -> None:
@@ -247,15 +255,6 @@ def _understand(context: Any) -> Exception | None:
         context.original_exception,
         connection_invalidated=context.is_disconnect,
     )
-
-
-def _without_transactions(engine: sa.Engine) -> sa.Engine:
-    """The same connections, but each statement stands alone."""
-    if (
-        engine.dialect.name == "sqlite"
-    ):  # which begins no transaction by itself, and `_begin` is not registered here
-        return sa.create_engine(engine.url, pool=engine.pool)
-    return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def _one_writer(engine: sa.Engine) -> sa.Engine:

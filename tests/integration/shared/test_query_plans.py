@@ -322,7 +322,7 @@ def _filled(url: str, folder: Path) -> Iterator[Filled]:
     database = Database(url)
     with database.write() as session:
         _fill(session)
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with database.autocommit() as connection:
         connection.execute(sa.text("ANALYZE"))
     with database.read() as session:
         single = Job.parent_id.is_(None)
