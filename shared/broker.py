@@ -90,18 +90,25 @@ class Broker:
     def __init__(self, settings: Settings) -> None:
         self.app = make_celery(settings, sender=True)
         self._away_until = 0.0
+        # By queue: how many messages may still be sent before anyone is asked how many wait.
+        self._room: dict[str, int] = {}
 
     def wake(self, queue: str, jobs: int = 1) -> bool:
         """Wake workers for so many queued jobs, after their rows are committed.
 
-        Nothing is sent if enough messages wait already: each will be handled after this commit.
+        Nothing is sent if enough messages wait already: each will be handled after this commit. How many wait
+        is asked once for as many as there is room for, so each process may send so many more than enough.
         False if the broker is unreachable: the jobs are accepted all the same, and the sweeper sends later.
         """
         if time.monotonic() < self._away_until:
             return False
         try:
             with self.app.producer_pool.acquire(block=True) as producer:
-                self._send(producer, queue, min(jobs, MAX_MESSAGES - _depth(producer, queue)))
+                if self._room.get(queue, 0) < jobs:
+                    self._room[queue] = MAX_MESSAGES - _depth(producer, queue)
+                messages = min(jobs, self._room[queue])
+                self._room[queue] -= max(messages, 0)
+                self._send(producer, queue, messages)
         except (OperationalError, BatchPublishError, OSError) as error:
             self._away_until = time.monotonic() + AWAY_SECONDS
             log.warning(

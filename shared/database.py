@@ -146,6 +146,14 @@ class Database:
             # Callers that retry an unreachable database should not have to handle this timeout, too.
             raise sa.exc.OperationalError("BEGIN", None, error) from error
 
+    @contextmanager
+    def single(self) -> Iterator[sa.Connection]:
+        """A connection for a change that is one statement on PostgreSQL, where it needs no transaction around
+        it; on SQLite, where it may be several, it has one.
+        """
+        with self.autocommit() if self.writer is self.engine else self.begin() as connection:
+            yield connection
+
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
@@ -158,8 +166,8 @@ def _engine(url: str) -> sa.Engine:
             url,
             json_serializer=to_json,
             json_deserializer=from_json,
-            # `_begin` begins, as on SQLite, and not the driver: to switch a connection to and fro between reads
-            # without a transaction and all else takes as long as a short statement.
+            # `_begin` begins, as on SQLite, and not the driver: to switch a connection to and fro between
+            # reads without a transaction and all else takes as long as a short statement.
             isolation_level="AUTOCOMMIT",
             pool_size=10,
             max_overflow=30,

@@ -98,8 +98,10 @@ class FastPath:
             return None
         try:
             job, is_new = submission.submit(self._backend, asked, key)
-            ended = wait > 0 and until_it_ends(self._backend, job.id, wait)
-            if wait:
+            ended = until_it_ends(self._backend, job.id, wait) if wait else None
+            if ended:
+                job = ended
+            elif wait:
                 with self._backend.database.autocommit() as connection:
                     job = jobs.read_snapshot(connection, job.id)
         except Exception as error:  # noqa: BLE001 - nobody but Flask has answers to errors

@@ -5,7 +5,7 @@ of `Database.write()` and leave the commit to the caller. This is the package's 
 imports its modules.
 """
 
-from jobyard.shared.jobs.briefs import WHOLE_BYTES, Brief, JobBrief, brief_of
+from jobyard.shared.jobs.briefs import WHOLE_BYTES, Brief, JobBrief, brief_of, is_listed_whole
 from jobyard.shared.jobs.claims import Claim, claim
 from jobyard.shared.jobs.counts import (
     EXACT_COUNTS,
@@ -22,6 +22,7 @@ from jobyard.shared.jobs.fields import Field, Shown
 from jobyard.shared.jobs.insertion import Request
 from jobyard.shared.jobs.maintenance import BACKOFF_SECONDS, count_ready, expire, forget_checkpoints, rescue
 from jobyard.shared.jobs.owner import cancel, pause, resume, retry
+from jobyard.shared.jobs.positions import EXACT_POSITIONS, FAR_POSITION
 from jobyard.shared.jobs.progress import Progress
 from jobyard.shared.jobs.reads import (
     children,
@@ -35,11 +36,10 @@ from jobyard.shared.jobs.reads import (
     page_of_ids,
 )
 from jobyard.shared.jobs.snapshots import (
-    EXACT_POSITIONS,
-    FAR_POSITION,
     JobSnapshot,
     JobVersion,
     in_a_list,
+    read_if_ended,
     read_snapshot,
     read_snapshots,
     read_version,
@@ -106,6 +106,7 @@ __all__ = [
     "get",
     "heartbeat",
     "in_a_list",
+    "is_listed_whole",
     "keep_checkpoint",
     "keep_counts",
     "keep_for_parent",
@@ -118,6 +119,7 @@ __all__ = [
     "page_of_ids",
     "pause",
     "postpone",
+    "read_if_ended",
     "read_snapshot",
     "read_snapshots",
     "read_version",

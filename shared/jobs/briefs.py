@@ -110,6 +110,11 @@ class _Cutting:
         return CUT_BYTES + sum(map(len, path))
 
 
+def is_listed_whole(document: dict[str, Any]) -> bool:
+    """Whether it has no brief."""
+    return len(to_json(document)) <= WHOLE_BYTES
+
+
 def brief_of(document: dict[str, Any]) -> Brief:
     """The brief of a document of more than WHOLE_BYTES."""
     cutting = _Cutting()

@@ -3,16 +3,17 @@
 import datetime
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field, make_dataclass
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from jobyard.shared.database import utcnow
 from jobyard.shared.jobs import briefs
+from jobyard.shared.jobs.positions import has_workers, jobs_before
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.tables import EVENTS, FIELDS, JOBS
 from jobyard.shared.texts import to_json
@@ -65,6 +66,15 @@ _UUIDS: Final = [name for name in _INSERTED if isinstance(JOBS.c[name].type, sa.
 _NONE: Final = sa.literal_column("0", sa.Integer)
 
 
+class Inserted(NamedTuple):
+    """A new job: since when it is there, and what its queue was like just before."""
+
+    created_at: datetime.datetime
+    # Jobs that are queued before all new ones of its queue and priority, at most `EXACT_POSITIONS`.
+    jobs_before: int
+    has_workers: bool
+
+
 class _Insertion:
     """New jobs and their first events: one parameter for any number of jobs, of which each would cost
     SQLAlchemy more time than the database takes for a job. If a key exists already, nothing is inserted.
@@ -77,18 +87,23 @@ class _Insertion:
         given = given.render_derived(name="given", with_types=True)
         values = {**given.c, **{name: sa.cast(given.c[name], sa.JSON) for name in _JSON}}
         new = _inserted(postgresql.insert(JOBS), values, given).cte("new")
-        self._insert_and_note = sa.select(new).add_cte(_first_events(new.c.id, new).cte("noted"))
+        # Otherwise PostgreSQL may count for each job, and not for each queue and priority.
+        queues = _queues(values, given).cte("queues").prefix_with("MATERIALIZED")
+        shown = sa.select(new.c.id, new.c.created_at, queues.c.jobs_before, queues.c.has_workers)
+        shown = shown.join_from(new, queues, _same_line(new, queues))
+        self._insert_and_note = shown.add_cte(_first_events(new.c.id, new).cte("noted"))
 
         each = sa.func.json_each(rows).table_valued(sa.column("value", sa.Text), name="given")
         values = {name: sa.literal_column(f"json_extract(given.value, '$.{name}')") for name in _INSERTED}
+        self._queues = _queues(values, each)
         self._insert = _inserted(sqlite.insert(JOBS), values, each)
         ids = sa.func.json_each(sa.bindparam("ids", type_=sa.Text)).table_valued(sa.column("value", sa.Text))
         self._note = _first_events(ids.c.value, ids)
 
     def __call__(
         self, connection: sa.Connection, rows: Sequence[dict[str, Any]]
-    ) -> dict[uuid.UUID, datetime.datetime]:
-        """The ids of those that are new, and since when they are there."""
+    ) -> dict[uuid.UUID, Inserted]:
+        """Those that are new, by their ids. One statement on PostgreSQL, unless a spec is long."""
         is_postgresql = connection.dialect.name == "postgresql"
         # SQLite keeps a UUID without its dashes.
         text_of_uuid = str if is_postgresql else attrgetter("hex")
@@ -101,14 +116,28 @@ class _Insertion:
             for row in rows
         ]
         # Not `to_json`: the documents in it are JSON already.
-        if is_postgresql:
-            new = dict(connection.execute(self._insert_and_note, {"rows": json.dumps(given)}).all())
-        elif new := dict(connection.execute(self._insert, {"rows": json.dumps(given)}).all()):
-            connection.execute(self._note, {"ids": to_json([job_id.hex for job_id in new])})
+        parameters = {"rows": json.dumps(given)}
+        new = (self._on_postgresql if is_postgresql else self._on_sqlite)(connection, parameters)
         both = zip(rows, given, strict=True)
         specs = [(row["id"], row["spec"], text["spec"]) for row, text in both if row["id"] in new]
         briefs.keep(connection, "spec", specs)
         return new
+
+    def _on_postgresql(
+        self, connection: sa.Connection, parameters: dict[str, str]
+    ) -> dict[uuid.UUID, Inserted]:
+        rows = connection.execute(self._insert_and_note, parameters)
+        return {job_id: Inserted(*others) for job_id, *others in rows}
+
+    def _on_sqlite(self, connection: sa.Connection, parameters: dict[str, str]) -> dict[uuid.UUID, Inserted]:
+        queues = {
+            (queue, priority): (jobs_before, bool(has_workers))
+            for queue, priority, jobs_before, has_workers in connection.execute(self._queues, parameters)
+        }
+        rows = connection.execute(self._insert, parameters).all()
+        if rows:
+            connection.execute(self._note, {"ids": to_json([row.id.hex for row in rows])})
+        return {row.id: Inserted(row.created_at, *queues[row.queue, row.priority]) for row in rows}
 
 
 def _inserted(insert: Any, values: dict[str, Any], source: sa.FromClause) -> Any:
@@ -117,8 +146,21 @@ def _inserted(insert: Any, values: dict[str, Any], source: sa.FromClause) -> Any
     # Without a condition SQLite takes ON CONFLICT for that of a join.
     insert = insert.from_select(columns, rows.where(sa.text("true")))
     return insert.on_conflict_do_nothing(index_elements=["idempotency_key"]).returning(
-        JOBS.c.id, JOBS.c.created_at
+        JOBS.c.id, JOBS.c.created_at, JOBS.c.queue, JOBS.c.priority
     )
+
+
+def _queues(values: Mapping[str, Any], source: sa.FromClause) -> sa.Select[Any]:
+    """What each queue is like for new jobs of each priority."""
+    names = sa.select(values["queue"].label("queue"), values["priority"].label("priority"))
+    named = names.select_from(source).distinct().subquery("named")
+    return sa.select(
+        named, jobs_before(named, by_id=False).label("jobs_before"), has_workers(named).label("has_workers")
+    )
+
+
+def _same_line(one: sa.FromClause, other: sa.FromClause) -> sa.ColumnElement[bool]:
+    return sa.and_(one.c.queue == other.c.queue, one.c.priority == other.c.priority)
 
 
 def _first_events(ids: sa.ColumnElement[Any], source: sa.FromClause) -> sa.Insert:

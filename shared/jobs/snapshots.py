@@ -5,30 +5,23 @@ now, so no transaction is needed around it (`Database.autocommit`).
 """
 
 import uuid
-from collections import namedtuple
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, cast
+from collections import Counter, namedtuple
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
-from jobyard.shared.database import utcnow
 from jobyard.shared.errors import NotFound
 from jobyard.shared.jobs import briefs
 from jobyard.shared.jobs.fields import Field, Shown
-from jobyard.shared.jobs.insertion import Request
+from jobyard.shared.jobs.insertion import Request, row_of
+from jobyard.shared.jobs.positions import FAR_POSITION, QUEUED, has_workers, jobs_before
 from jobyard.shared.jobs.states import TERMINAL, State
 from jobyard.shared.jobs.submission import Submitted
 from jobyard.shared.jobs.tables import FIELDS, JOBS
-from jobyard.shared.registrations import ALIVE_SECONDS, Worker
 from jobyard.shared.texts import to_json
 
 _SHOWN: Final = tuple(field for field in FIELDS if field.shown)
-# Positions are counted up to here, so that a look takes as long in a queue of a million jobs as in one of
-# a thousand; a job further back has the next number, whatever its place.
-EXACT_POSITIONS: Final = 1_000
-FAR_POSITION: Final = EXACT_POSITIONS + 1
-# What new jobs show of their requests.
-_SHOWN_OF_REQUESTS: Final = tuple(field for field in _SHOWN if field.given)
 
 _NAMES: Final = [*(field.shown_name for field in _SHOWN), "position", "has_workers"]
 _TUPLE: Any = namedtuple
@@ -82,6 +75,12 @@ def read_snapshot(connection: sa.Connection, job_id: uuid.UUID) -> JobSnapshot:
     return JobSnapshot(*_one(connection, _SNAPSHOT, job_id))
 
 
+def read_if_ended(connection: sa.Connection, job_id: uuid.UUID) -> JobSnapshot | None:
+    """The job if it has ended. Before that its spec, which may be long, is not read."""
+    row = connection.execute(_ENDED, {"job_id": job_id}).first()
+    return None if row is None else JobSnapshot(*row)
+
+
 def read_snapshots(connection: sa.Connection, job_ids: Sequence[uuid.UUID]) -> list[JobSnapshot]:
     """Those of the jobs that are there, in the order of their ids, for a list: long specs and results are
     cut, as `briefs` has it, and `has_workers` is None.
@@ -95,24 +94,17 @@ def read_snapshots(connection: sa.Connection, job_ids: Sequence[uuid.UUID]) -> l
     return [job._replace(position=positions.get(job.id)) for job in found] if positions else found
 
 
-def snapshots_of_new(
-    connection: sa.Connection, made: Sequence[tuple[Submitted, Request]]
-) -> dict[uuid.UUID, JobSnapshot]:
-    """Jobs that this transaction has inserted: one statement for each queue and priority."""
+def snapshots_of_new(made: Iterable[tuple[Submitted, Request]]) -> dict[uuid.UUID, JobSnapshot]:
+    """Jobs that one transaction has inserted, as they are now: nothing is read for it."""
     snapshots: dict[uuid.UUID, JobSnapshot] = {}
-    last: dict[tuple[str, int], JobSnapshot] = {}
-    for job, request in sorted(made, key=lambda one: one[0].id):
-        rank = request.queue, request.priority
-        before = last.get(rank)
-        last[rank] = snapshots[job.id] = (
-            read_snapshot(connection, job.id)
-            if before is None
-            else before._replace(  # what all of them have in common stays
-                id=job.id,
-                created_at=job.created_at,
-                position=min((before.position or 0) + 1, FAR_POSITION),
-                **{field.shown_name: _as_shown(field, request) for field in _SHOWN_OF_REQUESTS},
-            )
+    new_before: Counter[str] = Counter()
+    for job, request in sorted(made, key=lambda one: (-one[1].priority, one[0].id)):
+        row = row_of(job.id, request) | {"created_at": job.created_at}
+        shown = {field.shown_name: _as_shown(field, row.get(field.name)) for field in _SHOWN}
+        place = job.jobs_before + new_before[request.queue] + 1
+        new_before[request.queue] += 1
+        snapshots[job.id] = JobSnapshot(
+            **shown, position=min(place, FAR_POSITION), has_workers=job.has_workers
         )
     return snapshots
 
@@ -140,8 +132,7 @@ def read_version(connection: sa.Connection, job_id: uuid.UUID) -> JobVersion:
     return JobVersion._make(_one(connection, _VERSION, job_id))
 
 
-def _as_shown(field: Field, request: Request) -> Any:
-    value = getattr(request, field.name)
+def _as_shown(field: Field, value: Any) -> Any:
     if field.shown == Shown.AS_A_FLAG:
         return value is not None
     return to_json(value) if field.is_json and value is not None else value
@@ -181,29 +172,9 @@ def _positions(connection: sa.Connection, among: Sequence[JobSnapshot]) -> dict[
     return found
 
 
-_workers: Final = cast(sa.Table, Worker.__table__)
-# Written into the statements: SQLAlchemy spends more time on a parameter than the database.
-_QUEUED: Final = sa.literal_column(f"'{State.QUEUED}'", sa.String)
-_ONE: Final = sa.literal_column("1", sa.Integer)
-_ALIVE_SINCE: Final = utcnow(sa.literal_column(f"{-ALIVE_SECONDS}", sa.Float))
-
-
-def _position() -> sa.ColumnElement[int]:
-    """One after the jobs before the one of the statement around it, at most `FAR_POSITION`.
-
-    They are two ranges of one index, of which no more entries are read than that.
-    """
-    other = JOBS.alias()
-    waiting = sa.select(_ONE.label("one")).where(other.c.state == _QUEUED, other.c.queue == JOBS.c.queue)
-    higher = waiting.where(other.c.priority > JOBS.c.priority).correlate(JOBS)
-    earlier = waiting.where(other.c.priority == JOBS.c.priority, other.c.id < JOBS.c.id).correlate(JOBS)
-    before = higher.union_all(earlier).limit(sa.literal_column(str(EXACT_POSITIONS))).subquery()
-    return _ONE + sa.select(sa.func.count()).select_from(before).scalar_subquery()
-
-
 def _while_queued(value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     # Databases look at it only then.
-    return sa.case((JOBS.c.state == _QUEUED, value))
+    return sa.case((JOBS.c.state == QUEUED, value))
 
 
 def _read(field: Field) -> sa.ColumnElement[Any]:
@@ -214,10 +185,8 @@ def _read(field: Field) -> sa.ColumnElement[Any]:
 
 _COLUMNS: Final[dict[str, sa.ColumnElement[Any]]] = {
     **{field.shown_name: _read(field) for field in _SHOWN},
-    "position": _while_queued(_position()),
-    "has_workers": _while_queued(
-        sa.exists().where(_workers.c.queue == JOBS.c.queue, _workers.c.seen_at > _ALIVE_SINCE)
-    ),
+    "position": _while_queued(jobs_before(JOBS, by_id=True) + sa.literal_column("1", sa.Integer)),
+    "has_workers": _while_queued(has_workers(JOBS)),
 }
 
 
@@ -227,6 +196,7 @@ def _select(names: Sequence[str]) -> sa.Select[Any]:
 
 _IS_THE_ONE: Final = JOBS.c.id == sa.bindparam("job_id", type_=JOBS.c.id.type)
 _SNAPSHOT: Final = _select(_NAMES).where(_IS_THE_ONE)
+_ENDED: Final = _SNAPSHOT.where(JOBS.c.finished_at.is_not(None))
 _VERSION: Final = _select(JobVersion._fields).where(_IS_THE_ONE)
 _LISTED: Final = _COLUMNS | briefs.COLUMNS
 _SNAPSHOTS: Final = (

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from jobyard.shared.errors import Conflict
-from jobyard.shared.jobs.insertion import Request, insert_jobs, row_of
+from jobyard.shared.jobs.insertion import Inserted, Request, insert_jobs, row_of
 from jobyard.shared.jobs.tables import JOBS, Job
 
 
@@ -21,6 +21,9 @@ class Submitted(NamedTuple):
     id: uuid.UUID
     created_at: datetime.datetime
     is_new: bool
+    # Of a new one, as `Inserted` has it.
+    jobs_before: int = 0
+    has_workers: bool = False
 
 
 def submit(session: Session, **request: Any) -> tuple[Job, bool]:
@@ -46,7 +49,7 @@ def submit_each(connection: sa.Connection, requests: Sequence[Request]) -> "list
     made: list[Submitted | Conflict] = []
     for row, request in zip(rows, requests, strict=True):
         if row["id"] in new:
-            made.append(Submitted(row["id"], new[row["id"]], is_new=True))
+            made.append(_submitted(row["id"], new[row["id"]]))
             continue
         try:
             first = repeat_of(connection, request.idempotency_key or "", request.request_sha256)
@@ -78,7 +81,7 @@ def submit_many(
     new = insert_jobs(connection, rows)
     if len(new) == len(rows):
         savepoint.commit()
-        return [Submitted(row["id"], new[row["id"]], is_new=True) for row in rows]
+        return [_submitted(row["id"], new[row["id"]]) for row in rows]
     savepoint.rollback()
     if first := repeats_of(connection, idempotency_key or "", request_sha256, len(rows)):
         return first
@@ -103,6 +106,10 @@ def repeats_of(
     """
     keys = _batch_keys(idempotency_key, count)
     return _made_by(connection, keys, idempotency_key, request_sha256)
+
+
+def _submitted(job_id: uuid.UUID, new: Inserted) -> Submitted:
+    return Submitted(job_id, new.created_at, True, new.jobs_before, new.has_workers)
 
 
 def _made_by(

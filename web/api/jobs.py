@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
+import sqlalchemy as sa
 from flask import Response, request, stream_with_context
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import Field
@@ -108,8 +109,9 @@ def submit_job(body: Submit, query: SubmitQuery) -> Response:
         return answer(serializers.of_page(seen), 202 if are_new else 200)
     job, is_new = submit(backend, body.root, key)
     if query.wait:
-        ended = until_it_ends(backend, job.id, query.wait)
-        return job_answer(job.id, 202 if is_new and not ended else 200)
+        if ended := until_it_ends(backend, job.id, query.wait):
+            return answer_with(ended, 200)
+        return job_answer(job.id, 202 if is_new else 200)
     return answer_with(job, 202 if is_new else 200)
 
 
@@ -254,13 +256,13 @@ def _wait_for_change(backend: Backend, job_id: uuid.UUID, seconds: float) -> Non
         before = jobs.read_version(connection, job_id)
     known = request.headers.get("If-None-Match")
 
-    def changed(now: jobs.JobVersion) -> bool:
-        if now.state != before.state:
-            return True
-        return bool(known) and not is_known(serializers.etag_of(now))
+    def changed(connection: sa.Connection) -> jobs.JobVersion | None:
+        now = jobs.read_version(connection, job_id)
+        is_other = now.state != before.state or (bool(known) and not is_known(serializers.etag_of(now)))
+        return now if is_other else None
 
     if not before.terminal:
-        wait_until(backend, job_id, seconds, changed)
+        wait_until(backend, seconds, changed)
 
 
 def _stream(backend: Backend, job_id: uuid.UUID, after: int) -> Iterator[str]:

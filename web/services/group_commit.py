@@ -35,6 +35,11 @@ class _Entry:
     outcome: Accepted | Exception | None = None
 
     @property
+    def is_one_statement(self) -> bool:
+        """Whether PostgreSQL inserts all of it at once."""
+        return self.needs == NOTHING and jobs.is_listed_whole(self.request.spec)
+
+    @property
     def is_new(self) -> bool:
         return isinstance(self.outcome, Accepted) and self.outcome.is_new
 
@@ -74,7 +79,8 @@ class GroupCommit:
     def _commit(self, entries: list[_Entry]) -> None:
         """Give each its outcome."""
         try:
-            with self._database.begin() as connection:
+            is_single = len(entries) == 1 and entries[0].is_one_statement
+            with self._database.single() if is_single else self._database.begin() as connection:
                 outcomes = _accept(connection, entries)
         except Exception as error:  # noqa: BLE001 - it is raised where the request came from
             # Perhaps in the commit: then it is unknown whether it was done.
@@ -93,7 +99,7 @@ def _accept(connection: sa.Connection, entries: Sequence[_Entry]) -> list[Accept
     both = zip(made, entries, strict=True)
     new = [(job, entry) for job, entry in both if isinstance(job, jobs.Submitted) and job.is_new]
     note(connection, [(job.id, entry.needs) for job, entry in new])
-    seen = jobs.snapshots_of_new(connection, [(job, entry.request) for job, entry in new])
+    seen = jobs.snapshots_of_new((job, entry.request) for job, entry in new)
     return [
         job
         if isinstance(job, Conflict)

@@ -3,7 +3,9 @@
 import time
 import uuid
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
+
+import sqlalchemy as sa
 
 from jobyard.shared import jobs
 from jobyard.web.backend import Backend
@@ -11,30 +13,30 @@ from jobyard.web.backend import Backend
 MAX_WAIT_SECONDS: Final = 60
 # How often a waiting request checks: soon at first, for short jobs, then less and less, whenever it has
 # waited a tenth longer.
-FIRST_CHECK_SECONDS = 0.001
+FIRST_CHECK_SECONDS = 0.0005
 LAST_CHECK_SECONDS = 0.25
 
+T = TypeVar("T")
 
-def wait_until(
-    backend: Backend, job_id: uuid.UUID, seconds: float, enough: Callable[[jobs.JobVersion], bool]
-) -> bool:
-    """Wait until `enough` is true (returns True) or the time is over. Raises NotFound."""
+
+def wait_until(backend: Backend, seconds: float, check: Callable[[sa.Connection], T | None]) -> T | None:
+    """What `check` finds, as soon as it finds something; None when the time is over."""
     # More waiters than the process has threads to spare are answered at once, and ask again.
     if not backend.waiters.acquire(blocking=False):
-        return False
+        return None
     try:
         began = time.monotonic()
         while (waited := time.monotonic() - began) < seconds:
-            with backend.database.autocommit() as connection:
-                if enough(jobs.read_version(connection, job_id)):
-                    return True
             pause = min(max(FIRST_CHECK_SECONDS, waited / 10), LAST_CHECK_SECONDS)
             time.sleep(min(pause, seconds - waited))
-        return False
+            with backend.database.autocommit() as connection:
+                if (found := check(connection)) is not None:
+                    return found
+        return None
     finally:
         backend.waiters.release()
 
 
-def until_it_ends(backend: Backend, job_id: uuid.UUID, seconds: float) -> bool:
-    """`wait_until` the job has ended."""
-    return wait_until(backend, job_id, seconds, lambda now: now.terminal)
+def until_it_ends(backend: Backend, job_id: uuid.UUID, seconds: float) -> jobs.JobSnapshot | None:
+    """The job when it has ended; None when the time is over."""
+    return wait_until(backend, seconds, lambda connection: jobs.read_if_ended(connection, job_id))

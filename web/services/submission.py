@@ -83,7 +83,7 @@ def submit_many(
         if not made[0].is_new:
             return jobs.read_snapshots(connection, [job.id for job in made]), False
         note(connection, [(job.id, one) for job, one in zip(made, needs, strict=True)])
-        seen = jobs.snapshots_of_new(connection, list(zip(made, requests, strict=True)))
+        seen = jobs.snapshots_of_new(zip(made, requests, strict=True))
     for queue, count in Counter(request.queue for request in requests).items():
         backend.broker.wake(queue, count)
     both = zip(made, requests, strict=True)

@@ -119,7 +119,7 @@ class Executor:
 
     def _claim_first(self) -> jobs.Claim | None:
         """The first job of the queue, claimed in a transaction of its own."""
-        with self._context.database.write() as session:
+        with self._context.database.single() as connection, Session(connection) as session:
             return self._claim(session)
 
     def _attempt(self, claim: jobs.Claim) -> Outcome | None:

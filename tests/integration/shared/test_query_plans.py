@@ -124,6 +124,7 @@ HOT: dict[str, Verb] = {
     "read_snapshots": lambda session, filled: jobs.read_snapshots(
         session.connection(), [filled.queued.id, filled.running.id]
     ),
+    "read_if_ended": lambda session, filled: jobs.read_if_ended(session.connection(), filled.queued.id),
     "read_version": lambda session, filled: jobs.read_version(session.connection(), filled.queued.id),
     "events": lambda session, filled: jobs.events(session, filled.running.id),
     "metric_history": lambda session, filled: metrics.history(session, filled.running.id),

@@ -95,7 +95,7 @@ def test_new_jobs_far_back_have_the_position_of_all_that_are(database: Database)
     request = a_request()
     with database.write() as session:
         made = jobs.submit_many(session.connection(), [request] * 5)
-        shown = jobs.snapshots_of_new(session.connection(), [(one, request) for one in made])
+    shown = jobs.snapshots_of_new((one, request) for one in made)
     assert [shown[one.id].position for one in made] == [999, 1_000, 1_001, 1_001, 1_001]
 
 

@@ -1,0 +1,81 @@
+"""How often a text's job asks the database, from its submit to its row in its last state and one look."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+
+from jobyard.shared import registrations
+from jobyard.shared.database import AUTOCOMMIT, Database
+from jobyard.workers import kinds
+from jobyard.workers.runtime.context import Context
+from tests.workers import make_context, run_queue
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient
+
+# BEGIN, COMMIT and ROLLBACK are statements, too: each is a round trip.
+MOST = 8
+JOB = {"kind": "sentiment", "spec": {"texts": ["I love it"]}}
+
+
+@pytest.fixture
+def app(make_app: "Callable[..., Flask]", postgres_url: str) -> "Flask":
+    return make_app(database_url=postgres_url)
+
+
+@pytest.fixture
+def worker(postgres_url: str, tmp_path: Path) -> Iterator[Context]:
+    """A process of its own connections, whose heartbeats are as seldom as shipped."""
+    database = Database(postgres_url)
+    yield make_context(database, tmp_path / "home", heartbeat_seconds=5.0)
+    database.dispose()
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """Each round trip to the database, of all engines of this process."""
+    seen: list[str] = []
+
+    def execute(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement.partition("\n")[0])
+
+    def roll_back(connection: sa.Connection) -> None:
+        # Without a transaction the driver sends nothing.
+        if not connection.get_execution_options().get(AUTOCOMMIT):
+            seen.append("ROLLBACK")
+
+    listeners = {
+        "before_cursor_execute": execute,
+        "commit": lambda _: seen.append("COMMIT"),
+        "rollback": roll_back,
+    }
+    for event, listener in listeners.items():
+        sa.event.listen(sa.Engine, event, listener)
+    yield seen
+    for event, listener in listeners.items():
+        sa.event.remove(sa.Engine, event, listener)
+
+
+def do_one(api: "FlaskClient", worker: Context, **headers: str) -> None:
+    job_id = api.post("/api/v1/jobs", json=JOB, headers=headers).json["id"]
+    run_queue(worker, kinds.WORKS["sentiment"])
+    seen = api.get(f"/api/v1/jobs/{job_id}").json
+    assert seen["state"] == "succeeded"
+    assert seen["result"]["scores"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "first"}])
+def test_a_texts_job_takes_few_statements(
+    api: "FlaskClient", worker: Context, headers: dict[str, str]
+) -> None:
+    with worker.database.write() as session:
+        registrations.register(session, name="w", queue="cpu")
+    do_one(api, worker)  # opens connections
+    with statements() as seen:
+        do_one(api, worker, **headers)
+    assert len(seen) <= MOST, seen
