@@ -1,7 +1,8 @@
 """What the depth of a queue costs: `make bench-depth`.
 
 The same requests and the same claim with 1,000 queued jobs, and with a million and as many finished ones, on
-SQLite and PostgreSQL, in turns. Exits with 1 if one takes over GOAL times as long.
+SQLite and PostgreSQL, in turns; and the claims of a busy worker on PostgreSQL while a transaction is held
+open during 200,000 jobs. Exits with 1 if one takes over GOAL times as long, or those claims OPEN_GOAL times.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from benchmarks.machine import Machine
-from benchmarks.table import HEAD, compare, in_turns, line
+from benchmarks.table import HEAD, Row, compare, in_turns, line
 from jobyard.shared import jobs
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
@@ -25,6 +26,10 @@ from jobyard.workers.runtime.sweeper import recount
 GOAL = 1.5
 SHALLOW, DEEP = 1_000, 1_000_000
 ROUNDS, CALLS = 9, 20
+# With a transaction held open: so many jobs have run, and then claims are made for so long, in each round.
+OPEN_GOAL = 3.0
+RUN_JOBS, LEFT_JOBS = 200_000, 50_000
+OPEN_SECONDS, OPEN_ROUNDS = 3.0, 5
 TOKEN = "token-of-the-benchmark"  # noqa: S105 - it opens nothing
 BODY = {"kind": "sentiment", "spec": {"texts": ["good"]}}
 NUMBERS = {
@@ -55,7 +60,8 @@ def main() -> int:
     """Print the table; 0 if the goal is met."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.depth", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="100,000 jobs in place of a million")
-    deep = 100_000 if parser.parse_args().quick else DEEP
+    quick = parser.parse_args().quick
+    deep = 100_000 if quick else DEEP
     began = time.monotonic()
     missed = False
     print(f"{HEAD}   (Jobyard: {deep:,} queued and finished; peer: {SHALLOW:,})")
@@ -77,6 +83,9 @@ def main() -> int:
                 )
                 missed |= "MISSED" in row.verdict
                 print(line(row), flush=True)
+        row = held_open(machine, RUN_JOBS // 4 if quick else RUN_JOBS)
+        missed |= "MISSED" in row.verdict
+        print(line(row), flush=True)
     print(f"{time.monotonic() - began:.0f} s")
     return 1 if missed else 0
 
@@ -111,6 +120,68 @@ def stack(machine: Machine, dialect: str, depth: int) -> Iterator[tuple[str, Cal
     yield "queues", partial(milliseconds, lambda: get(client, "/api/v1/queues"))
     yield "dashboard", partial(milliseconds, lambda: get(client, "/"))
     yield "claim", partial(milliseconds, lambda: claim(database))
+
+
+def held_open(machine: Machine, run: int) -> Row:
+    """The mean claim of a busy worker, after so many jobs have run during a transaction that is still open.
+
+    Its peer is another database without that. Means and not medians, for some claims look at everything.
+    """
+    databases = {}
+    for name, count in (("open", run + LEFT_JOBS), ("peer", LEFT_JOBS)):
+        address = machine.new_database(name).replace("postgresql://", "postgresql+psycopg://")
+        fill(machine.migrate(address), count)
+        databases[name] = Database(address)
+    with databases["open"].autocommit() as holder:
+        holder.execute(sa.text("BEGIN ISOLATION LEVEL REPEATABLE READ"))
+        holder.scalar(sa.text("SELECT count(*) FROM jobs"))
+        run_all(databases["open"], run)
+        measures = {
+            name: partial(milliseconds_per_claim, one, jobs.Front()) for name, one in databases.items()
+        }
+        found = in_turns(measures, OPEN_ROUNDS)
+        holder.execute(sa.text("ROLLBACK"))
+    for database in databases.values():
+        database.dispose()
+    return compare(
+        f"postgresql: claim, a transaction open for {run:,} jobs",
+        found["open"],
+        found["peer"],
+        "ms",
+        goal=OPEN_GOAL,
+        at_most=True,
+    )
+
+
+def run_all(database: Database, count: int) -> None:
+    """Run the first so many jobs, a thousand at a time: each is first running, then succeeded."""
+    ids = sa.text("SELECT id FROM jobs WHERE state = 'queued' ORDER BY priority DESC, id LIMIT :count")
+    begin = sa.text(
+        "UPDATE jobs SET state = 'running', version = version + 1, attempt = 1, started_at = now(), "
+        "lease = id, lease_expires_at = now() + interval '1 hour' WHERE id = ANY(:ids)"
+    )
+    end = sa.text(
+        "UPDATE jobs SET state = 'succeeded', version = version + 1, finished_at = now(), result = '{}', "
+        "lease = NULL, lease_expires_at = NULL WHERE id = ANY(:ids)"
+    )
+    with database.autocommit() as connection:
+        found = connection.scalars(ids, {"count": count}).all()
+        for first in range(0, count, 1_000):
+            for statement in (begin, end):
+                connection.execute(statement, {"ids": found[first : first + 1_000]})
+
+
+def milliseconds_per_claim(database: Database, front: jobs.Front) -> float:
+    """The mean of a worker that is busy for some seconds, each claim in a transaction of its own."""
+    began = time.perf_counter()
+    count = 0
+    while time.perf_counter() < began + OPEN_SECONDS:
+        with database.write() as session:
+            options = {"front": front, "whole": front.is_due}
+            if jobs.claim(session, "cpu", worker="bench", lease_seconds=3_600, **options) is None:
+                raise RuntimeError("no job is queued")
+        count += 1
+    return 1_000 * (time.perf_counter() - began) / count
 
 
 def fill(url: str, depth: int) -> None:

@@ -11,6 +11,7 @@ import uuid
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -158,6 +159,17 @@ def claimed(
         found = claim(session, job_id, worker=worker, lease_seconds=lease_seconds)
     assert found is not None
     return found
+
+
+def slow_front(session: Session, queue: str = "cpu") -> jobs.Front:
+    """Of a process whose look at the whole queue took a second, and found a job, which it claimed."""
+    found = jobs.claim(session, queue, worker="slow", lease_seconds=30.0)
+    assert found is not None
+    front = jobs.Front()
+    priority = jobs.get(session, found.id).priority
+    front.looked_at_all(1.0, SimpleNamespace(id=found.id, priority=priority, outdated=200_000))
+    assert front.is_slow
+    return front
 
 
 # ---- the registry and the storage

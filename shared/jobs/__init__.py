@@ -19,6 +19,7 @@ from jobyard.shared.jobs.counts import (
 )
 from jobyard.shared.jobs.families import settle, split
 from jobyard.shared.jobs.fields import Field, Shown
+from jobyard.shared.jobs.fronts import Front
 from jobyard.shared.jobs.insertion import Request
 from jobyard.shared.jobs.maintenance import BACKOFF_SECONDS, count_ready, expire, forget_checkpoints, rescue
 from jobyard.shared.jobs.owner import cancel, pause, resume, retry
@@ -77,6 +78,7 @@ __all__ = [
     "Claim",
     "Count",
     "Field",
+    "Front",
     "Job",
     "JobBrief",
     "JobCount",

@@ -60,12 +60,12 @@ class PreparedTransition:
         transition: Transition,
         *where: sa.ColumnElement[bool],
         values: dict[str, Any],
-        returning: Sequence[str] = (),
+        returning: Sequence[sa.ColumnElement[Any]] = (),
     ) -> None:
         statement = sa.update(JOBS).where(*where, transition.guard)
         statement = statement.values(state=transition.state, version=JOBS.c.version + 1, **values)
-        names = dict.fromkeys([*returning, "id", "state", "attempt", "worker"])
-        self._move = statement.returning(*(JOBS.c[name] for name in names))
+        noted = (JOBS.c[name] for name in ("id", "state", "attempt", "worker"))
+        self._move = statement.returning(*dict.fromkeys([*returning, *noted]))
         moved = self._move.cte("moved")
         event = sa.select(moved.c.id, utcnow(), moved.c.state, moved.c.attempt, moved.c.worker)
         note = sa.insert(EVENTS).from_select(["job_id", "at", "state", "attempt", "worker"], event)

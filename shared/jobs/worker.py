@@ -51,7 +51,7 @@ _DONE: Final[dict[str, Any]] = {
 }
 _SUCCEED: Final = PreparedTransition(_TO_SUCCEEDED, *_HELD, JOBS.c.parent_id.is_(None), values=_DONE)
 _SUCCEED_AS_CHILD: Final = PreparedTransition(
-    _TO_SUCCEEDED, *_HELD, values=_DONE, returning=["created_at", "finished_at"]
+    _TO_SUCCEEDED, *_HELD, values=_DONE, returning=[JOBS.c.created_at, JOBS.c.finished_at]
 )
 
 

@@ -7,12 +7,14 @@ import os
 import shutil
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from jobyard.shared import jobs
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
@@ -43,6 +45,11 @@ class Context:
     def heartbeats(self) -> HeartbeatThread:
         """The thread that sends the heartbeats of the running job."""
         return HeartbeatThread(self.settings.heartbeat_seconds)
+
+    @functools.cached_property
+    def fronts(self) -> defaultdict[str, jobs.Front]:
+        """By queue: where this process found its last job."""
+        return defaultdict(jobs.Front)
 
     @functools.cached_property
     def import_roots(self) -> ImportRoots:

@@ -86,6 +86,7 @@ class Executor:
         self._context = context
         self._works = works
         self._queue = queue
+        self._front = context.fronts[queue]
         self._worker = worker
         self._stopping = stopping
         self._watcher = watcher
@@ -104,7 +105,8 @@ class Executor:
             self._watcher.started(claim)
             outcome = self._attempt(claim)
             self._watcher.ended(claim, outcome)
-            claim = self._claim_first() if self._may_continue() and not self._has_tried_next else self._next
+            must_claim = self._may_continue() and not self._has_tried_next
+            claim = self._claim_first(whole=self._front.is_due) if must_claim else self._next
         if count and not self._may_continue():
             # There may be more for another process, and its message may have been this one.
             self._context.broker.wake(self._queue)
@@ -113,14 +115,22 @@ class Executor:
     def _may_continue(self) -> bool:
         return not (self._single or self._stopping.is_set() or time.monotonic() > self._ends)
 
-    def _claim(self, session: Session) -> jobs.Claim | None:
-        seconds = self._context.settings.lease_seconds
-        return jobs.claim(session, self._queue, worker=self._worker, lease_seconds=seconds)
+    def _claim(self, session: Session, *, whole: bool) -> jobs.Claim | None:
+        return jobs.claim(
+            session,
+            self._queue,
+            worker=self._worker,
+            lease_seconds=self._context.settings.lease_seconds,
+            front=self._front,
+            whole=whole,
+        )
 
-    def _claim_first(self) -> jobs.Claim | None:
-        """The first job of the queue, claimed in a transaction of its own."""
+    def _claim_first(self, *, whole: bool = False) -> jobs.Claim | None:
+        """The first job of the queue, claimed in a transaction of its own. Looks everywhere for it."""
+        is_partial = self._front.is_slow and not whole
         with self._context.database.single() as connection, Session(connection) as session:
-            return self._claim(session)
+            found = self._claim(session, whole=whole)
+            return self._claim(session, whole=True) if found is None and is_partial else found
 
     def _attempt(self, claim: jobs.Claim) -> Outcome | None:
         context = self._context
@@ -212,10 +222,11 @@ class Executor:
         """
 
         def write() -> Outcome | None:
-            tries_next = self._may_continue()
+            # No outcome waits for a slow look at the whole front.
+            tries_next = self._may_continue() and not (self._front.is_slow and self._front.is_due)
             with self._context.database.write() as session:
                 outcome = change(session)
-                following = self._claim(session) if tries_next else None
+                following = self._claim(session, whole=False) if tries_next else None
             # Not before the commit. Should only its answer be lost, this lease runs out by itself.
             self._next, self._has_tried_next = following, tries_next
             return outcome

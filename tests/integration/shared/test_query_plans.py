@@ -24,6 +24,7 @@ from jobyard.shared.jobs import Job, JobEvent, Progress, Request, State
 from jobyard.shared.migrate import upgrade
 from jobyard.shared.storage import known
 from tests.conftest import new_database
+from tests.factories import slow_front
 
 FINISHED = 20_000
 QUEUED = 50
@@ -86,6 +87,9 @@ HOT: dict[str, Verb] = {
     "repeats_of": lambda session, _: jobs.repeats_of(session.connection(), "many", DIGEST, 3),
     "claim": lambda session, _: jobs.claim(session, "cpu", worker="w", lease_seconds=30),
     "claim_of_nothing": lambda session, _: jobs.claim(session, "predict", worker="w", lease_seconds=30),
+    "claim_after_a_slow_look": lambda session, _: jobs.claim(
+        session, "cpu", worker="w", lease_seconds=30, front=slow_front(session), whole=False
+    ),
     "clear_metrics": lambda session, filled: metrics.clear(session, filled.queued.id),
     "heartbeat": lambda session, filled: jobs.heartbeat(
         session, *held(filled), lease_seconds=30, progress=Progress("scoring", 1, 2, "texts", None)

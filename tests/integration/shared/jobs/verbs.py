@@ -77,9 +77,9 @@ FAMILY = {
 }
 
 
-def next_claim(session: Session, queue: str = "cpu", worker: str = "w") -> Claim | None:
+def next_claim(session: Session, queue: str = "cpu", worker: str = "w", **look: Any) -> Claim | None:
     """What a worker of the queue gets."""
-    return jobs.claim(session, queue, worker=worker, lease_seconds=LEASE_SECONDS)
+    return jobs.claim(session, queue, worker=worker, lease_seconds=LEASE_SECONDS, **look)
 
 
 def in_state(database: Database, state: State) -> tuple[uuid.UUID, uuid.UUID]:
