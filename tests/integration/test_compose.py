@@ -377,6 +377,17 @@ def test_every_setting_to_choose_is_in_the_example(services: dict[str, Config]) 
     assert example == set(re.findall(r"\$\{([A-Z_]+)", BASE.read_text()))
 
 
+def test_the_documentation_names_services_that_exist(services: dict[str, Config]) -> None:
+    pages = "".join(page.read_text() for page in (ROOT / "docs/how-to").glob("*.md"))
+    lines = re.findall(r"^docker compose (?:exec|run|stop|logs) (.+)$", pages, re.MULTILINE)
+    assert lines
+    for line in lines:
+        words = [word for word in shlex.split(line, comments=True) if not word.startswith("-")]
+        assert words[0] in services, line
+        if line.startswith("web "):  # of `stop`: all that use the database
+            assert set(words) == {"web", "sweeper"} | WORKERS
+
+
 # ---- the gpu override
 
 

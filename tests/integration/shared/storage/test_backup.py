@@ -1,6 +1,7 @@
 """The commands of docs/how-to/back-up.md for PostgreSQL: what pg_dump wrote is restored with its storage."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,9 @@ from tests.factories import LONG_AGO, change_job, claimed, get_job, new_job, put
 from tests.samples import ROOT, samples
 from tests.workers import make_context
 
+# What the blocks have that are for Docker Compose.
+DUMP, RESTORE = "postgres pg_dump", "postgres pg_restore"
+
 
 @pytest.fixture(scope="module")
 def programs() -> Path:
@@ -31,10 +35,22 @@ def programs() -> Path:
     return found[-1].parent
 
 
-def type_block(word: str, folder: Path, programs: Path, settings: Settings) -> None:
-    """What the page says, with PostgreSQL's programs and the virtual environment on the path."""
-    page = ROOT / "docs/how-to/back-up.md"
-    (code,) = [sample.code for sample in samples(page) if word in sample.code]
+def block(word: str) -> str:
+    """The page's block that has this word."""
+    (code,) = [sample.code for sample in samples(ROOT / "docs/how-to/back-up.md") if word in sample.code]
+    return code
+
+
+def in_containers(word: str, inner: str, storage_folder: Path) -> str:
+    """What a line with `docker compose` runs in a container, for this machine: the one that has `inner`."""
+    (line,) = [line for line in block(word).splitlines() if inner in line]
+    line = re.sub(r"docker compose (?:exec|run)(?: -\S+)* \w+ ", "", line)
+    line = line.replace("-C /storage", f"-C {storage_folder}").replace("--username=jobyard", "")
+    return re.sub(r"(?<= |=)jobyard(?= )", '"$JOBYARD_DATABASE_URL"', line)
+
+
+def type_in(code: str, folder: Path, programs: Path, settings: Settings) -> None:
+    """Type this, with PostgreSQL's programs and the virtual environment on the path."""
     path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
     given = {
         "PATH": path,
@@ -54,8 +70,9 @@ def type_block(word: str, folder: Path, programs: Path, settings: Settings) -> N
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
+@pytest.mark.parametrize("with_compose", [False, True], ids=["by hand", "compose"])
 def test_a_dump_and_a_later_copy_of_the_storage_are_whole_again_elsewhere(
-    postgres: str, postgres_url: str, programs: Path, tmp_path: Path
+    postgres: str, postgres_url: str, programs: Path, tmp_path: Path, with_compose: bool
 ) -> None:
     (tmp_path / "backup").mkdir()
     database = Database(postgres_url)
@@ -66,7 +83,10 @@ def test_a_dump_and_a_later_copy_of_the_storage_are_whole_again_elsewhere(
     change_job(database, ended, state=State.SUCCEEDED, finished_at=LONG_AGO)
     claimed(database, running)
 
-    type_block("pg_dump --format", tmp_path, programs, context.settings)
+    if with_compose:
+        type_in(in_containers(DUMP, "pg_dump", tmp_path), tmp_path, programs, context.settings)
+    else:
+        type_in(block("pg_dump --format"), tmp_path, programs, context.settings)
     # Between the two backups the server works on: a file goes, another one comes, the epoch is raised.
     with database.write() as session:
         session.delete(gone)
@@ -74,14 +94,23 @@ def test_a_dump_and_a_later_copy_of_the_storage_are_whole_again_elsewhere(
     assert context.storage.remove([gone.storage_key], storage.Reason.DELETED) == 1
     late = put_file(context, "late.csv", b"late")
     context.storage.identity.advance()
-    shutil.copytree(tmp_path / "a/storage", tmp_path / "b/storage")
+    if with_compose:
+        type_in(in_containers(DUMP, "tar", tmp_path / "a/storage"), tmp_path, programs, context.settings)
+        (tmp_path / "b/storage").mkdir(parents=True)
+    else:
+        shutil.copytree(tmp_path / "a/storage", tmp_path / "b/storage")
     database.dispose()
 
     with new_database(postgres) as url:
         settings = Settings(home=tmp_path / "b", database_url=url)
         restored = Database(settings.database)
         try:
-            type_block("pg_restore", tmp_path, programs, settings)
+            if with_compose:
+                for inner in ("pg_restore", "tar", "adopt"):
+                    line = in_containers(RESTORE, inner, tmp_path / "b/storage")
+                    type_in(line, tmp_path, programs, settings)
+            else:
+                type_in(block("pg_restore --no-owner"), tmp_path, programs, settings)
             store = Storage(settings.storage, restored)
             store.identity.require()
             assert store.identity.may_delete()
