@@ -173,6 +173,7 @@ def _engine(url: str) -> sa.Engine:
             max_overflow=30,
             connect_args={"connect_timeout": 5, "application_name": "jobyard"},
         )
+        sa.event.listen(engine, "connect", _prepare_nothing_through_a_pooler)
         sa.event.listen(engine, "begin", _begin)
         sa.event.listen(engine, "checkout", _refuse_if_closed)
         sa.event.listen(engine, "handle_error", _understand, retval=True)
@@ -221,6 +222,16 @@ def _begin_to_write(connection: sa.Connection) -> None:
                 raise sa.exc.OperationalError("BEGIN IMMEDIATE", None, error) from error
         time.sleep(pause)
         pause = min(1.5 * pause, LAST_PAUSE_SECONDS)
+
+
+def _prepare_nothing_through_a_pooler(connection: Any, _record: Any) -> None:
+    """A prepared statement belongs to the server's session, and a pooler such as PgBouncer may give each
+    transaction another one. A pooler names itself where the server would name its process.
+    """
+    (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone()
+    connection.rollback()
+    if pid != connection.info.backend_pid:
+        connection.prepare_threshold = None
 
 
 def _refuse_if_closed(connection: Any, _record: Any, _proxy: Any) -> None:

@@ -13,13 +13,10 @@ log = logging.getLogger(__name__)
 
 
 class Registration:
-    """A thread in the parent of a worker's pool.
-
-    It closes its connection after each statement: the children are forked from this process.
-    """
+    """A thread in the parent of a worker's pool."""
 
     def __init__(self, database_url: str, queue: str) -> None:
-        self._database_url = database_url
+        self._database = Database(database_url)
         self._name = ""
         self._queue = queue
         self._ended = threading.Event()
@@ -41,14 +38,17 @@ class Registration:
             self._write(registrations.register, queue=self._queue)
             if self._ended.wait(registrations.REGISTER_SECONDS):
                 self._write(registrations.deregister)
+                self._database.dispose()
                 return
 
     def _write(self, statement: Callable[..., None], **values: str) -> None:
-        database = Database(self._database_url)
         try:
-            with database.write() as session:
+            with self._database.write() as session:
                 statement(session, name=self._name, **values)
         except sa.exc.SQLAlchemyError as error:
             log.warning("can't write this worker's registration: %s", str(error).splitlines()[0])
         finally:
-            database.dispose()
+            # SQLite's locks belong to a process: no connection may be open when the pool forks its children.
+            # One to PostgreSQL is kept; the children have copies of its socket, and leave them alone.
+            if self._database.engine.dialect.name == "sqlite":
+                self._database.dispose()

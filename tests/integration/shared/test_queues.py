@@ -1,5 +1,6 @@
 """The queues as their watchers see them, and the workers that say that they are there."""
 
+import datetime
 import logging
 import threading
 import time
@@ -234,6 +235,32 @@ def test_a_worker_says_that_it_is_there_again_and_again_and_then_goodbye(
     registration.stop()
     assert workers(database) == []
     registration.stop()  # once more is nothing
+
+
+def test_a_worker_keeps_its_connection_to_postgresql(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registrations, "REGISTER_SECONDS", 0.01)
+    registration, database = Registration(postgres_url, "cpu"), Database(postgres_url)
+    others = sa.text(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+        "AND backend_type = 'client backend'"
+    )
+    with database.autocommit() as connection:
+        renewals: set[datetime.datetime] = set()
+        servers: set[int] = set()
+
+        def has_renewed() -> bool:
+            servers.update(connection.scalars(others))
+            renewals.update(connection.scalars(sa.select(Worker.seen_at)))
+            return len(renewals) > 10
+
+        registration.start("cpu@here")
+        wait_for(has_renewed)
+        registration.stop()
+        assert len(servers) == 1
+        wait_for(lambda: not connection.scalars(others).all())
+    database.dispose()
 
 
 def test_a_worker_outlives_a_database_that_is_away(
