@@ -6,17 +6,22 @@ of the queue, and the next, until none is left: so a few messages do for any num
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Final
 
+import amqp
 import kombu
+import redis
 from celery import Celery
 from kombu import Exchange, Producer
-from kombu.exceptions import BatchPublishError, OperationalError
+from kombu.exceptions import KombuError
 from kombu.transport.redis import Channel as RedisChannel
 
 from jobyard.shared.config import Settings
+from jobyard.shared.errors import ConfigError
 from jobyard.shared.kinds.base import Queue
+from jobyard.shared.service_url import CLUSTER, BrokerUrl
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +29,16 @@ log = logging.getLogger(__name__)
 WAKE_UP: Final = "wake_up"
 # So many messages in a queue wake every idle process; more would be handled for nothing.
 MAX_MESSAGES: Final = 32
+
+# What is raised where a broker can't be used. kombu makes errors of its own of most of its clients' errors,
+# but not of a channel that RabbitMQ closes.
+BROKER_ERRORS: Final = (KombuError, redis.RedisError, amqp.AMQPError, OSError)
+
+CLUSTER_ERRORS: Final = (
+    redis.exceptions.ClusterCrossSlotError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.AskError,
+)
 
 # What a dead or frozen broker may cost who sends, in seconds, twice over: a connection that went
 # stale since the last time deserves a second try.
@@ -44,8 +59,10 @@ def make_celery(settings: Settings, *, sender: bool = False) -> Celery:
 
     A `sender` gives up soon if the broker is unreachable; a worker tries for ever.
     """
-    app = Celery("jobyard", broker=settings.broker, set_as_current=False)
+    address = BrokerUrl.parse(settings.broker)
+    app = Celery("jobyard", broker=address.url, set_as_current=False)
     app.conf.update(
+        broker_use_ssl=address.ssl,
         task_queues=[
             kombu.Queue(queue.value, Exchange(queue.value), routing_key=queue.value) for queue in Queue
         ],
@@ -59,21 +76,33 @@ def make_celery(settings: Settings, *, sender: bool = False) -> Celery:
         # Flower gets events of jobs, from `workers.runtime.events`, and none of messages.
         task_send_sent_event=False,
         worker_send_task_events=False,
-        # A worker takes a message only when it can handle it: a reserved one is lost to idle workers.
-        task_acks_late=True,
-        worker_prefetch_multiplier=1,
+        # A message that is lost between its acknowledgment and the claim is sent again by the sweeper.
+        task_acks_late=False,
+        # Nothing is cancelled by this, for nothing unacknowledged is running; it only ends a warning.
+        worker_cancel_long_running_tasks_on_connection_loss=True,
+        worker_enable_prefetch_count_reduction=False,
+        # Whatever the broker does, a worker connects again: also to one that answers with errors, as a
+        # primary that has become a replica does, or that closes a channel.
         broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_channel_error_retry=True,
         broker_connection_timeout=SEND_SECONDS if sender else LISTEN_SECONDS,
-        broker_transport_options=_transport(settings, sender),
+        broker_transport_options=_transport(address, sender),
     )
     return app
 
 
-def _transport(settings: Settings, sender: bool) -> dict[str, object]:
+def _transport(address: BrokerUrl, sender: bool) -> dict[str, object]:
     seconds = SEND_SECONDS if sender else LISTEN_SECONDS
     options: dict[str, object] = {"max_retries": 0} if sender else {}
-    if settings.broker.startswith("amqp"):
+    if address.url.startswith("amqp"):
         return options | {"confirm_publish": True, "read_timeout": seconds, "write_timeout": seconds}
+    if address.sentinel is not None:
+        timeouts = {"socket_connect_timeout": seconds, "socket_timeout": seconds}
+        options |= {
+            "master_name": address.sentinel.primary,
+            "sentinel_kwargs": timeouts | address.sentinel.login,
+        }
     return options | {
         "visibility_timeout": VISIBILITY_SECONDS,
         "priority_steps": [0],  # the order of jobs is SQL's
@@ -82,6 +111,17 @@ def _transport(settings: Settings, sender: bool) -> dict[str, object]:
         "socket_keepalive": True,
         "health_check_interval": 10,
     }
+
+
+def require_at_start(settings: Settings) -> None:
+    """Raises ConfigError if the address is a Redis Cluster's. An unreachable broker may come back."""
+    try:
+        # Of no pool, which the forked children of a worker would share.
+        with make_celery(settings, sender=True).connection_for_write() as connection:
+            _ask(Producer(connection), _existing)
+    except BROKER_ERRORS as error:
+        if isinstance(error.__cause__, CLUSTER_ERRORS):
+            raise ConfigError(f"JOBYARD_BROKER_URL: {CLUSTER}") from None
 
 
 class Broker:
@@ -109,7 +149,7 @@ class Broker:
                 messages = min(jobs, self._room[queue])
                 self._room[queue] -= max(messages, 0)
                 self._send(producer, queue, messages)
-        except (OperationalError, BatchPublishError, OSError) as error:
+        except BROKER_ERRORS as error:
             self._away_until = time.monotonic() + AWAY_SECONDS
             log.warning(
                 "queue %s: its workers will be woken later, the broker can't be reached: %s", queue, error
@@ -127,18 +167,26 @@ class Broker:
                 )
 
     def depths(self) -> dict[str, int]:
-        """Messages ready in each queue. Raises kombu's OperationalError if the broker is unreachable."""
+        """Messages ready in each queue. Raises one of BROKER_ERRORS if the broker can't be used."""
         with self.app.producer_pool.acquire(block=True) as producer:
             return {queue.value: _depth(producer, queue.value) for queue in Queue}
 
 
 def _depth(producer: Producer, queue: str) -> int:
-    def ask() -> int:
-        channel = producer.channel
+    def ask(channel: kombu.transport.virtual.Channel) -> int:
         if isinstance(channel, RedisChannel):  # for each question that kombu asks it makes a client
             return int(channel.client.llen(queue))
         # To declare it as the app does is the one question about its length that never fails for want of it.
         return int(channel.queue_declare(queue=queue, durable=True, auto_delete=False).message_count)
 
-    # Which makes kombu's errors of the client's, besides.
-    return int(producer.connection.ensure(producer, ask, **RETRY)())
+    return _ask(producer, ask)
+
+
+def _existing(channel: kombu.transport.virtual.Channel) -> int:
+    """How many queues exist. Even a cluster of one node refuses a question about several keys."""
+    return int(channel.client.exists(*Queue)) if isinstance(channel, RedisChannel) else 0
+
+
+def _ask(producer: Producer, question: Callable[[kombu.transport.virtual.Channel], int]) -> int:
+    """Ask, on a new connection if need be; besides, this makes kombu's errors of the client's."""
+    return int(producer.connection.ensure(producer, lambda: question(producer.channel), **RETRY)())

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from jobyard.hosts import unbracketed
 from jobyard.shared.errors import ConfigError
+from jobyard.shared.service_url import BrokerUrl, ServiceUrl
 from jobyard.shared.source_rules import Host, SourceRules, parse_bucket
 
 PREFIX = "JOBYARD_"
@@ -44,7 +45,8 @@ class Settings(BaseSettings):
         default="", description="SQLAlchemy URL of the database; default: SQLite in HOME"
     )
     broker_url: str = Field(
-        default="", description="URL of Redis or RabbitMQ; default: the Redis that `jobyard up` starts"
+        default="",
+        description="URL of Redis, Redis Sentinel or RabbitMQ; default: the Redis that `jobyard up` starts",
     )
     storage_url: str = Field(
         default="", description="fsspec URL of the file storage; default: a folder in HOME"
@@ -198,16 +200,18 @@ class Settings(BaseSettings):
         """PostgreSQL is always reached through psycopg 3, whichever way its address is written."""
         for scheme in ("postgres://", "postgresql://"):
             if url.startswith(scheme):
-                return "postgresql+psycopg://" + url.removeprefix(scheme)
-        if url and not url.startswith(("postgresql+psycopg://", "sqlite:///")):
+                url = "postgresql+psycopg://" + url.removeprefix(scheme)
+        if url.startswith("postgresql+psycopg://"):
+            return str(ServiceUrl.parse(url))
+        if url and not url.startswith("sqlite:///"):
             raise ValueError("should start with postgresql:// or sqlite:///")
         return url
 
     @field_validator("broker_url")
     @classmethod
     def _broker(cls, url: str) -> str:
-        if url and not url.startswith(("redis://", "rediss://", "redis+socket://", "amqp://", "amqps://")):
-            raise ValueError("should start with redis://, rediss://, redis+socket://, amqp:// or amqps://")
+        if url:
+            BrokerUrl.parse(url)
         return url
 
     @model_validator(mode="after")

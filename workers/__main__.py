@@ -13,7 +13,7 @@ from jobyard.shared.kinds.base import Queue
 
 
 def main() -> int:
-    """Run until SIGTERM; 2 where a setting is wrong."""
+    """Run until SIGTERM, which is 0; 2 where a setting is wrong, 1 where a worker can't continue."""
     parser = argparse.ArgumentParser(prog="python -m jobyard.workers", description=__doc__)
     parser.add_argument("role", choices=[*(queue.value for queue in Queue), "sweeper", "flower"])
     parser.add_argument("--name", help="a name to distinguish several workers of one queue on one machine")
@@ -27,10 +27,12 @@ def main() -> int:
 
 
 def _run(settings: Settings, role: str, name: str | None) -> int:
+    from jobyard.shared.broker import require_at_start
     from jobyard.workers.runtime.app import make_worker, set_up_logging
 
     set_up_logging(settings.log_level)
     protect(settings.home)
+    require_at_start(settings)
     for problem in kinds.problems():
         logging.getLogger(__name__).error("%s", problem)
     if role == "sweeper":
@@ -55,19 +57,20 @@ def _run(settings: Settings, role: str, name: str | None) -> int:
     # TensorFlow would begin each job with a page of notices; the children inherit this.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     app = make_worker(settings, Queue(role))
-    app.worker_main(
-        [
-            "--quiet",  # no banner
-            "worker",
-            f"--queues={role}",
-            f"--hostname={name or role}@%h",
-            f"--loglevel={settings.log_level}",
-            # Workers exchange nothing that is not in SQL.
-            "--without-gossip",
-            "--without-mingle",
-        ]
+    from celery.utils.nodenames import host_format
+
+    worker = app.Worker(
+        queues=[role],
+        hostname=host_format(f"{name or role}@%h"),
+        loglevel=settings.log_level,
+        quiet=True,  # no banner
+        # Workers exchange nothing that is not in SQL.
+        without_gossip=True,
+        without_mingle=True,
     )
-    return 0
+    worker.start()
+    # Celery has logged why it can't continue. It sets no code where it gives up by itself.
+    return 1 if worker.exitcode is None else worker.exitcode
 
 
 if __name__ == "__main__":

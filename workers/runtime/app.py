@@ -31,6 +31,7 @@ def make_worker(settings: Settings, queue: Queue) -> Celery:
     """The app for one queue, with the pool that its work needs."""
     app = make_celery(settings)
     app.conf.include = ["jobyard.workers.runtime.tasks"]
+    app.conf.worker_consumer = "jobyard.workers.runtime.consumer:Consumer"
     app.conf.worker_redirect_stdouts = False
     # A child that starts on a loaded machine takes longer than Celery's four seconds, and was killed for it.
     app.conf.worker_proc_alive_timeout = 60.0

@@ -9,10 +9,9 @@ from typing import Any
 
 from celery import Celery
 from celery.events.event import Event, get_exchange
-from kombu.exceptions import OperationalError
 
 from jobyard.shared import jobs
-from jobyard.shared.broker import RETRY
+from jobyard.shared.broker import BROKER_ERRORS, RETRY
 from jobyard.shared.jobs import State
 from jobyard.workers.runtime.executor import Outcome
 
@@ -80,7 +79,7 @@ class Events:
             self._waiting.clear()
         try:
             self._publish(events)
-        except (OperationalError, OSError) as error:
+        except BROKER_ERRORS as error:
             log.debug("can't send %d events to Flower: %s", len(events), error)
 
     def _publish(self, events: list[dict[str, Any]]) -> None:

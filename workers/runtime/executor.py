@@ -61,7 +61,7 @@ class Outcome:
 # How long an outcome waits for an unreachable database, and how long if the worker is being stopped.
 PATIENCE_SECONDS = 600.0
 STOPPING_SECONDS = 2.0
-# After so long a message is acknowledged and another one sent: brokers limit how long a message may take.
+# After so long the task ends and another message is sent: a pool replaces its processes only between tasks.
 MESSAGE_SECONDS = 60.0
 
 

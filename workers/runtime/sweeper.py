@@ -6,10 +6,9 @@ import threading
 import time
 
 import sqlalchemy as sa
-from kombu.exceptions import OperationalError
 
 from jobyard.shared import jobs, retention, storage
-from jobyard.shared.broker import Broker
+from jobyard.shared.broker import BROKER_ERRORS, Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database, serving_seconds
 from jobyard.shared.kinds.base import Queue
@@ -54,7 +53,7 @@ class Sweeper:
         self._remove_from = 0.0
 
     def sweep(self) -> None:
-        """Sweep once. Raises the errors of SQLAlchemy or kombu if database or broker are unreachable."""
+        """Sweep once. Raises SQLAlchemy's errors or BROKER_ERRORS if database or broker are unreachable."""
         now = time.monotonic()
         # While the database was unreachable no worker could renew its lease: they get the time to do so.
         try:
@@ -159,6 +158,6 @@ def main(settings: Settings) -> int:
     while not ended.wait(SWEEP_SECONDS):
         try:
             sweeper.sweep()
-        except (sa.exc.SQLAlchemyError, OperationalError, OSError) as error:
+        except (sa.exc.SQLAlchemyError, *BROKER_ERRORS) as error:
             log.warning("can't sweep, retrying: %s", str(error).splitlines()[0])
     return 0
