@@ -19,7 +19,7 @@ DEPLOYED := $(filter-out dev build,$(LOCKS))
 # How many processes run tests. Some wait more than they compute, so one more than two cores saves time.
 PROCESSES ?= 3
 
-.PHONY: help install demo up test test-unit architectures attack exports lint format docs chaos fuzz-text fuzz-tables fuzz-trees fuzz-api fuzz-parquet older-keras kill-training screenshot lock sbom bench-depth bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-text bench-train clean
+.PHONY: help install demo up test test-unit architectures attack exports lint format docs chaos fuzz-text fuzz-tables fuzz-trees fuzz-api fuzz-parquet older-keras kill-training screenshot lock sbom bench-depth bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-text bench-train bench-wal clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -142,6 +142,9 @@ bench-train: $(INSTALLED) ## Measure training against the tutorial's script and 
 
 bench-predict: $(INSTALLED) ## Measure prediction against Keras' own predict() and the usual loop, and one picture's whole way; QUICK=1 is shorter
 	$(BIN)/python -m benchmarks.prediction $(if $(filter-out 0,$(QUICK)),--quick)
+
+bench-wal: $(INSTALLED) ## Count what jobs cost PostgreSQL: statements and WAL of a text's job, and of a busy worker's hour
+	$(BIN)/python -m benchmarks.wal
 
 # uv lives in a throw-away environment. Registries' addresses and local wheel folders stay out of the
 # locks; the other locks follow dev's, so that what is tested is what is deployed.

@@ -1,9 +1,9 @@
 """What jobs cost PostgreSQL: `make bench-wal`.
 
 Statements, BEGIN and COMMIT included, and bytes of WAL: of a text's job, from its submit to one look at its
-result; and of a worker that is busy for an hour, from its heartbeats and its registrations. Without the images
-of whole pages, whose number depends on checkpoints. HOT is the share of updates of `jobs` that wrote to no
-index.
+result; and of a worker that is busy for an hour, from its heartbeats and its registrations. Without the
+images of whole pages, whose number depends on checkpoints. HOT is the share of updates of `jobs` that wrote
+to no index.
 """
 
 import argparse
@@ -72,7 +72,7 @@ class Server:
         cost.statements = after[3] - logged
 
     def _look(self) -> tuple[int, int, int, int]:
-        """Bytes of WAL, updates of jobs that sessions have reported, those of them that were HOT, statements."""
+        """Bytes of WAL, updates of jobs as sessions have reported them, those that were HOT, statements."""
         time.sleep(0.5)  # what was done is logged, and reported by sessions that have ended
         found = self._connection.execute(
             "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, n_tup_upd, n_tup_hot_upd "

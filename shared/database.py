@@ -137,22 +137,19 @@ class Database:
             session.flush()
 
     @contextmanager
-    def begin(self) -> Iterator[sa.Connection]:
-        """The same for those who need no session."""
+    def begin(self, *, single: bool = False) -> Iterator[sa.Connection]:
+        """The same for those who need no session.
+
+        `single`: what is written is one statement on PostgreSQL. It needs no transaction around it there,
+        which would be two more round trips.
+        """
+        is_alone = single and self.writer is self.engine
         try:
-            with self.writer.begin() as connection:
+            with self.autocommit() if is_alone else self.writer.begin() as connection:
                 yield connection
         except sa.exc.TimeoutError as error:
             # Callers that retry an unreachable database should not have to handle this timeout, too.
             raise sa.exc.OperationalError("BEGIN", None, error) from error
-
-    @contextmanager
-    def single(self) -> Iterator[sa.Connection]:
-        """A connection for a change that is one statement on PostgreSQL, where it needs no transaction around
-        it; on SQLite, where it may be several, it has one.
-        """
-        with self.autocommit() if self.writer is self.engine else self.begin() as connection:
-            yield connection
 
     def dispose(self) -> None:
         """Close all connections."""

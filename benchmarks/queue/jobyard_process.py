@@ -47,7 +47,7 @@ def submit(settings: Settings) -> None:
     request = jobs.Request(kind="sentiment", queue=Queue.CPU.value, spec=SPEC, priority=5, max_attempts=3)
 
     def once() -> None:
-        with database.single() as connection:
+        with database.begin(single=True) as connection:
             jobs.submit_each(connection, [request])
         assert broker.wake(request.queue)  # noqa: S101 - a benchmark
 

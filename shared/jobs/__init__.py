@@ -61,6 +61,7 @@ from jobyard.shared.jobs.worker import (
     postpone,
     release,
     succeed,
+    succeed_alone,
 )
 
 __all__ = [
@@ -139,5 +140,6 @@ __all__ = [
     "submit_each",
     "submit_many",
     "succeed",
+    "succeed_alone",
     "why_waiting",
 ]

@@ -13,7 +13,7 @@ from jobyard.shared.jobs.fronts import PRIORITIES, Front, parameter
 from jobyard.shared.jobs.progress import NO_PROGRESS
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.tables import JOBS
-from jobyard.shared.jobs.transitions import PreparedTransition, Transition
+from jobyard.shared.jobs.transitions import PreparedTransition, Transition, connection_of
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ _CLAIM_AFTER: Final = _claim_of(sa.func.coalesce(*map(_first_after, PRIORITIES))
 
 
 def claim(
-    session: Session,
+    session: Session | sa.Connection,
     queue: str,
     *,
     worker: str,
@@ -107,13 +107,14 @@ def claim(
         "lease_seconds": lease_seconds,
     }
     began = time.monotonic()
-    if session.get_bind().dialect.name != "postgresql":
-        row = _CLAIM_ON_SQLITE(session, given)
+    connection = connection_of(session)
+    if connection.dialect.name != "postgresql":
+        row = _CLAIM_ON_SQLITE(connection, given)
     elif front is None or whole or not front.is_slow:
-        row = _CLAIM(session, given)
+        row = _CLAIM(connection, given)
         if front is not None:
             front.looked_at_all(time.monotonic() - began, row)
     else:
-        row = _CLAIM_AFTER(session, given | front.after)
+        row = _CLAIM_AFTER(connection, given | front.after)
         front.looked_after(time.monotonic() - began, row)
     return None if row is None else Claim(**{field.name: row._mapping[field.name] for field in fields(Claim)})

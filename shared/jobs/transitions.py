@@ -71,9 +71,9 @@ class PreparedTransition:
         note = sa.insert(EVENTS).from_select(["job_id", "at", "state", "attempt", "worker"], event)
         self._move_and_note = sa.select(moved).add_cte(note.cte("noted"))
 
-    def __call__(self, session: Session, given: dict[str, Any]) -> sa.Row[Any] | None:
+    def __call__(self, session: Session | sa.Connection, given: dict[str, Any]) -> sa.Row[Any] | None:
         """The row as it is now, or None if no row matched the guard."""
-        connection = session.connection()
+        connection = connection_of(session)
         if connection.dialect.name == "postgresql":
             return connection.execute(self._move_and_note, given).one_or_none()
         row = connection.execute(self._move, given).one_or_none()
@@ -81,6 +81,11 @@ class PreparedTransition:
             event = {"job_id": row.id, "state": row.state, "attempt": row.attempt, "worker": row.worker}
             connection.execute(_NOTE, event)
         return row
+
+
+def connection_of(session: Session | sa.Connection) -> sa.Connection:
+    """For statements in Core: to make a session for one takes as long as the statement does."""
+    return session if isinstance(session, sa.Connection) else session.connection()
 
 
 # What a job's owner may have asked for while it ran.

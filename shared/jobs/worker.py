@@ -78,24 +78,36 @@ def succeed(session: Session, job_id: uuid.UUID, lease: uuid.UUID, result: dict[
 
     A child's `result` says under "done" how much of its parent's progress it was.
     """
-    given = {"held_job": job_id, "held_lease": lease, "given_result": result}
-    if _SUCCEED(session, given) is not None:
-        _keep_brief(session, job_id, result)
+    if succeed_alone(session.connection(), job_id, lease, result):
         return True
     if (parent := lock_parent(session, job_id)) is None:
         return False
-    row = _SUCCEED_AS_CHILD(session, given)
+    row = _SUCCEED_AS_CHILD(session, _given(job_id, lease, result))
     if row is None:
         return False
-    _keep_brief(session, job_id, result)
+    _keep_brief(session.connection(), job_id, result)
     continue_parent(
         session, parent, progress_after(parent, result.get("done", 0), row.finished_at - row.created_at)
     )
     return True
 
 
-def _keep_brief(session: Session, job_id: uuid.UUID, result: dict[str, Any]) -> None:
-    briefs.keep(session.connection(), "result", [(job_id, result, to_json(result))])
+def succeed_alone(
+    connection: sa.Connection, job_id: uuid.UUID, lease: uuid.UUID, result: dict[str, Any]
+) -> bool:
+    """`succeed` of a job that is no child: one statement on PostgreSQL, if its result has no brief."""
+    if _SUCCEED(connection, _given(job_id, lease, result)) is None:
+        return False
+    _keep_brief(connection, job_id, result)
+    return True
+
+
+def _given(job_id: uuid.UUID, lease: uuid.UUID, result: dict[str, Any]) -> dict[str, Any]:
+    return {"held_job": job_id, "held_lease": lease, "given_result": result}
+
+
+def _keep_brief(connection: sa.Connection, job_id: uuid.UUID, result: dict[str, Any]) -> None:
+    briefs.keep(connection, "result", [(job_id, result, to_json(result))])
 
 
 def fail(

@@ -80,7 +80,7 @@ class GroupCommit:
         """Give each its outcome."""
         try:
             is_single = len(entries) == 1 and entries[0].is_one_statement
-            with self._database.single() if is_single else self._database.begin() as connection:
+            with self._database.begin(single=is_single) as connection:
                 outcomes = _accept(connection, entries)
         except Exception as error:  # noqa: BLE001 - it is raised where the request came from
             # Perhaps in the commit: then it is unknown whether it was done.

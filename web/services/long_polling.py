@@ -11,10 +11,10 @@ from jobyard.shared import jobs
 from jobyard.web.backend import Backend
 
 MAX_WAIT_SECONDS: Final = 60
-# How often a waiting request checks: soon at first, for short jobs, then less and less, whenever it has
-# waited a tenth longer.
-FIRST_CHECK_SECONDS = 0.0005
-LAST_CHECK_SECONDS = 0.25
+# When a waiting request first checks: no job ends sooner. Then it checks often, for short jobs, and less and
+# less, whenever it has waited a tenth longer.
+FIRST_CHECK_SECONDS = 0.0025
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.0003, 0.25
 
 T = TypeVar("T")
 
@@ -26,9 +26,10 @@ def wait_until(backend: Backend, seconds: float, check: Callable[[sa.Connection]
         return None
     try:
         began = time.monotonic()
+        pause = FIRST_CHECK_SECONDS
         while (waited := time.monotonic() - began) < seconds:
-            pause = min(max(FIRST_CHECK_SECONDS, waited / 10), LAST_CHECK_SECONDS)
             time.sleep(min(pause, seconds - waited))
+            pause = min(max(SHORTEST_PAUSE_SECONDS, waited / 10), LONGEST_PAUSE_SECONDS)
             with backend.database.autocommit() as connection:
                 if (found := check(connection)) is not None:
                     return found

@@ -22,7 +22,7 @@ from jobyard.shared.errors import LeaseLost
 from jobyard.shared.kinds.sentiment import SentimentPart, SentimentSpec
 from jobyard.workers.kinds import wait_for
 from jobyard.workers.kinds.fetching import fetch, provenance
-from jobyard.workers.runtime.attempt import Attempt, Finish, Split
+from jobyard.workers.runtime.attempt import Attempt, Finish, Made, Split
 from jobyard.workers.runtime.parts import refuse_broken, whole_of
 from jobyard.workers.sentiment.trial import try_file, try_part
 from jobyard.workers.sentiment.vader.scorer import Scorer
@@ -50,11 +50,10 @@ SCORED_FILE = "the scored file"
 SCORERS = 4
 
 
-def work(attempt: Attempt, spec: SentimentSpec | SentimentPart) -> Finish | Split:
+def work(attempt: Attempt, spec: SentimentSpec | SentimentPart) -> Made:
     """Score the texts of the spec, or those of a file, or a part of one."""
     if isinstance(spec, SentimentSpec) and spec.texts is not None:
-        scored = score_texts(spec, _scorer(attempt, spec), attempt.progress)
-        return lambda _: scored
+        return score_texts(spec, _scorer(attempt, spec), attempt.progress)
     wait_for(_compiling(), attempt, "starting")
     if isinstance(spec, SentimentPart):
         return _score_part(attempt, spec)

@@ -84,6 +84,11 @@ class Attempt:
         for name, (stored, media_type) in self._artifacts.items():
             storage.add_file(session, stored, name=name, media_type=media_type, job_id=self.job_id)
 
+    @property
+    def has_artifacts(self) -> bool:
+        """Whether `add_artifacts` writes anything."""
+        return bool(self._artifacts)
+
     def results_of_parts(self) -> list[dict[str, Any]] | None:
         """The results of the job's children, in their order; None if it was not split yet.
 

@@ -58,6 +58,9 @@ class Outcome:
     traceback: str | None = None
 
 
+Alone = Callable[[sa.Connection], Outcome]
+
+
 # How long an outcome waits for an unreachable database, and how long if the worker is being stopped.
 PATIENCE_SECONDS = 600.0
 STOPPING_SECONDS = 2.0
@@ -68,8 +71,9 @@ MESSAGE_SECONDS = 60.0
 class Executor:
     """The jobs of one queue, in queue order, until none is ready or the worker is to stop.
 
-    The next one is claimed in the transaction that writes the outcome of the one before. `single`: only
-    one job, since its process ends with it.
+    The next one is claimed in the transaction that writes the outcome of the one before. Only the first one's
+    is written alone where that is one statement: mostly none comes after it, and somebody may be waiting for
+    it. `single`: only one job, since its process ends with it.
     """
 
     def __init__(
@@ -94,6 +98,7 @@ class Executor:
         self._ends = time.monotonic() + MESSAGE_SECONDS
         self._next: jobs.Claim | None = None
         self._has_tried_next = False
+        self._is_first = True
 
     def run(self) -> int:
         """Returns how many jobs were run. Never raises because of a job's work."""
@@ -107,6 +112,7 @@ class Executor:
             self._watcher.ended(claim, outcome)
             must_claim = self._may_continue() and not self._has_tried_next
             claim = self._claim_first(whole=self._front.is_due) if must_claim else self._next
+            self._is_first = False
         if count and not self._may_continue():
             # There may be more for another process, and its message may have been this one.
             self._context.broker.wake(self._queue)
@@ -115,7 +121,7 @@ class Executor:
     def _may_continue(self) -> bool:
         return not (self._single or self._stopping.is_set() or time.monotonic() > self._ends)
 
-    def _claim(self, session: Session, *, whole: bool) -> jobs.Claim | None:
+    def _claim(self, session: Session | sa.Connection, *, whole: bool) -> jobs.Claim | None:
         return jobs.claim(
             session,
             self._queue,
@@ -128,9 +134,9 @@ class Executor:
     def _claim_first(self, *, whole: bool = False) -> jobs.Claim | None:
         """The first job of the queue, claimed in a transaction of its own. Looks everywhere for it."""
         is_partial = self._front.is_slow and not whole
-        with self._context.database.single() as connection, Session(connection) as session:
-            found = self._claim(session, whole=whole)
-            return self._claim(session, whole=True) if found is None and is_partial else found
+        with self._context.database.begin(single=True) as connection:
+            found = self._claim(connection, whole=whole)
+            return self._claim(connection, whole=True) if found is None and is_partial else found
 
     def _attempt(self, claim: jobs.Claim) -> Outcome | None:
         context = self._context
@@ -151,7 +157,11 @@ class Executor:
                 attempt = Attempt(context, claim, heartbeat, scratch, checkpoints, self._patiently)
                 with heartbeat:
                     made = self._works[claim.kind](attempt, spec)
-                outcome = self._write(lambda session: _finish(session, attempt, made, heartbeat), rows=True)
+                outcome = self._write(
+                    lambda session: _finish(session, attempt, made, heartbeat),
+                    rows=True,
+                    alone=_alone(attempt, made, heartbeat),
+                )
                 if outcome is None:  # the work succeeded, so the job does not fail: it runs again
                     raise LeaseLost
             if outcome.state in (State.SUCCEEDED, State.WAITING):
@@ -213,17 +223,29 @@ class Executor:
             )
         )
 
-    def _write(self, change: Callable[[Session], Outcome | None], *, rows: bool = False) -> Outcome | None:
+    def _write(
+        self,
+        change: Callable[[Session], Outcome | None],
+        *,
+        rows: bool = False,
+        alone: Alone | None = None,
+    ) -> Outcome | None:
         """Write the outcome, however long the database is unreachable: days of work may depend on it.
 
         Trying again is harmless: once the outcome is written, the lease no longer holds. None if the time is
         over, which is soon if the worker is being stopped: then the lease expires by itself. With `rows` it
         may be too much for a full disk: raises the database's error, and the job is postponed instead.
+        `alone` does the same where it is one statement on PostgreSQL.
         """
 
         def write() -> Outcome | None:
             # No outcome waits for a slow look at the whole front.
-            tries_next = self._may_continue() and not (self._front.is_slow and self._front.is_due)
+            is_quick = not (self._front.is_slow and self._front.is_due)
+            is_alone = self._is_first and alone is not None
+            tries_next = self._may_continue() and is_quick and not is_alone
+            if alone is not None and not tries_next:
+                with self._context.database.begin(single=True) as connection:
+                    return alone(connection)
             with self._context.database.write() as session:
                 outcome = change(session)
                 following = self._claim(session, whole=False) if tries_next else None
@@ -288,6 +310,23 @@ def _spec_of(claim: jobs.Claim) -> Parameters:
     if model is None:
         raise WorkError(f"the kind {claim.kind!r} declares no Part, which its children need")
     return model.model_validate(claim.spec)
+
+
+def _alone(attempt: Attempt, made: Made, heartbeat: Heartbeat) -> Alone | None:
+    """`_finish` where it writes nothing but the job and its timeline."""
+    claim = attempt.claim
+    if callable(made) or isinstance(made, Split) or claim.parent_id is not None:
+        return None
+    result = dict(made or {})
+    if attempt.has_artifacts or heartbeat.has_rest or not jobs.is_listed_whole(result):
+        return None
+
+    def succeed(connection: sa.Connection) -> Outcome:
+        if not jobs.succeed_alone(connection, claim.id, claim.lease, result):
+            raise LeaseLost
+        return Outcome(State.SUCCEEDED)
+
+    return succeed
 
 
 def _finish(session: Session, attempt: Attempt, made: Made, heartbeat: Heartbeat) -> Outcome | None:

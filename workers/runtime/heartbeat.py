@@ -104,6 +104,11 @@ class Heartbeat:
         if not isinstance(self._interruption, LeaseLost) and (self._points or error is not None):
             self._send()
 
+    @property
+    def has_rest(self) -> bool:
+        """Whether `write_rest` writes anything."""
+        return bool(self._points)
+
     def write_rest(self, session: Session) -> None:
         """Write what the last heartbeat could not, in the transaction of the outcome."""
         self._write(session, self._points)

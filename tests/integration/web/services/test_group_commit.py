@@ -104,7 +104,7 @@ def test_what_the_database_refuses_of_one_is_not_the_others_fault(
 def test_nobody_is_accepted_while_the_database_is_away(
     group_commit: GroupCommit, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away() -> Any:
+    def away(**_: Any) -> Any:
         raise sa.exc.OperationalError("BEGIN", None, OSError("away"))
 
     with monkeypatch.context() as patch:

@@ -142,6 +142,45 @@ def test_the_next_job_is_claimed_in_the_transaction_of_the_outcome_before(contex
     assert len(transactions) - looks == 1 + len(line)
 
 
+def test_a_short_outcome_of_the_first_job_is_written_before_the_next_is_claimed(context: Context) -> None:
+    first, second, third = (submit(context) for _ in range(3))
+    seen: list[list[str]] = []
+
+    class Looks(AttemptLog):
+        def ended(self, claim: jobs.Claim, ended: executor.Outcome | None) -> None:
+            super().ended(claim, ended)
+            seen.append(states(context, first, second, third))
+
+    attempts = Looks()
+    work = {"sentiment": lambda _attempt, _spec: {"count": 1}}
+    executor.Executor(context, work, "cpu", "w", threading.Event(), attempts).run()
+    each_once(attempts, first, second, third)
+    assert seen == [
+        ["succeeded", "queued", "queued"],
+        ["succeeded", "succeeded", "running"],
+        ["succeeded", "succeeded", "succeeded"],
+    ]
+
+
+def test_a_short_outcome_of_a_job_whose_lease_is_lost_is_not_written(context: Context) -> None:
+    first, second = submit(context), submit(context)
+
+    def work(attempt: Attempt, _spec: Any) -> dict[str, Any]:
+        if attempt.job_id == first:
+            change_job(context.database, first, lease=uuid.uuid4())
+        return {"count": 1}
+
+    attempts = run_queue(context, work)
+    assert attempts.events == [
+        ("started", first),
+        ("lost", first),
+        ("started", second),
+        ("succeeded", second),
+    ]
+    assert states(context, first, second) == ["running", "succeeded"]
+    assert get_job(context.database, first).result is None
+
+
 def test_jobs_that_may_not_run_now_are_left_where_they_are(context: Context) -> None:
     backing_off, paused, cancelled, ready = (submit(context) for _ in range(4))
     change_job(context.database, backing_off, available_at=NEVER)
