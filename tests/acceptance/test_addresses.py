@@ -73,7 +73,7 @@ def test_jobyard_up_on_an_ipv6_address_behind_a_company_s_proxy(own_stack: Stack
         assert listed.returncode == 0, listed.stderr
         assert "succeeded" in listed.stdout
     assert own_stack.run("url").stdout.startswith(own_stack.url)
-    with httpx.Client(trust_env=False) as direct:
+    with httpx.Client(trust_env=False, timeout=PATIENCE) as direct:
         page = direct.get(own_stack.url, headers={"Authorization": f"Bearer {own_stack.token}"})
         assert f'href="{flower}/"' in page.text
         until(lambda: _answers(direct, f"{flower}/healthcheck"), "Flower")
@@ -104,7 +104,7 @@ def test_on_all_addresses_means_ipv4_and_ipv6(tmp_path: Path, command: list[str]
             stderr=output,
         )
     try:
-        with httpx.Client(trust_env=False) as direct:
+        with httpx.Client(trust_env=False, timeout=PATIENCE) as direct:
             for host in ("[::1]", "127.0.0.1"):
                 until(_alive_and_answers(process, direct, f"http://{host}:{port}/{path}"), host, show=log)
     finally:
