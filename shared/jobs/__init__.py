@@ -16,6 +16,7 @@ from jobyard.shared.jobs.counts import (
     keep_counts,
     oldest_wait_seconds,
     recount,
+    total,
 )
 from jobyard.shared.jobs.families import settle, split
 from jobyard.shared.jobs.fields import Field, Shown
@@ -141,5 +142,6 @@ __all__ = [
     "submit_many",
     "succeed",
     "succeed_alone",
+    "total",
     "why_waiting",
 ]
