@@ -9,7 +9,6 @@ to no index.
 import argparse
 import re
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from sqlalchemy.orm import Session
 
 from benchmarks.machine import Machine, until
 from benchmarks.queue import load
 from benchmarks.queue.routes import BODY, TOKEN
 from jobyard.shared import jobs, registrations
 from jobyard.shared.database import Database
-from jobyard.workers.runtime.heartbeat import Heartbeat, HeartbeatThread
 
 JOBS = 200
 BEATS = 300
@@ -155,22 +154,14 @@ def heartbeats(machine: Machine) -> None:
         connection.execute("VACUUM ANALYZE jobs")
     in_an_hour = BEATS / (HOUR / HEARTBEAT_SECONDS)
     for what in ("without progress", "with progress"):
-        heartbeat = Heartbeat(
-            HeartbeatThread(HEARTBEAT_SECONDS),
-            database,
-            claim.id,
-            claim.lease,
-            lease_seconds=30.0,
-            stopping=threading.Event(),
-        )
-        heartbeat.update(0, BEATS, "texts")
-        heartbeat.send()
-        database.dispose()
         with server.measured() as cost:
             for number in range(BEATS):
+                progress = None
                 if what == "with progress":
-                    heartbeat.update(number, BEATS, "texts")
-                heartbeat.send()
+                    progress = jobs.Progress("scoring", number, BEATS, "texts", 1.0)
+                # As the heartbeat of a worker whose job has no metrics.
+                with database.begin(single=True) as connection, Session(connection) as session:
+                    jobs.heartbeat(session, claim.id, claim.lease, lease_seconds=30.0, progress=progress)
             database.dispose()
         show(f"heartbeats {what}, per busy worker-hour", cost, in_an_hour)
 

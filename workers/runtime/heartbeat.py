@@ -158,14 +158,16 @@ class Heartbeat:
             progress, points = self._progress, self._points
             self._points = []
         changed = progress if progress != self._written else None
+        has_new_phase = progress.phase != self._written.phase
+        is_single = not points and not has_new_phase
         try:
-            with self._database.write() as session:
+            with self._database.begin(single=is_single) as connection, Session(connection) as session:
                 job = jobs.heartbeat(
                     session, self._job_id, self._lease, lease_seconds=self._lease_seconds, progress=changed
                 )
                 if job is not None:
                     self._write(session, points)
-                    if changed is not None and progress.phase != self._written.phase:
+                    if has_new_phase:
                         jobs.note_phase(session, job)
         except sa.exc.SQLAlchemyError as error:
             log.warning(

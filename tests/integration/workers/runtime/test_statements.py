@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from jobyard.shared import registrations
 from jobyard.shared.database import AUTOCOMMIT, Database
 from jobyard.workers import kinds
+from jobyard.workers.runtime.attempt import Attempt
 from jobyard.workers.runtime.context import Context
+from jobyard.workers.runtime.heartbeat import Heartbeat
 from tests.workers import make_context, run_queue
 
 if TYPE_CHECKING:
@@ -91,3 +93,25 @@ def test_in_a_busy_queue_an_outcome_and_the_next_claim_are_one_transaction(
         run_queue(worker, kinds.WORKS["sentiment"])
     each = ["BEGIN", "WITH moved AS ", "WITH moved AS ", "COMMIT"]
     assert seen == ["WITH moved AS "] * 3 + each * 4
+
+
+def test_a_heartbeat_without_metrics_and_a_new_phase_is_one_statement(
+    api: "FlaskClient", worker: Context
+) -> None:
+    seen: list[str] = []
+
+    def work(attempt: Attempt, _spec: object) -> dict[str, int]:
+        heartbeat = attempt.progress
+        assert isinstance(heartbeat, Heartbeat)
+        heartbeat.phase("scoring")
+        heartbeat.send()
+        with statements() as found:
+            heartbeat.send()
+            heartbeat.update(1, 2, "texts")
+            heartbeat.send()
+        seen.extend(statement.partition(" ")[0] for statement in found)
+        return {"count": 1}
+
+    api.post("/api/v1/jobs", json=JOB)
+    run_queue(worker, work)
+    assert seen == ["UPDATE", "UPDATE"]
