@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RUNNABLE = ("sh", "python")
 # What is shown and never run.
-SHOWN = ("html", "ini", "json", "kotlin", "mermaid", "text", "toml", "yaml")
+SHOWN = ("html", "ini", "json", "kotlin", "mermaid", "sql", "text", "toml", "yaml")
 
 _BLOCK = re.compile(
     r"^(?:<!-- not run: (?P<reason>[^\n]*) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$",

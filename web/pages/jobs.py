@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from jobyard.shared import jobs, kinds, metrics, storage
 from jobyard.shared.errors import Conflict
+from jobyard.shared.open_transactions import oldest_transaction
 from jobyard.web.backend import current_backend
 from jobyard.web.pages import results
 from jobyard.web.pages.blueprint import allow_inline_styles, routes
@@ -52,6 +53,7 @@ def index() -> Response:
             jobs=shown,
             files=_file_names(session, shown),
             counts=jobs.count_by_state(session),
+            oldest_transaction=oldest_transaction(session),
             next=shown[-1].id if len(found) > JOBS_PER_PAGE else None,
         )
 

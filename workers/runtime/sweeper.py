@@ -12,6 +12,7 @@ from jobyard.shared.broker import BROKER_ERRORS, Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database, serving_seconds
 from jobyard.shared.kinds.base import Queue
+from jobyard.shared.open_transactions import oldest_transaction
 from jobyard.shared.storage import Storage
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ RECOUNT_SECONDS = 10.0
 FORGET_SECONDS = 60.0
 # How often the storage's epoch is raised: a dump that is older, or a copy that runs beside, is found out.
 EPOCH_SECONDS = 600.0
+# How often a transaction that is open for long is mentioned in the log.
+WARN_SECONDS = 600.0
 # How often the storage is listed for what nothing refers to, by one of the sweepers.
 ORPHANS_SECONDS = 86_400.0
 
@@ -48,6 +51,7 @@ class Sweeper:
         self._retention_days = retention_days
         self._rescue_from: float | None = None
         self._recount_from = 0.0
+        self._warn_from = 0.0
         self._forget_from = 0.0
         self._advance_from = 0.0
         self._remove_from = 0.0
@@ -76,6 +80,9 @@ class Sweeper:
         if now >= self._recount_from:
             self._recount_from = now + RECOUNT_SECONDS
             recount(self._database)
+        if now >= self._warn_from:
+            self._warn_from = now + WARN_SECONDS
+            warn_of_old_transaction(self._database)
         # What waits comes before what is old: housekeeping can take long, or fail at the storage.
         if now >= self._forget_from:
             self._forget_from = now + FORGET_SECONDS
@@ -137,6 +144,15 @@ def recount(database: Database) -> None:
     if numbers:
         with database.write() as session:
             jobs.keep_counts(session, numbers)
+
+
+def warn_of_old_transaction(database: Database) -> None:
+    """Say in the log what makes PostgreSQL slower and larger, until it ends."""
+    with database.read() as session:
+        found = oldest_transaction(session)
+    if found is not None and found.is_long:
+        minutes = found.seconds / 60
+        log.warning("a transaction has been open on PostgreSQL for %.0f min: %s", minutes, found.holder)
 
 
 def main(settings: Settings) -> int:
