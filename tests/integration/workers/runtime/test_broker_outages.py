@@ -15,7 +15,7 @@ from jobyard.shared.database import Database
 from jobyard.shared.jobs import State
 from tests.conftest import TOKEN
 from tests.factories import get_job, new_job
-from tests.servers import Server, free_port, serving
+from tests.servers import Server, free_port, serving, watched
 from tests.waiting import PATIENCE, wait_for
 
 MODULE = ("-m", "jobyard.workers")
@@ -81,22 +81,24 @@ def running(role: str, folder: Path, **settings: object) -> Iterator[Process]:
         assert process.stop() == 0, process.log
 
 
+def run_a_job(database: Database) -> None:
+    """Without a message for it, which the sweeper sends."""
+    job_id = new_job(database)
+    wait_for(lambda: get_job(database, job_id).state == State.SUCCEEDED)
+
+
 def test_worker_and_sweeper_outlive_a_failover_and_a_restart(
     server: Server, sqlite_url: str, tmp_path: Path
 ) -> None:
     database = Database(sqlite_url)
     settings = {"BROKER_URL": server.url, "DATABASE_URL": sqlite_url}
 
-    def runs_a_job() -> None:
-        job_id = new_job(database)
-        wait_for(lambda: get_job(database, job_id).state == State.SUCCEEDED)
-
     with (
         running("cpu", tmp_path, **settings) as worker,
         running("sweeper", tmp_path, **settings),
         serving() as other,
     ):
-        runs_a_job()  # nobody has sent a message: the sweeper does
+        run_a_job(database)
         with server.client() as client:
             client.replicaof("127.0.0.1", other.port)
             waiting = new_job(database)
@@ -105,12 +107,24 @@ def test_worker_and_sweeper_outlive_a_failover_and_a_restart(
             client.replicaof("NO", "ONE")
             wait_for(lambda: get_job(database, waiting).state == State.SUCCEEDED)
             client.client_kill_filter(_type="normal", skipme=True)
-        runs_a_job()
+        run_a_job(database)
         server.stop()
         worker.wait_for_log("Connection refused", 2)
         server.start()
-        runs_a_job()
+        run_a_job(database)
         assert "Traceback" not in worker.log
+    database.dispose()
+
+
+def test_a_worker_follows_sentinel_to_the_new_primary(sqlite_url: str, tmp_path: Path) -> None:
+    database = Database(sqlite_url)
+    with watched("main") as (primary, _, sentinel):
+        url = f"sentinel://127.0.0.1:{sentinel.port}/0?master_name=main"
+        settings = {"BROKER_URL": url, "DATABASE_URL": sqlite_url}
+        with running("cpu", tmp_path, **settings), running("sweeper", tmp_path, **settings):
+            run_a_job(database)
+            primary.stop()
+            run_a_job(database)
     database.dispose()
 
 
@@ -137,8 +151,8 @@ def answers(client: httpx.Client) -> bool:
 
 def test_a_wrong_broker_is_exit_code_2_and_one_line(tmp_path: Path) -> None:
     with serving("--cluster-enabled", "yes") as node:
-        for role in ("cpu", "sweeper", "flower"):
-            process = Process(role, tmp_path, BROKER_URL=node.url)
+        roles = ("cpu", "sweeper", "flower")
+        for process in [Process(role, tmp_path, BROKER_URL=node.url) for role in roles]:
             assert process.wait() == 2
             assert process.log.startswith("jobyard: JOBYARD_BROKER_URL: Redis Cluster is not supported")
             assert process.log.count("\n") == 1
