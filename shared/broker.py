@@ -6,8 +6,8 @@ of the queue, and the next, until none is left: so a few messages do for any num
 
 import logging
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Final
 
 import amqp
@@ -15,7 +15,7 @@ import kombu
 import redis
 from celery import Celery
 from kombu import Exchange, Producer
-from kombu.exceptions import KombuError
+from kombu.exceptions import ChannelError, KombuError
 from kombu.transport.redis import Channel as RedisChannel
 
 from jobyard.shared.config import Settings
@@ -143,7 +143,7 @@ class Broker:
         if time.monotonic() < self._away_until:
             return False
         try:
-            with self.app.producer_pool.acquire(block=True) as producer:
+            with self._producer() as producer:
                 if self._room.get(queue, 0) < jobs:
                     self._room[queue] = MAX_MESSAGES - _depth(producer, queue)
                 messages = min(jobs, self._room[queue])
@@ -157,6 +157,16 @@ class Broker:
             return False
         return True
 
+    @contextmanager
+    def _producer(self) -> Iterator[Producer]:
+        """Raises one of BROKER_ERRORS if the broker can't be used."""
+        with self.app.producer_pool.acquire(block=True) as producer:
+            try:
+                yield producer
+            except AttributeError as error:
+                # kombu may use a channel once more that it closed when its connection broke (5.7).
+                raise ChannelError(f"a channel was closed: {error}") from error
+
     def _send(self, producer: Producer, queue: str, messages: int) -> None:
         """In one round trip, where the broker can do that (Redis)."""
         batches = messages > 1 and producer.supports_batch_publish
@@ -168,7 +178,7 @@ class Broker:
 
     def depths(self) -> dict[str, int]:
         """Messages ready in each queue. Raises one of BROKER_ERRORS if the broker can't be used."""
-        with self.app.producer_pool.acquire(block=True) as producer:
+        with self._producer() as producer:
             return {queue.value: _depth(producer, queue.value) for queue in Queue}
 
 

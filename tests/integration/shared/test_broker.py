@@ -1,6 +1,8 @@
 """Wake-up calls through a real Redis, which may be full, frozen or dead."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -225,3 +227,28 @@ def test_a_connection_that_the_broker_closed_costs_no_message(
         client.client_kill_filter(_type="normal", skipme=True)
     assert broker.wake("cpu", jobs) is True
     assert broker.depths()["cpu"] == 1 + jobs
+
+
+def test_connections_that_break_while_many_threads_use_them_are_a_broker_that_is_away(
+    redis_server: "RedisProcess", broker: Broker
+) -> None:
+    """kombu used channels that it had closed: AttributeError, and accepted jobs were answered with 500."""
+    ended = threading.Event()
+
+    def wake() -> list[bool]:
+        woken = []
+        while not ended.is_set():
+            broker._away_until = 0.0
+            woken.append(broker.wake("cpu"))
+        return woken
+
+    with redis_server.client() as client, ThreadPoolExecutor(8) as pool:
+        threads = [pool.submit(wake) for _ in range(8)]
+        for _ in range(100):
+            client.delete("cpu")  # or there would be enough messages
+            client.client_kill_filter(_type="normal", skipme=True)
+            time.sleep(0.01)
+        ended.set()
+    assert {woken for thread in threads for woken in thread.result()} == {True, False}
+    broker._away_until = 0.0
+    assert broker.wake("cpu")
