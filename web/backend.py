@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from flask import current_app
 
-from jobyard.shared.broker import Broker, require_at_start
+from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.disk import Disk
@@ -39,7 +39,6 @@ class Backend:
         token, database, broker = settings.secret_token(), Database(settings.database), Broker(settings)
         storage = Storage(settings.storage, database)
         storage.identity.require_at_start()
-        require_at_start(settings)
         written = [storage.folder, settings.home if database.engine.dialect.name == "sqlite" else None]
         disk = Disk(filter(None, written), settings.min_free_bytes)
         return cls(

@@ -5,6 +5,7 @@ import sys
 from typing import NoReturn
 
 from jobyard.hosts import host_and_port
+from jobyard.shared.broker import require_at_start
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.errors import ConfigError
@@ -48,13 +49,14 @@ loglevel = _settings.log_level.lower()
 def on_starting(_arbiter: object) -> None:
     """Before the process that serves, which creates the token and takes uploads.
 
-    HOME is made private, and another database's storage refused.
+    HOME is made private; another database's storage and an unsupported broker are refused.
     """
     try:
         protect(_settings.home)
         database = Database(_settings.database)
         Storage(_settings.storage, database).identity.require_at_start()
         database.dispose()
+        require_at_start(_settings)
     except ConfigError as error:
         _end(error)
 

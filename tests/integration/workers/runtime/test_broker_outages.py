@@ -19,6 +19,7 @@ from tests.servers import Server, free_port, serving, watched
 from tests.waiting import PATIENCE, wait_for
 
 MODULE = ("-m", "jobyard.workers")
+GUNICORN = ("-m", "gunicorn", "-c", "python:jobyard.web.gunicorn")
 
 
 class Process:
@@ -149,13 +150,18 @@ def answers(client: httpx.Client) -> bool:
     return False
 
 
-def test_a_wrong_broker_is_exit_code_2_and_one_line(tmp_path: Path) -> None:
+def test_a_wrong_broker_is_exit_code_2_and_one_line(sqlite_url: str, tmp_path: Path) -> None:
+    words = "jobyard: JOBYARD_BROKER_URL: Redis Cluster is not supported"
     with serving("--cluster-enabled", "yes") as node:
         roles = ("cpu", "sweeper", "flower")
         for process in [Process(role, tmp_path, BROKER_URL=node.url) for role in roles]:
             assert process.wait() == 2
-            assert process.log.startswith("jobyard: JOBYARD_BROKER_URL: Redis Cluster is not supported")
+            assert process.log.startswith(words)
             assert process.log.count("\n") == 1
+        settings = {"BROKER_URL": node.url, "DATABASE_URL": sqlite_url, "PORT": 0}
+        web = Process("jobyard.web.app:create_app()", tmp_path, program=GUNICORN, **settings)
+        assert web.wait() == 2
+        assert web.log.splitlines()[-1].startswith(words)
 
 
 DEFECT = """
