@@ -49,23 +49,12 @@ def test_web_loads_nothing_that_opens_archives(web: set[str]) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import jobyard.workers.runtime.app, jobyard.workers.runtime.tasks, jobyard.workers.__main__",
-        "import jobyard.workers.runtime.sweeper",
-        "import jobyard.workers.kinds",
-    ],
-)
-def test_the_parents_of_pools_load_no_heavy_library(code: str) -> None:
-    loaded = loaded_after(code)
-    assert "workers" in loaded
-    assert not loaded & (HEAVY | {"web", "flask", "numpy"})
-
-
-def test_a_worker_of_each_queue_is_made_without_a_heavy_library(tmp_path: Path) -> None:
+def test_the_parents_of_pools_load_no_heavy_library_and_make_a_worker_of_each_queue(tmp_path: Path) -> None:
+    """All of them in one process: what none of the heavy ones is in, none of these has loaded."""
     code = (
         "from pathlib import Path\n"
+        "import jobyard.workers.kinds, jobyard.workers.runtime.sweeper\n"
+        "import jobyard.workers.runtime.tasks, jobyard.workers.__main__\n"
         "from jobyard.shared.config import Settings\n"
         "from jobyard.shared.kinds.base import Queue\n"
         "from jobyard.workers.runtime.app import make_worker\n"
@@ -75,7 +64,9 @@ def test_a_worker_of_each_queue_is_made_without_a_heavy_library(tmp_path: Path) 
         "    app.loader.import_default_modules()\n"
         "    assert 'wake_up' in app.tasks\n"
     )
-    assert not loaded_after(code) & (HEAVY | {"web", "flask", "numpy"})
+    loaded = loaded_after(code)
+    assert {"workers", "workers.kinds", "workers.runtime.sweeper"} <= loaded
+    assert not loaded & (HEAVY | {"web", "flask", "numpy"})
 
 
 def test_scoring_texts_loads_no_tensorflow(tmp_path: Path) -> None:
