@@ -161,11 +161,12 @@ def _wait_until_quiet(stack: Stack, record: Record) -> bool:
     with stack.database() as database:
         while time.monotonic() < min(deadline, last_progress + NO_PROGRESS_SECONDS):
             with database.read() as session:
-                query = sa.select(sa.func.count()).where(Job.state.not_in(TERMINAL))
-                left = session.scalar(query) or 0
+                postponed = Job.available_at > sa.func.clock_timestamp()
+                counts = sa.select(sa.func.count(), sa.func.count().filter(postponed))
+                left, later = session.execute(counts.where(Job.state.not_in(TERMINAL))).one()
             if left == 0:
                 return True
-            if left < fewest:
+            if left < fewest or later:  # what is put off is nobody's to do yet
                 fewest, last_progress = left, time.monotonic()
             resume_paused(stack, record)
             time.sleep(0.5)
