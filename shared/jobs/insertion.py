@@ -55,11 +55,10 @@ def _type_in_json(column: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
     raise TypeError(f"jobs.{column.name}: a request should bring texts, numbers, UUIDs or JSON")
 
 
-# What a request brings, and what every new job has.
-_INSERTED: Final = {
-    name: _type_in_json(JOBS.c[name])
-    for name in ("id", "state", "attempt", "version", *(one.name for one in _GIVEN))
-}
+# What every new job has.
+NEW: Final = {"state": State.QUEUED, "attempt": 0, "version": 1}
+# The same, and what a request brings.
+_INSERTED: Final = {name: _type_in_json(JOBS.c[name]) for name in ("id", *NEW, *(one.name for one in _GIVEN))}
 _JSON: Final = [name for name in _INSERTED if isinstance(JOBS.c[name].type, sa.JSON)]
 _UUIDS: Final = [name for name in _INSERTED if isinstance(JOBS.c[name].type, sa.Uuid)]
 
@@ -67,12 +66,12 @@ _NONE: Final = sa.literal_column("0", sa.Integer)
 
 
 class Inserted(NamedTuple):
-    """A new job: since when it is there, and what its queue was like just before."""
+    """A new job: since when it is there, and, after a look, what its queue was like just before."""
 
     created_at: datetime.datetime
     # Jobs that are queued before all new ones of its queue and priority, at most `EXACT_POSITIONS`.
-    jobs_before: int
-    has_workers: bool
+    jobs_before: int = 0
+    has_workers: bool = False
 
 
 class _Insertion:
@@ -87,11 +86,13 @@ class _Insertion:
         given = given.render_derived(name="given", with_types=True)
         values = {**given.c, **{name: sa.cast(given.c[name], sa.JSON) for name in _JSON}}
         new = _inserted(postgresql.insert(JOBS), values, given).cte("new")
+        noted = _first_events(new.c.id, new).cte("noted")
+        self._insert_and_note = sa.select(new.c.id, new.c.created_at).add_cte(noted)
         # Otherwise PostgreSQL may count for each job, and not for each queue and priority.
         queues = _queues(values, given).cte("queues").prefix_with("MATERIALIZED")
         shown = sa.select(new.c.id, new.c.created_at, queues.c.jobs_before, queues.c.has_workers)
         shown = shown.join_from(new, queues, _same_line(new, queues))
-        self._insert_and_note = shown.add_cte(_first_events(new.c.id, new).cte("noted"))
+        self._insert_note_and_look = shown.add_cte(noted)
 
         each = sa.func.json_each(rows).table_valued(sa.column("value", sa.Text), name="given")
         values = {name: sa.literal_column(f"json_extract(given.value, '$.{name}')") for name in _INSERTED}
@@ -101,9 +102,12 @@ class _Insertion:
         self._note = _first_events(ids.c.value, ids)
 
     def __call__(
-        self, connection: sa.Connection, rows: Sequence[dict[str, Any]]
+        self, connection: sa.Connection, rows: Sequence[dict[str, Any]], *, look: bool = False
     ) -> dict[uuid.UUID, Inserted]:
-        """Those that are new, by their ids. One statement on PostgreSQL, unless a spec is long."""
+        """Those that are new, by their ids. One statement on PostgreSQL, unless a spec is long.
+
+        `look` at their queues, too.
+        """
         is_postgresql = connection.dialect.name == "postgresql"
         # SQLite keeps a UUID without its dashes.
         text_of_uuid = str if is_postgresql else attrgetter("hex")
@@ -117,27 +121,31 @@ class _Insertion:
         ]
         # Not `to_json`: the documents in it are JSON already.
         parameters = {"rows": json.dumps(given)}
-        new = (self._on_postgresql if is_postgresql else self._on_sqlite)(connection, parameters)
+        new = (self._on_postgresql if is_postgresql else self._on_sqlite)(connection, parameters, look)
         both = zip(rows, given, strict=True)
         specs = [(row["id"], row["spec"], text["spec"]) for row, text in both if row["id"] in new]
         briefs.keep(connection, "spec", specs)
         return new
 
     def _on_postgresql(
-        self, connection: sa.Connection, parameters: dict[str, str]
+        self, connection: sa.Connection, parameters: dict[str, str], look: bool
     ) -> dict[uuid.UUID, Inserted]:
-        rows = connection.execute(self._insert_and_note, parameters)
-        return {job_id: Inserted(*others) for job_id, *others in rows}
+        statement = self._insert_note_and_look if look else self._insert_and_note
+        return {job_id: Inserted(*others) for job_id, *others in connection.execute(statement, parameters)}
 
-    def _on_sqlite(self, connection: sa.Connection, parameters: dict[str, str]) -> dict[uuid.UUID, Inserted]:
-        queues = {
-            (queue, priority): (jobs_before, bool(has_workers))
-            for queue, priority, jobs_before, has_workers in connection.execute(self._queues, parameters)
-        }
+    def _on_sqlite(
+        self, connection: sa.Connection, parameters: dict[str, str], look: bool
+    ) -> dict[uuid.UUID, Inserted]:
+        queues: dict[tuple[str, int], tuple[int, bool]] = {}
+        if look:
+            found = connection.execute(self._queues, parameters)
+            queues = {
+                (queue, priority): (before, bool(workers)) for queue, priority, before, workers in found
+            }
         rows = connection.execute(self._insert, parameters).all()
         if rows:
             connection.execute(self._note, {"ids": to_json([row.id.hex for row in rows])})
-        return {row.id: Inserted(row.created_at, *queues[row.queue, row.priority]) for row in rows}
+        return {row.id: Inserted(row.created_at, *queues.get((row.queue, row.priority), ())) for row in rows}
 
 
 def _inserted(insert: Any, values: dict[str, Any], source: sa.FromClause) -> Any:
@@ -173,4 +181,4 @@ insert_jobs: Final = _Insertion()
 
 
 def row_of(job_id: uuid.UUID, request: Request) -> dict[str, Any]:
-    return vars(request) | {"id": job_id, "state": State.QUEUED, "attempt": 0, "version": 1}
+    return vars(request) | NEW | {"id": job_id}

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from jobyard.shared.errors import NotFound
 from jobyard.shared.jobs import briefs
 from jobyard.shared.jobs.fields import Field, Shown
-from jobyard.shared.jobs.insertion import Request, row_of
+from jobyard.shared.jobs.insertion import NEW, Request
 from jobyard.shared.jobs.positions import FAR_POSITION, QUEUED, has_workers, jobs_before
 from jobyard.shared.jobs.states import TERMINAL, State
 from jobyard.shared.jobs.submission import Submitted
@@ -95,16 +95,18 @@ def read_snapshots(connection: sa.Connection, job_ids: Sequence[uuid.UUID]) -> l
 
 
 def snapshots_of_new(made: Iterable[tuple[Submitted, Request]]) -> dict[uuid.UUID, JobSnapshot]:
-    """Jobs that one transaction has inserted, as they are now: nothing is read for it."""
+    """Jobs that one transaction has inserted with a look at their queues: nothing more is read for it."""
     snapshots: dict[uuid.UUID, JobSnapshot] = {}
     new_before: Counter[str] = Counter()
     for job, request in sorted(made, key=lambda one: (-one[1].priority, one[0].id)):
-        row = row_of(job.id, request) | {"created_at": job.created_at}
-        shown = {field.shown_name: _as_shown(field, row.get(field.name)) for field in _SHOWN}
         place = job.jobs_before + new_before[request.queue] + 1
         new_before[request.queue] += 1
-        snapshots[job.id] = JobSnapshot(
-            **shown, position=min(place, FAR_POSITION), has_workers=job.has_workers
+        snapshots[job.id] = _NEW._replace(
+            id=job.id,
+            created_at=job.created_at,
+            position=min(place, FAR_POSITION),
+            has_workers=job.has_workers,
+            **{one.shown_name: _as_shown(one, getattr(request, one.name)) for one in _SHOWN_AND_GIVEN},
         )
     return snapshots
 
@@ -130,6 +132,17 @@ def in_a_list(job: JobSnapshot, spec: dict[str, Any]) -> JobSnapshot:
 def read_version(connection: sa.Connection, job_id: uuid.UUID) -> JobVersion:
     """Has the job changed? Spec and result, which may be long, are not read. Raises NotFound."""
     return JobVersion._make(_one(connection, _VERSION, job_id))
+
+
+# What all new jobs show; what they bring, and their place, is left out.
+_NEW: Final = JobSnapshot(
+    **{
+        field.shown_name: False if field.shown == Shown.AS_A_FLAG else NEW.get(field.name) for field in _SHOWN
+    },
+    position=None,
+    has_workers=None,
+)
+_SHOWN_AND_GIVEN: Final = tuple(field for field in _SHOWN if field.given)
 
 
 def _as_shown(field: Field, value: Any) -> Any:

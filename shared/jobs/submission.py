@@ -21,7 +21,7 @@ class Submitted(NamedTuple):
     id: uuid.UUID
     created_at: datetime.datetime
     is_new: bool
-    # Of a new one, as `Inserted` has it.
+    # Of a new one after a look, as `Inserted` has it.
     jobs_before: int = 0
     has_workers: bool = False
 
@@ -39,13 +39,15 @@ def submit(session: Session, **request: Any) -> tuple[Job, bool]:
     return job, made.is_new
 
 
-def submit_each(connection: sa.Connection, requests: Sequence[Request]) -> "list[Submitted | Conflict]":
+def submit_each(
+    connection: sa.Connection, requests: Sequence[Request], *, look: bool = False
+) -> "list[Submitted | Conflict]":
     """→ queued, each for itself; a Conflict for one whose key was used for another request.
 
-    Commit, then `broker.wake`.
+    With a `look` at their queues, for `snapshots_of_new`. Commit, then `broker.wake`.
     """
     rows = [row_of(uuid7(), request) for request in requests]
-    new = insert_jobs(connection, rows)
+    new = insert_jobs(connection, rows, look=look)
     made: list[Submitted | Conflict] = []
     for row, request in zip(rows, requests, strict=True):
         if row["id"] in new:
@@ -57,7 +59,7 @@ def submit_each(connection: sa.Connection, requests: Sequence[Request]) -> "list
             made.append(conflict)
             continue
         # Or it was forgotten just now.
-        made += submit_each(connection, [request]) if first is None else [first]
+        made += submit_each(connection, [request], look=look) if first is None else [first]
     return made
 
 
@@ -68,7 +70,7 @@ def submit_many(
     idempotency_key: str | None = None,
     request_sha256: str | None = None,
 ) -> list[Submitted]:
-    """→ queued, all of them or none. As `submit`, in as many statements for any number of jobs.
+    """→ queued, all of them or none, with a look at their queues; as few statements for any number of jobs.
 
     Each job's own key is made from the one for all. Commit, then `broker.wake`.
     """
@@ -78,7 +80,7 @@ def submit_many(
         for key, request in zip(keys, requests, strict=True)
     ]
     savepoint = connection.begin_nested()
-    new = insert_jobs(connection, rows)
+    new = insert_jobs(connection, rows, look=True)
     if len(new) == len(rows):
         savepoint.commit()
         return [_submitted(row["id"], new[row["id"]]) for row in rows]

@@ -95,7 +95,7 @@ class GroupCommit:
 
 
 def _accept(connection: sa.Connection, entries: Sequence[_Entry]) -> list[Accepted | Exception]:
-    made = jobs.submit_each(connection, [entry.request for entry in entries])
+    made = jobs.submit_each(connection, [entry.request for entry in entries], look=True)
     both = zip(made, entries, strict=True)
     new = [(job, entry) for job, entry in both if isinstance(job, jobs.Submitted) and job.is_new]
     note(connection, [(job.id, entry.needs) for job, entry in new])

@@ -82,6 +82,9 @@ HOT: dict[str, Verb] = {
         session, **(vars(a_request()) | {"idempotency_key": KEY, "request_sha256": DIGEST})
     ),
     "submit_each": lambda session, _: jobs.submit_each(session.connection(), [a_request()] * 3),
+    "submit_each_with_a_look": lambda session, _: jobs.submit_each(
+        session.connection(), [a_request()] * 3, look=True
+    ),
     "submit_many": lambda session, _: jobs.submit_many(session.connection(), [a_request()] * 3),
     "repeat_of": lambda session, _: jobs.repeat_of(session.connection(), KEY, DIGEST),
     "repeats_of": lambda session, _: jobs.repeats_of(session.connection(), "many", DIGEST, 3),

@@ -55,8 +55,8 @@ def connection() -> typing.Iterator[sa.Connection]:
 
 def inserted(connection: sa.Connection, *requests: Request) -> list[Submitted]:
     rows = [row_of(uuid.UUID(int=number), request) for number, request in enumerate(requests, 1)]
-    new = insert_jobs(connection, rows)
-    return [Submitted(row["id"], new[row["id"]].created_at, is_new=True) for row in rows]
+    new = insert_jobs(connection, rows, look=True)
+    return [Submitted(row["id"], new[row["id"]].created_at, True, *new[row["id"]][1:]) for row in rows]
 
 
 def test_every_column_is_a_field() -> None:
