@@ -6,7 +6,7 @@ import select
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -197,8 +197,16 @@ def _sqlite_engine(url: str | sa.URL, begin: Callable[[sa.Connection], None], **
 
 
 def _begin(connection: sa.Connection) -> None:
-    if not connection.get_execution_options().get(AUTOCOMMIT):
-        connection.exec_driver_sql("BEGIN")
+    if connection.get_execution_options().get(AUTOCOMMIT):
+        return
+    if connection.dialect.name == "postgresql":
+        # SQLAlchemy would spend more time on it than the server does.
+        driver: Any = connection.connection.dbapi_connection
+        with suppress(connection.dialect.loaded_dbapi.Error):
+            driver.execute("BEGIN", prepare=False)
+            return
+    # On PostgreSQL after an error only, which SQLAlchemy then meets and understands.
+    connection.exec_driver_sql("BEGIN")
 
 
 def _begin_to_write(connection: sa.Connection) -> None:

@@ -46,15 +46,17 @@ def statements() -> Iterator[list[str]]:
     def execute(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         seen.append(statement.partition("\n")[0])
 
-    def roll_back(connection: sa.Connection) -> None:
-        # Without a transaction the driver sends nothing.
-        if not connection.get_execution_options().get(AUTOCOMMIT):
-            seen.append("ROLLBACK")
+    def noting(name: str) -> Callable[[sa.Connection], None]:
+        def note(connection: sa.Connection) -> None:
+            # Without a transaction the driver sends nothing.
+            if not connection.get_execution_options().get(AUTOCOMMIT):
+                seen.append(name)
 
-    listeners = {
+        return note
+
+    listeners: dict[str, Callable[..., None]] = {
         "before_cursor_execute": execute,
-        "commit": lambda _: seen.append("COMMIT"),
-        "rollback": roll_back,
+        **{name: noting(name.upper()) for name in ("begin", "commit", "rollback")},
     }
     for event, listener in listeners.items():
         sa.event.listen(sa.Engine, event, listener)
