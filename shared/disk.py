@@ -33,6 +33,11 @@ class Disk:
                     f"{self._least:,} should stay free (JOBYARD_MIN_FREE_BYTES)"
                 )
 
+    def fullest(self, *others: Path) -> str:
+        """Which of its folders, or of these, has the least space, and how much: for people."""
+        free, folder = min((free_bytes(folder), folder) for folder in [*self._folders, *others])
+        return f"{free:,} bytes are free at {folder}"
+
     def watched(self, stream: IO[bytes]) -> IO[bytes]:
         """The stream, whose reads raise DiskFull once there is too little left for what was read."""
         return cast(IO[bytes], _Watched(stream, self))

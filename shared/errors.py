@@ -44,6 +44,18 @@ class DiskFull(JobyardError):
     """The disk is full, or nearly."""
 
 
+class StorageFailed(JobyardError):
+    """The storage can't be used at present; what it holds is still there."""
+
+
+class StorageAway(StorageFailed):
+    """The storage can't be reached, or has not done what it was asked: the same may work soon."""
+
+
+class StorageRefused(StorageFailed):
+    """The storage refuses: credentials, rights or its address have to be set right."""
+
+
 class WorkError(JobyardError):
     """The job can't be done, for a reason that its owner can understand and correct."""
 

@@ -5,6 +5,7 @@ import logging
 import sqlalchemy as sa
 from flask import Blueprint, Response, jsonify
 
+from jobyard.shared.errors import DiskFull, NotFound, StorageFailed
 from jobyard.shared.migrate import newest_revision
 from jobyard.web.backend import current_backend
 from jobyard.web.problems import RETRY_AFTER_SECONDS
@@ -27,8 +28,9 @@ def readyz() -> tuple[Response, int, dict[str, str]]:
     try:
         backend.storage.check()
         checks["storage"] = "ok"
-    except OSError as error:
-        checks["storage"] = f"can't be used: {error.strerror or type(error).__name__}"
+    except (StorageFailed, DiskFull, NotFound) as error:
+        log.warning("the storage can't be used: %s", error.message)
+        checks["storage"] = f"can't be used: {type(error).__name__}"
     ready = all(check == "ok" for check in checks.values())
     headers = {} if ready else {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return jsonify(status="ok" if ready else "not ready", checks=checks), 200 if ready else 503, headers

@@ -2,7 +2,9 @@
 
 import difflib
 import logging
+import tempfile
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import sqlalchemy as sa
@@ -15,11 +17,24 @@ from werkzeug.wrappers import Response as AnyResponse
 from jobyard.shared import kinds
 from jobyard.shared.database import is_full as database_is_full
 from jobyard.shared.disk import is_full
-from jobyard.shared.errors import BadInput, Busy, Conflict, DiskFull, JobyardError, NotFound, TooLarge
+from jobyard.shared.errors import (
+    BadInput,
+    Busy,
+    Conflict,
+    DiskFull,
+    JobyardError,
+    NotFound,
+    StorageAway,
+    StorageFailed,
+    StorageRefused,
+    TooLarge,
+)
 from jobyard.shared.kinds.fields import ALIAS, ALIAS_IS
 from jobyard.shared.kinds.submission import MANY, ONE
+from jobyard.shared.storage import failure_behind
 from jobyard.shared.texts import encodable
 from jobyard.web import bodies
+from jobyard.web.backend import current_backend
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +44,8 @@ STATUS: dict[type[JobyardError], int] = {
     Conflict: 409,
     TooLarge: 413,
     Busy: 503,
+    StorageAway: 503,
+    StorageRefused: 503,
     DiskFull: 507,
 }
 TITLES = {
@@ -215,7 +232,7 @@ def _ours(error: JobyardError) -> Response:
         return problem(status, title, f"{error.field}: {error.message}", errors)
     if status == 500:
         log.error("unexpected %s: %s", type(error).__name__, error.message)
-    if status == 507:
+    if status == 507 or isinstance(error, StorageFailed):
         log.error("%s", error.message)
     if status == 503:
         return problem(status, title, error.message, Retry_After=str(RETRY_AFTER_SECONDS))
@@ -249,7 +266,11 @@ def _http(error: HTTPException) -> AnyResponse:
 
 
 def _unexpected(error: Exception) -> Response:
+    if (failure := failure_behind(error)) is not None:
+        return _ours(failure)
     if is_full(error):
-        return _ours(DiskFull("the disk is full: free some space, or delete what is not needed"))
+        # Uploads are received into files of the system's own folder for them.
+        found = current_backend().disk.fullest(Path(tempfile.gettempdir()))
+        return _ours(DiskFull(f"the disk is full: {found}; free some space, or delete what is not needed"))
     log.error("unexpected error in %s %s", request.method, request.path, exc_info=error)
     return problem(500, "Internal Server Error", "an unexpected error in Jobyard; its log has the details")

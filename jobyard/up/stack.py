@@ -15,7 +15,7 @@ from honcho.environ import parse_procfile
 
 from jobyard.hosts import host_and_port, reachable
 from jobyard.shared.config import PREFIX, Settings
-from jobyard.shared.errors import ConfigError
+from jobyard.shared.errors import ConfigError, StorageFailed
 from jobyard.up import redis
 from jobyard.up.checks import choose_ports, make_home, sole_user
 from jobyard.up.supervisor import KeepsFailing, Stopped, Supervisor
@@ -172,9 +172,8 @@ def _claim_storage(settings: Settings, adopt: bool) -> None:
         if adopt:
             storage.identity.adopt()
         storage.identity.require()
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ConfigError(f"JOBYARD_STORAGE_URL: can't use the storage: {reason}") from None
+    except StorageFailed as error:
+        raise ConfigError(f"can't use the storage: {error.message}") from None
     finally:
         database.dispose()
 

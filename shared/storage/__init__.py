@@ -4,6 +4,7 @@ Bytes are written and deleted only after the database has a row that says so (`i
 storage and database are one (`identity`). This is the package's door.
 """
 
+from jobyard.shared.storage.failures import failure_behind
 from jobyard.shared.storage.files import File, add_file, artifact, artifacts, file_names, get_file, get_files
 from jobyard.shared.storage.identity import LIST_ORPHANS, Identity, StorageIdentity, take_turn_to_count
 from jobyard.shared.storage.intents import PendingKey, Reason, complete, plan_deletion
@@ -26,6 +27,7 @@ __all__ = [
     "artifact",
     "artifacts",
     "complete",
+    "failure_behind",
     "file_names",
     "get_file",
     "get_files",

@@ -41,8 +41,6 @@ def _run(command: str) -> None:
     except sa.exc.SQLAlchemyError as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"JOBYARD_DATABASE_URL: can't use the database: {reason}") from None
-    except OSError as error:
-        raise ConfigError(f"JOBYARD_STORAGE_URL: can't use the storage: {error}") from None
     finally:
         database.dispose()
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from jobyard.shared.database import Base, Database, UtcDateTime, insert_into, utcnow
-from jobyard.shared.errors import ConfigError
+from jobyard.shared.errors import ConfigError, DiskFull, NotFound, StorageFailed
 from jobyard.shared.storage.intents import PendingKey
 from jobyard.shared.storage.known import sample
 from jobyard.shared.storage.objects import Objects
@@ -95,7 +95,7 @@ class Identity:
     def require(self) -> None:
         """Make sure, once in a process, that the storage is this database's; claim it if it is new.
 
-        Raises ConfigError if it is not; the errors of SQLAlchemy, or OSError, if one can't be reached.
+        Raises ConfigError if it is not; the errors of SQLAlchemy, or StorageFailed, if one can't be reached.
         """
         if self._is_ours:
             return
@@ -108,7 +108,7 @@ class Identity:
         """The same for a process that starts, and that can wait for a storage or database that is away."""
         try:
             self.require()
-        except (OSError, sa.exc.SQLAlchemyError) as error:
+        except (StorageFailed, DiskFull, sa.exc.SQLAlchemyError) as error:
             reason = str(error).splitlines()[0]
             log.warning("can't compare storage and database yet, will do so before their use: %s", reason)
 
@@ -172,9 +172,9 @@ class Identity:
         return True
 
     def check(self) -> None:
-        """Raises OSError where the storage can't be read or has no identity. Writes nothing."""
+        """Raises StorageFailed, or NotFound where the storage has no identity. Writes nothing."""
         if self._objects.read_note(NAME) is None:
-            raise FileNotFoundError(0, "has no identity", NAME)
+            raise NotFound("the storage has no identity")
 
     def _is_older(self) -> bool:
         """Whether the database is older than the storage says. Raises ConfigError if they are not one."""

@@ -6,16 +6,19 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, cast
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.spec import AbstractBufferedFile
 
 from jobyard.shared.errors import ConfigError, NotFound, TooLarge
+from jobyard.shared.storage.back_ends import WITHOUT_FOLDERS, file_system
+from jobyard.shared.storage.guard import Guard
+from jobyard.shared.storage.reader import Reader
 
 # Larger ones take twice the time: each would be memory that the system gives anew.
 CHUNK_BYTES = 256 << 10
@@ -51,17 +54,22 @@ def new_key(folder: str) -> str:
 class Objects:
     """Bytes under keys such as `files/…`, with no thought of who may write or delete them: see `Storage`.
 
-    Raises ConfigError for an address that it can't use.
+    Raises ConfigError for an address that it can't use. Its methods, and the files that it opens, raise
+    StorageAway, StorageRefused and DiskFull, whatever the back end does (see `failures`): within 5 s where it
+    does not answer, or later if `patient`.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, patient: bool = False) -> None:
         self._fs: Any
         try:
-            self._fs, self._root = fsspec.core.url_to_fs(url)
+            self._fs, self._root = file_system(url, patient=patient)
         except (ImportError, ValueError) as error:  # no such protocol, or its package is not installed
             # Not the address itself: it may hold a key.
             raise ConfigError(f"JOBYARD_STORAGE_URL: can't use this address: {error}") from None
         self.is_local = isinstance(self._fs, LocalFileSystem)
+        protocols = {self._fs.protocol} if isinstance(self._fs.protocol, str) else {*self._fs.protocol}
+        self._has_folders = not protocols & WITHOUT_FOLDERS
+        self._guard = Guard(self.place)
 
     @property
     def folder(self) -> Path | None:
@@ -74,30 +82,30 @@ class Objects:
         return str(self._root) if self.is_local else str(self._root).rpartition("@")[2]
 
     def write(self, key: str, stream: IO[bytes], limit: int | None = None) -> Stored:
-        """Write a stream under this key. Raises TooLarge past `limit` bytes; what was written stays."""
-        path = self._path(key)
+        """Write a stream under this key. Raises TooLarge past `limit` bytes; what was written may stay."""
         digest = hashlib.sha256()
         size = 0
-        self._fs.makedirs(self._fs._parent(path), exist_ok=True)
-        with self._fs.open(path, "wb") as target:
+        with self._writing(key) as write:
             while chunk := stream.read(CHUNK_BYTES):
                 size += len(chunk)
                 if limit is not None and size > limit:
                     raise TooLarge(f"should have at most {limit:,} bytes")
                 digest.update(chunk)
-                target.write(chunk)
+                write(chunk)
         return Stored(key, size, digest.hexdigest())
 
     def move(self, key: str, path: Path) -> None:
         """Move a local file under this key: on one file system that costs nothing."""
-        target = self._path(key)
-        self._fs.makedirs(self._fs._parent(target), exist_ok=True)
         if self.is_local:
-            shutil.move(path, target)
-        else:
-            with path.open("rb") as source, self._fs.open(target, "wb") as file:
-                shutil.copyfileobj(source, file, CHUNK_BYTES)
-            path.unlink()
+            path.stat()  # what is missing here is not missing from the storage
+            with self._guard.begins(key):
+                self._make_folder(self._path(key))
+                shutil.move(path, self._path(key))
+            return
+        with path.open("rb") as source, self._writing(key) as write:
+            while chunk := source.read(CHUNK_BYTES):
+                write(chunk)
+        path.unlink()
 
     def take(self, key: str, path: Path) -> Stored:
         """`move`, and what was moved."""
@@ -108,25 +116,23 @@ class Objects:
         return stored
 
     def open(self, key: str) -> IO[bytes]:
-        """Raises NotFound."""
-        try:
-            return self._fs.open(self._path(key), "rb")  # type: ignore[no-any-return]
-        except FileNotFoundError:
-            raise NotFound(f"the file {key} is missing from the storage") from None
+        """Raises NotFound. Reading raises what `Objects` raises."""
+        with self._guard.begins(key):
+            return cast(IO[bytes], Reader(self._fs.open(self._path(key), "rb"), self._guard, key))
 
     @contextmanager
     def local(self, key: str, scratch: Path) -> Iterator[Path]:
         """The file as a path on this machine: itself if the storage is local, else a copy in `scratch`."""
         if self.is_local:
             path = Path(self._path(key))
-            if not path.is_file():
+            if not self.exists(key):
                 raise NotFound(f"the file {key} is missing from the storage")
             yield path
             return
         path = scratch / PurePosixPath(key).name
-        with self.open(key) as source, path.open("wb") as target:
-            shutil.copyfileobj(source, target, CHUNK_BYTES)
         try:
+            with self.open(key) as source, path.open("wb") as target:
+                shutil.copyfileobj(source, target, CHUNK_BYTES)
             yield path
         finally:
             path.unlink(missing_ok=True)
@@ -136,20 +142,22 @@ class Objects:
         and the fsspec file system that knows it. Raises NotFound.
         """
         path = self._path(key)
-        if not self._fs.isfile(path):
+        if not self.exists(key):
             raise NotFound(f"the file {key} is missing from the storage")
         return (path, None) if self.is_local else (self._fs.unstrip_protocol(path), self._fs)
 
     def delete(self, key: str) -> None:
         """Remove the file if it is there."""
-        try:
+        with suppress(NotFound), self._guard.begins(key):
             self._fs.rm_file(self._path(key))
-        except FileNotFoundError:
-            return
 
     def exists(self, key: str) -> bool:
         """Whether there are bytes under this key."""
-        return bool(self._fs.isfile(self._path(key)))
+        try:
+            with self._guard.begins(key):
+                return bool(self._fs.info(self._path(key))["type"] == "file")
+        except NotFound:
+            return False
 
     def listing(self) -> Iterator[Listed]:
         """All that has a key of ours. The folder or bucket may hold what is not ours, which is left out."""
@@ -164,36 +172,70 @@ class Objects:
 
     def _ls(self, path: str) -> list[dict[str, Any]]:
         try:
-            found: list[dict[str, Any]] = self._fs.ls(path, detail=True, refresh=True)
-        except (FileNotFoundError, NotADirectoryError):
+            with self._guard.begins():
+                found: list[dict[str, Any]] = self._fs.ls(path, detail=True)
+        except NotFound:
             return []
-        # Or later questions would be answered from this listing, however old it is by then.
-        self._fs.invalidate_cache(path)
         return found
 
     def read_note(self, name: str) -> bytes | None:
-        """A small object at the root; None if there is none. Raises OSError."""
+        """A small object at the root; None if there is none."""
         try:
-            with self._fs.open(self._path(name), "rb") as file:
-                found: bytes = file.read(MAX_NOTE_BYTES)
-        except FileNotFoundError:
+            with self._guard.begins(name):
+                found: bytes = self._fs.cat_file(self._path(name), start=0, end=MAX_NOTE_BYTES)
+        except NotFound:
             return None
         return found
 
     def write_note(self, name: str, content: bytes, *, new: bool = False) -> bool:
-        """Write a small object at the root, whole or not at all. Raises OSError.
+        """Write a small object at the root, whole or not at all.
 
         `new`: only if there is none, and False if there was one.
         """
         path = self._path(name)
-        self._fs.makedirs(self._root, exist_ok=True)
-        if self.is_local:
-            return _write_local_note(Path(path), content, new)
-        try:
-            self._fs.pipe_file(path, content, mode="create" if new else "overwrite")
-        except FileExistsError:
-            return False
+        with self._guard.begins(name):
+            self._make_folder(path)
+            if self.is_local:
+                return _write_local_note(Path(path), content, new)
+            try:
+                self._fs.pipe_file(path, content, mode="create" if new else "overwrite")
+            except FileExistsError:
+                return False
         return True
+
+    @contextmanager
+    def _writing(self, key: str) -> Iterator[Callable[[bytes], object]]:
+        """What writes under this key: whole at the end, given up where an exception leaves the context."""
+        path = self._path(key)
+        with self._guard.begins(key):
+            self._make_folder(path)
+            file = self._fs.open(path, "wb")
+
+        def write(data: bytes) -> None:
+            with self._guard.continues(key):
+                file.write(data)
+
+        try:
+            yield write
+            with self._guard.continues(key):
+                file.close()
+        except BaseException:
+            self._give_up(file)
+            raise
+
+    def _give_up(self, file: Any) -> None:
+        """Close without what is left to be written, and delete the parts of a large object if possible."""
+        with suppress(Exception):  # nothing refers to it
+            if not isinstance(file, AbstractBufferedFile):
+                file.close()
+                return
+            file.closed = True
+            if not self._guard.is_away:
+                file.discard()
+
+    def _make_folder(self, path: str) -> None:
+        if self._has_folders:
+            self._fs.makedirs(self._fs._parent(path), exist_ok=True)
 
     def _path(self, key: str) -> str:
         return f"{self._root.rstrip('/')}/{key}"

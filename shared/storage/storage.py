@@ -10,6 +10,7 @@ from typing import IO, Any
 import sqlalchemy as sa
 
 from jobyard.shared.database import Database
+from jobyard.shared.errors import DiskFull, StorageAway, StorageFailed
 from jobyard.shared.storage import intents
 from jobyard.shared.storage.identity import Identity
 from jobyard.shared.storage.intents import GLOSS, Reason
@@ -21,12 +22,13 @@ log = logging.getLogger(__name__)
 class Storage:
     """Bytes under keys. Raises ConfigError for an address that it can't use.
 
-    Its methods raise ConfigError where the storage is another database's (see `Identity.require`), and the
-    errors of SQLAlchemy where the database can't be reached. Call none that writes in a transaction.
+    Its methods raise ConfigError where the storage is another database's (see `Identity.require`),
+    StorageFailed or DiskFull where it can't be used (see `Objects`), and the errors of SQLAlchemy where the
+    database can't be reached. Call none that writes in a transaction.
     """
 
-    def __init__(self, url: str, database: Database) -> None:
-        self.objects = Objects(url)
+    def __init__(self, url: str, database: Database, *, patient: bool = False) -> None:
+        self.objects = Objects(url, patient=patient)
         self.identity = Identity(self.objects, database)
         self.is_local = self.objects.is_local
         self._database = database
@@ -83,7 +85,7 @@ class Storage:
 
     def discard(self, key: str) -> None:
         """Take back what this process has put under this key, and nothing refers to."""
-        with suppress(OSError, sa.exc.SQLAlchemyError):  # the sweeper tries again
+        with suppress(StorageFailed, DiskFull, sa.exc.SQLAlchemyError):  # the sweeper tries again
             self._delete(key, Reason.WRITTEN)
             with self._database.write() as session:
                 intents.complete(session, [key])
@@ -103,17 +105,19 @@ class Storage:
                 try:
                     self._delete(key, Reason(why))
                     gone.append(key)
-                except OSError as error:
-                    log.warning("can't delete %s from the storage, will retry: %s", key, error)
+                except (StorageFailed, DiskFull) as error:
+                    log.warning("can't delete %s from the storage, will retry: %s", key, error.message)
+                    if isinstance(error, StorageAway):
+                        break  # the others would only wait, too
             with self._database.write() as session:
                 intents.complete(session, gone)
                 intents.postpone(session, [key for key in given if key not in set(gone)])
-        except (OSError, sa.exc.SQLAlchemyError) as error:
+        except (StorageFailed, DiskFull, sa.exc.SQLAlchemyError) as error:
             log.warning("can't delete from the storage, will retry: %s", str(error).splitlines()[0])
         return len(gone)
 
     def check(self) -> None:
-        """Raises OSError where the storage can't be read. Writes nothing."""
+        """Raises StorageFailed or NotFound where the storage can't be read. Writes nothing."""
         self.identity.check()
 
     @contextmanager

@@ -2,6 +2,8 @@
 
 import functools
 import uuid
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from flask import Response, request, send_file
@@ -73,7 +75,20 @@ def download(
     response.content_length = file.bytes
     response.accept_ranges = "bytes"
     response.make_conditional(request.environ, accept_ranges=True, complete_length=file.bytes)
+    if request.method == "GET" and response.status_code in (200, 206):
+        _begin(response)
     return response
+
+
+def _begin(response: AnyResponse) -> None:
+    """Read the first bytes: an error of the storage has an answer now, and later cuts the connection."""
+    if current_backend().storage.is_local:
+        return
+    body = response.response
+    parts: Iterator[Any] = iter(body)
+    response.response = chain([next(parts, b"")], parts)
+    if close := getattr(body, "close", None):
+        response.call_on_close(close)
 
 
 def not_modified(etag: str) -> Response | None:

@@ -235,7 +235,8 @@ def get_scores(path: JobPath, query: ScoresQuery) -> Response:
     from jobyard.web.services import scores
 
     question = scores.Question(**query.model_dump())
-    rows = scores.read(backend.storage.address(file.storage_key), (job.result or {})["column"], question)
+    address, column = backend.storage.address(file.storage_key), (job.result or {})["column"]
+    rows = scores.read(address, column, question, backend.storage.check)
     return answer(to_json({"items": rows.items, "next": rows.next}, inf_nan_mode="strings"))
 
 

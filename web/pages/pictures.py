@@ -11,7 +11,7 @@ from flask.sansio.blueprints import BlueprintSetupState
 from sqlalchemy.orm import Session
 
 from jobyard.shared import pictures, registry, storage
-from jobyard.shared.errors import NotFound
+from jobyard.shared.errors import NotFound, StorageFailed
 from jobyard.shared.registry.archive import DatasetArchive
 from jobyard.web.backend import current_backend
 from jobyard.web.pages.blueprint import routes
@@ -57,7 +57,7 @@ def shows(session: Session, file_id: uuid.UUID, member: str) -> bool:
     """Whether there is a thumbnail of this picture in an uploaded archive: not of compressed ones."""
     try:
         _member(storage.get_file(session, file_id).storage_key, member)
-    except NotFound:
+    except (NotFound, StorageFailed):
         return False
     return True
 
@@ -86,7 +86,7 @@ def sample(dataset: registry.Dataset) -> dict[str, list[str]]:
             archive = DatasetArchive(file)
             names = dataset.class_names[:SAMPLE_CLASSES]
             return {name: archive.first(f"train/{name}/", SAMPLE_PER_CLASS) for name in names}
-    except NotFound:
+    except (NotFound, StorageFailed):
         return {}  # the page can do without
 
 

@@ -89,11 +89,12 @@ def _rows(session: Session, job: jobs.Job, query: RowsQuery) -> "scores.ScorePag
     sort: scores.Sort = query.sort if query.sort in scores.ORDERS else "row"  # type: ignore[assignment]
     label = query.label if query.label in ("positive", "neutral", "negative") else None
     asked = scores.Question(label, query.search, sort, ROWS_PER_PAGE, query.cursor)
-    address, column = current_backend().storage.address(file.storage_key), (job.result or {})["column"]
+    stored, column = current_backend().storage, (job.result or {})["column"]
+    read = functools.partial(scores.read, stored.address(file.storage_key), column, check=stored.check)
     try:
-        return scores.read(address, column, asked)
+        return read(question=asked)
     except BadInput:  # a cursor of another order
-        return scores.read(address, column, asked._replace(cursor=None))
+        return read(question=asked._replace(cursor=None))
 
 
 CONTEXTS: Final[dict[str, Callable[[Session, jobs.Job, RowsQuery], dict[str, object]]]] = {

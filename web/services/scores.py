@@ -9,7 +9,7 @@ import contextlib
 import logging
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import duckdb
@@ -65,12 +65,15 @@ class ScorePage(NamedTuple):
     texts: str
 
 
-def read(address: tuple[str, Any], column: str, question: Question) -> ScorePage:
+def read(
+    address: tuple[str, Any], column: str, question: Question, check: Callable[[], object] = lambda: None
+) -> ScorePage:
     """Rows of the scored file at a `Storage.address`, whose texts came from `column`.
 
     Nulls come last in either order of the compound, equal ones in the file's order. There are fewer rows
     than asked for, and at least one, where they are very long. Raises BadInput for an invalid cursor,
-    Conflict for a file that DuckDB can't read.
+    Conflict for a file that DuckDB can't read, unless `check` raises because it is
+    the storage that can't be read.
     """
     after = _after(question)
     try:
@@ -78,6 +81,7 @@ def read(address: tuple[str, Any], column: str, question: Question) -> ScorePage
             return _File(connection, address[0], column).read(question, after)
     except duckdb.Error as error:
         log.error("a scored file can't be read: %s", error)
+        check()
         raise Conflict(
             "the rows of the scored file can't be read on the server; download the file instead"
         ) from None

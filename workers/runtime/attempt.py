@@ -1,6 +1,7 @@
 """What the work of a kind is given, and what it may return."""
 
 import mimetypes
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -49,12 +50,14 @@ class Attempt:
     progress: Progress
     _scratch: ScratchFolder
     checkpoints: Checkpoints
-    # Does something as often as it takes, while the database is unreachable.
-    _patiently: Callable[[str, Callable[[], Stored]], Stored]
+    # Stores as often as it takes, while storage or database are unreachable: what stores, what looks whether
+    # the job is to stop, and how many seconds the work took.
+    _patiently: Callable[[Callable[[], Stored], Callable[[], None], float], Stored]
     # Keys in the storage that go if the job does not succeed, and those that go even then.
     stored: list[str] = field(default_factory=list)
     unwanted: list[str] = field(default_factory=list)
     _artifacts: dict[str, tuple[Stored, str]] = field(default_factory=dict)
+    _began: float = field(default_factory=time.monotonic)
 
     @property
     def job_id(self) -> uuid.UUID:
@@ -127,8 +130,7 @@ class Attempt:
         def put() -> Stored:
             return into(folder, path, lease=self.claim.lease)
 
-        # Days of work may lie in this file: as the outcome, it waits for the database.
-        stored = self._patiently("store a file", put)
+        stored = self._patiently(put, self.progress.check, time.monotonic() - self._began)
         self.stored.append(stored.key)
         return stored
 

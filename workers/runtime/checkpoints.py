@@ -7,7 +7,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from jobyard.shared import jobs, storage
-from jobyard.shared.errors import LeaseLost, NotFound
+from jobyard.shared.errors import DiskFull, LeaseLost, NotFound, StorageFailed
 from jobyard.workers.runtime.context import Context, ScratchFolder
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Checkpoints:
             key = self._context.storage.move_file("checkpoints", path, lease=self._lease)
             with self._context.database.write() as session:
                 job = jobs.keep_checkpoint(session, self._job_id, self._lease, key, replaces=self._key)
-        except (sa.exc.SQLAlchemyError, OSError) as error:
+        except (sa.exc.SQLAlchemyError, StorageFailed, DiskFull) as error:
             # What was stored is abandoned now or the newest after all: the sweeper finds out.
             log.warning("job %s: can't save a checkpoint: %s", self._job_id, str(error).splitlines()[0])
             raise

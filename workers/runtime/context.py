@@ -115,7 +115,7 @@ def current_context() -> Context:
     return Context(
         settings=settings,
         database=database,
-        storage=Storage(settings.storage, database),
+        storage=Storage(settings.storage, database, patient=True),
         broker=Broker(settings),
     )
 

@@ -5,7 +5,7 @@ import math
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -23,11 +23,12 @@ from jobyard.shared.errors import (
     LeaseLost,
     Paused,
     Stopping,
+    StorageFailed,
     WorkError,
 )
 from jobyard.shared.jobs import State
 from jobyard.shared.kinds.base import Parameters
-from jobyard.shared.storage import Reason
+from jobyard.shared.storage import Reason, Stored
 from jobyard.shared.texts import storable
 from jobyard.workers.runtime.attempt import Attempt, Made, Split, Work
 from jobyard.workers.runtime.checkpoints import Checkpoints
@@ -64,6 +65,8 @@ Alone = Callable[[sa.Connection], Outcome]
 # How long an outcome waits for an unreachable database, and how long if the worker is being stopped.
 PATIENCE_SECONDS = 600.0
 STOPPING_SECONDS = 2.0
+# How soon a job that waits for the storage stops where its owner wants that.
+CHECK_SECONDS = 0.25
 # After so long the task ends and another message is sent: a pool replaces its processes only between tasks.
 MESSAGE_SECONDS = 60.0
 
@@ -154,7 +157,7 @@ class Executor:
                     stopping=self._stopping,
                 )
                 checkpoints = Checkpoints(context, claim, scratch)
-                attempt = Attempt(context, claim, heartbeat, scratch, checkpoints, self._patiently)
+                attempt = Attempt(context, claim, heartbeat, scratch, checkpoints, self._store_patiently)
                 with heartbeat:
                     made = self._works[claim.kind](attempt, spec)
                 outcome = self._write(
@@ -193,8 +196,11 @@ class Executor:
                 return None
 
     def _failed(self, claim: jobs.Claim, error: Exception) -> Outcome | None:
+        if (failure := storage.failure_behind(error)) is not None:
+            return self._postpone(claim, failure.message)
         if disk_is_full(error) or database_is_full(error):
-            return self._postpone(claim, error)
+            reason = error.message if isinstance(error, DiskFull) else "the disk is full"
+            return self._postpone(claim, reason)
         if isinstance(error, JobyardError):
             return self._fail(claim, error, error.message)
         if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
@@ -204,9 +210,8 @@ class Executor:
             return None
         return self._fail(claim, error, f"unexpected {_named(error)}; the job's timeline has the traceback")
 
-    def _postpone(self, claim: jobs.Claim, error: Exception) -> Outcome | None:
-        """A full disk is not the job's fault, and no reason to try again at once."""
-        reason = error.message if isinstance(error, DiskFull) else "the disk is full"
+    def _postpone(self, claim: jobs.Claim, reason: str) -> Outcome | None:
+        """A full disk or a storage that is away is not the job's fault, and no reason to run it at once."""
         log.warning("job %s: postponed: %s", claim.id, reason)
         return self._write(
             lambda session: _outcome_of(jobs.postpone(session, claim.id, claim.lease, storable(reason)))
@@ -266,7 +271,7 @@ class Executor:
         On a full disk that is at once, or never if it is little that is to be written, `until_it_fits`.
         """
         began = time.monotonic()
-        pause = 0.25
+        pauses = self._pauses()
         while True:
             try:
                 return act()
@@ -282,7 +287,35 @@ class Executor:
                     self._has_tried_next = True  # there is no use in claiming the next one now
                     raise
                 log.warning("can't %s, retrying: %s", what, str(error).splitlines()[0])
-            time.sleep(pause)
+            time.sleep(next(pauses))
+
+    def _store_patiently(
+        self, store: Callable[[], Stored], check: Callable[[], None], worked: float
+    ) -> Stored:
+        """Store a file, as soon as storage and database can be reached: days of work may lie in it.
+
+        `worked` are the seconds that the work took: a storage that is away for longer, and for longer than
+        the patience, raises StorageFailed, for then the work had better be done again. `check` raises
+        Interrupted where the job is to stop: its lease is kept all the while.
+        """
+        began = time.monotonic()
+        pauses = self._pauses()
+        while True:
+            try:
+                return self._patiently("store a file", store)
+            except StorageFailed as error:
+                if time.monotonic() - began > max(PATIENCE_SECONDS, worked):
+                    raise
+                log.warning("can't store a file, retrying: %s", error.message)
+            for _ in range(math.ceil(next(pauses) / CHECK_SECONDS)):
+                check()
+                time.sleep(CHECK_SECONDS)
+
+    def _pauses(self) -> Iterator[float]:
+        """Seconds between tries, which grow."""
+        pause = 0.25
+        while True:
+            yield pause
             # Soon enough once the database is back: the sweeper waits a lease before it takes the job away.
             pause = min(pause * 2, 5.0, self._context.settings.lease_seconds / 3)
 

@@ -11,6 +11,7 @@ from jobyard.shared import jobs, retention, storage
 from jobyard.shared.broker import BROKER_ERRORS, Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database, serving_seconds
+from jobyard.shared.errors import DiskFull, StorageFailed
 from jobyard.shared.kinds.base import Queue
 from jobyard.shared.open_transactions import oldest_transaction
 from jobyard.shared.storage import Storage
@@ -174,6 +175,6 @@ def main(settings: Settings) -> int:
     while not ended.wait(SWEEP_SECONDS):
         try:
             sweeper.sweep()
-        except (sa.exc.SQLAlchemyError, *BROKER_ERRORS) as error:
+        except (sa.exc.SQLAlchemyError, StorageFailed, DiskFull, *BROKER_ERRORS) as error:
             log.warning("can't sweep, retrying: %s", str(error).splitlines()[0])
     return 0

@@ -17,7 +17,7 @@ from jobyard.shared import storage
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database, utcnow
-from jobyard.shared.errors import ConfigError
+from jobyard.shared.errors import ConfigError, StorageRefused
 from jobyard.shared.jobs import Job, State
 from jobyard.shared.retention import ABANDONED_SECONDS, DAY_SECONDS
 from jobyard.shared.storage import File, PendingKey, Reason, Storage, StorageIdentity, identity, known
@@ -372,7 +372,7 @@ def test_a_storage_that_can_not_be_read_stops_no_start_and_is_not_used(
     store = Storage((tmp_path / "file" / "storage").as_uri(), database)
     store.identity.require_at_start()
     assert "can't compare storage and database yet" in caplog.text
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(StorageRefused, match=r"JOBYARD_STORAGE_URL: .*: Not a directory"):
         store.put("files", io.BytesIO(b"x"))
     assert store.remove(["files/x"], Reason.DELETED) == 0
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from jobyard.shared import storage
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
-from jobyard.shared.errors import NotFound, TooLarge
+from jobyard.shared.errors import NotFound, StorageRefused, TooLarge
 from jobyard.shared.storage import CHUNK_BYTES, Reason, Storage
 from jobyard.shared.storage.identity import NAME as IDENTITY
 from tests.factories import new_job, storage_of
@@ -181,7 +181,7 @@ def test_a_stored_file_can_be_read_from_the_middle(store: Storage) -> None:
 
 
 def test_check_writes_nothing(store: Storage, tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="has no identity"):
+    with pytest.raises(NotFound, match="has no identity"):
         store.check()
     assert not (tmp_path / "storage").exists()
     store.identity.require()
@@ -193,7 +193,7 @@ def test_check_writes_nothing(store: Storage, tmp_path: Path) -> None:
 
 def test_check_says_where_it_can_not_read(sqlite: Database, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(StorageRefused, match="Not a directory"):
         Storage((tmp_path / "file" / "storage").as_uri(), sqlite).check()
 
 

@@ -12,6 +12,7 @@ from jobyard.cli import run
 from jobyard.client import BadRequest, Client, Conflict, NotFound
 from jobyard.shared import jobs, registry
 from jobyard.shared.errors import NotFound as Gone
+from jobyard.shared.errors import StorageAway
 from jobyard.shared.storage import Objects
 from tests import factories
 from tests.conftest import TOKEN, served
@@ -198,7 +199,7 @@ def test_a_model_whose_file_can_not_be_deleted_now_is_gone_all_the_same(
     world.model()
 
     def refuse(_: Objects, key: str) -> None:
-        raise OSError(f"{key}: the storage is away")
+        raise StorageAway(f"{key}: the storage is away")
 
     monkeypatch.setattr(Objects, "delete", refuse)
     assert api.open(path, method=method).status_code == status
