@@ -68,6 +68,7 @@ WITH_WHEEL = (
 LONGEST = (
     ON_ONE_STACK[0],
     "tests/integration/workers/training/test_resume.py",
+    "tests/acceptance/test_jobs_on_s3.py",
     "tests/acceptance/test_documentation.py",
     "tests/integration/workers/training/test_fit.py",
     "tests/acceptance/test_chaos.py",
