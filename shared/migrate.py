@@ -16,6 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
+from jobyard.shared import logs
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.errors import BadInput, ConfigError, JobyardError
@@ -133,7 +134,7 @@ def main() -> int:
         help="a revision, as 0003; head (the default), base, or steps, as -1",
     )
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logs.set_up(logging.INFO)
     try:
         settings = Settings.load()
         protect(settings.home)

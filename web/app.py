@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 
 import jobyard.web.auth
 import jobyard.web.problems
+from jobyard.shared import logs
 from jobyard.shared.config import Settings
 from jobyard.shared.kinds.loading import installed
 from jobyard.web import caching, health, limits, openapi, pages
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 def create_app(settings: Settings | None = None) -> openapi.Api:
     """All routes over one Backend. Raises ConfigError where a setting is wrong."""
     settings = settings or Settings.load()
-    logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")
+    logs.set_up(settings.log_level)
     app = openapi.Api(
         __name__,
         info=Info(

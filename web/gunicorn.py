@@ -1,10 +1,14 @@
 """gunicorn's settings: `gunicorn -c python:jobyard.web.gunicorn "jobyard.web.app:create_app()"`."""
 
 import gc
+import logging
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from gunicorn.glogging import Logger
 
 from jobyard.hosts import host_and_port
+from jobyard.shared import logs
 from jobyard.shared.broker import require_at_start
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
@@ -15,6 +19,13 @@ from jobyard.web.backend import THREADS
 
 # As the workers and the sweeper say it, so that nobody starts it again.
 WRONG_SETTING = 2
+
+
+class _StampedLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's, whose lines are like all others."""
+
+    def _set_handler(self, log: logging.Logger, output: str, fmt: object, stream: Any = None) -> None:
+        super()._set_handler(log, output, logs.Formatter(), stream)
 
 
 def _end(error: ConfigError) -> NoReturn:
@@ -28,7 +39,9 @@ try:
 except ConfigError as error:
     _end(error)
 
+
 umask = UMASK
+logger_class = _StampedLogger
 worker_class = "jobyard.web.server.worker.Worker"
 workers = 1
 threads = THREADS

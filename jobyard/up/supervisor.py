@@ -3,6 +3,7 @@
 import ctypes
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from types import FrameType
 from typing import NoReturn
 
@@ -21,6 +21,7 @@ from honcho.printer import Message, Printer
 from honcho.process import Popen
 
 from jobyard.shared.errors import ConfigError, JobyardError
+from jobyard.shared.logs import STAMP, stamp
 
 # A process that ended so soon after its start failed; one that lived longer had an accident.
 SOON_SECONDS = 10.0
@@ -38,6 +39,8 @@ WRONG_SETTING = 2
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
+STAMPED = re.compile(rf"({STAMP}) (.*)".encode(), re.DOTALL)
+
 TICK_SECONDS = 0.2
 SYSTEM = "jobyard"
 
@@ -48,6 +51,15 @@ class KeepsFailing(JobyardError):
 
 class Stopped(JobyardError):
     """The stack was asked to end."""
+
+
+class _Moment(str):
+    """A moment in words, where honcho's Printer expects a datetime."""
+
+    __slots__ = ()
+
+    def strftime(self, _: str) -> str:
+        return self
 
 
 @dataclass
@@ -121,7 +133,7 @@ class Supervisor:
 
     def log(self, text: str) -> None:
         """Show a line of the supervisor's own."""
-        self._lines.put(Message("line", text, datetime.now().astimezone(), SYSTEM, None))
+        self._lines.put(Message("line", text, _Moment(stamp()), SYSTEM, None))
 
     def stop(self, last: str) -> None:
         """End all processes, `last` after the others, and kill what doesn't end by itself in time.
@@ -185,9 +197,11 @@ class Supervisor:
 
     def _read(self, child: Child, process: "subprocess.Popen[bytes]") -> None:
         for line in process.stdout or ():
-            child.last_line = line.decode(errors="replace").strip()
-            now = datetime.now().astimezone()
-            self._lines.put(Message("line", line, now, child.name, child.colour))
+            # Most lines bring their moment.
+            stamped = STAMPED.match(line)
+            text, moment = (line, stamp()) if stamped is None else (stamped[2], stamped[1].decode())
+            child.last_line = text.decode(errors="replace").strip()
+            self._lines.put(Message("line", text, _Moment(moment), child.name, child.colour))
 
     def _last_words(self, child: Child) -> str:
         if child.reader is not None:

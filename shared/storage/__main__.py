@@ -7,6 +7,7 @@ import sys
 
 import sqlalchemy as sa
 
+from jobyard.shared import logs
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.errors import ConfigError, JobyardError
@@ -22,7 +23,7 @@ def main() -> int:
     commands.add_parser("adopt", help="give the storage to this database, even if it belongs to another")
     commands.add_parser("orphans", help="list the keys that nothing in this database refers to")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logs.set_up(logging.INFO)
     try:
         _run(arguments.command)
     except JobyardError as error:
