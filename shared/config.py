@@ -1,6 +1,7 @@
 """Settings: the only reader of the environment (JOBYARD_*)."""
 
 import hashlib
+import math
 import os
 import secrets
 import socket
@@ -25,6 +26,9 @@ MAX_SOCKET_PATH = 103
 
 # What a job may write however small its upload is: a million short texts fit into some kilobytes of Parquet.
 ALWAYS_OUTPUT_BYTES = 256 * 1024**2
+
+
+StallAction = Literal["report", "restart", "fail"]
 
 
 class Settings(BaseSettings):
@@ -75,6 +79,16 @@ class Settings(BaseSettings):
     checkpoint_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
         default=60, description="How often a training saves a checkpoint, beside the end of each epoch"
     )
+    stall_seconds: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="A running job without progress for this long has stalled: `3600` for all kinds, "
+        "`train=7200,import=0` for some, 0 for never; default: what each kind declares",
+    )
+    stall_action: StallAction = Field(
+        default="report",
+        description="What a worker does with its stalled job: `report` it, or end the process and `restart` "
+        "the job, at the cost of an attempt, or `fail` it",
+    )
     max_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
         default=3, description="A job fails after losing this many workers"
     )
@@ -106,6 +120,11 @@ class Settings(BaseSettings):
     )
     export_memory_bytes: Annotated[int, Field(ge=1)] = Field(
         default=8 * 1024**3, description="An export fails that takes more memory (on Linux)"
+    )
+    max_process_bytes: Annotated[int, Field(ge=0)] = Field(
+        default=3 * 1024**3,
+        description="A process of a cpu or predict worker that has held more memory than this is replaced by "
+        "a new one after its job; 0: never",
     )
     min_free_bytes: Annotated[int, Field(ge=0)] = Field(
         default=1024**3,
@@ -180,6 +199,14 @@ class Settings(BaseSettings):
         entries = _entries(given)
         for entry in entries:
             Host.parse(entry)
+        return entries
+
+    @field_validator("stall_seconds", mode="before")
+    @classmethod
+    def _seconds_by_kind(cls, given: object) -> object:
+        entries = _entries(given)
+        for entry in entries:
+            _seconds_of(entry)
         return entries
 
     @field_validator("source_buckets", mode="before")
@@ -298,6 +325,11 @@ class Settings(BaseSettings):
         """What an archive, or a packed file, of so many bytes may unpack to."""
         return min(self.max_unpacked_bytes, self.max_output_bytes(archive))
 
+    def stall_seconds_of(self, kind: str, declared: float) -> float | None:
+        """How long jobs of a kind may make no progress; None: for ever."""
+        given = dict(_seconds_of(entry) for entry in self.stall_seconds)
+        return given.get(kind, given.get("", declared)) or None
+
     def secret_token(self) -> str:
         """The API's token: JOBYARD_TOKEN, or HOME/token (mode 0600), made here if there is none yet.
 
@@ -333,3 +365,15 @@ def _entries(given: object) -> tuple[str, ...]:
     """What is separated by commas."""
     entries = given.split(",") if isinstance(given, str) else given if isinstance(given, list | tuple) else ()
     return tuple(entry.strip() for entry in entries if entry.strip())
+
+
+def _seconds_of(entry: str) -> tuple[str, float]:
+    """A kind and its seconds; the kind is "" where none is given. Raises ValueError."""
+    kind, _, seconds = entry.rpartition("=")
+    try:
+        value = float(seconds)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < math.inf:
+        raise ValueError("should be seconds for all kinds, or KIND=SECONDS separated by commas")
+    return kind.strip(), value

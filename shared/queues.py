@@ -19,6 +19,8 @@ class QueueView:
     depth: int
     depth_is_exact: bool
     running: int
+    # Of the running ones.
+    stalled: int
     oldest_waiting_seconds: float | None
     workers: list[str]
 
@@ -29,14 +31,16 @@ def view(session: Session) -> list[QueueView]:
 
 
 def _view(session: Session, queue: str) -> QueueView:
-    running = sa.select(sa.func.count()).where(Job.state == State.RUNNING, Job.queue == queue)
+    at_work = sa.select(sa.func.count(), sa.func.count(Job.stalled_since))
+    running, stalled = session.execute(at_work.where(Job.state == State.RUNNING, Job.queue == queue)).one()
     depth = jobs.count_queued(session, queue)
     oldest = jobs.oldest_wait_seconds(session, queue)
     return QueueView(
         name=queue,
         depth=depth.jobs,
         depth_is_exact=depth.is_exact,
-        running=session.scalar(running) or 0,
+        running=running,
+        stalled=stalled,
         oldest_waiting_seconds=None if oldest is None else round(oldest, 3),
         workers=listening(session, queue),
     )

@@ -1,7 +1,7 @@
 """The running workers: each registers itself, and renews that."""
 
 import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -24,27 +24,61 @@ class Worker(Base):
     queue: Mapped[str] = mapped_column(sa.String(32))
     started_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
     seen_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
+    # Which process it is, as `workers.runtime.processes` has it; None: it is of an earlier version.
+    process: Mapped[str | None] = mapped_column(sa.String(255))
 
     __table_args__ = (sa.Index("ix_workers_queue_seen_at", "queue", "seen_at"),)
 
 
-def register(session: Session, *, name: str, queue: str) -> None:
-    """Insert or renew a worker's row, every REGISTER_SECONDS."""
+class Holder(NamedTuple):
+    """The process that has a worker's name, and when it was last seen."""
+
+    process: str
+    seen_at: datetime.datetime
+
+
+def register(
+    session: Session, *, name: str, queue: str, process: str, instead_of: str | None = None
+) -> Holder | None:
+    """Insert or renew a worker's row, every REGISTER_SECONDS. Who has the name, if another process has it.
+
+    `instead_of`: one that has ended, whose registration has not expired yet.
+    """
     statement = insert_into(session.get_bind(), Worker).values(
-        name=name, queue=queue, started_at=utcnow(), seen_at=utcnow()
+        name=name, queue=queue, process=process, started_at=utcnow(), seen_at=utcnow()
     )
-    session.execute(
+    given = statement.excluded
+    is_free = sa.or_(
+        Worker.process.is_(None),
+        Worker.process.in_([process, instead_of or process]),
+        Worker.seen_at < utcnow(-ALIVE_SECONDS),
+    )
+    registered = session.execute(
         statement.on_conflict_do_update(
             index_elements=["name"],
-            set_={"queue": queue, "seen_at": statement.excluded.seen_at},
-        )
-    )
+            set_={
+                "queue": queue,
+                "process": process,
+                "started_at": sa.case(
+                    (Worker.process == given.process, Worker.started_at), else_=given.started_at
+                ),
+                "seen_at": given.seen_at,
+            },
+            where=is_free,
+        ).returning(Worker.name)
+    ).one_or_none()
     session.execute(sa.delete(Worker).where(Worker.seen_at < utcnow(-FORGOTTEN_SECONDS)))
+    if registered is not None:
+        return None
+    process_of_it, seen_at = session.execute(
+        sa.select(Worker.process, Worker.seen_at).where(Worker.name == name)
+    ).one()
+    return Holder(process_of_it or "", seen_at)
 
 
-def deregister(session: Session, name: str) -> None:
+def deregister(session: Session, *, name: str, process: str) -> None:
     """Delete a worker's row, when it ends."""
-    session.execute(sa.delete(Worker).where(Worker.name == name))
+    session.execute(sa.delete(Worker).where(Worker.name == name, Worker.process == process))
 
 
 def listening(session: Session, queue: str) -> list[str]:

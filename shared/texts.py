@@ -67,3 +67,15 @@ class OutsideText(sa.types.TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
         return None if value is None else storable(value, self._length)
+
+
+def duration(seconds: float) -> str:
+    """0.25 → "0.2 s"; 75 → "1 min 15 s"; 7300 → "2 h 1 min"; 200000 → "2 d 7 h"."""
+    if seconds < 10:
+        return f"{max(seconds, 0):.1f} s"
+    whole = round(seconds)
+    for over, unit, part, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= over:
+            rest = whole % over // part
+            return f"{whole // over} {unit} {rest} {small}" if rest else f"{whole // over} {unit}"
+    return f"{whole} s"

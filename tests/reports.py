@@ -27,7 +27,7 @@ class Recorder:
     def metric(self, name: str, step: int, value: float, epoch: int | None = None) -> None:
         self.events.append(("metric", name, step, value, epoch))
 
-    def check(self) -> None:
+    def check(self, *, waiting: bool = False) -> None:
         self.events.append(("check",))
         self.checks += 1
         if self.checks == self.stop_at_check:

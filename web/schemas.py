@@ -161,6 +161,7 @@ class Queue(Out):
         description=f"Up to {jobs.EXACT_COUNTS:,} it is; beyond, the jobs are counted once a minute"
     )
     running: int
+    stalled: int = Field(description="Of the running jobs, those that have made no progress for too long")
     oldest_waiting_seconds: float | None = Field(description="Age of the oldest job that could run")
     workers: list[str] = Field(description="Names of the running workers")
 

@@ -50,18 +50,26 @@ def _run(settings: Settings, role: str, name: str | None) -> int:
     database = Database(settings.database)
     Storage(settings.storage, database).identity.require_at_start()
     database.dispose()
+    from celery import signals
+    from celery.utils.nodenames import host_format
+
     from jobyard.workers.kinds import missing_works
+    from jobyard.workers.runtime.registration import Registration
 
     for problem in missing_works(Queue(role)):
         logging.getLogger(__name__).error("%s", problem)
     # TensorFlow would begin each job with a page of notices; the children inherit this.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    nodename = host_format(f"{name or role}@%h")
+    registration = Registration(settings.database, role, nodename)
+    registration.claim()
+    # From when it listens until it has ended.
+    signals.worker_ready.connect(lambda **_: registration.start(), weak=False)
+    signals.worker_shutdown.connect(lambda **_: registration.stop(), weak=False)
     app = make_worker(settings, Queue(role))
-    from celery.utils.nodenames import host_format
-
     worker = app.Worker(
         queues=[role],
-        hostname=host_format(f"{name or role}@%h"),
+        hostname=nodename,
         loglevel=settings.log_level,
         quiet=True,  # no banner
         # Workers exchange nothing that is not in SQL.
@@ -69,6 +77,8 @@ def _run(settings: Settings, role: str, name: str | None) -> int:
         without_mingle=True,
     )
     worker.start()
+    if registration.refused is not None:
+        raise registration.refused
     # Celery has logged why it can't continue. It sets no code where it gives up by itself.
     return 1 if worker.exitcode is None else worker.exitcode
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import click
@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from jobyard.cli import INTERRUPTED
 from jobyard.client import Job
 from jobyard.client.positions import place_in_queue
+from jobyard.client.stalls import no_progress
 
 POLL_SECONDS = 0.5
 # Without a terminal, the progress of a running job is printed this often.
@@ -177,6 +178,8 @@ def _count(job: Job) -> str:
 
 
 def _left(job: Job) -> str:
+    if job.stalled_since:
+        return no_progress(datetime.fromisoformat(job.stalled_since))
     seconds = (job.progress or {}).get("eta_seconds")
     if seconds is None or job.done:
         return ""

@@ -13,6 +13,7 @@ from jobyard.cli.session import connect, json_option, outcome, output, print_jso
 from jobyard.client import Job, WaitTimeout
 from jobyard.client.errors import Json
 from jobyard.client.positions import place_in_queue
+from jobyard.client.stalls import no_progress
 
 STYLES = {
     "queued": "dim",
@@ -156,6 +157,8 @@ def _doing(job: Job) -> str:
         return str(job.error["message"])
     if job.state == "queued" and job.position is not None:
         return place_in_queue(job.position)
+    if job.stalled_since:
+        return no_progress(datetime.fromisoformat(job.stalled_since))
     if job.state == "running" and job.progress and job.progress["total"]:
         return f"{job.phase or ''} {job.progress['done'] / job.progress['total']:.0%}".strip()
     return (job.phase or "") if job.state == "running" else ""

@@ -68,6 +68,12 @@ class Job:
         return self.state in TERMINAL
 
     @property
+    def stalled_since(self) -> str | None:
+        """Since when a running job has made no progress, if that is too long; earlier servers don't say."""
+        since: str | None = self.raw.get("stalled_since")
+        return since
+
+    @property
     def succeeded(self) -> bool:
         return self.state == "succeeded"
 

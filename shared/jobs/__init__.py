@@ -5,6 +5,7 @@ of `Database.write()` and leave the commit to the caller. This is the package's 
 imports its modules.
 """
 
+from jobyard.shared.jobs.attempts import BACKOFF_SECONDS
 from jobyard.shared.jobs.briefs import WHOLE_BYTES, Brief, JobBrief, brief_of, is_listed_whole
 from jobyard.shared.jobs.claims import Claim, claim
 from jobyard.shared.jobs.counts import (
@@ -22,7 +23,7 @@ from jobyard.shared.jobs.families import settle, split
 from jobyard.shared.jobs.fields import Field, Shown
 from jobyard.shared.jobs.fronts import Front
 from jobyard.shared.jobs.insertion import Request
-from jobyard.shared.jobs.maintenance import BACKOFF_SECONDS, count_ready, expire, forget_checkpoints, rescue
+from jobyard.shared.jobs.maintenance import count_ready, expire, forget_checkpoints, rescue
 from jobyard.shared.jobs.owner import cancel, pause, resume, retry
 from jobyard.shared.jobs.positions import EXACT_POSITIONS, FAR_POSITION
 from jobyard.shared.jobs.progress import Progress
@@ -48,6 +49,7 @@ from jobyard.shared.jobs.snapshots import (
     snapshots_of_new,
     why_waiting,
 )
+from jobyard.shared.jobs.stalls import STALLED, note_stall, note_steps, restart
 from jobyard.shared.jobs.states import GLOSS, MOVES, TERMINAL, VERBS, Move, State
 from jobyard.shared.jobs.submission import Submitted, repeat_of, repeats_of, submit, submit_each, submit_many
 from jobyard.shared.jobs.tables import FIELDS, Job, JobEvent
@@ -73,6 +75,7 @@ __all__ = [
     "FIELDS",
     "GLOSS",
     "MOVES",
+    "STALLED",
     "TERMINAL",
     "VERBS",
     "WHOLE_BYTES",
@@ -118,6 +121,8 @@ __all__ = [
     "listed",
     "needed_by_parent",
     "note_phase",
+    "note_stall",
+    "note_steps",
     "oldest_wait_seconds",
     "page",
     "page_of_ids",
@@ -132,6 +137,7 @@ __all__ = [
     "repeat_of",
     "repeats_of",
     "rescue",
+    "restart",
     "resume",
     "retry",
     "settle",

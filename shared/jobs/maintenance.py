@@ -6,8 +6,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from jobyard.shared.database import utcnow
+from jobyard.shared.jobs.attempts import Attempts, cost_an_attempt
 from jobyard.shared.jobs.counts import EXACT_COUNTS
-from jobyard.shared.jobs.families import end, lock, stop_children
+from jobyard.shared.jobs.families import lock, stop_children
 from jobyard.shared.jobs.reads import needed_by_parent
 from jobyard.shared.jobs.states import TERMINAL, State
 from jobyard.shared.jobs.tables import Job
@@ -18,16 +19,10 @@ from jobyard.shared.jobs.transitions import (
     held,
     move,
     note,
-    off_its_worker,
 )
 from jobyard.shared.storage import Reason, plan_deletion
 
-# A job whose worker was lost waits 2, 4, 8 … seconds: one that kills workers should not do so again at once.
-BACKOFF_SECONDS: Final = 2.0
-MAX_BACKOFF_SECONDS: Final = 60.0
-
 _RESCUE: Final = Transition("rescue", State.QUEUED, unless=OWNER_ASKED)
-_GIVE_UP: Final = Transition("give_up", State.FAILED)
 _EXPIRE: Final = Transition("expire", State.FAILED)
 
 
@@ -55,21 +50,14 @@ def rescue(session: Session, limit: int = 100) -> list[Job]:
     ]:
         still = [*held(job_id, lease), Job.lease_expires_at < utcnow()]
         lost = f"worker {worker} was lost (attempt {attempt} of {max_attempts})"
-        if attempt >= max_attempts and cancel_requested_at is None:
-            job = end(
-                session,
-                _GIVE_UP,
-                job_id,
-                *still,
-                finished_at=utcnow(),
-                error_type="WorkerLost",
-                error_message=f"{lost}; the job may need more memory than its worker has",
-                eta_seconds=None,
-                **NO_LEASE,
-            )
-        else:
-            backoff = min(BACKOFF_SECONDS * 2 ** (attempt - 1), MAX_BACKOFF_SECONDS)
-            job = end(session, _RESCUE, job_id, *still, available_at=utcnow(backoff), **off_its_worker())
+        job = cost_an_attempt(
+            session,
+            _RESCUE,
+            Attempts(job_id, attempt, max_attempts, cancel_requested_at is not None),
+            *still,
+            error_type="WorkerLost",
+            error_message=f"{lost}; the job may need more memory than its worker has, or hang",
+        )
         if job is not None:
             note(session, job, message=lost, worker=worker)
             moved.append(job)

@@ -52,6 +52,8 @@ VERBS: Final = (
     # A worker whose disk is full.
     Move("postpone", {State.RUNNING}, {State.QUEUED, State.PAUSED, State.CANCELLED}),
     Move("split", {State.RUNNING}, {State.WAITING, State.PAUSED, State.CANCELLED}),
+    # A worker whose work has hung.
+    Move("restart", {State.RUNNING}, {State.QUEUED, State.PAUSED, State.CANCELLED}),
     # Its owner.
     Move(
         "cancel",
@@ -62,7 +64,7 @@ VERBS: Final = (
     Move("pause", {State.QUEUED, State.WAITING}, {State.PAUSED}, stays={State.RUNNING}),
     Move("resume", {State.PAUSED}, {State.QUEUED, State.WAITING}, stays={State.RUNNING}),
     Move("retry", {State.FAILED, State.CANCELLED}, {State.QUEUED}),
-    # The sweeper.
+    # The sweeper; and `give_up` where a restart would be one too many.
     Move("rescue", {State.RUNNING}, {State.QUEUED, State.PAUSED, State.CANCELLED}),
     Move("give_up", {State.RUNNING}, {State.FAILED}),
     Move("expire", {State.QUEUED, State.RUNNING, State.WAITING}, {State.FAILED}),

@@ -64,6 +64,13 @@ class Job(Base):
     finished_at: Mapped[datetime.datetime | None] = field(UtcDateTime, shown=AS_IT_IS)
     cancel_requested_at: Mapped[datetime.datetime | None] = field(UtcDateTime, shown=AS_A_FLAG)
     pause_requested_at: Mapped[datetime.datetime | None] = field(UtcDateTime, shown=AS_A_FLAG)
+    # Written by its worker when that begins and ends: each heartbeat would make a version of the row.
+    stalled_since: Mapped[datetime.datetime | None] = field(
+        UtcDateTime,
+        shown=AS_IT_IS,
+        description="Of a running job: since when it has made no progress, if that is longer than its kind "
+        "may take between two steps",
+    )
     queued_at: Mapped[datetime.datetime] = field(UtcDateTime)
     available_at: Mapped[datetime.datetime] = field(UtcDateTime)
     # How long it may take from its first start, and when that is over; None: as long as it takes.

@@ -21,7 +21,8 @@ from jobyard.shared.jobs.tables import EVENTS, JOBS, Job, JobEvent
 MESSAGE_CHARACTERS: Final = 2_000
 TRACEBACK_CHARACTERS: Final = 20_000
 
-NO_LEASE: Final[dict[str, Any]] = {"lease": None, "lease_expires_at": None}
+# Of a job that does not run.
+NO_LEASE: Final[dict[str, Any]] = {"lease": None, "lease_expires_at": None, "stalled_since": None}
 
 _NOTE: Final = sa.insert(EVENTS).values(at=utcnow()).inline()
 

@@ -35,6 +35,8 @@ _RELEASED: Final = Transition("release", State.QUEUED, unless=OWNER_ASKED)
 
 _POSTPONED: Final = Transition("postpone", State.QUEUED, unless=OWNER_ASKED)
 
+STOPPED: Final = "stopped by its worker"
+
 # A postponed job waits as long as it has taken since its first start, so each time twice as long, within
 # these bounds.
 MIN_DELAY_SECONDS: Final = 5.0
@@ -139,8 +141,17 @@ def fail(
     return job
 
 
-def finish_cancel(session: Session, job_id: uuid.UUID, lease: uuid.UUID) -> Job | None:
-    """running → cancelled, by the worker that was asked to. None if the lease is lost."""
+def finish_cancel(
+    session: Session,
+    job_id: uuid.UUID,
+    lease: uuid.UUID,
+    message: str = STOPPED,
+    traceback: str | None = None,
+) -> Job | None:
+    """running → cancelled, by the worker that was asked to. None if the lease is lost.
+
+    The traceback, of work that did not stop, goes to the timeline.
+    """
     job = end(
         session,
         _TO_CANCELLED,
@@ -151,11 +162,17 @@ def finish_cancel(session: Session, job_id: uuid.UUID, lease: uuid.UUID) -> Job 
         **NO_LEASE,
     )
     if job is not None:
-        note(session, job, message="stopped by its worker")
+        note(session, job, message=message, traceback=traceback)
     return job
 
 
-def release(session: Session, job_id: uuid.UUID, lease: uuid.UUID) -> Job | None:
+def release(
+    session: Session,
+    job_id: uuid.UUID,
+    lease: uuid.UUID,
+    message: str = STOPPED,
+    traceback: str | None = None,
+) -> Job | None:
     """running → queued without costing an attempt: its worker is being stopped. None if the lease is lost.
 
     A job that its owner asked to pause is paused instead, and one to cancel is cancelled.
@@ -171,8 +188,9 @@ def release(session: Session, job_id: uuid.UUID, lease: uuid.UUID) -> Job | None
         **off_its_worker(),
     )
     if job is not None:
-        stopped = job.state == State.QUEUED
-        note(session, job, message="its worker is stopping" if stopped else "stopped by its worker")
+        if job.state == State.QUEUED and message == STOPPED:
+            message = "its worker is stopping"
+        note(session, job, message=message, traceback=traceback)
     return job
 
 

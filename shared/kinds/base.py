@@ -99,6 +99,8 @@ class Kind(ABC, Generic[S]):
     icon: ClassVar[str] = "gear"
     # The phase of a job that waits for its module to be imported, where that takes seconds.
     starting: ClassVar[str | None] = None
+    # How long its work may take between two steps (calls of `Progress`); a setting overrides it.
+    stall_seconds: ClassVar[float] = 1_800.0
     # Whether an attempt continues from the checkpoint of the one before.
     has_checkpoints: ClassVar[bool] = False
     # Whether there is a metric history to show.

@@ -42,6 +42,8 @@ class Evaluate(Kind[EvaluateSpec]):
     label = "Evaluation"
     action = "Evaluate a model"
     icon = "clipboard-check"
+    # As a training.
+    stall_seconds = 3_600.0
     starting = "starting TensorFlow"
     order = 3
 

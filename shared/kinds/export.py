@@ -53,6 +53,8 @@ class Export(Kind[ExportSpec]):
     label = "Export"
     action = "Export a model"
     icon = "box-arrow-up"
+    # Longer than a conversion may take.
+    stall_seconds = 3_600.0
     order = 7
 
     def inputs(self, spec: ExportSpec) -> Mapping[str, UUID | None]:

@@ -52,6 +52,8 @@ class Import(Kind[ImportSpec]):
     label = "Import"
     action = "Import pictures"
     icon = "box-seam"
+    # An archive of some 10 GB may take long to be stored.
+    stall_seconds = 3_600.0
     sources = (
         Source("file", "file", "choose a zip or tar archive"),
         Source("path", "path", "name a folder"),

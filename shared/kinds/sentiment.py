@@ -316,6 +316,8 @@ class Sentiment(Kind[SentimentSpec]):
     label = "Sentiment"
     action = "Score texts"
     icon = "chat-square-text"
+    # A file is found out about in a process of its own, which may take long.
+    stall_seconds = 3_600.0
     sources = (
         Source("texts", "texts", "write at least one text", ("explain",)),
         Source("file", "file", "choose a file", OF_A_FILE, several="files"),

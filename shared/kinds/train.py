@@ -278,6 +278,8 @@ class Train(Kind[TrainSpec]):
     label = "Training"
     action = "Train a model"
     icon = "cpu"
+    # A data set of some 10 GB may take long to be fetched from the storage.
+    stall_seconds = 3_600.0
     starting = "starting TensorFlow"
     has_checkpoints = True
     has_metrics = True

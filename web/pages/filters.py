@@ -7,8 +7,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from jobyard.client import explanations, positions, reading, unseen
-from jobyard.shared import kinds
+from jobyard.client import explanations, positions, reading, stalls, unseen
+from jobyard.shared import kinds, texts
 from jobyard.shared.jobs import GLOSS, Count, Job, State, total
 from jobyard.shared.kinds.base import Source
 from jobyard.shared.registry import many_classes
@@ -20,6 +20,7 @@ routes.add_app_template_filter(explanations.reasons)
 routes.add_app_template_filter(reading.words, "reading")
 routes.add_app_template_filter(reading.place, "place_of")
 routes.add_app_template_filter(positions.place_in_queue)
+routes.add_app_template_filter(stalls.no_progress)
 routes.add_app_template_filter(total)
 routes.add_app_template_filter(unseen.kinds, "unseen_kinds")
 routes.add_app_template_filter(unseen.foreign, "foreign_texts")
@@ -162,17 +163,8 @@ def signed(value: float | None) -> str:
 
 @routes.app_template_filter()
 def duration(seconds: float | None) -> str:
-    """0.25 → "0.2 s"; 75 → "1 min 15 s"; 7300 → "2 h 1 min"; 200000 → "2 d 7 h"."""
-    if seconds is None:
-        return "–"
-    if seconds < 10:
-        return f"{max(seconds, 0):.1f} s"
-    whole = round(seconds)
-    for over, unit, part, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= over:
-            rest = whole % over // part
-            return f"{whole // over} {unit} {rest} {small}" if rest else f"{whole // over} {unit}"
-    return f"{whole} s"
+    """ "2 h 1 min", as `texts.duration` has it; "–" for None."""
+    return "–" if seconds is None else texts.duration(seconds)
 
 
 @routes.app_template_filter()

@@ -61,7 +61,7 @@ def wait_for(coming: "Future[Coming]", attempt: Attempt, phase: str | None) -> C
         try:
             return coming.result(CHECK_SECONDS)
         except TimeoutError:
-            attempt.progress.check()
+            attempt.progress.check(waiting=True)
 
 
 class Works(dict[str, Work]):

@@ -57,7 +57,7 @@ def _patiently(attempt: Attempt, address: Address) -> tuple[Stored, Incoming]:
 def _rest(attempt: Attempt, seconds: float) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        attempt.progress.check()
+        attempt.progress.check(waiting=True)
         time.sleep(POLL_SECONDS)
 
 

@@ -12,13 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import billiard.util
+from billiard.compat import mem_rss
 from billiard.process import active_children
 from celery import Celery, signals
 
+from jobyard.shared import logs
 from jobyard.shared.broker import make_celery
 from jobyard.shared.config import Settings
 from jobyard.shared.kinds.base import Queue
-from jobyard.workers.runtime.registration import Registration
 
 # A process that has imported TensorFlow holds twice as much, one that has not, half.
 WITHOUT_TENSORFLOW_KB = 200_000
@@ -45,21 +47,29 @@ def make_worker(settings: Settings, queue: Queue) -> Celery:
         # TensorFlow gives GPU memory back only when its process ends. One that only found that there was
         # nothing to do stays: a new one takes seconds.
         app.conf.worker_max_memory_per_child = WITHOUT_TENSORFLOW_KB
-    # In the parent, from when it listens until it has ended.
-    registration = Registration(settings.database, queue.value)
-    signals.worker_ready.connect(lambda sender, **_: registration.start(sender.hostname), weak=False)
-    signals.worker_shutdown.connect(lambda **_: registration.stop(), weak=False)
+    elif settings.max_process_bytes:
+        app.conf.worker_max_memory_per_child = settings.max_process_bytes // 1024
     return app
+
+
+def has_outgrown(settings: Settings) -> bool:
+    """Whether the pool will replace this child after its message, since it has held too much memory."""
+    held: int = mem_rss()
+    return 0 < settings.max_process_bytes // 1024 < held
 
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]
 def set_up_logging(loglevel: int | str = logging.INFO, **_: Any) -> None:
     """Ours in place of Celery's, so that parent, children and sweeper log alike."""
-    logging.basicConfig(level=loglevel, format="%(levelname)s %(name)s: %(message)s")
+    logs.set_up(loglevel)
+    logging.captureWarnings(True)
     # jobyard.workers.runtime.executor logs the same, better.
     for name in ("celery.app.trace", "celery.worker.strategy"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("multiprocessing").setLevel(logging.WARNING)
+    # Which the pool's library keeps to itself otherwise: without a handler, it would have no stamp.
+    pool = billiard.util.get_logger()
+    pool.setLevel(logging.WARNING)
+    pool.propagate = True
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def run(
             stdin.write(json.dumps(told).encode())
         ends = time.monotonic() + limits.seconds
         while process.poll() is None and not (took_too_long or took_too_much):
-            progress.check()
+            progress.check(waiting=True)
             held, most = _memory(process.pid)
             peak = max(peak, most)
             took_too_much = held > limits.memory_bytes

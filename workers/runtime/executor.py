@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, kinds, retention, storage
+from jobyard.shared.config import Settings
 from jobyard.shared.database import is_full as database_is_full
 from jobyard.shared.disk import is_full as disk_is_full
 from jobyard.shared.errors import (
@@ -34,6 +35,7 @@ from jobyard.workers.runtime.attempt import Attempt, Made, Split, Work
 from jobyard.workers.runtime.checkpoints import Checkpoints
 from jobyard.workers.runtime.context import Context
 from jobyard.workers.runtime.heartbeat import Heartbeat
+from jobyard.workers.runtime.hung import Limits, Watch
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +78,8 @@ class Executor:
 
     The next one is claimed in the transaction that writes the outcome of the one before. Only the first one's
     is written alone where that is one statement: mostly none comes after it, and somebody may be waiting for
-    it. `single`: only one job, since its process ends with it.
+    it. `single`: only one job, since its process ends with it; so does that of an executor which `is_worn`
+    after a job.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class Executor:
         watcher: Watcher,
         *,
         single: bool = False,
+        is_worn: Callable[[], bool] = lambda: False,
     ) -> None:
         self._context = context
         self._works = works
@@ -98,6 +102,7 @@ class Executor:
         self._stopping = stopping
         self._watcher = watcher
         self._single = single
+        self._is_worn = is_worn
         self._ends = time.monotonic() + MESSAGE_SECONDS
         self._next: jobs.Claim | None = None
         self._has_tried_next = False
@@ -122,7 +127,8 @@ class Executor:
         return count
 
     def _may_continue(self) -> bool:
-        return not (self._single or self._stopping.is_set() or time.monotonic() > self._ends)
+        is_over = self._single or self._stopping.is_set() or time.monotonic() > self._ends
+        return not (is_over or self._is_worn())
 
     def _claim(self, session: Session | sa.Connection, *, whole: bool) -> jobs.Claim | None:
         return jobs.claim(
@@ -155,6 +161,7 @@ class Executor:
                     claim.lease,
                     lease_seconds=context.settings.lease_seconds,
                     stopping=self._stopping,
+                    watch=Watch(context.database, claim.id, claim.lease, _limits_of(claim, context.settings)),
                 )
                 checkpoints = Checkpoints(context, claim, scratch)
                 attempt = Attempt(context, claim, heartbeat, scratch, checkpoints, self._store_patiently)
@@ -360,6 +367,12 @@ def _alone(attempt: Attempt, made: Made, heartbeat: Heartbeat) -> Alone | None:
         return Outcome(State.SUCCEEDED)
 
     return succeed
+
+
+def _limits_of(claim: jobs.Claim, settings: Settings) -> Limits:
+    stall_seconds = settings.stall_seconds_of(claim.kind, kinds.find(claim.kind).stall_seconds)
+    # No longer than a lost worker keeps its job.
+    return Limits(stall_seconds, settings.stall_action, settings.lease_seconds)
 
 
 def _finish(session: Session, attempt: Attempt, made: Made, heartbeat: Heartbeat) -> Outcome | None:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from jobyard.shared import jobs, metrics
 from jobyard.shared.database import Database
 from jobyard.shared.errors import Cancelled, Interrupted, LeaseLost, Paused, Stopping
+from jobyard.workers.runtime.hung import Watch
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class Heartbeat:
         *,
         lease_seconds: float,
         stopping: threading.Event,
+        watch: Watch,
     ) -> None:
         self._heartbeats = heartbeats
         self._database = database
@@ -82,6 +84,9 @@ class Heartbeat:
         self._lease = lease
         self._lease_seconds = lease_seconds
         self._stopping = stopping
+        self._watch = watch
+        # What the work has told: while this number stands, it makes no progress.
+        self._steps = 0
         self._lock = threading.Lock()
         self._progress = jobs.Progress(None, None, None, None, None)
         self._written = self._progress
@@ -129,8 +134,11 @@ class Heartbeat:
     def metric(self, name: str, step: int, value: float, epoch: int | None = None) -> None:
         with self._lock:
             self._points.append(metrics.Point(name, step, float(value), epoch))
+        self._steps += 1
 
-    def check(self) -> None:
+    def check(self, *, waiting: bool = False) -> None:
+        if not waiting:
+            self._steps += 1
         if self._interruption is not None:
             raise self._interruption
         if self._stopping.is_set():
@@ -139,9 +147,14 @@ class Heartbeat:
     # ---- for the thread
 
     def send(self) -> None:
-        """Renew the lease, write progress and metrics, learn of requests; never raises for the database."""
-        if self._interruption is None:
+        """Renew the lease, write progress and metrics, learn of requests; never raises for the database.
+
+        Ends this process if its work has hung.
+        """
+        if not isinstance(self._interruption, LeaseLost):
             self._send()
+        asked = self._interruption or (Stopping() if self._stopping.is_set() else None)
+        self._watch.look(self._steps, asked)
 
     def _eta(self, done: int, total: int | None, unit: str) -> float | None:
         """Seconds left at the rate since this count began; None while that is unknown."""

@@ -8,7 +8,8 @@ class Progress(Protocol):
 
     `phase`, `update` and `check` raise a `shared.errors.Interrupted` when the job was cancelled,
     its worker is being stopped, or its lease is lost: let it pass through. Work calls one of them at
-    least every second.
+    least every second. Each call is a step: work that takes none for as long as its kind's `stall_seconds`
+    has hung.
     """
 
     def phase(self, name: str) -> None:
@@ -20,8 +21,8 @@ class Progress(Protocol):
     def metric(self, name: str, step: int, value: float, epoch: int | None = None) -> None:
         """Add one point to the metric history; (name, step) is its key within the job."""
 
-    def check(self) -> None:
-        """Raise Interrupted if the work should stop."""
+    def check(self, *, waiting: bool = False) -> None:
+        """Raise Interrupted if the work should stop. `waiting` for something else is no step."""
 
 
 class NoProgress:
@@ -36,5 +37,5 @@ class NoProgress:
     def metric(self, name: str, step: int, value: float, epoch: int | None = None) -> None:
         return None
 
-    def check(self) -> None:
+    def check(self, *, waiting: bool = False) -> None:
         return None

@@ -1,30 +1,67 @@
-"""A worker's registration in SQL, which distinguishes a queue without workers from a slow one."""
+"""A worker's registration in SQL, which distinguishes a queue without workers from a slow one.
+
+It also makes a worker's name its own: of two with one name nobody could tell whose job or log it is.
+"""
 
 import logging
 import threading
+import time
 from collections.abc import Callable
+from typing import Final
 
 import sqlalchemy as sa
+from celery.worker import state
+from sqlalchemy.orm import Session
 
 from jobyard.shared import registrations
 from jobyard.shared.database import Database
+from jobyard.shared.errors import ConfigError
+from jobyard.shared.registrations import Holder
+from jobyard.workers.runtime.processes import has_ended, this_process
 
 log = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 0.5
 
 
 class Registration:
     """A thread in the parent of a worker's pool."""
 
-    def __init__(self, database_url: str, queue: str) -> None:
+    def __init__(self, database_url: str, queue: str, name: str) -> None:
         self._database = Database(database_url)
-        self._name = ""
+        self._name = name
         self._queue = queue
+        self._process = this_process()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="registration", daemon=True)
+        # Why this worker is to end.
+        self.refused: ConfigError | None = None
 
-    def start(self, name: str) -> None:
-        """Register under this name, and keep the registration fresh."""
-        self._name = name
+    def claim(self) -> None:
+        """Take the name, before there is a pool. Raises ConfigError if a running worker has it.
+
+        The name of a worker that was killed on this machine is free; that of one elsewhere is free when it
+        has not been seen for `ALIVE_SECONDS`, and this waits for that.
+        """
+        try:
+            self._claim()
+        finally:
+            self._database.dispose()
+
+    def _claim(self) -> None:
+        first: Holder | None = None
+        while (holder := self._write(self._register)) is not None:
+            first = first or holder
+            has_gone = has_ended(holder.process)
+            if has_gone is False or holder != first:
+                raise self._refusal(holder)
+            if has_gone and self._write(self._register, instead_of=holder.process) is None:
+                return
+            if not has_gone:
+                time.sleep(LOOK_SECONDS)
+
+    def start(self) -> None:
+        """Keep the registration fresh."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -34,19 +71,40 @@ class Registration:
             self._thread.join(timeout=registrations.REGISTER_SECONDS)
 
     def _run(self) -> None:
-        while True:
-            self._write(registrations.register, queue=self._queue)
-            if self._ended.wait(registrations.REGISTER_SECONDS):
-                self._write(registrations.deregister)
-                self._database.dispose()
-                return
+        try:
+            while (holder := self._write(self._register)) is None:
+                if self._ended.wait(registrations.REGISTER_SECONDS):
+                    self._write(self._deregister)
+                    return
+            # This one was not seen for so long that another process could take its name.
+            self.refused = self._refusal(holder)
+            state.should_stop = True
+        finally:
+            self._database.dispose()
 
-    def _write(self, statement: Callable[..., None], **values: str) -> None:
+    def _refusal(self, holder: Holder) -> ConfigError:
+        pid = holder.process.split("/")[-2]
+        return ConfigError(
+            f"--name: a worker called {self._name} is running already (process {pid}); "
+            "give each worker of a queue on one machine a name of its own"
+        )
+
+    def _register(self, session: Session, instead_of: str | None = None) -> Holder | None:
+        return registrations.register(
+            session, name=self._name, queue=self._queue, process=self._process, instead_of=instead_of
+        )
+
+    def _deregister(self, session: Session) -> None:
+        registrations.deregister(session, name=self._name, process=self._process)
+
+    def _write(self, change: Callable[..., Holder | None], **values: str) -> Holder | None:
+        """What it returns; None, too, while the database can't be reached."""
         try:
             with self._database.write() as session:
-                statement(session, name=self._name, **values)
+                return change(session, **values)
         except sa.exc.SQLAlchemyError as error:
             log.warning("can't write this worker's registration: %s", str(error).splitlines()[0])
+            return None
         finally:
             # SQLite's locks belong to a process: no connection may be open when the pool forks its children.
             # One to PostgreSQL is kept; the children have copies of its socket, and leave them alone.

@@ -11,7 +11,8 @@ from celery import shared_task
 from jobyard.shared.broker import WAKE_UP
 from jobyard.shared.kinds.base import Queue
 from jobyard.workers import kinds
-from jobyard.workers.runtime.app import heeding_stop, stopping
+from jobyard.workers.runtime import watchdog
+from jobyard.workers.runtime.app import has_outgrown, heeding_stop, stopping
 from jobyard.workers.runtime.context import current_context
 from jobyard.workers.runtime.events import Events
 from jobyard.workers.runtime.executor import Executor
@@ -28,6 +29,7 @@ def _events(hostname: str) -> Events:
 def wake_up(task: Any, queue: str) -> int:
     """Returns how many jobs were run; their outcomes are in SQL."""
     hostname = task.request.hostname
+    watchdog.start(current_context().settings.lease_seconds)
     events = _events(hostname)
     # TensorFlow gives a GPU's memory back only when its process ends.
     single = queue == Queue.GPU
@@ -40,6 +42,8 @@ def wake_up(task: Any, queue: str) -> int:
             stopping,
             events,
             single=single,
+            # A child that would be replaced after its message should not go on with one job after another.
+            is_worn=lambda: has_outgrown(current_context().settings),
         )
         try:
             return executor.run()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
 JOB: dict[str, Any] = {"kind": "sentiment", "spec": {"texts": ["one"]}}
+# Of all workers here.
+PROCESS = "machine/1/2"
 # Only to end a hang.
 WAIT_SECONDS = 30
 
@@ -41,12 +43,12 @@ def silent(database: Database, name: str, seconds: float) -> None:
 
 def present(database: Database, name: str, queue: str = "cpu") -> None:
     with database.write() as session:
-        registrations.register(session, name=name, queue=queue)
+        registrations.register(session, name=name, queue=queue, process=PROCESS)
 
 
 def goodbye(database: Database, name: str) -> None:
     with database.write() as session:
-        registrations.deregister(session, name)
+        registrations.deregister(session, name=name, process=PROCESS)
 
 
 def view(database: Database) -> dict[str, QueueView]:
@@ -87,14 +89,24 @@ def test_queues_tell_what_waits_what_runs_and_since_when_and_each_its_own(
         "name": "cpu",
         "depth": 3,
         "running": 1,
+        "stalled": 0,
         "depth_is_exact": True,
         "workers": ["cpu@a", "cpu@b"],
     }
     assert (of["gpu"]["depth"], of["gpu"]["running"], of["gpu"]["workers"]) == (1, 0, [])
     assert 0 <= of["gpu"]["oldest_waiting_seconds"] < WAIT_SECONDS
     empty = {"name": "predict", "depth": 0, "running": 0, "oldest_waiting_seconds": None, "workers": []}
-    empty["depth_is_exact"] = True
+    empty |= {"depth_is_exact": True, "stalled": 0}
     assert of["predict"] == empty
+
+
+def test_a_queue_tells_which_of_its_running_jobs_have_stalled(database: Database) -> None:
+    _, stalled, ended = (factories.claimed(database, new_job(database)) for _ in range(3))
+    with database.write() as session:
+        for claimed in (stalled, ended):
+            jobs.note_stall(session, claimed.id, claimed.lease, "no progress", None, seconds=1_860)
+        jobs.succeed(session, ended.id, ended.lease, {})
+    assert (view(database)["cpu"].running, view(database)["cpu"].stalled) == (2, 1)
 
 
 def test_a_queue_of_jobs_that_all_back_off_has_nobody_who_waits(database: Database) -> None:
@@ -216,7 +228,7 @@ def test_a_client_that_waits_for_any_change_is_told_when_a_worker_comes(
 def registration(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registration]:
     """Of a worker that speaks often."""
     monkeypatch.setattr(registrations, "REGISTER_SECONDS", 0.05)
-    made = Registration(database_url, "cpu")
+    made = Registration(database_url, "cpu", "cpu@here")
     yield made
     monkeypatch.setattr(registrations, "REGISTER_SECONDS", WAIT_SECONDS)
     made.stop()
@@ -225,7 +237,7 @@ def registration(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator
 def test_a_worker_says_that_it_is_there_again_and_again_and_then_goodbye(
     database: Database, registration: Registration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registration.start("cpu@here")
+    registration.start()
     wait_for(lambda: workers(database) == ["cpu@here"])
     silent(database, "cpu@here", 1_000)
     wait_for(lambda: workers(database) == ["cpu@here"])
@@ -241,7 +253,7 @@ def test_a_worker_keeps_its_connection_to_postgresql(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registrations, "REGISTER_SECONDS", 0.01)
-    registration, database = Registration(postgres_url, "cpu"), Database(postgres_url)
+    registration, database = Registration(postgres_url, "cpu", "cpu@here"), Database(postgres_url)
     others = sa.text(
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
         "AND backend_type = 'client backend'"
@@ -255,7 +267,7 @@ def test_a_worker_keeps_its_connection_to_postgresql(
             renewals.update(connection.scalars(sa.select(Worker.seen_at)))
             return len(renewals) > 10
 
-        registration.start("cpu@here")
+        registration.start()
         wait_for(has_renewed)
         registration.stop()
         assert len(servers) == 1
@@ -266,7 +278,7 @@ def test_a_worker_keeps_its_connection_to_postgresql(
 def test_a_worker_outlives_a_database_that_is_away(
     database: Database, registration: Registration, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registration.start("cpu@here")
+    registration.start()
     wait_for(lambda: workers(database) == ["cpu@here"])
     rename_table(database, "workers", "elsewhere")
     with caplog.at_level(logging.WARNING, logger="jobyard.workers.runtime.registration"):
@@ -280,7 +292,7 @@ def test_a_worker_outlives_a_database_that_is_away(
 def test_a_worker_that_ends_while_the_database_is_away_ends(
     database: Database, registration: Registration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registration.start("cpu@here")
+    registration.start()
     wait_for(lambda: workers(database) == ["cpu@here"])
     rename_table(database, "workers", "elsewhere")
     monkeypatch.setattr(registrations, "REGISTER_SECONDS", WAIT_SECONDS)

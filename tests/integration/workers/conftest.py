@@ -7,7 +7,9 @@ import pytest
 
 from jobyard.shared.database import Database
 from jobyard.workers.runtime.context import Context
+from tests.conftest import RedisProcess
 from tests.hosts import Host, running
+from tests.worker_process import WorkerProcess
 from tests.workers import make_context
 
 
@@ -25,3 +27,11 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     with running(folder) as started:
         monkeypatch.setenv("SSL_CERT_FILE", str(started.authority))
         yield started
+
+
+@pytest.fixture
+def worker(tmp_path: Path, database: Database, redis_server: RedisProcess) -> Iterator[WorkerProcess]:
+    """Not started yet."""
+    made = WorkerProcess(tmp_path, database, redis_server)
+    yield made
+    made.stop()

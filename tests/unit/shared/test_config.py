@@ -63,6 +63,25 @@ def test_no_folder_may_be_imported_unless_one_is_named(
     assert Settings.load().import_roots == folders
 
 
+@pytest.mark.parametrize(
+    ("given", "train", "other"),
+    [
+        ("", 1_800, 1_800),
+        ("60", 60, 60),
+        ("train=7200", 7_200, 1_800),
+        ("60, train=0", None, 60),
+        ("train=0.5,0", 0.5, None),
+    ],
+)
+def test_the_limit_of_a_kind_is_its_own_or_that_of_all_or_what_it_declares(
+    monkeypatch: pytest.MonkeyPatch, given: str, train: float | None, other: float | None
+) -> None:
+    monkeypatch.setenv("JOBYARD_STALL_SECONDS", given)
+    settings = Settings.load()
+    assert settings.stall_seconds_of("train", 1_800) == train
+    assert settings.stall_seconds_of("predict", 1_800) == other
+
+
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 def test_postgresql_is_reached_through_psycopg_3(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     monkeypatch.setenv("JOBYARD_DATABASE_URL", f"{scheme}://u:p@host/db")
@@ -86,6 +105,10 @@ def test_postgresql_is_reached_through_psycopg_3(monkeypatch: pytest.MonkeyPatch
         ("HEARTBEAT_SECONDS", "0", "greater than 0"),
         ("HEARTBEAT_SECONDS", "11", "at most a third of JOBYARD_LEASE_SECONDS (30), but is 11"),
         ("HEARTBEAT_SECONDS", "inf", "at most a third"),
+        ("STALL_SECONDS", "half an hour", "should be seconds for all kinds, or KIND=SECONDS"),
+        ("STALL_SECONDS", "train=-1", "should be seconds for all kinds, or KIND=SECONDS"),
+        ("STALL_SECONDS", "60,train", "should be seconds for all kinds, or KIND=SECONDS"),
+        ("STALL_ACTION", "kill", "'report', 'restart' or 'fail'"),
         ("MAX_ATTEMPTS", "0", "greater than or equal to 1"),
         ("MAX_ATTEMPTS", "1.5", "integer"),
         ("MAX_UPLOAD_BYTES", "2G", "integer"),

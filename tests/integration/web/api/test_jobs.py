@@ -117,6 +117,21 @@ def test_a_job_tells_progress_result_and_error(api: "FlaskClient", database: Dat
     assert not {"cancel", "retry"} & set(job["links"])
 
 
+def test_a_job_without_progress_tells_since_when_and_its_etag_changes(
+    api: "FlaskClient", database: Database
+) -> None:
+    job_id = post_job(api, **JOB)
+    lease = claimed(database, uuid.UUID(job_id)).lease
+    first = api.get(f"/api/v1/jobs/{job_id}")
+    assert first.json["stalled_since"] is None
+    with database.write() as session:
+        jobs.note_stall(session, uuid.UUID(job_id), lease, "no progress", None, seconds=60)
+    second = api.get(f"/api/v1/jobs/{job_id}", headers={"If-None-Match": first.headers["ETag"]})
+    assert second.status_code == 200
+    assert MOMENT.fullmatch(second.json["stalled_since"])
+    assert second.json["stalled_since"] < second.json["started_at"]
+
+
 def test_every_link_of_a_job_leads_somewhere(api: "FlaskClient", database: Database) -> None:
     job_id = post_job(api)
     end(database, job_id, fail=True)

@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
-from jobyard.shared import registry
+from jobyard.shared import jobs, registry
 from jobyard.shared.kinds.predict import PredictSpec
 from jobyard.shared.registry import many_classes
 from tests.conftest import TOKEN
@@ -101,6 +101,20 @@ def test_progress_shows_phase_share_and_time_left(world: World, web: FlaskClient
     assert 'aria-valuenow="37"' in page.text
     assert "1 min 23 s left" in page.text
     assert "Work &lt;script&gt;" in page.text
+
+
+def test_a_job_that_has_stalled_says_so_on_its_page_and_in_the_list(world: World, web: FlaskClient) -> None:
+    job = world.job("import", "running")
+    with world.backend.database.write() as session:
+        lease = jobs.get(session, job.id).lease
+        assert lease is not None
+        jobs.note_stall(session, job.id, lease, "no progress", None, seconds=1_890)
+    assert "No progress for 31 min" in look(web, f"/jobs/{job.id}").text
+    listed = look(web, "/").text
+    assert "no progress for 31 min" in listed
+    with world.backend.database.write() as session:
+        jobs.note_steps(session, job.id, lease, "progress again")
+    assert "1 min 23 s left" in look(web, f"/jobs/{job.id}").text
 
 
 def test_a_training_shows_its_chart_only_when_there_is_something_to_draw(

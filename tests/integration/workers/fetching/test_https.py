@@ -305,7 +305,7 @@ def test_a_job_that_is_cancelled_does_not_wait_for_its_host(host: Host) -> None:
     class Soon(NoProgress):
         checks = 0
 
-        def check(self) -> None:
+        def check(self, *, waiting: bool = False) -> None:
             self.checks += 1
             if self.checks > 3:
                 raise Cancelled

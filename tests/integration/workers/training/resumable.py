@@ -106,7 +106,7 @@ class Upserts:
         assert self.metrics.setdefault((name, step), value) == value
         assert epoch == step
 
-    def check(self) -> None:
+    def check(self, *, waiting: bool = False) -> None:
         self.calls += 1
         if self.calls == self.until:
             raise self.error

@@ -29,7 +29,7 @@ class Progress:
     def phase(self, name: str) -> None:
         self.phases.append(name)
 
-    def check(self) -> None:
+    def check(self, *, waiting: bool = False) -> None:
         raise Cancelled
 
 

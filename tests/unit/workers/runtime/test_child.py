@@ -106,7 +106,7 @@ def test_a_cancelled_job_ends_it_and_what_it_has_started(tmp_path: Path) -> None
     note = tmp_path / "pids"
 
     class Asked(NoProgress):
-        def check(self) -> None:
+        def check(self, *, waiting: bool = False) -> None:
             if note.exists():
                 raise Cancelled
 

@@ -187,7 +187,7 @@ def test_a_file_of_broken_rows_is_checked_for_a_cancel_in_every_block(
     class Scoring(NoMetrics):
         checks = 0
 
-        def check(self) -> None:
+        def check(self, *, waiting: bool = False) -> None:
             self.checks += self.phases[-1:] == ["scoring"]
             if self.checks == BLOCKS:
                 raise Cancelled
