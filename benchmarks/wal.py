@@ -147,7 +147,7 @@ def heartbeats(machine: Machine) -> None:
     with database.begin() as connection:
         jobs.submit_each(connection, [request] * 50)
     with database.write() as session:
-        registrations.register(session, name="w", queue="cpu")
+        registrations.register(session, name="w", queue="cpu", process="p")
         claim = jobs.claim(session, "cpu", worker="w", lease_seconds=30.0)
     assert claim is not None  # noqa: S101 - a benchmark
     with psycopg.connect(server.url, autocommit=True) as connection:

@@ -26,7 +26,7 @@ def test_a_look_sees_what_others_commit_meanwhile_and_not_what_they_have_not(dat
     with database.autocommit() as connection:
         assert names(connection) == []
         with database.write() as session:
-            register(session, name="a", queue="cpu")
+            register(session, name="a", queue="cpu", process="p")
             session.flush()
             assert names(connection) == []
         assert names(connection) == ["a"]
@@ -35,14 +35,14 @@ def test_a_look_sees_what_others_commit_meanwhile_and_not_what_they_have_not(dat
 def test_what_failed_is_rolled_back_and_the_next_one_writes(database: Database) -> None:
     def fail() -> None:
         with database.write() as session:
-            register(session, name="a", queue="cpu")
+            register(session, name="a", queue="cpu", process="p")
             session.flush()
             raise KeyError("no")
 
     with pytest.raises(KeyError):
         fail()
     with database.write() as session:
-        register(session, name="b", queue="cpu")
+        register(session, name="b", queue="cpu", process="p")
     with database.autocommit() as connection:
         assert names(connection) == ["b"]
 
@@ -51,7 +51,7 @@ def test_threads_that_write_at_once_take_turns(database: Database) -> None:
     def write(number: int) -> None:
         for turn in range(10):
             with database.write() as session:
-                register(session, name=f"{number}.{turn}", queue="cpu")
+                register(session, name=f"{number}.{turn}", queue="cpu", process="p")
 
     at_once(THREADS, write)
     with database.autocommit() as connection:

@@ -101,7 +101,7 @@ def test_both_ways_answer_alike_whatever_happens_to_the_job(api: "FlaskClient", 
     assert alike(api, second).json["position"] == 2
     assert alike(api, first.upper()).json["id"] == first
     with database.write() as session:
-        registrations.register(session, name="cpu@a", queue="cpu")
+        registrations.register(session, name="cpu@a", queue="cpu", process="p")
     heard = alike(api, first)
     assert heard.json["waiting_for"] is None
     end(database, first)

@@ -78,7 +78,7 @@ def test_a_texts_job_takes_few_statements(
     api: "FlaskClient", worker: Context, headers: dict[str, str]
 ) -> None:
     with worker.database.write() as session:
-        registrations.register(session, name="w", queue="cpu")
+        registrations.register(session, name="w", queue="cpu", process="p")
     do_one(api, worker)  # opens connections
     with statements() as seen:
         do_one(api, worker, **headers)

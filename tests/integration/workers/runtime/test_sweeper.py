@@ -14,7 +14,7 @@ from kombu.exceptions import OperationalError
 from jobyard.shared import jobs
 from jobyard.shared.broker import AWAY_SECONDS, MAX_MESSAGES, Broker
 from jobyard.shared.database import Database
-from jobyard.shared.jobs import maintenance
+from jobyard.shared.jobs import attempts
 from jobyard.workers.runtime import sweeper as module
 from jobyard.workers.runtime.sweeper import Sweeper
 from tests import factories
@@ -64,7 +64,7 @@ def test_a_job_of_a_lost_worker_is_rescued_and_its_queue_is_woken_when_its_backo
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # However slow the machine, it is not over before this test says so.
-    monkeypatch.setattr(maintenance, "BACKOFF_SECONDS", maintenance.MAX_BACKOFF_SECONDS)
+    monkeypatch.setattr(attempts, "BACKOFF_SECONDS", attempts.MAX_BACKOFF_SECONDS)
     job_id = submit(database)
     lose_worker(database, job_id)
     for _ in range(3):
