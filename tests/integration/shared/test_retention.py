@@ -429,14 +429,15 @@ def test_what_can_not_be_deleted_holds_up_nothing_else(
         storage.plan_deletion(session, [stuck], Reason.DELETED)
     with database.write() as session:
         storage.plan_deletion(session, [other], Reason.DELETED)
-    delete = store.objects.delete
+    file_system = store.objects._fs
+    delete = file_system.rm_file
 
-    def refuse(key: str) -> None:
-        if key == stuck:
+    def refuse(path: str) -> None:
+        if path.endswith(stuck):
             raise PermissionError(13, "is read-only")
-        delete(key)
+        delete(path)
 
-    monkeypatch.setattr(store.objects, "delete", refuse)
+    monkeypatch.setattr(file_system, "rm_file", refuse)
     for _ in range(2):
         sweep(database, store)
     assert pending(database) == {stuck: Reason.DELETED}
