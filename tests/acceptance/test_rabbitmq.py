@@ -106,7 +106,7 @@ def test_a_channel_that_rabbitmq_closes_is_opened_again(rabbitmq: str) -> None:
         channel.queue_delete("gpu")
         channel.queue_declare("gpu", durable=True, auto_delete=False, arguments={"x-max-length": 7})
         try:
-            assert broker.wake("cpu")
+            until(lambda: broker.wake("cpu"), "a connection")
             assert not broker.wake("gpu"), "it is somebody else's queue"
         finally:
             channel.queue_delete("gpu")

@@ -4,6 +4,7 @@ It also makes a worker's name its own: of two with one name nobody could tell wh
 """
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -33,6 +34,9 @@ class Registration:
         self._queue = queue
         self._process = this_process()
         self._ended = threading.Event()
+        # Held while it uses the database, and while the pool forks: a child that is forked in between has
+        # copies of SQLite's and the driver's locks that nobody will release, and waits for them for ever.
+        self._using = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="registration", daemon=True)
         # Why this worker is to end.
         self.refused: ConfigError | None = None
@@ -61,7 +65,9 @@ class Registration:
                 time.sleep(LOOK_SECONDS)
 
     def start(self) -> None:
-        """Keep the registration fresh."""
+        """Keep the registration fresh, for as long as this process runs."""
+        held = self._using
+        os.register_at_fork(before=held.acquire, after_in_parent=held.release, after_in_child=held.release)
         self._thread.start()
 
     def stop(self) -> None:
@@ -99,14 +105,15 @@ class Registration:
 
     def _write(self, change: Callable[..., Holder | None], **values: str) -> Holder | None:
         """What it returns; None, too, while the database can't be reached."""
-        try:
-            with self._database.write() as session:
-                return change(session, **values)
-        except sa.exc.SQLAlchemyError as error:
-            log.warning("can't write this worker's registration: %s", str(error).splitlines()[0])
-            return None
-        finally:
-            # SQLite's locks belong to a process: no connection may be open when the pool forks its children.
-            # One to PostgreSQL is kept; the children have copies of its socket, and leave them alone.
-            if self._database.engine.dialect.name == "sqlite":
-                self._database.dispose()
+        with self._using:
+            try:
+                with self._database.write() as session:
+                    return change(session, **values)
+            except sa.exc.SQLAlchemyError as error:
+                log.warning("can't write this worker's registration: %s", str(error).splitlines()[0])
+                return None
+            finally:
+                # SQLite's locks belong to a process: no connection may be open when the pool forks its
+                # children. One to PostgreSQL is kept; they have copies of its socket, and leave them alone.
+                if self._database.engine.dialect.name == "sqlite":
+                    self._database.dispose()

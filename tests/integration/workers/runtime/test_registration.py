@@ -134,3 +134,31 @@ def test_a_worker_whose_name_was_taken_ends(
     assert registration.refused is not None
     registration.stop()
     assert holder(database) == ELSEWHERE
+
+
+FORKS = """
+import os, signal, sys, time
+from jobyard.shared import registrations
+from jobyard.shared.database import Database
+from jobyard.workers.runtime.registration import Registration
+registrations.REGISTER_SECONDS = 0.001
+registration = Registration(sys.argv[1], "cpu", "cpu@here")
+registration.claim()
+registration.start()
+for _ in range(40):
+    time.sleep(0.005)
+    child = os.fork()
+    if not child:
+        signal.alarm(60)
+        with Database(sys.argv[1]).read() as session:
+            registrations.listening(session, "cpu")
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, "a child waited for ever"
+os._exit(0)
+"""
+
+
+def test_children_that_are_forked_while_it_registers_can_use_the_database(
+    database: Database, database_url: str
+) -> None:
+    subprocess.run([sys.executable, "-c", FORKS, database_url], check=True, timeout=300)
