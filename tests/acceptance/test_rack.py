@@ -142,7 +142,9 @@ def test_composes_processes_run_every_kind_of_job(rack: Rack, tmp_path: Path) ->
         rack.start_one("cpu-worker")
         for job in [client.score([f"text {number}"]) for number in range(40)]:
             job.wait(PATIENCE)
-            assert [event["state"] for event in job.events()] == ["queued", "running", "succeeded"]
+            # A job that takes longer than a heartbeat has a row of its phase, too.
+            moves = [event["state"] for event in job.events() if event["phase"] is None]
+            assert moves == ["queued", "running", "succeeded"]
 
     page = httpx.get(
         f"http://127.0.0.1:{rack.flower_port}/workers", auth=("jobyard", SECRETS["JOBYARD_TOKEN"])

@@ -42,7 +42,7 @@ WRITING: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 class Confinement:
-    """Of this process, for good. It may use its memory and `folder` until it has used up `seconds`."""
+    """Of this process, for good. It may use its memory and `folder` for so many `seconds`."""
 
     def __init__(self, folder: Path, *, seconds: float, file_bytes: int) -> None:
         self._folder = str(folder.resolve())
@@ -51,7 +51,6 @@ class Confinement:
         # The default action of each of these ends the process wherever it is, also within a library.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, seconds)
-        _limit(resource.RLIMIT_CPU, int(seconds))
         _limit(resource.RLIMIT_FSIZE, file_bytes)
         sys.addaudithook(self._audit)
         threading.Thread(target=self._watch, name="confinement", daemon=True).start()

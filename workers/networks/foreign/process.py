@@ -32,7 +32,7 @@ def run(task: Task, progress: Progress) -> dict[str, Any]:
 
 
 def why(task: Task, ended: child.Ended) -> str:
-    if ended.took_too_long or ended.code in (-signal.SIGALRM, -signal.SIGXCPU):
+    if ended.took_too_long or ended.code == -signal.SIGALRM:
         return f"the file was refused: to read it took over {task.seconds:,.0f} seconds"
     if ended.took_too_much_memory or ended.code in (TOO_MUCH_MEMORY, -signal.SIGKILL):
         return "the file was refused: to read it took more memory than its weights need"
