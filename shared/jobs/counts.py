@@ -4,6 +4,7 @@ So a page costs the same in front of a million jobs as of a thousand.
 """
 
 import datetime
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -29,10 +30,13 @@ class JobCount(Base):
 
 
 class Count(NamedTuple):
-    """A number of jobs. One that is not exact is over `EXACT_COUNTS`, and as the sweeper last counted."""
+    """A number of jobs. One that is not exact is over `EXACT_COUNTS`: as the sweeper last counted, or the
+    least that there are, where it has not counted them yet.
+    """
 
     jobs: int
     is_exact: bool = True
+    is_minimum: bool = False
 
 
 def count_by_state(session: Session) -> dict[State, Count]:
@@ -44,6 +48,12 @@ def count_by_state(session: Session) -> dict[State, Count]:
 def count_queued(session: Session, queue: str) -> Count:
     """How many jobs wait in a queue."""
     return _counts(session, {_name_of(queue): _in_queue(queue)})[_name_of(queue)]
+
+
+def total(counts: Iterable[Count]) -> Count:
+    """All of them together."""
+    jobs, exact, minimum = zip(*counts, strict=True)
+    return Count(sum(jobs), all(exact), any(minimum))
 
 
 def oldest_wait_seconds(session: Session, queue: str) -> float | None:
@@ -117,8 +127,12 @@ def _counts(session: Session, sorts: dict[str, sa.Select[Any]]) -> dict[str, Cou
         kept = dict(
             session.execute(sa.select(JobCount.name, JobCount.jobs).where(JobCount.name.in_(far))).all()
         )
-    # Without a row the sweeper has not counted them yet; and there may be more by now than there were.
-    return {
-        name: Count(max(kept.get(name, 0), number), is_exact=False) if name in far else Count(number)
-        for name, number in numbers.items()
-    }
+    return {name: _count_of(number, kept.get(name)) for name, number in numbers.items()}
+
+
+def _count_of(number: int, kept: int | None) -> Count:
+    if number <= EXACT_COUNTS:
+        return Count(number)
+    if kept is None or kept < number:  # there may be more by now than there were
+        return Count(number, is_exact=False, is_minimum=True)
+    return Count(kept, is_exact=False)

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from jobyard.client import explanations, positions, reading, unseen
 from jobyard.shared import kinds
-from jobyard.shared.jobs import GLOSS, Job, State
+from jobyard.shared.jobs import GLOSS, Count, Job, State, counts
 from jobyard.shared.kinds.base import Source
 from jobyard.shared.registry import many_classes
 from jobyard.web.pages.blueprint import routes
@@ -20,6 +20,7 @@ routes.add_app_template_filter(explanations.reasons)
 routes.add_app_template_filter(reading.words, "reading")
 routes.add_app_template_filter(reading.place, "place_of")
 routes.add_app_template_filter(positions.place_in_queue)
+routes.add_app_template_filter(counts.total)
 routes.add_app_template_filter(unseen.kinds, "unseen_kinds")
 routes.add_app_template_filter(unseen.foreign, "foreign_texts")
 
@@ -101,6 +102,14 @@ def number(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}"
+
+
+@routes.app_template_filter()
+def how_many(count: Count) -> str:
+    """A number of jobs: "812" where it is exact, "≈ 1,200,000" as last counted, "> 1,000" until then."""
+    if count.is_minimum:
+        return f"> {count.jobs - 1:,}"
+    return number(count.jobs) if count.is_exact else f"≈ {count.jobs:,}"
 
 
 @routes.app_template_filter()

@@ -4,7 +4,9 @@ import datetime
 
 import pytest
 
-from jobyard.web.pages.filters import ago, counted, duration, number, percent, size
+from jobyard.shared.jobs import Count
+from jobyard.shared.jobs.counts import total
+from jobyard.web.pages.filters import ago, counted, duration, how_many, number, percent, size
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,14 @@ def test_durations(seconds: float | None, words: str) -> None:
 )
 def test_moments(seconds: float, words: str) -> None:
     assert ago(datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=seconds)) == words
+
+
+def test_counts_say_how_exact_they_are() -> None:
+    exact, counted, minimum = Count(5), Count(1_200, is_exact=False), Count(1_001, False, is_minimum=True)
+    assert [how_many(count) for count in (exact, counted, minimum)] == ["5", "≈ 1,200", "> 1,000"]
+    assert how_many(total([exact, exact])) == "10"
+    assert how_many(total([exact, counted])) == "≈ 1,205"
+    assert how_many(total([exact, counted, minimum])) == "> 2,205"
 
 
 def test_numbers() -> None:
