@@ -78,16 +78,18 @@ def test_wake_up_calls_go_through_rabbitmq_as_through_redis(rabbitmq: str) -> No
         broker.app.pool.force_close_all()
 
 
-def test_a_rabbitmq_that_is_not_there_costs_a_bounded_time_and_then_none() -> None:
+def test_a_rabbitmq_that_is_not_there_costs_a_bounded_time_and_then_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("jobyard.shared.broker.AWAY_SECONDS", 10 * PATIENCE)
     broker = Broker(Settings(broker_url=f"amqp://guest:guest@127.0.0.1:{free_port()}//"))
     start = time.monotonic()
     assert not broker.wake("cpu", 3)
-    assert time.monotonic() - start < 5
-    start = time.monotonic()
-    assert not broker.wake("gpu")
-    assert time.monotonic() - start < 0.05
+    assert time.monotonic() - start < PATIENCE
     with pytest.raises(OperationalError):
         broker.depths()
+    monkeypatch.setattr(broker, "app", None)  # whoever asked would need it
+    assert not broker.wake("gpu")
 
 
 def test_jobs_run_on_rabbitmq_and_the_urgent_ones_first(rabbitmq: str) -> None:

@@ -227,8 +227,8 @@ def test_a_new_job_wakes_its_queue_and_a_repeated_one_does_not(
 
 def test_wait_returns_when_the_state_changes(api: "FlaskClient", database: Database) -> None:
     job_id = post_job(api)
-    thread = later(lambda: claimed(database, uuid.UUID(job_id)).lease)
     start = time.monotonic()
+    thread = later(lambda: claimed(database, uuid.UUID(job_id)).lease)
     response = api.get(f"/api/v1/jobs/{job_id}", query_string={"wait": WAIT_SECONDS})
     seconds = time.monotonic() - start
     thread.join()
@@ -252,12 +252,14 @@ def test_wait_does_not_return_for_progress_unless_told_what_the_client_has(
     silent = api.get(f"/api/v1/jobs/{job_id}", query_string={"wait": 0.6})
     assert time.monotonic() - start >= 0.6
     thread.join()
-    thread = later(lambda: advance(2))
+    assert silent.json["state"] == "running"
+    etag = api.get(f"/api/v1/jobs/{job_id}").headers["ETag"]
     start = time.monotonic()
+    thread = later(lambda: advance(2))
     told = api.get(
         f"/api/v1/jobs/{job_id}",
         query_string={"wait": WAIT_SECONDS},
-        headers={"If-None-Match": silent.headers["ETag"]},
+        headers={"If-None-Match": etag},
     )
     assert time.monotonic() - start < WAIT_SECONDS / 2
     thread.join()

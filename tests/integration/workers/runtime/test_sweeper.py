@@ -191,8 +191,8 @@ def test_nobody_is_woken_for_jobs_that_are_young_waiting_paused_at_work_or_done(
 def test_a_young_job_is_found_when_its_grace_is_over(
     database: Database, redis_server: "RedisProcess", sweeper: Sweeper
 ) -> None:
-    submit(database, old=False)
     start = time.monotonic()
+    submit(database, old=False)
 
     def woken() -> bool:
         sweeper.sweep()
