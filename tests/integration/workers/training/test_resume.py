@@ -5,6 +5,7 @@ import random
 import shutil
 import time
 import zipfile
+from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from jobyard.shared.kinds.train import TrainSpec
 from jobyard.shared.pictures import WHITE, prepared
 from jobyard.workers.training import checkpoint_writer, devices
 from jobyard.workers.training.checkpoint import Position
+from jobyard.workers.training.checkpoint_writer import CheckpointWriter
 from tests.integration.workers.training.resumable import (
     COMPACT,
     EVERYTHING,
@@ -123,15 +125,18 @@ def test_each_epochs_end_and_each_interval_within_leave_a_checkpoint(
 ) -> None:
     monkeypatch.setattr(checkpoint_writer, "REST", 0)
     patient, hasty = Folder(tmp_path / "patient"), Folder(tmp_path / "hasty")
+    offer = CheckpointWriter.offer
 
-    class Slow(Upserts):  # so that no checkpoint is still being written when the next is due
-        def update(self, done: int, total: int | None, unit: str) -> None:
-            time.sleep(0.25 if unit == "batches" else 0)
+    def offer_when_written(writer: CheckpointWriter) -> None:
+        """No checkpoint is still being written when the next is due."""
+        if writer._writing is not None:
+            wait([writer._writing])
+        offer(writer)
 
-    run(SPEC, dataset, tmp_path / "work", Slow(), patient)
-    run(
-        SPEC.model_copy(update={"epochs": 1}), dataset, tmp_path / "work", Slow(), hasty, checkpoint_seconds=0
-    )
+    monkeypatch.setattr(CheckpointWriter, "offer", offer_when_written)
+    run(SPEC, dataset, tmp_path / "work", Upserts(), patient)
+    short = SPEC.model_copy(update={"epochs": 1})
+    run(short, dataset, tmp_path / "work", Upserts(), hasty, checkpoint_seconds=0)
 
     assert patient.positions == [Position(1), Position(2), Position(3)]
     assert set(hasty.positions) >= {Position(0, batch) for batch in (2, 3, 4)}
