@@ -1,7 +1,7 @@
 """What an attack costs: the highest memory that a process needs meanwhile."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,11 @@ def growth(processes: Iterable[psutil.Process]) -> Iterator[Growth]:
 
 def web(stack: Stack) -> list[psutil.Process]:
     """The processes of web: gunicorn's parent and its worker."""
-    found = [one for one in stack.family() if "gunicorn" in " ".join(one.cmdline())]
+    found = []
+    for one in stack.family():
+        with suppress(psutil.NoSuchProcess):  # another's child, which has just ended
+            if "gunicorn" in " ".join(one.cmdline()):
+                found.append(one)
     assert found
     return found
 
