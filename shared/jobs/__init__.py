@@ -16,6 +16,7 @@ from jobyard.shared.jobs.counts import (
     keep_counts,
     oldest_wait_seconds,
     recount,
+    total,
 )
 from jobyard.shared.jobs.families import settle, split
 from jobyard.shared.jobs.fields import Field, Shown
@@ -135,5 +136,6 @@ __all__ = [
     "submit_each",
     "submit_many",
     "succeed",
+    "total",
     "why_waiting",
 ]

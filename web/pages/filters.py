@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from jobyard.client import explanations, positions, reading, unseen
 from jobyard.shared import kinds
-from jobyard.shared.jobs import GLOSS, Count, Job, State, counts
+from jobyard.shared.jobs import GLOSS, Count, Job, State, total
 from jobyard.shared.kinds.base import Source
 from jobyard.shared.registry import many_classes
 from jobyard.web.pages.blueprint import routes
@@ -20,7 +20,7 @@ routes.add_app_template_filter(explanations.reasons)
 routes.add_app_template_filter(reading.words, "reading")
 routes.add_app_template_filter(reading.place, "place_of")
 routes.add_app_template_filter(positions.place_in_queue)
-routes.add_app_template_filter(counts.total)
+routes.add_app_template_filter(total)
 routes.add_app_template_filter(unseen.kinds, "unseen_kinds")
 routes.add_app_template_filter(unseen.foreign, "foreign_texts")
 

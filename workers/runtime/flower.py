@@ -1,11 +1,10 @@
 """Flower: Celery's own view of workers and tasks, behind a password and read-only."""
 
 import logging
+import os
 import secrets
 import signal
-import sys
 from base64 import b64encode
-from types import FrameType
 
 from flower.app import Flower
 from flower.options import options
@@ -46,13 +45,11 @@ def main(settings: Settings) -> int:
         body_timeout=BODY_SECONDS,
     )
     server.add_sockets(bind_sockets(settings.flower_port, address=settings.host))
-    signal.signal(signal.SIGTERM, _end)
-    try:
-        flower.start()
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        flower.stop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # At once, for Flower keeps nothing: Python would wait for its threads, and these for a broker that is
+        # away, as long as it is.
+        flower.io_loop.asyncio_loop.add_signal_handler(number, os._exit, 0)
+    flower.start()
     return 0
 
 
@@ -75,7 +72,3 @@ def _application(settings: Settings) -> Flower:
 def _inner_authorization() -> str:
     """The header with which the guard logs in to Flower, which never sees the token itself."""
     return "Basic " + b64encode(options.basic_auth[0].encode()).decode()
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    sys.exit(0)

@@ -142,6 +142,6 @@ def test_pages_are_of_a_kind_and_a_state_and_without_children(database: Database
         counted = jobs.count_by_state(session)
         assert set(counted) == set(State)
         assert {state: count for state, count in counted.items() if count.jobs} == {
-            "queued": (2, True),
-            "running": (1, True),
+            "queued": jobs.Count(2),
+            "running": jobs.Count(1),
         }
