@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobyard import BadRequest, Client, JobFailed
-from tests.acceptance.conftest import QUICK, Stack, until
+from tests.acceptance.conftest import PATIENCE, QUICK, Stack, until
 from tests.factories import draw, draw_dataset
 
 # Measured with NLTK 3.10.4 on its own lexicon.
@@ -176,8 +176,8 @@ def test_flower_shows_tasks_by_kind_and_id_behind_a_password(client: Client, sta
         for word in line.split()
         if "http" in word
     )
-    assert httpx.get(f"{address}/workers").status_code == 401
-    with httpx.Client(base_url=address, auth=("jobyard", stack.token)) as flower:
+    assert httpx.get(f"{address}/workers", timeout=PATIENCE).status_code == 401
+    with httpx.Client(base_url=address, auth=("jobyard", stack.token), timeout=PATIENCE) as flower:
         assert "cpu@" in flower.get("/workers").text
         page = ""
 

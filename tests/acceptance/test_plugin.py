@@ -172,7 +172,9 @@ def test_it_is_in_the_documents_filters_and_pages(client: Client, home: Path, fi
     assert "wordcount" in {kind["kind"] for kind in client.kinds()}
     assert [found.id for found in client.jobs(kind="wordcount", limit=1)][:1] == [job.id]
     url, token = (home / "url").read_text().strip(), (home / "token").read_text().strip()
-    with httpx.Client(base_url=url, follow_redirects=True, headers={"Origin": url}) as browser:
+    with httpx.Client(
+        base_url=url, follow_redirects=True, headers={"Origin": url}, timeout=PATIENCE
+    ) as browser:
         browser.get(f"/login?token={token}")
         document = browser.get("/api/v1/openapi.json", headers={"Authorization": f"Bearer {token}"}).json()
         assert "WordCountSpec" in document["components"]["schemas"]

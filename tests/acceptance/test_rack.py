@@ -109,6 +109,11 @@ class Rack:
         except httpx.HTTPError:
             return False
 
+    def flower(self) -> httpx.Client:
+        """A browser of Flower, logged in."""
+        address = f"http://127.0.0.1:{self.flower_port}"
+        return httpx.Client(base_url=address, auth=("jobyard", SECRETS["JOBYARD_TOKEN"]), timeout=PATIENCE)
+
     def stop(self) -> None:
         for process in reversed(self.running.values()):
             process.send_signal(signal.SIGTERM)
@@ -146,23 +151,21 @@ def test_composes_processes_run_every_kind_of_job(rack: Rack, tmp_path: Path) ->
             moves = [event["state"] for event in job.events() if event["phase"] is None]
             assert moves == ["queued", "running", "succeeded"]
 
-    page = httpx.get(
-        f"http://127.0.0.1:{rack.flower_port}/workers", auth=("jobyard", SECRETS["JOBYARD_TOKEN"])
-    )
-    assert "cpu@" in page.text
+    with rack.flower() as flower:
+        until(lambda: "cpu@" in flower.get("/workers").text, "a worker in Flower")
 
 
 def test_secrets_are_in_no_log_on_no_command_line_and_on_no_page_of_flower(rack: Rack) -> None:
     with Client(f"http://127.0.0.1:{rack.port}", SECRETS["JOBYARD_TOKEN"]) as client:
         client.score(["I love it"]).wait(PATIENCE)
-    httpx.get(f"http://127.0.0.1:{rack.port}/login", params={"token": SECRETS["JOBYARD_TOKEN"]})
+    httpx.get(
+        f"http://127.0.0.1:{rack.port}/login", params={"token": SECRETS["JOBYARD_TOKEN"]}, timeout=PATIENCE
+    )
     seen = "".join(log.read_text() for log in rack.folder.glob("*.log"))
     lines = [psutil.Process(process.pid).cmdline() for process in rack.running.values()]
     seen += " ".join(word for line in lines for word in line)
     assert seen
-    with httpx.Client(
-        base_url=f"http://127.0.0.1:{rack.flower_port}", auth=("jobyard", SECRETS["JOBYARD_TOKEN"])
-    ) as flower:
+    with rack.flower() as flower:
         worker = f"cpu@{socket.gethostname()}"
         until(lambda: flower.get(f"/worker/{worker}").is_success, "the worker in Flower")
         pages = [flower.get(path).text for path in (f"/worker/{worker}", "/api/workers", "/broker", "/tasks")]

@@ -12,7 +12,7 @@ from flower.urls import handlers
 
 from jobyard.workers.runtime.flower import BODY_SECONDS, MAX_BODY_BYTES, MAX_HEADER_BYTES
 from jobyard.workers.runtime.flower_guard import HEADERS, INLINE
-from tests.acceptance.conftest import Stack, until
+from tests.acceptance.conftest import PATIENCE, Stack, until
 from tests.attacks.measuring import MIB, growth
 
 # Of a route's pattern, an address: Flower has no others.
@@ -37,13 +37,13 @@ def address(stack: Stack) -> str:
 
 @pytest.fixture
 def owner(address: str, stack: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=address, auth=("jobyard", stack.token)) as opened:
+    with httpx.Client(base_url=address, auth=("jobyard", stack.token), timeout=PATIENCE) as opened:
         yield opened
 
 
 def test_a_stranger_gets_the_health_check_and_nothing_else(address: str) -> None:
     assert {"/", "/metrics", "/api/workers", "/api/worker/shutdown/cpu@x", "/static/x"} <= set(ROUTES)
-    with httpx.Client(base_url=address) as stranger:
+    with httpx.Client(base_url=address, timeout=PATIENCE) as stranger:
         for path in ROUTES:
             found = stranger.get(path)
             if path == "/healthcheck":
@@ -108,9 +108,10 @@ def test_no_request_of_a_stranger_costs_it_memory(address: str, stack: Stack) ->
                 connection.sendall(f"POST /login HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n".encode())
                 for _ in range(95):
                     connection.sendall(b"100000\r\n" + b"x" * MIB + b"\r\n")
-        assert httpx.get(f"{address}/healthcheck").is_success
+        assert httpx.get(f"{address}/healthcheck", timeout=PATIENCE).is_success
     assert grown.bytes < 10 * MIB
-    assert httpx.post(address, content=b"x" * (MAX_BODY_BYTES + 1)).status_code in (400, 401, 413)
+    refused = httpx.post(address, content=b"x" * (MAX_BODY_BYTES + 1), timeout=PATIENCE)
+    assert refused.status_code in (400, 401, 413)
 
 
 def test_slow_strangers_keep_nobody_waiting(address: str, owner: httpx.Client) -> None:

@@ -24,7 +24,7 @@ def long_jobs(stack: Stack) -> list[str]:
         response = httpx.post(f"{stack.url}/api/v1/jobs", content=body, headers=headers, timeout=60)
         assert response.status_code == 202
         ids.append(response.json()["id"])
-        httpx.post(f"{stack.url}/api/v1/jobs/{ids[-1]}/cancel", headers=headers)
+        httpx.post(f"{stack.url}/api/v1/jobs/{ids[-1]}/cancel", headers=headers, timeout=60)
     return ids
 
 
