@@ -239,7 +239,7 @@ def start_redis(folder: Path) -> RedisProcess:
     command = [find_binary(), "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     server = RedisProcess(process, socket)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
             with server.client() as client:

@@ -7,7 +7,7 @@ from threading import Barrier
 from typing import TypeVar
 
 # Only to end a hang.
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ import pytest
 from jobyard import Client
 
 # Only to end a hang.
-PATIENCE = 120
+PATIENCE = 300
 
 # A training where it makes no difference what is trained: of the network that is quickest to build.
 QUICK = {"network": "classic", "image_size": 32, "batch_size": 8}

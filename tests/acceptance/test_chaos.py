@@ -36,7 +36,7 @@ def _end(process: "subprocess.Popen[str]") -> None:
             family = psutil.Process(process.pid).children(recursive=True)
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=60)
+                process.communicate(timeout=180)
             for one in family:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     one.kill()

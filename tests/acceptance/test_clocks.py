@@ -50,7 +50,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
 
 def test_a_clock_that_is_an_hour_off_does_no_harm(stack: Stack, tmp_path: Path) -> None:
     began = _now(stack)
-    with stack.client(timeout=60) as client:
+    with stack.client(timeout=180) as client:
         made = client.import_pictures("shapes", draw_dataset(tmp_path / "shapes")).wait(PATIENCE)
         training = client.submit(
             "train", {"dataset": made.result["dataset"], "deadline_seconds": 1_800, **LONG}

@@ -20,7 +20,7 @@ FILE = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 TEXTS = ("to be or not to be", "to do is to be", "do be do be do")
-PATIENCE = 60
+PATIENCE = 300
 
 # A package whose kinds are wrong, each in a way of its own.
 WRONG = {

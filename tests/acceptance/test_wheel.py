@@ -196,7 +196,7 @@ def test_gunicorn_is_started_as_the_readme_has_it(
                 return False
 
         until(is_ready, "gunicorn", show=log)
-        assert "<html" in httpx.get(f"http://127.0.0.1:{port}/login", timeout=60).text
+        assert "<html" in httpx.get(f"http://127.0.0.1:{port}/login", timeout=180).text
 
 
 @pytest.mark.parametrize("role", ["gpu", "predict", "cpu", "sweeper", "flower"])

@@ -72,7 +72,7 @@ def test_a_process_does_not_start_in_a_home_of_another_user(command: list[str], 
         env=environment(home),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.returncode != 0

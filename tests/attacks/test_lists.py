@@ -21,10 +21,10 @@ def long_jobs(stack: Stack) -> list[str]:
     headers = {"Authorization": f"Bearer {stack.token}", "Content-Type": "application/json"}
     ids = []
     for _ in range(COUNT):
-        response = httpx.post(f"{stack.url}/api/v1/jobs", content=body, headers=headers, timeout=60)
+        response = httpx.post(f"{stack.url}/api/v1/jobs", content=body, headers=headers, timeout=180)
         assert response.status_code == 202
         ids.append(response.json()["id"])
-        httpx.post(f"{stack.url}/api/v1/jobs/{ids[-1]}/cancel", headers=headers, timeout=60)
+        httpx.post(f"{stack.url}/api/v1/jobs/{ids[-1]}/cancel", headers=headers, timeout=180)
     return ids
 
 
@@ -32,7 +32,7 @@ def test_no_list_of_long_jobs_is_long_or_costs_memory(
     stack: Stack, client: Client, long_jobs: list[str]
 ) -> None:
     compared = ",".join(long_jobs)
-    with httpx.Client(base_url=stack.url, timeout=60) as browser:
+    with httpx.Client(base_url=stack.url, timeout=180) as browser:
         assert browser.get(f"/login?token={stack.token}").status_code == 302
         for path in ("/api/v1/jobs?limit=1000", f"/api/v1/metrics/compare?jobs={compared}", "/"):
             browser.get(path)  # what is imported once is no cost of the list
@@ -60,7 +60,7 @@ def test_the_command_line_lists_them_too(stack: Stack, long_jobs: list[str]) -> 
 def test_a_list_of_long_jobs_is_answered_in_brief(stack: Stack, client: Client) -> None:
     body = json.dumps([{"kind": "sentiment", "priority": 0, "spec": {"texts": TEXTS[:100]}}] * 4)
     headers = {"Authorization": f"Bearer {stack.token}", "Content-Type": "application/json"}
-    response = httpx.post(f"{stack.url}/api/v1/jobs", content=body, headers=headers, timeout=60)
+    response = httpx.post(f"{stack.url}/api/v1/jobs", content=body, headers=headers, timeout=180)
     assert response.status_code == 202
     assert len(response.content) < 100_000
     for item in response.json()["items"]:

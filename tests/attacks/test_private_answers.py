@@ -26,7 +26,7 @@ def test_no_answer_of_a_running_server_may_be_kept_by_others(
     ]
     paths += [file["links"]["self"] for file in job.files()]
     with httpx.Client(
-        base_url=stack.url, headers={"Authorization": f"Bearer {stack.token}"}, timeout=60
+        base_url=stack.url, headers={"Authorization": f"Bearer {stack.token}"}, timeout=180
     ) as owner:
         for path in paths:
             first = owner.get(path)
@@ -38,7 +38,7 @@ def test_no_answer_of_a_running_server_may_be_kept_by_others(
                 again = owner.get(path, headers=known)
                 assert (again.status_code, again.content) == (304, b""), path
                 assert again.headers["Cache-Control"] == PRIVATE, path
-    with httpx.Client(base_url=stack.url, timeout=60) as stranger:
+    with httpx.Client(base_url=stack.url, timeout=180) as stranger:
         for path in paths:
             refused = stranger.get(path)
             assert refused.status_code == 401, path

@@ -91,7 +91,7 @@ def _run(
     # A variable that is set, even if empty, goes before the one in a .env file.
     blank = dict.fromkeys([*SECRETS, *MEMORY, *_settings()], "")
     return subprocess.run(
-        command, env=kept | blank | environment, input=text, capture_output=True, text=True, timeout=60
+        command, env=kept | blank | environment, input=text, capture_output=True, text=True, timeout=180
     )
 
 

@@ -421,7 +421,7 @@ def test_what_a_kill_leaves_half_done_the_sweeper_finishes(
     url = (tmp_path / "storage").as_uri()
     store, keys = used(database, url, count=2)
     line = [sys.executable, "-c", KILLED, database_url, url, moment, keys[0]]
-    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=180)
     assert done.returncode == -signal.SIGKILL, done.stderr
     with database.read() as session:
         (pending,) = session.scalars(sa.select(PendingKey.key)).all()
@@ -470,7 +470,7 @@ def test_by_hand_orphans_are_listed_and_a_storage_is_adopted(
         given = {"JOBYARD_DATABASE_URL": database_url, "JOBYARD_STORAGE_URL": url}
         line = [sys.executable, "-m", "jobyard.shared.storage", command]
         return subprocess.run(
-            line, env=os.environ | given, capture_output=True, text=True, check=False, timeout=60
+            line, env=os.environ | given, capture_output=True, text=True, check=False, timeout=180
         )
 
     listed = run("orphans", database_url)

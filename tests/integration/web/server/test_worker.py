@@ -20,7 +20,7 @@ from tests.integration.web.server.application import BIG, MEDIUM
 from tests.waiting import at_once
 
 # Only to end a hang.
-PATIENCE = 20.0
+PATIENCE = 60.0
 THREADS = 2
 CONNECTIONS = 30
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -23,7 +23,7 @@ from tests.workers import make_context, run_queue, run_queue_until_killed, work_
 
 ROWS = 700
 PART_BYTES = 1_500
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 60
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from jobyard.workers.runtime import sweeper as module
 from jobyard.workers.runtime.sweeper import Sweeper
 from tests import factories
 from tests.factories import LONG_AGO, NEVER, change_job, new_job, storage_of
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 
 if TYPE_CHECKING:
     from tests.conftest import RedisProcess
@@ -225,7 +225,7 @@ def test_the_sweepers_process_survives_an_outage_rescues_and_ends_at_sigterm(
         wait_for(lambda: messages(redis_server) == 1)
         assert state(database, waiting) == "queued"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
         process.wait()

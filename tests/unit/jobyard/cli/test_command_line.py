@@ -71,7 +71,7 @@ def test_the_list_of_commands_loads_none_of_them() -> None:
         "run(['--help'])\n"
         "sys.exit(' '.join({'httpx', 'rich', 'jobyard.client', 'jobyard.cli.jobs'} & set(sys.modules)))"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=180)
     assert result.stderr.strip() == ""
 
 
@@ -181,7 +181,7 @@ def started(*arguments: str, **options: Any) -> "subprocess.Popen[bytes]":
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 def test_an_answer_that_can_not_be_written_is_one_line() -> None:
     with Path("/dev/full").open("wb") as full, started("--version", stdout=full) as process:
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=180)
     assert process.returncode == 2
     assert said == b"jobyard: standard output can't be written: No space left on device\n"
 
@@ -194,7 +194,7 @@ def test_a_copy_of_standard_input_is_deleted_when_the_command_is_ended(tmp_path:
         while not list(copies.rglob("stdin")):
             time.sleep(0.05)
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=180)
     assert process.returncode == 128 + signal.SIGTERM
     assert list(copies.iterdir()) == []
 
@@ -230,7 +230,7 @@ def test_client_commands_load_no_server_and_no_tensorflow() -> None:
         "server = {'shared', 'web', 'workers', 'up', 'demo', 'pydantic', 'flask', 'sqlalchemy', 'celery'}\n"
         "sys.exit(' '.join(loaded & (server | {'tensorflow', 'nltk'})))"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=180)
     assert result.stderr.strip() == ""
 
 

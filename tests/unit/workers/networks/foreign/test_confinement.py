@@ -31,7 +31,7 @@ def confined(code: str, folder: Path, seconds: float = 30.0) -> "subprocess.Comp
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
 
 
