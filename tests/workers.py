@@ -5,7 +5,9 @@ import signal
 import tempfile
 import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Never
 
@@ -20,7 +22,7 @@ from jobyard.workers.runtime.attempt import Attempt, Finish, Split, Work
 from jobyard.workers.runtime.context import Context
 from jobyard.workers.runtime.executor import Executor, Outcome
 from tests.factories import NO_BROKER, QUEUES, get_job
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 
 
 @dataclass
@@ -97,6 +99,18 @@ def work_until_stopped(attempt: Attempt) -> Never:
     """The work of a job that is to be cancelled: it reports until that ends it."""
     wait_for(lambda: attempt.progress.check())
     raise AssertionError("not stopped")
+
+
+def exit_code_of(work: Callable[..., None], *arguments: Any) -> int | None:
+    """How a process of its own ends that does this; none of it is left."""
+    process = get_context("spawn").Process(target=work, args=arguments)
+    process.start()
+    try:
+        process.join(PATIENCE)
+        return process.exitcode
+    finally:
+        process.kill()
+        process.join()
 
 
 def run_queue_until_killed(process: Context, kind: str, attempts: int) -> None:

@@ -7,7 +7,6 @@ import tarfile
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +27,12 @@ from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.context import Context
 from tests import factories
 from tests.factories import draw, get_children, get_job, new_job, put_file, register
-from tests.workers import make_context, run_queue, run_queue_until_killed, work_until_stopped
+from tests.workers import exit_code_of, make_context, run_queue, run_queue_until_killed, work_until_stopped
 
 COUNT = 23
 PART = 5
 SIZE = 32
 CLASSES = ["discs", "squares"]
-DEADLINE_SECONDS = 60
 
 
 @pytest.fixture(autouse=True)
@@ -235,12 +233,7 @@ def test_a_worker_that_is_lost_in_the_middle_changes_nothing(
     archive = put_file(context, "pictures.tar.gz", tarred(folder)).id
     once = at_once(context, monkeypatch, archive=str(archive))
     job_id = predicting(context, archive=str(archive))
-    process = get_context("spawn").Process(
-        target=work_until_killed, args=(context.settings.home, database_url)
-    )
-    process.start()
-    process.join(DEADLINE_SECONDS)
-    assert process.exitcode == -signal.SIGKILL
+    assert exit_code_of(work_until_killed, context.settings.home, database_url) == -signal.SIGKILL
     assert [row[0] for row in rows(context, job_id)] == list(range(2 * PART))  # there before the whole is
     (lost,) = [part for part in get_children(context.database, job_id) if part.state == "running"]
     with context.database.write() as session:

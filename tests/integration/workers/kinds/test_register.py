@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +126,12 @@ def test_a_job_that_is_to_stop_ends_its_process(context: Context, why: str) -> N
                 jobs.cancel(session, job_id)
 
     def children() -> list[psutil.Process]:
-        found = psutil.Process().children(recursive=True)
-        return [one for one in found if "jobyard.workers.networks.foreign" in one.cmdline()]
+        found = []
+        for one in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):  # or a zombie, which is one of those
+                if "jobyard.workers.networks.foreign" in one.cmdline():
+                    found.append(one)
+        return found
 
     ended = threading.Event()
     thread = threading.Thread(target=stop)

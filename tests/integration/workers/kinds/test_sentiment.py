@@ -4,7 +4,6 @@ import gzip
 import signal
 import uuid
 from itertools import groupby
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,10 @@ from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.context import Context
 from jobyard.workers.sentiment import files, several
 from tests.factories import get_children, get_job, new_job, put_file
-from tests.workers import make_context, run_queue, run_queue_until_killed, work_until_stopped
+from tests.workers import exit_code_of, make_context, run_queue, run_queue_until_killed, work_until_stopped
 
 ROWS = 700
 PART_BYTES = 1_500
-DEADLINE_SECONDS = 60
 
 
 @pytest.fixture(autouse=True)
@@ -192,12 +190,7 @@ def test_a_worker_killed_in_a_part_changes_nothing_in_the_output(
 ) -> None:
     once = at_once(context, upload, monkeypatch, format="csv")
     job_id = new_job(context.database, spec={"file": str(upload), "format": "csv"})
-    process = get_context("spawn").Process(
-        target=work_until_killed, args=(context.settings.home, database_url)
-    )
-    process.start()
-    process.join(DEADLINE_SECONDS)
-    assert process.exitcode == -signal.SIGKILL
+    assert exit_code_of(work_until_killed, context.settings.home, database_url) == -signal.SIGKILL
     assert get_job(context.database, job_id).state == "waiting"
     (lost,) = [part for part in get_children(context.database, job_id) if part.state == "running"]
     with context.database.write() as session:
