@@ -1,6 +1,7 @@
 """A worker's registration in SQL, which distinguishes a queue without workers from a slow one."""
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 
@@ -23,11 +24,16 @@ class Registration:
         self._name = ""
         self._queue = queue
         self._ended = threading.Event()
+        # Held while it uses the database, and while the pool forks: a child that is forked in between has
+        # copies of SQLite's and the driver's locks that nobody will release, and waits for them for ever.
+        self._using = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="registration", daemon=True)
 
     def start(self, name: str) -> None:
         """Register under this name, and keep the registration fresh."""
         self._name = name
+        held = self._using
+        os.register_at_fork(before=held.acquire, after_in_parent=held.release, after_in_child=held.release)
         self._thread.start()
 
     def stop(self) -> None:
@@ -44,11 +50,12 @@ class Registration:
                 return
 
     def _write(self, statement: Callable[..., None], **values: str) -> None:
-        database = Database(self._database_url)
-        try:
-            with database.write() as session:
-                statement(session, name=self._name, **values)
-        except sa.exc.SQLAlchemyError as error:
-            log.warning("can't write this worker's registration: %s", str(error).splitlines()[0])
-        finally:
-            database.dispose()
+        with self._using:
+            database = Database(self._database_url)
+            try:
+                with database.write() as session:
+                    statement(session, name=self._name, **values)
+            except sa.exc.SQLAlchemyError as error:
+                log.warning("can't write this worker's registration: %s", str(error).splitlines()[0])
+            finally:
+                database.dispose()

@@ -1,6 +1,8 @@
 """The queues as their watchers see them, and the workers that say that they are there."""
 
 import logging
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -268,3 +270,29 @@ def test_a_worker_that_never_came_up_ends_without_a_word(
 ) -> None:
     registration.stop()
     assert workers(database) == []
+
+
+FORKS = """
+import os, signal, sys, time
+from jobyard.shared import registrations
+from jobyard.shared.database import Database
+from jobyard.workers.runtime.registration import Registration
+registrations.REGISTER_SECONDS = 0.001
+Registration(sys.argv[1], "cpu").start("cpu@here")
+for _ in range(40):
+    time.sleep(0.005)
+    child = os.fork()
+    if not child:
+        signal.alarm(60)
+        with Database(sys.argv[1]).read() as session:
+            registrations.listening(session, "cpu")
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, "a child waited for ever"
+os._exit(0)
+"""
+
+
+def test_children_that_are_forked_while_it_registers_can_use_the_database(
+    database: Database, database_url: str
+) -> None:
+    subprocess.run([sys.executable, "-c", FORKS, database_url], check=True, timeout=300)
