@@ -77,13 +77,14 @@ class Sweeper:
             log.warning("job %s: %s", job.id, job.error_message)
         for job in settled:
             log.warning("job %s: none of its children was running; it is now %s", job.id, job.state)
-        self._wake()
+        # A broker that is away, for which jobs pile up, ends the sweep at the next step.
         if now >= self._recount_from:
             self._recount_from = now + RECOUNT_SECONDS
             recount(self._database)
         if now >= self._warn_from:
             self._warn_from = now + WARN_SECONDS
             warn_of_old_transaction(self._database)
+        self._wake()
         # What waits comes before what is old: housekeeping can take long, or fail at the storage.
         if now >= self._forget_from:
             self._forget_from = now + FORGET_SECONDS

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from tests.conftest import RedisProcess
 
 # Only to end a hang: what a wake-up call may cost is well under a second, and is printed by the benchmark.
-DEADLINE_SECONDS = 30
-# Nobody has asked a broker that is away and frozen in less than this.
+DEADLINE_SECONDS = 5
+# Between this and DEADLINE_SECONDS nobody has asked a broker that is away.
 AT_ONCE_SECONDS = 0.05
 
 
@@ -144,10 +144,10 @@ def assert_is_away(broker: Broker) -> None:
     woken, seconds = timed_wake(broker)
     assert not woken
     assert seconds < DEADLINE_SECONDS
-    later = [timed_wake(broker, queue) for queue in ("cpu", "gpu", "cpu", "gpu")]
-    assert not any(woken for woken, _ in later)
-    # Of a busy machine, one of them may have had to wait.
-    assert min(seconds for _, seconds in later) < AT_ONCE_SECONDS
+    for queue in ("cpu", "gpu"):
+        woken, seconds = timed_wake(broker, queue)
+        assert not woken
+        assert seconds < AT_ONCE_SECONDS
 
 
 @pytest.mark.parametrize("before", ["connected", "never connected"])

@@ -1,13 +1,16 @@
 """Counts of jobs: exact up to a thousand, and beyond as they were last counted."""
 
+import pytest
 import sqlalchemy as sa
+from kombu.exceptions import OperationalError
 
 from jobyard.shared import jobs
 from jobyard.shared.broker import Broker
+from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import EXACT_COUNTS, Count, Job, JobCount, Progress, State
 from jobyard.workers.runtime.sweeper import Sweeper
-from tests.factories import LONG_AGO, change, change_job, claimed, new_job, new_jobs, storage_of
+from tests.factories import LONG_AGO, NO_BROKER, change, change_job, claimed, new_job, new_jobs, storage_of
 
 
 def counted(database: Database) -> tuple[Count, Count]:
@@ -42,6 +45,14 @@ def test_more_are_counted_by_the_sweeper_once_a_minute(database: Database, broke
     change(database, JobCount, JobCount.name == State.QUEUED, counted_at=LONG_AGO)
     sweep(database, broker)
     assert counted(database) == (Count(1_300, is_exact=False), Count(1_200, is_exact=False))
+
+
+def test_they_are_counted_while_the_broker_is_away(database: Database) -> None:
+    new_jobs(database, 1_200)
+    change(database, Job, Job.id.is_not(None), available_at=LONG_AGO)
+    with pytest.raises(OperationalError):
+        sweep(database, Broker(Settings(broker_url=NO_BROKER)))
+    assert counted(database) == (Count(1_200, is_exact=False),) * 2
 
 
 def test_what_has_become_fewer_is_exact_again(database: Database, broker: Broker) -> None:

@@ -294,7 +294,7 @@ def test_a_batch_is_accepted_while_the_broker_is_away(
     redis_server.kill()
     start = time.monotonic()
     assert len(ids(post(client, batch(50)))) == 50
-    assert time.monotonic() - start < DEADLINE_SECONDS / 2
+    assert time.monotonic() - start < DEADLINE_SECONDS / 6
     assert stored(database)[0] == 50 + connected
     redis_server.restart()
     time.sleep(AWAY_SECONDS)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HOSTNAME = "cpu@here"
 # Only to end a hang.
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 20
 SUCCEEDED = Outcome(State.SUCCEEDED)
 
 
@@ -153,28 +153,21 @@ def test_nobody_has_to_listen(redis_server: "RedisProcess", events: Events) -> N
 @pytest.mark.parametrize("how", ["kill", "freeze"])
 @pytest.mark.parametrize("before", ["connected", "never connected"])
 def test_a_broker_that_is_away_costs_the_work_nothing_and_later_events_are_seen(
-    redis_server: "RedisProcess", events: Events, monkeypatch: pytest.MonkeyPatch, how: str, before: str
+    redis_server: "RedisProcess", events: Events, how: str, before: str
 ) -> None:
     if before == "connected":
         events.started(a_claim())
         events.send()
     {"kill": redis_server.kill, "freeze": redis_server.freeze}[how]()
-    senders: list[threading.Thread] = []
-    publish = events._publish
-
-    def publishing(told: list[dict[str, Any]]) -> None:
-        senders.append(threading.current_thread())
-        publish(told)
-
-    monkeypatch.setattr(events, "_publish", publishing)
+    start = time.monotonic()
     for _ in range(100):
         claim = a_claim()
         events.started(claim)
         events.ended(claim, SUCCEEDED)
-    assert threading.current_thread() not in senders, "nobody waits for the broker"
+    assert time.monotonic() - start < 0.25, "nobody waits for the broker"
     start = time.monotonic()
     events.send()  # what a process does before it ends
-    assert time.monotonic() - start < DEADLINE_SECONDS
+    assert time.monotonic() - start < DEADLINE_SECONDS / 4
     events.started(a_claim())
     time.sleep(2 * module.SEND_SECONDS)  # the thread has tried, too
     {"kill": redis_server.restart, "freeze": redis_server.thaw}[how]()

@@ -251,7 +251,7 @@ def test_cancel_of_a_running_job_stops_its_work_soon(context: Context) -> None:
     assert (job.state, job.error_message, job.result) == ("cancelled", None, None)
     assert job.cancel_requested_at is not None
     assert job.finished_at is not None
-    assert (job.finished_at - job.cancel_requested_at).total_seconds() < DEADLINE_SECONDS / 4
+    assert (job.finished_at - job.cancel_requested_at).total_seconds() < 5
     assert stored_files(context) == []
 
 
