@@ -11,7 +11,7 @@ from jobyard.shared.jobs import briefs
 from jobyard.shared.jobs.families import continue_parent, end, lock_parent, progress_after
 from jobyard.shared.jobs.progress import Progress
 from jobyard.shared.jobs.states import TERMINAL, State
-from jobyard.shared.jobs.tables import JOBS, Job
+from jobyard.shared.jobs.tables import JOBS, Job, JobEvent
 from jobyard.shared.jobs.transitions import (
     NO_LEASE,
     OWNER_ASKED,
@@ -37,10 +37,11 @@ _POSTPONED: Final = Transition("postpone", State.QUEUED, unless=OWNER_ASKED)
 
 STOPPED: Final = "stopped by its worker"
 
-# A postponed job waits as long as it has taken since its first start, so each time twice as long, within
-# these bounds.
+# A postponed job waits twice as long each time, within these bounds. One that ran for longer than a try takes
+# before it is postponed again begins anew: then it is another outage.
 MIN_DELAY_SECONDS: Final = 5.0
 MAX_DELAY_SECONDS: Final = 300.0
+TRY_SECONDS: Final = 60.0
 
 _HELD: Final = (JOBS.c.id == sa.bindparam("held_job"), JOBS.c.lease == sa.bindparam("held_lease"))
 _DONE: Final[dict[str, Any]] = {
@@ -197,14 +198,21 @@ def release(
 def postpone(session: Session, job_id: uuid.UUID, lease: uuid.UUID, reason: str) -> Job | None:
     """running → queued without costing an attempt: it can't run now, for a `reason` that is not its own.
 
-    It can be claimed again after a delay that doubles. As `release` otherwise.
+    It can be claimed again after a delay, which doubles while one try after the other fails. As `release`
+    otherwise.
     """
-    times = sa.select(sa.func.coalesce(Job.started_at, Job.queued_at), utcnow())
+    # Of the timeline, for the row itself has the first start only.
+    claimed = sa.select(sa.func.min(JobEvent.at)).where(
+        JobEvent.job_id == Job.id, JobEvent.state == State.RUNNING, JobEvent.at >= Job.queued_at
+    )
+    times = sa.select(Job.queued_at, Job.available_at, claimed.scalar_subquery(), utcnow())
     found = session.execute(times.where(*held(job_id, lease))).one_or_none()
     if found is None:
         return None
-    started, now = found
-    delay = min(max((now - started).total_seconds(), MIN_DELAY_SECONDS), MAX_DELAY_SECONDS)
+    queued, available, claimed_at, now = found
+    is_another = claimed_at is not None and (now - claimed_at).total_seconds() > TRY_SECONDS
+    before = 0.0 if is_another else (available - queued).total_seconds()
+    delay = min(max(2 * before, MIN_DELAY_SECONDS), MAX_DELAY_SECONDS)
     job = end(
         session,
         _POSTPONED,

@@ -1,5 +1,6 @@
 """What a worker may do with its job: renew its lease, put it back, keep checkpoints; nothing without it."""
 
+import datetime
 import uuid
 
 import pytest
@@ -7,8 +8,9 @@ import sqlalchemy as sa
 
 from jobyard.shared import jobs
 from jobyard.shared.database import Database, utcnow
-from jobyard.shared.jobs import Job, Progress, State
-from tests.factories import LONG_AGO, change_job, claimed, new_job, states_of
+from jobyard.shared.jobs import Job, JobEvent, Progress, State
+from jobyard.shared.jobs.worker import TRY_SECONDS
+from tests.factories import LONG_AGO, change, change_job, claimed, new_job, states_of
 from tests.integration.shared.jobs.verbs import LEASE_SECONDS, VERBS, expire, row, timeline
 
 
@@ -83,18 +85,35 @@ def seconds_until_ready(database: Database, job_id: uuid.UUID) -> float:
     return float((available - now).total_seconds())
 
 
+def postponed(database: Database, job_id: uuid.UUID, *, ran_seconds: float = 0.0) -> float:
+    """For how long, after its delay is over and it has run for this time once more."""
+    waited = row(database, job_id)
+    ago = datetime.timedelta(days=1)
+    times = {name: waited[name] - ago for name in ("queued_at", "available_at")}
+    change_job(database, job_id, **times)
+    change(database, JobEvent, JobEvent.job_id == job_id, at=LONG_AGO)
+    lease = claimed(database, job_id).lease
+    change(database, JobEvent, JobEvent.id == timeline(database, job_id)[-1].id, at=utcnow(-ran_seconds))
+    with database.write() as session:
+        assert jobs.postpone(session, job_id, lease, "the disk is full") is not None
+    return seconds_until_ready(database, job_id)
+
+
 def test_a_postponed_job_costs_no_attempt_and_waits_twice_as_long_each_time(database: Database) -> None:
     job_id = new_job(database, max_attempts=1)
-    for since, at_least, at_most in [(0, 4, 5), (20, 19, 22), (40, 39, 42), (100_000, 299, 300)]:
-        change_job(database, job_id, available_at=LONG_AGO)
-        lease = claimed(database, job_id).lease
-        change_job(database, job_id, started_at=utcnow(-since))
-        with database.write() as session:
-            assert jobs.postpone(session, job_id, lease, "the disk is full") is not None
-        assert at_least < seconds_until_ready(database, job_id) <= at_most
+    for delay in (5, 10, 20, 40, 80, 160, 300, 300):
+        assert delay - 5 < postponed(database, job_id) <= delay
     kept = row(database, job_id)
     assert (kept["state"], kept["attempt"], kept["worker"]) == ("queued", 0, None)
     assert timeline(database, job_id)[-1].message == "the disk is full; next try in 300 s"
+
+
+def test_a_job_that_could_run_in_between_waits_for_a_short_time_again(database: Database) -> None:
+    """A training of days was put off by five minutes for an outage of a second."""
+    job_id = new_job(database)
+    assert 0 < postponed(database, job_id, ran_seconds=80_000) <= 5
+    assert 5 < postponed(database, job_id, ran_seconds=TRY_SECONDS / 2) <= 10
+    assert 0 < postponed(database, job_id, ran_seconds=TRY_SECONDS + 1) <= 5
 
 
 def test_a_job_that_is_postponed_is_paused_or_cancelled_if_its_owner_asked_for_that(
