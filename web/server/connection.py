@@ -11,6 +11,7 @@ from jobyard.web.server.stream import Stream
 
 # A request line and headers; gunicorn's limits of each field lie within.
 MAX_HEAD_BYTES: Final = 32 << 10
+READING: Final = (b"GET ", b"HEAD ")
 END_OF_HEAD: Final = b"\r\n\r\n"
 # gunicorn refuses a head with one of these as soon as it sees it, whether or not it has ended.
 BARE_LINE_FEED: Final = re.compile(rb"(?<!\r)\n")
@@ -93,6 +94,10 @@ class Connection:
     def body_is_here(self) -> bool:
         """Whether the parsed request can be handled."""
         return len(self._received) >= self._missing
+
+    def only_reads(self) -> bool:
+        """Whether the request that has come changes nothing."""
+        return self.request is None and self._received.startswith(READING)
 
     def hand_over(self) -> None:
         """Give what has come to the parser: a thread is about to read it."""

@@ -23,6 +23,7 @@ from jobyard.shared.errors import ConfigError
 from jobyard.web.server.connection import Connection, Waiting
 from jobyard.web.server.pace import MIN_BYTES_PER_SECOND, TooSlow
 from jobyard.web.server.stream import Stream
+from jobyard.web.server.threads import SHORT_SECONDS, Threads
 
 READ_BYTES: Final = 16 << 10
 # Of what a client still sends while it is told no: as much as a request without a file may have.
@@ -89,9 +90,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.nr_conns += 1
         self._read(Connection(self.cfg, Stream(accepted), client, listener.getsockname()))
 
-    def enqueue_req(self, conn: Connection) -> None:
-        """Give a connection to the next free thread."""
-        self.tpool.submit(self._serve, conn)
+    def get_thread_pool(self) -> Threads:
+        """In the place of the pool that wakes a thread for each request."""
+        return Threads(self.cfg.threads)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """One turn of the loop."""
+        super().wait_for_and_dispatch_events(SHORT_SECONDS if self.tpool.is_held_up else timeout)
+        self.tpool.relieve()
 
     def murder_keepalived(self, force: bool = False) -> None:
         """Close what is past its deadline; gunicorn's loop calls it in each turn."""
@@ -155,8 +161,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _hand_over(self, conn: Connection) -> None:
         """The poller still looks at it, as most clients send nothing meanwhile, which saves system calls."""
         self._waiting.pop(conn, None)
+        begin = self.tpool.in_turn if conn.only_reads() else self.tpool.at_once
         conn.hand_over()
-        self.enqueue_req(conn)
+        begin(self._serve, conn)
 
     def _after_thread(self, conn: Connection) -> None:
         if conn.sock.pending:
