@@ -110,8 +110,13 @@ class Database:
                 "JOBYARD_DATABASE_URL: should be like postgresql://user@host:5432/name"
             ) from None
         self._sessions = sessionmaker(expire_on_commit=False)
-        self._autocommit = self.engine.execution_options(**{AUTOCOMMIT: True})
+        self._autocommit = _without_transactions(self.engine)
         self.writer = _one_writer(self.engine)
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether it is PostgreSQL, and not SQLite."""
+        return self.engine.dialect.name == "postgresql"
 
     @contextmanager
     def autocommit(self) -> Iterator[sa.Connection]:
@@ -143,7 +148,7 @@ class Database:
         `single`: what is written is one statement on PostgreSQL. It needs no transaction around it there,
         which would be two more round trips.
         """
-        is_alone = single and self.writer is self.engine
+        is_alone = single and self.is_postgresql
         try:
             with self.autocommit() if is_alone else self.writer.begin() as connection:
                 yield connection
@@ -279,6 +284,14 @@ def _understand(context: Any) -> Exception | None:
         context.original_exception,
         connection_invalidated=context.is_disconnect,
     )
+
+
+def _without_transactions(engine: sa.Engine) -> sa.Engine:
+    """The same connections, but each statement stands alone."""
+    if engine.dialect.name == "sqlite":
+        # Without listeners: a short statement takes a quarter less time on an engine that has none.
+        return sa.create_engine(engine.url, pool=engine.pool)
+    return engine.execution_options(**{AUTOCOMMIT: True})
 
 
 def _one_writer(engine: sa.Engine) -> sa.Engine:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import field, make_dataclass
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -72,6 +73,8 @@ class Inserted(NamedTuple):
     # Jobs that are queued before all new ones of its queue and priority, at most `EXACT_POSITIONS`.
     jobs_before: int = 0
     has_workers: bool = False
+    # What it has of JSON, as the texts that the database keeps, by column.
+    texts: Mapping[str, str] = MappingProxyType({})
 
 
 class _Insertion:
@@ -113,19 +116,21 @@ class _Insertion:
         text_of_uuid = str if is_postgresql else attrgetter("hex")
         # Two transactions with the same keys wait for each other in one order only.
         rows = sorted(rows, key=lambda row: row["idempotency_key"] or "")
+        texts = {
+            row["id"]: {name: to_json(row[name]) for name in _JSON if row[name] is not None} for row in rows
+        }
         given = [
             row
-            | {name: to_json(row[name]) for name in _JSON if row[name] is not None}
+            | texts[row["id"]]
             | {name: text_of_uuid(row[name]) for name in _UUIDS if row[name] is not None}
             for row in rows
         ]
         # Not `to_json`: the documents in it are JSON already.
         parameters = {"rows": json.dumps(given)}
         new = (self._on_postgresql if is_postgresql else self._on_sqlite)(connection, parameters, look)
-        both = zip(rows, given, strict=True)
-        specs = [(row["id"], row["spec"], text["spec"]) for row, text in both if row["id"] in new]
+        specs = [(row["id"], row["spec"], texts[row["id"]]["spec"]) for row in rows if row["id"] in new]
         briefs.keep(connection, "spec", specs)
-        return new
+        return {job_id: one._replace(texts=texts[job_id]) for job_id, one in new.items()}
 
     def _on_postgresql(
         self, connection: sa.Connection, parameters: dict[str, str], look: bool

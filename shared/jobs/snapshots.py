@@ -6,7 +6,7 @@ now, so no transaction is needed around it (`Database.autocommit`).
 
 import uuid
 from collections import Counter, namedtuple
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -106,7 +106,7 @@ def snapshots_of_new(made: Iterable[tuple[Submitted, Request]]) -> dict[uuid.UUI
             created_at=job.created_at,
             position=min(place, FAR_POSITION),
             has_workers=job.has_workers,
-            **{one.shown_name: _as_shown(one, getattr(request, one.name)) for one in _SHOWN_AND_GIVEN},
+            **{one.shown_name: _as_shown(one, request, job.texts) for one in _SHOWN_AND_GIVEN},
         )
     return snapshots
 
@@ -145,10 +145,11 @@ _NEW: Final = JobSnapshot(
 _SHOWN_AND_GIVEN: Final = tuple(field for field in _SHOWN if field.given)
 
 
-def _as_shown(field: Field, value: Any) -> Any:
-    if field.shown == Shown.AS_A_FLAG:
-        return value is not None
-    return to_json(value) if field.is_json and value is not None else value
+def _as_shown(field: Field, request: Request, texts: Mapping[str, str]) -> Any:
+    if field.is_json:
+        return texts.get(field.name)
+    value = getattr(request, field.name)
+    return value is not None if field.shown == Shown.AS_A_FLAG else value
 
 
 def why_waiting(queue: str, has_workers: bool | None) -> str | None:

@@ -3,7 +3,8 @@
 import datetime
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -21,9 +22,10 @@ class Submitted(NamedTuple):
     id: uuid.UUID
     created_at: datetime.datetime
     is_new: bool
-    # Of a new one after a look, as `Inserted` has it.
+    # Of a new one, as `Inserted` has it.
     jobs_before: int = 0
     has_workers: bool = False
+    texts: Mapping[str, str] = MappingProxyType({})
 
 
 def submit(session: Session, **request: Any) -> tuple[Job, bool]:
@@ -111,7 +113,7 @@ def repeats_of(
 
 
 def _submitted(job_id: uuid.UUID, new: Inserted) -> Submitted:
-    return Submitted(job_id, new.created_at, True, new.jobs_before, new.has_workers)
+    return Submitted(job_id, new.created_at, True, new.jobs_before, new.has_workers, new.texts)
 
 
 def _made_by(

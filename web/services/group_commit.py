@@ -79,7 +79,7 @@ class GroupCommit:
     def _commit(self, entries: list[_Entry]) -> None:
         """Give each its outcome."""
         try:
-            is_single = len(entries) == 1 and entries[0].is_one_statement
+            is_single = self._database.is_postgresql and len(entries) == 1 and entries[0].is_one_statement
             with self._database.begin(single=is_single) as connection:
                 outcomes = _accept(connection, entries)
         except Exception as error:  # noqa: BLE001 - it is raised where the request came from
