@@ -31,6 +31,8 @@ ON_THE_WRONG_SERVER = ("25006", "57P")
 
 # An option of connections on which each statement stands alone.
 AUTOCOMMIT = "autocommit"
+# The status of a libpq result: psycopg.pq's, which is imported with PostgreSQL only.
+COMMAND_OK = 1
 
 # How long a write to SQLite waits for the others.
 LOCK_SECONDS = 20.0
@@ -205,11 +207,11 @@ def _begin(connection: sa.Connection) -> None:
     if connection.get_execution_options().get(AUTOCOMMIT):
         return
     if connection.dialect.name == "postgresql":
-        # SQLAlchemy would spend more time on it than the server does.
+        # SQLAlchemy and the driver would spend more time on it than the server does.
         driver: Any = connection.connection.dbapi_connection
         with suppress(connection.dialect.loaded_dbapi.Error):
-            driver.execute("BEGIN", prepare=False)
-            return
+            if driver.pgconn.exec_(b"BEGIN").status == COMMAND_OK:
+                return
     # On PostgreSQL after an error only, which SQLAlchemy then meets and understands.
     connection.exec_driver_sql("BEGIN")
 

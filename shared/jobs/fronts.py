@@ -49,12 +49,12 @@ class Front:
         self._due_at = time.monotonic() + min(SHARE * seconds, LONGEST_SECONDS)
         quick = QUICK_SECONDS if math.isinf(self._quickest) else max(self._quickest, QUICK_SECONDS)
         self._quickest = min(self._quickest, seconds)
-        if row is not None:
+        is_long = self.is_slow if row is None else row.outdated > MANY
+        self.is_slow = is_long and seconds > SLOW * quick
+        if self.is_slow and row is not None:
             self.after = {parameter(each): _BEFORE_ALL for each in PRIORITIES} | {
                 parameter(row.priority): row.id
             }
-        is_long = self.is_slow if row is None else row.outdated > MANY
-        self.is_slow = is_long and seconds > SLOW * quick
 
     def looked_after(self, seconds: float, row: Any) -> None:
         """A claim that began after `after` took so long; its row, if any, has the `newest` id of all jobs."""
