@@ -102,6 +102,9 @@ def run(folder: Path, arguments: argparse.Namespace) -> list[Violation]:
     with Stack(folder, scale.names, on_s3=arguments.store == "s3") as stack:
         say("the stack is up")
         material = prepare(stack, record, seed)
+        thrower = Thrower(stack, record, material)
+        if arguments.store == "s3":  # whose recovery is told by a table
+            thrower.warm_up()
         with (
             KeyWatch(stack.store.present, stack.store.look_seconds) as watch,
             Load(stack, record, material, seed, scale.clients),
@@ -109,7 +112,7 @@ def run(folder: Path, arguments: argparse.Namespace) -> list[Violation]:
             time.sleep(scale.calm_seconds)
             weights = kinds(on_s3=arguments.store == "s3")
             faults = draw(seed, arguments.faults, weights, arguments.kinds, scale.away_seconds)
-            thrown = _throw(Thrower(stack, record, material), faults, begun + 60 * arguments.minutes)
+            thrown = _throw(thrower, faults, begun + 60 * arguments.minutes)
             say("the load ends")
         quiet = _wait_until_quiet(stack, record)
         say("everything is quiet" if quiet else "it does not become quiet")
