@@ -15,6 +15,7 @@ from tests.buckets import ENVIRONMENT
 from tests.chaos.keys import present
 
 BUCKET = "jobyard"
+READ_TRIES = 3
 
 
 class Store(Protocol):
@@ -115,6 +116,13 @@ class Bucket:
             return {one["Key"] for page in pages for one in page.get("Contents", ())}
 
     def _read(self, key: str) -> bytes:
+        # moto answers 500 where an object is replaced while it is read.
+        for _ in range(READ_TRIES - 1):
+            with contextlib.suppress(OSError):
+                return self._get(key)
+        return self._get(key)
+
+    def _get(self, key: str) -> bytes:
         with _as_os_errors():
             content: bytes = self._client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
             return content
