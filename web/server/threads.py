@@ -35,9 +35,9 @@ class Threads:
         self._began = math.inf
 
     @property
-    def is_held_up(self) -> bool:
+    def has_waiting(self) -> bool:
         """Whether something waits for a call that may turn out to be long: `relieve` soon."""
-        return bool(self._waiting) and self._began < math.inf
+        return bool(self._waiting)
 
     def at_once(self, call: Callable[..., object], *arguments: Any) -> None:
         """Call it as soon as a thread is free."""
@@ -52,7 +52,7 @@ class Threads:
 
     def relieve(self) -> None:
         """If a call is long, give all that wait for it to other threads."""
-        if not self.is_held_up or time.monotonic() - self._began < SHORT_SECONDS:
+        if not self._waiting or time.monotonic() - self._began < SHORT_SECONDS:
             return
         with self._lock:
             # A thread for each of them, which may be long for the same reason; the last one has the turn.

@@ -96,7 +96,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """One turn of the loop."""
-        super().wait_for_and_dispatch_events(SHORT_SECONDS if self.tpool.is_held_up else timeout)
+        super().wait_for_and_dispatch_events(SHORT_SECONDS if self.tpool.has_waiting else timeout)
         self.tpool.relieve()
 
     def murder_keepalived(self, force: bool = False) -> None:

@@ -12,12 +12,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from jobyard.shared.errors import ConfigError
 from jobyard.web.server.worker import Worker
 from tests.integration.web.server.application import BIG, MEDIUM
-from tests.waiting import at_once
+from tests.waiting import at_once, wait_for
 
 # Only to end a hang.
 PATIENCE = 60.0
@@ -44,6 +45,12 @@ class Server:
         client.connect(("127.0.0.1", self.port))
         client.sendall(sent)
         return client
+
+    def is_connected_to(self, client: socket.socket) -> bool:
+        """Whether the server has not closed its end."""
+        master = psutil.Process(self.process.pid)
+        ends = [end for one in [master, *master.children()] for end in one.net_connections("tcp")]
+        return client.getsockname() in [tuple(end.raddr) for end in ends]
 
     def hang_up(self) -> None:
         """Close what is still open."""
@@ -137,6 +144,8 @@ def test_a_client_that_never_reads_a_big_answer_is_dropped(server: Server) -> No
     """It is beyond what is kept for it, so threads wait, but not without an end."""
     slow = [server.connect(LAST.replace(b"/ ", b"/big ", 1), receive_buffer=4096) for _ in range(THREADS)]
     assert statuses(server.ask(LAST)) == [200]
+    # A thread is free as soon as one of them was dropped.
+    wait_for(lambda: not any(server.is_connected_to(client) for client in slow))
     for client in slow:
         assert len(everything(client)) < BIG
 
