@@ -134,7 +134,7 @@ def test_each_epochs_end_and_each_interval_within_leave_a_checkpoint(
         offer(writer)
 
     monkeypatch.setattr(CheckpointWriter, "offer", offer_when_written)
-    run(SPEC, dataset, tmp_path / "work", Upserts(), patient)
+    run(SPEC, dataset, tmp_path / "work", Upserts(), patient, checkpoint_seconds=3600)
     short = SPEC.model_copy(update={"epochs": 1})
     run(short, dataset, tmp_path / "work", Upserts(), hasty, checkpoint_seconds=0)
 
@@ -150,7 +150,7 @@ def test_short_epochs_are_not_slowed_by_long_writing(dataset: Path, tmp_path: Pa
             super().save(path)
 
     kept = Slow(tmp_path / "kept")
-    run(SPEC, dataset, tmp_path / "work", Upserts(), kept)
+    run(SPEC, dataset, tmp_path / "work", Upserts(), kept, checkpoint_seconds=3600)
 
     assert kept.positions == [Position(1)]
 
