@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
+    from tests.buckets import Faulty
+
 
 @pytest.fixture
 def client(make_app: "Callable[..., Flask]", database_url: str) -> "FlaskClient":
@@ -26,3 +28,18 @@ def broker(redis_server: RedisProcess) -> Iterator[Broker]:
     made = Broker(Settings(broker_url=redis_server.url))
     yield made
     made.app.pool.force_close_all()
+
+
+@pytest.fixture(scope="module")
+def _object_store() -> "Iterator[Faulty]":
+    from tests.buckets import faulty
+
+    with pytest.MonkeyPatch.context() as monkeypatch, faulty(monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture
+def object_store(_object_store: "Faulty") -> "Faulty":
+    """A store with one bucket that can be made to fail."""
+    _object_store.fail(None)
+    return _object_store

@@ -20,7 +20,7 @@ from flask.testing import FlaskClient
 from jobyard.shared import registry, storage
 from jobyard.shared.database import Database
 from jobyard.web.backend import THREADS
-from tests.buckets import Answer, Faulty, faulty
+from tests.buckets import Answer, Faulty
 from tests.conftest import TOKEN, logged_in
 from tests.factories import NO_BROKER, dataset, new_job, picture, zipped
 from tests.waiting import wait_for
@@ -31,20 +31,8 @@ LARGE = 40_000_000
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Connection": "close"}
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Faulty]:
-    with pytest.MonkeyPatch.context() as monkeypatch, faulty(monkeypatch) as made:
-        yield made
-
-
 @pytest.fixture
-def front(server: Faulty) -> Faulty:
-    server.fail(None)
-    return server
-
-
-@pytest.fixture
-def client(front: Faulty, make_app: Callable[..., Flask]) -> FlaskClient:
+def client(object_store: Faulty, make_app: Callable[..., Flask]) -> FlaskClient:
     return logged_in(make_app(storage_url=f"s3://jobyard/{uuid.uuid4()}"))
 
 
@@ -74,11 +62,11 @@ def away(ask: Callable[[], object]) -> str:
     ids=str,
 )
 def test_uploads_and_thumbnails_are_503_and_all_else_is_served(
-    front: Faulty, client: FlaskClient, fault: Answer | str, words: str, check: str
+    object_store: Faulty, client: FlaskClient, fault: Answer | str, words: str, check: str
 ) -> None:
     kept = upload(client).json["id"]  # type: ignore[attr-defined]
     assert client.get("/readyz").status_code == 200
-    front.fail(fault)
+    object_store.fail(fault)
     assert words in away(lambda: upload(client))
     ready = client.get("/readyz")
     assert (ready.status_code, ready.json["checks"]["storage"]) == (503, f"can't be used: {check}")
@@ -92,21 +80,21 @@ def test_uploads_and_thumbnails_are_503_and_all_else_is_served(
     assert client.get("/healthz").status_code == 200
 
 
-def test_a_page_with_pictures_is_shown_without_them(front: Faulty, client: FlaskClient) -> None:
+def test_a_page_with_pictures_is_shown_without_them(object_store: Faulty, client: FlaskClient) -> None:
     backend = client.application.extensions["jobyard"]
     stored = backend.storage.put("datasets", io.BytesIO(zipped({"train/cats/1.png": picture("red", (8, 8))})))
     with backend.database.write() as session:
         registry.add(session, dataset("shapes", classes={"train": {"cats": 1}}, storage_key=stored.key))
     assert "/datasets/shapes@1/thumbnail/train/cats/1.png" in client.get("/datasets/shapes@1").text
-    front.fail("refuse")
+    object_store.fail("refuse")
     shown = client.get("/datasets/shapes@1")
     assert shown.status_code == 200
     assert "thumbnail" not in shown.text
 
 
-def test_a_server_without_room_is_507(front: Faulty, client: FlaskClient) -> None:
+def test_a_server_without_room_is_507(object_store: Faulty, client: FlaskClient) -> None:
     upload(client)
-    front.fail(Answer(507, "XMinioStorageFull"))
+    object_store.fail(Answer(507, "XMinioStorageFull"))
     response = upload(client)
     assert response.status_code == 507  # type: ignore[attr-defined]
     assert "is full" in response.json["detail"]  # type: ignore[attr-defined]
@@ -116,7 +104,7 @@ def test_a_server_without_room_is_507(front: Faulty, client: FlaskClient) -> Non
 
 
 @pytest.fixture
-def served(front: Faulty, sqlite_url: str, tmp_path: Path) -> Iterator[tuple[str, str]]:
+def served(object_store: Faulty, sqlite_url: str, tmp_path: Path) -> Iterator[tuple[str, str]]:
     """The real front with an artifact of 40 MB: its address, and the artifact's path."""
     address = f"s3://jobyard/{uuid.uuid4()}"
     database = Database(sqlite_url)
@@ -150,7 +138,7 @@ def served(front: Faulty, sqlite_url: str, tmp_path: Path) -> Iterator[tuple[str
 
 
 def test_a_download_is_503_before_it_begins_and_cut_off_after_that(
-    front: Faulty, served: tuple[str, str]
+    object_store: Faulty, served: tuple[str, str]
 ) -> None:
     def asked() -> http.client.HTTPResponse:
         connection = http.client.HTTPConnection(served[0], timeout=60)
@@ -160,20 +148,20 @@ def test_a_download_is_503_before_it_begins_and_cut_off_after_that(
     with asked() as whole:
         assert len(whole.read()) == LARGE
     for fault in ("refuse", Answer(503, "SlowDown"), "cut"):
-        front.fail(fault)
+        object_store.fail(fault)
         with asked() as refused:
             assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
             assert "the storage" in json.loads(refused.read())["detail"]
-    front.fail(None)
+    object_store.fail(None)
     with asked() as begun:
         assert begun.status == 200
-        front.fail("refuse")
+        object_store.fail("refuse")
         with pytest.raises(http.client.IncompleteRead):
             begun.read()
 
 
 def test_threads_that_wait_for_the_storage_leave_others_to_the_rest(
-    front: Faulty, served: tuple[str, str]
+    object_store: Faulty, served: tuple[str, str]
 ) -> None:
     def status(path: str) -> int:
         connection = http.client.HTTPConnection(served[0], timeout=60)
@@ -183,12 +171,12 @@ def test_threads_that_wait_for_the_storage_leave_others_to_the_rest(
             return response.status
 
     assert status("/readyz") == 200
-    front.fail("hang")
+    object_store.fail("hang")
     assert status(served[1]) == 503
     # More than there are threads.
     with ThreadPoolExecutor(THREADS + 8) as pool:
         downloads = [pool.submit(status, served[1]) for _ in range(THREADS + 8)]
         assert status("/api/v1/jobs") == 200
         assert {download.result() for download in downloads} == {503}
-    front.fail(None)
+    object_store.fail(None)
     wait_for(lambda: status("/readyz") == 200)

@@ -4,7 +4,6 @@ import io
 import threading
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,34 +13,20 @@ from jobyard.shared.database import Database
 from jobyard.shared.errors import DiskFull, JobyardError, NotFound, StorageAway, StorageRefused
 from jobyard.shared.storage import Reason, Storage
 from jobyard.shared.storage.intents import PendingKey
-from tests.buckets import Answer, Faulty, faulty
+from tests.buckets import Answer, Faulty
 
 BODY = bytes(range(256)) * 8_000
 # Only to end a hang.
 SOON = 40
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Faulty]:
-    with pytest.MonkeyPatch.context() as monkeypatch, faulty(monkeypatch) as made:
-        yield made
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    return sqlite_url
 
 
 @pytest.fixture
-def front(server: Faulty) -> Faulty:
-    server.fail(None)
-    return server
-
-
-@pytest.fixture
-def database(sqlite_url: str) -> Iterator[Database]:
-    opened = Database(sqlite_url)
-    yield opened
-    opened.dispose()
-
-
-@pytest.fixture
-def store(front: Faulty, database: Database) -> Storage:
+def store(object_store: Faulty, database: Database) -> Storage:
     """In a folder of the bucket."""
     made = Storage(f"s3://jobyard/{uuid.uuid4()}", database)
     made.identity.require()
@@ -111,36 +96,38 @@ def fails(store: Storage, key: str, scratch: Path, expected: type[JobyardError])
     return message
 
 
-def test_what_may_pass_is_one_error_and_nothing_is_lost(front: Faulty, store: Storage, scratch: Path) -> None:
+def test_what_may_pass_is_one_error_and_nothing_is_lost(
+    object_store: Faulty, store: Storage, scratch: Path
+) -> None:
     key = put(store)
     for fault in AWAY:
-        front.fail(fault)
+        object_store.fail(fault)
         fails(store, key, scratch, StorageAway)
-        front.fail(None)
+        object_store.fail(None)
         if fault == "hang":
             time.sleep(2.1)  # nothing is asked of it for a moment after it has not answered
         assert store.open(key).read() == BODY, fault
 
 
 def test_what_has_to_be_set_right_is_said_with_what_to_set(
-    front: Faulty, store: Storage, scratch: Path
+    object_store: Faulty, store: Storage, scratch: Path
 ) -> None:
     key = put(store)
     for fault, remedy in REFUSED.items():
-        front.fail(fault)
+        object_store.fail(fault)
         message = fails(store, key, scratch, StorageRefused)
         assert message.startswith("JOBYARD_STORAGE_URL: ")
         assert remedy in message, fault
 
 
-def test_a_server_without_room_is_a_full_disk(front: Faulty, store: Storage) -> None:
-    front.fail(Answer(507, "XMinioStorageFull"))
+def test_a_server_without_room_is_a_full_disk(object_store: Faulty, store: Storage) -> None:
+    object_store.fail(Answer(507, "XMinioStorageFull"))
     with pytest.raises(DiskFull, match=r"the storage jobyard/.* is full"):
         put(store)
 
 
 def test_no_credentials_and_no_bucket_are_said_and_no_bucket_is_made(
-    front: Faulty, database: Database, monkeypatch: pytest.MonkeyPatch
+    object_store: Faulty, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(StorageRefused, match="there is no bucket for missing/here"):
         Storage("s3://missing/here", database).identity.require()
@@ -156,58 +143,58 @@ def test_no_credentials_and_no_bucket_are_said_and_no_bucket_is_made(
 
 @pytest.mark.parametrize("fault", ["cut", "short"])
 def test_a_download_that_breaks_is_no_shorter_file(
-    front: Faulty, store: Storage, scratch: Path, fault: str
+    object_store: Faulty, store: Storage, scratch: Path, fault: str
 ) -> None:
     key = put(store)
-    front.fail(fault)
+    object_store.fail(fault)
     with store.open(key) as file, pytest.raises(StorageAway):
         file.read()
     with pytest.raises(StorageAway), store.local(key, scratch):
         pass
     assert list(scratch.iterdir()) == [], "no part of it is left"
-    front.fail(None)
+    object_store.fail(None)
     store.objects._guard._away = None  # on a slow machine it took a break for a server that does not answer
     with store.local(key, scratch) as path:
         assert path.read_bytes() == BODY
 
 
 def test_an_upload_that_breaks_leaves_its_intent_and_the_sweep_nothing(
-    front: Faulty, store: Storage, database: Database
+    object_store: Faulty, store: Storage, database: Database
 ) -> None:
     class Stream(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             if self.tell() > 9 << 20:  # the first part has been sent
-                front.fail("refuse")
+                object_store.fail("refuse")
             return super().read(size)
 
     with pytest.raises(StorageAway):
         store.put("files", Stream(bytes(20 << 20)))
     ((key, reason),) = pending(database).items()
     assert reason == Reason.WRITTEN
-    front.fail(None)
+    object_store.fail(None)
     assert not store.objects.exists(key)
     assert store.remove([key], Reason.WRITTEN) == 1
     assert pending(database) == {}
 
 
 def test_a_deletion_that_fails_is_kept_and_what_nobody_knows_is_never_deleted(
-    front: Faulty, store: Storage, database: Database
+    object_store: Faulty, store: Storage, database: Database
 ) -> None:
     stranger = f"files/{uuid.uuid4()}"
     store.objects.write(stranger, io.BytesIO(b"x"))
     keys = [put(store, b"x") for _ in range(3)]
     with database.write() as session:
         storage.plan_deletion(session, keys, Reason.DELETED)
-    front.fail(Answer(503, "SlowDown"))
+    object_store.fail(Answer(503, "SlowDown"))
     assert store.remove(keys) == 0
     assert pending(database).keys() == set(keys)
-    front.fail(None)
+    object_store.fail(None)
     assert store.remove(keys) == 3
     assert [one.key for one in store.objects.listing()] == [stranger]
     assert [one.key for one in storage.orphans(store.objects, database)] == [stranger]
 
 
-def test_nothing_is_answered_from_a_listing_of_before(front: Faulty, store: Storage) -> None:
+def test_nothing_is_answered_from_a_listing_of_before(object_store: Faulty, store: Storage) -> None:
     assert list(store.objects.listing()) == []
     another = storage.Objects(f"s3://{store.objects._root}")
     key = f"files/{uuid.uuid4()}"
@@ -221,9 +208,11 @@ def test_nothing_is_answered_from_a_listing_of_before(front: Faulty, store: Stor
         store.open(key)
 
 
-def test_while_it_does_not_answer_one_asks_and_the_others_know_at_once(front: Faulty, store: Storage) -> None:
+def test_while_it_does_not_answer_one_asks_and_the_others_know_at_once(
+    object_store: Faulty, store: Storage
+) -> None:
     key = put(store, b"x")
-    front.fail("hang")
+    object_store.fail("hang")
     with pytest.raises(StorageAway):
         store.open(key)
     began = time.monotonic()

@@ -6,7 +6,6 @@ import json
 import logging
 import threading
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Never
 
@@ -42,11 +41,9 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def database(sqlite_url: str) -> Iterator[Database]:
+def database_url(sqlite_url: str) -> str:
     """One is enough: what is kept of an address is in SQL that other tests run on both."""
-    opened = Database(sqlite_url)
-    yield opened
-    opened.dispose()
+    return sqlite_url
 
 
 @pytest.fixture

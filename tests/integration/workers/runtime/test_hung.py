@@ -2,13 +2,12 @@
 
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import psutil
 import pytest
 
 from jobyard.shared import jobs
-from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job, State
 from tests.factories import get_job
 from tests.waiting import wait_for
@@ -16,10 +15,8 @@ from tests.worker_process import LEASE_SECONDS, WorkerProcess
 
 
 @pytest.fixture
-def database(sqlite_url: str) -> Iterator[Database]:
-    opened = Database(sqlite_url)
-    yield opened
-    opened.dispose()
+def database_url(sqlite_url: str) -> str:
+    return sqlite_url
 
 
 def is_true_of(worker: WorkerProcess, job_id: uuid.UUID, what: Callable[[Job], object]) -> Job:

@@ -4,7 +4,6 @@ import io
 import re
 import threading
 import uuid
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,33 +21,19 @@ from jobyard.workers.runtime import executor
 from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.context import Context
 from jobyard.workers.runtime.sweeper import Sweeper
-from tests.buckets import Answer, Faulty, faulty
+from tests.buckets import Answer, Faulty
 from tests.factories import LONG_AGO, change_job, claim, get_job, new_job
 from tests.waiting import wait_for
 from tests.workers import attempt, make_context
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Faulty]:
-    with pytest.MonkeyPatch.context() as monkeypatch, faulty(monkeypatch) as made:
-        yield made
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    return sqlite_url
 
 
 @pytest.fixture
-def front(server: Faulty) -> Faulty:
-    server.fail(None)
-    return server
-
-
-@pytest.fixture
-def database(sqlite_url: str) -> Iterator[Database]:
-    opened = Database(sqlite_url)
-    yield opened
-    opened.dispose()
-
-
-@pytest.fixture
-def context(front: Faulty, database: Database, tmp_path: Path) -> Context:
+def context(object_store: Faulty, database: Database, tmp_path: Path) -> Context:
     made = make_context(database, tmp_path, storage_url=f"s3://jobyard/{uuid.uuid4()}")
     made.storage.identity.require()
     return made
@@ -83,7 +68,7 @@ FAULTS = ["refuse", "hang", Answer(503, "SlowDown"), Answer(403, "AccessDenied")
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_a_job_whose_input_can_not_be_read_waits_without_losing_an_attempt(
-    front: Faulty, context: Context, database: Database, fault: Answer | str
+    object_store: Faulty, context: Context, database: Database, fault: Answer | str
 ) -> None:
     file = put(context)
     job_id = new_job(database, max_attempts=1)
@@ -97,7 +82,7 @@ def test_a_job_whose_input_can_not_be_read_waits_without_losing_an_attempt(
             raise WorkError("the table is damaged") from error
         return lambda _: {}
 
-    front.fail(fault)
+    object_store.fail(fault)
     for _ in range(2):
         change_job(database, job_id, available_at=LONG_AGO)
         attempt(context, job_id, work)
@@ -107,7 +92,7 @@ def test_a_job_whose_input_can_not_be_read_waits_without_losing_an_attempt(
         message = jobs.events(session, job_id)[-1].message or ""
     assert "the storage jobyard/" in message
     assert re.search(r"; next try in \d+ s$", message)
-    front.fail(None)
+    object_store.fail(None)
 
     def done() -> bool:
         change_job(database, job_id, available_at=LONG_AGO)
@@ -118,13 +103,13 @@ def test_a_job_whose_input_can_not_be_read_waits_without_losing_an_attempt(
 
 
 def test_a_result_waits_for_the_storage_and_is_stored_once(
-    front: Faulty, context: Context, database: Database
+    object_store: Faulty, context: Context, database: Database
 ) -> None:
     job_id = new_job(database, max_attempts=1)
 
     def work(attempt: Attempt, _: Any) -> Finish:
-        front.fail("refuse")
-        timer = threading.Timer(1.5, front.fail, [None])
+        object_store.fail("refuse")
+        timer = threading.Timer(1.5, object_store.fail, [None])
         timer.start()
         try:
             return finish_with_a_file(attempt)
@@ -142,13 +127,13 @@ def test_a_result_waits_for_the_storage_and_is_stored_once(
 
 @pytest.mark.parametrize("ending", ["cancelled", "queued"])
 def test_while_a_result_waits_its_owner_can_cancel_and_its_worker_stop(
-    front: Faulty, context: Context, database: Database, ending: str
+    object_store: Faulty, context: Context, database: Database, ending: str
 ) -> None:
     job_id = new_job(database, max_attempts=1)
     stopping = threading.Event()
 
     def work(attempt: Attempt, _: Any) -> Finish:
-        front.fail("refuse")
+        object_store.fail("refuse")
         if ending == "queued":
             stopping.set()
         else:
@@ -162,13 +147,13 @@ def test_while_a_result_waits_its_owner_can_cancel_and_its_worker_stop(
 
 
 def test_a_storage_that_stays_away_postpones_the_job(
-    front: Faulty, context: Context, database: Database, monkeypatch: pytest.MonkeyPatch
+    object_store: Faulty, context: Context, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(executor, "PATIENCE_SECONDS", 0.0)
     job_id = new_job(database, max_attempts=1)
 
     def work(attempt: Attempt, _: Any) -> Finish:
-        front.fail("refuse")
+        object_store.fail("refuse")
         return finish_with_a_file(attempt)
 
     attempt(context, job_id, work)
@@ -177,7 +162,7 @@ def test_a_storage_that_stays_away_postpones_the_job(
 
 
 def test_a_checkpoint_that_can_not_be_saved_leaves_the_last_one(
-    front: Faulty, context: Context, database: Database
+    object_store: Faulty, context: Context, database: Database
 ) -> None:
     job_id = new_job(database)
 
@@ -186,12 +171,12 @@ def test_a_checkpoint_that_can_not_be_saved_leaves_the_last_one(
             path = attempt.scratch / "checkpoint"
             path.write_bytes(bytes([number]))
             if number:
-                front.fail(Answer(500, "InternalError"))
+                object_store.fail(Answer(500, "InternalError"))
                 with pytest.raises(StorageFailed):
                     attempt.checkpoints.save(path)
             else:
                 attempt.checkpoints.save(path)
-        front.fail(None)
+        object_store.fail(None)
         raise LookupError  # a mistake in the work: the job fails, and its checkpoint goes
 
     attempt(context, job_id, work)
@@ -200,7 +185,7 @@ def test_a_checkpoint_that_can_not_be_saved_leaves_the_last_one(
 
 
 def test_the_sweeper_rescues_and_deletes_later_and_deletes_no_strangers(
-    front: Faulty, context: Context, database: Database, broker: Broker
+    object_store: Faulty, context: Context, database: Database, broker: Broker
 ) -> None:
     stranger = f"files/{uuid.uuid4()}"
     context.storage.objects.write(stranger, io.BytesIO(b"x"))
@@ -220,12 +205,12 @@ def test_the_sweeper_rescues_and_deletes_later_and_deletes_no_strangers(
         with suppress(StorageFailed):
             sweeper.sweep()
 
-    front.fail("hang")
+    object_store.fail("hang")
     sweep()
     assert get_job(database, job_id).state == State.QUEUED
     with database.read() as session:
         assert session.get(storage.PendingKey, file.storage_key) is not None
-    front.fail(None)
+    object_store.fail(None)
     assert kept(context) == sorted([stranger, file.storage_key])
 
     def swept() -> bool:

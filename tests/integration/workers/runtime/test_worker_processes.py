@@ -1,7 +1,5 @@
 """A real worker: its name is its own, and its child is replaced when it has held too much memory."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from jobyard.shared.database import Database
@@ -13,10 +11,8 @@ from tests.worker_process import WorkerProcess
 
 
 @pytest.fixture
-def database(sqlite_url: str) -> Iterator[Database]:
-    opened = Database(sqlite_url)
-    yield opened
-    opened.dispose()
+def database_url(sqlite_url: str) -> str:
+    return sqlite_url
 
 
 def test_a_child_that_has_held_too_much_memory_is_replaced_after_its_job(worker: WorkerProcess) -> None:
