@@ -75,7 +75,8 @@ def note(connection: sa.Connection, needs: Iterable[tuple[uuid.UUID, Needs]]) ->
     needs = list(needs)
     inputs = dict.fromkeys((job_id, file_id) for job_id, one in needs for file_id in one.files)
     if inputs:
-        rows = [{"job_id": job_id, "file_id": file_id} for job_id, file_id in inputs]
+        # Their rows are locked in one order, by this and by what deletes them.
+        rows = [{"job_id": job_id, "file_id": file_id} for job_id, file_id in sorted(inputs, key=_by_file)]
         connection.execute(sa.insert(JobInput), rows)
     references = dict.fromkeys((job_id, referent) for job_id, one in needs for referent in one.referents)
     if references:
@@ -88,6 +89,10 @@ def note(connection: sa.Connection, needs: Iterable[tuple[uuid.UUID, Needs]]) ->
     ]
     if addresses:
         connection.execute(sa.insert(JobAddress), addresses)
+
+
+def _by_file(one: tuple[uuid.UUID, uuid.UUID]) -> uuid.UUID:
+    return one[1]
 
 
 def addresses_of(session: Session, job_id: uuid.UUID) -> dict[str, JobAddress]:

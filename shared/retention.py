@@ -2,13 +2,14 @@
 
 import uuid
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
-from jobyard.shared import registry, storage
+from jobyard.shared import jobs, registry, storage
 from jobyard.shared.database import utcnow
-from jobyard.shared.errors import BadInput, Conflict
+from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.shared.jobs import TERMINAL, Job, State, needed_by_parent
 from jobyard.shared.needs import JobInput, unended_job_that_names
 from jobyard.shared.storage import File, PendingKey, Reason, complete, plan_deletion
@@ -29,15 +30,13 @@ def forget(session: Session, days: float, limit: int = 1_000) -> tuple[list[str]
     refers to now (delete them after the commit), and whether there may be more to forget.
     """
     old = utcnow(-days * DAY_SECONDS)
-    jobs = session.scalars(
+    old_jobs = session.scalars(
         sa.select(Job.id)
         .where(Job.finished_at < old, Job.state.in_(TERMINAL), Job.parent_id.is_(None))
         .order_by(Job.finished_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
-    child = aliased(Job)
-    theirs = File.job_id.in_(jobs) | File.job_id.in_(sa.select(child.id).where(child.parent_id.in_(jobs)))
     unread = ~sa.exists().where(JobInput.file_id == File.id)
     uploads = (
         sa.select(File.id)
@@ -45,19 +44,75 @@ def forget(session: Session, days: float, limit: int = 1_000) -> tuple[list[str]
         .limit(limit)
         .with_for_update(skip_locked=True)  # what a job takes at this moment is locked by its foreign key
     )
-    keys: set[str] = set(session.scalars(sa.select(File.storage_key).where(theirs))) if jobs else set()
-    if jobs:
-        for family in (Job.id.in_(jobs), Job.parent_id.in_(jobs)):
-            left = sa.select(Job.checkpoint_key).where(family, Job.checkpoint_key.is_not(None))
-            keys |= {key for key in session.scalars(left) if key is not None}
-    session.execute(sa.delete(Job).where(Job.id.in_(jobs)).execution_options(synchronize_session=False))
+    keys = jobs.delete_locked(session, old_jobs)
     unneeded = session.scalars(uploads).all()
-    if unneeded:
-        delete = sa.delete(File).where(File.id.in_(unneeded), unread).returning(File.storage_key)
-        keys |= set(session.scalars(delete.execution_options(synchronize_session=False)))
+    keys |= _delete_unread(session, unneeded)
     unused = _unused(session, sorted(keys))
     plan_deletion(session, unused, Reason.EXPIRED)
-    return unused, limit in (len(jobs), len(unneeded))
+    return unused, limit in (len(old_jobs), len(unneeded))
+
+
+class Deletion(NamedTuple):
+    """What became of a wish to delete some jobs: which are gone, the storage's keys that nothing refers to
+    now, and why the others stay.
+    """
+
+    ids: list[uuid.UUID]
+    keys: list[str]
+    refused: dict[uuid.UUID, jobs.Refusal]
+
+
+def delete_job(session: Session, job_id: uuid.UUID) -> list[str]:
+    """Delete one job, as `delete_jobs`; returns the storage's keys to delete after the commit.
+
+    Raises NotFound, and Conflict that says what stands against it.
+    """
+    found = delete_jobs(session, [job_id])
+    if refusal := found.refused.get(job_id):
+        raise (NotFound if refusal.reason == jobs.NOT_FOUND else Conflict)(refusal.message)
+    return found.keys
+
+
+def delete_jobs(session: Session, job_ids: Sequence[uuid.UUID]) -> Deletion:
+    """Delete those of the jobs that have ended, with all that is theirs, and the uploads that no other reads.
+
+    Data sets and models stay, and a model's file with it. Delete the keys after the commit.
+    """
+    ids, refused = jobs.lock_deletable(session, job_ids)
+    refused |= _makers_of_cards(session, ids)
+    ids = [job_id for job_id in ids if job_id not in refused]
+    # Locked first: of two transactions that delete the last two readers, one sees what the other did.
+    inputs = sa.select(JobInput.file_id).where(JobInput.job_id.in_(ids))
+    read = session.scalars(
+        sa.select(File.id).where(File.id.in_(inputs)).order_by(File.id).with_for_update()
+    ).all()
+    keys = jobs.delete_locked(session, ids) | _delete_unread(session, read)
+    unused = _unused(session, sorted(keys))
+    plan_deletion(session, unused, Reason.DELETED)
+    return Deletion(ids, unused, refused)
+
+
+def _makers_of_cards(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, jobs.Refusal]:
+    """Of those jobs whose model has no card but what is in the result of its training."""
+    query = sa.select(registry.Model.job_id, registry.Model.name, registry.Model.version)
+    theirs = query.where(registry.Model.job_id.in_(job_ids), registry.Model.card.is_(None))
+    return {
+        job_id: jobs.Refusal(
+            "a model needs it", f"the model {name}@{version} has its card from job {job_id}; delete it first"
+        )
+        for job_id, name, version in session.execute(theirs)
+        if job_id is not None
+    }
+
+
+def _delete_unread(session: Session, file_ids: Sequence[uuid.UUID]) -> set[str]:
+    """Delete those of the uploads that no job reads; returns their keys."""
+    if not file_ids:
+        return set()
+    unread = ~sa.exists().where(JobInput.file_id == File.id)
+    delete = sa.delete(File).where(File.id.in_(file_ids), File.job_id.is_(None), unread)
+    gone = delete.returning(File.storage_key).execution_options(synchronize_session=False)
+    return set(session.scalars(gone))
 
 
 def delete_upload(session: Session, file_id: uuid.UUID) -> list[str]:

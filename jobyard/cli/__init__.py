@@ -55,6 +55,7 @@ COMMANDS = {
         "jobyard.cli.jobs", "Cancel a job: at once if it is queued, at its next step if it is running."
     ),
     "retry": Command("jobyard.cli.jobs", "Run a failed or cancelled job again, and follow it."),
+    "delete": Command("jobyard.cli.deletion", "Delete jobs that have ended, with their results and files."),
     "logs": Command("jobyard.cli.jobs", "Print a job's timeline, with the traceback of what failed."),
 }
 

@@ -136,6 +136,14 @@ class Job:
         self._take(self._transport.post(f"{self._path}/retry"))
         return self
 
+    def delete(self) -> None:
+        """Delete the job, which has ended, with its results and files, and uploads that no other job reads.
+
+        Data sets and models that it made are kept. Raises NotFound, and Conflict if it has not ended, or
+        something needs it.
+        """
+        self._transport.delete(self._path)
+
     def metrics(self, name: str | None = None, points: int | None = None) -> list[Json]:
         """The metric history by name and step: [{name, step, epoch, value, at}].
 

@@ -19,6 +19,7 @@ from jobyard.shared.jobs.counts import (
     recount,
     total,
 )
+from jobyard.shared.jobs.deletion import NOT_FOUND, Deletable, Refusal, delete_locked, lock_deletable
 from jobyard.shared.jobs.families import settle, split
 from jobyard.shared.jobs.fields import Field, Shown
 from jobyard.shared.jobs.fronts import Front
@@ -75,6 +76,7 @@ __all__ = [
     "FIELDS",
     "GLOSS",
     "MOVES",
+    "NOT_FOUND",
     "STALLED",
     "TERMINAL",
     "VERBS",
@@ -82,6 +84,7 @@ __all__ = [
     "Brief",
     "Claim",
     "Count",
+    "Deletable",
     "Field",
     "Front",
     "Job",
@@ -92,6 +95,7 @@ __all__ = [
     "JobVersion",
     "Move",
     "Progress",
+    "Refusal",
     "Request",
     "Shown",
     "State",
@@ -103,6 +107,7 @@ __all__ = [
     "count_by_state",
     "count_queued",
     "count_ready",
+    "delete_locked",
     "digests",
     "drop_checkpoint",
     "events",
@@ -119,6 +124,7 @@ __all__ = [
     "keep_for_parent",
     "last_events",
     "listed",
+    "lock_deletable",
     "needed_by_parent",
     "note_phase",
     "note_stall",

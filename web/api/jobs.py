@@ -26,6 +26,7 @@ from jobyard.web.api.common import (
 )
 from jobyard.web.backend import Backend, current_backend
 from jobyard.web.services import budgets
+from jobyard.web.services.deletion import remove_job
 from jobyard.web.services.long_polling import MAX_WAIT_SECONDS, until_it_ends, wait_until
 from jobyard.web.services.retries import retry
 from jobyard.web.services.submission import check, checked_key, submit, submit_many
@@ -204,6 +205,16 @@ def retry_job(path: JobPath) -> Response:
     """
     job = retry(current_backend(), path.id)
     return job_answer(job.id, 202)
+
+
+@api.delete("/<uuid:id>", responses={204: None}, summary="Delete a job that has ended")
+def delete_job(path: JobPath) -> Response:
+    """With its parts, timeline, metrics, results and files, and the uploads that no other job reads.
+
+    Data sets and models that it made are kept. 409 for a job that has not ended, or that something needs.
+    """
+    remove_job(path.id)
+    return Response(status=204)
 
 
 @api.get(

@@ -19,6 +19,7 @@ from jobyard.web.pages.blueprint import allow_inline_styles, routes
 from jobyard.web.pages.fields import fields_of
 from jobyard.web.pages.live import live
 from jobyard.web.services import retries
+from jobyard.web.services.deletion import remove_job
 
 JOBS_PER_PAGE = 25
 MAX_CHARTS = 4
@@ -61,6 +62,11 @@ def index() -> Response:
 @routes.get("/jobs/<uuid:job_id>")
 def job(job_id: uuid.UUID) -> Response:
     """One job: state, progress, result, timeline."""
+    return _page(job_id)
+
+
+def _page(job_id: uuid.UUID, not_deleted: str | None = None) -> Response:
+    """`not_deleted` says why it was not."""
     query = results.rows_query()
     with current_backend().database.read() as session:
         found = jobs.get(session, job_id)
@@ -86,6 +92,7 @@ def job(job_id: uuid.UUID) -> Response:
             hidden=_hidden(found),
             query=query,
             rows=results.ROWS_PER_PAGE,
+            not_deleted=not_deleted,
             **results.context(session, found, query),
         )
 
@@ -114,6 +121,18 @@ def retry(job_id: uuid.UUID) -> AnyResponse:
     with suppress(Conflict):  # it is elsewhere by now, which its page shows
         retries.retry(current_backend(), job_id)
     return redirect(url_for("pages.job", job_id=job_id), 303)
+
+
+@routes.post("/jobs/<uuid:job_id>/delete")
+def delete(job_id: uuid.UUID) -> AnyResponse:
+    """Delete the job, then to the list; or back to its page with why not."""
+    try:
+        remove_job(job_id)
+    except Conflict as error:
+        page = _page(job_id, not_deleted=error.message)
+        page.status_code = 409
+        return page
+    return redirect(url_for("pages.index"), 303)
 
 
 def _ask(job_id: uuid.UUID, verb: Callable[[Session, uuid.UUID], jobs.Job]) -> AnyResponse:

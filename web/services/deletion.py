@@ -1,4 +1,4 @@
-"""Deleting uploads, data sets and models: their rows first, then their bytes."""
+"""Deleting jobs, uploads, data sets and models: their rows first, then their bytes."""
 
 import uuid
 
@@ -6,6 +6,13 @@ from jobyard.shared import retention
 from jobyard.shared.registry import models
 from jobyard.shared.storage import Reason
 from jobyard.web.backend import current_backend
+
+
+def remove_job(job_id: uuid.UUID) -> None:
+    """Delete a job's rows, and then its files. Raises as `retention.delete_job`."""
+    with current_backend().database.write() as session:
+        keys = retention.delete_job(session, job_id)
+    current_backend().storage.remove(keys, Reason.DELETED)
 
 
 def remove_upload(file_id: uuid.UUID) -> None:

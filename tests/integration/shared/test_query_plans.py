@@ -116,6 +116,7 @@ HOT: dict[str, Verb] = {
     "children": lambda session, filled: jobs.children(session, filled.child.parent_id),
     "page_of_children": lambda session, filled: jobs.page(session, parent=filled.child.parent_id),
     "retry": lambda session, filled: jobs.retry(session, ended(session), 3),
+    "delete_job": lambda session, _: retention.delete_job(session, ended(session)),
     "keep_checkpoint": lambda session, filled: jobs.keep_checkpoint(session, *held(filled), "a", "b"),
     "drop_checkpoint": lambda session, filled: jobs.drop_checkpoint(session, filled.queued.id, "a"),
     "due": lambda session, _: retention.due(session),

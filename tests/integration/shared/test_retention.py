@@ -7,8 +7,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,33 +15,33 @@ import sqlalchemy as sa
 from jobyard.shared import jobs, metrics, needs, registry, retention, storage
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
-from jobyard.shared.database import Base, Database, utcnow
-from jobyard.shared.errors import NotFound
+from jobyard.shared.database import Database, utcnow
 from jobyard.shared.jobs import TERMINAL, Job, JobEvent, State
 from jobyard.shared.metrics import Metric
 from jobyard.shared.needs import JobInput, Needs
 from jobyard.shared.registry import Dataset, Model, Prediction
-from jobyard.shared.retention import ABANDONED_SECONDS, DAY_SECONDS, MOST_AT_ONCE
+from jobyard.shared.retention import ABANDONED_SECONDS, MOST_AT_ONCE
 from jobyard.shared.storage import File, PendingKey, Reason, Storage
 from jobyard.workers.runtime.sweeper import Sweeper
 from tests import factories
 from tests.conftest import logged_in
 from tests.factories import NO_BROKER, change, storage_of
+from tests.integration.shared.leftovers import (
+    DAYS,
+    OLD,
+    YOUNG,
+    count,
+    ids,
+    new_file,
+    new_job,
+    read_by,
+    there,
+    uploads,
+)
 from tests.waiting import all_at_once
 
 if TYPE_CHECKING:
     from flask import Flask
-
-DAYS = 30.0
-OLD, YOUNG = (DAYS + 1) * DAY_SECONDS, (DAYS - 1) * DAY_SECONDS
-
-
-@pytest.fixture
-def store(database: Database, tmp_path: Path) -> Storage:
-    """On a local folder beside SQLite, and on a file system that is not local beside PostgreSQL."""
-    if database.engine.dialect.name == "sqlite":
-        return Storage((tmp_path / "storage").as_uri(), database)
-    return storage_of(database)
 
 
 def make_sweeper(database: Database, store: Storage, days: float = DAYS) -> Sweeper:
@@ -54,64 +52,6 @@ def make_sweeper(database: Database, store: Storage, days: float = DAYS) -> Swee
 def sweep(database: Database, store: Storage, days: float = DAYS) -> None:
     """No job may be queued: the broker is away, and a sweeper wakes workers before it forgets anything."""
     make_sweeper(database, store, days).sweep()
-
-
-def new_job(
-    database: Database, state: State = State.SUCCEEDED, *, ago: float = OLD, parent: uuid.UUID | None = None
-) -> uuid.UUID:
-    """A job in that state; what happened to it happened so many seconds ago."""
-    job_id = factories.new_job(database)
-    running = state == State.RUNNING
-    change(
-        database,
-        Job,
-        Job.id == job_id,
-        state=state,
-        created_at=utcnow(-ago),
-        finished_at=utcnow(-ago) if state in TERMINAL else None,
-        error_message="why" if state == State.FAILED else None,
-        lease=uuid.uuid4() if running else None,
-        lease_expires_at=utcnow(1_000) if running else None,
-        parent_id=parent,
-    )
-    return job_id
-
-
-def new_file(
-    database: Database, store: Storage, job_id: uuid.UUID | None = None, *, ago: float = OLD
-) -> storage.File:
-    """An artifact of the job, or an upload."""
-    stored = store.put("scored" if job_id else "files", io.BytesIO(b"x"))
-    with database.write() as session:
-        file = storage.add_file(session, stored, name="a.csv", media_type="text/csv", job_id=job_id)
-    change(database, File, File.id == file.id, created_at=utcnow(-ago))
-    return file
-
-
-def read_by(database: Database, job_id: uuid.UUID, file: storage.File) -> None:
-    with database.write() as session:
-        needs.note(session.connection(), [(job_id, Needs(files=[file.id]))])
-
-
-def there(store: Storage, key: str) -> bool:
-    with suppress(NotFound), store.open(key):
-        return True
-    return False
-
-
-def ids(database: Database) -> set[uuid.UUID]:
-    with database.read() as session:
-        return set(session.scalars(sa.select(Job.id)))
-
-
-def count(database: Database, table: type[Base]) -> int:
-    with database.read() as session:
-        return session.scalar(sa.select(sa.func.count()).select_from(table)) or 0
-
-
-def uploads(database: Database) -> set[uuid.UUID]:
-    with database.read() as session:
-        return set(session.scalars(sa.select(File.id).where(File.job_id.is_(None))))
 
 
 # ---- jobs
