@@ -14,6 +14,8 @@ from jobyard.shared.database import Base
 from jobyard.shared.jobs import TERMINAL, Job, State
 from jobyard.shared.texts import OutsideText
 
+UNENDED = [state for state in State if state not in TERMINAL]
+
 
 class JobInput(Base):
     """An upload that a job reads: it stays as long as the job does."""
@@ -121,6 +123,17 @@ def keep_fetched(
     session.execute(sa.insert(JobInput).values(job_id=job_id, file_id=file_id))
 
 
+def unended_job_that_reads(session: Session, file_id: uuid.UUID) -> uuid.UUID | None:
+    """A job that has not ended and reads this upload."""
+    query = (
+        sa.select(Job.id)
+        .join(JobInput, JobInput.job_id == Job.id)
+        .where(JobInput.file_id == file_id, Job.state.in_(UNENDED))
+        .limit(1)
+    )
+    return session.scalar(query)
+
+
 def referents_of(session: Session, job_id: uuid.UUID) -> list[uuid.UUID]:
     """The ids of the data sets and models that a job names, whether they are there or not."""
     query = sa.select(JobReference.referent_id).where(JobReference.job_id == job_id)
@@ -129,11 +142,10 @@ def referents_of(session: Session, job_id: uuid.UUID) -> list[uuid.UUID]:
 
 def unended_job_that_names(session: Session, referent_id: uuid.UUID) -> uuid.UUID | None:
     """The oldest job that has not ended and whose spec names this data set or model."""
-    unended = [state for state in State if state not in TERMINAL]
     query = (
         sa.select(Job.id)
         .join(JobReference, JobReference.job_id == Job.id)
-        .where(JobReference.referent_id == referent_id, Job.state.in_(unended))
+        .where(JobReference.referent_id == referent_id, Job.state.in_(UNENDED))
         .order_by(Job.id)
         .limit(1)
     )

@@ -11,7 +11,7 @@ from jobyard.shared import jobs, registry, storage
 from jobyard.shared.database import utcnow
 from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.shared.jobs import TERMINAL, Job, State, needed_by_parent
-from jobyard.shared.needs import JobInput, unended_job_that_names
+from jobyard.shared.needs import JobInput, unended_job_that_names, unended_job_that_reads
 from jobyard.shared.storage import File, PendingKey, Reason, complete, plan_deletion
 
 DAY_SECONDS = 86_400.0
@@ -115,17 +115,22 @@ def _delete_unread(session: Session, file_ids: Sequence[uuid.UUID]) -> set[str]:
     return set(session.scalars(gone))
 
 
-def delete_upload(session: Session, file_id: uuid.UUID) -> list[str]:
-    """Delete an upload that no job reads; returns the storage's keys to delete after the commit.
+def delete_upload(session: Session, file_id: uuid.UUID, *, if_unread: bool = False) -> list[str]:
+    """Delete an upload; returns the storage's keys to delete after the commit. Jobs that have ended and read
+    it can't be retried any more.
 
-    Raises NotFound, and Conflict where a job reads it.
+    Raises NotFound, and Conflict where a job needs it that has not ended, or with `if_unread` any job.
     """
     # What a job takes at this moment is locked by its foreign key: the row is looked at again after it.
     session.execute(sa.select(File.id).where(File.id == file_id).with_for_update())
     file = storage.get_file(session, file_id)
-    job_id = session.scalar(sa.select(JobInput.job_id).where(JobInput.file_id == file_id).limit(1))
+    job_id = unended_job_that_reads(session, file_id)
     if job_id is not None:
-        raise Conflict(f"the job {job_id} reads the file {file_id}; it is kept as long as that job")
+        raise Conflict(f"job {job_id} needs the file {file_id}; wait until it has ended, or cancel it")
+    if if_unread:
+        job_id = session.scalar(sa.select(JobInput.job_id).where(JobInput.file_id == file_id).limit(1))
+        if job_id is not None:
+            raise Conflict(f"job {job_id} read the file {file_id}, and could be retried with it")
     session.delete(file)
     session.flush()
     unused = _unused(session, [file.storage_key])

@@ -16,13 +16,14 @@ from jobyard.shared.registry import (
     Prediction,
     ScoreGroup,
 )
-from jobyard.shared.storage import File, PendingKey, StorageIdentity
+from jobyard.shared.storage import File, FileTotal, PendingKey, StorageIdentity
 
 metadata = Base.metadata
 
 __all__ = [
     "Dataset",
     "File",
+    "FileTotal",
     "Job",
     "JobBrief",
     "JobEvent",

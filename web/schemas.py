@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Generic, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, RootModel, create_model
 
-from jobyard.shared import jobs, registry, storage
+from jobyard.shared import jobs, registry, storage, uploads
 from jobyard.web.services import comparisons
 
 API = "/api/v1"
@@ -243,6 +243,36 @@ class File(Out):
         if file.job_id is not None:
             out.links = {"self": f"{API}/jobs/{file.job_id}/files/{file.name}"}
         return out
+
+
+class Upload(File):
+    """An uploaded file, in a list."""
+
+    jobs: int = Field(
+        description=f"How many jobs read it; {uploads.EXACT_READERS + 1:,} is any number over "
+        f"{uploads.EXACT_READERS:,}"
+    )
+    kept_until: Moment | None = Field(description="When retention deletes it, if no other job takes it")
+    kept_because: str | None = Field(description="Why there is no such time")
+
+    @classmethod
+    def listed(cls, upload: uploads.Upload) -> Self:
+        out = File.of(upload.file).model_dump()
+        return cls(**out, jobs=upload.jobs, kept_until=upload.kept_until, kept_because=upload.kept_because)
+
+
+class FilesTotal(Out):
+    """Files together."""
+
+    files: int
+    bytes: int
+    is_exact: bool = Field(description="Up to 1,000 files it is; beyond, they are counted once a minute")
+
+
+class Uploads(Page[Upload]):
+    """A page of uploads, and all of them together."""
+
+    total: FilesTotal
 
 
 class Dataset(Out):

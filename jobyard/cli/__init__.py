@@ -47,6 +47,7 @@ COMMANDS = {
     "score": Command("jobyard.cli.scores", "Score the sentiment of texts, or of a file of texts."),
     "submit": Command("jobyard.cli.submission", "Submit a job of any kind, given the fields of its spec."),
     "models": Command("jobyard.cli.models", "List, add, download, alias or delete models."),
+    "files": Command("jobyard.cli.files", "List uploads, newest first, or delete them."),
     "jobs": Command("jobyard.cli.jobs", "List jobs, newest first."),
     "watch": Command("jobyard.cli.jobs", "Follow a job to its end."),
     "pause": Command("jobyard.cli.jobs", "Pause a job; a training keeps its progress."),

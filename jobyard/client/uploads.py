@@ -39,7 +39,7 @@ class Uploads:
         for file_id in self._ids:
             # If the job was accepted after all, and only its answer lost, the server keeps the file.
             with suppress(JobyardClientError):
-                self._transport.delete(f"/files/{quote(file_id, safe='')}")
+                self._transport.delete(f"/files/{quote(file_id, safe='')}?unread=true")
 
     def placed(self, spec: Any) -> Any:
         """A spec as it is sent: with the ids of files instead of their paths."""

@@ -11,11 +11,15 @@ from jobyard.shared.storage.intents import PendingKey, Reason, complete, plan_de
 from jobyard.shared.storage.objects import CHUNK_BYTES, Objects, Stored
 from jobyard.shared.storage.orphans import orphans
 from jobyard.shared.storage.storage import Storage
+from jobyard.shared.storage.totals import ARTIFACTS, UPLOADS, FileTotal, Total, keep_totals, recount, total
 
 __all__ = [
+    "ARTIFACTS",
     "CHUNK_BYTES",
     "LIST_ORPHANS",
+    "UPLOADS",
     "File",
+    "FileTotal",
     "Identity",
     "Objects",
     "PendingKey",
@@ -23,6 +27,7 @@ __all__ = [
     "Storage",
     "StorageIdentity",
     "Stored",
+    "Total",
     "add_file",
     "artifact",
     "artifacts",
@@ -31,7 +36,10 @@ __all__ = [
     "file_names",
     "get_file",
     "get_files",
+    "keep_totals",
     "orphans",
     "plan_deletion",
+    "recount",
     "take_turn_to_count",
+    "total",
 ]

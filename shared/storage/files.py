@@ -18,6 +18,8 @@ from jobyard.shared.storage.intents import complete
 from jobyard.shared.storage.objects import Stored
 from jobyard.shared.texts import OutsideText
 
+_UPLOADS = sa.text("job_id IS NULL")
+
 
 class File(Base):
     """An uploaded file (`job_id` is None) or an artifact of a job, under a name."""
@@ -33,7 +35,11 @@ class File(Base):
     sha256: Mapped[str] = mapped_column(sa.String(64))
     created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
 
-    __table_args__ = (sa.UniqueConstraint("job_id", "name"),)
+    __table_args__ = (
+        sa.UniqueConstraint("job_id", "name"),
+        # For the list of uploads and their size together.
+        sa.Index("ix_files_uploads", "id", "bytes", sqlite_where=_UPLOADS, postgresql_where=_UPLOADS),
+    )
 
 
 def add_file(

@@ -7,13 +7,14 @@ from flask import Response, request
 from flask_openapi3 import APIBlueprint, FileStorage, Tag
 from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo
 
+from jobyard.shared import storage, uploads
 from jobyard.shared.errors import BadInput
 from jobyard.shared.kinds.fields import Name
 from jobyard.shared.kinds.register import ClassNames, ImageSize, Rescale
 from jobyard.shared.kinds.submission import SUBMISSION
 from jobyard.web import schemas
 from jobyard.web.api import registry
-from jobyard.web.api.common import SECURITY, answer
+from jobyard.web.api.common import SECURITY, PageQuery, Query, answer
 from jobyard.web.api.jobs import answer_with
 from jobyard.web.backend import current_backend
 from jobyard.web.services.deletion import remove_upload
@@ -73,6 +74,12 @@ class ModelForm(BaseModel):
     image_size: Annotated[ImageSize | None, BeforeValidator(_unless_empty)] = None
 
 
+class DeleteQuery(Query):
+    """Under which condition."""
+
+    unread: bool = Field(default=False, description="Only if no job reads it, not even one that has ended")
+
+
 class UploadPath(BaseModel):
     """The id of an upload."""
 
@@ -85,10 +92,29 @@ def upload(form: UploadForm) -> Response:
     return answer(schemas.File.of(store(form.file, "file")), 201)
 
 
+@api.get("/files", responses={200: schemas.Uploads}, summary="List uploads, newest first")
+def list_uploads(query: PageQuery) -> Response:
+    """How large they are, how many jobs read them, and until when they are kept."""
+    backend = current_backend()
+    with backend.database.read() as session:
+        found = uploads.page(
+            session, backend.settings.retention_days, before=query.cursor, limit=query.limit + 1
+        )
+        total = storage.total(session, storage.UPLOADS)
+    shown = found[: query.limit]
+    return answer(
+        schemas.Uploads(
+            items=[schemas.Upload.listed(one) for one in shown],
+            next=str(shown[-1].file.id) if len(found) > query.limit else None,
+            total=schemas.FilesTotal.model_validate(total),
+        )
+    )
+
+
 @api.delete("/files/<uuid:id>", responses={204: None}, summary="Delete an upload")
-def delete_upload(path: UploadPath) -> Response:
-    """409 if a job reads it: it stays as long as that job."""
-    remove_upload(path.id)
+def delete_upload(path: UploadPath, query: DeleteQuery) -> Response:
+    """409 while a job that has not ended needs it. Jobs that have ended can't be retried without it."""
+    remove_upload(path.id, if_unread=query.unread)
     return Response(status=204)
 
 

@@ -15,10 +15,10 @@ def remove_job(job_id: uuid.UUID) -> None:
     current_backend().storage.remove(keys, Reason.DELETED)
 
 
-def remove_upload(file_id: uuid.UUID) -> None:
+def remove_upload(file_id: uuid.UUID, *, if_unread: bool = False) -> None:
     """Delete an upload's row, and then its bytes. Raises as `retention.delete_upload`."""
     with current_backend().database.write() as session:
-        keys = retention.delete_upload(session, file_id)
+        keys = retention.delete_upload(session, file_id, if_unread=if_unread)
     current_backend().storage.remove(keys, Reason.DELETED)
 
 

@@ -140,12 +140,14 @@ class Sweeper:
 
 
 def recount(database: Database) -> None:
-    """Count the jobs that readers don't count. A million take a while, so it is no part of a write."""
+    """Count jobs and files that readers don't count. A million take a while, so it is no part of a write."""
     with database.read() as session:
         numbers = jobs.recount(session, [queue.value for queue in Queue])
-    if numbers:
+        totals = storage.recount(session)
+    if numbers or totals:
         with database.write() as session:
             jobs.keep_counts(session, numbers)
+            storage.keep_totals(session, totals)
 
 
 def warn_of_old_transaction(database: Database) -> None:

@@ -17,12 +17,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared import jobs, metrics, queues, registry, retention
+from jobyard.shared import jobs, metrics, needs, queues, registry, retention, storage, uploads
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job, JobEvent, Progress, Request, State
 from jobyard.shared.migrate import upgrade
-from jobyard.shared.storage import known
+from jobyard.shared.storage import File, known
 from tests.conftest import new_database
 from tests.factories import slow_front
 
@@ -31,7 +31,7 @@ QUEUED = 50
 PREDICTED = 5_000
 RUNNING = 10
 # Tables that grow with the jobs; the few workers may be read from end to end.
-GROWING = {"jobs", "job_events", "metrics", "predictions"}
+GROWING = {"jobs", "job_events", "metrics", "predictions", "job_inputs"}
 LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 KEY = "key-7"
 DIGEST = "0" * 64
@@ -45,6 +45,7 @@ class Filled:
     running: Job
     queued: Job
     child: Job
+    upload_id: uuid.UUID
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,10 @@ HOT: dict[str, Verb] = {
     "delete_job": lambda session, _: retention.delete_job(session, ended(session)),
     "keep_checkpoint": lambda session, filled: jobs.keep_checkpoint(session, *held(filled), "a", "b"),
     "drop_checkpoint": lambda session, filled: jobs.drop_checkpoint(session, filled.queued.id, "a"),
+    "uploads": lambda session, _: uploads.page(session, 30.0),
+    "delete_upload": lambda session, filled: retention.delete_upload(session, filled.upload_id),
+    "total_of_uploads": lambda session, _: storage.total(session, storage.UPLOADS),
+    "total_of_artifacts": lambda session, _: storage.total(session, storage.ARTIFACTS),
     "due": lambda session, _: retention.due(session),
     "in_use": lambda session, _: retention.in_use(session, ["a", "b"]),
     "known_keys": lambda session, _: known.known(session, ["a", "b"]),
@@ -170,6 +175,18 @@ def test_no_hot_statement_reads_a_whole_table(filled: Filled, verb: str) -> None
     assert statements, "the verb asks nothing"
     for statement, parameters in statements:
         whole = [scan for scan in scans(filled.database, statement, parameters) if scan.is_whole]
+        assert not whole, f"{whole}\n{statement}"
+
+
+@pytest.mark.parametrize("verb", ["uploads", "delete_upload", "total_of_uploads", "total_of_artifacts"])
+def test_files_are_found_by_an_index(filled: Filled, verb: str) -> None:
+    for statement, parameters in sent_by(filled, HOT[verb]):
+        found = scans(filled.database, statement, parameters)
+        whole = [
+            scan
+            for scan in found
+            if scan.table == "files" and (scan.index is None or not (scan.narrowed or scan.limited))
+        ]
         assert not whole, f"{whole}\n{statement}"
 
 
@@ -341,7 +358,11 @@ def _filled(url: str, folder: Path) -> Iterator[Filled]:
     assert running is not None
     assert queued is not None
     assert child is not None
-    yield Filled(database, running, queued, child)
+    with database.read() as session:
+        unread = ~sa.exists().where(needs.JobInput.file_id == File.id)
+        upload_id = session.scalars(sa.select(File.id).where(File.job_id.is_(None), unread)).first()
+    assert upload_id is not None
+    yield Filled(database, running, queued, child, upload_id)
     database.dispose()
 
 
@@ -360,6 +381,19 @@ def _fill(session: Session) -> None:
     running = [row["id"] for row in rows if row["state"] == State.RUNNING]
     points += [{"job_id": job_id, "step": step, **point} for job_id in running for step in range(2, 500)]
     session.execute(sa.insert(metrics.Metric), points)
+    # An artifact of each job, and an upload for every tenth; the last few are read by none.
+    file = {"media_type": "text/csv", "bytes": 1, "sha256": DIGEST, "created_at": LONG_AGO}
+    files = [
+        file | {"id": uuid.uuid4(), "job_id": job_id, "name": "a", "storage_key": f"scored/{number}/{job_id}"}
+        for number, row in enumerate(rows)
+        for job_id in ([row["id"], None] if number % 10 == 0 else [row["id"]])
+    ]
+    session.execute(sa.insert(File), files)
+    uploaded = [row["id"] for row in files if row["job_id"] is None]
+    read = [
+        {"job_id": row["id"], "file_id": file_id} for row, file_id in zip(rows, uploaded[:-20], strict=False)
+    ]
+    session.execute(sa.insert(needs.JobInput), read)
     # Two large predictions, and those of jobs of one picture.
     for job in rows[FINISHED : FINISHED + 2]:
         registry.keep_predictions(session, job["id"], [_prediction(number) for number in range(PREDICTED)])

@@ -73,6 +73,9 @@ def test_an_upload_is_deleted_unless_a_job_reads_it(api: "FlaskClient", tmp_path
     job = api.post("/api/v1/jobs", json={"kind": "sentiment", "spec": {"file": kept["id"]}}).json
     refused = api.delete(f"/api/v1/files/{kept['id']}")
     assert (refused.status_code, job["id"] in refused.json["detail"]) == (409, True)
+    api.post(f"/api/v1/jobs/{job['id']}/cancel")
+    refused = api.delete(f"/api/v1/files/{kept['id']}?unread=true")
+    assert (refused.status_code, job["id"] in refused.json["detail"]) == (409, True)
     assert api.delete(f"/api/v1/files/{unread['id']}").status_code == 204
     assert api.delete(f"/api/v1/files/{unread['id']}").status_code == 404
     stored = [path for path in (tmp_path / "home" / "storage" / "files").iterdir() if path.is_file()]
