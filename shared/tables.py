@@ -5,6 +5,7 @@ from jobyard.shared.jobs import Job, JobBrief, JobEvent
 from jobyard.shared.logins import Login
 from jobyard.shared.metrics import Metric
 from jobyard.shared.needs import JobInput, JobReference
+from jobyard.shared.queue_controls import QueueControl
 from jobyard.shared.registrations import Worker
 from jobyard.shared.registry import (
     Dataset,
@@ -38,6 +39,7 @@ __all__ = [
     "ModelExport",
     "PendingKey",
     "Prediction",
+    "QueueControl",
     "ScoreGroup",
     "StorageIdentity",
     "Worker",

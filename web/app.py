@@ -14,7 +14,7 @@ from jobyard.shared import logs
 from jobyard.shared.config import Settings
 from jobyard.shared.kinds.loading import installed
 from jobyard.web import caching, health, limits, openapi, pages
-from jobyard.web.api import comparisons, files, jobs, kinds, queues, registry, results
+from jobyard.web.api import comparisons, files, jobs, kinds, queues, registry, results, workers
 from jobyard.web.backend import Backend
 from jobyard.web.fast_path import FastPath
 from jobyard.web.schemas import API
@@ -68,7 +68,16 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     jobyard.web.problems.register(app)
     jobyard.web.auth.register(app)
     limits.register(app)
-    for blueprint in (jobs.api, kinds.api, queues.api, results.api, comparisons.api, files.api, registry.api):
+    for blueprint in (
+        jobs.api,
+        kinds.api,
+        queues.api,
+        workers.api,
+        results.api,
+        comparisons.api,
+        files.api,
+        registry.api,
+    ):
         app.register_api(blueprint)
     app.register_blueprint(health.routes)
     app.register_blueprint(pages.routes)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Generic, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, RootModel, create_model
 
-from jobyard.shared import jobs, registry, storage, uploads
+from jobyard.shared import jobs, registry, running_workers, storage, uploads
 from jobyard.web.services import comparisons
 
 API = "/api/v1"
@@ -82,7 +82,7 @@ COMPUTED: Final = (
         after="position",
         info=Field(
             default=None,
-            description="What a queued job waits for if its queue has no running worker",
+            description="What a queued job waits for if its queue is paused, or has no running worker",
         ),
     ),
     Computed(
@@ -164,6 +164,63 @@ class Queue(Out):
     stalled: int = Field(description="Of the running jobs, those that have made no progress for too long")
     oldest_waiting_seconds: float | None = Field(description="Age of the oldest job that could run")
     workers: list[str] = Field(description="Names of the running workers")
+    paused_at: Moment | None = Field(description="Since when no job of it is started; null: it is not paused")
+    paused_by: str | None
+    pause_reason: str | None
+    limit: int | None = Field(description="At most so many of its jobs run at once; null: no limit")
+
+
+class WorkersJob(Out):
+    """A job that a worker runs."""
+
+    id: uuid.UUID
+    kind: str
+    phase: str | None
+    progress: Progress | None
+    started_at: Moment | None
+    stalled_since: Moment | None
+
+    @classmethod
+    def of(cls, job: jobs.RunningJob) -> Self:
+        progress = None
+        if job.progress_done is not None:
+            done, total, eta = job.progress_done, job.progress_total, job.eta_seconds
+            pace = round((total - done) / eta, 1) if eta and total is not None else None
+            progress = Progress(
+                done=done, total=total, unit=job.progress_unit, eta_seconds=eta, per_second=pace
+            )
+        return cls(
+            id=job.id,
+            kind=job.kind,
+            phase=job.phase,
+            progress=progress,
+            started_at=job.started_at,
+            stalled_since=job.stalled_since,
+        )
+
+
+class Worker(Out):
+    """A worker of a queue."""
+
+    name: str
+    host: str
+    queue: str
+    version: str | None = Field(description="Of Jobyard")
+    started_at: Moment
+    seen_at: Moment
+    is_running: bool = Field(description="Whether it has renewed its registration within fifteen seconds")
+    draining_since: Moment | None = Field(
+        description="Since when it claims no more jobs; null: it is not draining"
+    )
+    drained_by: str | None
+    jobs: list[WorkersJob]
+
+    @classmethod
+    def of(cls, found: running_workers.WorkerView) -> Self:
+        return cls(
+            **{name: getattr(found, name) for name in cls.model_fields if name != "jobs"},
+            jobs=[WorkersJob.of(job) for job in found.jobs],
+        )
 
 
 class Metric(Out):

@@ -57,6 +57,8 @@ COMMANDS = {
     ),
     "retry": Command("jobyard.cli.jobs", "Run a failed or cancelled job again, and follow it."),
     "delete": Command("jobyard.cli.deletion", "Delete jobs that have ended, with their results and files."),
+    "queues": Command("jobyard.cli.queues", "List, pause, resume or limit queues."),
+    "workers": Command("jobyard.cli.workers", "List workers, or drain one or all of a host."),
     "logs": Command("jobyard.cli.jobs", "Print a job's timeline, with the traceback of what failed."),
 }
 

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from jobyard.cli import INTERRUPTED
+from jobyard.cli.session import on_a_line
 from jobyard.client import Job
 from jobyard.client.positions import place_in_queue
 from jobyard.client.stalls import no_progress
@@ -161,7 +162,8 @@ def _values(metrics: dict[str, float | None]) -> str:
 
 def _where(job: Job) -> str:
     if job.state == "queued" and job.position is not None:
-        return f"queued, {place_in_queue(job.position)}"
+        why = job.waiting_for
+        return f"queued, {place_in_queue(job.position)}" + (f": {on_a_line(why)}" if why else "")
     return job.phase if job.state in ("running", "waiting") and job.phase else job.state
 
 

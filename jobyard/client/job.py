@@ -74,6 +74,15 @@ class Job:
         return since
 
     @property
+    def waiting_for(self) -> str | None:
+        """What keeps a queued job beside those before it: its queue is paused, or has no running worker.
+
+        A job of a list doesn't say.
+        """
+        why: str | None = self.raw.get("waiting_for")
+        return why
+
+    @property
     def succeeded(self) -> bool:
         return self.state == "succeeded"
 

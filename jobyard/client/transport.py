@@ -95,6 +95,10 @@ class Transport:
         """A PUT of JSON, which may be sent again after a lost answer."""
         return self._json(self._send("PUT", path, json=body))
 
+    def patch(self, path: str, body: Json) -> Json:
+        """A PATCH of JSON, which may be sent again after a lost answer."""
+        return self._json(self._send("PATCH", path, json=body))
+
     def delete(self, path: str) -> None:
         """A DELETE. It is not sent again after a lost answer: what it deleted would not be found."""
         self._send("DELETE", path, repeatable=False)

@@ -24,11 +24,12 @@ from jobyard.shared.jobs.families import settle, split
 from jobyard.shared.jobs.fields import Field, Shown
 from jobyard.shared.jobs.fronts import Front
 from jobyard.shared.jobs.insertion import Request
-from jobyard.shared.jobs.maintenance import count_ready, expire, forget_checkpoints, rescue
+from jobyard.shared.jobs.maintenance import count_claimable, count_ready, expire, forget_checkpoints, rescue
 from jobyard.shared.jobs.owner import cancel, pause, resume, retry
 from jobyard.shared.jobs.positions import EXACT_POSITIONS, FAR_POSITION
 from jobyard.shared.jobs.progress import Progress
 from jobyard.shared.jobs.reads import (
+    RunningJob,
     children,
     digests,
     events,
@@ -38,6 +39,7 @@ from jobyard.shared.jobs.reads import (
     needed_by_parent,
     page,
     page_of_ids,
+    running,
 )
 from jobyard.shared.jobs.snapshots import (
     JobSnapshot,
@@ -97,6 +99,7 @@ __all__ = [
     "Progress",
     "Refusal",
     "Request",
+    "RunningJob",
     "Shown",
     "State",
     "Submitted",
@@ -105,6 +108,7 @@ __all__ = [
     "children",
     "claim",
     "count_by_state",
+    "count_claimable",
     "count_queued",
     "count_ready",
     "delete_locked",
@@ -146,6 +150,7 @@ __all__ = [
     "restart",
     "resume",
     "retry",
+    "running",
     "settle",
     "snapshots_of_new",
     "split",

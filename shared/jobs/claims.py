@@ -3,17 +3,19 @@
 import time
 import uuid
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared.database import utcnow
+from jobyard.shared.database import AUTOCOMMIT, utcnow
 from jobyard.shared.jobs.fronts import PRIORITIES, Front, parameter
 from jobyard.shared.jobs.progress import NO_PROGRESS
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.tables import JOBS
-from jobyard.shared.jobs.transitions import PreparedTransition, Transition, connection_of
+from jobyard.shared.jobs.transitions import NO_SECONDS, ONE, PreparedTransition, Transition, connection_of
+from jobyard.shared.queue_controls import QUEUES
+from jobyard.shared.registrations import Worker
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,11 @@ class Claim:
     child_window: int | None = None
 
 
+_workers: Final = cast(sa.Table, Worker.__table__)
 _TO_RUNNING: Final = Transition("claim", State.RUNNING)
 _VALUES: Final[dict[str, Any]] = {
-    "attempt": JOBS.c.attempt + 1,
-    "started_at": sa.func.coalesce(JOBS.c.started_at, utcnow()),
+    "attempt": JOBS.c.attempt + ONE,
+    "started_at": sa.func.coalesce(JOBS.c.started_at, utcnow(NO_SECONDS)),
     "worker": sa.bindparam("by_worker"),
     "lease": sa.bindparam("new_lease"),
     "lease_expires_at": utcnow(sa.bindparam("lease_seconds", type_=sa.Float)),
@@ -45,7 +48,7 @@ _VALUES: Final[dict[str, Any]] = {
             sa.func.coalesce(JOBS.c.deadline_at, utcnow(JOBS.c.deadline_seconds)),
         )
     ),
-    **NO_PROGRESS,
+    **dict.fromkeys(NO_PROGRESS, sa.null()),
 }
 
 
@@ -54,11 +57,11 @@ def _first(*where: sa.ColumnElement[bool]) -> sa.ScalarSelect[uuid.UUID]:
     ready = sa.select(JOBS.c.id).where(
         _TO_RUNNING.guard,
         JOBS.c.queue == sa.bindparam("from_queue"),
-        JOBS.c.available_at <= utcnow(),
+        JOBS.c.available_at <= utcnow(NO_SECONDS),
         *where,
     )
     in_order = ready.order_by(JOBS.c.priority.desc(), JOBS.c.id)
-    return in_order.limit(1).with_for_update(skip_locked=True).scalar_subquery()
+    return in_order.limit(ONE).with_for_update(skip_locked=True).scalar_subquery()
 
 
 def _first_after(priority: int) -> sa.ScalarSelect[uuid.UUID]:
@@ -68,10 +71,31 @@ def _first_after(priority: int) -> sa.ScalarSelect[uuid.UUID]:
     return _first(of_it, JOBS.c.id > sa.bindparam(parameter(priority), type_=JOBS.c.id.type))
 
 
-def _claim_of(job_id: sa.ColumnElement[uuid.UUID], *also: sa.ColumnElement[Any]) -> PreparedTransition:
+def _held_back(by_limit: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Whether the queue is paused or held back by its limit, or the worker is draining."""
+    of_queue = sa.exists().where(
+        QUEUES.c.name == sa.bindparam("from_queue"), sa.or_(QUEUES.c.paused_at.is_not(None), by_limit)
+    )
+    drains = sa.exists().where(
+        _workers.c.name == sa.bindparam("by_name"), _workers.c.draining_since.is_not(None)
+    )
+    return sa.or_(of_queue, drains)
+
+
+def _claim_of(
+    job_id: sa.ColumnElement[uuid.UUID],
+    *returning: sa.ColumnElement[Any],
+    held_back: sa.ColumnElement[bool],
+    otherwise: sa.Select[Any] | None = None,
+) -> PreparedTransition:
     names = [*(field.name for field in fields(Claim)), "priority"]
     return PreparedTransition(
-        _TO_RUNNING, JOBS.c.id == job_id, values=_VALUES, returning=[*(JOBS.c[name] for name in names), *also]
+        _TO_RUNNING,
+        # CASE looks for a job only where it may be claimed: a paused queue costs nothing, however long it is.
+        JOBS.c.id == sa.case((held_back, sa.null()), else_=job_id),
+        values=_VALUES,
+        returning=[*(JOBS.c[name] for name in names), *returning],
+        otherwise=otherwise,
     )
 
 
@@ -80,10 +104,29 @@ _NEWEST: Final = sa.select(_ALL.c.id).order_by(_ALL.c.id.desc()).limit(1).scalar
 _OUTDATED: Final = sa.func.pg_stat_get_dead_tuples(
     sa.literal_column(f"'{JOBS.name}'::regclass"), type_=sa.BigInteger
 ).label("outdated")
-_CLAIM_ON_SQLITE: Final = _claim_of(_first())
-_CLAIM: Final = _claim_of(_first(), _OUTDATED)
-# COALESCE looks at a priority only where those above it have no job.
-_CLAIM_AFTER: Final = _claim_of(sa.func.coalesce(*map(_first_after, PRIORITIES)), _NEWEST)
+
+# Jobs of a queue that has a limit are counted under a lock, which takes another statement on PostgreSQL.
+_WITHOUT_LIMIT: Final = _held_back(QUEUES.c.running_limit.is_not(None))
+_LIMIT: Final = sa.select(QUEUES.c.running_limit).where(QUEUES.c.name == sa.bindparam("from_queue"))
+_AT_WORK: Final = JOBS.alias()
+_RUNNING: Final = sa.select(sa.func.count()).where(
+    _AT_WORK.c.state == sa.literal_column(f"'{State.RUNNING}'", sa.String),
+    _AT_WORK.c.queue == sa.bindparam("from_queue"),
+)
+_WITHIN_LIMIT: Final = _held_back(QUEUES.c.running_limit <= _RUNNING.scalar_subquery())
+
+_CLAIM_WITHIN_LIMIT: Final = _claim_of(_first(), _OUTDATED, held_back=_WITHIN_LIMIT)
+_CLAIM_ON_SQLITE: Final = _claim_of(_first(), held_back=_WITHIN_LIMIT)
+_CLAIM: Final = _claim_of(
+    _first(), _OUTDATED, held_back=_WITHOUT_LIMIT, otherwise=_LIMIT.where(QUEUES.c.running_limit.is_not(None))
+)
+_CLAIM_AFTER: Final = _claim_of(
+    # COALESCE looks at a priority only where those above it have no job.
+    sa.func.coalesce(*map(_first_after, PRIORITIES)),
+    _NEWEST,
+    held_back=_WITHOUT_LIMIT,
+    otherwise=_LIMIT.where(QUEUES.c.running_limit.is_not(None)),
+)
 
 
 def claim(
@@ -97,24 +140,67 @@ def claim(
 ) -> Claim | None:
     """queued → running under a new lease: the first job by priority, then age. None if there is none.
 
+    None, too, if the queue is paused or its limit is reached, or the worker is draining: `worker` is the name
+    of one, or that and a slash and more.
+
     Several workers may do this at once: on PostgreSQL each passes over the row that another is taking,
     on SQLite they come one after another. Not `whole`: look only after what `front` remembers, if anything.
+
+    Of a queue with a limit, PostgreSQL needs a transaction. Without one nothing is claimed, and `front` says
+    that it is limited.
     """
     given = {
         "from_queue": queue,
         "by_worker": worker,
+        "by_name": worker.rpartition("/")[0] or worker,
         "new_lease": uuid.uuid4(),
         "lease_seconds": lease_seconds,
     }
-    began = time.monotonic()
     connection = connection_of(session)
     if connection.dialect.name != "postgresql":
-        row = _CLAIM_ON_SQLITE(connection, given)
-    elif front is None or whole or not front.is_slow:
+        return _claimed(_CLAIM_ON_SQLITE(connection, given))
+    if front is not None and front.is_limited:
+        return _claim_within_limit(connection, given, front)
+    row = _claim_of_any(connection, given, front, whole=whole)
+    if row is not None and row.id is None:
+        if front is not None:
+            front.is_limited = True
+        return _claim_within_limit(connection, given, front)
+    return _claimed(row)
+
+
+def _claim_of_any(
+    connection: sa.Connection, given: dict[str, Any], front: Front | None, *, whole: bool
+) -> sa.Row[Any] | None:
+    began = time.monotonic()
+    if front is None or whole or not front.is_slow:
         row = _CLAIM(connection, given)
         if front is not None:
-            front.looked_at_all(time.monotonic() - began, row)
+            front.looked_at_all(time.monotonic() - began, _if_found(row))
     else:
         row = _CLAIM_AFTER(connection, given | front.after)
-        front.looked_after(time.monotonic() - began, row)
-    return None if row is None else Claim(**{field.name: row._mapping[field.name] for field in fields(Claim)})
+        front.looked_after(time.monotonic() - began, _if_found(row))
+    return row
+
+
+def _claim_within_limit(
+    connection: sa.Connection, given: dict[str, Any], front: Front | None
+) -> Claim | None:
+    """The claims of the queue come one after another: what one has claimed, the next counts."""
+    if connection.get_execution_options().get(AUTOCOMMIT):
+        return None
+    # Not in the claim's own statement, which sees what was committed before it waited.
+    limit = connection.scalar(_LIMIT.with_for_update(), {"from_queue": given["from_queue"]})
+    if front is not None:
+        front.is_limited = limit is not None
+    return _claimed(_CLAIM_WITHIN_LIMIT(connection, given))
+
+
+def _if_found(row: sa.Row[Any] | None) -> sa.Row[Any] | None:
+    return None if row is None or row.id is None else row
+
+
+def _claimed(row: sa.Row[Any] | None) -> Claim | None:
+    if (found := _if_found(row)) is None:
+        return None
+    return Claim(**{field.name: found._mapping[field.name] for field in fields(Claim)})

@@ -36,6 +36,8 @@ class Front:
     def __init__(self) -> None:
         self.after: dict[str, uuid.UUID] = {}
         self.is_slow = False
+        # Whether the queue had a limit of running jobs when it was last looked at.
+        self.is_limited = False
         self._quickest = math.inf
         self._due_at = 0.0
 

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from jobyard.shared.database import utcnow
 from jobyard.shared.jobs import briefs
-from jobyard.shared.jobs.positions import has_workers, jobs_before
+from jobyard.shared.jobs.positions import has_workers, jobs_before, pause_of_queue
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.tables import EVENTS, FIELDS, JOBS
 from jobyard.shared.texts import to_json
@@ -73,6 +73,8 @@ class Inserted(NamedTuple):
     # Jobs that are queued before all new ones of its queue and priority, at most `EXACT_POSITIONS`.
     jobs_before: int = 0
     has_workers: bool = False
+    # Why the queue is paused; None: it is not.
+    queue_pause: str | None = None
     # What it has of JSON, as the texts that the database keeps, by column.
     texts: Mapping[str, str] = MappingProxyType({})
 
@@ -93,7 +95,8 @@ class _Insertion:
         self._insert_and_note = sa.select(new.c.id, new.c.created_at).add_cte(noted)
         # Otherwise PostgreSQL may count for each job, and not for each queue and priority.
         queues = _queues(values, given).cte("queues").prefix_with("MATERIALIZED")
-        shown = sa.select(new.c.id, new.c.created_at, queues.c.jobs_before, queues.c.has_workers)
+        looks = (queues.c.jobs_before, queues.c.has_workers, queues.c.queue_pause)
+        shown = sa.select(new.c.id, new.c.created_at, *looks)
         shown = shown.join_from(new, queues, _same_line(new, queues))
         self._insert_note_and_look = shown.add_cte(noted)
 
@@ -141,11 +144,12 @@ class _Insertion:
     def _on_sqlite(
         self, connection: sa.Connection, parameters: dict[str, str], look: bool
     ) -> dict[uuid.UUID, Inserted]:
-        queues: dict[tuple[str, int], tuple[int, bool]] = {}
+        queues: dict[tuple[str, int], tuple[int, bool, str | None]] = {}
         if look:
             found = connection.execute(self._queues, parameters)
             queues = {
-                (queue, priority): (before, bool(workers)) for queue, priority, before, workers in found
+                (queue, priority): (before, bool(workers), pause)
+                for queue, priority, before, workers, pause in found
             }
         rows = connection.execute(self._insert, parameters).all()
         if rows:
@@ -168,7 +172,10 @@ def _queues(values: Mapping[str, Any], source: sa.FromClause) -> sa.Select[Any]:
     names = sa.select(values["queue"].label("queue"), values["priority"].label("priority"))
     named = names.select_from(source).distinct().subquery("named")
     return sa.select(
-        named, jobs_before(named, by_id=False).label("jobs_before"), has_workers(named).label("has_workers")
+        named,
+        jobs_before(named, by_id=False).label("jobs_before"),
+        has_workers(named).label("has_workers"),
+        pause_of_queue(named).label("queue_pause"),
     )
 
 

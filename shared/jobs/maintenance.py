@@ -20,6 +20,7 @@ from jobyard.shared.jobs.transitions import (
     move,
     note,
 )
+from jobyard.shared.queue_controls import QueueControl
 from jobyard.shared.storage import Reason, plan_deletion
 
 _RESCUE: Final = Transition("rescue", State.QUEUED, unless=OWNER_ASKED)
@@ -113,6 +114,18 @@ def forget_checkpoints(session: Session, limit: int = 500) -> list[str]:
         session.execute(forget, execution_options={"synchronize_session": False})
         plan_deletion(session, [row.checkpoint_key for row in found], Reason.ENDED)
     return [row.checkpoint_key for row in found]
+
+
+def count_claimable(session: Session, queue: str, older_than_seconds: float) -> int:
+    """As `count_ready`, but no more than may run now: none of a paused queue."""
+    control = session.get(QueueControl, queue)
+    if control is not None and control.paused_at is not None:
+        return 0
+    ready = count_ready(session, queue, older_than_seconds)
+    if not ready or control is None or control.running_limit is None:
+        return ready
+    running = sa.select(sa.func.count()).where(Job.state == State.RUNNING, Job.queue == queue)
+    return max(min(ready, control.running_limit - (session.scalar(running) or 0)), 0)
 
 
 def count_ready(session: Session, queue: str, older_than_seconds: float) -> int:

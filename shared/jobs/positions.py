@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from jobyard.shared.database import utcnow
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.tables import JOBS
+from jobyard.shared.queue_controls import QUEUES
 from jobyard.shared.registrations import ALIVE_SECONDS, Worker
 
 # Positions are counted up to here, so that a look takes as long in a queue of a million jobs as in one of
@@ -38,5 +39,15 @@ def jobs_before(job: sa.FromClause, *, by_id: bool) -> sa.ScalarSelect[Any]:
 
 
 def has_workers(job: sa.FromClause) -> sa.ColumnElement[bool]:
-    """Whether a worker of its queue is running."""
-    return sa.exists().where(_workers.c.queue == job.c.queue, _workers.c.seen_at > _ALIVE_SINCE)
+    """Whether a worker of its queue is running, and not draining."""
+    return sa.exists().where(
+        _workers.c.queue == job.c.queue,
+        _workers.c.seen_at > _ALIVE_SINCE,
+        _workers.c.draining_since.is_(None),
+    )
+
+
+def pause_of_queue(job: sa.FromClause) -> sa.ScalarSelect[Any]:
+    """Why its queue is paused, "" without a reason; NULL: it is not paused."""
+    reason = sa.select(sa.func.coalesce(QUEUES.c.pause_reason, sa.literal_column("''", sa.String)))
+    return reason.where(QUEUES.c.name == job.c.queue, QUEUES.c.paused_at.is_not(None)).scalar_subquery()

@@ -1,9 +1,10 @@
 """Reading jobs and their timelines."""
 
+import datetime
 import json
 import uuid
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased, attributes, defer
@@ -12,6 +13,42 @@ from jobyard.shared.errors import NotFound
 from jobyard.shared.jobs import briefs
 from jobyard.shared.jobs.states import TERMINAL, State
 from jobyard.shared.jobs.tables import JOBS, Job, JobEvent
+
+# So many running jobs are listed at most: their workers are as many.
+MOST_RUNNING: Final = 1_000
+
+
+class RunningJob(NamedTuple):
+    """What is shown of a running job beside its worker."""
+
+    id: uuid.UUID
+    kind: str
+    queue: str
+    worker: str | None
+    phase: str | None
+    progress_done: int | None
+    progress_total: int | None
+    progress_unit: str | None
+    eta_seconds: float | None
+    started_at: datetime.datetime | None
+    stalled_since: datetime.datetime | None
+
+    @property
+    def state(self) -> str:
+        return State.RUNNING
+
+
+_RUNNING: Final = (
+    sa.select(*(JOBS.c[name] for name in RunningJob._fields))
+    .where(JOBS.c.state == State.RUNNING)
+    .order_by(JOBS.c.id)
+    .limit(MOST_RUNNING)
+)
+
+
+def running(session: Session) -> list[RunningJob]:
+    """The running jobs, the oldest first, at most `MOST_RUNNING`."""
+    return [RunningJob._make(row) for row in session.execute(_RUNNING)]
 
 
 def get(session: Session, job_id: uuid.UUID) -> Job:

@@ -15,7 +15,7 @@ from jobyard.shared.errors import NotFound
 from jobyard.shared.jobs import briefs
 from jobyard.shared.jobs.fields import Field, Shown
 from jobyard.shared.jobs.insertion import NEW, Request
-from jobyard.shared.jobs.positions import FAR_POSITION, QUEUED, has_workers, jobs_before
+from jobyard.shared.jobs.positions import FAR_POSITION, QUEUED, has_workers, jobs_before, pause_of_queue
 from jobyard.shared.jobs.states import TERMINAL, State
 from jobyard.shared.jobs.submission import Submitted
 from jobyard.shared.jobs.tables import FIELDS, JOBS
@@ -23,7 +23,7 @@ from jobyard.shared.texts import to_json
 
 _SHOWN: Final = tuple(field for field in FIELDS if field.shown)
 
-_NAMES: Final = [*(field.shown_name for field in _SHOWN), "position", "has_workers"]
+_NAMES: Final = [*(field.shown_name for field in _SHOWN), "position", "has_workers", "queue_pause"]
 _TUPLE: Any = namedtuple
 
 
@@ -53,6 +53,8 @@ class JobSnapshot(_TUPLE("JobSnapshot", [*_NAMES, "truncated"], defaults=[()])):
     # Of a queued job: 1 for the next to run, at most `FAR_POSITION`, and whether its queue has a worker.
     position: int | None
     has_workers: bool | None
+    # Of a queued job whose queue is paused: the reason, "" without one.
+    queue_pause: str | None
     # In a list: the dotted paths of what is there only in part, as `briefs` has it.
     truncated: Sequence[str]
 
@@ -64,6 +66,7 @@ class JobVersion(NamedTuple):
     version: int
     position: int | None
     has_workers: bool | None
+    queue_pause: str | None
 
     @property
     def terminal(self) -> bool:
@@ -83,7 +86,7 @@ def read_if_ended(connection: sa.Connection, job_id: uuid.UUID) -> JobSnapshot |
 
 def read_snapshots(connection: sa.Connection, job_ids: Sequence[uuid.UUID]) -> list[JobSnapshot]:
     """Those of the jobs that are there, in the order of their ids, for a list: long specs and results are
-    cut, as `briefs` has it, and `has_workers` is None.
+    cut, as `briefs` has it, and `has_workers` and `queue_pause` are None.
 
     Few statements for any number of jobs. A job that comes or goes between them may be
     missing from the positions.
@@ -106,6 +109,7 @@ def snapshots_of_new(made: Iterable[tuple[Submitted, Request]]) -> dict[uuid.UUI
             created_at=job.created_at,
             position=min(place, FAR_POSITION),
             has_workers=job.has_workers,
+            queue_pause=job.queue_pause,
             **{one.shown_name: _as_shown(one, request, job.texts) for one in _SHOWN_AND_GIVEN},
         )
     return snapshots
@@ -113,7 +117,7 @@ def snapshots_of_new(made: Iterable[tuple[Submitted, Request]]) -> dict[uuid.UUI
 
 def _listed(*row: Any) -> JobSnapshot:
     *values, spec_cuts, result_cuts = row
-    job = JobSnapshot(*values, None, None)
+    job = JobSnapshot(*values, None, None, None)
     if truncated := briefs.truncated(job.spec, job.result, spec_cuts, result_cuts):
         job = job._replace(truncated=truncated)
     return job
@@ -141,6 +145,7 @@ _NEW: Final = JobSnapshot(
     },
     position=None,
     has_workers=None,
+    queue_pause=None,
 )
 _SHOWN_AND_GIVEN: Final = tuple(field for field in _SHOWN if field.given)
 
@@ -152,8 +157,10 @@ def _as_shown(field: Field, request: Request, texts: Mapping[str, str]) -> Any:
     return value is not None if field.shown == Shown.AS_A_FLAG else value
 
 
-def why_waiting(queue: str, has_workers: bool | None) -> str | None:
+def why_waiting(queue: str, has_workers: bool | None, queue_pause: str | None) -> str | None:
     """What keeps a queued job, if it is not only the jobs before it."""
+    if queue_pause is not None:
+        return f"the queue {queue!r} is paused" + (f": {queue_pause}" if queue_pause else "")
     return f"the queue {queue!r} has no running worker" if has_workers is False else None
 
 
@@ -201,6 +208,7 @@ _COLUMNS: Final[dict[str, sa.ColumnElement[Any]]] = {
     **{field.shown_name: _read(field) for field in _SHOWN},
     "position": _while_queued(jobs_before(JOBS, by_id=True) + sa.literal_column("1", sa.Integer)),
     "has_workers": _while_queued(has_workers(JOBS)),
+    "queue_pause": _while_queued(pause_of_queue(JOBS)),
 }
 
 
@@ -214,7 +222,7 @@ _ENDED: Final = _SNAPSHOT.where(JOBS.c.finished_at.is_not(None))
 _VERSION: Final = _select(JobVersion._fields).where(_IS_THE_ONE)
 _LISTED: Final = _COLUMNS | briefs.COLUMNS
 _SNAPSHOTS: Final = (
-    sa.select(*(_LISTED[name].label(name) for name in [*_NAMES[:-2], "spec_cuts", "result_cuts"]))
+    sa.select(*(_LISTED[name].label(name) for name in [*_NAMES[:-3], "spec_cuts", "result_cuts"]))
     .select_from(JOBS.outerjoin(*briefs.SPECS).outerjoin(*briefs.RESULTS))
     .where(JOBS.c.id.in_(sa.bindparam("job_ids", type_=JOBS.c.id.type, expanding=True)))
     .order_by(JOBS.c.id)

@@ -25,6 +25,7 @@ class Submitted(NamedTuple):
     # Of a new one, as `Inserted` has it.
     jobs_before: int = 0
     has_workers: bool = False
+    queue_pause: str | None = None
     texts: Mapping[str, str] = MappingProxyType({})
 
 
@@ -113,7 +114,9 @@ def repeats_of(
 
 
 def _submitted(job_id: uuid.UUID, new: Inserted) -> Submitted:
-    return Submitted(job_id, new.created_at, True, new.jobs_before, new.has_workers, new.texts)
+    return Submitted(
+        job_id, new.created_at, True, new.jobs_before, new.has_workers, new.queue_pause, new.texts
+    )
 
 
 def _made_by(

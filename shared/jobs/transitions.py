@@ -24,6 +24,10 @@ TRACEBACK_CHARACTERS: Final = 20_000
 # Of a job that does not run.
 NO_LEASE: Final[dict[str, Any]] = {"lease": None, "lease_expires_at": None, "stalled_since": None}
 
+# Written into the statements: SQLAlchemy spends more time on a parameter than the database.
+ONE: Final = sa.literal_column("1", sa.Integer)
+NO_SECONDS: Final = sa.literal_column("0", sa.Integer)
+
 _NOTE: Final = sa.insert(EVENTS).values(at=utcnow()).inline()
 
 
@@ -62,18 +66,24 @@ class PreparedTransition:
         *where: sa.ColumnElement[bool],
         values: dict[str, Any],
         returning: Sequence[sa.ColumnElement[Any]] = (),
+        otherwise: sa.Select[Any] | None = None,
     ) -> None:
+        """`otherwise` selects a row where no job can match: then PostgreSQL answers one of NULLs."""
         statement = sa.update(JOBS).where(*where, transition.guard)
-        statement = statement.values(state=transition.state, version=JOBS.c.version + 1, **values)
+        statement = statement.values(state=transition.state, version=JOBS.c.version + ONE, **values)
         noted = (JOBS.c[name] for name in ("id", "state", "attempt", "worker"))
         self._move = statement.returning(*dict.fromkeys([*returning, *noted]))
         moved = self._move.cte("moved")
-        event = sa.select(moved.c.id, utcnow(), moved.c.state, moved.c.attempt, moved.c.worker)
+        event = sa.select(moved.c.id, utcnow(NO_SECONDS), moved.c.state, moved.c.attempt, moved.c.worker)
         note = sa.insert(EVENTS).from_select(["job_id", "at", "state", "attempt", "worker"], event)
-        self._move_and_note = sa.select(moved).add_cte(note.cte("noted"))
+        answer: Any = sa.select(moved)
+        if otherwise is not None:
+            nothing = (sa.cast(sa.null(), column.type).label(column.name) for column in moved.c)
+            answer = answer.union_all(otherwise.with_only_columns(*nothing))
+        self._move_and_note = answer.add_cte(note.cte("noted"))
 
     def __call__(self, session: Session | sa.Connection, given: dict[str, Any]) -> sa.Row[Any] | None:
-        """The row as it is now, or None if no row matched the guard."""
+        """The row as it is now, or None if no row matched the guard: see `otherwise`, too."""
         connection = connection_of(session)
         if connection.dialect.name == "postgresql":
             return connection.execute(self._move_and_note, given).one_or_none()
@@ -216,12 +226,15 @@ def shorten(message: str) -> str:
 
 
 def _state_in(states: Set[State]) -> sa.ColumnElement[bool]:
-    state, *more = sorted(states)
+    state, *more = map(_literal, sorted(states))
     return JOBS.c.state.in_([state, *more]) if more else JOBS.c.state == state
 
 
 def _literal(state: State) -> sa.ColumnElement[str]:
-    return sa.literal(state, JOBS.c.state.type)
+    """Written into the statement: with a parameter that a partial index's condition may depend on, SQLite
+    prepares the statement again each time.
+    """
+    return sa.literal_column(f"'{state}'", JOBS.c.state.type)
 
 
 def _names(states: Iterable[State]) -> str:

@@ -4,6 +4,7 @@ This is what clients ask for all the time. Spec and result, which may be long, g
 client as the JSON that they are.
 """
 
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Final
@@ -29,7 +30,10 @@ def of_job(job: JobSnapshot) -> bytes:
 
 def etag_of(seen: JobVersion | JobSnapshot) -> str:
     """Changes with everything that a reader can see."""
-    return f'"{seen.version}.{seen.position or 0}{".w" if seen.has_workers is False else ""}"'
+    waits = ".w" if seen.has_workers is False else ""
+    if seen.queue_pause is not None:
+        waits += f".p{zlib.crc32(seen.queue_pause.encode()):x}"
+    return f'"{seen.version}.{seen.position or 0}{waits}"'
 
 
 def of_page(jobs: Iterable[JobSnapshot], more: str | None = None) -> bytes:
@@ -93,7 +97,7 @@ def _links(job: JobSnapshot) -> dict[str, str]:
 COMPUTED: Final[dict[str, Callable[[JobSnapshot], object]]] = {
     "error": _error,
     "progress": _progress,
-    "waiting_for": lambda job: why_waiting(job.queue, job.has_workers),
+    "waiting_for": lambda job: why_waiting(job.queue, job.has_workers, job.queue_pause),
     "truncated": lambda job: list(job.truncated or ()),
     "links": _links,
 }

@@ -10,6 +10,7 @@ from jobyard.web.pages import (
     forms,
     jobs,
     normalizing,
+    operations,
     pictures,
     registry,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "jobs",
     "login_needed",
     "normalizing",
+    "operations",
     "pictures",
     "registry",
     "routes",

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobyard.shared import jobs, kinds, metrics, storage
+from jobyard.shared import jobs, kinds, metrics, queue_controls, storage
 from jobyard.shared.errors import Conflict
 from jobyard.shared.open_transactions import oldest_transaction
 from jobyard.web.backend import current_backend
@@ -55,6 +55,7 @@ def index() -> Response:
             files=_file_names(session, shown),
             counts=jobs.count_by_state(session),
             oldest_transaction=oldest_transaction(session),
+            paused_queues=queue_controls.paused(session),
             next=shown[-1].id if len(found) > JOBS_PER_PAGE else None,
         )
 
@@ -82,7 +83,7 @@ def _page(job_id: uuid.UUID, not_deleted: str | None = None) -> Response:
             "jobs/_live.html",
             job=found,
             position=seen.position,
-            waiting_for=jobs.why_waiting(found.queue, seen.has_workers),
+            waiting_for=jobs.why_waiting(found.queue, seen.has_workers, seen.queue_pause),
             files=_file_names(session, [found]),
             events=events,
             earlier=earlier,

@@ -10,6 +10,8 @@ import kombu
 from celery.worker import state
 from kombu.asynchronous import Hub
 
+from jobyard.workers.runtime.consumption import draining
+
 # How long after a lost connection the next one is made: a primary that has become a replica takes
 # connections, and refuses all that a worker needs.
 PAUSE_SECONDS = 1.0
@@ -18,7 +20,7 @@ MAX_PAUSE_SECONDS = 5.0
 
 
 class Consumer(celery.worker.consumer.Consumer):  # type: ignore[misc]
-    """Listens while a process is free; the setting `worker_consumer` names it.
+    """Listens while a process is free and the worker does not drain; the setting `worker_consumer` names it.
 
     A message is acknowledged when a process begins to handle it: RabbitMQ closes the channel of a worker that
     holds one for longer than its `consumer_timeout`, and a training can take days. Then the broker would
@@ -50,7 +52,7 @@ class Consumer(celery.worker.consumer.Consumer):  # type: ignore[misc]
         return take
 
     def _is_free(self) -> bool:
-        return len(state.reserved_requests) < int(self.pool.num_processes)
+        return not draining.is_set() and len(state.reserved_requests) < int(self.pool.num_processes)
 
     def _listen_while_free(self) -> None:
         is_listening = any(map(self.task_consumer.consuming_from, self.app.amqp.queues.consume_from))

@@ -143,9 +143,14 @@ class Executor:
     def _claim_first(self, *, whole: bool = False) -> jobs.Claim | None:
         """The first job of the queue, claimed in a transaction of its own. Looks everywhere for it."""
         is_partial = self._front.is_slow and not whole
-        with self._context.database.begin(single=True) as connection:
+        is_single = not self._front.is_limited
+        with self._context.database.begin(single=is_single) as connection:
             found = self._claim(connection, whole=whole)
-            return self._claim(connection, whole=True) if found is None and is_partial else found
+            if found is None and is_partial:
+                found = self._claim(connection, whole=True)
+        # Of a queue that has got a limit, nothing is claimed without a transaction.
+        is_late = found is None and is_single and self._front.is_limited
+        return self._claim_first(whole=whole) if is_late else found
 
     def _attempt(self, claim: jobs.Claim) -> Outcome | None:
         context = self._context

@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 from jobyard.shared import registrations
 from jobyard.shared.database import Database
 from jobyard.shared.errors import ConfigError
-from jobyard.shared.registrations import Holder
+from jobyard.shared.registrations import Holder, Registered
+from jobyard.workers.runtime import consumption
 from jobyard.workers.runtime.processes import has_ended, this_process
 
 log = logging.getLogger(__name__)
@@ -54,12 +55,12 @@ class Registration:
 
     def _claim(self) -> None:
         first: Holder | None = None
-        while (holder := self._write(self._register)) is not None:
+        while isinstance(holder := self._write(self._register), Holder):
             first = first or holder
             has_gone = has_ended(holder.process)
             if has_gone is False or holder != first:
                 raise self._refusal(holder)
-            if has_gone and self._write(self._register, instead_of=holder.process) is None:
+            if has_gone and not isinstance(self._write(self._register, instead_of=holder.process), Holder):
                 return
             if not has_gone:
                 time.sleep(LOOK_SECONDS)
@@ -78,7 +79,9 @@ class Registration:
 
     def _run(self) -> None:
         try:
-            while (holder := self._write(self._register)) is None:
+            while not isinstance(holder := self._write(self._register), Holder):
+                if isinstance(holder, Registered):
+                    self._note_draining(holder.draining)
                 if self._ended.wait(registrations.REGISTER_SECONDS):
                     self._write(self._deregister)
                     return
@@ -88,6 +91,14 @@ class Registration:
         finally:
             self._database.dispose()
 
+    def _note_draining(self, draining: bool) -> None:
+        if draining and not consumption.draining.is_set():
+            log.info("this worker is draining: it finishes its jobs and claims no more")
+            consumption.draining.set()
+        elif not draining and consumption.draining.is_set():
+            log.info("this worker is not draining any more")
+            consumption.draining.clear()
+
     def _refusal(self, holder: Holder) -> ConfigError:
         pid = holder.process.split("/")[-2]
         return ConfigError(
@@ -95,7 +106,7 @@ class Registration:
             "give each worker of a queue on one machine a name of its own"
         )
 
-    def _register(self, session: Session, instead_of: str | None = None) -> Holder | None:
+    def _register(self, session: Session, instead_of: str | None = None) -> Registered | Holder:
         return registrations.register(
             session, name=self._name, queue=self._queue, process=self._process, instead_of=instead_of
         )
@@ -103,7 +114,9 @@ class Registration:
     def _deregister(self, session: Session) -> None:
         registrations.deregister(session, name=self._name, process=self._process)
 
-    def _write(self, change: Callable[..., Holder | None], **values: str) -> Holder | None:
+    def _write(
+        self, change: Callable[..., Registered | Holder | None], **values: str
+    ) -> Registered | Holder | None:
         """What it returns; None, too, while the database can't be reached."""
         with self._using:
             try:

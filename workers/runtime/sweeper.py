@@ -128,7 +128,9 @@ class Sweeper:
     def _wake(self) -> None:
         """One message in a queue is enough: the worker that gets it continues until no job is ready."""
         with self._database.read() as session:
-            ready = {queue.value: jobs.count_ready(session, queue.value, GRACE_SECONDS) for queue in Queue}
+            ready = {
+                queue.value: jobs.count_claimable(session, queue.value, GRACE_SECONDS) for queue in Queue
+            }
         if not any(ready.values()):
             return
         depths = self._broker.depths()

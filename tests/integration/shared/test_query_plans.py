@@ -17,7 +17,18 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared import jobs, metrics, needs, queues, registry, retention, storage, uploads
+from jobyard.shared import (
+    jobs,
+    metrics,
+    needs,
+    queue_controls,
+    queues,
+    registry,
+    retention,
+    running_workers,
+    storage,
+    uploads,
+)
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job, JobEvent, Progress, Request, State
@@ -90,6 +101,19 @@ HOT: dict[str, Verb] = {
     "repeat_of": lambda session, _: jobs.repeat_of(session.connection(), KEY, DIGEST),
     "repeats_of": lambda session, _: jobs.repeats_of(session.connection(), "many", DIGEST, 3),
     "claim": lambda session, _: jobs.claim(session, "cpu", worker="w", lease_seconds=30),
+    "claim_within_a_limit": lambda session, _: (
+        queue_controls.set_limit(session, "cpu", 1_000),
+        jobs.claim(session, "cpu", worker="w", lease_seconds=30),
+    ),
+    "claim_of_a_paused_queue": lambda session, _: (
+        queue_controls.pause(session, "cpu"),
+        jobs.claim(session, "cpu", worker="w", lease_seconds=30),
+    ),
+    "count_claimable": lambda session, _: (
+        queue_controls.set_limit(session, "cpu", 1_000),
+        jobs.count_claimable(session, "cpu", 0.0),
+    ),
+    "workers": lambda session, _: running_workers.view(session),
     "claim_of_nothing": lambda session, _: jobs.claim(session, "predict", worker="w", lease_seconds=30),
     "claim_after_a_slow_look": lambda session, _: jobs.claim(
         session, "cpu", worker="w", lease_seconds=30, front=slow_front(session), whole=False
@@ -204,7 +228,9 @@ def test_the_first_in_line_is_the_first_of_an_index_and_nothing_is_sorted(filled
     steps = plan(filled.database, statement, parameters)
     assert not [step for step in steps if SORTS.search(step)], steps
     line = [scan for scan in scans(filled.database, statement, parameters) if scan.index == "ix_jobs_line"]
-    assert [(scan.narrowed, scan.limited) for scan in line] == [(True, True)]
+    # On SQLite it is one statement, too, for a queue with a limit, whose running jobs are counted.
+    looks = 2 if filled.database.engine.dialect.name == "sqlite" else 1
+    assert [(scan.narrowed, scan.limited) for scan in line] == [(True, True)] * looks
 
 
 @pytest.mark.parametrize("verb", ["predictions", "unsure_predictions"])

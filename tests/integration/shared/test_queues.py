@@ -29,6 +29,8 @@ JOB: dict[str, Any] = {"kind": "sentiment", "spec": {"texts": ["one"]}}
 PROCESS = "machine/1/2"
 # Only to end a hang.
 WAIT_SECONDS = 30
+# Of a queue for which nothing was set.
+OPEN: dict[str, Any] = {"paused_at": None, "paused_by": None, "pause_reason": None, "limit": None}
 
 
 def waited(database: Database, job_id: uuid.UUID, seconds: float) -> None:
@@ -92,11 +94,12 @@ def test_queues_tell_what_waits_what_runs_and_since_when_and_each_its_own(
         "stalled": 0,
         "depth_is_exact": True,
         "workers": ["cpu@a", "cpu@b"],
+        **OPEN,
     }
     assert (of["gpu"]["depth"], of["gpu"]["running"], of["gpu"]["workers"]) == (1, 0, [])
     assert 0 <= of["gpu"]["oldest_waiting_seconds"] < WAIT_SECONDS
     empty = {"name": "predict", "depth": 0, "running": 0, "oldest_waiting_seconds": None, "workers": []}
-    empty |= {"depth_is_exact": True, "stalled": 0}
+    empty |= {"depth_is_exact": True, "stalled": 0, **OPEN}
     assert of["predict"] == empty
 
 

@@ -12,7 +12,7 @@ from celery.worker import state
 from jobyard.shared import registrations
 from jobyard.shared.database import Database
 from jobyard.shared.errors import ConfigError
-from jobyard.shared.registrations import Worker
+from jobyard.shared.registrations import Registered, Worker
 from jobyard.workers.runtime import registration as module
 from jobyard.workers.runtime.processes import has_ended, this_process
 from jobyard.workers.runtime.registration import Registration
@@ -27,7 +27,7 @@ def put(database: Database, process: str) -> None:
     """A worker of this name is seen now."""
     with database.write() as session:
         found = registrations.register(session, name=NAME, queue="cpu", process=process)
-    assert found is None
+    assert isinstance(found, Registered)
 
 
 def holder(database: Database) -> str | None:

@@ -15,6 +15,7 @@ from jobyard.shared.jobs.fields import field, fields_of
 from jobyard.shared.jobs.insertion import insert_jobs, row_of
 from jobyard.shared.jobs.snapshots import read_snapshot, snapshots_of_new
 from jobyard.shared.jobs.submission import Submitted
+from jobyard.shared.queue_controls import QueueControl
 from jobyard.shared.registrations import Worker
 
 GIVEN = [one for one in FIELDS if one.given]
@@ -47,7 +48,9 @@ def _types(declared: Any) -> set[Any]:
 @pytest.fixture
 def connection() -> typing.Iterator[sa.Connection]:
     engine = sa.create_engine("sqlite://")
-    Base.metadata.create_all(engine, tables=[table.__table__ for table in (Job, JobEvent, Worker)])  # type: ignore[misc]
+    Base.metadata.create_all(
+        engine, tables=[table.__table__ for table in (Job, JobEvent, QueueControl, Worker)]
+    )  # type: ignore[misc]
     with engine.connect() as connection:
         yield connection
     engine.dispose()
@@ -101,7 +104,13 @@ def test_every_field_that_is_shown_reaches_the_snapshot(connection: sa.Connectio
     now = utcnow()
     connection.execute(sa.update(Job.__table__).values(pause_requested_at=now, progress_done=3))
     snapshot = read_snapshot(connection, job.id)._asdict()
-    assert list(snapshot) == [*(one.shown_name for one in SHOWN), "position", "has_workers", "truncated"]
+    assert list(snapshot) == [
+        *(one.shown_name for one in SHOWN),
+        "position",
+        "has_workers",
+        "queue_pause",
+        "truncated",
+    ]
     row = connection.execute(sa.select(Job.__table__)).one()._mapping
     for one in SHOWN:
         value = row[one.name]

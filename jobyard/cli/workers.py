@@ -1,0 +1,92 @@
+"""The command workers: what they do, and draining them."""
+
+from collections.abc import Callable
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from jobyard.cli.session import connect, json_option, on_a_line, output, print_json
+from jobyard.cli.times import since
+from jobyard.client import Client
+from jobyard.client.errors import Json
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each worker.")
+@click.pass_context
+def workers(context: click.Context, as_json: bool) -> None:
+    """List workers, or drain one or all of a host.
+
+    A draining worker finishes the jobs that it runs and claims no more, also after a restart.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    with connect() as client:
+        found = client.workers()
+    if as_json:
+        for worker in found:
+            print_json(worker)
+        return
+    table = Table("worker", "queue", "version", "running for", "jobs", "state")
+    for worker in found:
+        table.add_row(
+            escape(worker["name"]),
+            worker["queue"],
+            worker["version"] or "",
+            since(worker["started_at"]) if worker["is_running"] else "–",
+            escape("\n".join(_job(job) for job in worker["jobs"])),
+            escape(_state(worker)),
+        )
+    if table.row_count:
+        output().print(table)
+    else:
+        click.echo("no workers")
+
+
+@workers.command()
+@click.argument("name", required=False)
+@click.option("--host", help="Drain all workers of this host.")
+@json_option
+def drain(name: str | None, host: str | None, as_json: bool) -> None:
+    """Let the worker NAME, or all of a host, finish their jobs and claim no more."""
+    _change(name, host, as_json, Client.drain_worker)
+
+
+@workers.command()
+@click.argument("name", required=False)
+@click.option("--host", help="All workers of this host.")
+@json_option
+def undrain(name: str | None, host: str | None, as_json: bool) -> None:
+    """Let the worker NAME, or all of a host, claim jobs again."""
+    _change(name, host, as_json, Client.undrain_worker)
+
+
+def _change(name: str | None, host: str | None, as_json: bool, change: Callable[[Client, str], Json]) -> None:
+    if (name is None) == (host is None):
+        raise click.UsageError("give the name of a worker, or --host")
+    with connect() as client:
+        names = [name] if name else [one["name"] for one in client.workers() if one["host"] == host]
+        if not names:
+            raise click.ClickException(f"no worker is running on {host}; `jobyard workers` lists them")
+        for one in names:
+            worker = change(client, one)
+            if as_json:
+                print_json(worker)
+            else:
+                running = f", {len(worker['jobs'])} running" if worker["jobs"] else ""
+                click.echo(f"worker {worker['name']}: {_state(worker) or 'claims jobs'}{running}")
+
+
+def _state(worker: Json) -> str:
+    words = [] if worker["is_running"] else ["not running"]
+    if worker["draining_since"]:
+        by = f" by {worker['drained_by']}" if worker["drained_by"] else ""
+        words.append(on_a_line(f"{'draining' if worker['jobs'] else 'drained'}{by}"))
+    return ", ".join(words)
+
+
+def _job(job: Json) -> str:
+    progress = job["progress"]
+    share = f" {progress['done'] / progress['total']:.0%}" if progress and progress["total"] else ""
+    return on_a_line(f"{job['kind']} {job['id']}{share}")
