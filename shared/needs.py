@@ -70,6 +70,8 @@ class Needs:
     files: Sequence[uuid.UUID] = ()
     referents: Sequence[uuid.UUID] = ()
     addresses: Mapping[str, str] = field(default_factory=dict)
+    # The names of these uploads by their ids, as texts: a job is called by them.
+    file_names: Mapping[str, str] = field(default_factory=dict)
 
 
 def note(connection: sa.Connection, needs: Iterable[tuple[uuid.UUID, Needs]]) -> None:

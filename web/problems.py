@@ -30,7 +30,8 @@ from jobyard.shared.errors import (
     TooLarge,
 )
 from jobyard.shared.kinds.fields import ALIAS, ALIAS_IS
-from jobyard.shared.kinds.submission import MANY, ONE
+from jobyard.shared.kinds.marks import MARKS_ARE
+from jobyard.shared.kinds.submission import MANY, MARKS, ONE
 from jobyard.shared.storage import failure_behind
 from jobyard.shared.texts import encodable
 from jobyard.web import bodies
@@ -97,7 +98,7 @@ def problem(
 
 def invalid(error: ValidationError) -> Response:
     """pydantic's findings, in the words of Jobyard."""
-    if request.is_json and request.method in ("POST", "PUT") and (why := _json_error()):
+    if request.is_json and request.method in ("POST", "PUT", "PATCH") and (why := _json_error()):
         return problem(400, "Bad Request", f"the body is not valid JSON: {why}")
     errors = field_errors(error)
     return problem(422, "Unprocessable Content", "; ".join(f"{e.field}: {e.message}" for e in errors), errors)
@@ -113,7 +114,7 @@ def field_errors(error: ValidationError) -> list[FieldError]:
 
 def _path(found: Any) -> str:
     # In a union, pydantic puts the tag of the chosen branch before the fields: `one` or `many`, the kind.
-    parts = [str(part) for part in found["loc"]]
+    parts = [str(part) for part in found["loc"] if part != "[key]"]
     if parts and parts[0] in (ONE, MANY):
         parts = parts[1:]
     kind = 1 if parts and parts[0].isdecimal() else 0
@@ -136,19 +137,24 @@ def _message(found: Any) -> str:
         case "union_tag_invalid":
             guess = _guess(str(context["tag"]), kinds.by_name())
             return f"should be one of {context['expected_tags']}, but is {context['tag']!r}{guess}"
-        case "string_pattern_mismatch" if context["pattern"] == r"\S":
-            return "should have at least one character that is not a space"
-        case "string_pattern_mismatch" if context["pattern"].startswith("^[A-Za-z0-9]"):
-            return (
-                f"should be of letters, digits, '.', '_' and '-', at most 64, but is {_shown(found['input'])}"
-            )
-        case "string_pattern_mismatch" if context["pattern"] == f"^{ALIAS}$":
-            return f"should be {ALIAS_IS}, but is {_shown(found['input'])}"
-        case "string_pattern_mismatch" if context["pattern"].startswith("^/"):
-            return f"should be an absolute path, but is {_shown(found['input'])}"
+        case "string_pattern_mismatch" if should := _should_be(context["pattern"]):
+            return should.format(_shown(found["input"]))
         case "value_error":
             return str(context["error"])
     return _translated(found)
+
+
+def _should_be(pattern: str) -> str:
+    """What a text of this pattern should be, with a place for what it is; "" for pydantic's own words."""
+    if pattern == r"\S":
+        return "should have at least one character that is not a space"
+    if pattern in MARKS_ARE:
+        return MARKS_ARE[pattern]
+    if pattern.startswith("^[A-Za-z0-9]"):
+        return "should be of letters, digits, '.', '_' and '-', at most 64, but is {}"
+    if pattern == f"^{ALIAS}$":
+        return f"should be {ALIAS_IS}, but is {{}}"
+    return "should be an absolute path, but is {}" if pattern.startswith("^/") else ""
 
 
 def _translated(found: Any) -> str:
@@ -178,7 +184,7 @@ def _fields_beside(path: Sequence[str | int]) -> Iterable[str]:
     model: Any = kinds.find(kind).Spec
     *outer, _ = names[names.index(kind) + 1 :]
     if outer[:1] != ["spec"]:
-        return ("kind", "priority", "spec")
+        return ("kind", "priority", "spec", *MARKS)
     for name in outer[1:]:
         field = model.model_fields.get(name)
         model = field.annotation if field is not None else None

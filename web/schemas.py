@@ -1,6 +1,7 @@
 """The answers of the API as pydantic models, from which its OpenAPI is generated."""
 
 import datetime
+import typing
 import uuid
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Generic, NamedTuple, Self, TypeVar
@@ -65,6 +66,12 @@ class Computed(NamedTuple):
 
 
 COMPUTED: Final = (
+    Computed(
+        "title",
+        str,
+        after="kind",
+        info=Field(description="What it is called: its name; without one, what it does"),
+    ),
     Computed("error", JobError | None, after="result"),
     Computed("progress", Progress | None, after="error"),
     Computed(
@@ -98,6 +105,8 @@ COMPUTED: Final = (
 def _type_in_schema(field: jobs.Field) -> Any:
     if field.shown == jobs.Shown.AS_A_FLAG:
         return bool
+    if field.empty is not None:
+        return next(one for one in typing.get_args(field.type) if one is not type(None))
     if field.shows_moment:
         return Moment | None if field.column.nullable else Moment
     return field.type

@@ -49,6 +49,7 @@ COMMANDS = {
     "models": Command("jobyard.cli.models", "List, add, download, alias or delete models."),
     "files": Command("jobyard.cli.files", "List uploads, newest first, or delete them."),
     "jobs": Command("jobyard.cli.jobs", "List jobs, newest first."),
+    "edit": Command("jobyard.cli.edits", "Change a job's name, labels, note or priority."),
     "watch": Command("jobyard.cli.jobs", "Follow a job to its end."),
     "pause": Command("jobyard.cli.jobs", "Pause a job; a training keeps its progress."),
     "resume": Command("jobyard.cli.jobs", "Resume a paused job."),

@@ -5,7 +5,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from jobyard.cli.follow import follow
-from jobyard.cli.session import connect, json_option, outcome, output, print_json, priority_option
+from jobyard.cli.session import (
+    connect,
+    json_option,
+    marks_options,
+    outcome,
+    output,
+    print_json,
+    priority_option,
+)
 from jobyard.cli.sources import find_dataset
 from jobyard.client import Job
 from jobyard.client.errors import Json
@@ -23,6 +31,7 @@ from jobyard.client.transport import given
 @click.option(
     "--allow-partial", is_flag=True, help="Import DIR even if more than a fifth of its files is left out."
 )
+@marks_options("--job-name")
 @priority_option
 @json_option
 def evaluate(
@@ -33,6 +42,7 @@ def evaluate(
     labels: str | None,
     allow_partial: bool,
     priority: int | None,
+    marks: Json,
     as_json: bool,
 ) -> int:
     """Judge MODEL (a name, name@version, name@alias or id) on DIR, a folder or archive of pictures; or on
@@ -47,7 +57,7 @@ def evaluate(
             client.check("evaluate", spec, priority=priority)
 
         found = find_dataset(client, data, name, labels, allow_partial, as_json=as_json, check=check)
-        job = follow(client.evaluate(model, found, split=split, priority=priority))
+        job = follow(client.evaluate(model, found, split=split, priority=priority, **marks))
         if as_json:
             print_json(job.raw)
         elif job.succeeded:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from jobyard.cli.follow import follow
 from jobyard.cli.results import show_result
-from jobyard.cli.session import connect, json_option, outcome, output, print_json
+from jobyard.cli.session import connect, json_option, on_a_line, outcome, output, print_json
 from jobyard.client import Job, WaitTimeout
 from jobyard.client.errors import Json
 from jobyard.client.positions import place_in_queue
@@ -26,6 +26,7 @@ STYLES = {
 }
 CANCEL_SECONDS = 60.0
 LOG_POLL_SECONDS = 1.0
+TITLE_CHARACTERS = 48
 
 
 @click.command()
@@ -46,10 +47,11 @@ def jobs(kind: str | None, state: str | None, limit: int, as_json: bool) -> None
             for job in found:
                 print_json(job.raw)
             return
-        table = Table("id", "kind", "state", "doing", "submitted", "ran")
+        table = Table("id", "job", "kind", "state", "doing", "submitted", "ran")
         for job in found:
             table.add_row(
                 job.id,
+                escape(_called(job)),
                 job.kind,
                 f"[{STYLES[job.state]}]{job.state}",
                 escape(_doing(job)),
@@ -150,6 +152,11 @@ def _print_event(event: Json) -> None:
     click.echo(f"{_local(event['at'])}  {event['state']:<9}  attempt {event['attempt']}  {what}{worker}")
     if event["traceback"]:
         click.echo("".join(f"    {line}" for line in event["traceback"].splitlines(keepends=True)))
+
+
+def _called(job: Job) -> str:
+    title = on_a_line(job.title)
+    return title if len(title) <= TITLE_CHARACTERS else f"{title[: TITLE_CHARACTERS - 1]}…"
 
 
 def _doing(job: Job) -> str:

@@ -12,7 +12,15 @@ from rich.table import Table
 
 from jobyard.cli.follow import follow, working
 from jobyard.cli.pipes import STANDARD_INPUT, copied, standard_input
-from jobyard.cli.session import connect, json_option, outcome, output, print_json, priority_option
+from jobyard.cli.session import (
+    connect,
+    json_option,
+    marks_options,
+    outcome,
+    output,
+    print_json,
+    priority_option,
+)
 from jobyard.cli.sources import ARCHIVES
 from jobyard.cli.targets import check_folder, check_target
 from jobyard.client import Job, JobyardClientError
@@ -53,6 +61,7 @@ MAX_ROWS = 50
 @click.option(
     "--force", is_flag=True, help="Overwrite the file of --csv, and pictures in -o, that are there already."
 )
+@marks_options("--name", "--job-name")
 @priority_option
 @json_option
 def predict(
@@ -66,6 +75,7 @@ def predict(
     escape_formulas: bool,
     force: bool,
     priority: int | None,
+    marks: Json,
     as_json: bool,
 ) -> int:
     """Classify IMAGEs, or all files in a FOLDER or an ARCHIVE (zip, tar), with MODEL: a name,
@@ -87,7 +97,7 @@ def predict(
             sent.source() as source,
         ):
             job = client.predict(
-                model, dataset=dataset, top=top, explain=explain or None, priority=priority, **source
+                model, dataset=dataset, top=top, explain=explain or None, priority=priority, **marks, **source
             )
         follow(job)
         if job.succeeded:

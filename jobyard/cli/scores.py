@@ -15,7 +15,16 @@ from rich.table import Table
 from jobyard.cli.dialects import dialect_options, fields_of, show_read_as
 from jobyard.cli.follow import POLL_SECONDS, follow, working
 from jobyard.cli.pipes import STANDARD_INPUT
-from jobyard.cli.session import connect, json_option, on_a_line, outcome, output, print_json, priority_option
+from jobyard.cli.session import (
+    connect,
+    json_option,
+    marks_options,
+    on_a_line,
+    outcome,
+    output,
+    print_json,
+    priority_option,
+)
 from jobyard.cli.tables import tables_of
 from jobyard.cli.targets import check_target
 from jobyard.client import Job, reading, unseen
@@ -70,6 +79,7 @@ STYLES = {"positive": "green", "neutral": "yellow", "negative": "red"}
     help="standard: emoji become words, curly quotes straight ones, HTML its text; default: none.",
 )  # fmt: skip
 @click.option("--explain", is_flag=True, help="For TEXTs: show what each word adds to the score, and why.")
+@marks_options("--name", "--job-name")
 @priority_option
 @json_option
 def score(
@@ -84,6 +94,7 @@ def score(
     normalize: str | None,
     explain: bool,
     priority: int | None,
+    marks: Json,
     as_json: bool,
     **of_file: Any,
 ) -> int:
@@ -113,11 +124,11 @@ def score(
         spec["format"] = None if target is None else _format(target)
     with connect() as client:
         if not files:
-            job = client.score(what, priority=priority, wait=POLL_SECONDS, **spec)
+            job = client.score(what, priority=priority, wait=POLL_SECONDS, **marks, **spec)
         else:
             given_files = {"file": files[0]} if len(files) == 1 else {"files": files}
             with _uploading([file for file in files if isinstance(file, Path)], what):
-                job = client.score(**given_files, priority=priority, **spec)
+                job = client.score(**given_files, priority=priority, **marks, **spec)
         follow(job)
         if job.succeeded and target is not None:
             with working(f"saving {target} …"):

@@ -1,5 +1,6 @@
 """What the client commands have in common: the server they talk to, and how they end."""
 
+import functools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,6 +52,57 @@ def priority_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--priority", type=click.IntRange(0, 9), help="9 runs first, 0 last; default: 5.")(
         command
     )
+
+
+def marks_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Options for what a job is called and how it is marked; the command gets them as `marks`, for `submit`.
+
+    `names` are those of the option for its name: some commands call something else so.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def run(
+            *args: Any,
+            job_name: str | None,
+            labels_given: tuple[str, ...],
+            note: str | None,
+            keep: bool,
+            **options: Any,
+        ) -> Any:
+            labels = labels_of(labels_given) or None
+            marks = {"name": job_name, "labels": labels, "note": note, "keep": keep or None}
+            given = {name: value for name, value in marks.items() if value is not None}
+            return command(*args, marks=given, **options)
+
+        for option in (
+            click.option("--keep", is_flag=True, help="Retention leaves the job, and all that is its own."),
+            click.option("--note", help="What is to be remembered of the job."),
+            label_option,
+            click.option(
+                *names, "job_name", help="What to call the job; default: it is called by what it does."
+            ),
+        ):
+            run = option(run)
+        return run
+
+    return decorate
+
+
+label_option = click.option(
+    "--label", "labels_given", multiple=True, metavar="KEY=VALUE", help="A label of the job; may be repeated."
+)
+
+
+def labels_of(given: tuple[str, ...]) -> dict[str, str]:
+    """`team=birds` as a map. Raises click.UsageError."""
+    labels = {}
+    for one in given:
+        key, equals, value = one.partition("=")
+        if not key or not equals:
+            raise click.UsageError(f"--label {one}: should be KEY=VALUE, as in --label team=birds")
+        labels[key] = value
+    return labels
 
 
 def print_json(value: object) -> None:

@@ -9,7 +9,7 @@ import click
 from jobyard.cli.fields import fill, nearest, uploads
 from jobyard.cli.follow import follow, working
 from jobyard.cli.results import show_result
-from jobyard.cli.session import connect, json_option, outcome, print_json, priority_option
+from jobyard.cli.session import connect, json_option, marks_options, outcome, print_json, priority_option
 from jobyard.cli.targets import expanded
 from jobyard.client import Client
 from jobyard.client.errors import Json
@@ -24,10 +24,17 @@ from jobyard.client.errors import Json
 @click.option(
     "--detach", "--no-follow", "detach", is_flag=True, help="Submit the job and exit without following it."
 )
+@marks_options("--name", "--job-name")
 @priority_option
 @json_option
 def submit(
-    kind: str, fields: tuple[str, ...], file: str | None, detach: bool, priority: int | None, as_json: bool
+    kind: str,
+    fields: tuple[str, ...],
+    file: str | None,
+    detach: bool,
+    priority: int | None,
+    marks: Json,
+    as_json: bool,
 ) -> int:
     """Submit a job of KIND: train, predict, evaluate, sentiment, import, register, export, or a plugin's.
 
@@ -40,7 +47,7 @@ def submit(
         spec = fill(given, fields, _schema(client, kind))
         sent = list(uploads(spec))
         with working(f"uploading {', '.join(map(str, sent))} …") if sent else nullcontext():
-            job = client.submit(kind, spec, priority=priority)
+            job = client.submit(kind, spec, priority=priority, **marks)
         if not detach:
             follow(job)
         if as_json:

@@ -9,10 +9,19 @@ import click
 
 from jobyard.cli.evaluations import accuracy, by_class
 from jobyard.cli.follow import follow
-from jobyard.cli.session import connect, json_option, outcome, output, print_json, priority_option
+from jobyard.cli.session import (
+    connect,
+    json_option,
+    marks_options,
+    outcome,
+    output,
+    print_json,
+    priority_option,
+)
 from jobyard.cli.sources import find_dataset
 from jobyard.client import Job
 from jobyard.client.architectures import architecture_file
+from jobyard.client.errors import Json
 from jobyard.client.transport import given
 
 CLASS_WEIGHT = re.compile(r"(?P<name>[^=]+)=(?P<weight>[0-9]+(\.[0-9]*)?|\.[0-9]+)(,|$)")
@@ -122,6 +131,7 @@ AUGMENT = ("shear", "zoom", "crop", "flip", "rotation", "brightness", "contrast"
 @click.option("--patience", type=int, help="Stop after this many epochs of which none was the best.")
 @click.option("--seed", type=int, help="Random seed; default: 0.")
 @click.option("--precision", help="auto, float32, mixed_bfloat16 or mixed_float16; default: auto.")
+@marks_options("--job-name")
 @priority_option
 @json_option
 def train(
@@ -131,6 +141,7 @@ def train(
     labels: str | None,
     allow_partial: bool,
     priority: int | None,
+    marks: Json,
     as_json: bool,
     **spec: Any,
 ) -> int:
@@ -150,7 +161,7 @@ def train(
             client.check("train", given({"dataset": dataset, **spec}), priority=priority)
 
         found = find_dataset(client, data, name, labels, allow_partial, as_json=as_json, check=check)
-        job = follow(client.train(found, priority=priority, **spec))
+        job = follow(client.train(found, priority=priority, **marks, **spec))
         if as_json:
             print_json(job.raw)
         elif job.succeeded:

@@ -15,6 +15,9 @@ from jobyard.client.texts import listed, texts_of
 from jobyard.client.transport import Transport, given, segment
 from jobyard.client.uploads import Uploads, file_or_id
 
+# How a job is marked: arguments of `submit`, and of the methods that make a job of one kind.
+MARKS = ("name", "labels", "note", "keep")
+
 
 class Client:
     """A Jobyard server, by its address and token.
@@ -54,22 +57,29 @@ class Client:
         spec: Json,
         *,
         priority: int | None = None,
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        note: str | None = None,
+        keep: bool | None = None,
         idempotency_key: str | None = None,
         wait: float | None = None,
     ) -> Job:
         """Submit a job of any kind that `kinds` lists; fields that `spec` leaves out take their defaults.
 
         A Path anywhere in the spec is uploaded and replaced by the file's id; the rest is checked before, and
-        what was uploaded is deleted if the job is refused. `priority` is 0 to 9; 9 runs first. Requests with
-        the same `idempotency_key` give the same job. With `wait`, the answer comes when the job has ended, or
-        after so many seconds (at most 60), which saves short jobs a second request.
+        what was uploaded is deleted if the job is refused. `priority` is 0 to 9; 9 runs first. `name` is what
+        the job is called; without one, it is called by what it does. `labels` (at most 32) are what it
+        belongs to, as {"team": "birds"}, `note` is for people, and with `keep` retention leaves the job.
+        Requests with the same `idempotency_key` give the same job. With `wait`, the answer comes when the job
+        has ended, or after so many seconds (at most 60), which saves short jobs a second request.
 
         Raises BadRequest for a wrong field, and Conflict if the key was used for a different request.
         """
+        marks = given({"name": name, "labels": labels and dict(labels), "note": note, "keep": keep})
         if any(uploads.paths(spec)):
-            self.check(kind, spec, priority=priority)
+            self._check(kind, spec, priority, marks)
         with Uploads(self._transport) as sent:
-            body = _request(kind, sent.placed(spec), priority)
+            body = _request(kind, sent.placed(spec), priority) | marks
             key = idempotency_key or str(uuid.uuid4())
             return self._job(self._transport.post("/jobs", body, key=key, longer=wait or 0.0, wait=wait))
 
@@ -79,9 +89,12 @@ class Client:
         A Path stands for a file that would be uploaded, and must be readable; PENDING as the name of a data
         set for one that is yet to be imported.
         """
+        self._check(kind, spec, priority, {})
+
+    def _check(self, kind: str, spec: Json, priority: int | None, marks: Json) -> None:
         for path in uploads.paths(spec):
             uploads.check_readable(path)
-        self._transport.check("/jobs/check", _request(kind, uploads.pending(spec), priority))
+        self._transport.check("/jobs/check", _request(kind, uploads.pending(spec), priority) | marks)
 
     def kinds(self) -> list[Json]:
         """The kinds of job of the server: [{kind, queue, title, description, schema}].
@@ -103,14 +116,15 @@ class Client:
 
         `architecture` is a network of your own: a file with what `model.to_json()` of Keras 3 writes, or a
         `.keras` file, of which the architecture is uploaded; or an id. `spec` has the other fields of the
-        job's spec (epochs=10, batch_size=64); left out, they take their defaults. The result of the job has
-        "model", the reference of the trained model.
+        job's spec (epochs=10, batch_size=64); left out, they take their defaults. `name`, `labels`, `note`
+        and `keep` are as for `submit`. The result of the job has "model", the reference of the trained model.
         """
+        marks = _marks_of(spec)
         with ExitStack() as opened:
             if architecture is not None and not isinstance(architecture, uuid.UUID):
                 architecture = opened.enter_context(architecture_file(Path(architecture)))
             spec = {"dataset": dataset, "architecture": architecture, **spec}
-            return self.submit("train", given(spec), priority=priority)
+            return self.submit("train", given(spec), priority=priority, **marks)
 
     def predict(
         self,
@@ -129,8 +143,9 @@ class Client:
         The pictures are either `images` (paths, which are uploaded, or ids of files), a `dataset`, or an
         `archive` (a zip or tar: a path or an id; or a folder, every file of which is a row). Each row keeps
         the `top` most probable classes, or all. With `explain`, each row of `job.predictions` names an
-        overlay, which `job.download` saves.
+        overlay, which `job.download` saves. `name`, `labels`, `note` and `keep` are as for `submit`.
         """
+        marks = _marks_of(spec)
         with ExitStack() as opened:
             if not isinstance(archive, uuid.UUID | None) and Path(archive).is_dir():
                 folder = Path(archive)
@@ -147,7 +162,7 @@ class Client:
                 "explain": explain,
                 **spec,
             }
-            return self.submit("predict", given(spec), priority=priority)
+            return self.submit("predict", given(spec), priority=priority, **marks)
 
     def evaluate(
         self, model: str, dataset: str, *, split: str | None = None, priority: int | None = None, **spec: Any
@@ -155,10 +170,12 @@ class Client:
         """Judge a model, by name, `name@version`, `name@alias` or id, on a data set; returns the job.
 
         `split` is "test", "validation", "train" or "all" of its pictures; by default test, else validation,
-        else all. The result of the job has "evaluation": accuracy, confusion, per_class, roc, calibration, …
+        else all. `name`, `labels`, `note` and `keep` are as for `submit`. The result of the job has
+        "evaluation": accuracy, confusion, per_class, roc, calibration, …
         """
+        marks = _marks_of(spec)
         spec = {"model": model, "dataset": dataset, "split": split, **spec}
-        return self.submit("evaluate", given(spec), priority=priority)
+        return self.submit("evaluate", given(spec), priority=priority, **marks)
 
     def score(
         self,
@@ -198,9 +215,10 @@ class Client:
         `null_values` set it; `sheet` names a workbook's sheet; `errors` is "fail" or "skip"; `format`, of the
         scored file, is "parquet", "csv" or "jsonl"; `thresholds` has the compound scores from which a text is
         "positive" and "negative"; `lexicon` maps words and emoji to their valences, from −4 to 4; `normalize`
-        is "none", or "standard" to put into words what VADER can't see; `explain` is for texts. `wait` as for
-        `submit`. Returns the job.
+        is "none", or "standard" to put into words what VADER can't see; `explain` is for texts. `wait`,
+        `name`, `labels`, `note` and `keep` are as for `submit`. Returns the job.
         """
+        marks = _marks_of(spec)
         spec = {
             "texts": None if texts is None else texts_of(texts),
             "file": None if file is None else file_or_id(file),
@@ -222,7 +240,7 @@ class Client:
             "explain": explain,
             **spec,
         }
-        return self.submit("sentiment", given(spec), priority=priority, wait=wait)
+        return self.submit("sentiment", given(spec), priority=priority, wait=wait, **marks)
 
     def import_pictures(
         self,
@@ -473,6 +491,11 @@ class Client:
 
 def _request(kind: str, spec: Any, priority: int | None) -> Json:
     return {"kind": kind, "spec": spec} | given({"priority": priority})
+
+
+def _marks_of(spec: Json) -> Json:
+    """What `submit` takes beside the spec, taken out of what a method was given for it."""
+    return {name: spec.pop(name) for name in MARKS if name in spec}
 
 
 def _model(reference: str) -> str:

@@ -83,6 +83,33 @@ class Job:
         return why
 
     @property
+    def title(self) -> str:
+        """What the job is called: its name, or what it does. Of earlier servers, its kind."""
+        return str(self.raw.get("title", self.kind))
+
+    @property
+    def name(self) -> str | None:
+        """What its owner called it."""
+        name: str | None = self.raw.get("name")
+        return name
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Its labels; {} if it has none."""
+        return dict(self.raw.get("labels") or {})
+
+    @property
+    def note(self) -> str | None:
+        """What is to be remembered of it; in a list, its beginning."""
+        note: str | None = self.raw.get("note")
+        return note
+
+    @property
+    def keep(self) -> bool:
+        """Whether retention leaves it."""
+        return bool(self.raw.get("keep"))
+
+    @property
     def succeeded(self) -> bool:
         return self.state == "succeeded"
 
@@ -152,6 +179,15 @@ class Job:
         something needs it.
         """
         self._transport.delete(self._path)
+
+    def update(self, **changes: object) -> Self:
+        """Change `name`, `labels`, `note`, `keep`, and the `priority` of a queued or paused job.
+
+        What is left out stays. None removes a name or a note. Of `labels`, those given are set, and those
+        that are None removed; labels=None removes all. Raises Conflict for the priority of any other job.
+        """
+        self._take(self._transport.patch(self._path, changes))
+        return self
 
     def metrics(self, name: str | None = None, points: int | None = None) -> list[Json]:
         """The metric history by name and step: [{name, step, epoch, value, at}].

@@ -6,7 +6,7 @@ imports its modules.
 """
 
 from jobyard.shared.jobs.attempts import BACKOFF_SECONDS
-from jobyard.shared.jobs.briefs import WHOLE_BYTES, Brief, JobBrief, brief_of, is_listed_whole
+from jobyard.shared.jobs.briefs import WHOLE_BYTES, Brief, JobBrief, brief_of, is_listed_whole, restore
 from jobyard.shared.jobs.claims import Claim, claim
 from jobyard.shared.jobs.counts import (
     EXACT_COUNTS,
@@ -20,6 +20,7 @@ from jobyard.shared.jobs.counts import (
     total,
 )
 from jobyard.shared.jobs.deletion import NOT_FOUND, Deletable, Refusal, delete_locked, lock_deletable
+from jobyard.shared.jobs.edits import MAX_LABELS, Edit, edit
 from jobyard.shared.jobs.families import settle, split
 from jobyard.shared.jobs.fields import Field, Shown
 from jobyard.shared.jobs.fronts import Front
@@ -77,6 +78,7 @@ __all__ = [
     "FAR_POSITION",
     "FIELDS",
     "GLOSS",
+    "MAX_LABELS",
     "MOVES",
     "NOT_FOUND",
     "STALLED",
@@ -87,6 +89,7 @@ __all__ = [
     "Claim",
     "Count",
     "Deletable",
+    "Edit",
     "Field",
     "Front",
     "Job",
@@ -114,6 +117,7 @@ __all__ = [
     "delete_locked",
     "digests",
     "drop_checkpoint",
+    "edit",
     "events",
     "expire",
     "fail",
@@ -148,6 +152,7 @@ __all__ = [
     "repeats_of",
     "rescue",
     "restart",
+    "restore",
     "resume",
     "retry",
     "running",

@@ -3,6 +3,7 @@
 A list is then read without the documents that it leaves out. A document of up to WHOLE_BYTES of JSON is
 listed whole and has no brief. In a brief each value of more than VALUE_BYTES is cut: a text to its beginning,
 an array to `[]`; of an object the members are treated likewise, the shortest first, as far as WHOLE_BYTES go.
+Of a note there are its first VALUE_BYTES characters.
 """
 
 import hashlib
@@ -156,6 +157,8 @@ def _of(name: Name, briefs: sa.FromClause) -> sa.ColumnElement[bool]:
 
 # Of a list's row: texts of JSON, and what is cut.
 COLUMNS: Final[dict[str, sa.ColumnElement[Any]]] = {
+    # One more than is shown says that there is more.
+    "note": sa.func.substr(JOBS.c.note, 1, VALUE_BYTES + 1),
     "spec": _shown("spec", _SPECS),
     "result": _shown("result", _RESULTS),
     "spec_cuts": _SPECS.c.cuts,

@@ -30,6 +30,9 @@ class Claim:
     lease: uuid.UUID
     checkpoint_key: str | None
     parent_id: uuid.UUID | None = None
+    # What it is called, as far as that is stored.
+    name: str | None = None
+    does: str | None = None
     # Not None: the job was split, its children have ended, and it is to sum up.
     child_window: int | None = None
 

@@ -37,6 +37,8 @@ class Field:
     shown: Shown | None
     # For the API's schema.
     description: str | None
+    # Of a JSON document: the text that readers see where there is none.
+    empty: str | None
 
     @property
     def name(self) -> str:
@@ -66,10 +68,11 @@ def field(
     given: bool = False,
     shown: Shown | None = None,
     description: str | None = None,
+    empty: str | None = None,
     **options: Any,
 ) -> MappedColumn[Any]:
     """A `mapped_column` that is `given` by a request, or `shown` to readers."""
-    info = {"given": given, "shown": shown, "description": description}
+    info = {"given": given, "shown": shown, "description": description, "empty": empty}
     return mapped_column(type_, info=info, **options)
 
 

@@ -7,27 +7,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field, make_dataclass
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from jobyard.shared.database import utcnow
 from jobyard.shared.jobs import briefs
+from jobyard.shared.jobs.fields import Field
 from jobyard.shared.jobs.positions import has_workers, jobs_before, pause_of_queue
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.tables import EVENTS, FIELDS, JOBS
-from jobyard.shared.texts import to_json
+from jobyard.shared.texts import OutsideText, storable, to_json
 
 _GIVEN: Final = tuple(field for field in FIELDS if field.given)
 
-# Where a column may be NULL, a request may leave it out.
+
+def _member(one: Field) -> Any:
+    """What may be NULL or has a default, a request may leave out."""
+    if one.column.nullable:
+        return one.name, one.type, field(default=None)
+    if one.column.default is not None:
+        return one.name, one.type, field(default=cast(Any, one.column.default).arg)
+    return one.name, one.type
+
+
 _REQUEST: Any = make_dataclass(
     "_REQUEST",
-    [
-        (one.name, one.type, field(default=None)) if one.column.nullable else (one.name, one.type)
-        for one in _GIVEN
-    ],
+    [_member(one) for one in _GIVEN],
     frozen=True,
     kw_only=True,
 )
@@ -49,7 +56,7 @@ def _type_in_json(column: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
     """Its type in the JSON that brings the rows, for PostgreSQL. A JSON document is a text in there, and so
     is kept to the letter.
     """
-    if isinstance(column.type, sa.String | sa.JSON):
+    if isinstance(column.type, sa.String | OutsideText | sa.JSON):
         return sa.Text()
     if isinstance(column.type, sa.Integer | sa.Float | sa.Boolean | sa.Uuid):
         return column.type
@@ -62,6 +69,9 @@ NEW: Final = {"state": State.QUEUED, "attempt": 0, "version": 1}
 _INSERTED: Final = {name: _type_in_json(JOBS.c[name]) for name in ("id", *NEW, *(one.name for one in _GIVEN))}
 _JSON: Final = [name for name in _INSERTED if isinstance(JOBS.c[name].type, sa.JSON)]
 _UUIDS: Final = [name for name in _INSERTED if isinstance(JOBS.c[name].type, sa.Uuid)]
+
+# Of which the type does not see what is inside that JSON.
+_OUTSIDE: Final = [name for name in _INSERTED if isinstance(JOBS.c[name].type, OutsideText)]
 
 _NONE: Final = sa.literal_column("0", sa.Integer)
 
@@ -123,9 +133,10 @@ class _Insertion:
             row["id"]: {name: to_json(row[name]) for name in _JSON if row[name] is not None} for row in rows
         }
         given = [
-            row
+            {name: value for name, value in row.items() if value is not None}
             | texts[row["id"]]
             | {name: text_of_uuid(row[name]) for name in _UUIDS if row[name] is not None}
+            | {name: storable(row[name]) for name in _OUTSIDE if row[name] is not None}
             for row in rows
         ]
         # Not `to_json`: the documents in it are JSON already.

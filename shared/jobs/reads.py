@@ -99,13 +99,13 @@ def page_of_ids(
 
 # Built once: it is longer than the others.
 _LISTED: Final = (
-    sa.select(Job, *(column.label(name) for name, column in briefs.COLUMNS.items()))
+    sa.select(Job, *(column.label(name) for name, column in briefs.COLUMNS.items() if name != "note"))
     .select_from(Job)
     .outerjoin(*briefs.SPECS)
     .outerjoin(*briefs.RESULTS)
     .where(Job.id.in_(sa.bindparam("job_ids", type_=JOBS.c.id.type, expanding=True)))
     .order_by(Job.id)
-    .options(defer(Job.spec), defer(Job.result))
+    .options(defer(Job.spec), defer(Job.result), defer(Job.note))
 )
 
 

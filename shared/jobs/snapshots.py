@@ -27,7 +27,7 @@ _NAMES: Final = [*(field.shown_name for field in _SHOWN), "position", "has_worke
 _TUPLE: Any = namedtuple
 
 
-class JobSnapshot(_TUPLE("JobSnapshot", [*_NAMES, "truncated"], defaults=[()])):  # type: ignore[misc]  # derived
+class JobSnapshot(_TUPLE("JobSnapshot", [*_NAMES, "truncated", "cuts"], defaults=[(), ()])):  # type: ignore[misc]  # derived
     """What every reader may see of a job: the fields that are `shown`, and its place in the queue."""
 
     __slots__ = ()
@@ -38,6 +38,12 @@ class JobSnapshot(_TUPLE("JobSnapshot", [*_NAMES, "truncated"], defaults=[()])):
     queue: str
     state: str
     priority: int
+    name: str | None
+    # As the database keeps it: a JSON text; None for none.
+    labels: str | None
+    note: str | None
+    keep: bool
+    does: str | None
     # As the JSON texts that the database keeps: they are answered as such.
     spec: str
     result: str | None
@@ -57,6 +63,8 @@ class JobSnapshot(_TUPLE("JobSnapshot", [*_NAMES, "truncated"], defaults=[()])):
     queue_pause: str | None
     # In a list: the dotted paths of what is there only in part, as `briefs` has it.
     truncated: Sequence[str]
+    # What of its spec is cut, as `restore` takes it.
+    cuts: Sequence[Any]
 
 
 class JobVersion(NamedTuple):
@@ -119,17 +127,26 @@ def _listed(*row: Any) -> JobSnapshot:
     *values, spec_cuts, result_cuts = row
     job = JobSnapshot(*values, None, None, None)
     if truncated := briefs.truncated(job.spec, job.result, spec_cuts, result_cuts):
-        job = job._replace(truncated=truncated)
-    return job
+        job = job._replace(truncated=truncated, cuts=spec_cuts or ())
+    return _with_a_short_note(job)
+
+
+def _with_a_short_note(job: JobSnapshot) -> JobSnapshot:
+    if job.note is None or len(job.note) <= briefs.VALUE_BYTES:
+        return job
+    shown: JobSnapshot = job._replace(note=job.note[: briefs.VALUE_BYTES], truncated=[*job.truncated, "note"])
+    return shown
 
 
 def in_a_list(job: JobSnapshot, spec: dict[str, Any]) -> JobSnapshot:
     """The snapshot of a new job as lists show it; `spec` is the one that it has as text."""
+    job = _with_a_short_note(job)
     if len(job.spec) <= briefs.WHOLE_BYTES:
         return job
     value, cuts = briefs.brief_of(spec)
     text = to_json(value)
-    shown: JobSnapshot = job._replace(spec=text, truncated=briefs.truncated(text, job.result, cuts, None))
+    truncated = [*briefs.truncated(text, job.result, cuts, None), *job.truncated]
+    shown: JobSnapshot = job._replace(spec=text, truncated=truncated, cuts=cuts)
     return shown
 
 

@@ -44,6 +44,22 @@ class Job(Base):
     phase: Mapped[str | None] = field(OutsideText(200), shown=AS_IT_IS)
     queue: Mapped[str] = field(sa.String(32), given=True, shown=AS_IT_IS)
     priority: Mapped[int] = field(given=True, shown=AS_IT_IS)
+    # What people call it, sort it by, and remember of it.
+    name: Mapped[str | None] = field(OutsideText(200), given=True, shown=AS_IT_IS)
+    labels: Mapped[dict[str, str] | None] = field(
+        NullableJson, given=True, shown=AS_IT_IS, empty="{}", description="Its labels: key → value"
+    )
+    note: Mapped[str | None] = field(OutsideText, given=True, shown=AS_IT_IS)
+    keep: Mapped[bool] = field(
+        given=True,
+        shown=AS_IT_IS,
+        default=False,
+        server_default=sa.false(),
+        description="Retention leaves it, and all that is its own",
+    )
+    # What it does, where a short spec alone doesn't say that: readers would need the names of its files, or
+    # a long spec. Of all others it is computed when it is read.
+    does: Mapped[str | None] = field(OutsideText(200), given=True, shown=WITHIN_OTHERS)
     spec: Mapped[dict[str, Any]] = field(Json, given=True, shown=AS_IT_IS)
     result: Mapped[dict[str, Any] | None] = field(NullableJson, shown=AS_IT_IS)
     error_type: Mapped[str | None] = field(OutsideText(200), shown=WITHIN_OTHERS)

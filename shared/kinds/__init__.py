@@ -21,6 +21,7 @@ __all__ = [
     "Spec",
     "by_name",
     "find",
+    "label",
     "links",
     "of",
     "problems",
@@ -55,6 +56,12 @@ def title(kind: str, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:
     except Exception as error:  # noqa: BLE001 - a list of jobs is shown all the same
         log.warning("the kind %r can't name a job: %s: %s", kind, type(error).__name__, error)
         return declared.label
+
+
+def label(kind: str) -> str:
+    """A kind's name for people: "Training"; of one that is not installed, its own name."""
+    declared = by_name().get(kind)
+    return kind if declared is None else declared.label
 
 
 def links(kind: str, spec: str) -> Sequence[str]:

@@ -21,6 +21,7 @@ from jobyard.shared.addresses import parse
 from jobyard.shared.emoji import is_emoji, without_selectors
 from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Source, Spec
 from jobyard.shared.kinds.fields import FileOrAddress
+from jobyard.shared.kinds.words import first_words
 
 MAX_TEXTS = 1_000
 MAX_TEXT_CHARACTERS = 10_000
@@ -344,8 +345,11 @@ class Sentiment(Kind[SentimentSpec]):
             return f"{len(spec['files']):,} files"
         if spec["texts"] is None:
             return files.get(spec["file"]) or _called(spec["file"])
-        count = len(spec["texts"])
-        return "1 text" if count == 1 else f"{count:,} texts"
+        texts = spec["texts"]
+        if len(texts) > 1:
+            return f"{len(texts):,} texts"
+        # In a list, a long one is left out.
+        return first_words(next(iter(texts), "")) or "1 text"
 
     def links(self, spec: str) -> Sequence[str]:
         if not _OF_A_FILE.search(spec):

@@ -6,8 +6,11 @@ from pydantic import Discriminator, Field, RootModel, Tag, TypeAdapter, create_m
 
 from jobyard.shared.kinds import by_name
 from jobyard.shared.kinds.base import Kind, Parameters, Spec
+from jobyard.shared.kinds.marks import JobName, Labels, Note
 
 MAX_JOBS = 1_000
+# What people call a job and how they mark it: fields of a request that its work does not read.
+MARKS = ("name", "labels", "note", "keep")
 
 
 class Submission(Parameters):
@@ -19,6 +22,10 @@ class Submission(Parameters):
         le=9,
         description="9 runs first; jobs of equal priority run in the order of submission",
     )
+    name: JobName | None = None
+    labels: Labels = Field(default={})
+    note: Note | None = None
+    keep: bool = Field(default=False, description="Retention leaves the job, and all that is its own")
     kind: str
     spec: Spec
 

@@ -27,6 +27,7 @@ from jobyard.web.api.common import (
 from jobyard.web.backend import Backend, current_backend
 from jobyard.web.services import budgets
 from jobyard.web.services.deletion import remove_job
+from jobyard.web.services.edits import Changes, edit_of
 from jobyard.web.services.long_polling import MAX_WAIT_SECONDS, until_it_ends, wait_until
 from jobyard.web.services.retries import retry
 from jobyard.web.services.submission import check, checked_key, submit, submit_many
@@ -164,6 +165,18 @@ def get_job(path: JobPath, query: JobQuery) -> Response:
             etag = serializers.etag_of(jobs.read_version(connection, path.id))
         if unchanged := not_modified(etag):
             return unchanged
+    return job_answer(path.id, 200)
+
+
+@api.patch("/<uuid:id>", responses={200: schemas.Job}, summary="Change a job's name, labels, note, …")
+def change_job(path: JobPath, body: Changes) -> Response:
+    """What is left out stays. null removes the name or the note; of `labels`, those given are set, those that
+    are null removed, and null in place of them all removes all (RFC 7396).
+
+    409 for the priority of a job that is neither queued nor paused.
+    """
+    with current_backend().database.write() as session:
+        jobs.edit(session, path.id, edit_of(body))
     return job_answer(path.id, 200)
 
 

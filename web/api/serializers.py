@@ -13,6 +13,7 @@ from pydantic_core import to_json
 
 from jobyard.shared import kinds
 from jobyard.shared.jobs import FIELDS, TERMINAL, JobSnapshot, JobVersion, State, why_waiting
+from jobyard.shared.kinds.titles import called
 from jobyard.web import schemas
 from jobyard.web.services import budgets
 
@@ -25,7 +26,8 @@ def of_job(job: JobSnapshot) -> bytes:
             members[name] = schemas.rfc3339(moment)
     for name, compute in COMPUTED.items():
         members[name] = compute(job)
-    return _OBJECT % (to_json(members)[:-1], *[(text or "null").encode() for text in _texts(job)])
+    texts = zip(_texts(job), _EMPTY)  # noqa: B905 - as above
+    return _OBJECT % (to_json(members)[:-1], *[(text or empty).encode() for text, empty in texts])
 
 
 def etag_of(seen: JobVersion | JobSnapshot) -> str:
@@ -73,6 +75,11 @@ def _per_second(job: JobSnapshot) -> float | None:
     return round((job.progress_total - job.progress_done) / job.eta_seconds, 1)
 
 
+def _title(job: JobSnapshot) -> str:
+    is_part = job.parent_id is not None
+    return called(job.kind, job.spec, name=job.name, does=job.does, is_part=is_part, cuts=job.cuts)
+
+
 def _links(job: JobSnapshot) -> dict[str, str]:
     page = f"/jobs/{job.id}"
     own = f"{schemas.API}{page}"
@@ -95,6 +102,7 @@ def _links(job: JobSnapshot) -> dict[str, str]:
 
 # The members of `schemas.COMPUTED` that a snapshot does not have.
 COMPUTED: Final[dict[str, Callable[[JobSnapshot], object]]] = {
+    "title": _title,
     "error": _error,
     "progress": _progress,
     "waiting_for": lambda job: why_waiting(job.queue, job.has_workers, job.queue_pause),
@@ -106,6 +114,7 @@ COMPUTED: Final[dict[str, Callable[[JobSnapshot], object]]] = {
 # taken from a snapshot at once; what is computed is put in its place then.
 _FIELDS: Final = {field.shown_name: field for field in FIELDS}
 _JSON: Final = [name for name in schemas.Job.model_fields if name in _FIELDS and _FIELDS[name].is_json]
+_EMPTY: Final = [_FIELDS[name].empty or "null" for name in _JSON]
 _OBJECT: Final = b"%%b%b}" % b"".join(b',"%b":%%b' % name.encode() for name in _JSON)
 _texts: Final = itemgetter(*map(JobSnapshot._fields.index, _JSON))
 _NAMES: Final = [name for name in schemas.Job.model_fields if name not in _JSON]

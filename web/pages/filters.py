@@ -11,6 +11,7 @@ from jobyard.client import explanations, positions, reading, stalls, unseen
 from jobyard.shared import kinds, texts
 from jobyard.shared.jobs import GLOSS, Count, Job, State, total
 from jobyard.shared.kinds.base import Source
+from jobyard.shared.kinds.titles import of_part
 from jobyard.shared.registry import many_classes
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.fields import Field, fields_of
@@ -41,8 +42,7 @@ STATE_ICONS = {
 @routes.app_template_filter()
 def kind_name(kind: str) -> str:
     """`train` → "Training"."""
-    found = kinds.by_name().get(kind)
-    return found.label if found else kind
+    return kinds.label(kind)
 
 
 @routes.app_template_filter()
@@ -221,9 +221,15 @@ def per_second(job: Job) -> str:
 
 @routes.app_template_filter()
 def what(job: Job, files: Mapping[str, str]) -> str:
-    """A job's spec in a few words; `files` has the names of uploaded files by id."""
-    if job.parent_id is None:
-        return kinds.title(job.kind, job.spec, files)
-    if "part" in job.spec and "parts" in job.spec:
-        return f"part {job.spec['part'] + 1:,} of {job.spec['parts']:,}"
-    return kind_name(job.kind)
+    """What a job is called: its name, or what it does; `files` has the names of uploaded files by id."""
+    if job.name is not None:
+        return job.name
+    return does(job, files)
+
+
+@routes.app_template_filter()
+def does(job: Job, files: Mapping[str, str]) -> str:
+    """What it does, also if it has a name."""
+    if job.parent_id is not None:
+        return of_part(job.kind, job.spec)
+    return job.does or kinds.title(job.kind, job.spec, files)

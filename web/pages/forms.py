@@ -12,9 +12,9 @@ from werkzeug.wrappers import Response
 from jobyard.shared import kinds, registry
 from jobyard.shared.errors import BadInput, TooLarge
 from jobyard.shared.kinds.sentiment import SHOWN_ENCODINGS
-from jobyard.shared.kinds.submission import SUBMISSION
+from jobyard.shared.kinds.submission import MARKS, SUBMISSION
 from jobyard.web.backend import current_backend
-from jobyard.web.pages import form_data
+from jobyard.web.pages import form_data, marks
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.fields import fields_of
 from jobyard.web.problems import FieldError, field_errors
@@ -84,7 +84,11 @@ def _submit(kind: str) -> uuid.UUID:
     """Raises Refused; then nothing of the form stays behind."""
     filled = form_data.read(kind)
     try:
-        submission = SUBMISSION.validate_python({"kind": kind, "spec": filled.spec})
+        given = marks.filled_in()
+    except BadInput as error:
+        raise Refused({f"{marks.PREFIX}{error.field}": error.message}) from None
+    try:
+        submission = SUBMISSION.validate_python({"kind": kind, "spec": filled.spec, **given})
     except ValidationError as error:
         errors = _by_field(kind, field_errors(error))
         if filled.missing:
@@ -126,7 +130,10 @@ def _by_field(kind: str, found: list[FieldError]) -> dict[str, str]:
         name = error.field.removeprefix("spec.")
         message = error.message.partition(", but is ")[0]  # it stands in the field
         outer, _, inner = name.partition(".")
-        if name == "spec":
+        if not error.field.startswith("spec") and outer in MARKS:
+            key = f"{inner[:50]!r} " if inner else ""
+            name, message = f"{marks.PREFIX}{outer}", f"{key}{message}"
+        elif name == "spec":
             name = "form"
         elif inputs.get(outer) == "pairs" and inner:
             name, message = outer, f"{inner[:50]!r} {message}"

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,8 @@ from jobyard.shared.errors import BadInput, NotFound, WorkError
 from jobyard.shared.import_roots import ImportRoots
 from jobyard.shared.kinds.base import Kind, Reference, Spec
 from jobyard.shared.kinds.findings import PENDING, Findings
-from jobyard.shared.kinds.submission import AnySubmission
+from jobyard.shared.kinds.submission import MARKS, AnySubmission
+from jobyard.shared.kinds.titles import SHORT_BYTES
 from jobyard.shared.needs import Needs, note
 from jobyard.web.backend import Backend
 from jobyard.web.services.group_commit import Accepted
@@ -56,7 +57,7 @@ def submit(backend: Backend, submission: AnySubmission, idempotency_key: str | N
             if idempotency_key and (first := jobs.repeat_of(session.connection(), idempotency_key, digest)):
                 return Accepted(jobs.read_snapshot(session.connection(), first.id), is_new=False)
             submission, needs = _resolve(session, backend, submission)
-    request = _request(backend, submission, idempotency_key, digest)
+    request = _request(backend, submission, needs, idempotency_key, digest)
     with _still_there(backend, [submission], [""]):
         return backend.group_commit.accept(request, needs)
 
@@ -76,7 +77,7 @@ def submit_many(
                 return jobs.read_snapshots(session.connection(), [job.id for job in first]), False
             resolved = [_resolve(session, backend, one, f"{index}.") for index, one in enumerate(submissions)]
             submissions, needs = [one for one, _ in resolved], [needed for _, needed in resolved]
-    requests = [_request(backend, one) for one in submissions]
+    requests = [_request(backend, one, needed) for one, needed in zip(submissions, needs, strict=True)]
     places = [f"{index}." for index in range(len(submissions))]
     with _still_there(backend, submissions, places), backend.database.begin() as connection:
         made = jobs.submit_many(connection, requests, idempotency_key=idempotency_key, request_sha256=digest)
@@ -113,26 +114,46 @@ def check(backend: Backend, submission: AnySubmission) -> None:
 
 def _digest(submissions: Sequence[AnySubmission]) -> str:
     """A hash that is the same for equal requests, however they are written."""
-    return hashlib.sha256(b"".join(one.model_dump_json().encode() for one in submissions)).hexdigest()
+    return hashlib.sha256(b"".join(map(_asked, submissions))).hexdigest()
+
+
+def _asked(submission: AnySubmission) -> bytes:
+    """A request as JSON; without the marks that it leaves out, as those of earlier versions."""
+    unset = {name for name in MARKS if not getattr(submission, name)}
+    return submission.model_dump_json(exclude=unset).encode()
 
 
 def _request(
     backend: Backend,
     submission: AnySubmission,
+    needs: Needs,
     idempotency_key: str | None = None,
     digest: str | None = None,
 ) -> jobs.Request:
     kind, spec = kinds.find(submission.kind), submission.spec
+    document = spec.model_dump(mode="json")
     return jobs.Request(
         kind=kind.name,
         queue=kind.queue.value,
-        spec=spec.model_dump(mode="json"),
+        name=submission.name,
+        labels=submission.labels or None,
+        note=submission.note,
+        keep=submission.keep,
+        does=_does(kind, spec, document, needs.file_names),
+        spec=document,
         priority=submission.priority,
         max_attempts=backend.settings.max_attempts,
         deadline_seconds=spec.deadline_seconds,
         idempotency_key=idempotency_key,
         request_sha256=digest,
     )
+
+
+def _does(kind: Kind[Any], spec: Spec, document: dict[str, Any], files: Mapping[str, str]) -> str | None:
+    """What is stored of it: nothing where every reader can tell from a short spec."""
+    if not files and len(spec.model_dump_json()) <= SHORT_BYTES:
+        return None
+    return kinds.title(kind.name, document, files)
 
 
 def _has_to_be_checked(submission: AnySubmission) -> bool:
@@ -188,6 +209,7 @@ def _resolved(
         files=[file.id for file in found.files.values()],
         referents=[thing.id for thing in things],
         addresses=whole,
+        file_names={str(file.id): file.name for file in found.files.values()},
     )
 
 

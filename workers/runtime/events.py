@@ -10,9 +10,10 @@ from typing import Any
 from celery import Celery
 from celery.events.event import Event, get_exchange
 
-from jobyard.shared import jobs
+from jobyard.shared import jobs, kinds
 from jobyard.shared.broker import BROKER_ERRORS, RETRY
 from jobyard.shared.jobs import State
+from jobyard.shared.kinds import titles
 from jobyard.workers.runtime.executor import Outcome
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,13 @@ log = logging.getLogger(__name__)
 SEND_SECONDS = 0.5
 # Events that are kept for an unreachable broker; older ones are dropped.
 MAX_WAITING = 5_000
+
+
+def _called(claim: jobs.Claim) -> str:
+    """The job's name, or what it does."""
+    if claim.parent_id is not None:
+        return titles.of_part(claim.kind, claim.spec)
+    return claim.name or claim.does or kinds.title(claim.kind, claim.spec, titles.NO_FILES)
 
 
 class Events:
@@ -41,7 +49,7 @@ class Events:
     def started(self, claim: jobs.Claim) -> None:
         self._began = time.monotonic()
         # A job is claimed when it can start, so both happen now.
-        self._add("task-received", claim, args=str(claim.id), kwargs="", retries=0)
+        self._add("task-received", claim, args=str(claim.id), kwargs=_called(claim), retries=0)
         self._add("task-started", claim)
 
     def ended(self, claim: jobs.Claim, outcome: Outcome | None) -> None:

@@ -11,6 +11,7 @@ from jobyard.web.api import serializers
 SHOWN = [one.shown_name for one in FIELDS if one.shown in (Shown.AS_IT_IS, Shown.AS_A_FLAG)]
 WITHIN_OTHERS = [one.shown_name for one in FIELDS if one.shown == Shown.WITHIN_OTHERS]
 JSON = [one.shown_name for one in FIELDS if one.shown and one.is_json]
+EMPTY = {one.shown_name: one.empty or "null" for one in FIELDS if one.shown and one.is_json}
 FLAGS = [one.shown_name for one in FIELDS if one.shown == Shown.AS_A_FLAG]
 COMPUTED = [one.name for one in schemas.COMPUTED]
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=datetime.UTC)
@@ -24,6 +25,8 @@ def a_job(**values: object) -> JobSnapshot:
         "created_at": NOW,
         "attempt": 1,
         "max_attempts": 3,
+        "keep": False,
+        "cuts": (),
         **dict.fromkeys(FLAGS, False),
     }
     texts = {"kind": "sentiment", "queue": "cpu", "state": "queued"}
@@ -48,7 +51,7 @@ def test_every_field_that_is_shown_reaches_the_json() -> None:
     for name in SHOWN:
         value = getattr(job, name)
         if name in JSON:
-            value = None if value is None else json.loads(value)
+            value = json.loads(value or EMPTY[name])
         elif isinstance(value, datetime.datetime):
             value = "2026-01-02T03:04:05.678Z"
         elif isinstance(value, uuid.UUID):
@@ -71,11 +74,13 @@ def test_the_json_is_compact_and_in_its_order() -> None:
         eta_seconds=4.0,
         position=1,
         cancel_requested=True,
+        name="naïve",
+        labels='{"team": "birds"}',
     )
     found = serializers.of_job(job).decode()
     assert found.startswith(
-        '{"id":"00000000-0000-0000-0000-000000000001","kind":"sentiment","state":"failed","phase":null,'
-        '"queue":"cpu","priority":5,"error":{"type":"Error","message":"why"},'
+        '{"id":"00000000-0000-0000-0000-000000000001","kind":"sentiment","title":"naïve",'
+        '"state":"failed","phase":null,"queue":"cpu","priority":5,"name":"naïve","note":null,"keep":false,"error":{"type":"Error","message":"why"},'
         '"progress":{"done":2,"total":4,"unit":null,"eta_seconds":4.0,"per_second":0.5},'
         '"attempt":1,"max_attempts":3,"position":1,"waiting_for":null,"parent_id":null,'
         '"created_at":"2026-01-02T03:04:05.678Z","started_at":null,"finished_at":null,'
@@ -84,5 +89,5 @@ def test_the_json_is_compact_and_in_its_order() -> None:
     assert (
         f'"links":{{"self":"{own}","events":"{own}/events","files":"{own}/files",'
         f'"page":"{own.removeprefix("/api/v1")}","scores":"{own}/scores","retry":"{own}/retry"}},'
-        '"spec":{"texts": null},"result":null'
+        '"labels":{"team": "birds"},"spec":{"texts": null},"result":null'
     ) in found

@@ -64,7 +64,7 @@ def inserted(connection: sa.Connection, *requests: Request) -> list[Submitted]:
 
 def test_every_column_is_a_field() -> None:
     assert [one.column for one in FIELDS] == list(Job.__table__.c)
-    assert all(set(column.info) == {"given", "shown", "description"} for column in Job.__table__.c)
+    assert all(set(column.info) == {"given", "shown", "description", "empty"} for column in Job.__table__.c)
 
 
 def test_a_request_has_exactly_what_is_given() -> None:
@@ -73,9 +73,13 @@ def test_a_request_has_exactly_what_is_given() -> None:
         Request(**vars(a_request()), colour="red")
 
 
-def test_what_may_not_be_null_may_not_be_left_out() -> None:
-    needed = {one.name: getattr(a_request(), one.name) for one in GIVEN if not one.column.nullable}
-    assert vars(Request(**needed)) == {one.name: needed.get(one.name) for one in GIVEN}
+def test_what_may_not_be_null_may_not_be_left_out_unless_it_has_a_default() -> None:
+    needed = {
+        one.name: getattr(a_request(), one.name)
+        for one in GIVEN
+        if not one.column.nullable and one.column.default is None
+    }
+    assert vars(Request(**needed)) == {one.name: needed.get(one.name) for one in GIVEN} | {"keep": False}
     for name in needed:
         with pytest.raises(TypeError, match=f"'{name}'"):
             Request(**{other: value for other, value in needed.items() if other != name})
@@ -110,6 +114,7 @@ def test_every_field_that_is_shown_reaches_the_snapshot(connection: sa.Connectio
         "has_workers",
         "queue_pause",
         "truncated",
+        "cuts",
     ]
     row = connection.execute(sa.select(Job.__table__)).one()._mapping
     for one in SHOWN:

@@ -1,0 +1,109 @@
+"""Names, labels and notes over HTTP: at submit, in a job's JSON and in lists, and changed by PATCH."""
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+
+MARKS: dict[str, Any] = {
+    "name": "Birds, again",
+    "labels": {"team": "birds", "k8s.io/stage": "trial ☃"},
+    "note": "as in May\nbut colder",
+    "keep": True,
+}
+JOB: dict[str, Any] = {"kind": "sentiment", "spec": {"texts": ["so good"]}}
+
+
+def marks_of(job: dict[str, Any]) -> dict[str, Any]:
+    return {name: job[name] for name in MARKS}
+
+
+def test_a_job_has_its_marks_wherever_it_is_read(api: "FlaskClient") -> None:
+    posted = api.post("/api/v1/jobs", json=JOB | MARKS).json
+    [in_list] = api.get("/api/v1/jobs").json["items"]
+    for job in (posted, api.get(f"/api/v1/jobs/{posted['id']}").json, in_list):
+        assert marks_of(job) == MARKS
+        assert job["title"] == "Birds, again"
+
+
+def test_many_jobs_have_marks_of_their_own_and_without_any_are_called_by_what_they_do(
+    api: "FlaskClient",
+) -> None:
+    items = api.post("/api/v1/jobs", json=[JOB | MARKS, JOB]).json["items"]
+    assert marks_of(items[0]) == MARKS
+    assert marks_of(items[1]) == {"name": None, "labels": {}, "note": None, "keep": False}
+    assert items[1]["title"] == "so good"
+
+
+def test_the_name_of_a_file_is_part_of_what_a_job_does(api: "FlaskClient") -> None:
+    sent = {"file": (io.BytesIO(b"a\nb\n"), "reviews.csv")}
+    file = api.post("/api/v1/files", data=sent).json
+    job = api.post("/api/v1/jobs", json={"kind": "sentiment", "spec": {"file": file["id"]}}).json
+    assert job["title"] == "reviews.csv"
+
+
+def test_a_long_spec_is_called_alike_in_lists_and_alone(api: "FlaskClient") -> None:
+    long = {"kind": "sentiment", "spec": {"texts": ["long words " * 600]}}
+    job = api.post("/api/v1/jobs", json=long).json
+    [in_list] = api.get("/api/v1/jobs").json["items"]
+    assert job["title"] == in_list["title"] == "long words long words long words long words long words long …"
+
+
+def test_a_long_note_is_cut_in_lists(api: "FlaskClient") -> None:
+    posted = api.post("/api/v1/jobs", json=[JOB | {"note": "n" * 10_000}]).json["items"][0]
+    [in_list] = api.get("/api/v1/jobs").json["items"]
+    for job in (posted, in_list):
+        assert (job["note"], job["truncated"]) == ("n" * 200, ["note"])
+    assert api.get(f"/api/v1/jobs/{posted['id']}").json["note"] == "n" * 10_000
+
+
+@pytest.mark.parametrize(
+    ("marks", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": " "}, "name"),
+        ({"name": "two\nlines"}, "name"),
+        ({"name": "n" * 201}, "name"),
+        ({"labels": {"a b": "c"}}, "labels.a b"),
+        ({"labels": {"a": "c\x00"}}, "labels.a"),
+        ({"labels": {"a": "c" * 256}}, "labels.a"),
+        ({"labels": {str(number): "" for number in range(33)}}, "labels"),
+        ({"note": "n" * 10_001}, "note"),
+        ({"note": "\x00"}, "note"),
+    ],
+)
+def test_marks_that_are_none_are_refused_by_their_names(
+    api: "FlaskClient", marks: dict[str, Any], field: str
+) -> None:
+    path = f"/api/v1/jobs/{api.post('/api/v1/jobs', json=JOB).json['id']}"
+    for response in (api.post("/api/v1/jobs", json=JOB | marks), api.patch(path, json=marks)):
+        assert response.status_code == 422
+        assert response.json["errors"][0]["field"] == field
+
+
+def test_a_patch_changes_what_it_has_and_the_etag(api: "FlaskClient") -> None:
+    job = api.post("/api/v1/jobs", json=JOB | MARKS)
+    path = f"/api/v1/jobs/{job.json['id']}"
+    response = api.patch(path, json={"name": None, "labels": {"team": None, "new": "1"}, "priority": 7})
+    assert response.status_code == 200
+    assert response.json == api.get(path).json
+    assert response.headers["ETag"] != job.headers["ETag"]
+    changed = {"name": None, "labels": {"k8s.io/stage": "trial ☃", "new": "1"}}
+    assert marks_of(response.json) == MARKS | changed
+    assert (response.json["title"], response.json["priority"]) == ("so good", 7)
+    assert api.patch(path, json={}).json == response.json
+    assert api.patch(path, json={"labels": None}).json["labels"] == {}
+    assert api.patch(path, json={"state": "failed"}).status_code == 422
+    api.post(f"{path}/cancel")
+    assert api.patch(path, json={"priority": 1}).status_code == 409
+    assert api.patch(path, json={"note": "why"}).json["note"] == "why"
+
+
+def test_a_key_is_for_one_request_with_its_marks(api: "FlaskClient") -> None:
+    key = {"Idempotency-Key": "k"}
+    first = api.post("/api/v1/jobs", json=JOB | MARKS, headers=key)
+    assert api.post("/api/v1/jobs", json=JOB | MARKS, headers=key).json["id"] == first.json["id"]
+    assert api.post("/api/v1/jobs", json=JOB, headers=key).status_code == 409
