@@ -16,6 +16,8 @@ from jobyard.shared.texts import OutsideText
 
 # So many rows are read for the maxima and minima of a history: within 100 ms on either database.
 MAX_LOOKED_AT = 20_000
+# What names begin with that the work did not report: what the job uses, by seconds of its attempt.
+SYSTEM: Final = "system/"
 # Databases limit the parameters of one statement.
 STEPS_AT_ONCE = 1_000
 
@@ -42,6 +44,11 @@ class Point:
     step: int
     value: float
     epoch: int | None = None
+
+    @property
+    def is_system(self) -> bool:
+        """Whether it tells what the job uses, and is none of its work's."""
+        return self.name.startswith(SYSTEM)
 
 
 def write(session: Session, job_id: uuid.UUID, points: Sequence[Point]) -> None:
@@ -73,15 +80,22 @@ def _upsert(insert: Any) -> Any:
 _UPSERTS: Final = {"postgresql": _upsert(postgresql.insert), "sqlite": _upsert(sqlite.insert)}
 
 
-def clear(session: Session, job_id: uuid.UUID) -> None:
-    """Delete a job's history: a new attempt starts at step 1."""
-    session.execute(sa.delete(Metric).where(Metric.job_id == job_id))
+def clear(session: Session, job_id: uuid.UUID, *, system: bool = False) -> None:
+    """Delete the history of a job's work, or that of what it uses: a new attempt starts at step 1."""
+    session.execute(
+        sa.delete(Metric).where(Metric.job_id == job_id, _of_system() if system else ~_of_system())
+    )
+
+
+def _of_system() -> sa.ColumnElement[bool]:
+    return Metric.name.startswith(SYSTEM, autoescape=True)
 
 
 def history(
     session: Session,
     job_id: uuid.UUID,
     *,
+    system: bool = False,
     name: str | None = None,
     points: int | None = None,
     after: tuple[str, int] | None = None,
@@ -89,15 +103,17 @@ def history(
 ) -> list[Metric]:
     """The history, by name and step; of each name at most `points`, chosen by `_thinned`.
 
-    `limit` rows, from the one after a name and step on.
+    `limit` rows, from the one after a name and step on. Without a name: of what the work reported, or with
+    `system` of what the job uses.
     """
     if points is None:
         query = sa.select(Metric).where(Metric.job_id == job_id).order_by(Metric.name, Metric.step)
         if after is not None:
             query = query.where(sa.tuple_(Metric.name, Metric.step) > after)
-        query = query if name is None else query.where(Metric.name == name)
+        its = _of_system() if system else ~_of_system()
+        query = query.where(its if name is None else Metric.name == name)
         return list(session.scalars(query.limit(limit)))
-    names = _names(session, job_id) if name is None else [name]
+    names = names_of(session, [job_id], system=system) if name is None else [name]
     share = MAX_LOOKED_AT // max(len(names), 1)
     following = names if after is None else names[names.index(after[0]) :] if after[0] in names else []
     found: list[Metric] = []
@@ -117,9 +133,12 @@ def compare(
     return {job_id: _thinned(session, job_id, name, points, share) for job_id in job_ids}
 
 
-def names_of(session: Session, job_ids: Sequence[uuid.UUID]) -> list[str]:
-    """The names of the metrics that at least one of the jobs has, in order."""
-    return sorted({name for job_id in job_ids for name in _names(session, job_id)})
+def names_of(session: Session, job_ids: Sequence[uuid.UUID], *, system: bool = False) -> list[str]:
+    """The names of the metrics that the work of at least one of the jobs reported, in order, or those of
+    what they use.
+    """
+    found = {name for job_id in job_ids for name in _names(session, job_id)}
+    return sorted(name for name in found if name.startswith(SYSTEM) == system)
 
 
 def _names(session: Session, job_id: uuid.UUID) -> list[str]:

@@ -69,6 +69,16 @@ class OutsideText(sa.types.TypeDecorator[str]):
         return None if value is None else storable(value, self._length)
 
 
+def size(count: int) -> str:
+    """1536 → "1.5 kB"."""
+    if count < 1000:
+        return f"{count} byte{'' if count == 1 else 's'}"
+    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB")):
+        if count >= 1000**power:
+            return f"{count / 1000**power:.3g} {unit}"
+    return f"{count / 1000:.3g} kB"
+
+
 def duration(seconds: float) -> str:
     """0.25 → "0.2 s"; 75 → "1 min 15 s"; 7300 → "2 h 1 min"; 200000 → "2 d 7 h"."""
     if seconds < 10:

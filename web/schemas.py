@@ -55,6 +55,19 @@ class JobError(Out):
     message: str
 
 
+class Usage(Out):
+    """What a job has used so far, or used, with all processes that it started."""
+
+    attempt: int = Field(description="The one that `memory_bytes` is of")
+    memory_bytes: int = Field(description="Resident memory when it was last sampled")
+    memory_limit_bytes: int = Field(description="Of its worker's control group, or of its machine")
+    peak_memory_bytes: int = Field(description="The most in any attempt")
+    cpu_seconds: float = Field(description="Of all cores and all attempts")
+    gpu: str | None = Field(description="Names of the GPUs; null without one")
+    gpu_seconds: float | None = Field(description="In which a GPU was busy, whoever used it")
+    peak_gpu_memory_bytes: int | None = Field(description="Of the whole GPUs, whoever used it")
+
+
 class Computed(NamedTuple):
     """A member of a job's JSON that is no column; `web.api.serializers` has the function for it."""
 
@@ -107,6 +120,8 @@ def _type_in_schema(field: jobs.Field) -> Any:
         return bool
     if field.empty is not None:
         return next(one for one in typing.get_args(field.type) if one is not type(None))
+    if field.name == "usage":
+        return Usage | None
     if field.shows_moment:
         return Moment | None if field.column.nullable else Moment
     return field.type

@@ -110,6 +110,12 @@ class Job:
         return bool(self.raw.get("keep"))
 
     @property
+    def usage(self) -> Json | None:
+        """{peak_memory_bytes, cpu_seconds, gpu_seconds, …}; None of a quick job, and of earlier servers."""
+        used: Json | None = self.raw.get("usage")
+        return used
+
+    @property
     def succeeded(self) -> bool:
         return self.state == "succeeded"
 
@@ -189,13 +195,16 @@ class Job:
         self._take(self._transport.patch(self._path, changes))
         return self
 
-    def metrics(self, name: str | None = None, points: int | None = None) -> list[Json]:
+    def metrics(
+        self, name: str | None = None, points: int | None = None, *, system: bool = False
+    ) -> list[Json]:
         """The metric history by name and step: [{name, step, epoch, value, at}].
 
         Of the metric `name`, or all; at most `points` of each, extremes included. A value that was not
-        finite is None.
+        finite is None. With `system` what the job used, by seconds of its attempt: `system/memory_bytes`, ….
         """
-        return list(self._transport.items(f"{self._path}/metrics", name=name, points=points))
+        kind = {"system": "true"} if system else {}
+        return list(self._transport.items(f"{self._path}/metrics", name=name, points=points, **kind))
 
     def events(self) -> list[Json]:
         """The timeline, oldest first: [{id, at, state, attempt, phase, message, worker, traceback}]."""

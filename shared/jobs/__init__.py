@@ -57,6 +57,7 @@ from jobyard.shared.jobs.stalls import STALLED, note_stall, note_steps, restart
 from jobyard.shared.jobs.states import GLOSS, MOVES, TERMINAL, VERBS, Move, State
 from jobyard.shared.jobs.submission import Submitted, repeat_of, repeats_of, submit, submit_each, submit_many
 from jobyard.shared.jobs.tables import FIELDS, Job, JobEvent
+from jobyard.shared.jobs.usage import Usage
 from jobyard.shared.jobs.worker import (
     drop_checkpoint,
     fail,
@@ -106,6 +107,7 @@ __all__ = [
     "Shown",
     "State",
     "Submitted",
+    "Usage",
     "brief_of",
     "cancel",
     "children",

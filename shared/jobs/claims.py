@@ -35,6 +35,8 @@ class Claim:
     does: str | None = None
     # Not None: the job was split, its children have ended, and it is to sum up.
     child_window: int | None = None
+    # What earlier attempts used.
+    usage: dict[str, Any] | None = None
 
 
 _workers: Final = cast(sa.Table, Worker.__table__)

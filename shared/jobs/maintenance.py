@@ -20,6 +20,7 @@ from jobyard.shared.jobs.transitions import (
     move,
     note,
 )
+from jobyard.shared.jobs.usage import held_at_last
 from jobyard.shared.queue_controls import QueueControl
 from jobyard.shared.storage import Reason, plan_deletion
 
@@ -32,8 +33,9 @@ def rescue(session: Session, limit: int = 100) -> list[Job]:
 
     Returns the jobs moved. Several sweepers may do this at once: the lease guards each row.
     """
+    columns = Job.id, Job.lease, Job.worker, Job.attempt, Job.max_attempts, Job.cancel_requested_at, Job.usage
     expired = (
-        sa.select(Job.id, Job.lease, Job.worker, Job.attempt, Job.max_attempts, Job.cancel_requested_at)
+        sa.select(*columns)
         .where(_RESCUE.guard, Job.lease_expires_at < utcnow())
         .order_by(Job.lease_expires_at)
         .limit(limit)
@@ -45,22 +47,24 @@ def rescue(session: Session, limit: int = 100) -> list[Job]:
     if parts:
         lock(session, sa.select(Job).where(Job.id.in_({part.parent_id for part in parts})))
     moved = []
-    for job_id, lease, worker, attempt, max_attempts, cancel_requested_at in [
+    for job_id, lease, worker, attempt, max_attempts, cancel_requested_at, usage in [
         *found,
         *(part[:-1] for part in parts),
     ]:
         still = [*held(job_id, lease), Job.lease_expires_at < utcnow()]
         lost = f"worker {worker} was lost (attempt {attempt} of {max_attempts})"
+        held_memory = held_at_last(usage, attempt)
         job = cost_an_attempt(
             session,
             _RESCUE,
             Attempts(job_id, attempt, max_attempts, cancel_requested_at is not None),
             *still,
             error_type="WorkerLost",
-            error_message=f"{lost}; the job may need more memory than its worker has, or hang",
+            error_message=f"{lost}; the job may need more memory than its worker has"
+            f"{f' ({held_memory})' if held_memory else ''}, or hang",
         )
         if job is not None:
-            note(session, job, message=lost, worker=worker)
+            note(session, job, message=f"{lost}; {held_memory}" if held_memory else lost, worker=worker)
             moved.append(job)
     return moved
 

@@ -72,6 +72,7 @@ def retry(session: Session, job_id: uuid.UUID, max_attempts: int) -> Job:
         checkpoint_key=None,
         deadline_at=None,
         child_window=None,
+        usage=None,
         **NO_PROGRESS,
     )
     if job is None:

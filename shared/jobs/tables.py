@@ -87,6 +87,10 @@ class Job(Base):
         description="Of a running job: since when it has made no progress, if that is longer than its kind "
         "may take between two steps",
     )
+    # Written with the heartbeats of a job that runs for a while; NULL of a quick one.
+    usage: Mapped[dict[str, Any] | None] = field(
+        NullableJson, shown=AS_IT_IS, description="Null of a job that was over within seconds"
+    )
     queued_at: Mapped[datetime.datetime] = field(UtcDateTime)
     available_at: Mapped[datetime.datetime] = field(UtcDateTime)
     # How long it may take from its first start, and when that is over; None: as long as it takes.

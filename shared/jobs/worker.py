@@ -59,13 +59,21 @@ _SUCCEED_AS_CHILD: Final = PreparedTransition(
 
 
 def heartbeat(
-    session: Session, job_id: uuid.UUID, lease: uuid.UUID, *, lease_seconds: float, progress: Progress | None
+    session: Session,
+    job_id: uuid.UUID,
+    lease: uuid.UUID,
+    *,
+    lease_seconds: float,
+    progress: Progress | None,
+    usage: dict[str, Any] | None = None,
 ) -> HeldJob | None:
-    """Renew the lease and note progress (None: unchanged). None if the lease is lost.
+    """Renew the lease and note progress and usage (None: unchanged). None if the lease is lost.
 
     The returned job's `cancel_requested_at` says whether its owner wants it cancelled.
     """
     changes = {} if progress is None else progress.columns()
+    if usage is not None:
+        changes["usage"] = usage
     return change_held(
         session, job_id, lease, visible=bool(changes), lease_expires_at=utcnow(lease_seconds), **changes
     )

@@ -32,6 +32,11 @@ class MetricsQuery(Query):
     name: str | None = Field(
         default=None, max_length=64, pattern=r"^[^\x00]*$", description="`loss`, `val_accuracy`, …"
     )
+    system: bool = Field(
+        default=False,
+        description="What the job uses, as `system/memory_bytes`, and not what its work reports. "
+        "Its steps are seconds since its attempt began",
+    )
     points: int | None = Field(
         default=None,
         ge=1,
@@ -113,12 +118,21 @@ MAX_DRAWN: Final = 20_000
 
 @api.get("/metrics", responses={200: schemas.Page[schemas.Metric]}, summary="The metric history")
 def get_metrics(path: JobPath, query: MetricsQuery) -> Response:
-    """Also while the job is running."""
+    """Also while the job is running.
+
+    What it uses is left out, unless it is asked for by `system` or `name`.
+    """
     after = None if query.cursor is None else _point(query.cursor)
     with current_backend().database.read() as session:
         jobs.read_version(session.connection(), path.id)
         rows = metrics.history(
-            session, path.id, name=query.name, points=query.points, after=after, limit=query.limit + 1
+            session,
+            path.id,
+            system=query.system,
+            name=query.name,
+            points=query.points,
+            after=after,
+            limit=query.limit + 1,
         )
     items = [schemas.Metric.model_validate(row) for row in rows[: query.limit]]
     more = f"{items[-1].step}:{items[-1].name}" if len(rows) > query.limit else None

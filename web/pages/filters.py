@@ -22,6 +22,7 @@ routes.add_app_template_filter(reading.words, "reading")
 routes.add_app_template_filter(reading.place, "place_of")
 routes.add_app_template_filter(positions.place_in_queue)
 routes.add_app_template_filter(stalls.no_progress)
+routes.add_app_template_filter(texts.size)
 routes.add_app_template_filter(total)
 routes.add_app_template_filter(unseen.kinds, "unseen_kinds")
 routes.add_app_template_filter(unseen.foreign, "foreign_texts")
@@ -142,17 +143,6 @@ def marked(sentence: str) -> Markup:
 def percent(value: float | None, digits: int = 1) -> str:
     """0.9321 → "93.2 %"."""
     return "–" if value is None else f"{100 * value:.{digits}f} %"
-
-
-@routes.app_template_filter()
-def size(count: int) -> str:
-    """1536 → "1.5 kB"."""
-    if count < 1000:
-        return counted(count, "byte")
-    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB")):
-        if count >= 1000**power:
-            return f"{count / 1000**power:.3g} {unit}"
-    return f"{count / 1000:.3g} kB"
 
 
 @routes.app_template_filter()

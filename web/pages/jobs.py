@@ -76,7 +76,9 @@ def _page(job_id: uuid.UUID, not_deleted: str | None = None) -> Response:
         seen = jobs.read_version(session.connection(), job_id)
         kind = kinds.by_name().get(found.kind)
         charts = _charts(metrics.names_of(session, [job_id])) if kind and kind.has_metrics else []
-        if kind and kind.has_metrics:
+        used = metrics.names_of(session, [job_id], system=True) if found.usage else []
+        # The charts of what it uses come while the page is open.
+        if (kind and kind.has_metrics) or used or not found.terminal:
             allow_inline_styles()
         return live(
             "jobs/page.html",
@@ -89,6 +91,7 @@ def _page(job_id: uuid.UUID, not_deleted: str | None = None) -> Response:
             earlier=earlier,
             artifacts=[file for file in artifacts if not OVERLAY.fullmatch(file.name)],
             charts=charts,
+            used=used,
             kind=kind,
             hidden=_hidden(found),
             query=query,

@@ -36,6 +36,7 @@ from jobyard.workers.runtime.checkpoints import Checkpoints
 from jobyard.workers.runtime.context import Context
 from jobyard.workers.runtime.heartbeat import Heartbeat
 from jobyard.workers.runtime.hung import Limits, Watch
+from jobyard.workers.runtime.usage import Meter
 
 log = logging.getLogger(__name__)
 
@@ -167,6 +168,7 @@ class Executor:
                     lease_seconds=context.settings.lease_seconds,
                     stopping=self._stopping,
                     watch=Watch(context.database, claim.id, claim.lease, _limits_of(claim, context.settings)),
+                    meter=Meter(claim.usage, claim.attempt),
                 )
                 checkpoints = Checkpoints(context, claim, scratch)
                 attempt = Attempt(context, claim, heartbeat, scratch, checkpoints, self._store_patiently)

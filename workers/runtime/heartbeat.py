@@ -19,6 +19,7 @@ from jobyard.shared import jobs, metrics
 from jobyard.shared.database import Database
 from jobyard.shared.errors import Cancelled, Interrupted, LeaseLost, Paused, Stopping
 from jobyard.workers.runtime.hung import Watch
+from jobyard.workers.runtime.usage import Meter, Sample
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class Heartbeat:
         lease_seconds: float,
         stopping: threading.Event,
         watch: Watch,
+        meter: Meter,
     ) -> None:
         self._heartbeats = heartbeats
         self._database = database
@@ -85,6 +87,7 @@ class Heartbeat:
         self._lease_seconds = lease_seconds
         self._stopping = stopping
         self._watch = watch
+        self._meter = meter
         # What the work has told: while this number stands, it makes no progress.
         self._steps = 0
         self._lock = threading.Lock()
@@ -94,7 +97,8 @@ class Heartbeat:
         self._counting: tuple[str, int | None] | None = None
         self._counting_from = (0.0, 0)
         self._points: list[metrics.Point] = []
-        self._is_first_write = True
+        # Of the work and of what the job uses: whether this attempt has written any.
+        self._begun: set[bool] = set()
         self._interruption: Interrupted | None = None
 
     def __enter__(self) -> Self:
@@ -106,8 +110,9 @@ class Heartbeat:
     ) -> None:
         """The last heartbeat writes what is still in memory: the job's outcome comes after its metrics."""
         self._heartbeats.detach()
-        if not isinstance(self._interruption, LeaseLost) and (self._points or error is not None):
-            self._send()
+        sample = self._meter.last()
+        if not isinstance(self._interruption, LeaseLost) and (self._points or sample or error is not None):
+            self._send(sample)
 
     @property
     def has_rest(self) -> bool:
@@ -152,7 +157,7 @@ class Heartbeat:
         Ends this process if its work has hung.
         """
         if not isinstance(self._interruption, LeaseLost):
-            self._send()
+            self._send(self._meter.look())
         asked = self._interruption or (Stopping() if self._stopping.is_set() else None)
         self._watch.look(self._steps, asked)
 
@@ -166,8 +171,9 @@ class Heartbeat:
             return None
         return round((now - since) * (total - done) / (done - first), 1)
 
-    def _send(self) -> None:
+    def _send(self, sample: Sample | None) -> None:
         with self._lock:
+            self._points += sample.points if sample else ()
             progress, points = self._progress, self._points
             self._points = []
         changed = progress if progress != self._written else None
@@ -176,7 +182,12 @@ class Heartbeat:
         try:
             with self._database.begin(single=is_single) as connection, Session(connection) as session:
                 job = jobs.heartbeat(
-                    session, self._job_id, self._lease, lease_seconds=self._lease_seconds, progress=changed
+                    session,
+                    self._job_id,
+                    self._lease,
+                    lease_seconds=self._lease_seconds,
+                    progress=changed,
+                    usage=sample.usage if sample else None,
                 )
                 if job is not None:
                     self._write(session, points)
@@ -192,7 +203,7 @@ class Heartbeat:
                 self._points = points + self._points
             return
         self._written = progress
-        self._is_first_write = self._is_first_write and not points
+        self._begun |= {point.is_system for point in points}
         if job is None:
             self._interruption = LeaseLost()
         elif job.cancel_requested_at is not None:
@@ -202,6 +213,6 @@ class Heartbeat:
 
     def _write(self, session: Session, points: list[metrics.Point]) -> None:
         """Replaces the history of earlier attempts: after a checkpoint all of it is reported again."""
-        if points and self._is_first_write:
-            metrics.clear(session, self._job_id)
+        for system in {point.is_system for point in points} - self._begun:
+            metrics.clear(session, self._job_id, system=system)
         metrics.write(session, self._job_id, points)

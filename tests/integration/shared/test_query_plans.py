@@ -119,6 +119,7 @@ HOT: dict[str, Verb] = {
         session, "cpu", worker="w", lease_seconds=30, front=slow_front(session), whole=False
     ),
     "clear_metrics": lambda session, filled: metrics.clear(session, filled.queued.id),
+    "clear_system_metrics": lambda session, filled: metrics.clear(session, filled.queued.id, system=True),
     "heartbeat": lambda session, filled: jobs.heartbeat(
         session, *held(filled), lease_seconds=30, progress=Progress("scoring", 1, 2, "texts", None)
     ),
@@ -165,6 +166,7 @@ HOT: dict[str, Verb] = {
     "read_version": lambda session, filled: jobs.read_version(session.connection(), filled.queued.id),
     "events": lambda session, filled: jobs.events(session, filled.running.id),
     "metric_history": lambda session, filled: metrics.history(session, filled.running.id),
+    "system_history": lambda session, filled: metrics.history(session, filled.running.id, system=True),
     "thinned_history": lambda session, filled: metrics.history(session, filled.running.id, points=20),
     "compared_metrics": lambda session, filled: metrics.compare(session, [filled.running.id], "loss", 20),
     "names_of_metrics": lambda session, filled: metrics.names_of(session, [filled.running.id]),

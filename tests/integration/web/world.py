@@ -160,8 +160,20 @@ class World:
             claimed = claim(session, job.id, worker="w@host/1", lease_seconds=60)
             assert claimed is not None
             progress = jobs.Progress(f"work {self.hostile}", 37, 100, "batches", 83.0)
-            held = jobs.heartbeat(session, job.id, claimed.lease, lease_seconds=60, progress=progress)
+            usage = jobs.Usage(1, 500_000_000, 8_000_000_000, 1_250_000_000, 71.5, self.hostile, 3.5, 10**10)
+            held = jobs.heartbeat(
+                session,
+                job.id,
+                claimed.lease,
+                lease_seconds=60,
+                progress=progress,
+                usage=usage.after(None),
+            )
             assert held is not None
+            used = ("memory_bytes", "cpu_cores", "gpu_busy", "gpu_memory_bytes")
+            metrics.write(
+                session, job.id, [metrics.Point(f"{metrics.SYSTEM}{name}", 5, 1e9) for name in used]
+            )
             jobs.note_phase(session, held)
             if state == "cancelling":
                 return jobs.cancel(session, job.id)

@@ -42,6 +42,28 @@ def test_a_job_that_loses_all_its_workers_fails_and_says_so(database: Database) 
     assert states_of(database, job_id) == ["queued", *["running", "queued"] * 2, "running", "failed"]
 
 
+def test_a_job_that_loses_its_worker_says_how_much_memory_that_had_at_last(database: Database) -> None:
+    job_id = new_job(database, max_attempts=2)
+    usage = jobs.Usage(1, 3_200_000_000, 4_000_000_000, 3_300_000_000, 60.0)
+    claim = claimed(database, job_id, "lost")
+    with database.write() as session:
+        held = jobs.heartbeat(
+            session, job_id, claim.lease, lease_seconds=30, progress=None, usage=usage.after(claim.usage)
+        )
+        assert held is not None
+    expire(database, job_id)
+    with database.write() as session:
+        jobs.rescue(session)
+        (*_, event) = jobs.events(session, job_id)
+    assert event.message is not None
+    assert event.message.endswith("(attempt 1 of 2); it had 3.2 GB at last, the limit is 4 GB")
+    # The second attempt is lost before its first sample: what the first had says nothing of it.
+    lose(database, job_id)
+    kept = row(database, job_id)
+    assert "the job may need more memory than its worker has, or hang" in kept["error_message"]
+    assert kept["usage"]["peak_memory_bytes"] == 3_300_000_000
+
+
 @pytest.mark.parametrize("max_attempts", [1, 3])
 def test_a_job_that_was_to_be_cancelled_when_its_worker_was_lost_is_cancelled(
     database: Database, max_attempts: int

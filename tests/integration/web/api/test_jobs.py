@@ -457,6 +457,31 @@ def test_a_last_event_id_that_is_none_begins_at_the_beginning(
 # ---- metrics and history
 
 
+def test_what_a_job_uses_is_no_metric_of_its_work_but_can_be_asked_for(
+    api: "FlaskClient", database: Database
+) -> None:
+    job_id = post_job(api)
+    points = [metrics.Point("loss", 1, 0.5), metrics.Point("system/memory_bytes", 5, 1e9)]
+    claim = claimed(database, uuid.UUID(job_id))
+    before = api.get(f"/api/v1/jobs/{job_id}")
+    assert before.json["usage"] is None
+    usage = jobs.Usage(1, 10, 99, 20, 1.5).after({**vars(jobs.Usage(0, 9, 99, 30, 2.0))})
+    with database.write() as session:
+        metrics.write(session, claim.id, points)
+        jobs.heartbeat(session, claim.id, claim.lease, lease_seconds=30, progress=None, usage=usage)
+    seen = api.get(f"/api/v1/jobs/{job_id}", headers={"If-None-Match": before.headers["ETag"]}).json
+    assert (seen["usage"]["peak_memory_bytes"], seen["usage"]["cpu_seconds"]) == (30, 3.5)
+    address = f"/api/v1/jobs/{job_id}/metrics"
+    for query, names in (
+        ("", ["loss"]),
+        ("?points=5", ["loss"]),
+        ("?system=true", ["system/memory_bytes"]),
+        ("?system=true&points=5", ["system/memory_bytes"]),
+        ("?name=system/memory_bytes", ["system/memory_bytes"]),
+    ):
+        assert [item["name"] for item in api.get(address + query).json["items"]] == names
+
+
 def test_metrics_are_there_while_the_job_runs_and_can_be_thinned(
     api: "FlaskClient", database: Database
 ) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from jobyard.shared.jobs import Count
 from jobyard.shared.jobs.counts import total
-from jobyard.web.pages.filters import ago, counted, duration, how_many, number, percent, size
+from jobyard.shared.texts import size
+from jobyard.web.pages.filters import ago, counted, duration, how_many, number, percent
 
 
 @pytest.mark.parametrize(
