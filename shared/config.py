@@ -17,6 +17,7 @@ from jobyard.hosts import unbracketed
 from jobyard.shared.errors import ConfigError
 from jobyard.shared.service_url import BrokerUrl, ServiceUrl
 from jobyard.shared.source_rules import Host, SourceRules, parse_bucket
+from jobyard.shared.webhooks.destinations import Destinations, parse_network
 
 PREFIX = "JOBYARD_"
 
@@ -144,6 +145,16 @@ class Settings(BaseSettings):
     retention_days: Annotated[float, Field(ge=0)] = Field(
         default=30, description="Jobs are deleted with their files this long after they ended; 0: never"
     )
+    waiting_long_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=3_600,
+        description="Webhooks are told of a job that could have run for this long and is still queued; "
+        "0: of none",
+    )
+    webhook_private_networks: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Private networks that webhooks may lead to, separated by commas: `10.1.0.0/16`, "
+        "`127.0.0.1`; default: none",
+    )
     lexicon: str = Field(
         default="vaderSentiment",
         description="VADER's lexicon: `vaderSentiment` for the one in that package, or the path of a file",
@@ -200,6 +211,11 @@ class Settings(BaseSettings):
         for entry in entries:
             Host.parse(entry)
         return entries
+
+    @field_validator("webhook_private_networks", mode="before")
+    @classmethod
+    def _networks(cls, given: object) -> object:
+        return tuple(map(parse_network, _entries(given)))
 
     @field_validator("stall_seconds", mode="before")
     @classmethod
@@ -311,6 +327,11 @@ class Settings(BaseSettings):
     def source_rules(self) -> SourceRules:
         """Which addresses files may be fetched from."""
         return SourceRules(self.source_hosts, self.source_buckets)
+
+    @property
+    def webhook_destinations(self) -> Destinations:
+        """Where webhooks may be sent."""
+        return Destinations(self.webhook_private_networks)
 
     @property
     def max_unpacked_bytes(self) -> int:

@@ -13,6 +13,7 @@ from jobyard.shared.database import Base, UtcDateTime, insert_into, utcnow
 from jobyard.shared.errors import NotFound
 from jobyard.shared.kinds.base import Queue
 from jobyard.shared.texts import OutsideText
+from jobyard.shared.webhooks import note_queue_paused
 
 MAX_REASON: Final = 500
 MAX_LIMIT: Final = 1_000_000
@@ -44,10 +45,13 @@ QUEUES: Final = cast(sa.Table, QueueControl.__table__)
 def pause(session: Session, name: str, *, by: str | None = None, reason: str | None = None) -> None:
     """Start no more jobs of the queue; those that run end normally. A paused queue gets the new reason.
 
-    Raises NotFound.
+    Webhooks are told of one that was not paused yet. Raises NotFound.
     """
+    was_paused = session.scalar(sa.select(QUEUES.c.paused_at).where(QUEUES.c.name == name)) is not None
     since = sa.func.coalesce(QUEUES.c.paused_at, utcnow())
     _set(session, name, {"paused_at": utcnow()}, {"paused_at": since}, paused_by=by, pause_reason=reason)
+    if not was_paused:
+        note_queue_paused(session, name, by=by, reason=reason)
 
 
 def resume(session: Session, name: str) -> None:

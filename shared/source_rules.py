@@ -1,6 +1,5 @@
 """Which addresses files may be fetched from: JOBYARD_SOURCE_HOSTS and JOBYARD_SOURCE_BUCKETS say it."""
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
@@ -9,6 +8,7 @@ from urllib.parse import urlsplit
 from jobyard.hosts import is_this_machine
 from jobyard.shared.addresses import BUCKET, PORTS, Address, host_of
 from jobyard.shared.errors import WorkError
+from jobyard.shared.ip_addresses import IP, is_ip, is_metadata, is_private, is_public
 
 HOSTS, BUCKETS = "JOBYARD_SOURCE_HOSTS", "JOBYARD_SOURCE_BUCKETS"
 ELSE: Final = "whoever runs Jobyard may add it, or upload the file instead"
@@ -87,18 +87,28 @@ class SourceRules:
         """Whether the host itself is named, not all below a name: then it may be in a private network."""
         return any(host.allows(address) and not host.is_wild for host in self._hosts)
 
+    def check_ip(self, address: Address, ip: IP) -> None:
+        """Raises WorkError for an IP address that this one may not lead to."""
+        # An IP address that is written into the setting is meant.
+        if is_ip(address.host):
+            return
+        host = address.host
+        if is_metadata(ip):
+            raise WorkError(
+                f"the host {host} is at a link-local address or one of a cloud's own, which is not read"
+            )
+        # A host that is named in the setting may be in a private network.
+        if is_private(ip):
+            if not self.names(address):
+                raise WorkError(
+                    f"the host {host} is in a private network; {HOSTS} should name it in full, without *"
+                )
+        elif not is_public(ip):
+            raise WorkError(f"the host {host} is at a special address, which is not read")
+
     @property
     def _hosts(self) -> list[Host]:
         return [Host.parse(one) for one in self.hosts]
-
-
-def is_ip(host: str) -> bool:
-    """Whether a host is an IP address."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _shape(entry: str) -> str:

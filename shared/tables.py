@@ -18,11 +18,13 @@ from jobyard.shared.registry import (
     ScoreGroup,
 )
 from jobyard.shared.storage import File, FileTotal, PendingKey, StorageIdentity
+from jobyard.shared.webhooks.tables import Delivery, Webhook
 
 metadata = Base.metadata
 
 __all__ = [
     "Dataset",
+    "Delivery",
     "File",
     "FileTotal",
     "Job",
@@ -42,6 +44,7 @@ __all__ = [
     "QueueControl",
     "ScoreGroup",
     "StorageIdentity",
+    "Webhook",
     "Worker",
     "metadata",
 ]

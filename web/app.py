@@ -14,7 +14,7 @@ from jobyard.shared import logs
 from jobyard.shared.config import Settings
 from jobyard.shared.kinds.loading import installed
 from jobyard.web import caching, health, limits, openapi, pages
-from jobyard.web.api import comparisons, files, jobs, kinds, queues, registry, results, workers
+from jobyard.web.api import comparisons, files, jobs, kinds, queues, registry, results, webhooks, workers
 from jobyard.web.backend import Backend
 from jobyard.web.fast_path import FastPath
 from jobyard.web.schemas import API
@@ -77,6 +77,7 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
         comparisons.api,
         files.api,
         registry.api,
+        webhooks.api,
     ):
         app.register_api(blueprint)
     app.register_blueprint(health.routes)

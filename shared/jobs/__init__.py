@@ -26,6 +26,7 @@ from jobyard.shared.jobs.fields import Field, Shown
 from jobyard.shared.jobs.fronts import Front
 from jobyard.shared.jobs.insertion import Request
 from jobyard.shared.jobs.maintenance import count_claimable, count_ready, expire, forget_checkpoints, rescue
+from jobyard.shared.jobs.outbox import tell_of_long_waits
 from jobyard.shared.jobs.owner import cancel, pause, resume, retry
 from jobyard.shared.jobs.positions import EXACT_POSITIONS, FAR_POSITION
 from jobyard.shared.jobs.progress import Progress
@@ -166,6 +167,7 @@ __all__ = [
     "submit_many",
     "succeed",
     "succeed_alone",
+    "tell_of_long_waits",
     "total",
     "why_waiting",
 ]

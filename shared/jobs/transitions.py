@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from jobyard.shared.database import utcnow
+from jobyard.shared.jobs import outbox
 from jobyard.shared.jobs.progress import NO_PROGRESS
 from jobyard.shared.jobs.states import VERBS, State
 from jobyard.shared.jobs.tables import EVENTS, JOBS, Job, JobEvent
@@ -28,6 +29,7 @@ NO_LEASE: Final[dict[str, Any]] = {"lease": None, "lease_expires_at": None, "sta
 ONE: Final = sa.literal_column("1", sa.Integer)
 NO_SECONDS: Final = sa.literal_column("0", sa.Integer)
 
+_AS_IT_IS_NOW: Final = {"synchronize_session": False, "populate_existing": True}
 _NOTE: Final = sa.insert(EVENTS).values(at=utcnow()).inline()
 
 
@@ -52,6 +54,7 @@ class Transition:
         cases: list[Any] = [(self.stays, JOBS.c.state)] if move.stays else []
         cases += [(condition, _literal(state)) for condition, state in unless]
         self.state = sa.case(*cases, else_=_literal(target)) if cases else _literal(target)
+        self.may_end = outbox.may_tell(targets)
 
 
 class PreparedTransition:
@@ -72,15 +75,21 @@ class PreparedTransition:
         statement = sa.update(JOBS).where(*where, transition.guard)
         statement = statement.values(state=transition.state, version=JOBS.c.version + ONE, **values)
         noted = (JOBS.c[name] for name in ("id", "state", "attempt", "worker"))
-        self._move = statement.returning(*dict.fromkeys([*returning, *noted]))
-        moved = self._move.cte("moved")
+        shown = [*dict.fromkeys([*returning, *noted])]
+        self._is_told = transition.may_end
+        self._move = statement.returning(*shown, *([outbox.IS_TOLD] if self._is_told else []))
+        told_of = [JOBS.c[name] for name in outbox.TOLD_OF] if self._is_told else []
+        moved = statement.returning(*dict.fromkeys([*shown, *told_of])).cte("moved")
         event = sa.select(moved.c.id, utcnow(NO_SECONDS), moved.c.state, moved.c.attempt, moved.c.worker)
         note = sa.insert(EVENTS).from_select(["job_id", "at", "state", "attempt", "worker"], event)
-        answer: Any = sa.select(moved)
+        answer: Any = sa.select(*moved.c[: len(shown)])
         if otherwise is not None:
-            nothing = (sa.cast(sa.null(), column.type).label(column.name) for column in moved.c)
+            nothing = (sa.cast(sa.null(), column.type).label(column.name) for column in moved.c[: len(shown)])
             answer = answer.union_all(otherwise.with_only_columns(*nothing))
-        self._move_and_note = answer.add_cte(note.cte("noted"))
+        answer = answer.add_cte(note.cte("noted"))
+        if self._is_told:
+            answer = answer.add_cte(outbox.of_moved(moved).cte("told"))
+        self._move_and_note = answer
 
     def __call__(self, session: Session | sa.Connection, given: dict[str, Any]) -> sa.Row[Any] | None:
         """The row as it is now, or None if no row matched the guard: see `otherwise`, too."""
@@ -91,6 +100,8 @@ class PreparedTransition:
         if row is not None:
             event = {"job_id": row.id, "state": row.state, "attempt": row.attempt, "worker": row.worker}
             connection.execute(_NOTE, event)
+            if self._is_told and row.is_told:
+                outbox.tell(connection, [row.id])
         return row
 
 
@@ -129,9 +140,20 @@ def move(
     session: Session, transition: Transition, *where: sa.ColumnElement[bool], **values: Any
 ) -> Job | None:
     """Change the job's state: the job as it is now, or None if no row matched the guard."""
-    return _update(
-        session, transition.guard, *where, state=transition.state, version=Job.version + 1, **values
-    )
+    guard = transition.guard, *where
+    if not transition.may_end:
+        return _update(session, *guard, state=transition.state, version=Job.version + 1, **values)
+    statement = sa.update(Job).where(*guard)
+    statement = statement.values(state=transition.state, version=Job.version + 1, **values)
+    row = session.execute(
+        statement.returning(Job, outbox.IS_TOLD), execution_options=_AS_IT_IS_NOW
+    ).one_or_none()
+    if row is None:
+        return None
+    job, is_told = row
+    if is_told:
+        outbox.tell(session.connection(), [job.id])
+    return job
 
 
 def move_many(
@@ -144,14 +166,26 @@ def move_many(
     """`move` for any number of jobs, each with its row in its timeline. Returns how many there were."""
     statement = sa.update(Job).where(transition.guard, *where)
     statement = statement.values(state=transition.state, version=Job.version + 1, **values)
+    is_told = outbox.IS_TOLD if transition.may_end else sa.false().label("is_told")
     moved = session.execute(
-        statement.returning(Job.id.label("job_id"), Job.state, Job.attempt, Job.worker),
+        statement.returning(Job.id, Job.state, Job.attempt, Job.worker, is_told),
         execution_options={"synchronize_session": False},
     ).all()
     if moved:
         session.execute(
-            sa.insert(JobEvent).values(at=utcnow()), [{**row._mapping, "message": message} for row in moved]
+            sa.insert(JobEvent).values(at=utcnow()),
+            [
+                {
+                    "job_id": row.id,
+                    "state": row.state,
+                    "attempt": row.attempt,
+                    "worker": row.worker,
+                    "message": message,
+                }
+                for row in moved
+            ],
         )
+        outbox.tell(session.connection(), [row.id for row in moved if row.is_told])
     return len(moved)
 
 
@@ -192,8 +226,7 @@ def change_held(
 
 def _update(session: Session, *where: sa.ColumnElement[bool], **values: Any) -> Job | None:
     statement = sa.update(Job).where(*where).values(**values).returning(Job)
-    options = {"synchronize_session": False, "populate_existing": True}
-    return session.scalars(statement, execution_options=options).one_or_none()
+    return session.scalars(statement, execution_options=_AS_IT_IS_NOW).one_or_none()
 
 
 def note(

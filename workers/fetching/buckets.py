@@ -12,13 +12,8 @@ from typing import Any, Final
 from jobyard.shared.addresses import Address
 from jobyard.shared.errors import WorkError
 from jobyard.shared.source_rules import SourceRules
-from jobyard.workers.fetching.https import (
-    CONNECT_SECONDS,
-    GRACE_SECONDS,
-    IDLE_SECONDS,
-    LEAST_BYTES,
-    MOST_SECONDS,
-)
+from jobyard.workers.fetching.connections import CONNECT_SECONDS, IDLE_SECONDS
+from jobyard.workers.fetching.https import GRACE_SECONDS, LEAST_BYTES, MOST_SECONDS
 from jobyard.workers.fetching.stream import Incoming, Reads, Unreachable
 from jobyard.workers.fetching.wire import Pace
 from jobyard.workers.runtime.progress import Progress

@@ -4,58 +4,36 @@ http.client reads the answer; it knows no proxies, follows no redirects, and log
 """
 
 import http.client
-import io
 import socket
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Final
-from urllib.parse import urljoin
+from typing import Final
 
-import certifi
-
-from jobyard.shared.addresses import Address, parse
+from jobyard.shared.addresses import Address
 from jobyard.shared.errors import WorkError
 from jobyard.shared.source_rules import HOSTS, SourceRules
+from jobyard.workers.fetching.connections import (
+    CONNECT_SECONDS,
+    ERRORS,
+    IDLE_SECONDS,
+    REDIRECTS,
+    PacedSocket,
+    redirected,
+    secured,
+    understood,
+)
 from jobyard.workers.fetching.networks import Resolve, checked, connected, resolve
 from jobyard.workers.fetching.stream import Incoming, Unreachable
-from jobyard.workers.fetching.wire import Pace, Wire
+from jobyard.workers.fetching.wire import Pace
 from jobyard.workers.runtime.progress import Progress
 
-CONNECT_SECONDS: Final = 10.0
-IDLE_SECONDS: Final = 30.0
 # Of one file: 2 GiB come at 600 kB a second.
 MOST_SECONDS: Final = 3_600.0
 GRACE_SECONDS: Final = 60.0
 LEAST_BYTES: Final = 10_000
 MAX_REDIRECTS: Final = 5
-BUFFER_BYTES: Final = 1 << 16
 
-REDIRECTS: Final = {301, 302, 303, 307, 308}
 BUSY: Final = {408, 425, 429, 500, 502, 503, 504}
-# What a connection, its encryption and the answer through it may raise.
-ERRORS: Final = (OSError, http.client.HTTPException)
-
-
-class _Socket:
-    """What http.client takes a socket for: requests go out, and answers come through a Wire.
-
-    It closes nothing: http.client would, as soon as it knows that there is one answer only.
-    """
-
-    def __init__(self, sock: socket.socket, pace: Pace) -> None:
-        self._socket = sock
-        self._pace = pace
-
-    def sendall(self, data: bytes) -> None:
-        self._socket.settimeout(IDLE_SECONDS)
-        self._socket.sendall(data)
-
-    def makefile(self, *_: object) -> IO[bytes]:
-        return io.BufferedReader(Wire(self._socket, self._pace), BUFFER_BYTES)
-
-    def close(self) -> None:
-        return None
 
 
 @contextmanager
@@ -71,9 +49,9 @@ def opened(
     for _ in range(MAX_REDIRECTS + 1):
         with (
             connected(at, checked(at, rules, look_up), CONNECT_SECONDS) as sock,
-            _secured(at, sock) as secured,
+            secured(at, sock) as encrypted,
         ):
-            answer = _asked(at, secured, pace)
+            answer = _asked(at, encrypted, pace)
             if answer.status not in REDIRECTS:
                 yield _incoming(at, answer, progress)
                 return
@@ -81,37 +59,9 @@ def opened(
     raise WorkError(f"the address is redirected more than {MAX_REDIRECTS} times")
 
 
-def _secured(address: Address, sock: socket.socket) -> socket.socket:
-    """The connection after the host has shown its certificate. Raises WorkError."""
-    if address.scheme == "http":
-        return sock
-    try:
-        # An end that isn't announced is one that somebody may have cut.
-        return _trust().wrap_socket(sock, server_hostname=address.host, suppress_ragged_eofs=False)
-    except ssl.SSLCertVerificationError as error:
-        raise WorkError(
-            f"the certificate of {address.netloc} can't be trusted: {error.verify_message}; SSL_CERT_FILE "
-            "may name the authorities to trust"
-        ) from None
-    except ssl.SSLError as error:
-        raise WorkError(f"{address.netloc} doesn't speak TLS: {error.reason or 'it ends'}") from None
-    except OSError as error:
-        raise _understood(error) from None
-
-
-def _trust() -> ssl.SSLContext:
-    """This machine's authorities, or where it has none those that Mozilla trusts."""
-    context = ssl.create_default_context()
-    # Python sets it since OpenSSL 3: an end that isn't announced would look like one that is.
-    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
-    if not context.cert_store_stats()["x509_ca"]:
-        context.load_verify_locations(certifi.where())
-    return context
-
-
 def _asked(address: Address, sock: socket.socket, pace: Pace) -> http.client.HTTPResponse:
     connection = http.client.HTTPConnection(address.host, address.port)
-    connection.sock = _Socket(sock, pace)
+    connection.sock = PacedSocket(sock, pace)
     try:
         connection.putrequest("GET", address.target, skip_host=True, skip_accept_encoding=True)
         for name, value in (
@@ -125,16 +75,11 @@ def _asked(address: Address, sock: socket.socket, pace: Pace) -> http.client.HTT
         connection.endheaders()
         return connection.getresponse()
     except ERRORS as error:
-        raise _understood(error) from None
+        raise understood(error) from None
 
 
 def _redirected(address: Address, answer: http.client.HTTPResponse, rules: SourceRules) -> Address:
-    try:
-        target = parse(urljoin(address.whole, answer.getheader("Location") or ""))
-    except ValueError:
-        raise WorkError("the address is redirected to what is no address") from None
-    if target.scheme != "https" and target.scheme != address.scheme:
-        raise WorkError(f"the address is redirected to {target.scheme}://, which is not followed")
+    target = redirected(address, answer.getheader("Location") or "")
     try:
         rules.check(target)
     except WorkError:
@@ -161,18 +106,6 @@ def _incoming(address: Address, answer: http.client.HTTPResponse, progress: Prog
         etag=answer.getheader("ETag"),
         last_modified=answer.getheader("Last-Modified"),
         progress=progress,
-        understood=_understood,
+        understood=understood,
         errors=ERRORS,
     )
-
-
-def _understood(error: Exception) -> Exception:
-    """As a WorkError, without what may be secret."""
-    match error:
-        case TimeoutError():
-            return Unreachable(f"the host takes nothing for {IDLE_SECONDS:g} seconds")
-        case ConnectionError() | ssl.SSLError() | http.client.IncompleteRead():
-            return Unreachable("the connection was cut before the whole file was there")
-        case http.client.HTTPException():
-            return WorkError(f"the host's answer is no HTTP ({type(error).__name__})")
-    return Unreachable(f"the connection fails: {getattr(error, 'strerror', None) or type(error).__name__}")

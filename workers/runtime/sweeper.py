@@ -7,7 +7,7 @@ import time
 
 import sqlalchemy as sa
 
-from jobyard.shared import jobs, retention, storage
+from jobyard.shared import jobs, retention, storage, webhooks
 from jobyard.shared.broker import BROKER_ERRORS, Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database, serving_seconds
@@ -15,6 +15,7 @@ from jobyard.shared.errors import DiskFull, StorageFailed
 from jobyard.shared.kinds.base import Queue
 from jobyard.shared.open_transactions import oldest_transaction
 from jobyard.shared.storage import Storage
+from jobyard.workers.runtime.webhooks import Sender
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,8 @@ SWEEP_SECONDS = 2.0
 GRACE_SECONDS = 1.0
 # How often it is looked whether readers need counts; jobs themselves are counted once a minute at most.
 RECOUNT_SECONDS = 10.0
+# How often webhooks are told of jobs that wait for long.
+TELL_SECONDS = 10.0
 # How often old jobs are deleted, and bytes that no row refers to any more.
 FORGET_SECONDS = 60.0
 # How often the storage's epoch is raised: a dump that is older, or a copy that runs beside, is found out.
@@ -44,13 +47,16 @@ class Sweeper:
         *,
         lease_seconds: float,
         retention_days: float,
+        waiting_long_seconds: float = 0.0,
     ) -> None:
         self._database = database
         self._broker = broker
         self._storage = storage
         self._lease_seconds = lease_seconds
         self._retention_days = retention_days
+        self._waiting_long_seconds = waiting_long_seconds
         self._rescue_from: float | None = None
+        self._tell_from = 0.0
         self._recount_from = 0.0
         self._warn_from = 0.0
         self._forget_from = 0.0
@@ -84,11 +90,20 @@ class Sweeper:
         if now >= self._warn_from:
             self._warn_from = now + WARN_SECONDS
             warn_of_old_transaction(self._database)
+        self._tell_of_long_waits()
         self._wake()
         # What waits comes before what is old: housekeeping can take long, or fail at the storage.
         if now >= self._forget_from:
             self._forget_from = now + FORGET_SECONDS
             self._forget()
+
+    def _tell_of_long_waits(self) -> None:
+        if not self._waiting_long_seconds or time.monotonic() < self._tell_from:
+            return
+        queues = [queue.value for queue in Queue]
+        with self._database.write() as session:
+            is_more = jobs.tell_of_long_waits(session, queues, self._waiting_long_seconds)
+        self._tell_from = 0.0 if is_more else time.monotonic() + TELL_SECONDS
 
     def _forget(self) -> None:
         self._storage.identity.require()
@@ -104,6 +119,8 @@ class Sweeper:
         if self._retention_days:
             with self._database.write() as session:
                 _, is_more = retention.forget(session, self._retention_days)
+            with self._database.write() as session:
+                is_more |= webhooks.forget(session, self._retention_days)
             if is_more:  # not all at once, and not a minute later
                 self._forget_from = 0.0
         # A share of all files at most, and not more often while much is forgotten: see `retention.due`.
@@ -175,11 +192,16 @@ def main(settings: Settings) -> int:
         store,
         lease_seconds=settings.lease_seconds,
         retention_days=settings.retention_days,
+        waiting_long_seconds=settings.waiting_long_seconds,
     )
+    sender = Sender(database, settings.webhook_destinations)
+    sending = threading.Thread(target=sender.run, args=(ended,), name="webhooks")
+    sending.start()
     log.info("sweeping every %g s", SWEEP_SECONDS)
     while not ended.wait(SWEEP_SECONDS):
         try:
             sweeper.sweep()
         except (sa.exc.SQLAlchemyError, StorageFailed, DiskFull, *BROKER_ERRORS) as error:
             log.warning("can't sweep, retrying: %s", str(error).splitlines()[0])
+    sending.join()
     return 0

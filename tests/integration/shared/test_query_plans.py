@@ -28,6 +28,7 @@ from jobyard.shared import (
     running_workers,
     storage,
     uploads,
+    webhooks,
 )
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
@@ -42,7 +43,7 @@ QUEUED = 50
 PREDICTED = 5_000
 RUNNING = 10
 # Tables that grow with the jobs; the few workers may be read from end to end.
-GROWING = {"jobs", "job_events", "metrics", "predictions", "job_inputs"}
+GROWING = {"jobs", "job_events", "metrics", "predictions", "job_inputs", "webhook_deliveries"}
 LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 KEY = "key-7"
 DIGEST = "0" * 64
@@ -80,6 +81,7 @@ Verb = Callable[[Session, Filled], object]
 
 PREDICTION = {"image": "a.jpg", "label": "cats", "probability": 0.5, "probabilities": {}, "error": None}
 UNSURE = (0.5, 99)
+WEBHOOK = uuid.UUID(int=1)
 
 
 def ended(session: Session) -> uuid.UUID:
@@ -192,6 +194,15 @@ HOT: dict[str, Verb] = {
     "page_after": lambda session, filled: jobs.page(session, before=filled.queued.id),
     "count_by_state": lambda session, _: jobs.count_by_state(session),
     "view_of_queues": lambda session, _: queues.view(session),
+    "tell_of_long_waits": lambda session, _: jobs.tell_of_long_waits(session, ["cpu", "gpu"], 60.0),
+    "due_webhooks": lambda session, _: webhooks.due(session),
+    "claim_deliveries": lambda session, filled: webhooks.claim(session, WEBHOOK, 4),
+    "record_deliveries": lambda session, filled: webhooks.record(
+        session, [(one, webhooks.Outcome(410, "gone")) for one in webhooks.claim(session, WEBHOOK, 1)]
+    ),
+    "deliveries": lambda session, _: webhooks.page(session, WEBHOOK, before=FINISHED),
+    "resend": lambda session, _: webhooks.resend(session, WEBHOOK, 7),
+    "forget_deliveries": lambda session, _: webhooks.forget(session, 30.0, limit=100),
 }
 
 
@@ -404,6 +415,7 @@ def _fill(session: Session) -> None:
     session.execute(sa.insert(Job), rows)
     event = {"at": LONG_AGO, "state": "queued", "attempt": 1}
     session.execute(sa.insert(JobEvent), [{"job_id": row["id"], **event} for row in rows])
+    _fill_webhooks(session, [row["id"] for row in rows])
     point = {"name": "loss", "value": 0.5, "at": LONG_AGO}
     points = [{"job_id": row["id"], "step": 1, **point} for row in rows]
     running = [row["id"] for row in rows if row["state"] == State.RUNNING]
@@ -427,6 +439,29 @@ def _fill(session: Session) -> None:
         registry.keep_predictions(session, job["id"], [_prediction(number) for number in range(PREDICTED)])
     for job in rows[:PREDICTED]:
         registry.keep_predictions(session, job["id"], [PREDICTION])
+
+
+def _fill_webhooks(session: Session, job_ids: list[uuid.UUID]) -> None:
+    """One that is told of each job, and still has a few messages to be sent."""
+    events = [event.value for event in webhooks.Event]
+    url, secret = "https://hooks.example.org", "whsec_" + "A" * 32
+    session.add(
+        webhooks.Webhook(id=WEBHOOK, name="w", url=url, events=events, secret=secret, created_at=LONG_AGO)
+    )
+    session.flush()
+    sent = {"status": "delivered", "delivered_at": LONG_AGO, "next_try_at": None}
+    waits = {"status": "pending", "delivered_at": None, "next_try_at": LONG_AGO}
+    told = {"webhook_id": WEBHOOK, "event": "succeeded", "payload": {}, "created_at": LONG_AGO, "attempts": 1}
+    deliveries = [
+        {
+            "job_id": job_id,
+            "message_id": f"msg_{job_id.hex}",
+            **told,
+            **(waits if number % 2_000 == 0 else sent),
+        }
+        for number, job_id in enumerate(job_ids)
+    ]
+    session.execute(sa.insert(webhooks.Delivery), deliveries)
 
 
 def _prediction(number: int) -> dict[str, Any]:

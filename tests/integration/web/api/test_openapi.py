@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-BLUEPRINTS = ("jobs.", "kinds.", "queues.", "workers.", "results.", "comparing.", "files.", "registry.")
+BLUEPRINTS = (
+    *("jobs.", "kinds.", "queues.", "workers.", "results.", "comparing.", "files.", "registry."),
+    *("webhooks.",),
+)
 
 
 @pytest.fixture

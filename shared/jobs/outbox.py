@@ -1,0 +1,252 @@
+"""What webhooks are to be told of jobs: rows that are written in the transaction of the move itself.
+
+The statement that moves a job finds out, too, whether a webhook wants to know: where none does, nothing more
+is written, and no process has to remember which webhooks there are.
+"""
+
+import datetime
+import uuid
+from collections.abc import Sequence, Set
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.functions import FunctionElement
+
+from jobyard.shared.database import Json, insert_into, utcnow
+from jobyard.shared.jobs.states import TERMINAL, State
+from jobyard.shared.jobs.tables import JOBS, WAITING
+from jobyard.shared.webhooks.tables import DELIVERIES, WEBHOOKS, Event, Status, has_word
+
+# Of a job, in the payload of each event.
+SHOWN: Final = (
+    "id",
+    "kind",
+    "state",
+    "queue",
+    "priority",
+    "attempt",
+    "created_at",
+    "started_at",
+    "finished_at",
+)
+# What is read of a job that was moved, to tell of it.
+TOLD_OF: Final = (*SHOWN, "version", "parent_id", "error_type", "error_message")
+_COLUMNS: Final = (
+    *("webhook_id", "message_id", "event", "job_id", "payload"),
+    *("created_at", "status", "attempts", "next_try_at"),
+)
+# Written out: each parameter of a statement costs every job something.
+_ZERO: Final = sa.literal_column("0", sa.Integer)
+# A sweep looks at so many queued jobs at once for each webhook.
+WAITS_AT_ONCE: Final = 500
+
+
+class _rfc3339(FunctionElement[str]):  # noqa: N801 - reads as the SQL function that it is
+    """A moment as the API writes it."""
+
+    type = sa.Text()
+    inherit_cache = True
+
+
+@compiles(_rfc3339, "postgresql")
+def _rfc3339_postgresql(element: _rfc3339, compiler: Any, **kw: Any) -> str:
+    moment = compiler.process(element.clauses, **kw)
+    return f"to_char({moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+
+
+@compiles(_rfc3339, "sqlite")
+def _rfc3339_sqlite(element: _rfc3339, compiler: Any, **kw: Any) -> str:
+    return f"strftime('%Y-%m-%dT%H:%M:%fZ', {compiler.process(element.clauses, **kw)})"
+
+
+class _json_object(FunctionElement[Any]):  # noqa: N801
+    """A JSON object of names and values in turn."""
+
+    type = Json
+    inherit_cache = True
+
+
+@compiles(_json_object, "postgresql")
+def _json_object_postgresql(element: _json_object, compiler: Any, **kw: Any) -> str:
+    return f"json_build_object({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(_json_object, "sqlite")
+def _json_object_sqlite(element: _json_object, compiler: Any, **kw: Any) -> str:
+    return f"json_object({compiler.process(element.clauses, **kw)})"
+
+
+class _hex(FunctionElement[str]):  # noqa: N801
+    """An id as its 32 digits."""
+
+    type = sa.Text()
+    inherit_cache = True
+
+
+@compiles(_hex, "postgresql")
+def _hex_postgresql(element: _hex, compiler: Any, **kw: Any) -> str:
+    return f"replace(CAST({compiler.process(element.clauses, **kw)} AS TEXT), '-', '')"
+
+
+@compiles(_hex, "sqlite")
+def _hex_sqlite(element: _hex, compiler: Any, **kw: Any) -> str:
+    return str(compiler.process(element.clauses, **kw))
+
+
+class _dashed(FunctionElement[str]):  # noqa: N801
+    """An id as people write it."""
+
+    type = sa.Text()
+    inherit_cache = True
+
+
+@compiles(_dashed, "postgresql")
+def _dashed_postgresql(element: _dashed, compiler: Any, **kw: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **kw)} AS TEXT)"
+
+
+@compiles(_dashed, "sqlite")
+def _dashed_sqlite(element: _dashed, compiler: Any, **kw: Any) -> str:
+    digits = compiler.process(element.clauses, **kw)
+    parts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+    return "||'-'||".join(f"substr({digits}, {start}, {length})" for start, length in parts)
+
+
+def _name(name: str) -> sa.ColumnElement[str]:
+    return sa.literal_column(f"'{name}'", sa.Text)
+
+
+def _payload(job: Any) -> sa.ColumnElement[Any]:
+    members: list[Any] = []
+    for name in SHOWN:
+        value = job[name]
+        if name == "id":
+            value = _dashed(value)
+        elif name.endswith("_at"):
+            value = _rfc3339(value)
+        members += [_name(name), value]
+    error = _json_object(_name("type"), job.error_type, _name("message"), job.error_message)
+    return _json_object(*members, _name("error"), sa.case((job.error_message.is_not(None), error)))
+
+
+def _wanted(job: Any, event: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Whether a webhook wants to know of this event of the job, if that is no part of another."""
+    return sa.and_(
+        WEBHOOKS.c.enabled,
+        has_word(WEBHOOKS.c.events, event),
+        sa.or_(WEBHOOKS.c.kinds.is_(None), has_word(WEBHOOKS.c.kinds, job.kind)),
+    )
+
+
+def _rows(job: Any, event: sa.ColumnElement[Any], message: sa.ColumnElement[Any]) -> list[Any]:
+    """Of a delivery, in the order of _COLUMNS."""
+    now = utcnow(_ZERO)
+    return [
+        *(WEBHOOKS.c.id, message, event, job.id, _payload(job)),
+        *(now, _name(Status.PENDING), _ZERO, now),
+    ]
+
+
+def _message_of_a_move(job: Any) -> sa.ColumnElement[str]:
+    """The version grows with each move: no other event of the job has this id."""
+    return _name("msg_").concat(_hex(job.id)).concat(_name("_")).concat(sa.cast(job.version, sa.Text))
+
+
+# Whether anybody wants to know of the job as a statement has just left it, for its RETURNING. A part of a job
+# looks as if somebody did: in a RETURNING, SQLite 3.40 takes `parent_id IS NULL` for false where it is true.
+# SQLAlchemy writes names of columns without their tables there, so the tables should share none of these.
+IS_TOLD: Final = sa.exists().where(_wanted(JOBS.c, JOBS.c.state)).correlate(JOBS).label("is_told")
+
+
+def of_moved(moved: sa.CTE) -> sa.Insert:
+    """The rows for what a statement of PostgreSQL has just moved: it has the columns TOLD_OF."""
+    job = moved.c
+    rows = sa.select(*_rows(job, job.state, _message_of_a_move(job)))
+    rows = rows.select_from(moved.join(WEBHOOKS, _wanted(job, job.state))).where(job.parent_id.is_(None))
+    return sa.insert(DELIVERIES).from_select(list(_COLUMNS), rows, include_defaults=False)
+
+
+_OF_JOBS: Final = (
+    sa.insert(DELIVERIES)
+    .from_select(
+        list(_COLUMNS),
+        sa.select(*_rows(JOBS.c, JOBS.c.state, _message_of_a_move(JOBS.c)))
+        .select_from(JOBS.join(WEBHOOKS, _wanted(JOBS.c, JOBS.c.state)))
+        .where(
+            JOBS.c.parent_id.is_(None),
+            JOBS.c.id.in_(sa.bindparam("told", expanding=True, type_=JOBS.c.id.type)),
+        ),
+        include_defaults=False,
+    )
+    .inline()
+)
+
+
+def may_tell(states: Set[State]) -> bool:
+    """Whether a move to one of these states is an event."""
+    return not TERMINAL.isdisjoint(states)
+
+
+def tell(connection: sa.Connection, job_ids: Sequence[uuid.UUID]) -> None:
+    """Write what webhooks are to be told of jobs that were moved in this transaction."""
+    if job_ids:
+        connection.execute(_OF_JOBS, {"told": list(job_ids)})
+
+
+def tell_of_long_waits(session: Session, queues: Sequence[str], seconds: float) -> bool:
+    """Write what webhooks are to be told of queued jobs that could have run for so long, once for each job.
+
+    Each webhook remembers up to which moment it has looked, so a sweep costs what has become due since.
+    Returns whether there may be more to write.
+    """
+    webhooks = session.execute(
+        sa.select(WEBHOOKS.c.id, WEBHOOKS.c.created_at, WEBHOOKS.c.waits_seen_until, utcnow(-seconds))
+        .where(WEBHOOKS.c.enabled, has_word(WEBHOOKS.c.events, _name(Event.WAITING_LONG)))
+        .with_for_update(skip_locked=True)
+    ).all()
+    is_more = False
+    for webhook_id, created_at, seen_until, until in webhooks:
+        since = seen_until or created_at - datetime.timedelta(seconds=seconds)
+        due = [_waiting(queue, since, until) for queue in queues]
+        first = sa.union_all(*(sa.select(one.order_by("at").limit(WAITS_AT_ONCE).subquery()) for one in due))
+        found = session.scalars(sa.select(first.subquery().c.at).order_by("at").limit(WAITS_AT_ONCE)).all()
+        if len(found) == WAITS_AT_ONCE:
+            # All of that moment: many jobs of one request have the same.
+            until, is_more = found[-1], True
+        if found:
+            for queue in queues:
+                _tell_of_waits(session, webhook_id, queue, since, until)
+        if until > since:
+            seen = sa.update(WEBHOOKS).where(WEBHOOKS.c.id == webhook_id).values(waits_seen_until=until)
+            session.connection().execute(seen)
+    return is_more
+
+
+def _is_waiting(queue: str, since: datetime.datetime, until: datetime.datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        # As the index `ix_jobs_waiting` has it.
+        sa.text(WAITING),
+        JOBS.c.queue == queue,
+        JOBS.c.available_at > since,
+        JOBS.c.available_at <= until,
+        JOBS.c.parent_id.is_(None),
+    )
+
+
+def _waiting(queue: str, since: datetime.datetime, until: datetime.datetime) -> "sa.Select[Any]":
+    return sa.select(JOBS.c.available_at.label("at")).where(_is_waiting(queue, since, until))
+
+
+def _tell_of_waits(
+    session: Session, webhook_id: uuid.UUID, queue: str, since: datetime.datetime, until: datetime.datetime
+) -> None:
+    event = _name(Event.WAITING_LONG)
+    message = _name("msg_").concat(_hex(JOBS.c.id)).concat(_name("_waiting"))
+    rows = sa.select(*_rows(JOBS.c, event, message))
+    rows = rows.select_from(JOBS.join(WEBHOOKS, _wanted(JOBS.c, event)))
+    rows = rows.where(WEBHOOKS.c.id == webhook_id, _is_waiting(queue, since, until))
+    insert = insert_into(session.get_bind(), DELIVERIES)
+    insert = insert.from_select(list(_COLUMNS), rows, include_defaults=False).on_conflict_do_nothing()
+    session.connection().execute(insert)
