@@ -20,7 +20,7 @@ DEPLOYED := $(filter-out dev build,$(LOCKS))
 # for a seventh of the time.
 PROCESSES ?= 4
 
-.PHONY: help install demo up test test-unit architectures attack exports lint format docs chaos fuzz-text fuzz-tables fuzz-trees fuzz-api fuzz-parquet older-keras kill-training screenshot lock sbom bench-depth bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-text bench-train bench-wal clean
+.PHONY: help install demo up test test-unit architectures attack exports lint format docs chaos fuzz-text fuzz-tables fuzz-trees fuzz-api fuzz-parquet older-keras kill-training screenshot lock sbom bench-depth bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-scrape bench-text bench-train bench-wal clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -122,6 +122,9 @@ bench-queue: $(INSTALLED) ## Measure the engine and the API against peers, in ra
 	"$$folder/bin/python" -m pip install --quiet --disable-pip-version-check -r benchmarks/queue/requirements.txt; \
 	$(BIN)/python -m benchmarks.queue --peers "$$folder/bin/python" \
 		$(if $(filter-out 0,$(QUICK)),--quick) $(if $(ONLY),--only "$(ONLY)")
+
+bench-scrape: $(INSTALLED) ## Measure how long GET /metrics takes in front of a million jobs; QUICK=1 is shorter
+	$(BIN)/python -m benchmarks.scrape $(if $(filter-out 0,$(QUICK)),--quick)
 
 bench-text: $(INSTALLED) ## Measure the scorer against NLTK and vaderSentiment, and the whole way of a file; QUICK=1 is shorter
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \

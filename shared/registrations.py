@@ -133,6 +133,12 @@ def _change(session: Session, name: str, **values: Any) -> Worker:
     return found
 
 
+def count_alive(session: Session) -> dict[str, int]:
+    """How many workers of each queue are running; queues without one are left out."""
+    alive = sa.select(Worker.queue, sa.func.count()).where(Worker.seen_at > utcnow(-ALIVE_SECONDS))
+    return dict(session.execute(alive.group_by(Worker.queue)).all())
+
+
 def listening(session: Session, queue: str) -> list[str]:
     """The names of a queue's running workers."""
     return list(

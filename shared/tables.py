@@ -1,7 +1,7 @@
 """All tables: importing this is what makes the metadata whole."""
 
 from jobyard.shared.database import Base
-from jobyard.shared.jobs import Job, JobBrief, JobEvent
+from jobyard.shared.jobs import Job, JobBrief, JobCount, JobEvent, JobTally, JobTotal, SweepMark
 from jobyard.shared.logins import Login
 from jobyard.shared.metrics import Metric
 from jobyard.shared.needs import JobInput, JobReference
@@ -29,9 +29,12 @@ __all__ = [
     "FileTotal",
     "Job",
     "JobBrief",
+    "JobCount",
     "JobEvent",
     "JobInput",
     "JobReference",
+    "JobTally",
+    "JobTotal",
     "LastVersion",
     "Login",
     "Metric",
@@ -44,6 +47,7 @@ __all__ = [
     "QueueControl",
     "ScoreGroup",
     "StorageIdentity",
+    "SweepMark",
     "Webhook",
     "Worker",
     "metadata",

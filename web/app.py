@@ -13,7 +13,7 @@ import jobyard.web.problems
 from jobyard.shared import logs
 from jobyard.shared.config import Settings
 from jobyard.shared.kinds.loading import installed
-from jobyard.web import caching, health, limits, openapi, pages
+from jobyard.web import caching, health, limits, openapi, pages, prometheus
 from jobyard.web.api import comparisons, files, jobs, kinds, queues, registry, results, webhooks, workers
 from jobyard.web.backend import Backend
 from jobyard.web.fast_path import FastPath
@@ -81,6 +81,7 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     ):
         app.register_api(blueprint)
     app.register_blueprint(health.routes)
+    app.register_blueprint(prometheus.routes)
     app.register_blueprint(pages.routes)
     openapi.register(app)
 

@@ -82,7 +82,7 @@ def _guard() -> AnyResponse | None:
         if request.method in SAFE or _same_origin():
             return None
         return problem(403, "Forbidden", "this form was sent from another site's page")
-    if request.path.startswith("/api/"):
+    if request.path.startswith(("/api/", "/metrics")):
         return _unauthorized("send the token as 'Authorization: Bearer …'")
     return _ask_to_log_in(None, 401)
 

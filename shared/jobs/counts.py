@@ -5,6 +5,7 @@ So a page costs the same in front of a million jobs as of a thousand.
 
 import datetime
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -58,11 +59,34 @@ def total(counts: Iterable[Count]) -> Count:
 
 def oldest_wait_seconds(session: Session, queue: str) -> float | None:
     """For how long the job has waited that could have run for the longest. None if none could run."""
-    oldest = sa.select(sa.func.min(Job.available_at)).where(
+    now, since = session.execute(sa.select(utcnow(), _oldest_in(queue).scalar_subquery())).one()
+    return None if since is None else (now - since).total_seconds()
+
+
+def oldest_waits_seconds(session: Session, queues: list[str]) -> dict[str, float]:
+    """`oldest_wait_seconds` of each queue, in one statement; queues in which none could run are left out."""
+    statement = _written(session.get_bind().dialect, tuple(queues))
+    now, *since = session.connection().execute(statement).one()
+    return {
+        queue: (now - one).total_seconds()
+        for queue, one in zip(queues, since, strict=True)
+        if one is not None
+    }
+
+
+@cache
+def _written(dialect: sa.Dialect, queues: tuple[str, ...]) -> sa.TextualSelect:
+    """As text: to build it takes longer than it does."""
+    oldest = [_oldest_in(queue).scalar_subquery().label(queue) for queue in queues]
+    statement = sa.select(utcnow().label("now"), *oldest)
+    text = str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    return sa.text(text).columns(*(sa.column(name, UtcDateTime) for name in ("now", *queues)))
+
+
+def _oldest_in(queue: str) -> sa.Select[Any]:
+    return sa.select(sa.func.min(Job.available_at)).where(
         sa.text(WAITING), Job.queue == queue, Job.available_at <= utcnow()
     )
-    now, since = session.execute(sa.select(utcnow(), oldest.scalar_subquery())).one()
-    return None if since is None else (now - since).total_seconds()
 
 
 def recount(session: Session, queues: list[str]) -> dict[str, int]:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from jobyard.shared.jobs import totals
 from jobyard.shared.jobs.states import TERMINAL, State
 from jobyard.shared.jobs.tables import Job
 from jobyard.shared.storage import File
@@ -71,6 +72,7 @@ def delete_locked(session: Session, job_ids: Sequence[uuid.UUID]) -> set[str]:
     keys: set[str] = set()
     # Not in one condition: no index would serve both.
     for family in (Job.id.in_(job_ids), Job.parent_id.in_(job_ids)):
+        totals.count_ended(session, family)
         files = sa.select(File.storage_key).join(Job, File.job_id == Job.id).where(family)
         checkpoints = sa.select(Job.checkpoint_key).where(family, Job.checkpoint_key.is_not(None))
         keys |= {key for query in (files, checkpoints) for key in session.scalars(query) if key is not None}

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from jobyard.shared.database import utcnow
+from jobyard.shared.jobs import totals
 from jobyard.shared.jobs.attempts import Attempts, cost_an_attempt
 from jobyard.shared.jobs.counts import EXACT_COUNTS
 from jobyard.shared.jobs.families import lock, stop_children
@@ -66,6 +67,7 @@ def rescue(session: Session, limit: int = 100) -> list[Job]:
         if job is not None:
             note(session, job, message=f"{lost}; {held_memory}" if held_memory else lost, worker=worker)
             moved.append(job)
+    totals.add(session, totals.LEASE_EXPIRED, [job.queue for job in moved])
     return moved
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from jobyard.shared.database import utcnow
 from jobyard.shared.errors import Conflict
+from jobyard.shared.jobs import totals
 from jobyard.shared.jobs.families import continue_parent, hold_children_back, stop_children
 from jobyard.shared.jobs.progress import NO_PROGRESS
 from jobyard.shared.jobs.reads import get
@@ -56,6 +57,9 @@ def retry(session: Session, job_id: uuid.UUID, max_attempts: int) -> Job:
     or if it is a child. Commit, then `broker.wake`.
     """
     keys = _keys_of(session, job_id)
+    # This end is no more to be seen once it is queued again; nor are those of the children.
+    for which in (Job.id == job_id, Job.parent_id == job_id):
+        totals.count_ended(session, which)
     job = move(
         session,
         _RETRY,

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from jobyard.shared.database import utcnow
-from jobyard.shared.jobs import briefs
+from jobyard.shared.jobs import briefs, totals
 from jobyard.shared.jobs.families import continue_parent, end, lock_parent, progress_after
 from jobyard.shared.jobs.progress import Progress
 from jobyard.shared.jobs.states import TERMINAL, State
@@ -232,6 +232,8 @@ def postpone(session: Session, job_id: uuid.UUID, lease: uuid.UUID, reason: str)
     )
     if job is not None:
         postponed = job.state == State.QUEUED
+        if postponed:
+            totals.add(session, totals.POSTPONED, [job.queue])
         note(session, job, message=f"{reason}; next try in {delay:.0f} s" if postponed else reason)
     return job
 

@@ -1,5 +1,6 @@
 """The sweeper: rescues jobs of lost workers, and deletes what retention allows. Several may run at once."""
 
+import datetime
 import logging
 import signal
 import threading
@@ -26,6 +27,12 @@ GRACE_SECONDS = 1.0
 RECOUNT_SECONDS = 10.0
 # How often webhooks are told of jobs that wait for long.
 TELL_SECONDS = 10.0
+# How often it says that it sweeps.
+MARK_SECONDS = 10.0
+# Counting takes at most such a share of its time.
+TALLY_SHARE = 0.05
+# Old jobs that ended while no sweeper ran are counted in so many transactions of a sweep.
+TOTALS_AT_ONCE = 10
 # How often old jobs are deleted, and bytes that no row refers to any more.
 FORGET_SECONDS = 60.0
 # How often the storage's epoch is raised: a dump that is older, or a copy that runs beside, is found out.
@@ -58,6 +65,8 @@ class Sweeper:
         self._rescue_from: float | None = None
         self._tell_from = 0.0
         self._recount_from = 0.0
+        self._tally_from = 0.0
+        self._mark_from = 0.0
         self._warn_from = 0.0
         self._forget_from = 0.0
         self._advance_from = 0.0
@@ -74,19 +83,22 @@ class Sweeper:
                 rescued = jobs.rescue(session) if now >= self._rescue_from else []
                 expired = jobs.expire(session)
                 settled = jobs.settle(session)
+                if now >= self._mark_from:
+                    jobs.set_mark(session, jobs.SWEPT)
+                ended_until = jobs.settled_until(session)
         except sa.exc.SQLAlchemyError:
             self._rescue_from = time.monotonic() + self._lease_seconds
             raise
+        if now >= self._mark_from:
+            self._mark_from = now + MARK_SECONDS
         for job in rescued:
             log.warning("job %s: its worker was lost; it is now %s", job.id, job.state)
         for job in expired:
             log.warning("job %s: %s", job.id, job.error_message)
         for job in settled:
             log.warning("job %s: none of its children was running; it is now %s", job.id, job.state)
-        # A broker that is away, for which jobs pile up, ends the sweep at the next step.
-        if now >= self._recount_from:
-            self._recount_from = now + RECOUNT_SECONDS
-            recount(self._database)
+        # A broker that is away, for which jobs pile up, ends the sweep at the step after this one.
+        self._count(ended_until)
         if now >= self._warn_from:
             self._warn_from = now + WARN_SECONDS
             warn_of_old_transaction(self._database)
@@ -104,6 +116,16 @@ class Sweeper:
         with self._database.write() as session:
             is_more = jobs.tell_of_long_waits(session, queues, self._waiting_long_seconds)
         self._tell_from = 0.0 if is_more else time.monotonic() + TELL_SECONDS
+
+    def _count(self, ended_until: datetime.datetime) -> None:
+        now = time.monotonic()
+        count_ended(self._database, ended_until)
+        if now >= self._tally_from:
+            taken = tally(self._database)
+            self._tally_from = now + taken / TALLY_SHARE
+        if now >= self._recount_from:
+            self._recount_from = now + RECOUNT_SECONDS
+            recount(self._database)
 
     def _forget(self) -> None:
         self._storage.identity.require()
@@ -167,6 +189,30 @@ def recount(database: Database) -> None:
         with database.write() as session:
             jobs.keep_counts(session, numbers)
             storage.keep_totals(session, totals)
+
+
+def count_ended(database: Database, until: datetime.datetime) -> None:
+    """Add the jobs that have ended to the totals, unless another sweeper is doing so."""
+    for _ in range(TOTALS_AT_ONCE):
+        with database.read() as session:
+            ended = jobs.ended_until(session, until)
+        if ended is None:
+            return
+        with database.write() as session:
+            is_kept = jobs.keep_ended(session, ended)
+        if ended.is_all or not is_kept:
+            return
+
+
+def tally(database: Database) -> float:
+    """Count the jobs that have not ended where readers don't. For how many seconds it did."""
+    began = time.monotonic()
+    with database.read() as session:
+        found = jobs.count_tallies(session, [queue.value for queue in Queue])
+    if found:
+        with database.write() as session:
+            jobs.keep_tallies(session, found)
+    return time.monotonic() - began
 
 
 def warn_of_old_transaction(database: Database) -> None:

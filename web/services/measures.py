@@ -1,0 +1,145 @@
+"""What a monitoring system reads of the jobs, queues and workers, as Prometheus names it.
+
+Each scrape reads a bounded number of rows, however many jobs there are.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
+from typing import Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from sqlalchemy.orm import Session
+
+from jobyard import __version__
+from jobyard.shared import jobs
+from jobyard.shared.database import Database
+from jobyard.shared.jobs import TERMINAL, Total
+from jobyard.shared.kinds.base import Queue
+from jobyard.shared.kinds.loading import installed
+from jobyard.shared.registrations import count_alive
+
+QUEUES: Final = [queue.value for queue in Queue]
+PREFIX: Final = "jobyard"
+# As Prometheus writes them.
+BOUNDS: Final = ["+Inf" if math.isinf(bound) else str(bound) for bound in jobs.BOUNDS]
+
+
+class Measures(Collector):
+    """Reads from SQL at each scrape."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def collect(self) -> Iterator[Metric]:
+        """Raises SQLAlchemy's errors if the database is unreachable."""
+        about = GaugeMetricFamily(
+            f"{PREFIX}_build_info", "Always 1, with the version that runs.", labels=["version", "database"]
+        )
+        about.add_metric([__version__, self._database.engine.dialect.name], 1)
+        yield about
+        with self._database.read() as session:
+            for read in (_unended, _of_queues, _of_totals, _of_the_sweeper):
+                yield from read(session)
+
+
+def _unended(session: Session) -> Iterator[Metric]:
+    family = GaugeMetricFamily(
+        f"{PREFIX}_jobs",
+        "Jobs that have not ended, with the parts of large ones. "
+        "Over 1,000 of a state and queue, as the sweeper last counted.",
+        labels=["queue", "kind", "state"],
+    )
+    found = {(one.queue, one.kind, one.state): one.jobs for one in jobs.read_tallies(session, QUEUES)}
+    # Also those of which there are none: a rule can't tell them from those that are not there yet.
+    none = {(queue, kind, state.value): 0 for queue, kind in _kinds() for state in jobs.UNENDED}
+    for labels, number in sorted((none | found).items()):
+        family.add_metric(list(labels), number)
+    yield family
+
+
+def _of_queues(session: Session) -> Iterator[Metric]:
+    of: tuple[tuple[str, str, Mapping[str, float]], ...] = (
+        (
+            "oldest_wait_seconds",
+            "For how long the job has waited that could have run for the longest; 0 if none waits.",
+            jobs.oldest_waits_seconds(session, QUEUES),
+        ),
+        ("workers", "Workers that are running.", count_alive(session)),
+        (
+            "stalled_jobs",
+            "Running jobs without progress for longer than their kind may take.",
+            jobs.count_stalled(session),
+        ),
+    )
+    for name, what, numbers in of:
+        family = GaugeMetricFamily(f"{PREFIX}_{name}", what, labels=["queue"])
+        for queue in QUEUES:
+            family.add_metric([queue], numbers.get(queue, 0))
+        yield family
+
+
+def _of_totals(session: Session) -> Iterator[Metric]:
+    by_what: dict[str, list[Total]] = defaultdict(list)
+    for total in jobs.read_totals(session):
+        by_what[total.sort.what].append(total)
+
+    ended = CounterMetricFamily(
+        f"{PREFIX}_jobs_ended", "Jobs that have ended, by how.", labels=["queue", "kind", "state"]
+    )
+    numbers = {(queue, kind, state.value): 0 for queue, kind in _kinds() for state in TERMINAL}
+    numbers |= {(one.sort.queue, one.sort.kind, one.sort.state): one.jobs for one in by_what[jobs.ENDED]}
+    for labels, number in sorted(numbers.items()):
+        ended.add_metric(list(labels), number)
+    yield ended
+
+    yield _histogram(
+        "job_wait_seconds",
+        "From the submit, or the retry, to the first start, of jobs that have ended.",
+        by_what[jobs.WAITED],
+    )
+    yield _histogram(
+        "job_run_seconds",
+        "From the first start to the end, with what was tried in vain, of jobs that have ended.",
+        by_what[jobs.RAN],
+    )
+    for what, name, description in (
+        (jobs.LEASE_EXPIRED, "leases_expired", "Attempts whose worker was lost."),
+        (jobs.POSTPONED, "jobs_postponed", "Attempts put off: the disk was full, or the storage away."),
+    ):
+        family = CounterMetricFamily(f"{PREFIX}_{name}", description, labels=["queue"])
+        found = {one.sort.queue: one.jobs for one in by_what[what]}
+        for queue in QUEUES:
+            family.add_metric([queue], found.get(queue, 0))
+        yield family
+
+
+def _histogram(name: str, description: str, found: list[Total]) -> Metric:
+    family = HistogramMetricFamily(f"{PREFIX}_{name}", description, labels=["queue", "kind"])
+    series: dict[tuple[str, str], list[Total]] = defaultdict(list)
+    for total in found:
+        series[total.sort.queue, total.sort.kind].append(total)
+    for (queue, kind), parts in sorted(series.items()):
+        counts = {part.sort.bound_ms: part.jobs for part in parts}
+        buckets = accumulate(counts.get(jobs.bound_of(bound), 0) for bound in jobs.BOUNDS)
+        seconds = sum(part.seconds for part in parts)
+        family.add_metric([queue, kind], list(zip(BOUNDS, buckets, strict=True)), sum_value=seconds)
+    return family
+
+
+def _of_the_sweeper(session: Session) -> Iterator[Metric]:
+    age = jobs.mark_age_seconds(session, jobs.SWEPT)
+    family = GaugeMetricFamily(
+        f"{PREFIX}_last_sweep_age_seconds", "Since when no sweep has begun, by the database's clock."
+    )
+    if age is not None:
+        family.add_metric([], age)
+    yield family
+
+
+def _kinds() -> list[tuple[str, str]]:
+    """The queue of each kind of job, with its name."""
+    return [(str(kind.queue), name) for name, kind in sorted(installed().kinds.items())]
