@@ -15,12 +15,12 @@ from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
 from jobyard import __version__
-from jobyard.shared import jobs
+from jobyard.shared import jobs, queue_controls
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import TERMINAL, Total
 from jobyard.shared.kinds.base import Queue
 from jobyard.shared.kinds.loading import installed
-from jobyard.shared.registrations import count_alive
+from jobyard.shared.registrations import count_running
 
 QUEUES: Final = [queue.value for queue in Queue]
 PREFIX: Final = "jobyard"
@@ -62,13 +62,28 @@ def _unended(session: Session) -> Iterator[Metric]:
 
 
 def _of_queues(session: Session) -> Iterator[Metric]:
+    running = count_running(session)
     of: tuple[tuple[str, str, Mapping[str, float]], ...] = (
         (
             "oldest_wait_seconds",
             "For how long the job has waited that could have run for the longest; 0 if none waits.",
             jobs.oldest_waits_seconds(session, QUEUES),
         ),
-        ("workers", "Workers that are running.", count_alive(session)),
+        (
+            "workers",
+            "Workers that are running and take jobs.",
+            {queue: one.workers - one.draining for queue, one in running.items()},
+        ),
+        (
+            "draining_workers",
+            "Workers that are running and take no more jobs.",
+            {queue: one.draining for queue, one in running.items()},
+        ),
+        (
+            "queue_paused",
+            "1 if the queue is paused, else 0.",
+            {one.name: 1 for one in queue_controls.paused(session)},
+        ),
         (
             "stalled_jobs",
             "Running jobs without progress for longer than their kind may take.",

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from jobyard import __version__
-from jobyard.shared import jobs, registrations
+from jobyard.shared import jobs, queue_controls, registrations
 from jobyard.shared.database import Database
 from jobyard.workers.runtime.sweeper import count_ended, tally
 from tests.conftest import logged_in
@@ -50,6 +50,9 @@ def do_some_work(database: Database) -> None:
     with database.write() as session:
         assert jobs.rescue(session)
         registrations.register(session, name="cpu@a", queue="cpu", process="machine/1/2")
+        registrations.register(session, name="gpu@a", queue="gpu", process="machine/1/2")
+        registrations.drain(session, "gpu@a")
+        queue_controls.pause(session, "predict")
         jobs.set_mark(session, jobs.SWEPT)
     new_jobs(database, 10_000)
     tally(database)
@@ -74,6 +77,8 @@ def test_each_process_says_the_same_of_all_jobs_there_have_been(
     assert one["jobyard_job_wait_seconds_bucket"]["sentiment", "+Inf", "cpu"] == 2
     assert one["jobyard_leases_expired_total"] == {("cpu",): 0, ("gpu",): 1, ("predict",): 0}
     assert one["jobyard_workers"] == {("cpu",): 1, ("gpu",): 0, ("predict",): 0}
+    assert one["jobyard_draining_workers"] == {("cpu",): 0, ("gpu",): 1, ("predict",): 0}
+    assert one["jobyard_queue_paused"] == {("cpu",): 0, ("gpu",): 0, ("predict",): 1}
 
 
 def test_promtool_has_nothing_to_say(client: "FlaskClient", database: Database) -> None:
