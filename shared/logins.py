@@ -2,7 +2,6 @@
 
 import datetime
 import hashlib
-import hmac
 import secrets
 from typing import Final
 
@@ -21,33 +20,38 @@ class Login(Base):
 
     __tablename__ = "logins"
 
-    # HMAC-SHA256 of the secret under the token, in hexadecimal digits.
+    # SHA-256 of the secret, in hexadecimal digits.
     digest: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    # That of the token with which it began.
+    token_digest: Mapped[str] = mapped_column(sa.String(64))
     created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
 
 
-def begin(session: Session, token: str) -> str:
+def begin(session: Session, token_digest: str) -> str:
     """Insert a login, and delete those that have expired. Returns the secret for the cookie."""
     secret = secrets.token_urlsafe(SECRET_BYTES)
     session.execute(sa.delete(Login).where(Login.expires_at < utcnow()))
-    row = {"digest": _digest(secret, token), "created_at": utcnow(), "expires_at": utcnow(LOGIN_SECONDS)}
-    session.execute(sa.insert(Login).values(row))
+    insert = sa.insert(Login).values(created_at=utcnow(), expires_at=utcnow(LOGIN_SECONDS))
+    session.execute(insert.values(digest=_digest(secret), token_digest=token_digest))
     return secret
 
 
-def is_valid(connection: sa.Connection, secret: str, token: str) -> bool:
-    """Whether a login with this secret began under this token and has not ended."""
+def token_of(connection: sa.Connection, secret: str) -> str | None:
+    """The digest of the token with which the login of this secret began; None if it has ended.
+
+    Whether the token is still valid is not looked up.
+    """
     if len(secret) != SECRET_CHARACTERS:
-        return False
-    query = sa.select(Login.digest).where(Login.digest == _digest(secret, token), Login.expires_at > utcnow())
-    return connection.scalar(query) is not None
+        return None
+    query = sa.select(Login.token_digest).where(Login.digest == _digest(secret), Login.expires_at > utcnow())
+    return connection.scalar(query)
 
 
-def end(session: Session, secret: str, token: str) -> None:
+def end(session: Session, secret: str) -> None:
     """Delete a login, if it is there."""
-    session.execute(sa.delete(Login).where(Login.digest == _digest(secret, token)))
+    session.execute(sa.delete(Login).where(Login.digest == _digest(secret)))
 
 
-def _digest(secret: str, token: str) -> str:
-    return hmac.new(token.encode(), b"jobyard login " + secret.encode(), hashlib.sha256).hexdigest()
+def _digest(secret: str) -> str:
+    return hashlib.sha256(b"jobyard login " + secret.encode()).hexdigest()

@@ -1,5 +1,6 @@
 """All tables: importing this is what makes the metadata whole."""
 
+from jobyard.shared.audit import AuditEntry
 from jobyard.shared.database import Base
 from jobyard.shared.jobs import Job, JobBrief, JobCount, JobEvent, JobTally, JobTotal, SweepMark
 from jobyard.shared.logins import Login
@@ -18,11 +19,13 @@ from jobyard.shared.registry import (
     ScoreGroup,
 )
 from jobyard.shared.storage import File, FileTotal, PendingKey, StorageIdentity
+from jobyard.shared.tokens import Token
 from jobyard.shared.webhooks.tables import Delivery, Webhook
 
 metadata = Base.metadata
 
 __all__ = [
+    "AuditEntry",
     "Dataset",
     "Delivery",
     "File",
@@ -48,6 +51,7 @@ __all__ = [
     "ScoreGroup",
     "StorageIdentity",
     "SweepMark",
+    "Token",
     "Webhook",
     "Worker",
     "metadata",

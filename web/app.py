@@ -14,7 +14,19 @@ from jobyard.shared import logs
 from jobyard.shared.config import Settings
 from jobyard.shared.kinds.loading import installed
 from jobyard.web import caching, health, limits, openapi, pages, prometheus
-from jobyard.web.api import comparisons, files, jobs, kinds, queues, registry, results, webhooks, workers
+from jobyard.web.api import (
+    audit,
+    comparisons,
+    files,
+    jobs,
+    kinds,
+    queues,
+    registry,
+    results,
+    tokens,
+    webhooks,
+    workers,
+)
 from jobyard.web.backend import Backend
 from jobyard.web.fast_path import FastPath
 from jobyard.web.schemas import API
@@ -78,6 +90,8 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
         files.api,
         registry.api,
         webhooks.api,
+        tokens.api,
+        audit.api,
     ):
         app.register_api(blueprint)
     app.register_blueprint(health.routes)

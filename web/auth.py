@@ -1,21 +1,19 @@
-"""Who may come in: the token as `Authorization: Bearer …`, or the cookie of a login."""
+"""Who may come in: a token as `Authorization: Bearer …`, or the cookie of a login, and what each may do."""
 
-import hmac
 import math
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, redirect, request, url_for
+from flask import Flask, Response, g, redirect, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
 from jobyard.shared import logins
+from jobyard.shared.tokens import Identity, Scope
 from jobyard.web.backend import current_backend
 from jobyard.web.problems import problem
+from jobyard.web.scopes import OPEN, needed_for
 
 COOKIE = "jobyard"
-
-# Endpoints without a token: they reveal only that the server is running.
-OPEN = frozenset({"health.healthz", "health.readyz", "login", "static", "bootstrap.static"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -35,12 +33,13 @@ def register(app: Flask) -> None:
             response = _ask_to_log_in(f"too many wrong tokens: try again in {wait} s", 429)
             response.headers["Retry-After"] = str(wait)
             return response
-        if not _same(given, backend.token):
+        found = backend.tokens.of_secret(given)
+        if found is None:
             backend.login_failures.add(address)
-            return _ask_to_log_in("this token is wrong or out of date", 401)
+            return _ask_to_log_in("this token is wrong, expired or revoked", 401)
         with backend.database.write() as session:
             _end_login(session)
-            secret = logins.begin(session, backend.token)
+            secret = logins.begin(session, found.digest)
         response = redirect(url_for("pages.index"))
         response.set_cookie(
             COOKIE,
@@ -62,43 +61,60 @@ def register(app: Flask) -> None:
         return response
 
 
-def is_bearer(authorization: str, token: str) -> bool:
-    """Whether this header brings the token."""
-    scheme, _, given = authorization.partition(" ")
-    return scheme.lower() == "bearer" and _same(given.strip(), token)
+def current_identity() -> Identity:
+    """Whose request this is, behind the guard."""
+    found: Identity = g.identity
+    return found
+
+
+def actor() -> str:
+    """The name of the token whose request this is: for timelines and the audit log."""
+    return current_identity().name
+
+
+def may(endpoint: str) -> bool:
+    """Whether the token of this request allows an endpoint: pages show only what can be used."""
+    found: Identity | None = g.get("identity")
+    return found is not None and found.scope.includes(needed_for(endpoint))
 
 
 def _guard() -> AnyResponse | None:
     if request.endpoint in OPEN:
         return None
     header = request.headers.get("Authorization", "")
-    if header:
-        if is_bearer(header, current_backend().token):
-            return None
-        return _unauthorized("the token in Authorization is wrong")
-    if _is_logged_in():
-        # Other ports of this host are the same site to a browser, so SameSite alone doesn't keep
-        # a page there from sending forms with our cookie; the Origin does.
-        if request.method in SAFE or _same_origin():
-            return None
+    found = current_backend().tokens.of_header(header) if header else _logged_in()
+    if found is None:
+        if header:
+            return _unauthorized("the token in Authorization is wrong, expired or revoked")
+        if request.path.startswith(("/api/", "/metrics")):
+            return _unauthorized("send the token as 'Authorization: Bearer …'")
+        return _ask_to_log_in(None, 401)
+    # Other ports of this host are the same site to a browser, so SameSite alone doesn't keep
+    # a page there from sending forms with our cookie; the Origin does.
+    if not header and request.method not in SAFE and not _same_origin():
         return problem(403, "Forbidden", "this form was sent from another site's page")
-    if request.path.startswith(("/api/", "/metrics")):
-        return _unauthorized("send the token as 'Authorization: Bearer …'")
-    return _ask_to_log_in(None, 401)
+    g.identity = found
+    # OPTIONS says which methods there are, whichever endpoint of the address it is asked of.
+    needed = Scope.READ if request.method == "OPTIONS" else needed_for(request.endpoint)
+    if found.scope.includes(needed):
+        return None
+    enough = " or ".join(needed.enough)
+    return problem(
+        403,
+        "Forbidden",
+        f"the token {found.name!r} has the scope {found.scope}, and {request.method} {request.path} needs "
+        f"the scope {enough}: use another token",
+    )
 
 
-def _is_logged_in() -> bool:
+def _logged_in() -> Identity | None:
     secret = request.cookies.get(COOKIE)
-    if not secret:
-        return False
-    backend = current_backend()
-    with backend.database.autocommit() as connection:
-        return logins.is_valid(connection, secret, backend.token)
+    return current_backend().tokens.of_cookie(secret) if secret else None
 
 
 def _end_login(session: Session) -> None:
     if secret := request.cookies.get(COOKIE):
-        logins.end(session, secret, current_backend().token)
+        logins.end(session, secret)
 
 
 def _same_origin() -> bool:
@@ -107,10 +123,6 @@ def _same_origin() -> bool:
     except ValueError:  # it is no address at all
         return False
     return bool(origin) and origin == request.host
-
-
-def _same(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode(), expected.encode())
 
 
 def _unauthorized(detail: str) -> Response:

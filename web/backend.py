@@ -10,6 +10,7 @@ from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.disk import Disk
 from jobyard.shared.jobs import Job, State
+from jobyard.shared.known_tokens import KnownTokens
 from jobyard.shared.login_failures import LoginFailures
 from jobyard.shared.storage import Storage
 from jobyard.web.services.group_commit import GroupCommit
@@ -24,7 +25,9 @@ class Backend:
     """One per process, shared by its threads."""
 
     settings: Settings
+    # The built-in one.
     token: str
+    tokens: KnownTokens
     database: Database
     storage: Storage
     broker: Broker
@@ -44,6 +47,7 @@ class Backend:
         return cls(
             settings=settings,
             token=token,
+            tokens=KnownTokens(database, token),
             database=database,
             storage=storage,
             broker=broker,

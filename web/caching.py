@@ -17,6 +17,10 @@ NOT_KEPT: Final = "no-store"
 STATIC: Final = frozenset({"static", "bootstrap.static"})
 # Without a token; they are of this moment.
 MOMENTARY: Final = frozenset({"login", "logout", "health.healthz", "health.readyz"})
+# They answer with a new secret, once.
+SECRET: Final = frozenset(
+    {"tokens.create_token", "pages.create_token", "webhooks.add_webhook", "webhooks.rotate_secret"}
+)
 
 
 def register(app: Flask) -> None:
@@ -28,7 +32,7 @@ def _say_who_may_keep_it(response: Response) -> Response:
     is_error = response.status_code >= 400
     if request.endpoint in STATIC and not is_error:
         return response
-    if is_error or request.endpoint in MOMENTARY or response.mimetype == "text/event-stream":
+    if is_error or request.endpoint in MOMENTARY | SECRET or response.mimetype == "text/event-stream":
         response.headers["Cache-Control"] = NOT_KEPT
     else:
         response.headers["Cache-Control"] = PRIVATE["Cache-Control"]

@@ -18,11 +18,12 @@ from werkzeug.http import parse_etags
 from jobyard.shared import jobs
 from jobyard.shared.errors import BadInput, NotFound
 from jobyard.shared.kinds.submission import SUBMISSION
-from jobyard.web import auth, bodies
+from jobyard.web import bodies
 from jobyard.web.api import serializers
 from jobyard.web.backend import Backend
 from jobyard.web.problems import FAILED
 from jobyard.web.schemas import API
+from jobyard.web.scopes import needed_for
 from jobyard.web.services import submission
 from jobyard.web.services.long_polling import until_it_ends
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 JOB: Final = re.compile(rf"{API}/jobs/([0-9A-Fa-f]{{8}}(?:-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}})")
 
 JOBS: Final = f"{API}/jobs"
+# The scopes that these two need; Flask refuses those that have less.
+TO_LOOK: Final = needed_for("jobs.get_job")
+TO_SUBMIT: Final = needed_for("jobs.submit_job")
 # In its plainest form, and within MAX_WAIT_SECONDS.
 WAIT: Final = re.compile(r"(?:wait=([1-5]?[0-9]))?")
 # Longer requests are left to Flask, which has an answer to those that are too long.
@@ -58,11 +62,17 @@ class FastPath:
 
     def _answer(self, environ: "WSGIEnvironment") -> Answer | None:
         """None if Flask should answer."""
-        if not auth.is_bearer(environ.get("HTTP_AUTHORIZATION", ""), self._backend.token):
+        try:
+            identity = self._backend.tokens.of_header(environ.get("HTTP_AUTHORIZATION", ""))
+        except sa.exc.SQLAlchemyError:
+            return None
+        if identity is None or not identity.scope.includes(TO_LOOK):
             return None
         method, path, query = environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("QUERY_STRING")
         if method == "GET" and not query and (found := JOB.fullmatch(path)):
             return self._look(uuid.UUID(found[1]), environ.get("HTTP_IF_NONE_MATCH"))
+        if not identity.scope.includes(TO_SUBMIT):
+            return None
         if method == "POST" and path == JOBS and (asked := WAIT.fullmatch(query or "")):
             return self._submit(environ, float(asked[1] or 0))
         return None

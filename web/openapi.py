@@ -28,8 +28,8 @@ _RETRY: Final = {
 # What each error means here, and the headers that it brings.
 ERRORS: Final[dict[int, tuple[str, Json]]] = {
     400: ("The body is neither valid JSON nor a form with files", {}),
-    401: ("The token is wrong or missing", {"WWW-Authenticate": _TEXT}),
-    403: ("The form was sent from another site's page", {}),
+    401: ("The token is missing, wrong, expired or revoked", {"WWW-Authenticate": _TEXT}),
+    403: ("The token's scope does not allow this, or the form was sent from another site's page", {}),
     404: ("Nothing has that name or id", {}),
     405: ("There is no such method here", {"Allow": _TEXT}),
     408: ("The body came too slowly", {}),
@@ -46,7 +46,7 @@ ERRORS: Final[dict[int, tuple[str, Json]]] = {
     503: ("The database can't be reached, or the server is busy", _RETRY),
     507: ("The disk is full", {}),
 }
-EVERYWHERE: Final = (401, 404, 422, 429, 500, 503)
+EVERYWHERE: Final = (401, 403, 404, 422, 429, 500, 503)
 OF_A_BODY: Final = (400, 408, 413, 415)
 
 _ETAG: Final = {"ETag": {"description": "The version of this answer", **_TEXT}}
@@ -146,7 +146,7 @@ def _errors(method: str, operation: Json) -> set[int]:
     if content:
         operation["requestBody"]["required"] = True
         found |= {*OF_A_BODY}
-    return found if method == "get" else found | {403, 409, 507}
+    return found if method == "get" else found | {409, 507}
 
 
 def _add_headers(responses: Json, statuses: tuple[str, ...], headers: Json) -> None:

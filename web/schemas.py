@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Generic, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, RootModel, create_model
 
-from jobyard.shared import jobs, registry, running_workers, storage, uploads
+from jobyard.shared import jobs, registry, running_workers, storage, tokens, uploads
 from jobyard.web.services import comparisons
 
 API = "/api/v1"
@@ -547,3 +547,33 @@ class ScoreGroup(Out):
     histogram: list[int] = Field(
         description="Counts of compound scores between the edges in the result's `histogram`"
     )
+
+
+class Token(Out):
+    """A named token, without its secret."""
+
+    id: uuid.UUID
+    name: str
+    scope: tokens.Scope
+    created_at: Moment
+    created_by: str = Field(description="Name of the token with which it was made")
+    expires_at: Moment | None = Field(description="null: it does not expire")
+    last_used_at: Moment | None = Field(description="To within a minute; null: never")
+    revoked_at: Moment | None
+
+
+class NewToken(Token):
+    """A token that was just made."""
+
+    secret: str = Field(description="The token itself, which is not kept: no later answer has it")
+
+
+class AuditEntry(Out):
+    """An action of a token."""
+
+    id: int
+    at: Moment
+    actor: str = Field(description="Name of the token")
+    action: str = Field(description="A noun and a verb: `token.create`, `model.delete`")
+    object: str = Field(description="What it was done to: a name, a reference or an id")
+    details: dict[str, Any] | None

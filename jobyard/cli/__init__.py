@@ -61,6 +61,8 @@ COMMANDS = {
     "queues": Command("jobyard.cli.queues", "List, pause, resume or limit queues."),
     "workers": Command("jobyard.cli.workers", "List workers, or drain one or all of a host."),
     "logs": Command("jobyard.cli.jobs", "Print a job's timeline, with the traceback of what failed."),
+    "tokens": Command("jobyard.cli.tokens", "List, create or revoke named tokens."),
+    "audit": Command("jobyard.cli.audit", "List who changed what for others, newest first."),
 }
 
 

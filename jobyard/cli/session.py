@@ -4,6 +4,7 @@ import functools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import click
@@ -113,6 +114,13 @@ def print_json(value: object) -> None:
 def on_a_line(text: str) -> str:
     """What a file or a result holds must not move the cursor of a terminal."""
     return "".join(character for character in " ".join(text.split()) if character.isprintable())
+
+
+def local(moment: str | None, never: str = "") -> str:
+    """A moment of the API by this machine's clock; `never` if there is none."""
+    if moment is None:
+        return never
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def output() -> Console:

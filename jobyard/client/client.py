@@ -485,6 +485,34 @@ class Client:
         """Let a worker claim jobs again; returns the worker. Raises NotFound."""
         return self._transport.post(f"/workers/{segment(name)}/undrain")
 
+    def tokens(self, *, revoked: bool = False) -> Iterator[Json]:
+        """The named tokens, newest first: {name, scope, created_at, created_by, expires_at, last_used_at, …}.
+
+        With `revoked`, also those that were revoked. Raises Refused unless this client's token is an `admin`.
+        """
+        return self._transport.items("/tokens", revoked=str(revoked).lower())
+
+    def create_token(self, name: str, scope: str, *, expires_seconds: int | None = None) -> Json:
+        """Make a token of scope "read", "submit" or "admin"; its "secret" is in this answer only.
+
+        Raises Conflict if there is a token of this name, and Refused as `tokens`.
+        """
+        return self._transport.post(
+            "/tokens", {"name": name, "scope": scope, "expires_seconds": expires_seconds}
+        )
+
+    def revoke_token(self, name: str) -> None:
+        """End a token, and the logins that were made with it. Raises NotFound, and Refused as `tokens`."""
+        self._transport.delete(f"/tokens/{segment(name)}")
+
+    def audit(self, *, actor: str | None = None, action: str | None = None) -> Iterator[Json]:
+        """What was changed for others, newest first: {at, actor, action, object, details}.
+
+        Of the token `actor` only, or one `action` ("token.create"), or all of a noun ("token."). Raises
+        Refused as `tokens`.
+        """
+        return self._transport.items("/audit", actor=actor, action=action)
+
     def _job(self, raw: Json) -> Job:
         return Job(self._transport, raw)
 

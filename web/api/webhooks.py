@@ -6,9 +6,10 @@ from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
-from jobyard.shared import webhooks
+from jobyard.shared import audit, webhooks
 from jobyard.web import schemas
 from jobyard.web.api.common import SECURITY, Query, answer
+from jobyard.web.auth import actor
 from jobyard.web.backend import current_backend
 from jobyard.web.webhook_schemas import ChangedWebhook, Delivery, NewWebhook, Webhook, WebhookWithSecret
 
@@ -55,8 +56,12 @@ def add_webhook(body: NewWebhook) -> Response:
     backend = current_backend()
     with backend.database.write() as session:
         made = webhooks.create(
-            session, **body.model_dump(), destinations=backend.settings.webhook_destinations
+            session,
+            **body.model_dump(),
+            destinations=backend.settings.webhook_destinations,
+            created_by=actor(),
         )
+        audit.note(session, actor(), "webhook.create", made.name, {"id": str(made.id)})
     return answer(WebhookWithSecret.of(made, secret=made.secret), 201)
 
 
@@ -76,6 +81,7 @@ def change_webhook(path: WebhookPath, body: ChangedWebhook) -> Response:
     with backend.database.write() as session:
         changed = webhooks.update(session, path.id, backend.settings.webhook_destinations, **changes)
         found = Webhook.of(changed)
+        audit.note(session, actor(), "webhook.change", changed.name, {"fields": sorted(changes)})
     return answer(found)
 
 
@@ -85,6 +91,7 @@ def rotate_secret(path: WebhookPath) -> Response:
     with current_backend().database.write() as session:
         changed = webhooks.rotate(session, path.id)
         found = WebhookWithSecret.of(changed, secret=changed.secret)
+        audit.note(session, actor(), "webhook.rotate", changed.name)
     return answer(found)
 
 
@@ -92,7 +99,8 @@ def rotate_secret(path: WebhookPath) -> Response:
 def delete_webhook(path: WebhookPath) -> Response:
     """With its deliveries: those that were not sent yet are not sent."""
     with current_backend().database.write() as session:
-        webhooks.delete(session, path.id)
+        deleted = webhooks.delete(session, path.id)
+        audit.note(session, actor(), "webhook.delete", deleted.name, {"id": str(deleted.id)})
     return Response(status=204)
 
 

@@ -3,6 +3,7 @@
 # Each module adds its routes to the blueprint.
 from jobyard.web.pages import (
     assets,
+    audit,
     comparisons,
     errors,
     files,
@@ -14,12 +15,14 @@ from jobyard.web.pages import (
     operations,
     pictures,
     registry,
+    tokens,
 )
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.errors import login_needed
 
 __all__ = [
     "assets",
+    "audit",
     "comparisons",
     "errors",
     "files",
@@ -33,4 +36,5 @@ __all__ = [
     "pictures",
     "registry",
     "routes",
+    "tokens",
 ]

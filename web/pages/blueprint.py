@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response
 
 from jobyard.hosts import host_and_port
 from jobyard.shared import kinds
+from jobyard.web import auth
 from jobyard.web.backend import current_backend
 
 routes = Blueprint("pages", __name__)
@@ -51,7 +52,13 @@ def _context() -> dict[str, object]:
     """What every template may use."""
     port = current_backend().settings.flower_port
     flower = f"http://{host_and_port(_host(), port)}/" if port else None
-    return {"flower_url": flower, "all_kinds": list(kinds.by_name().values())}
+    return {
+        "flower_url": flower,
+        "all_kinds": list(kinds.by_name().values()),
+        # Whose request it is, and what that may use; of an error before that is known, nothing.
+        "identity": g.get("identity"),
+        "may": auth.may,
+    }
 
 
 def _host() -> str:

@@ -2,9 +2,10 @@
 
 import uuid
 
-from jobyard.shared import retention
+from jobyard.shared import audit, retention
 from jobyard.shared.registry import models
 from jobyard.shared.storage import Reason
+from jobyard.web.auth import actor
 from jobyard.web.backend import current_backend
 
 
@@ -12,6 +13,7 @@ def remove_job(job_id: uuid.UUID) -> None:
     """Delete a job's rows, and then its files. Raises as `retention.delete_job`."""
     with current_backend().database.write() as session:
         keys = retention.delete_job(session, job_id)
+        audit.note(session, actor(), "job.delete", str(job_id))
     current_backend().storage.remove(keys, Reason.DELETED)
 
 
@@ -19,6 +21,7 @@ def remove_upload(file_id: uuid.UUID, *, if_unread: bool = False) -> None:
     """Delete an upload's row, and then its bytes. Raises as `retention.delete_upload`."""
     with current_backend().database.write() as session:
         keys = retention.delete_upload(session, file_id, if_unread=if_unread)
+        audit.note(session, actor(), "file.delete", str(file_id))
     current_backend().storage.remove(keys, Reason.DELETED)
 
 
@@ -26,6 +29,7 @@ def remove_dataset(reference: str) -> None:
     """Delete a data set's row, and then its pictures. Raises as `retention.delete_dataset`."""
     with current_backend().database.write() as session:
         keys = retention.delete_dataset(session, reference)
+        audit.note(session, actor(), "dataset.delete", reference)
     current_backend().storage.remove(keys, Reason.DELETED)
 
 
@@ -36,4 +40,5 @@ def remove_model(reference: str, aliases: str) -> None:
     """
     with current_backend().database.write() as session:
         keys = models.delete(session, reference, [alias.strip() for alias in aliases.split(",")])
+        audit.note(session, actor(), "model.delete", reference, {"aliases": aliases} if aliases else None)
     current_backend().storage.remove(keys, Reason.DELETED)

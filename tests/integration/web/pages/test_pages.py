@@ -390,7 +390,7 @@ def test_a_visitor_is_asked_to_log_in_and_a_wrong_token_is_refused(app: Flask) -
     visitor.environ_base["HTTP_ACCEPT"] = HTML
     for path in ("/", "/new/train", f"/jobs/{uuid.uuid4()}", "/nonsense", "/assets/plotly.min.js"):
         assert "login link" in look(visitor, path, 401).text
-    assert "This token is wrong or out of date." in look(visitor, "/login?token=wrong", 401).text
+    assert "This token is wrong, expired or revoked." in look(visitor, "/login?token=wrong", 401).text
     refused = visitor.post("/login", data={"token": "wrong"})
     assert refused.status_code == 401
     assert "Set-Cookie" not in refused.headers

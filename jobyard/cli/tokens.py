@@ -1,0 +1,94 @@
+"""The command tokens: who may use the server, and for what."""
+
+import re
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from jobyard.cli.session import connect, json_option, local, output, print_json
+
+SCOPES = ("read", "submit", "admin")
+UNITS = {"m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
+
+
+def _seconds(_context: click.Context, _option: click.Parameter, written: str | None) -> int | None:
+    """A number and a unit, as 30d, in seconds."""
+    if written is None:
+        return None
+    found = re.fullmatch(r"([1-9][0-9]{0,5})([mhdw])", written)
+    if found is None:
+        raise click.BadParameter(f"should be like 12h, 30d or 8w, but is {written!r}")
+    return int(found[1]) * UNITS[found[2]]
+
+
+@click.group(invoke_without_command=True)
+@click.option("--revoked", is_flag=True, help="List those that were revoked, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each token.")
+@click.pass_context
+def tokens(context: click.Context, revoked: bool, as_json: bool) -> None:
+    """List, create or revoke named tokens.
+
+    The scope read looks at everything, submit also submits and controls jobs, and admin does all. The
+    server's own token, admin, is not listed: it is in JOBYARD_TOKEN, or in the file token of JOBYARD_HOME.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    with connect() as client:
+        table = Table(
+            "name", "scope", "created", "by", "last used", "expires", *(["revoked"] if revoked else [])
+        )
+        for token in client.tokens(revoked=revoked):
+            if as_json:
+                print_json(token)
+                continue
+            moments = ("expires_at", "revoked_at") if revoked else ("expires_at",)
+            table.add_row(
+                escape(token["name"]),
+                token["scope"],
+                local(token["created_at"]),
+                escape(token["created_by"]),
+                local(token["last_used_at"], "never"),
+                *(local(token[name], "never") for name in moments),
+            )
+        if as_json:
+            return
+        if table.row_count:
+            output().print(table)
+        else:
+            click.echo("no named tokens")
+
+
+@tokens.command()
+@click.argument("name")
+@click.option(
+    "--scope",
+    type=click.Choice(SCOPES),
+    required=True,
+    help="read looks at everything, submit also submits and controls jobs, admin does all.",
+)
+@click.option(
+    "--expires",
+    callback=_seconds,
+    help="How long it is valid, as 12h, 30d or 8w; default: until it is revoked.",
+)
+@json_option
+def create(name: str, scope: str, expires: int | None, as_json: bool) -> None:
+    """Create a token and print it: it is shown this once."""
+    with connect() as client:
+        made = client.create_token(name, scope, expires_seconds=expires)
+    if as_json:
+        print_json(made)
+        return
+    until = f"expires {local(made['expires_at'])}" if made["expires_at"] else "does not expire"
+    click.echo(f"the token {name} has the scope {scope} and {until}; it is not shown again:", err=True)
+    click.echo(made["secret"])
+
+
+@tokens.command()
+@click.argument("name")
+def revoke(name: str) -> None:
+    """Revoke a token: it and the logins that were made with it end."""
+    with connect() as client:
+        client.revoke_token(name)
+    click.echo(f"{name} was revoked")

@@ -1,0 +1,322 @@
+"""Named tokens: what each scope allows, and that an end of a token is the end of all that it opened."""
+
+import logging
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+
+from jobyard.shared import audit, jobs, known_tokens, tokens
+from jobyard.shared.database import Database, utcnow
+from jobyard.shared.logins import Login
+from jobyard.shared.tokens import Scope, Token
+from jobyard.web.backend import Backend
+from jobyard.web.scopes import OPEN, SCOPES
+from tests.conftest import TOKEN
+from tests.counting import counting
+from tests.factories import post_job
+from tests.integration.web.world import HTML, Page
+from tests.waiting import wait_for
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient
+
+JOB: dict[str, Any] = {"kind": "sentiment", "spec": {"texts": ["one"]}}
+
+
+@pytest.fixture
+def app(make_app: "Callable[..., Flask]", database_url: str) -> "Flask":
+    """On SQLite and on PostgreSQL."""
+    return make_app(database_url=database_url)
+
+
+@pytest.fixture
+def database(backend: Backend) -> Database:
+    """The app's."""
+    return backend.database
+
+
+def created(api: "FlaskClient", name: str, scope: str, **given: Any) -> str:
+    response = api.post("/api/v1/tokens", json={"name": name, "scope": scope, **given})
+    assert response.status_code == 201, response.json
+    assert response.headers["Cache-Control"] == "no-store"
+    secret: str = response.json["secret"]
+    return secret
+
+
+def bearing(app: "Flask", secret: str) -> "FlaskClient":
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {secret}"
+    return client
+
+
+def browsing(app: "Flask", secret: str) -> "FlaskClient":
+    client = app.test_client()
+    client.environ_base["HTTP_ACCEPT"] = HTML
+    client.environ_base["HTTP_ORIGIN"] = "http://localhost"
+    assert client.get("/login", query_string={"token": secret}).status_code == 302
+    return client
+
+
+def requests(app: "Flask") -> Iterator[tuple[str, str, str]]:
+    """(endpoint, method, address) of everything behind a token."""
+    for rule in app.url_map.iter_rules():
+        given: dict[str, Any] = {
+            name: uuid.uuid4() if type(converter).__name__ == "UUIDConverter" else "x"
+            for name, converter in rule._converters.items()
+        }
+        with app.test_request_context():
+            built = rule.build(given)
+        assert built is not None
+        for method in sorted(rule.methods or ()):
+            if rule.endpoint not in OPEN:
+                yield rule.endpoint, method, built[1]
+
+
+def test_every_route_answers_those_whose_scope_is_enough_and_tells_others_which_would_be(
+    app: "Flask", api: "FlaskClient"
+) -> None:
+    clients = {scope: bearing(app, created(api, f"for-{scope}", scope)) for scope in Scope}
+    refused = 0
+    for endpoint, method, address in requests(app):
+        needed = SCOPES[endpoint]
+        assert needed is not None
+        for scope, client in clients.items():
+            with client.open(address, method=method, json=JOB) as response:
+                if scope.includes(needed) or method == "OPTIONS":
+                    assert response.status_code not in (401, 403), f"{scope}: {method} {address}"
+                    continue
+                refused += 1
+                assert response.status_code == 403, f"{scope}: {method} {address}"
+                if method != "HEAD":
+                    assert response.mimetype == "application/problem+json"
+                    detail = response.json["detail"]
+                    assert f"the token 'for-{scope}' has the scope {scope}" in detail
+                    assert f"needs the scope {' or '.join(needed.enough)}" in detail
+    assert refused > 40
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+def test_the_fast_path_asks_for_the_same_scopes(app: "Flask", api: "FlaskClient", scope: Scope) -> None:
+    job_id = post_job(api, **JOB)
+    client = bearing(app, created(api, "ci", scope))
+    assert client.get(f"/api/v1/jobs/{job_id}").status_code == 200
+    response = client.post("/api/v1/jobs", json=JOB)
+    assert response.status_code == (403 if scope == Scope.READ else 202)
+
+
+def test_the_database_has_the_hash_of_a_token_and_nothing_else_of_it(
+    api: "FlaskClient", database: Database
+) -> None:
+    secret = created(api, "ci", "submit", expires_seconds=3600)
+    with database.read() as session:
+        (row,) = session.scalars(sa.select(Token))
+        assert row.digest == tokens.digest_of(secret)
+        assert secret not in repr(vars(row))
+        assert (row.name, row.scope, row.created_by) == ("ci", "submit", "admin")
+    listed = api.get("/api/v1/tokens")
+    assert secret not in listed.text
+    assert row.digest not in listed.text
+    assert listed.json["items"][0]["expires_at"] is not None
+
+
+def test_a_revoked_token_and_its_logins_are_refused_at_once_in_this_process(
+    app: "Flask", api: "FlaskClient", database: Database
+) -> None:
+    secret, other = created(api, "ci", "read"), created(api, "other", "read")
+    client, browser, kept = bearing(app, secret), browsing(app, secret), browsing(app, other)
+    job_id = post_job(api, **JOB)
+    for one in (client, browser, kept):
+        assert one.get(f"/api/v1/jobs/{job_id}").status_code == 200
+    assert api.delete("/api/v1/tokens/ci").status_code == 204
+    assert client.get(f"/api/v1/jobs/{job_id}").status_code == 401
+    assert browser.get(f"/api/v1/jobs/{job_id}").status_code == 401
+    assert app.test_client().get("/login", query_string={"token": secret}).status_code == 401
+    assert kept.get(f"/api/v1/jobs/{job_id}").status_code == 200
+    with database.read() as session:
+        digests = set(session.scalars(sa.select(Login.token_digest)))
+    assert digests == {tokens.digest_of(other)}
+    assert api.delete("/api/v1/tokens/ci").status_code == 404
+    assert api.delete("/api/v1/tokens/admin").status_code == 409
+
+
+def test_another_process_refuses_it_once_what_it_verified_is_old(
+    make_app: "Callable[..., Flask]", database_url: str, api: "FlaskClient", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its clock is put forward by as long as what is verified holds: nothing longer is trusted."""
+    secret = created(api, "ci", "read")
+    elsewhere = bearing(make_app(database_url=database_url), secret)
+    assert elsewhere.get("/api/v1/jobs").status_code == 200
+    assert api.delete("/api/v1/tokens/ci").status_code == 204
+    assert known_tokens.VERIFIED_SECONDS <= 5
+    now = known_tokens.time.monotonic
+    monkeypatch.setattr(known_tokens.time, "monotonic", lambda: now() + known_tokens.VERIFIED_SECONDS)
+    assert elsewhere.get("/api/v1/jobs").status_code == 401
+
+
+def test_an_expired_token_is_refused_and_its_name_is_free_again(
+    app: "Flask", api: "FlaskClient", backend: Backend
+) -> None:
+    client = bearing(app, created(api, "ci", "read", expires_seconds=3600))
+    assert client.get("/api/v1/jobs").status_code == 200
+    taken = api.post("/api/v1/tokens", json={"name": "ci", "scope": "read"})
+    assert (taken.status_code, "revoke it first" in taken.json["detail"]) == (409, True)
+    with backend.database.write() as session:
+        session.execute(sa.update(Token).values(expires_at=utcnow(-1)))
+    backend.tokens.forget()  # as if VERIFIED_SECONDS had passed
+    assert client.get("/api/v1/jobs").status_code == 401
+    again = bearing(app, created(api, "ci", "submit"))
+    assert again.get("/api/v1/jobs").status_code == 200
+    assert [one["name"] for one in api.get("/api/v1/tokens").json["items"]] == ["ci"]
+    assert len(api.get("/api/v1/tokens?revoked=true").json["items"]) == 2
+
+
+@pytest.mark.parametrize("name", ["admin", "worker", "sweeper", "", "a b", "-x", "x" * 65])
+def test_a_name_that_is_taken_or_none_is_refused(api: "FlaskClient", name: str) -> None:
+    response = api.post("/api/v1/tokens", json={"name": name, "scope": "read"})
+    assert response.status_code == 422
+    assert response.json["errors"][0]["field"] == "name"
+
+
+def test_a_request_with_a_token_that_was_verified_needs_no_statement_for_it(
+    app: "Flask", api: "FlaskClient", database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_tokens, "VERIFIED_SECONDS", 3_600.0)  # however slow the machine is
+    job_id = post_job(api, **JOB)
+    client = bearing(app, created(api, "ci", "submit"))
+    assert client.get(f"/api/v1/jobs/{job_id}").status_code == 200
+    wait_for(lambda: _last_uses(database))
+    counts = []
+    for one in (api, client):
+        with counting("before_cursor_execute") as statements:
+            assert one.get(f"/api/v1/jobs/{job_id}").status_code == 200
+        counts.append(len(statements))
+    assert counts[0] == counts[1] > 0
+
+
+def _last_uses(database: Database) -> list[Any]:
+    with database.read() as session:
+        return list(session.scalars(sa.select(Token.last_used_at).where(Token.last_used_at.is_not(None))))
+
+
+def test_the_last_use_is_written_once_a_minute(app: "Flask", api: "FlaskClient", backend: Backend) -> None:
+    client = bearing(app, created(api, "ci", "read"))
+    assert client.get("/api/v1/jobs").status_code == 200
+    wait_for(lambda: _last_uses(backend.database))
+    (first,) = _last_uses(backend.database)
+    with backend.database.autocommit() as connection:
+        found = tokens.find_valid(connection, tokens.digest_of(client.environ_base["HTTP_AUTHORIZATION"][7:]))
+    assert found is not None
+    assert not found.is_use_due
+    with backend.database.write() as session:
+        session.execute(sa.update(Token).values(last_used_at=utcnow(-tokens.LAST_USE_SECONDS - 1)))
+    backend.tokens.forget()
+    assert client.get("/api/v1/jobs").status_code == 200
+    wait_for(lambda: _last_uses(backend.database)[0] >= first)
+
+
+def test_creating_and_revoking_are_in_the_audit_log_with_who_did_it(app: "Flask", api: "FlaskClient") -> None:
+    boss = bearing(app, created(api, "boss", "admin"))
+    secret = created(boss, "ci", "submit")
+    assert boss.delete("/api/v1/tokens/ci").status_code == 204
+    found = api.get("/api/v1/audit").json["items"]
+    seen = [(one["actor"], one["action"], one["object"]) for one in found]
+    assert seen == [
+        ("boss", "token.revoke", "ci"),
+        ("boss", "token.create", "ci"),
+        ("admin", "token.create", "boss"),
+    ]
+    assert found[1]["details"] == {"scope": "submit", "expires_at": None}
+    assert secret not in str(found)
+    page = api.get("/api/v1/audit?actor=boss&limit=1").json
+    assert [one["action"] for one in page["items"]] == ["token.revoke"]
+    more = api.get(f"/api/v1/audit?action=token.&cursor={page['next']}").json
+    assert [one["object"] for one in more["items"]] == ["ci", "boss"]
+    assert more["next"] is None
+
+
+def test_an_action_that_is_undone_leaves_no_entry(database: Database) -> None:
+    def fail() -> None:
+        with database.write() as session:
+            audit.note(session, "ci", "queue.pause", "cpu", {"reason": "☃"})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    with database.write() as session:
+        audit.note(session, "ci", "queue.pause", "x" * 1_000)
+    with database.read() as session:
+        (entry,) = audit.page(session)
+    assert entry.object == "x" * audit.OBJECT_CHARACTERS
+
+
+def test_secrets_are_in_no_log_record(
+    app: "Flask", api: "FlaskClient", caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    secret = created(api, "ci", "read")
+    browser = browsing(app, secret)
+    bearing(app, secret).post("/api/v1/jobs", json=JOB)
+    page = browsing(app, TOKEN).post("/tokens", data={"name": "two", "scope": "read", "days": "30"})
+    (shown,) = [value for value in page.text.split('"') if value.startswith(tokens.PREFIX)]
+    assert browser.get("/").status_code == 200
+    logging.getLogger("test").warning("a record that there is")
+    assert len(caplog.records) >= 1
+    for record in caplog.records:
+        line = f"{record.getMessage()} {record.args!r} {record.exc_text}"
+        assert secret not in line
+        assert shown not in line
+
+
+# ---- pages
+
+
+def test_the_page_creates_a_token_shows_it_once_and_revokes_it(app: "Flask", api: "FlaskClient") -> None:
+    browser = browsing(app, TOKEN)
+    wrong = browser.post("/tokens", data={"name": "a b", "scope": "read"})
+    assert (wrong.status_code, "Should be of letters" in wrong.text) == (422, True)
+    assert browser.post("/tokens", data={"name": "ci", "scope": "root"}).status_code == 422
+    made = browser.post("/tokens", data={"name": "ci", "scope": "read", "days": "30"})
+    assert (made.status_code, made.headers["Cache-Control"]) == (201, "no-store")
+    (secret,) = [value for value in made.text.split('"') if value.startswith(tokens.PREFIX)]
+    assert not Page(made.text).inline
+    assert bearing(app, secret).get("/api/v1/jobs").status_code == 200
+    again = browser.get("/tokens")
+    assert secret not in again.text
+    assert 'id="token-ci"' in again.text
+    assert browser.post("/tokens", data={"name": "ci", "scope": "read"}).status_code == 409
+    assert browser.post("/tokens/ci/revoke").status_code == 303
+    assert bearing(app, secret).get("/api/v1/jobs").status_code == 401
+    log = browser.get("/audit")
+    assert not Page(log.text).inline
+    assert log.text.count("token.revoke") >= 1
+    assert browser.get("/audit?actor=nobody").text.count("token.revoke") == 0
+
+
+def test_a_login_that_may_only_read_sees_who_it_is_and_no_form_that_it_cannot_use(
+    app: "Flask", api: "FlaskClient", backend: Backend
+) -> None:
+    job_id = post_job(api, **JOB)
+    browser = browsing(app, created(api, "viewer", "read"))
+    for address in ("/", f"/jobs/{job_id}", "/models", "/datasets"):
+        page = browser.get(address)
+        assert page.status_code == 200
+        assert "Logged in with the token viewer" in page.text
+        assert re.findall('<form[^>]*method="post"[^>]*action="([^"]*)"', page.text) == ["/logout"]
+        assert page.text.count('method="post"') == 1
+        assert "/new/" not in page.text
+        assert "/tokens" not in page.text
+    refused = browser.post(f"/jobs/{job_id}/cancel")
+    assert (refused.status_code, refused.mimetype) == (403, "text/html")
+    assert "needs the scope submit or admin" in refused.text
+    with backend.database.read() as session:
+        assert jobs.get(session, uuid.UUID(job_id)).state == "queued"
+    own = browsing(app, TOKEN).get(f"/jobs/{job_id}").text
+    assert f"/jobs/{job_id}/cancel" in own
+    assert "/new/train" in own
+    assert browser.post("/logout").status_code == 303
+    assert browser.get("/").status_code == 401
