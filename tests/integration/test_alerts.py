@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from jobyard.shared import jobs, queue_controls, registrations
+from jobyard.shared import jobs, queue_controls, registrations, webhooks
 from jobyard.shared.database import Database, utcnow
 from jobyard.shared.jobs import Job, SweepMark
 from jobyard.shared.kinds.base import Queue
@@ -26,6 +26,7 @@ from tests.factories import LONG_AGO, NEVER, change, claimed, new_job
 from tests.samples import ROOT
 from tests.servers import free_port
 from tests.waiting import wait_for
+from tests.webhooks import new_webhook
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -107,6 +108,14 @@ def pause_a_queue(database: Database) -> None:
         queue_controls.pause(session, "cpu", reason="The disk is being replaced")
 
 
+def let_a_receiver_be_away(database: Database) -> None:
+    """Nobody sends here, either."""
+    webhook_id = new_webhook(database)
+    with database.write() as session:
+        for _ in range(120):
+            webhooks.send_test(session, webhook_id)
+
+
 # Of each alert: its fault, and the labels with which it fires.
 FAULTS: dict[str, tuple[Callable[[Database], None], dict[str, str]]] = {
     "JobyardSweeperIsSilent": (silence_the_sweeper, {}),
@@ -117,6 +126,7 @@ FAULTS: dict[str, tuple[Callable[[Database], None], dict[str, str]]] = {
     "JobyardJobsStall": (let_a_job_stall, {"queue": "predict"}),
     "JobyardJobsArePutOff": (fill_the_disk, {"queue": "predict"}),
     "JobyardQueueIsPaused": (pause_a_queue, {"queue": "cpu"}),
+    "JobyardWebhooksAreBehind": (let_a_receiver_be_away, {}),
 }
 # Before each fault, and so long after it that each alert's time is over.
 HEALTHY, FAULTY = "4m45s", "18m"

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
 from jobyard import __version__
-from jobyard.shared import jobs, queue_controls
+from jobyard.shared import jobs, queue_controls, webhooks
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import TERMINAL, Total
 from jobyard.shared.kinds.base import Queue
@@ -42,7 +42,7 @@ class Measures(Collector):
         about.add_metric([__version__, self._database.engine.dialect.name], 1)
         yield about
         with self._database.read() as session:
-            for read in (_unended, _of_queues, _of_totals, _of_the_sweeper):
+            for read in (_unended, _of_queues, _of_webhooks, _of_totals, _of_the_sweeper):
                 yield from read(session)
 
 
@@ -95,6 +95,15 @@ def _of_queues(session: Session) -> Iterator[Metric]:
         for queue in QUEUES:
             family.add_metric([queue], numbers.get(queue, 0))
         yield family
+
+
+def _of_webhooks(session: Session) -> Iterator[Metric]:
+    family = GaugeMetricFamily(
+        f"{PREFIX}_webhook_deliveries_pending",
+        "Messages to webhooks that are still to be sent, 10,000 at most.",
+    )
+    family.add_metric([], webhooks.count_pending(session))
+    yield family
 
 
 def _of_totals(session: Session) -> Iterator[Metric]:

@@ -30,6 +30,18 @@ def _called(claim: jobs.Claim) -> str:
     return claim.name or claim.does or kinds.title(claim.kind, claim.spec, titles.NO_FILES)
 
 
+def _told(state: State, fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The event, with its fields, that gives a task the state that is nearest to the job's."""
+    if state is State.SUCCEEDED:
+        return "task-succeeded", fields
+    if state is State.FAILED:
+        return "task-failed", fields
+    if state is State.CANCELLED:
+        return "task-revoked", fields | {"terminated": False, "signum": None, "expired": False}
+    # It is to run again: at once, or when it is resumed, or when its parts have ended.
+    return "task-retried", fields | {"exception": fields["exception"] or state.value}
+
+
 class Events:
     """Implements `workers.runtime.executor.Watcher` for one process.
 
@@ -48,23 +60,35 @@ class Events:
 
     def started(self, claim: jobs.Claim) -> None:
         self._began = time.monotonic()
+        if claim.attempt > 1:
+            # To a receiver a task that had ended, or was left by a lost worker, begins again after this only.
+            self._add("task-retried", {"exception": None, "traceback": None}, claim)
         # A job is claimed when it can start, so both happen now.
-        self._add("task-received", claim, args=str(claim.id), kwargs=_called(claim), retries=0)
-        self._add("task-started", claim)
+        received = {"args": str(claim.id), "kwargs": _called(claim), "retries": max(claim.attempt - 1, 0)}
+        self._add("task-received", received, claim)
+        self._add("task-started", {}, claim)
 
     def ended(self, claim: jobs.Claim, outcome: Outcome | None) -> None:
-        if outcome is not None and outcome.state is State.FAILED:
-            self._add("task-failed", claim, exception=outcome.error, traceback=outcome.traceback)
+        if outcome is None:  # how it is now, its other worker or the sweeper says
             return
-        result = "another worker has the job" if outcome is None else outcome.state.value
-        self._add("task-succeeded", claim, result=result, runtime=time.monotonic() - self._began)
+        fields: dict[str, Any] = {"exception": outcome.error, "traceback": outcome.traceback}
+        if outcome.state is State.SUCCEEDED:
+            fields |= {"result": outcome.state.value, "runtime": time.monotonic() - self._began}
+        self._add(*_told(outcome.state, fields), claim)
 
-    def _add(self, type_: str, claim: jobs.Claim, **fields: Any) -> None:
+    def moved(self, job: jobs.Job, worker: str, why: str | None) -> None:
+        """The sweeper has taken a job from this worker (`cpu@machine/123`), or has ended it."""
+        hostname = worker.rpartition("/")[0] or worker
+        self._add(*_told(State(job.state), {"exception": why, "traceback": None}), job, hostname)
+
+    def _add(
+        self, type_: str, fields: dict[str, Any], job: jobs.Claim | jobs.Job, hostname: str | None = None
+    ) -> None:
         event = Event(
             type_,
-            uuid=str(claim.id),
-            name=claim.kind,
-            hostname=self._hostname,
+            uuid=str(job.id),
+            name=job.kind,
+            hostname=hostname or self._hostname,
             utcoffset=0,
             pid=os.getpid(),
             clock=self._app.clock.forward(),

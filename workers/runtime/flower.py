@@ -16,6 +16,8 @@ from jobyard.shared.broker import make_celery
 from jobyard.shared.config import Settings
 from jobyard.workers.runtime.flower_guard import Guard, SafeHeaders
 
+log = logging.getLogger(__name__)
+
 USER = "jobyard"
 
 # What a request may cost before it is answered. A page's longest address, that of a filtered table of tasks,
@@ -28,6 +30,8 @@ BODY_SECONDS = 10.0
 # Flower keeps the newest tasks in memory, about 4 kB each and more with a traceback; its default is ten times
 # as many.
 MAX_TASKS = 10_000
+# How often they are written to a file, for the next start.
+SAVE_SECONDS = 60.0
 
 
 def main(settings: Settings) -> int:
@@ -48,15 +52,30 @@ def main(settings: Settings) -> int:
     address = settings.address()
     server.add_sockets(bind_sockets(settings.flower_port, address=None if address == "::" else address))
     for number in (signal.SIGINT, signal.SIGTERM):
-        # At once, for Flower keeps nothing: Python would wait for its threads, and these for a broker that is
-        # away, as long as it is.
-        flower.io_loop.asyncio_loop.add_signal_handler(number, os._exit, 0)
+        flower.io_loop.asyncio_loop.add_signal_handler(number, _end, flower)
     flower.start()
     return 0
 
 
+def _end(flower: Flower) -> None:
+    """Keep the tasks, and end at once: Python would wait for its threads, and these for a broker that is
+    away, as long as it is.
+    """
+    try:
+        flower.events.save_state()
+    except OSError as error:  # the disk is full, say
+        log.warning("the tasks are not kept for the next start: %s", error)
+    finally:
+        os._exit(0)
+
+
 def _application(settings: Settings) -> Flower:
     """Flower's application, which serves nothing yet."""
+    folder = settings.home / "flower"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    options.persistent = True
+    options.db = str(folder / "tasks")
+    options.state_save_interval = int(1_000 * SAVE_SECONDS)
     options.basic_auth = [f"{USER}:{secrets.token_urlsafe(32)}"]
     options.read_only = not settings.flower_control
     # It would make the workers send events of their messages, too: only jobs are of interest.
@@ -68,7 +87,17 @@ def _application(settings: Settings) -> Flower:
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     flower = Flower(capp=make_celery(settings), options=options, **flower_settings)
     flower.add_transform(SafeHeaders)
+    _forget_unended(flower)
     return flower
+
+
+def _forget_unended(flower: Flower) -> None:
+    """Of the tasks that were kept only those are true for certain that had ended; what runs comes again."""
+    state = flower.events.state
+    for task_id in [task_id for task_id, task in state.tasks.items() if not task.ready]:
+        del state.tasks[task_id]
+    state.rebuild_taskheap()
+    state.search_engine.rebuild(state.tasks.items())
 
 
 def _inner_authorization() -> str:

@@ -16,6 +16,7 @@ from jobyard.shared.errors import DiskFull, StorageFailed
 from jobyard.shared.kinds.base import Queue
 from jobyard.shared.open_transactions import oldest_transaction
 from jobyard.shared.storage import Storage
+from jobyard.workers.runtime.events import Events
 from jobyard.workers.runtime.webhooks import Sender
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ GRACE_SECONDS = 1.0
 RECOUNT_SECONDS = 10.0
 # How often webhooks are told of jobs that wait for long.
 TELL_SECONDS = 10.0
+# In which a job's last worker is found.
+LAST_EVENTS = 10
 # How often it says that it sweeps.
 MARK_SECONDS = 10.0
 # Counting takes at most such a share of its time.
@@ -58,6 +61,7 @@ class Sweeper:
     ) -> None:
         self._database = database
         self._broker = broker
+        self._events: Events | None = None  # no thread before there is something to tell
         self._storage = storage
         self._lease_seconds = lease_seconds
         self._retention_days = retention_days
@@ -95,6 +99,7 @@ class Sweeper:
             log.warning("job %s: its worker was lost; it is now %s", job.id, job.state)
         for job in expired:
             log.warning("job %s: %s", job.id, job.error_message)
+        self._tell_flower([*rescued, *expired])
         for job in settled:
             log.warning("job %s: none of its children was running; it is now %s", job.id, job.state)
         # A broker that is away, for which jobs pile up, ends the sweep at the step after this one.
@@ -116,6 +121,16 @@ class Sweeper:
         with self._database.write() as session:
             is_more = jobs.tell_of_long_waits(session, queues, self._waiting_long_seconds)
         self._tell_from = 0.0 if is_more else time.monotonic() + TELL_SECONDS
+
+    def _tell_flower(self, moved: list[jobs.Job]) -> None:
+        """Flower still has them at their workers, which don't say any more what became of them."""
+        for job in moved:
+            with self._database.read() as session:
+                events, _ = jobs.last_events(session, job.id, LAST_EVENTS)
+            worker = next((event.worker for event in reversed(events) if event.worker), None)
+            if worker is not None:
+                self._events = self._events or Events(self._broker.app, worker)
+                self._events.moved(job, worker, events[-1].message)
 
     def _count(self, ended_until: datetime.datetime) -> None:
         now = time.monotonic()

@@ -194,6 +194,7 @@ HOT: dict[str, Verb] = {
     "page_after": lambda session, filled: jobs.page(session, before=filled.queued.id),
     "ended_until": lambda session, _: jobs.ended_until(session, datetime.datetime.now(datetime.UTC)),
     "count_ended": lambda session, filled: jobs.count_ended(session, Job.id == filled.queued.id),
+    "count_pending": lambda session, _: webhooks.count_pending(session),
     "read_tallies": lambda session, _: jobs.read_tallies(session, ["cpu", "gpu"]),
     "count_stalled": lambda session, _: jobs.count_stalled(session),
     "count_by_state": lambda session, _: jobs.count_by_state(session),

@@ -1,5 +1,6 @@
 """What Flower is told: jobs as Celery's tasks, through a real Redis and Celery's own receiver."""
 
+import dataclasses
 import threading
 import time
 import uuid
@@ -11,10 +12,13 @@ from celery.events.state import State as Seen
 
 from jobyard.shared.broker import Broker, make_celery
 from jobyard.shared.config import Settings
-from jobyard.shared.jobs import Claim, State
+from jobyard.shared.database import Database
+from jobyard.shared.jobs import Claim, Job, State
 from jobyard.workers.runtime import events as module
 from jobyard.workers.runtime.events import Events
 from jobyard.workers.runtime.executor import Outcome
+from jobyard.workers.runtime.sweeper import Sweeper
+from tests.factories import LONG_AGO, change_job, claimed, get_job, new_job, storage_of
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -48,7 +52,7 @@ class Listener:
         for _ in self._receiver.consume(limit=None, wakeup=False):
             pass
 
-    def task(self, claim: Claim, state: str) -> Any:
+    def task(self, claim: Claim | Job, state: str) -> Any:
         """The task that is this job, once it is seen in this state."""
 
         def is_there() -> bool:
@@ -85,11 +89,11 @@ def published(redis_server: "RedisProcess") -> int:
 def test_a_job_is_a_task_with_its_kind_as_name_and_its_id(
     events: Events, listener: Listener, kind: str
 ) -> None:
-    claim = a_claim(kind)
+    claim = dataclasses.replace(a_claim(kind), name="Cats at night")
     events.started(claim)
     task = listener.task(claim, "STARTED")
     assert (task.name, task.uuid, task.worker.hostname) == (kind, str(claim.id), HOSTNAME)
-    assert (task.args, task.kwargs) == (str(claim.id), "")
+    assert (task.args, task.kwargs) == (str(claim.id), "Cats at night")
     events.ended(claim, SUCCEEDED)
     task = listener.task(claim, "SUCCESS")
     assert (task.name, task.result, task.worker.hostname) == (kind, "succeeded", HOSTNAME)
@@ -106,22 +110,72 @@ def test_a_failed_job_says_why(events: Events, listener: Listener) -> None:
     assert task.traceback.startswith("Traceback")
 
 
-@pytest.mark.parametrize(
-    ("ended", "said"),
-    [
-        (Outcome(State.CANCELLED), "cancelled"),
-        (Outcome(State.PAUSED), "paused"),
-        (Outcome(State.QUEUED), "queued"),
-        (None, "another worker has the job"),
-    ],
-)
-def test_every_other_end_is_no_failure_of_the_worker(
-    events: Events, listener: Listener, ended: Outcome | None, said: str
+def test_a_cancelled_job_is_revoked(events: Events, listener: Listener) -> None:
+    claim = a_claim()
+    events.started(claim)
+    events.ended(claim, Outcome(State.CANCELLED))
+    listener.task(claim, "REVOKED")
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.PAUSED, State.WAITING])
+def test_a_job_that_is_to_run_again_is_retried_and_its_next_attempt_is_seen(
+    events: Events, listener: Listener, state: State
 ) -> None:
     claim = a_claim()
     events.started(claim)
-    events.ended(claim, ended)
-    assert listener.task(claim, "SUCCESS").result == said
+    events.ended(claim, Outcome(state))
+    assert listener.task(claim, "RETRY").exception == state.value
+    events.started(claim)
+    listener.task(claim, "STARTED")
+    events.ended(claim, SUCCEEDED)
+    assert listener.task(claim, "SUCCESS").exception is None
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
+def test_a_job_that_had_ended_and_was_retried_by_its_owner_runs_again(
+    events: Events, listener: Listener, state: State
+) -> None:
+    claim = a_claim()
+    events.started(claim)
+    events.ended(claim, Outcome(state, "why", "Traceback …"))
+    listener.task(claim, "FAILURE" if state is State.FAILED else "REVOKED")
+    again = dataclasses.replace(claim, attempt=2)
+    events.started(again)
+    assert listener.task(again, "STARTED").retries == 1
+    events.ended(again, SUCCEEDED)
+    task = listener.task(again, "SUCCESS")
+    assert (task.exception, task.traceback) == (None, None)
+
+
+def test_a_worker_that_has_lost_its_job_says_nothing_of_its_end(events: Events, listener: Listener) -> None:
+    claim, other = a_claim(), a_claim()
+    events.started(claim)
+    events.ended(claim, None)
+    events.started(other)
+    listener.task(other, "STARTED")
+    listener.task(claim, "STARTED")
+
+
+def test_what_the_sweeper_does_with_jobs_of_lost_workers_is_seen_at_their_workers(
+    database: Database, broker: Broker, listener: Listener
+) -> None:
+    again, given_up, late = (new_job(database, max_attempts=number) for number in (2, 1, 2))
+    for job_id in (again, given_up, late):
+        claimed(database, job_id, worker="cpu@there/123")
+    for job_id in (again, given_up):
+        change_job(database, job_id, lease_expires_at=LONG_AGO)
+    change_job(database, late, deadline_at=LONG_AGO, deadline_seconds=1)
+    # It has never run: no worker is shown with it.
+    change_job(database, new_job(database), deadline_at=LONG_AGO, deadline_seconds=1)
+    Sweeper(database, broker, storage_of(database), lease_seconds=0, retention_days=0).sweep()
+    for job_id, state, why in (
+        (again, "RETRY", "worker cpu@there/123 was lost (attempt 1 of 2)"),
+        (given_up, "FAILURE", "worker cpu@there/123 was lost (attempt 1 of 1)"),
+        (late, "FAILURE", "not finished within 1 seconds of its first start, its deadline"),
+    ):
+        task = listener.task(get_job(database, job_id), state)
+        assert (task.name, task.exception, task.worker.hostname) == ("sentiment", why, "cpu@there")
+    assert len(listener.seen.tasks) == 3
 
 
 def test_many_events_are_one_message(
