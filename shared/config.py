@@ -8,7 +8,7 @@ import socket
 import tempfile
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -267,18 +267,24 @@ class Settings(BaseSettings):
         return self
 
     @classmethod
-    def load(cls) -> "Settings":
-        """Read the environment. Raises ConfigError naming the first wrong variable."""
+    def load(cls, **given: Any) -> "Settings":
+        """Read the environment; what is given comes before it.
+
+        Raises ConfigError naming the first wrong variable.
+        """
         try:
-            return cls()
+            return cls(**given)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            message = first["msg"].removeprefix("Value error, ")
-            if not first["loc"]:
-                raise ConfigError(message) from None
-            name = PREFIX + str(first["loc"][0]).upper()
-            shown = "" if name.endswith(("TOKEN", "_URL")) else f", but is {first['input']!r}"
-            raise ConfigError(f"{name}: {message[0].lower()}{message[1:]}{shown}") from None
+            raise ConfigError(_problems(error)[0]) from None
+
+    @classmethod
+    def problems(cls) -> list[str]:
+        """What is wrong with the environment: a line for each variable."""
+        try:
+            cls()
+        except ValidationError as error:
+            return _problems(error)
+        return []
 
     @property
     def database(self) -> str:
@@ -380,6 +386,19 @@ class Settings(BaseSettings):
             raise ConfigError(
                 f"JOBYARD_HOME: can't write the token to {path}: {error.strerror or error}"
             ) from None
+
+
+def _problems(error: ValidationError) -> list[str]:
+    """Lines that name the variables, and no secret."""
+    lines = []
+    for one in error.errors(include_url=False):
+        message = one["msg"].removeprefix("Value error, ")
+        if one["loc"]:
+            name = PREFIX + str(one["loc"][0]).upper()
+            shown = "" if name.endswith(("TOKEN", "_URL")) else f", but is {one['input']!r}"
+            message = f"{name}: {message[0].lower()}{message[1:]}{shown}"
+        lines.append(message)
+    return lines
 
 
 def _entries(given: object) -> tuple[str, ...]:

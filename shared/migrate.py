@@ -44,15 +44,18 @@ def migrate(settings: Settings, revision: str) -> None:
     Raises ConfigError as `upgrade` does, and BadInput if there is no such revision.
     """
     with connection_for_migrations(settings.database) as connection:
-        config = alembic_config()
-        config.attributes["connection"] = connection
-        _move(config, connection, revision)
+        migrate_on(connection, revision)
 
 
-def _move(config: Config, connection: sa.Connection, revision: str) -> None:
-    """Run Alembic's upgrade or downgrade, whichever leads from where the database is to the revision."""
-    newest_first = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
-    known = newest_first[::-1]
+def migrate_on(connection: sa.Connection, revision: str) -> None:
+    """Run Alembic's upgrade or downgrade, whichever leads from where the database is to the revision.
+
+    In the transaction of this connection, which is one of `connection_for_migrations`. Raises what `migrate`
+    raises.
+    """
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    known = known_revisions()
     current = MigrationContext.configure(connection).get_current_revision()
     if current is not None and current not in known:
         raise ConfigError(
@@ -115,6 +118,13 @@ def _require_utf8(connection: sa.Connection) -> None:
 def newest_revision() -> str:
     """The revision that this version of the code needs."""
     return ScriptDirectory.from_config(alembic_config()).get_current_head() or ""
+
+
+@cache
+def known_revisions() -> tuple[str, ...]:
+    """All revisions that this version of the code knows, the first one first."""
+    scripts = ScriptDirectory.from_config(alembic_config()).walk_revisions()
+    return tuple(script.revision for script in scripts)[::-1]
 
 
 def alembic_config() -> Config:

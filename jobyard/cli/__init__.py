@@ -63,6 +63,19 @@ COMMANDS = {
     "logs": Command("jobyard.cli.jobs", "Print a job's timeline, with the traceback of what failed."),
     "tokens": Command("jobyard.cli.tokens", "List, create or revoke named tokens."),
     "audit": Command("jobyard.cli.audit", "List who changed what for others, newest first."),
+    "doctor": Command(
+        "jobyard.cli.doctor",
+        "Look at settings, versions, database, broker, storage and workers, and say what to do.",
+    ),
+    "backup": Command(
+        "jobyard.cli.keeping", "Copy database and files into the new folder DIR, while the server runs."
+    ),
+    "restore": Command(
+        "jobyard.cli.keeping", "Restore a backup into an empty HOME, or an empty database and storage."
+    ),
+    "move": Command(
+        "jobyard.cli.keeping", "Move all rows to another, empty database, while the server is stopped."
+    ),
 }
 
 

@@ -6,6 +6,7 @@ storage and database are one (`identity`). This is the package's door.
 
 from jobyard.shared.storage.failures import failure_behind
 from jobyard.shared.storage.files import File, add_file, artifact, artifacts, file_names, get_file, get_files
+from jobyard.shared.storage.holds import Hold
 from jobyard.shared.storage.identity import LIST_ORPHANS, Identity, StorageIdentity, take_turn_to_count
 from jobyard.shared.storage.intents import PendingKey, Reason, complete, plan_deletion
 from jobyard.shared.storage.objects import CHUNK_BYTES, Objects, Stored
@@ -20,6 +21,7 @@ __all__ = [
     "UPLOADS",
     "File",
     "FileTotal",
+    "Hold",
     "Identity",
     "Objects",
     "PendingKey",

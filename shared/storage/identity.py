@@ -44,6 +44,8 @@ class StorageIdentity(Base):
     # When the object was first written; None: it may not have been.
     claimed_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
     orphans_counted_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
+    # Nothing is deleted until then: a backup copies the files (`holds`).
+    held_until: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (sa.CheckConstraint("id = 1", name="one_row"),)
 
@@ -113,13 +115,14 @@ class Identity:
             log.warning("can't compare storage and database yet, will do so before their use: %s", reason)
 
     def may_delete(self) -> bool:
-        """Whether the storage is this database's at this moment, and no other copy of it uses it.
+        """Whether the storage is this database's at this moment, and no other copy of it uses it, and no
+        backup holds deletions back.
 
         Says in the log why not, now and again. Raises what `require` raises, but for ConfigError.
         """
         try:
             if not self._is_older():
-                return True
+                return not self._is_held()
             why = (
                 f"JOBYARD_STORAGE_URL: a later state or a second copy of this database used the storage "
                 f"{self._objects.place}: is this a restored dump? Nothing is deleted from it; if no other "
@@ -191,6 +194,10 @@ class Identity:
     def _row(self) -> StorageIdentity | None:
         with self._database.read() as session:
             return session.get(StorageIdentity, 1)
+
+    def _is_held(self) -> bool:
+        with self._database.read() as session:
+            return bool(session.scalar(sa.select(StorageIdentity.held_until > utcnow())))
 
     def _claim(self, row: StorageIdentity | None) -> Mark:
         """Write the identity of a storage that has none; returns what is there then."""

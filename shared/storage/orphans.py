@@ -10,9 +10,12 @@ from jobyard.shared.storage.objects import Listed, Objects
 KEYS_AT_ONCE = 500
 
 
-def orphans(objects: Objects, database: Database) -> Iterator[Listed]:
-    """What nothing refers to, in the order of the listing, which may take minutes on a large bucket."""
-    listing = objects.listing()
+def orphans(objects: Objects, database: Database, *, most: int | None = None) -> Iterator[Listed]:
+    """What nothing refers to, in the order of the listing, which may take minutes on a large bucket.
+
+    `most`: how many keys are looked at; None: all.
+    """
+    listing = islice(objects.listing(), most)
     while some := list(islice(listing, KEYS_AT_ONCE)):
         with database.read() as session:
             theirs = known(session, [one.key for one in some])

@@ -18,7 +18,7 @@ from tests.factories import draw_dataset
 from tests.samples import ROOT, samples
 
 PAGE = ROOT / "docs/how-to/back-up.md"
-LAST = "jobyard up --adopt\n"
+LAST = "jobyard up\n"
 
 
 def commands(word: str) -> str:
@@ -105,19 +105,19 @@ def test_a_backup_that_is_made_while_jobs_run_restores_all_of_it_elsewhere(folde
         with busy(stack, table) as submitted:
             until(lambda: len(submitted) > 3, "submits")
             ended = [client.job(id_).wait() for id_ in submitted[:3]]
-            typed(commands("jobyard.db'))"), first, folder)
+            typed(commands("jobyard backup"), first, folder)
         kept = {job.id: files_of(job, folder) for job in ended}
         assert all(kept.values())
 
-    restore = commands(LAST)
+    restore = commands("jobyard restore")
     assert restore.endswith(LAST)
     typed(restore.removesuffix(LAST), second, folder)
-    with running(second, *LAST.split()[2:]) as stack, stack.client() as client:
+    with running(second) as stack, stack.client() as client:
         assert {job_id: files_of(client.job(job_id), folder) for job_id in kept} == kept
         assert client.dataset(dataset)["reference"] == dataset
         again = client.job(training.id)
         until(lambda: again.refresh().state == "running", "the training runs again", show=stack.log)
-        # From its checkpoint, or from the start if that was replaced between the two copies.
+        # From its checkpoint: what replaced it meanwhile could not delete it.
         restored = again.metrics("loss")
         until(lambda: again.metrics("loss") != restored, "it learns", show=stack.log)
         again.cancel()

@@ -58,7 +58,7 @@ def completions(words: str, position: int, capsys: pytest.CaptureFixture[str]) -
 
 def test_a_shell_completes_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
     assert completions("jobyard ", 1, capsys) == list(COMMANDS)
-    assert completions("jobyard mo", 1, capsys) == ["models"]
+    assert completions("jobyard mod", 1, capsys) == ["models"]
     assert completions("jobyard --ver", 1, capsys) == ["--version"]
     assert completions("jobyard jobs --st", 2, capsys) == ["--state"]
     assert completions("jobyard models un", 2, capsys) == ["unalias"]
@@ -75,14 +75,15 @@ def test_the_list_of_commands_loads_none_of_them() -> None:
     assert result.stderr.strip() == ""
 
 
-@pytest.mark.parametrize("command", ["up", "demo"])
+@pytest.mark.parametrize("command", ["up", "demo", "backup d", "restore d", "move --to sqlite:///", "doctor"])
 def test_a_client_alone_says_what_to_install(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("jobyard.cli.server.NEEDED", ("click", "no_such_package"))
-    assert run([command]) == 2
+    for module in ("server", "keeping"):
+        monkeypatch.setattr(f"jobyard.cli.{module}.NEEDED", ("click", "no_such_package"))
+    assert run(command.split()) == 2
     assert capsys.readouterr().err == (
-        f"jobyard: `jobyard {command}` needs the server, and no_such_package is not installed: "
+        f"jobyard: `jobyard {command.split()[0]}` needs the server, and no_such_package is not installed: "
         'pip install "jobyard[server]"\n'
     )
 

@@ -1,0 +1,48 @@
+"""The command `doctor`: what is wrong with this installation, and what can be done."""
+
+import logging
+
+import click
+
+from jobyard.cli import FAILED
+from jobyard.cli.keeping import require_server
+from jobyard.cli.session import json_option, on_a_line, print_json
+
+COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> int:
+    """Look at settings, versions, database, broker, storage and workers, and say what to do.
+
+    On a machine and with the settings of the server. Status 1 if there is an error.
+    """
+    require_server("doctor")
+    from jobyard.shared.doctor import examine
+
+    logging.disable(logging.WARNING)  # the findings say the same
+    levels = []
+    shown = []
+    for found in examine():
+        levels.append(str(found.level))
+        if as_json:
+            shown.append(
+                {
+                    "topic": found.topic,
+                    "level": str(found.level),
+                    "text": found.text,
+                    "remedy": found.remedy,
+                }
+            )
+            continue
+        level = click.style(f"{found.level:<7}", fg=COLOURS[found.level])
+        click.echo(f"{level}  {found.topic:<10}  {on_a_line(found.text)}")
+        if found.remedy:
+            click.echo(f"{'':21}→ {on_a_line(found.remedy)}")
+    errors, warnings = levels.count("error"), levels.count("warning")
+    if as_json:
+        print_json({"errors": errors, "warnings": warnings, "findings": shown})
+    else:
+        click.echo(f"{errors} errors, {warnings} warnings")
+    return FAILED if errors else 0
