@@ -30,6 +30,7 @@ def new_webhook(
     url: str = "https://hooks.example.org/jobs",
     events: Sequence[str] = ("succeeded", "failed", "cancelled"),
     kinds: Sequence[str] = (),
+    labels: dict[str, str] | None = None,
     enabled: bool = True,
     created_at: datetime.datetime | None = None,
 ) -> uuid.UUID:
@@ -41,6 +42,7 @@ def new_webhook(
             url=url,
             events=events,
             kinds=kinds,
+            labels=labels,
             enabled=enabled,
             destinations=LOOPBACK,
         )

@@ -9,6 +9,7 @@ from jobyard.shared import kinds, webhooks
 from jobyard.shared.addresses import MAX_CHARACTERS
 from jobyard.shared.kinds.base import Parameters
 from jobyard.shared.kinds.fields import Name
+from jobyard.shared.kinds.marks import Labels
 from jobyard.web.schemas import Moment, Out
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ EVENTS = (
 )
 URL = "An `https://` address; `http://` and private addresses are for the networks that a setting names"
 KINDS = "Only jobs of these kinds; of every kind if it is empty"
+LABELS = "Only jobs that have all of these labels"
 MOST_EVENTS, MOST_KINDS = 10, 50
 
 
@@ -32,6 +34,7 @@ class NewWebhook(Parameters):
     url: str = Field(max_length=MAX_CHARACTERS, description=URL)
     events: list[webhooks.Event] = Field(min_length=1, max_length=MOST_EVENTS, description=EVENTS)
     kinds: list[KindName] = Field(default=[], max_length=MOST_KINDS, description=KINDS)
+    labels: Labels = Field(default={}, description=LABELS)
     secret: str | None = Field(
         default=None,
         max_length=128,
@@ -49,6 +52,7 @@ class ChangedWebhook(Parameters):
         default=None, min_length=1, max_length=MOST_EVENTS, description=EVENTS
     )
     kinds: list[KindName] | None = Field(default=None, max_length=MOST_KINDS, description=KINDS)
+    labels: Labels | None = Field(default=None, description=LABELS)
     enabled: bool | None = Field(default=None, description="What it missed while it was disabled is not sent")
 
 
@@ -60,6 +64,7 @@ class Webhook(Out):
     url: str = Field(description="Without its query, which may be a secret")
     events: list[webhooks.Event]
     kinds: list[str] = Field(description=KINDS)
+    labels: dict[str, str] = Field(description=LABELS)
     enabled: bool
     disabled_reason: str | None = Field(description="Why it was disabled, if nobody asked for that")
     created_at: Moment
@@ -70,6 +75,7 @@ class Webhook(Out):
         """As its row has it."""
         members = {name: getattr(webhook, name) for name in Webhook.model_fields}
         members |= {"url": webhooks.shown_url(webhook.url), "kinds": webhook.kinds or ()}
+        members["labels"] = webhook.labels or {}
         return cls.model_validate(members | more)
 
 

@@ -60,6 +60,7 @@ COMMANDS = {
     "delete": Command("jobyard.cli.deletion", "Delete jobs that have ended, with their results and files."),
     "queues": Command("jobyard.cli.queues", "List, pause, resume or limit queues."),
     "workers": Command("jobyard.cli.workers", "List workers, or drain one or all of a host."),
+    "webhooks": Command("jobyard.cli.webhooks", "List, add, change, test or delete webhooks."),
     "logs": Command("jobyard.cli.jobs", "Print a job's timeline, with the traceback of what failed."),
     "tokens": Command("jobyard.cli.tokens", "List, create or revoke named tokens."),
     "audit": Command("jobyard.cli.audit", "List who changed what for others, newest first."),

@@ -14,12 +14,13 @@ from jobyard.client.job import Job
 from jobyard.client.texts import listed, texts_of
 from jobyard.client.transport import Transport, given, segment
 from jobyard.client.uploads import Uploads, file_or_id
+from jobyard.client.webhooks import Webhooks
 
 # How a job is marked: arguments of `submit`, and of the methods that make a job of one kind.
 MARKS = ("name", "labels", "note", "keep")
 
 
-class Client:
+class Client(Webhooks):
     """A Jobyard server, by its address and token.
 
         with Client("http://127.0.0.1:8642", token) as client:

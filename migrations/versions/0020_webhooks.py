@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("events", sa.Text(), nullable=False),
         sa.Column("kinds", sa.Text(), nullable=True),
+        sa.Column("labels", sa.JSON(), nullable=True),
         sa.Column("secret", sa.String(length=128), nullable=False),
         sa.Column("previous_secret", sa.String(length=128), nullable=True),
         sa.Column("previous_until", sa.DateTime(timezone=True), nullable=True),

@@ -10,29 +10,14 @@ from collections.abc import Sequence, Set
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.functions import FunctionElement
 
-from jobyard.shared.database import Json, insert_into, utcnow
+from jobyard.shared.database import insert_into, utcnow
+from jobyard.shared.jobs.payloads import digits, includes, payload, text
 from jobyard.shared.jobs.states import TERMINAL, State
 from jobyard.shared.jobs.tables import JOBS, WAITING
 from jobyard.shared.webhooks.tables import DELIVERIES, WEBHOOKS, Event, Status, has_word
 
-# Of a job, in the payload of each event.
-SHOWN: Final = (
-    "id",
-    "kind",
-    "state",
-    "queue",
-    "priority",
-    "attempt",
-    "created_at",
-    "started_at",
-    "finished_at",
-)
-# What is read of a job that was moved, to tell of it.
-TOLD_OF: Final = (*SHOWN, "version", "parent_id", "error_type", "error_message")
 _COLUMNS: Final = (
     *("webhook_id", "message_id", "event", "job_id", "payload"),
     *("created_at", "status", "attempts", "next_try_at"),
@@ -43,96 +28,8 @@ _ZERO: Final = sa.literal_column("0", sa.Integer)
 WAITS_AT_ONCE: Final = 500
 
 
-class _rfc3339(FunctionElement[str]):  # noqa: N801 - reads as the SQL function that it is
-    """A moment as the API writes it."""
-
-    type = sa.Text()
-    inherit_cache = True
-
-
-@compiles(_rfc3339, "postgresql")
-def _rfc3339_postgresql(element: _rfc3339, compiler: Any, **kw: Any) -> str:
-    moment = compiler.process(element.clauses, **kw)
-    return f"to_char({moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
-
-
-@compiles(_rfc3339, "sqlite")
-def _rfc3339_sqlite(element: _rfc3339, compiler: Any, **kw: Any) -> str:
-    return f"strftime('%Y-%m-%dT%H:%M:%fZ', {compiler.process(element.clauses, **kw)})"
-
-
-class _json_object(FunctionElement[Any]):  # noqa: N801
-    """A JSON object of names and values in turn."""
-
-    type = Json
-    inherit_cache = True
-
-
-@compiles(_json_object, "postgresql")
-def _json_object_postgresql(element: _json_object, compiler: Any, **kw: Any) -> str:
-    return f"json_build_object({compiler.process(element.clauses, **kw)})"
-
-
-@compiles(_json_object, "sqlite")
-def _json_object_sqlite(element: _json_object, compiler: Any, **kw: Any) -> str:
-    return f"json_object({compiler.process(element.clauses, **kw)})"
-
-
-class _hex(FunctionElement[str]):  # noqa: N801
-    """An id as its 32 digits."""
-
-    type = sa.Text()
-    inherit_cache = True
-
-
-@compiles(_hex, "postgresql")
-def _hex_postgresql(element: _hex, compiler: Any, **kw: Any) -> str:
-    return f"replace(CAST({compiler.process(element.clauses, **kw)} AS TEXT), '-', '')"
-
-
-@compiles(_hex, "sqlite")
-def _hex_sqlite(element: _hex, compiler: Any, **kw: Any) -> str:
-    return str(compiler.process(element.clauses, **kw))
-
-
-class _dashed(FunctionElement[str]):  # noqa: N801
-    """An id as people write it."""
-
-    type = sa.Text()
-    inherit_cache = True
-
-
-@compiles(_dashed, "postgresql")
-def _dashed_postgresql(element: _dashed, compiler: Any, **kw: Any) -> str:
-    return f"CAST({compiler.process(element.clauses, **kw)} AS TEXT)"
-
-
-@compiles(_dashed, "sqlite")
-def _dashed_sqlite(element: _dashed, compiler: Any, **kw: Any) -> str:
-    digits = compiler.process(element.clauses, **kw)
-    parts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
-    return "||'-'||".join(f"substr({digits}, {start}, {length})" for start, length in parts)
-
-
-def _name(name: str) -> sa.ColumnElement[str]:
-    return sa.literal_column(f"'{name}'", sa.Text)
-
-
-def _payload(job: Any) -> sa.ColumnElement[Any]:
-    members: list[Any] = []
-    for name in SHOWN:
-        value = job[name]
-        if name == "id":
-            value = _dashed(value)
-        elif name.endswith("_at"):
-            value = _rfc3339(value)
-        members += [_name(name), value]
-    error = _json_object(_name("type"), job.error_type, _name("message"), job.error_message)
-    return _json_object(*members, _name("error"), sa.case((job.error_message.is_not(None), error)))
-
-
 def _wanted(job: Any, event: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
-    """Whether a webhook wants to know of this event of the job, if that is no part of another."""
+    """Whether a webhook wants to know of this event of the job, if that `_is_theirs`, too."""
     return sa.and_(
         WEBHOOKS.c.enabled,
         has_word(WEBHOOKS.c.events, event),
@@ -140,23 +37,29 @@ def _wanted(job: Any, event: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
     )
 
 
+def _is_theirs(job: Any) -> sa.ColumnElement[bool]:
+    """Whether the job has the labels that the webhook asks for, and is no part of another."""
+    is_labelled = sa.or_(WEBHOOKS.c.labels.is_(None), includes(job.labels, WEBHOOKS.c.labels))
+    return sa.and_(job.parent_id.is_(None), is_labelled)
+
+
 def _rows(job: Any, event: sa.ColumnElement[Any], message: sa.ColumnElement[Any]) -> list[Any]:
     """Of a delivery, in the order of _COLUMNS."""
     now = utcnow(_ZERO)
     return [
-        *(WEBHOOKS.c.id, message, event, job.id, _payload(job)),
-        *(now, _name(Status.PENDING), _ZERO, now),
+        *(WEBHOOKS.c.id, message, event, job.id, payload(job)),
+        *(now, text(Status.PENDING), _ZERO, now),
     ]
 
 
 def _message_of_a_move(job: Any) -> sa.ColumnElement[str]:
     """The version grows with each move: no other event of the job has this id."""
-    return _name("msg_").concat(_hex(job.id)).concat(_name("_")).concat(sa.cast(job.version, sa.Text))
+    return text("msg_").concat(digits(job.id)).concat(text("_")).concat(sa.cast(job.version, sa.Text))
 
 
-# Whether anybody wants to know of the job as a statement has just left it, for its RETURNING. A part of a job
-# looks as if somebody did: in a RETURNING, SQLite 3.40 takes `parent_id IS NULL` for false where it is true.
-# SQLAlchemy writes names of columns without their tables there, so the tables should share none of these.
+# Whether anybody may want to know of the job as a statement has just left it, for its RETURNING. Labels and
+# parents are left to the rows themselves: in a RETURNING, SQLite 3.40 takes `parent_id IS NULL` for false
+# where it is true, and SQLAlchemy writes names of columns without their tables, while both have `labels`.
 IS_TOLD: Final = sa.exists().where(_wanted(JOBS.c, JOBS.c.state)).correlate(JOBS).label("is_told")
 
 
@@ -164,7 +67,7 @@ def of_moved(moved: sa.CTE) -> sa.Insert:
     """The rows for what a statement of PostgreSQL has just moved: it has the columns TOLD_OF."""
     job = moved.c
     rows = sa.select(*_rows(job, job.state, _message_of_a_move(job)))
-    rows = rows.select_from(moved.join(WEBHOOKS, _wanted(job, job.state))).where(job.parent_id.is_(None))
+    rows = rows.select_from(moved.join(WEBHOOKS, _wanted(job, job.state))).where(_is_theirs(job))
     return sa.insert(DELIVERIES).from_select(list(_COLUMNS), rows, include_defaults=False)
 
 
@@ -175,7 +78,7 @@ _OF_JOBS: Final = (
         sa.select(*_rows(JOBS.c, JOBS.c.state, _message_of_a_move(JOBS.c)))
         .select_from(JOBS.join(WEBHOOKS, _wanted(JOBS.c, JOBS.c.state)))
         .where(
-            JOBS.c.parent_id.is_(None),
+            _is_theirs(JOBS.c),
             JOBS.c.id.in_(sa.bindparam("told", expanding=True, type_=JOBS.c.id.type)),
         ),
         include_defaults=False,
@@ -203,7 +106,7 @@ def tell_of_long_waits(session: Session, queues: Sequence[str], seconds: float) 
     """
     webhooks = session.execute(
         sa.select(WEBHOOKS.c.id, WEBHOOKS.c.created_at, WEBHOOKS.c.waits_seen_until, utcnow(-seconds))
-        .where(WEBHOOKS.c.enabled, has_word(WEBHOOKS.c.events, _name(Event.WAITING_LONG)))
+        .where(WEBHOOKS.c.enabled, has_word(WEBHOOKS.c.events, text(Event.WAITING_LONG)))
         .with_for_update(skip_locked=True)
     ).all()
     is_more = False
@@ -242,11 +145,11 @@ def _waiting(queue: str, since: datetime.datetime, until: datetime.datetime) -> 
 def _tell_of_waits(
     session: Session, webhook_id: uuid.UUID, queue: str, since: datetime.datetime, until: datetime.datetime
 ) -> None:
-    event = _name(Event.WAITING_LONG)
-    message = _name("msg_").concat(_hex(JOBS.c.id)).concat(_name("_waiting"))
+    event = text(Event.WAITING_LONG)
+    message = text("msg_").concat(digits(JOBS.c.id)).concat(text("_waiting"))
     rows = sa.select(*_rows(JOBS.c, event, message))
     rows = rows.select_from(JOBS.join(WEBHOOKS, _wanted(JOBS.c, event)))
-    rows = rows.where(WEBHOOKS.c.id == webhook_id, _is_waiting(queue, since, until))
+    rows = rows.where(WEBHOOKS.c.id == webhook_id, _is_theirs(JOBS.c), _is_waiting(queue, since, until))
     insert = insert_into(session.get_bind(), DELIVERIES)
     insert = insert.from_select(list(_COLUMNS), rows, include_defaults=False).on_conflict_do_nothing()
     session.connection().execute(insert)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from jobyard.shared.database import utcnow
-from jobyard.shared.jobs import outbox
+from jobyard.shared.jobs import outbox, payloads
 from jobyard.shared.jobs.progress import NO_PROGRESS
 from jobyard.shared.jobs.states import VERBS, State
 from jobyard.shared.jobs.tables import EVENTS, JOBS, Job, JobEvent
@@ -78,7 +78,7 @@ class PreparedTransition:
         shown = [*dict.fromkeys([*returning, *noted])]
         self._is_told = transition.may_end
         self._move = statement.returning(*shown, *([outbox.IS_TOLD] if self._is_told else []))
-        told_of = [JOBS.c[name] for name in outbox.TOLD_OF] if self._is_told else []
+        told_of = [JOBS.c[name] for name in payloads.READ] if self._is_told else []
         moved = statement.returning(*dict.fromkeys([*shown, *told_of])).cte("moved")
         event = sa.select(moved.c.id, utcnow(NO_SECONDS), moved.c.state, moved.c.attempt, moved.c.worker)
         note = sa.insert(EVENTS).from_select(["job_id", "at", "state", "attempt", "worker"], event)

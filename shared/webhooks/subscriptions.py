@@ -1,7 +1,7 @@
 """Webhooks: made, changed, and deleted with what they were sent."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -29,11 +29,12 @@ def create(
     events: Sequence[str],
     destinations: Destinations,
     kinds: Sequence[str] = (),
+    labels: Mapping[str, str] | None = None,
     secret: str | None = None,
     enabled: bool = True,
     created_by: str | None = None,
 ) -> Webhook:
-    """Without `kinds` it is told of jobs of every kind.
+    """With `kinds` and `labels` it is told only of jobs of these kinds that have all of these labels.
 
     Raises BadInput, and Conflict where the name is taken or there are MAX_WEBHOOKS.
     """
@@ -52,6 +53,7 @@ def create(
         url=url,
         events=tuple(dict.fromkeys(events)),
         kinds=tuple(dict.fromkeys(kinds)) or None,
+        labels=dict(labels or {}) or None,
         secret=secret or new_secret(),
         enabled=enabled,
         created_at=session.scalar(sa.select(utcnow())),
@@ -63,7 +65,7 @@ def create(
 
 
 def update(session: Session, webhook_id: uuid.UUID, destinations: Destinations, **changes: Any) -> Webhook:
-    """Change `name`, `url`, `events`, `kinds` or `enabled`. Raises NotFound, BadInput, and Conflict."""
+    """Change what `create` was given, but for the secret. Raises NotFound, BadInput, and Conflict."""
     webhook = get(session, webhook_id, lock=True)
     if "url" in changes:
         check_url(changes["url"], destinations)
@@ -72,6 +74,8 @@ def update(session: Session, webhook_id: uuid.UUID, destinations: Destinations, 
     for name in ("events", "kinds"):
         if changes.get(name) is not None:
             changes[name] = tuple(dict.fromkeys(changes[name])) or None
+    if "labels" in changes:
+        changes["labels"] = dict(changes["labels"]) or None
     if changes.get("enabled"):
         webhook.disabled_reason = None
     for name, value in changes.items():

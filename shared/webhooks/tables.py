@@ -11,7 +11,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.functions import FunctionElement
 
-from jobyard.shared.database import Base, Json, UtcDateTime
+from jobyard.shared.database import Base, Json, NullableJson, UtcDateTime
 from jobyard.shared.texts import OutsideText
 
 
@@ -93,6 +93,8 @@ class Webhook(Base):
     events: Mapped[tuple[str, ...]] = mapped_column(Words)
     # Only jobs of these kinds; None: of every kind.
     kinds: Mapped[tuple[str, ...] | None] = mapped_column(Words)
+    # Only jobs with all of these labels; None: of any.
+    labels: Mapped[dict[str, str] | None] = mapped_column(NullableJson)
     # `whsec_…`: to sign takes the secret itself. The one before it signs, too, until `previous_until`.
     secret: Mapped[str] = mapped_column(sa.String(128))
     previous_secret: Mapped[str | None] = mapped_column(sa.String(128))

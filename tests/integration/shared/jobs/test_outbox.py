@@ -93,11 +93,14 @@ def test_each_way_to_end_is_told_once_and_whole(database: Database, end: Ending,
     new_webhook(database, events=ENDS, enabled=False)
     new_webhook(database, events=ENDS, kinds=["train", "predict"])
     of_its_kind = new_webhook(database, events=ENDS, kinds=["train", "sentiment"])
-    job_id = new_job(database)
+    labelled = new_webhook(database, events=ENDS, labels={"team": 'é\'s "x"'})
+    new_webhook(database, events=ENDS, labels={"team": 'é\'s "x"', "stage": "trial"})
+    new_webhook(database, events=ENDS, labels={"team": "birds"})
+    job_id = new_job(database, name="Ann's", labels={"team": 'é\'s "x"', "a/b.c": ""})
     end(database, job_id)
     found = deliveries(database)
-    assert {one.webhook_id for one in found} == {webhook, other, of_its_kind}
-    assert len(found) == 3
+    assert {one.webhook_id for one in found} == {webhook, other, of_its_kind, labelled}
+    assert len(found) == 4
     assert len({one.message_id for one in found}) == 1
     with database.read() as session:
         job = jobs.get(session, job_id)
@@ -105,6 +108,7 @@ def test_each_way_to_end_is_told_once_and_whole(database: Database, end: Ending,
     assert payload["id"] == str(job_id)
     assert (payload["state"], payload["kind"], payload["queue"]) == (state, "sentiment", "cpu")
     assert payload["attempt"] == job.attempt
+    assert (payload["name"], payload["labels"]) == (job.name, job.labels)
     assert job.finished_at is not None
     assert payload["finished_at"] == job.finished_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     error = {"type": job.error_type, "message": job.error_message} if job.error_message else None
@@ -122,6 +126,7 @@ def test_a_job_that_ends_again_is_another_event(database: Database, end: Ending)
     end(database, job_id)
     first, second = deliveries(database)
     assert first.message_id != second.message_id
+    assert (first.payload["name"], first.payload["labels"]) == (None, {})
 
 
 @pytest.mark.parametrize("end", [fail, cancel])

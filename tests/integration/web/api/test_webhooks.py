@@ -29,7 +29,7 @@ def add(api: "FlaskClient", **changes: Any) -> dict[str, Any]:
 
 
 def test_a_webhook_is_added_shown_changed_and_deleted(api: "FlaskClient") -> None:
-    made = add(api, kinds=["train", "train"])
+    made = add(api, kinds=["train", "train"], labels={"team": "birds"})
     secret = made.pop("secret")
     assert secret.startswith("whsec_")
     assert made["url"] == "https://hooks.example.org/a?…"
@@ -38,8 +38,8 @@ def test_a_webhook_is_added_shown_changed_and_deleted(api: "FlaskClient") -> Non
     where = f"/api/v1/webhooks/{made['id']}"
     assert api.get(where).json == made
     assert api.get("/api/v1/webhooks").json == {"items": [made], "next": None}
-    changed = api.patch(where, json={"kinds": [], "events": ["succeeded"], "enabled": False})
-    assert changed.json == made | {"kinds": [], "events": ["succeeded"], "enabled": False}
+    changed = api.patch(where, json={"kinds": [], "labels": {}, "enabled": False})
+    assert changed.json == made | {"kinds": [], "labels": {}, "enabled": False}
     assert api.get(where).json == changed.json
     again = api.post(f"{where}/rotate").json
     assert again.pop("secret") not in (secret, None)
@@ -71,7 +71,8 @@ def test_its_owner_may_bring_the_secret(api: "FlaskClient") -> None:
         ({"events": ["ended"]}, "events.0", "'succeeded'"),
         ({"kinds": ["nothing"]}, "kinds.0", "'train'"),
         ({"name": "a b"}, "name", "letters, digits"),
-        ({"labels": {}}, "labels", "no such field"),
+        ({"labels": {"a b": "c"}}, "labels.a b", "letter"),
+        ({"other": {}}, "other", "no such field"),
     ],
 )
 def test_what_is_wrong_is_named(api: "FlaskClient", changes: dict[str, Any], field: str, words: str) -> None:
