@@ -19,7 +19,10 @@ STATIC: Final = frozenset({"static", "bootstrap.static"})
 MOMENTARY: Final = frozenset({"login", "logout", "health.healthz", "health.readyz"})
 # They answer with a new secret, once.
 SECRET: Final = frozenset(
-    {"tokens.create_token", "pages.create_token", "webhooks.add_webhook", "webhooks.rotate_secret"}
+    {
+        *("tokens.create_token", "pages.create_token"),
+        *("webhooks.add_webhook", "webhooks.rotate_secret", "pages.add_webhook", "pages.rotate_webhook"),
+    }
 )
 
 

@@ -127,6 +127,16 @@ SCOPES: Final[dict[str, Scope | None]] = {
     "pages.set_alias": SUBMIT,
     "pages.tokens": ADMIN,
     "pages.undrain_worker": ADMIN,
+    "pages.add_webhook": ADMIN,
+    "pages.delete_webhook": ADMIN,
+    "pages.disable_webhook": ADMIN,
+    "pages.edit_webhook": ADMIN,
+    "pages.enable_webhook": ADMIN,
+    "pages.resend": ADMIN,
+    "pages.rotate_webhook": ADMIN,
+    "pages.send_test": ADMIN,
+    "pages.webhook": ADMIN,
+    "pages.webhooks": ADMIN,
 }
 
 OPEN: Final = frozenset(endpoint for endpoint, scope in SCOPES.items() if scope is None)

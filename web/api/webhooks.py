@@ -6,11 +6,11 @@ from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
-from jobyard.shared import audit, webhooks
+from jobyard.shared import webhooks
 from jobyard.web import schemas
 from jobyard.web.api.common import SECURITY, Query, answer
-from jobyard.web.auth import actor
 from jobyard.web.backend import current_backend
+from jobyard.web.services import webhooks as services
 from jobyard.web.webhook_schemas import ChangedWebhook, Delivery, NewWebhook, Webhook, WebhookWithSecret
 
 api = APIBlueprint(
@@ -53,15 +53,7 @@ def list_webhooks() -> Response:
 @api.post("", responses={201: WebhookWithSecret}, summary="Add a webhook")
 def add_webhook(body: NewWebhook) -> Response:
     """It is told of what happens from now on. The answer has its secret, which is not shown again."""
-    backend = current_backend()
-    with backend.database.write() as session:
-        made = webhooks.create(
-            session,
-            **body.model_dump(),
-            destinations=backend.settings.webhook_destinations,
-            created_by=actor(),
-        )
-        audit.note(session, actor(), "webhook.create", made.name, {"id": str(made.id)})
+    made = services.add(current_backend(), **body.model_dump())
     return answer(WebhookWithSecret.of(made, secret=made.secret), 201)
 
 
@@ -76,40 +68,29 @@ def get_webhook(path: WebhookPath) -> Response:
 @api.patch("/<uuid:id>", responses={200: Webhook}, summary="Change a webhook")
 def change_webhook(path: WebhookPath, body: ChangedWebhook) -> Response:
     """What waits to be sent is sent to the new address; `rotate` gives it a new secret."""
-    backend = current_backend()
-    changes = body.model_dump(exclude_none=True)
-    with backend.database.write() as session:
-        changed = webhooks.update(session, path.id, backend.settings.webhook_destinations, **changes)
-        found = Webhook.of(changed)
-        audit.note(session, actor(), "webhook.change", changed.name, {"fields": sorted(changes)})
-    return answer(found)
+    return answer(
+        Webhook.of(services.change(current_backend(), path.id, **body.model_dump(exclude_none=True)))
+    )
 
 
 @api.post("/<uuid:id>/rotate", responses={200: WebhookWithSecret}, summary="Replace a webhook's secret")
 def rotate_secret(path: WebhookPath) -> Response:
     """For a day messages are signed with both, so that the receiver may change over meanwhile."""
-    with current_backend().database.write() as session:
-        changed = webhooks.rotate(session, path.id)
-        found = WebhookWithSecret.of(changed, secret=changed.secret)
-        audit.note(session, actor(), "webhook.rotate", changed.name)
-    return answer(found)
+    changed = services.rotate(current_backend(), path.id)
+    return answer(WebhookWithSecret.of(changed, secret=changed.secret))
 
 
 @api.delete("/<uuid:id>", responses={204: None}, summary="Delete a webhook")
 def delete_webhook(path: WebhookPath) -> Response:
     """With its deliveries: those that were not sent yet are not sent."""
-    with current_backend().database.write() as session:
-        deleted = webhooks.delete(session, path.id)
-        audit.note(session, actor(), "webhook.delete", deleted.name, {"id": str(deleted.id)})
+    services.delete(current_backend(), path.id)
     return Response(status=204)
 
 
 @api.post("/<uuid:id>/test", responses={201: Delivery}, summary="Send a test")
 def test_webhook(path: WebhookPath) -> Response:
     """A message of type `webhook.test`, which its deliveries then show. 409 if the webhook is disabled."""
-    with current_backend().database.write() as session:
-        made = Delivery.model_validate(webhooks.send_test(session, path.id))
-    return answer(made, 201)
+    return answer(Delivery.model_validate(services.send_test(current_backend(), path.id)), 201)
 
 
 @api.get("/<uuid:id>/deliveries", responses={200: schemas.Page[Delivery]}, summary="List deliveries")
@@ -127,6 +108,5 @@ def list_deliveries(path: WebhookPath, query: DeliveriesQuery) -> Response:
 @api.post("/<uuid:id>/deliveries/<int:delivery>/resend", responses={200: Delivery}, summary="Send again")
 def resend_delivery(path: DeliveryPath) -> Response:
     """At once, under the same `webhook-id`, with all tries anew. 409 if the webhook is disabled."""
-    with current_backend().database.write() as session:
-        found = Delivery.model_validate(webhooks.resend(session, path.id, path.delivery))
-    return answer(found)
+    found = services.resend(current_backend(), path.id, path.delivery)
+    return answer(Delivery.model_validate(found))

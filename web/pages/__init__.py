@@ -16,6 +16,7 @@ from jobyard.web.pages import (
     pictures,
     registry,
     tokens,
+    webhooks,
 )
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.errors import login_needed
@@ -37,4 +38,5 @@ __all__ = [
     "registry",
     "routes",
     "tokens",
+    "webhooks",
 ]

@@ -13,6 +13,7 @@ READING = {"GET", "HEAD", "OPTIONS"}
 OF_ADMINISTRATORS = {
     *("audit.list_entries", "pages.audit", "pages.tokens", "tokens.list_tokens"),
     *("webhooks.get_webhook", "webhooks.list_deliveries", "webhooks.list_webhooks"),
+    *("pages.webhook", "pages.webhooks"),
 }
 # Forms.
 FORMS = {"pages.new", "pages.edit"}

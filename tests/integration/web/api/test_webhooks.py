@@ -1,5 +1,6 @@
 """Webhooks over HTTP: made, changed, tested, deleted; their secrets are shown once."""
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -50,6 +51,13 @@ def test_a_webhook_is_added_shown_changed_and_deleted(api: "FlaskClient") -> Non
     assert api.delete(where).status_code == 204
     assert api.get(where).status_code == 404
     assert api.delete(where).status_code == 404
+    log = api.get("/api/v1/audit?action=webhook.").json["items"]
+    assert [one["action"] for one in log][::-1] == [
+        *("webhook.create", "webhook.change", "webhook.rotate", "webhook.change", "webhook.delete"),
+    ]
+    assert {one["object"] for one in log} == {"chat"}
+    for hidden in ("whsec_", "hidden"):
+        assert hidden not in json.dumps(log)
 
 
 def test_its_owner_may_bring_the_secret(api: "FlaskClient") -> None:

@@ -1,8 +1,13 @@
 """The sender: each event reaches its receiver at least once, signed, and none keeps another one waiting."""
 
+import os
+import socket
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +18,11 @@ from jobyard.shared.webhooks import RETRY_SECONDS, Delivery, Destinations
 from jobyard.workers.runtime.webhooks import TRIES_AT_ONCE, Sender
 from tests.factories import LONG_AGO, change, new_job
 from tests.hosts import Host, redirect, status
+from tests.samples import ROOT, samples
 from tests.waiting import PATIENCE
 from tests.webhooks import LOOPBACK, Receiver, deliveries, get_webhook, make_due, new_webhook, receiving
+
+PAGE = ROOT / "docs/how-to/get-told.md"
 
 
 @pytest.fixture
@@ -254,6 +262,39 @@ def test_a_database_that_is_away_for_a_moment_loses_no_outcome(
     send(sender)
     assert [one.status for one in deliveries(database)] == ["delivered"]
     assert len(receiver.messages) == 1
+
+
+def test_the_receiver_of_the_documentation_believes_what_is_signed(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    (sample,) = [one for one in samples(PAGE) if one.language == "python"]
+    webhook_id = new_webhook(sqlite_database)
+    environment = os.environ | {"WEBHOOK_SECRET": get_webhook(sqlite_database, webhook_id).secret}
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-c", sample.code, str(port)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            change(
+                sqlite_database,
+                webhooks.Webhook,
+                webhooks.Webhook.id == webhook_id,
+                url=f"http://127.0.0.1:{port}/",
+            )
+            job_id = end_one(sqlite_database)
+            sender = Sender(sqlite_database, LOOPBACK)
+            while deliveries(sqlite_database)[0].status == "pending":
+                make_due(sqlite_database)
+                send(sender)
+            assert process.stdout is not None
+            assert process.stdout.readline() == f"job.cancelled {job_id}\n"
+            new = "whsec_" + "A" * 32
+            change(sqlite_database, webhooks.Webhook, webhooks.Webhook.id == webhook_id, secret=new)
+            end_one(sqlite_database)
+            send(sender)
+            assert deliveries(sqlite_database)[1].last_status == 401
+        finally:
+            process.kill()
 
 
 # ---- where nothing is sent
