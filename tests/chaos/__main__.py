@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -27,6 +28,7 @@ from tests.chaos.owner import resume_paused
 from tests.chaos.record import Record
 from tests.chaos.stack import Stack, StackError
 from tests.chaos.thrower import PROBE_SECONDS, Thrower, check_beside
+from tests.chaos.told import listening
 
 # How long everything may take to become quiet, and to be so without any job ending meanwhile.
 QUIET_SECONDS = 600.0
@@ -99,8 +101,9 @@ def run(folder: Path, arguments: argparse.Namespace) -> list[Violation]:
     seed = arguments.seed
     scale = SHORT if arguments.short else WHOLE
     record = Record(folder / "answers.jsonl")
-    with Stack(folder, scale.names, on_s3=arguments.store == "s3") as stack:
+    with Stack(folder, scale.names, on_s3=arguments.store == "s3") as stack, ExitStack() as opened:
         say("the stack is up")
+        told = opened.enter_context(listening(stack))
         material = prepare(stack, record, seed)
         thrower = Thrower(stack, record, material)
         if arguments.store == "s3":  # whose recovery is told by a table
@@ -117,6 +120,7 @@ def run(folder: Path, arguments: argparse.Namespace) -> list[Violation]:
         quiet = _wait_until_quiet(stack, record)
         say("everything is quiet" if quiet else "it does not become quiet")
         violations = [*_unrecovered(thrown), *_refused(record), *_strays(stack)]
+        told.wait(stack)
         stack.stop_workers()
         violations += check_messages(stack.broker.messages(), len(thrown))
         for number, one in enumerate(thrown, 1):
@@ -126,6 +130,7 @@ def run(folder: Path, arguments: argparse.Namespace) -> list[Violation]:
             violations += checker.check(
                 session, storage, record.asked, record.answers, record.wishes, record.doomed
             )
+            violations += told.check(session)
             violations += check_vanished(session, storage, watch.seen, stack.logs)
             rescued = report.rescued_after(session, thrown)
             tables = [
@@ -138,6 +143,7 @@ def run(folder: Path, arguments: argparse.Namespace) -> list[Violation]:
         violations += [_survivor(process) for process in stack.stop()]
     tables += [report.submits_table(record.seconds, thrown), report.violations_table(violations)]
     seconds = time.monotonic() - begun
+    say(told.counts)
     say(f"seed {seed}: {len(thrown)} faults, {len(record.answers)} answers, {seconds:.0f} s\n")
     say("\n\n".join(tables))
     return violations

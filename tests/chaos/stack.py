@@ -141,6 +141,7 @@ class Stack:
             "LEASE_SECONDS": lease_seconds,
             "HEARTBEAT_SECONDS": HEARTBEAT_SECONDS,
             "MAX_ATTEMPTS": MAX_ATTEMPTS,
+            "WEBHOOK_PRIVATE_NETWORKS": "127.0.0.1",
         }
         self.services = {
             service.name: service

@@ -20,7 +20,7 @@ from jobyard.shared import jobs, metrics, registry, storage
 from jobyard.shared.database import Database, utcnow
 from tests import factories
 from tests.chaos import __main__ as chaos
-from tests.chaos import asks, checker, faults, timelines
+from tests.chaos import asks, checker, faults, timelines, told
 from tests.chaos.findings import VERBS, Answer, Wish
 from tests.chaos.keys import check_vanished, present
 
@@ -634,3 +634,22 @@ def test_the_time_to_cancel_is_that_of_a_running_job(world: World) -> None:
     assert seconds == pytest.approx((ended.at - asked.at).total_seconds() + 0.1, abs=0.001)
     assert timelines.cancelled_after(world.events("cancelled"), 0.0) is None, "it did not run"
     assert timelines.cancelled_after(world.events("text"), 0.0) is None, "it was not cancelled"
+
+
+# ---- webhooks
+
+
+def test_a_job_that_nobody_was_told_of_is_found(world: World) -> None:
+    world.session.flush()
+    ended = sa.select(jobs.Job).where(jobs.Job.parent_id.is_(None), jobs.Job.finished_at.is_not(None))
+    ends = {(str(job.id), job.state) for job in world.session.scalars(ended)}
+    assert ends
+    assert not list(told.check_told(world.session, ends))
+    text = world.named["text"]
+    (found,) = told.check_told(
+        world.session, ends - {(str(text.id), "succeeded")} | {(str(text.id), "failed")}
+    )
+    assert str(found) == f"lost: job {text.id}: is succeeded, and its webhook was not told"
+    assert [str(one) for one in told.check_signed(["msg_1"])] == [
+        "damaged: message msg_1: has a wrong signature"
+    ]
