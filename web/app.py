@@ -18,10 +18,12 @@ from jobyard.web.api import (
     audit,
     comparisons,
     files,
+    job_ids,
     jobs,
     kinds,
     queues,
     registry,
+    requests,
     results,
     tokens,
     webhooks,
@@ -82,6 +84,8 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     limits.register(app)
     for blueprint in (
         jobs.api,
+        job_ids.api,
+        requests.api,
         kinds.api,
         queues.api,
         workers.api,

@@ -19,9 +19,16 @@ def doctor(as_json: bool) -> int:
     On a machine and with the settings of the server. Status 1 if there is an error.
     """
     require_server("doctor")
+    logging.disable(logging.WARNING)  # the findings say the same
+    try:
+        return _show(as_json)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _show(as_json: bool) -> int:
     from jobyard.shared.doctor import examine
 
-    logging.disable(logging.WARNING)  # the findings say the same
     levels = []
     shown = []
     for found in examine():

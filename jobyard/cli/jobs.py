@@ -7,6 +7,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
+from jobyard.cli.each import for_each
 from jobyard.cli.follow import follow
 from jobyard.cli.results import show_result
 from jobyard.cli.session import connect, json_option, on_a_line, outcome, output, print_json
@@ -65,12 +66,16 @@ def jobs(kind: str | None, state: str | None, limit: int, as_json: bool) -> None
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
+@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
 @json_option
-def watch(job_id: str, as_json: bool) -> int:
-    """Follow a job to its end."""
+def watch(job_ids: tuple[str, ...], as_json: bool) -> int:
+    """Follow a job to its end.
+
+    Several are followed one after another. ID is the beginning or the end of a job's id, at least 4
+    characters, or @last for the newest job.
+    """
     with connect() as client:
-        return _follow_to_end(client.job(job_id), as_json)
+        return for_each(client, job_ids, lambda job: _follow_to_end(job, as_json))
 
 
 @click.command()

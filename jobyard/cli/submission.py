@@ -12,14 +12,21 @@ from jobyard.cli.results import show_result
 from jobyard.cli.session import connect, json_option, marks_options, outcome, print_json, priority_option
 from jobyard.cli.targets import expanded
 from jobyard.client import Client
+from jobyard.client.again import marks_of, require_files, without_others
 from jobyard.client.errors import Json
 
 
 @click.command(short_help="Submit a job of any kind, given the fields of its spec.")
-@click.argument("kind")
+@click.argument("kind", required=False)
 @click.argument("fields", metavar="FIELD=VALUE...", nargs=-1)
 @click.option(
     "--spec", "file", metavar="FILE", help="Read the spec from this JSON file; - for standard input."
+)
+@click.option(
+    "--from",
+    "earlier",
+    metavar="ID",
+    help="Begin with what this job was asked to do; its files are not uploaded again.",
 )
 @click.option(
     "--detach", "--no-follow", "detach", is_flag=True, help="Submit the job and exit without following it."
@@ -28,9 +35,10 @@ from jobyard.client.errors import Json
 @priority_option
 @json_option
 def submit(
-    kind: str,
+    kind: str | None,
     fields: tuple[str, ...],
     file: str | None,
+    earlier: str | None,
     detach: bool,
     priority: int | None,
     marks: Json,
@@ -41,10 +49,30 @@ def submit(
     VALUE is read as the type of its field; use dots for a nested field (augment.shear=0.2). Repeat a field
     that takes several values, or give a JSON array. FIELD=@PATH uploads a file for a field that takes the id
     of a file. The server documents the fields at /api/docs. A FIELD=VALUE overrides the same field in --spec.
+
+    With --from ID, KIND may be left out, and a FIELD=VALUE changes what that job was asked to do.
     """
+    if earlier is not None and kind is not None and "=" in kind:
+        fields, kind = (kind, *fields), None
+    if kind is None and earlier is None:
+        raise click.UsageError("Missing argument 'KIND'.")
     given = {} if file is None else _spec_of(file)
     with connect() as client:
-        spec = fill(given, fields, _schema(client, kind))
+        if earlier is None:
+            kind = str(kind)
+            spec = fill(given, fields, _schema(client, kind))
+        else:
+            found = client.job(earlier).request()
+            request = found["request"]
+            if kind not in (None, request["kind"]):
+                raise click.UsageError(f"the job of --from is of kind {request['kind']}, and not {kind}")
+            kind = str(request["kind"])
+            changed = {*given, *(field.partition("=")[0].partition(".")[0] for field in fields)}
+            kept = without_others(request["spec"], changed, found["alternatives"])
+            spec = fill(kept | given, fields, _schema(client, kind))
+            require_files(spec, found["missing"])
+            priority = request["priority"] if priority is None else priority
+            marks = marks_of(request) | marks
         sent = list(uploads(spec))
         with working(f"uploading {', '.join(map(str, sent))} …") if sent else nullcontext():
             job = client.submit(kind, spec, priority=priority, **marks)

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
 
-from jobyard.client import packing, uploads
+from jobyard.client import packing, submission, uploads
 from jobyard.client.architectures import architecture_file
-from jobyard.client.errors import BadRequest, Json, NotFound
+from jobyard.client.errors import BadRequest, Json
 from jobyard.client.job import Job
+from jobyard.client.lookups import whole_id
 from jobyard.client.texts import listed, texts_of
 from jobyard.client.transport import Transport, given, segment
 from jobyard.client.uploads import Uploads, file_or_id
 from jobyard.client.webhooks import Webhooks
+from jobyard.client.uploads import file_or_id
 
 # How a job is marked: arguments of `submit`, and of the methods that make a job of one kind.
 MARKS = ("name", "labels", "note", "keep")
@@ -77,12 +79,16 @@ class Client(Webhooks):
         Raises BadRequest for a wrong field, and Conflict if the key was used for a different request.
         """
         marks = given({"name": name, "labels": labels and dict(labels), "note": note, "keep": keep})
-        if any(uploads.paths(spec)):
-            self._check(kind, spec, priority, marks)
-        with Uploads(self._transport) as sent:
-            body = _request(kind, sent.placed(spec), priority) | marks
-            key = idempotency_key or str(uuid.uuid4())
-            return self._job(self._transport.post("/jobs", body, key=key, longer=wait or 0.0, wait=wait))
+        made = submission.send(
+            self._transport,
+            kind,
+            spec,
+            priority=priority,
+            marks=marks,
+            idempotency_key=idempotency_key,
+            wait=wait,
+        )
+        return self._job(made)
 
     def check(self, kind: str, spec: Json, *, priority: int | None = None) -> None:
         """Raise what `submit` would raise, but upload nothing and make no job.
@@ -90,12 +96,7 @@ class Client(Webhooks):
         A Path stands for a file that would be uploaded, and must be readable; PENDING as the name of a data
         set for one that is yet to be imported.
         """
-        self._check(kind, spec, priority, {})
-
-    def _check(self, kind: str, spec: Json, priority: int | None, marks: Json) -> None:
-        for path in uploads.paths(spec):
-            uploads.check_readable(path)
-        self._transport.check("/jobs/check", _request(kind, uploads.pending(spec), priority) | marks)
+        submission.check(self._transport, kind, spec, priority=priority, marks={})
 
     def kinds(self) -> list[Json]:
         """The kinds of job of the server: [{kind, queue, title, description, schema}].
@@ -322,12 +323,16 @@ class Client(Webhooks):
         self._transport.delete(f"/files/{segment(str(file_id))}")
 
     def job(self, job_id: str | uuid.UUID) -> Job:
-        """A job by its id. Raises NotFound."""
+        """A job by its id, by the beginning or end of one (at least 4 characters), or `@last`: the newest.
+
+        An end is looked for among the newest 10,000 jobs. Raises NotFound, and BadRequest where several jobs
+        have that beginning or end.
+        """
         try:
-            job_id = uuid.UUID(str(job_id))
+            whole = str(uuid.UUID(str(job_id)))
         except ValueError:
-            raise NotFound(f"there is no job {job_id!r}: an id is like {uuid.UUID(int=0)}") from None
-        return self._job(self._transport.get(f"/jobs/{job_id}"))
+            whole = whole_id(self._transport, str(job_id))
+        return self._job(self._transport.get(f"/jobs/{whole}"))
 
     def jobs(
         self,
@@ -516,10 +521,6 @@ class Client(Webhooks):
 
     def _job(self, raw: Json) -> Job:
         return Job(self._transport, raw)
-
-
-def _request(kind: str, spec: Any, priority: int | None) -> Json:
-    return {"kind": kind, "spec": spec} | given({"priority": priority})
 
 
 def _marks_of(spec: Json) -> Json:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
+from jobyard.client.again import run_again
 from jobyard.client.errors import JobyardClientError, Json
 from jobyard.client.transport import Transport, segment
 
@@ -177,6 +178,24 @@ class Job:
         """Run a failed or cancelled job again, from the start. Raises Conflict in any other state."""
         self._take(self._transport.post(f"{self._path}/retry"))
         return self
+
+    def request(self) -> Json:
+        """What would run the job again: {request, alternatives, missing}.
+
+        `request` is {kind, priority, spec, name, labels}; `missing` are the ids of uploads that it read and
+        that were deleted since. Raises Conflict for a part of another job.
+        """
+        return self._transport.get(f"{self._path}/request")
+
+    def again(self, *, priority: int | None = None, **changes: object) -> "Job":
+        """Submit what the job was asked to do once more, with other values of some fields of its spec.
+
+        `changes` are fields of the spec, as for `Client.submit`; None is the default. What the job read is
+        not uploaded again. A source takes the place of another one: texts=[…] that of a file. Name and labels
+        are the job's own. Returns the new job. Raises Conflict for a part of another job, and BadRequest for
+        a wrong field, or for a file that was deleted since and that nothing replaces.
+        """
+        return Job(self._transport, run_again(self._transport, self.id, changes, priority))
 
     def delete(self) -> None:
         """Delete the job, which has ended, with its results and files, and uploads that no other job reads.

@@ -42,7 +42,7 @@ def _examine(settings: Settings) -> Iterator[Finding]:
             return
         try:
             yield from storages.check(settings, database)
-            yield from workers.check(settings, database)
+            yield from workers.check(database)
         except sa.exc.SQLAlchemyError as error:
             yield databases.unusable(error)
     finally:

@@ -1,31 +1,26 @@
 """The running processes, as the database knows them: a worker for each queue, and a sweeper."""
 
-import datetime
-import json
 from collections.abc import Iterator
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from jobyard import __version__
-from jobyard.shared.config import Settings
 from jobyard.shared.database import Database, utcnow
 from jobyard.shared.doctor.findings import Finding, warning, well, wrong
-from jobyard.shared.errors import DiskFull, StorageFailed
-from jobyard.shared.jobs import Job, State, count_queued
+from jobyard.shared.jobs import SWEPT, Job, State, count_queued, mark_age_seconds
 from jobyard.shared.kinds.base import Queue
 from jobyard.shared.queue_controls import paused
 from jobyard.shared.registrations import ALIVE_SECONDS, Worker
-from jobyard.shared.storage import Objects
-from jobyard.shared.storage.identity import NAME
+from jobyard.shared.texts import duration
 
-# A sweeper writes the storage's epoch every ten minutes, or two minutes later where a backup runs.
-SWEPT_SECONDS = 1_500.0
+# A sweeper sweeps every two seconds, and notes that less often.
+SWEPT_SECONDS = 60.0
 # A lease that is over for so long should have been noticed.
 OVERDUE_SECONDS = 60.0
 
 
-def check(settings: Settings, database: Database) -> Iterator[Finding]:
+def check(database: Database) -> Iterator[Finding]:
     """The errors of SQLAlchemy are the caller's."""
     with database.read() as session:
         for queue in Queue:
@@ -39,13 +34,13 @@ def check(settings: Settings, database: Database) -> Iterator[Finding]:
             )
         yield from _check_versions(session)
         overdue = _overdue(session)
+        yield _check_sweeper(session)
     if overdue:
         yield wrong(
             "sweeper",
             f"{overdue:,} running jobs have lost their workers, and no sweeper has put them back",
             "start it: `python -m jobyard.workers sweeper`, or `jobyard up`",
         )
-    yield from _check_sweeper(settings)
 
 
 def _check_queue(session: Session, queue: str) -> Finding:
@@ -79,20 +74,12 @@ def _overdue(session: Session) -> int:
     return session.scalar(sa.select(sa.func.count()).select_from(Job).where(late)) or 0
 
 
-def _check_sweeper(settings: Settings) -> Iterator[Finding]:
-    """By what it last wrote into the storage."""
-    try:
-        content = Objects(settings.storage).read_note(NAME)
-        written = datetime.datetime.fromisoformat(json.loads(content or b"")["written_at"])
-    except (StorageFailed, DiskFull, ValueError, KeyError, TypeError):
-        yield warning("sweeper", "has left no trace in the storage", "start the server, and look again")
-        return
-    age = (datetime.datetime.now(datetime.UTC) - written).total_seconds()
+def _check_sweeper(session: Session) -> Finding:
+    """By what it writes down as it sweeps."""
+    age = mark_age_seconds(session, SWEPT)
+    remedy = "start it: `python -m jobyard.workers sweeper`, or `jobyard up`"
+    if age is None:
+        return warning("sweeper", "none has swept yet", remedy)
     if age > SWEPT_SECONDS:
-        yield warning(
-            "sweeper",
-            f"last wrote to the storage {age / 60:,.0f} min ago",
-            "start it: `python -m jobyard.workers sweeper`, or `jobyard up`",
-        )
-    else:
-        yield well("sweeper", f"wrote to the storage {age / 60:,.0f} min ago")
+        return wrong("sweeper", f"none has swept for {duration(age)}", remedy)
+    return well("sweeper", f"swept {duration(age)} ago")

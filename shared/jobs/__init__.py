@@ -25,6 +25,7 @@ from jobyard.shared.jobs.edits import MAX_LABELS, Edit, edit
 from jobyard.shared.jobs.families import settle, split
 from jobyard.shared.jobs.fields import Field, Shown
 from jobyard.shared.jobs.fronts import Front
+from jobyard.shared.jobs.ids import NEWEST_JOBS, matching_ids, newest_id, part_of_id
 from jobyard.shared.jobs.insertion import Request
 from jobyard.shared.jobs.maintenance import count_claimable, count_ready, expire, forget_checkpoints, rescue
 from jobyard.shared.jobs.outbox import tell_of_long_waits
@@ -111,6 +112,7 @@ __all__ = [
     "LEASE_EXPIRED",
     "MAX_LABELS",
     "MOVES",
+    "NEWEST_JOBS",
     "NOT_FOUND",
     "POSTPONED",
     "RAN",
@@ -185,7 +187,9 @@ __all__ = [
     "listed",
     "lock_deletable",
     "mark_age_seconds",
+    "matching_ids",
     "needed_by_parent",
+    "newest_id",
     "note_phase",
     "note_stall",
     "note_steps",
@@ -193,6 +197,7 @@ __all__ = [
     "oldest_waits_seconds",
     "page",
     "page_of_ids",
+    "part_of_id",
     "pause",
     "postpone",
     "read_if_ended",

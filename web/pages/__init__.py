@@ -2,6 +2,7 @@
 
 # Each module adds its routes to the blueprint.
 from jobyard.web.pages import (
+    again,
     assets,
     audit,
     comparisons,
@@ -22,6 +23,7 @@ from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.errors import login_needed
 
 __all__ = [
+    "again",
     "assets",
     "audit",
     "comparisons",

@@ -18,6 +18,8 @@ from jobyard.web.pages.fields import Field, fields_of
 
 # A form holds its files in memory or open: more pictures come in an archive, or one by one through the API.
 MAX_FILES = 1_000
+# Before the name of a field of files: the ids of uploads that are to be used again, with blanks between them.
+KEPT = "kept."
 # For the ids of files until everything else is known to be right.
 UNSTORED = PENDING
 
@@ -75,7 +77,8 @@ def _take_several(filled: Filled, source: Source, fields: dict[str, Field], *, i
     if source.several is None:
         return
     several = fields.pop(source.several)
-    if is_chosen and len(files := _sent(source.field)) > 1:
+    files = _sent(source.field)
+    if is_chosen and (len(files) > 1 or (not files and _kept(source.several))):
         fields.pop(source.field)
         _take_files(filled, several, files, None)
 
@@ -85,7 +88,15 @@ def _sent(name: str) -> list[FileStorage]:
     return [file for file in request.files.getlist(name) if file.filename]
 
 
+def _kept(name: str) -> list[str]:
+    """The uploads that a field of files should have again, unless others were chosen."""
+    return request.form.get(f"{KEPT}{name}", "").split()
+
+
 def _take_files(filled: Filled, field: Field, files: list[FileStorage], missing: str | None) -> None:
+    if not files and (kept := _kept(field.name)):
+        filled.add(field.name, kept[0] if field.input == "file" else kept)
+        return
     if not files and missing is None:
         return
     if not files and missing is not None:

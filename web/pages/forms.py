@@ -3,13 +3,15 @@
 import inspect
 import uuid
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from flask import make_response, redirect, render_template, request, url_for
 from pydantic import ValidationError
+from sqlalchemy.orm import Session
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
-from jobyard.shared import kinds, registry
+from jobyard.shared import kinds, registry, storage
 from jobyard.shared.errors import BadInput, TooLarge
 from jobyard.shared.kinds.sentiment import SHOWN_ENCODINGS
 from jobyard.shared.kinds.submission import MARKS, SUBMISSION
@@ -17,11 +19,20 @@ from jobyard.web.backend import current_backend
 from jobyard.web.pages import form_data, marks
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.fields import fields_of
+from jobyard.web.pages.form_data import KEPT
 from jobyard.web.problems import FieldError, field_errors
 from jobyard.web.services.submission import submit, with_value
 from jobyard.web.services.uploads import Uploads
 
 MAX_CHOICES = 500
+
+
+class Kept(NamedTuple):
+    """Uploads of a field: as the form sends them, the names of those that are there, how many are gone."""
+
+    sent: str
+    names: list[str]
+    gone: int
 
 
 class Refused(Exception):
@@ -39,7 +50,7 @@ class Refused(Exception):
 @routes.get("/new/<kind>")
 def new(kind: str) -> Response:
     """An empty form; the query may fill fields (`/new/train?dataset=cats@1`)."""
-    return _form(kind, request.args.to_dict(), {})
+    return show_form(kind, request.args.to_dict(), {})
 
 
 @routes.post("/new/<kind>")
@@ -51,16 +62,18 @@ def create(kind: str) -> Response:
         # A checkbox sends its hidden "false" first: the last value counts.
         values = {name: given[-1] for name, given in request.form.lists()}
         places = {one.several: one.field for one in kinds.find(kind).sources if one.several is not None}
-        response = _form(kind, values, refused.beside(places))
+        response = show_form(kind, values, refused.beside(places))
         response.status_code = 422
         return response
     return redirect(url_for("pages.job", job_id=job_id), 303)
 
 
-def _form(kind: str, values: Mapping[str, str], errors: Mapping[str, str]) -> Response:
+def show_form(kind: str, values: Mapping[str, str], errors: Mapping[str, str]) -> Response:
+    """The form of a kind with values by field, and what is wrong with some of them. Raises NotFound."""
     declared = kinds.find(kind)
     backend = current_backend()
     with backend.database.read() as session:
+        kept = _kept_files(session, values)
         choices = {
             "dataset": registry.references(session, registry.Dataset, limit=MAX_CHOICES),
             "model": registry.references(session, registry.Model, limit=MAX_CHOICES),
@@ -72,12 +85,37 @@ def _form(kind: str, values: Mapping[str, str], errors: Mapping[str, str]) -> Re
         lead=inspect.cleandoc(declared.Spec.__doc__ or ""),
         values=values,
         errors=errors,
+        kept=kept,
+        several={one.field: one.several for one in declared.sources},
+        # The names of the fields that the template shows: the others keep their values, unseen.
+        shown=set(),
         fields=fields_of(kind),
         choices=choices,
         encodings=SHOWN_ENCODINGS,
         max_bytes=backend.settings.max_upload_bytes,
     )
     return make_response(page)
+
+
+def _kept_files(session: Session, values: Mapping[str, str]) -> dict[str, Kept]:
+    """The uploads that a form would use again, by field."""
+    found = {}
+    for name, written in values.items():
+        if name.startswith(KEPT) and written:
+            ids = {one: file_id for one in written.split() if (file_id := _file_id(one)) is not None}
+            names = storage.file_names(session, ids.values())
+            shown = [names.get(ids[one]) if one in ids else one for one in written.split()]
+            there = [one for one in shown if one is not None]
+            found[name.removeprefix(KEPT)] = Kept(written, there, len(shown) - len(there))
+    return found
+
+
+def _file_id(written: str) -> uuid.UUID | None:
+    """None for an address."""
+    try:
+        return uuid.UUID(written)
+    except ValueError:
+        return None
 
 
 def _submit(kind: str) -> uuid.UUID:

@@ -16,7 +16,7 @@ OF_ADMINISTRATORS = {
     *("pages.webhook", "pages.webhooks"),
 }
 # Forms.
-FORMS = {"pages.new", "pages.edit"}
+FORMS = {"pages.new", "pages.edit", "pages.run_again"}
 
 
 def test_the_table_has_exactly_the_endpoints_of_the_app(app: "Flask") -> None:

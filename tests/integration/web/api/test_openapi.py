@@ -17,6 +17,8 @@ BLUEPRINTS = (
     *("jobs.", "kinds.", "queues.", "workers.", "results.", "comparing.", "files.", "registry."),
     *("webhooks.",),
     *("tokens.", "audit."),
+    *("job_ids.",),
+    *("job_ids.", "requests."),
 )
 
 
