@@ -14,9 +14,8 @@ from jobyard.client.job import Job
 from jobyard.client.lookups import whole_id
 from jobyard.client.texts import listed, texts_of
 from jobyard.client.transport import Transport, given, segment
-from jobyard.client.uploads import Uploads, file_or_id
-from jobyard.client.webhooks import Webhooks
 from jobyard.client.uploads import file_or_id
+from jobyard.client.webhooks import Webhooks
 
 # How a job is marked: arguments of `submit`, and of the methods that make a job of one kind.
 MARKS = ("name", "labels", "note", "keep")
@@ -328,11 +327,14 @@ class Client(Webhooks):
         An end is looked for among the newest 10,000 jobs. Raises NotFound, and BadRequest where several jobs
         have that beginning or end.
         """
+        return self._job(self._transport.get(f"/jobs/{self.job_id(job_id)}"))
+
+    def job_id(self, part: str | uuid.UUID) -> str:
+        """The whole id for what `job` takes; one that is whole is not looked up. Raises as `job`."""
         try:
-            whole = str(uuid.UUID(str(job_id)))
+            return str(uuid.UUID(str(part)))
         except ValueError:
-            whole = whole_id(self._transport, str(job_id))
-        return self._job(self._transport.get(f"/jobs/{whole}"))
+            return whole_id(self._transport, str(part))
 
     def jobs(
         self,
