@@ -34,6 +34,9 @@ AUTOCOMMIT = "autocommit"
 # The status of a libpq result: psycopg.pq's, which is imported with PostgreSQL only.
 COMMAND_OK = 1
 
+# Where a session has the name of the token whose request it serves; None of a worker's and the sweeper's.
+ACTOR = "actor"
+
 # How long a write to SQLite waits for the others.
 LOCK_SECONDS = 20.0
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.0002, 0.005
@@ -104,7 +107,9 @@ class Base(DeclarativeBase):
 class Database:
     """One engine and its sessions."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, actor: Callable[[], str | None] = lambda: None) -> None:
+        """`actor` names the token whose request is being served, for the timelines of jobs."""
+        self._actor = actor
         try:
             self.engine = _engine(url)
         except (ValueError, sa.exc.ArgumentError):
@@ -139,7 +144,8 @@ class Database:
     def write(self) -> Iterator[Session]:
         """A session that is committed at the end, or rolled back on an exception."""
         # The connection begins and commits: what a session does around that takes longer than most writes.
-        with self.begin() as connection, self._sessions(bind=connection) as session:
+        info = {ACTOR: self._actor()}
+        with self.begin() as connection, self._sessions(bind=connection, info=info) as session:
             yield session
             session.flush()
 

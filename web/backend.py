@@ -3,7 +3,7 @@
 import threading
 from dataclasses import dataclass, field
 
-from flask import current_app
+from flask import current_app, g, has_request_context
 
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
@@ -13,6 +13,7 @@ from jobyard.shared.jobs import Job, State
 from jobyard.shared.known_tokens import KnownTokens
 from jobyard.shared.login_failures import LoginFailures
 from jobyard.shared.storage import Storage
+from jobyard.shared.tokens import Identity
 from jobyard.web.services.group_commit import GroupCommit
 
 # Threads of one web process, and how many of them may be held by requests that wait for a change.
@@ -39,7 +40,8 @@ class Backend:
     @classmethod
     def build(cls, settings: Settings) -> "Backend":
         """Raises ConfigError where a setting can't work."""
-        token, database, broker = settings.secret_token(), Database(settings.database), Broker(settings)
+        token, broker = settings.secret_token(), Broker(settings)
+        database = Database(settings.database, actor=_actor)
         storage = Storage(settings.storage, database)
         storage.identity.require_at_start()
         written = [storage.folder, settings.home if database.engine.dialect.name == "sqlite" else None]
@@ -59,6 +61,12 @@ class Backend:
         """Wake the workers that a job may need which its owner has just changed, after the commit."""
         if job.state in (State.QUEUED, State.WAITING):
             self.broker.wake(job.queue, job.child_window or 1)
+
+
+def _actor() -> str | None:
+    """The name of the token whose request this thread serves."""
+    found: Identity | None = g.get("identity") if has_request_context() else None
+    return None if found is None else found.name
 
 
 def current_backend() -> Backend:

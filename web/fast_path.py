@@ -74,7 +74,7 @@ class FastPath:
         if not identity.scope.includes(TO_SUBMIT):
             return None
         if method == "POST" and path == JOBS and (asked := WAIT.fullmatch(query or "")):
-            return self._submit(environ, float(asked[1] or 0))
+            return self._submit(environ, float(asked[1] or 0), identity.name)
         return None
 
     def _look(self, job_id: uuid.UUID, known: str | None) -> Answer | None:
@@ -89,7 +89,7 @@ class FastPath:
             return None
         return _answer("200 OK", job)
 
-    def _submit(self, environ: "WSGIEnvironment", wait: float) -> Answer | None:
+    def _submit(self, environ: "WSGIEnvironment", wait: float, created_by: str) -> Answer | None:
         length = environ.get("CONTENT_LENGTH", "")
         if "HTTP_CONTENT_ENCODING" in environ:
             return None
@@ -107,7 +107,7 @@ class FastPath:
         except (ValueError, BadInput):
             return None
         try:
-            job, is_new = submission.submit(self._backend, asked, key)
+            job, is_new = submission.submit(self._backend, asked, key, created_by=created_by)
             ended = until_it_ends(self._backend, job.id, wait) if wait else None
             if ended:
                 job = ended

@@ -162,6 +162,9 @@ class Event(Out):
     message: str | None
     worker: str | None
     traceback: str | None
+    actor: str | None = Field(
+        description="Name of the token whose request it was; null: a worker or the sweeper did it"
+    )
 
 
 class Kind(Out):

@@ -92,6 +92,8 @@ SCOPES: Final[dict[str, Scope | None]] = {
     "workers.undrain_worker": ADMIN,
     # Pages
     "pages.audit": ADMIN,
+    "pages.audit_csv": ADMIN,
+    "pages.audit_jsonl": ADMIN,
     "pages.cancel": SUBMIT,
     "pages.change": SUBMIT,
     "pages.compare": READ,

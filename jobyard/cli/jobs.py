@@ -48,7 +48,7 @@ def jobs(kind: str | None, state: str | None, limit: int, as_json: bool) -> None
             for job in found:
                 print_json(job.raw)
             return
-        table = Table("id", "job", "kind", "state", "doing", "submitted", "ran")
+        table = Table("id", "job", "kind", "state", "doing", "submitted", "by", "ran")
         for job in found:
             table.add_row(
                 job.id,
@@ -57,6 +57,7 @@ def jobs(kind: str | None, state: str | None, limit: int, as_json: bool) -> None
                 f"[{STYLES[job.state]}]{job.state}",
                 escape(_doing(job)),
                 _local(job.created_at),
+                escape(job.created_by or ""),
                 _ran(job),
             )
         if table.row_count:
@@ -153,7 +154,8 @@ def _follow_to_end(job: Job, as_json: bool) -> int:
 
 def _print_event(event: Json) -> None:
     what = " · ".join(text for text in (event["phase"], event["message"]) if text)
-    worker = f"  [{event['worker']}]" if event["worker"] else ""
+    by = event.get("actor") or event["worker"]
+    worker = f"  [{by}]" if by else ""
     click.echo(f"{_local(event['at'])}  {event['state']:<9}  attempt {event['attempt']}  {what}{worker}")
     if event["traceback"]:
         click.echo("".join(f"    {line}" for line in event["traceback"].splitlines(keepends=True)))

@@ -89,6 +89,12 @@ class Job:
         return str(self.raw.get("title", self.kind))
 
     @property
+    def created_by(self) -> str | None:
+        """The name of the token that submitted it; None of old jobs, and of earlier servers."""
+        created_by: str | None = self.raw.get("created_by")
+        return created_by
+
+    @property
     def name(self) -> str | None:
         """What its owner called it."""
         name: str | None = self.raw.get("name")

@@ -99,6 +99,7 @@ def split(
             "max_attempts": max(job.max_attempts - job.attempt, 1),
             "version": 1,
             "created_at": now,
+            "created_by": job.created_by,
             "queued_at": now,
             "available_at": now,
         }

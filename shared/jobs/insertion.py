@@ -101,7 +101,7 @@ class _Insertion:
         given = given.render_derived(name="given", with_types=True)
         values = {**given.c, **{name: sa.cast(given.c[name], sa.JSON) for name in _JSON}}
         new = _inserted(postgresql.insert(JOBS), values, given).cte("new")
-        noted = _first_events(new.c.id, new).cte("noted")
+        noted = _first_events(new.c.id, new.c.created_by, new).cte("noted")
         self._insert_and_note = sa.select(new.c.id, new.c.created_at).add_cte(noted)
         # Otherwise PostgreSQL may count for each job, and not for each queue and priority.
         queues = _queues(values, given).cte("queues").prefix_with("MATERIALIZED")
@@ -114,8 +114,11 @@ class _Insertion:
         values = {name: sa.literal_column(f"json_extract(given.value, '$.{name}')") for name in _INSERTED}
         self._queues = _queues(values, each)
         self._insert = _inserted(sqlite.insert(JOBS), values, each)
-        ids = sa.func.json_each(sa.bindparam("ids", type_=sa.Text)).table_valued(sa.column("value", sa.Text))
-        self._note = _first_events(ids.c.value, ids)
+        each_made = sa.func.json_each(sa.bindparam("made", type_=sa.Text))
+        made = each_made.table_valued(sa.column("value", sa.Text), name="made")
+        job_id: Any = sa.literal_column("json_extract(made.value, '$[0]')")
+        actor: Any = sa.literal_column("json_extract(made.value, '$[1]')")
+        self._note = _first_events(job_id, actor, made)
 
     def __call__(
         self, connection: sa.Connection, rows: Sequence[dict[str, Any]], *, look: bool = False
@@ -164,7 +167,8 @@ class _Insertion:
             }
         rows = connection.execute(self._insert, parameters).all()
         if rows:
-            connection.execute(self._note, {"ids": to_json([row.id.hex for row in rows])})
+            made = [(row.id.hex, row.created_by) for row in rows]
+            connection.execute(self._note, {"made": to_json(made)})
         return {row.id: Inserted(row.created_at, *queues.get((row.queue, row.priority), ())) for row in rows}
 
 
@@ -174,7 +178,7 @@ def _inserted(insert: Any, values: dict[str, Any], source: sa.FromClause) -> Any
     # Without a condition SQLite takes ON CONFLICT for that of a join.
     insert = insert.from_select(columns, rows.where(sa.text("true")))
     return insert.on_conflict_do_nothing(index_elements=["idempotency_key"]).returning(
-        JOBS.c.id, JOBS.c.created_at, JOBS.c.queue, JOBS.c.priority
+        JOBS.c.id, JOBS.c.created_at, JOBS.c.queue, JOBS.c.priority, JOBS.c.created_by
     )
 
 
@@ -194,10 +198,12 @@ def _same_line(one: sa.FromClause, other: sa.FromClause) -> sa.ColumnElement[boo
     return sa.and_(one.c.queue == other.c.queue, one.c.priority == other.c.priority)
 
 
-def _first_events(ids: sa.ColumnElement[Any], source: sa.FromClause) -> sa.Insert:
+def _first_events(
+    ids: sa.ColumnElement[Any], actors: sa.ColumnElement[Any], source: sa.FromClause
+) -> sa.Insert:
     queued = sa.literal_column(f"'{State.QUEUED}'", sa.String)
-    rows = sa.select(ids, utcnow(_NONE), queued, _NONE).select_from(source)
-    return sa.insert(EVENTS).from_select(["job_id", "at", "state", "attempt"], rows)
+    rows = sa.select(ids, utcnow(_NONE), queued, _NONE, actors).select_from(source)
+    return sa.insert(EVENTS).from_select(["job_id", "at", "state", "attempt", "actor"], rows)
 
 
 insert_jobs: Final = _Insertion()

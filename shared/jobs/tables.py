@@ -76,6 +76,12 @@ class Job(Base):
     # Of a parent: how many of its children may be queued or running at once. None: it has no children.
     child_window: Mapped[int | None] = field(shown=WITHIN_OTHERS)
     created_at: Mapped[datetime.datetime] = field(UtcDateTime, shown=AS_IT_IS)
+    created_by: Mapped[str | None] = field(
+        sa.String(64),
+        given=True,
+        shown=AS_IT_IS,
+        description="Name of the token that submitted it, or its parent; null of jobs of earlier versions",
+    )
     started_at: Mapped[datetime.datetime | None] = field(UtcDateTime, shown=AS_IT_IS)
     finished_at: Mapped[datetime.datetime | None] = field(UtcDateTime, shown=AS_IT_IS)
     cancel_requested_at: Mapped[datetime.datetime | None] = field(UtcDateTime, shown=AS_A_FLAG)
@@ -151,6 +157,8 @@ class JobEvent(Base):
     message: Mapped[str | None] = mapped_column(OutsideText)
     worker: Mapped[str | None] = mapped_column(sa.String(255))
     traceback: Mapped[str | None] = mapped_column(OutsideText)
+    # The name of the token whose request it was. None: a worker or the sweeper.
+    actor: Mapped[str | None] = mapped_column(sa.String(64))
 
     __table_args__ = (sa.Index("ix_job_events_job_id_id", "job_id", "id"),)
 

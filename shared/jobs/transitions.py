@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared.database import utcnow
+from jobyard.shared.database import ACTOR, utcnow
 from jobyard.shared.jobs import outbox, payloads
 from jobyard.shared.jobs.progress import NO_PROGRESS
 from jobyard.shared.jobs.states import VERBS, State
@@ -181,6 +181,7 @@ def move_many(
                     "attempt": row.attempt,
                     "worker": row.worker,
                     "message": message,
+                    "actor": session.info.get(ACTOR),
                 }
                 for row in moved
             ],
@@ -249,6 +250,7 @@ def note(
             "message": None if message is None else shorten(message),
             "worker": worker or job.worker,
             "traceback": traceback if traceback is None else traceback[-TRACEBACK_CHARACTERS:],
+            "actor": session.info.get(ACTOR),
         },
     )
 

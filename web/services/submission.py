@@ -42,7 +42,9 @@ def checked_key(idempotency_key: str | None) -> str | None:
     return idempotency_key
 
 
-def submit(backend: Backend, submission: AnySubmission, idempotency_key: str | None) -> Accepted:
+def submit(
+    backend: Backend, submission: AnySubmission, idempotency_key: str | None, *, created_by: str
+) -> Accepted:
     """Accept a job: insert, commit, wake.
 
     Raises BadInput where the spec names something that isn't there, Conflict where the key was used
@@ -57,13 +59,13 @@ def submit(backend: Backend, submission: AnySubmission, idempotency_key: str | N
             if idempotency_key and (first := jobs.repeat_of(session.connection(), idempotency_key, digest)):
                 return Accepted(jobs.read_snapshot(session.connection(), first.id), is_new=False)
             submission, needs = _resolve(session, backend, submission)
-    request = _request(backend, submission, needs, idempotency_key, digest)
+    request = _request(backend, submission, needs, created_by, idempotency_key, digest)
     with _still_there(backend, [submission], [""]):
         return backend.group_commit.accept(request, needs)
 
 
 def submit_many(
-    backend: Backend, submissions: Sequence[AnySubmission], idempotency_key: str | None
+    backend: Backend, submissions: Sequence[AnySubmission], idempotency_key: str | None, *, created_by: str
 ) -> tuple[list[jobs.JobSnapshot], bool]:
     """Accept all jobs in one transaction and one round trip to the broker, or none. Raises as `submit`."""
     backend.disk.check(share=SUBMIT_SHARE)
@@ -77,7 +79,9 @@ def submit_many(
                 return jobs.read_snapshots(session.connection(), [job.id for job in first]), False
             resolved = [_resolve(session, backend, one, f"{index}.") for index, one in enumerate(submissions)]
             submissions, needs = [one for one, _ in resolved], [needed for _, needed in resolved]
-    requests = [_request(backend, one, needed) for one, needed in zip(submissions, needs, strict=True)]
+    requests = [
+        _request(backend, one, needed, created_by) for one, needed in zip(submissions, needs, strict=True)
+    ]
     places = [f"{index}." for index in range(len(submissions))]
     with _still_there(backend, submissions, places), backend.database.begin() as connection:
         made = jobs.submit_many(connection, requests, idempotency_key=idempotency_key, request_sha256=digest)
@@ -127,6 +131,7 @@ def _request(
     backend: Backend,
     submission: AnySubmission,
     needs: Needs,
+    created_by: str,
     idempotency_key: str | None = None,
     digest: str | None = None,
 ) -> jobs.Request:
@@ -144,6 +149,7 @@ def _request(
         priority=submission.priority,
         max_attempts=backend.settings.max_attempts,
         deadline_seconds=spec.deadline_seconds,
+        created_by=created_by,
         idempotency_key=idempotency_key,
         request_sha256=digest,
     )

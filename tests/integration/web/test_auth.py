@@ -1,7 +1,6 @@
 """Who may come in, from where, and that the token stays where it belongs."""
 
 import logging
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,29 +11,16 @@ from jobyard.shared.login_failures import FAILURES, SECONDS_PER_FAILURE
 from jobyard.shared.logins import Login
 from jobyard.web.backend import Backend
 from tests.conftest import TOKEN
+from tests.integration.web.world import requests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from flask import Flask
     from flask.testing import FlaskClient
 
 OPEN = {"health.healthz", "health.readyz", "login", "static", "bootstrap.static"}
 JOB: dict[str, Any] = {"kind": "sentiment", "spec": {"texts": ["one"]}}
-
-
-def requests(app: "Flask") -> "Iterator[tuple[str, str, str]]":
-    """(endpoint, method, address) of everything that the app answers."""
-    for rule in app.url_map.iter_rules():
-        given: dict[str, Any] = {
-            name: uuid.uuid4() if type(converter).__name__ == "UUIDConverter" else "x"
-            for name, converter in rule._converters.items()
-        }
-        with app.test_request_context():
-            built = rule.build(given)
-        assert built is not None
-        for method in sorted(rule.methods or ()):
-            yield rule.endpoint, method, built[1]
 
 
 def test_there_are_endpoints_to_look_at(app: "Flask") -> None:

@@ -2,6 +2,7 @@
 
 import io
 import uuid
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -81,6 +82,20 @@ def browser(app: Flask) -> FlaskClient:
     token = app.extensions["jobyard"].token
     assert client.get(f"/login?token={token}").status_code == 302
     return client
+
+
+def requests(app: Flask) -> Iterator[tuple[str, str, str]]:
+    """(endpoint, method, address) of everything that the app answers."""
+    samples = {"UUIDConverter": uuid.uuid4(), "IntegerConverter": 1}
+    for rule in app.url_map.iter_rules():
+        given = {
+            name: samples.get(type(converter).__name__, "x") for name, converter in rule._converters.items()
+        }
+        with app.test_request_context():
+            built = rule.build(given)
+        assert built is not None
+        for method in sorted(rule.methods or ()):
+            yield rule.endpoint, method, built[1]
 
 
 @dataclass

@@ -11,7 +11,14 @@ if TYPE_CHECKING:
 READING = {"GET", "HEAD", "OPTIONS"}
 # Reads that are not for everybody.
 OF_ADMINISTRATORS = {
-    *("audit.list_entries", "pages.audit", "pages.tokens", "tokens.list_tokens"),
+    *(
+        "audit.list_entries",
+        "pages.audit",
+        "pages.audit_csv",
+        "pages.audit_jsonl",
+        "pages.tokens",
+        "tokens.list_tokens",
+    ),
     *("webhooks.get_webhook", "webhooks.list_deliveries", "webhooks.list_webhooks"),
     *("pages.webhook", "pages.webhooks"),
 }
