@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -261,6 +262,14 @@ def _refuse_if_closed(connection: Any, _record: Any, _proxy: Any) -> None:
     unread.register(connection.fileno(), select.POLLIN)
     if unread.poll(0):
         raise sa.exc.DisconnectionError
+
+
+@cache
+def as_text(statement: sa.Select[Any] | sa.CompoundSelect[Any], dialect: sa.Dialect) -> sa.TextClause:
+    """The statement, which is a constant, with its values written into it. To build a large one, or only to
+    find it among those that were built, takes longer than it does.
+    """
+    return sa.text(str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})))
 
 
 def insert_into(bind: sa.Engine | sa.Connection, table: Any) -> Any:

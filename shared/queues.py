@@ -2,15 +2,17 @@
 
 import datetime
 from dataclasses import dataclass
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, queue_controls
+from jobyard.shared.database import as_text, utcnow
 from jobyard.shared.jobs import Job, State
 from jobyard.shared.kinds.base import Queue
 from jobyard.shared.queue_controls import QueueControl
-from jobyard.shared.registrations import listening
+from jobyard.shared.registrations import ALIVE_SECONDS, Worker, listening
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,31 @@ def find(session: Session, name: str) -> QueueView:
     """One queue. Raises NotFound."""
     queue_controls.require(name)
     return _view(session, name, queue_controls.controls(session).get(name))
+
+
+def gauges(session: Session) -> list[tuple[str, str, int]]:
+    """Numbers of the queues by name and queue, in one statement; those that are 0 are left out."""
+    statement = as_text(_GAUGES, session.get_bind().dialect)
+    return [(name, queue, number) for name, queue, number in session.connection().execute(statement)]
+
+
+_IS_RUNNING: Final = Worker.seen_at > utcnow(-ALIVE_SECONDS)
+_COUNT: Final = sa.func.count()
+_GAUGES: Final = sa.union_all(
+    *(
+        sa.select(sa.literal(name), Worker.queue, _COUNT).where(_IS_RUNNING, which).group_by(Worker.queue)
+        for name, which in (
+            ("workers", Worker.draining_since.is_(None)),
+            ("draining_workers", Worker.draining_since.is_not(None)),
+        )
+    ),
+    sa.select(sa.literal("stalled_jobs"), Job.queue, _COUNT)
+    .where(Job.state == State.RUNNING, Job.stalled_since.is_not(None))
+    .group_by(Job.queue),
+    sa.select(sa.literal("queue_paused"), QueueControl.name, sa.literal(1)).where(
+        QueueControl.paused_at.is_not(None)
+    ),
+)
 
 
 def _view(session: Session, queue: str, control: QueueControl | None) -> QueueView:

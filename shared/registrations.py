@@ -133,20 +133,6 @@ def _change(session: Session, name: str, **values: Any) -> Worker:
     return found
 
 
-class Running(NamedTuple):
-    """How many workers of a queue are running, and how many of these are draining."""
-
-    workers: int
-    draining: int
-
-
-def count_running(session: Session) -> dict[str, Running]:
-    """By queue; queues without a running worker are left out."""
-    counts = sa.select(Worker.queue, sa.func.count(), sa.func.count(Worker.draining_since))
-    alive = counts.where(Worker.seen_at > utcnow(-ALIVE_SECONDS)).group_by(Worker.queue)
-    return {queue: Running(workers, draining) for queue, workers, draining in session.execute(alive)}
-
-
 def listening(session: Session, queue: str) -> list[str]:
     """The names of a queue's running workers."""
     return list(

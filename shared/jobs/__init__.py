@@ -10,13 +10,14 @@ from jobyard.shared.jobs.briefs import WHOLE_BYTES, Brief, JobBrief, brief_of, i
 from jobyard.shared.jobs.claims import Claim, claim
 from jobyard.shared.jobs.counts import (
     EXACT_COUNTS,
+    Ages,
     Count,
     JobCount,
+    ages,
     count_by_state,
     count_queued,
     keep_counts,
     oldest_wait_seconds,
-    oldest_waits_seconds,
     recount,
     total,
 )
@@ -56,7 +57,7 @@ from jobyard.shared.jobs.snapshots import (
     snapshots_of_new,
     why_waiting,
 )
-from jobyard.shared.jobs.stalls import STALLED, count_stalled, note_stall, note_steps, restart
+from jobyard.shared.jobs.stalls import STALLED, note_stall, note_steps, restart
 from jobyard.shared.jobs.states import GLOSS, MOVES, TERMINAL, VERBS, Move, State
 from jobyard.shared.jobs.submission import Submitted, repeat_of, repeats_of, submit, submit_each, submit_many
 from jobyard.shared.jobs.tables import FIELDS, Job, JobEvent
@@ -123,6 +124,7 @@ __all__ = [
     "VERBS",
     "WAITED",
     "WHOLE_BYTES",
+    "Ages",
     "Brief",
     "Claim",
     "Count",
@@ -152,6 +154,7 @@ __all__ = [
     "Tally",
     "Total",
     "Usage",
+    "ages",
     "bound_of",
     "brief_of",
     "cancel",
@@ -162,7 +165,6 @@ __all__ = [
     "count_ended",
     "count_queued",
     "count_ready",
-    "count_stalled",
     "count_tallies",
     "delete_locked",
     "digests",
@@ -194,7 +196,6 @@ __all__ = [
     "note_stall",
     "note_steps",
     "oldest_wait_seconds",
-    "oldest_waits_seconds",
     "page",
     "page_of_ids",
     "part_of_id",

@@ -11,9 +11,10 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from jobyard.shared.database import Base, UtcDateTime, insert_into, utcnow
+from jobyard.shared.database import Base, UtcDateTime, as_text, insert_into, utcnow
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.tables import WAITING, Job
+from jobyard.shared.jobs.totals import SWEPT, SweepMark
 
 # Databases read so many entries of an index within a millisecond.
 EXACT_COUNTS: Final = 1_000
@@ -40,6 +41,13 @@ class Count(NamedTuple):
     is_minimum: bool = False
 
 
+class Ages(NamedTuple):
+    """`oldest_wait_seconds` of each queue in which jobs could run, and how long ago a sweep began."""
+
+    waits: dict[str, float]
+    sweep: float | None
+
+
 def count_by_state(session: Session) -> dict[State, Count]:
     """How many jobs are in each state; children of other jobs are left out."""
     found = _counts(session, {state.value: _in_state(state) for state in State})
@@ -63,24 +71,23 @@ def oldest_wait_seconds(session: Session, queue: str) -> float | None:
     return None if since is None else (now - since).total_seconds()
 
 
-def oldest_waits_seconds(session: Session, queues: list[str]) -> dict[str, float]:
-    """`oldest_wait_seconds` of each queue, in one statement; queues in which none could run are left out."""
-    statement = _written(session.get_bind().dialect, tuple(queues))
-    now, *since = session.connection().execute(statement).one()
-    return {
-        queue: (now - one).total_seconds()
-        for queue, one in zip(queues, since, strict=True)
-        if one is not None
-    }
+def ages(session: Session, queues: list[str]) -> Ages:
+    """In one statement."""
+    statement = as_text(_since(tuple(queues)), session.get_bind().dialect)
+    typed = statement.columns(*(sa.column(name, UtcDateTime) for name in ("now", "sweep", *queues)))
+    now, sweep, *waits = session.connection().execute(typed).one()
+    found = zip(queues, waits, strict=True)
+    return Ages(
+        {queue: (now - since).total_seconds() for queue, since in found if since is not None},
+        None if sweep is None else max((now - sweep).total_seconds(), 0.0),
+    )
 
 
 @cache
-def _written(dialect: sa.Dialect, queues: tuple[str, ...]) -> sa.TextualSelect:
-    """As text: to build it takes longer than it does."""
-    oldest = [_oldest_in(queue).scalar_subquery().label(queue) for queue in queues]
-    statement = sa.select(utcnow().label("now"), *oldest)
-    text = str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-    return sa.text(text).columns(*(sa.column(name, UtcDateTime) for name in ("now", *queues)))
+def _since(queues: tuple[str, ...]) -> sa.Select[Any]:
+    swept = sa.select(SweepMark.at).where(SweepMark.name == SWEPT).scalar_subquery()
+    waits = [_oldest_in(queue).scalar_subquery().label(queue) for queue in queues]
+    return sa.select(utcnow().label("now"), swept.label("sweep"), *waits)
 
 
 def _oldest_in(queue: str) -> sa.Select[Any]:

@@ -44,12 +44,6 @@ def note_steps(session: Session, job_id: uuid.UUID, lease: uuid.UUID, message: s
     return job
 
 
-def count_stalled(session: Session) -> dict[str, int]:
-    """How many running jobs of each queue have stalled; queues without one are left out."""
-    stalled = sa.select(Job.queue, sa.func.count(Job.stalled_since)).where(Job.state == State.RUNNING)
-    return dict(session.execute(stalled.group_by(Job.queue)).all())
-
-
 def restart(
     session: Session, job_id: uuid.UUID, lease: uuid.UUID, message: str, traceback: str | None
 ) -> Job | None:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from jobyard.shared.database import Base, insert_into
+from jobyard.shared.database import Base, as_text, insert_into
 from jobyard.shared.jobs.counts import EXACT_COUNTS
 from jobyard.shared.jobs.states import TERMINAL, State
 from jobyard.shared.jobs.tables import JOBS
@@ -84,16 +84,14 @@ def keep_tallies(session: Session, found: list[Tally]) -> None:
 
 def _exact(session: Session, queues: list[str]) -> list[Tally]:
     """Up to one more than `EXACT_COUNTS` of each state and queue, in one statement."""
-    statement = _written(session.get_bind().dialect, tuple(queues))
+    statement = as_text(_limited(tuple(queues)), session.get_bind().dialect)
     return [Tally._make(row) for row in session.connection().execute(statement)]
 
 
 @cache
-def _written(dialect: sa.Dialect, queues: tuple[str, ...]) -> sa.TextClause:
-    """As text: to build it takes several times as long as it does."""
+def _limited(queues: tuple[str, ...]) -> sa.Select[Any]:
     places = [_Place(state, queue) for state in UNENDED for queue in queues]
-    statement = _grouped([_of(place).limit(EXACT_COUNTS + 1) for place in places])
-    return sa.text(str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})))
+    return _grouped([_of(place).limit(EXACT_COUNTS + 1) for place in places])
 
 
 def _of(place: _Place) -> sa.Select[Any]:

@@ -19,6 +19,7 @@ from jobyard.shared import jobs, queue_controls, registrations, webhooks
 from jobyard.shared.database import Database, utcnow
 from jobyard.shared.jobs import Job, SweepMark
 from jobyard.shared.kinds.base import Queue
+from jobyard.shared.registrations import Worker
 from jobyard.web.services.measures import Measures
 from jobyard.workers.runtime.sweeper import count_ended
 from tests.conftest import TOKEN, logged_in, served
@@ -49,6 +50,9 @@ def healthy(database: Database) -> None:
         for queue in Queue:
             registrations.register(session, name=f"{queue}@a", queue=queue, process="machine/1/2")
         jobs.set_mark(session, jobs.SWEPT)
+    # However long the test takes, they are alive, and the sweep was just now.
+    change(database, Worker, Worker.name.is_not(None), seen_at=NEVER)
+    change(database, SweepMark, SweepMark.name == jobs.SWEPT, at=NEVER)
     for _ in range(3):
         job_id = new_job(database)
         lease = claimed(database, job_id).lease

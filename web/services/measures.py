@@ -5,7 +5,7 @@ Each scrape reads a bounded number of rows, however many jobs there are.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import Final
 
@@ -15,17 +15,25 @@ from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
 from jobyard import __version__
-from jobyard.shared import jobs, queue_controls, webhooks
+from jobyard.shared import jobs, queues, webhooks
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import TERMINAL, Total
 from jobyard.shared.kinds.base import Queue
 from jobyard.shared.kinds.loading import installed
-from jobyard.shared.registrations import count_running
 
 QUEUES: Final = [queue.value for queue in Queue]
 PREFIX: Final = "jobyard"
 # As Prometheus writes them.
 BOUNDS: Final = ["+Inf" if math.isinf(bound) else str(bound) for bound in jobs.BOUNDS]
+# Of each queue.
+GAUGES: Final = {
+    "oldest_wait_seconds": "For how long the job has waited that could have run for the longest; "
+    "0 if none waits.",
+    "workers": "Workers that are running and take jobs.",
+    "draining_workers": "Workers that are running and take no more jobs.",
+    "queue_paused": "1 if the queue is paused, else 0.",
+    "stalled_jobs": "Running jobs without progress for longer than their kind may take.",
+}
 
 
 class Measures(Collector):
@@ -41,8 +49,9 @@ class Measures(Collector):
         )
         about.add_metric([__version__, self._database.engine.dialect.name], 1)
         yield about
-        with self._database.read() as session:
-            for read in (_unended, _of_queues, _of_webhooks, _of_totals, _of_the_sweeper):
+        # Each statement stands alone: a transaction around them would be two more round trips.
+        with self._database.autocommit() as connection, Session(bind=connection) as session:
+            for read in (_unended, _of_queues, _of_webhooks, _of_totals):
                 yield from read(session)
 
 
@@ -62,39 +71,22 @@ def _unended(session: Session) -> Iterator[Metric]:
 
 
 def _of_queues(session: Session) -> Iterator[Metric]:
-    running = count_running(session)
-    of: tuple[tuple[str, str, Mapping[str, float]], ...] = (
-        (
-            "oldest_wait_seconds",
-            "For how long the job has waited that could have run for the longest; 0 if none waits.",
-            jobs.oldest_waits_seconds(session, QUEUES),
-        ),
-        (
-            "workers",
-            "Workers that are running and take jobs.",
-            {queue: one.workers - one.draining for queue, one in running.items()},
-        ),
-        (
-            "draining_workers",
-            "Workers that are running and take no more jobs.",
-            {queue: one.draining for queue, one in running.items()},
-        ),
-        (
-            "queue_paused",
-            "1 if the queue is paused, else 0.",
-            {one.name: 1 for one in queue_controls.paused(session)},
-        ),
-        (
-            "stalled_jobs",
-            "Running jobs without progress for longer than their kind may take.",
-            jobs.count_stalled(session),
-        ),
-    )
-    for name, what, numbers in of:
-        family = GaugeMetricFamily(f"{PREFIX}_{name}", what, labels=["queue"])
+    ages = jobs.ages(session, QUEUES)
+    of: dict[str, dict[str, float]] = {name: {} for name in GAUGES}
+    of["oldest_wait_seconds"] = dict(ages.waits)
+    for name, queue, number in queues.gauges(session):
+        of[name][queue] = number
+    for name, description in GAUGES.items():
+        family = GaugeMetricFamily(f"{PREFIX}_{name}", description, labels=["queue"])
         for queue in QUEUES:
-            family.add_metric([queue], numbers.get(queue, 0))
+            family.add_metric([queue], of[name].get(queue, 0))
         yield family
+    swept = GaugeMetricFamily(
+        f"{PREFIX}_last_sweep_age_seconds", "Since when no sweep has begun, by the database's clock."
+    )
+    if ages.sweep is not None:
+        swept.add_metric([], ages.sweep)
+    yield swept
 
 
 def _of_webhooks(session: Session) -> Iterator[Metric]:
@@ -152,16 +144,6 @@ def _histogram(name: str, description: str, found: list[Total]) -> Metric:
         seconds = sum(part.seconds for part in parts)
         family.add_metric([queue, kind], list(zip(BOUNDS, buckets, strict=True)), sum_value=seconds)
     return family
-
-
-def _of_the_sweeper(session: Session) -> Iterator[Metric]:
-    age = jobs.mark_age_seconds(session, jobs.SWEPT)
-    family = GaugeMetricFamily(
-        f"{PREFIX}_last_sweep_age_seconds", "Since when no sweep has begun, by the database's clock."
-    )
-    if age is not None:
-        family.add_metric([], age)
-    yield family
 
 
 def _kinds() -> list[tuple[str, str]]:

@@ -11,9 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from jobyard import __version__
 from jobyard.shared import jobs, queue_controls, registrations
 from jobyard.shared.database import Database
+from jobyard.shared.registrations import Worker
 from jobyard.workers.runtime.sweeper import count_ended, tally
 from tests.conftest import logged_in
-from tests.factories import NEVER, claimed, new_job, new_jobs
+from tests.factories import NEVER, change, claimed, new_job, new_jobs
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -54,6 +55,8 @@ def do_some_work(database: Database) -> None:
         registrations.drain(session, "gpu@a")
         queue_controls.pause(session, "predict")
         jobs.set_mark(session, jobs.SWEPT)
+    # However long the test takes, they are alive.
+    change(database, Worker, Worker.name.is_not(None), seen_at=NEVER)
     new_jobs(database, 10_000)
     tally(database)
     count_ended(database, NEVER)
