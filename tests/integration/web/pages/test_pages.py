@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import uuid
 import zipfile
 from urllib.parse import quote, urlsplit
@@ -433,3 +434,9 @@ def test_a_model_of_many_classes_names_the_first_ones(world: World, web: FlaskCl
     page = look(web, "/models/pets@1").text
     assert "class 0049 and 950 more" in page
     assert "class 0050" not in page
+
+
+def test_the_login_of_flower_is_said_where_it_is_linked(web: FlaskClient) -> None:
+    page = web.get("/").text
+    (login,) = re.findall(r'href="http://[^"]+:5555/">Open Flower</a>\s*<p[^>]*>(.*)</p>', page)
+    assert login == "User <code>jobyard</code>, password: the server's token"
