@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from jobyard.shared.database import Base
-from jobyard.shared.jobs import TERMINAL, Job, State
+from jobyard.shared.jobs import NO_TERMS, TERMINAL, Job, State, Terms, keep_terms
 from jobyard.shared.texts import OutsideText
 
 UNENDED = [state for state in State if state not in TERMINAL]
@@ -72,11 +72,14 @@ class Needs:
     addresses: Mapping[str, str] = field(default_factory=dict)
     # The names of these uploads by their ids, as texts: a job is called by them.
     file_names: Mapping[str, str] = field(default_factory=dict)
+    # What the job is found by.
+    terms: Terms = NO_TERMS
 
 
 def note(connection: sa.Connection, needs: Iterable[tuple[uuid.UUID, Needs]]) -> None:
-    """Remember what each job needs, in the transaction that inserts it."""
+    """Remember what each job needs, and what it is found by, in the transaction that inserts it."""
     needs = list(needs)
+    keep_terms(connection, ((job_id, one.terms) for job_id, one in needs))
     inputs = dict.fromkeys((job_id, file_id) for job_id, one in needs for file_id in one.files)
     if inputs:
         # Their rows are locked in one order, by this and by what deletes them.

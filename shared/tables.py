@@ -2,7 +2,7 @@
 
 from jobyard.shared.audit import AuditEntry
 from jobyard.shared.database import Base
-from jobyard.shared.jobs import Job, JobBrief, JobCount, JobEvent, JobTally, JobTotal, SweepMark
+from jobyard.shared.jobs import Job, JobBrief, JobCount, JobEvent, JobTally, JobTerm, JobTotal, SweepMark
 from jobyard.shared.logins import Login
 from jobyard.shared.metrics import Metric
 from jobyard.shared.needs import JobInput, JobReference
@@ -37,6 +37,7 @@ __all__ = [
     "JobInput",
     "JobReference",
     "JobTally",
+    "JobTerm",
     "JobTotal",
     "LastVersion",
     "Login",

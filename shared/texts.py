@@ -79,6 +79,12 @@ def size(count: int) -> str:
     return f"{count / 1000:.3g} kB"
 
 
+def on_a_line(text: str, characters: int) -> str:
+    """The text without line breaks, cut to so many characters."""
+    line = " ".join(text[: 4 * characters].split())
+    return line if len(line) <= characters else f"{line[: characters - 1]}…"
+
+
 def duration(seconds: float) -> str:
     """0.25 → "0.2 s"; 75 → "1 min 15 s"; 7300 → "2 h 1 min"; 200000 → "2 d 7 h"."""
     if seconds < 10:

@@ -5,12 +5,21 @@ from datetime import UTC, datetime, timedelta
 
 import click
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from jobyard.cli.each import for_each
 from jobyard.cli.follow import follow
 from jobyard.cli.results import show_result
-from jobyard.cli.session import connect, json_option, on_a_line, outcome, output, print_json
+from jobyard.cli.session import (
+    connect,
+    json_option,
+    label_option,
+    labels_of,
+    on_a_line,
+    outcome,
+    output,
+    print_json,
+)
 from jobyard.client import Job, WaitTimeout
 from jobyard.client.errors import Json
 from jobyard.client.positions import place_in_queue
@@ -28,11 +37,20 @@ STYLES = {
 CANCEL_SECONDS = 60.0
 LOG_POLL_SECONDS = 1.0
 TITLE_CHARACTERS = 48
+WHY_CHARACTERS = 120
 
 
 @click.command()
-@click.option("--kind", help="Only jobs of this kind.")
-@click.option("--state", type=click.Choice(list(STYLES)), help="Only jobs in this state.")
+@click.argument("words", nargs=-1)
+@label_option
+@click.option("--kind", "kinds", multiple=True, help="Only jobs of this kind; may be repeated.")
+@click.option(
+    "--state", "states", multiple=True, type=click.Choice(list(STYLES)),
+    help="Only jobs in this state; may be repeated.",
+)  # fmt: skip
+@click.option("--after", metavar="DATE", help="Only jobs created on this date or later: 2026-11-29.")
+@click.option("--before", metavar="DATE", help="Only jobs created before this date.")
+@click.option("--oldest", is_flag=True, help="List the oldest first.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many jobs to list.")
 @click.option(
     "--json",
@@ -40,15 +58,38 @@ TITLE_CHARACTERS = 48
     is_flag=True,
     help="Print one line of JSON for each job; long values are cut, as `truncated` says.",
 )
-def jobs(kind: str | None, state: str | None, limit: int, as_json: bool) -> None:
-    """List jobs, newest first."""
+def jobs(
+    words: tuple[str, ...],
+    labels_given: tuple[str, ...],
+    kinds: tuple[str, ...],
+    states: tuple[str, ...],
+    after: str | None,
+    before: str | None,
+    oldest: bool,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List jobs, newest first: all, or those that have all WORDS in their name, labels or note, or in the
+    names of their files, data sets and models.
+    """
+    asked: Json = {
+        "q": " ".join(words) or None,
+        "label": labels_of(labels_given) or None,
+        "kind": kinds or None,
+        "state": states or None,
+        "after": after,
+        "before": before,
+        "sort": "oldest" if oldest else None,
+    }
     with connect() as client:
-        found = itertools.islice(client.jobs(kind=kind, state=state, limit=min(limit, 200)), limit)
+        found = itertools.islice(client.jobs(limit=min(limit, 200), **asked), limit)
         if as_json:
             for job in found:
                 print_json(job.raw)
             return
-        table = Table("id", "job", "kind", "state", "doing", "submitted", "by", "ran")
+        # An id is what the other commands take: it is never cut.
+        first = Column("id", min_width=36, no_wrap=True)
+        table = Table(first, "job", "kind", "state", "doing", "submitted", "by", "ran")
         for job in found:
             table.add_row(
                 job.id,
@@ -162,13 +203,17 @@ def _print_event(event: Json) -> None:
 
 
 def _called(job: Job) -> str:
-    title = on_a_line(job.title)
-    return title if len(title) <= TITLE_CHARACTERS else f"{title[: TITLE_CHARACTERS - 1]}…"
+    return _cut(job.title, TITLE_CHARACTERS)
+
+
+def _cut(text: str, characters: int) -> str:
+    line = on_a_line(text)
+    return line if len(line) <= characters else f"{line[: characters - 1]}…"
 
 
 def _doing(job: Job) -> str:
     if job.error:
-        return str(job.error["message"])
+        return _cut(f"{job.error['type']}: {job.error['message']}", WHY_CHARACTERS)
     if job.state == "queued" and job.position is not None:
         return place_in_queue(job.position)
     if job.stalled_since:

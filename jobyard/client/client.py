@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -339,18 +340,38 @@ class Client(Webhooks):
     def jobs(
         self,
         *,
-        kind: str | None = None,
-        state: str | None = None,
+        q: str | None = None,
+        label: str | Sequence[str] | Mapping[str, str] | None = None,
+        kind: str | Sequence[str] | None = None,
+        state: str | Sequence[str] | None = None,
+        after: datetime | str | None = None,
+        before: datetime | str | None = None,
+        sort: str | None = None,
         parent: str | None = None,
         limit: int = 50,
     ) -> Iterator[Job]:
-        """All jobs of a kind and state, or the parts of the job `parent`, newest first.
+        """The jobs that meet every condition, or the parts of the job `parent`, newest first.
+
+        `q` are words, all of which are in a job's name, labels or note, or in the names of its files, data
+        sets and models. `label` are labels that it has, as {"team": "birds"} or "team:birds"; `kind` and
+        `state` are one or several, of which it has one. It was created at `after` or later, and earlier than
+        `before`: moments, or dates as "2026-11-29". `sort` is "newest" or "oldest".
 
         They are fetched lazily, `limit` (1 to 200) at a time. Long values of `spec` and `result` are cut in a
         list; `raw["truncated"]` has their paths, and `refresh` gets the job whole.
         """
-        asked = self._transport.items("/jobs", kind=kind, state=state, parent=parent, limit=limit)
-        return map(self._job, asked)
+        if isinstance(label, Mapping):
+            label = [f"{key}:{value}" for key, value in label.items()]
+        asked: Json = {
+            "q": q,
+            "label": label,
+            "kind": kind,
+            "state": state,
+            "after": _moment(after),
+            "before": _moment(before),
+            "sort": sort,
+        }
+        return map(self._job, self._transport.items("/jobs", parent=parent, limit=limit, **asked))
 
     def compare(
         self, jobs: Sequence[Job | str | uuid.UUID], name: str | None = None, points: int | None = None
@@ -528,6 +549,10 @@ class Client(Webhooks):
 def _marks_of(spec: Json) -> Json:
     """What `submit` takes beside the spec, taken out of what a method was given for it."""
     return {name: spec.pop(name) for name in MARKS if name in spec}
+
+
+def _moment(given: datetime | str | None) -> str | None:
+    return given.isoformat() if isinstance(given, datetime) else given
 
 
 def _model(reference: str) -> str:

@@ -25,6 +25,8 @@ from jobyard.shared.jobs.deletion import NOT_FOUND, Deletable, Refusal, delete_l
 from jobyard.shared.jobs.edits import MAX_LABELS, Edit, edit
 from jobyard.shared.jobs.families import settle, split
 from jobyard.shared.jobs.fields import Field, Shown
+from jobyard.shared.jobs.filters import JobFilter
+from jobyard.shared.jobs.finding import Found, find
 from jobyard.shared.jobs.fronts import Front
 from jobyard.shared.jobs.ids import NEWEST_JOBS, matching_ids, newest_id, part_of_id
 from jobyard.shared.jobs.insertion import Request
@@ -43,7 +45,6 @@ from jobyard.shared.jobs.reads import (
     listed,
     needed_by_parent,
     page,
-    page_of_ids,
     running,
 )
 from jobyard.shared.jobs.snapshots import (
@@ -62,6 +63,7 @@ from jobyard.shared.jobs.states import GLOSS, MOVES, TERMINAL, VERBS, Move, Stat
 from jobyard.shared.jobs.submission import Submitted, repeat_of, repeats_of, submit, submit_each, submit_many
 from jobyard.shared.jobs.tables import FIELDS, Job, JobEvent
 from jobyard.shared.jobs.tallies import UNENDED, JobTally, Tally, count_tallies, keep_tallies, read_tallies
+from jobyard.shared.jobs.terms import NO_TERMS, JobTerm, Terms, keep_terms, terms_of
 from jobyard.shared.jobs.totals import (
     BOUNDS,
     COUNTED,
@@ -115,6 +117,7 @@ __all__ = [
     "MOVES",
     "NEWEST_JOBS",
     "NOT_FOUND",
+    "NO_TERMS",
     "POSTPONED",
     "RAN",
     "STALLED",
@@ -132,13 +135,16 @@ __all__ = [
     "Edit",
     "Ended",
     "Field",
+    "Found",
     "Front",
     "Job",
     "JobBrief",
     "JobCount",
     "JobEvent",
+    "JobFilter",
     "JobSnapshot",
     "JobTally",
+    "JobTerm",
     "JobTotal",
     "JobVersion",
     "Move",
@@ -152,6 +158,7 @@ __all__ = [
     "Submitted",
     "SweepMark",
     "Tally",
+    "Terms",
     "Total",
     "Usage",
     "ages",
@@ -174,6 +181,7 @@ __all__ = [
     "events",
     "expire",
     "fail",
+    "find",
     "finish_cancel",
     "forget_checkpoints",
     "get",
@@ -185,6 +193,7 @@ __all__ = [
     "keep_ended",
     "keep_for_parent",
     "keep_tallies",
+    "keep_terms",
     "last_events",
     "listed",
     "lock_deletable",
@@ -228,6 +237,7 @@ __all__ = [
     "succeed",
     "succeed_alone",
     "tell_of_long_waits",
+    "terms_of",
     "total",
     "why_waiting",
 ]

@@ -11,6 +11,7 @@ from jobyard.shared.errors import BadInput, Conflict
 from jobyard.shared.jobs.reads import get
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.tables import Job
+from jobyard.shared.jobs.terms import renew_terms
 from jobyard.shared.jobs.transitions import change, note
 
 MAX_LABELS: Final = 32
@@ -61,6 +62,8 @@ def edit(session: Session, job_id: uuid.UUID, asked: Edit) -> Job:
     if changed is None:
         state = get(session, job_id).state
         raise Conflict(f"job {job_id} is {state}; only a queued or paused job has a priority to change")
+    if not values.keys().isdisjoint(("name", "labels", "note")):
+        renew_terms(session, changed)
     note(session, changed, message="; ".join(words))
     return changed
 

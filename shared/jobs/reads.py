@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session, aliased, attributes, defer
 
 from jobyard.shared.errors import NotFound
 from jobyard.shared.jobs import briefs
+from jobyard.shared.jobs.filters import ALL, JobFilter
+from jobyard.shared.jobs.finding import find
 from jobyard.shared.jobs.states import TERMINAL, State
 from jobyard.shared.jobs.tables import JOBS, Job, JobEvent
 
@@ -61,40 +63,20 @@ def get(session: Session, job_id: uuid.UUID) -> Job:
 
 def page(
     session: Session,
+    asked: JobFilter = ALL,
     *,
-    kind: str | None = None,
-    state: str | None = None,
     parent: uuid.UUID | None = None,
-    before: uuid.UUID | None = None,
+    after: uuid.UUID | None = None,
     limit: int = 50,
-) -> list[Job]:
-    """Jobs, newest first (ids are UUIDv7: they sort by time); `before` is the last id of the page above.
+    oldest_first: bool = False,
+) -> tuple[list[Job], uuid.UUID | None]:
+    """The jobs that `find` finds, with long specs and results cut (`briefs`), and the next page's cursor.
 
-    The children of `parent`, or jobs that are no children; with long specs and results cut (`briefs`).
+    Newest first (ids are UUIDv7: they sort by time), unless `oldest_first`.
     """
-    ids = page_of_ids(session, kind=kind, state=state, parent=parent, before=before, limit=limit)
-    return listed(session, ids)[::-1]
-
-
-def page_of_ids(
-    session: Session,
-    *,
-    kind: str | None = None,
-    state: str | None = None,
-    parent: uuid.UUID | None = None,
-    before: uuid.UUID | None = None,
-    limit: int = 50,
-) -> list[uuid.UUID]:
-    """The ids of a `page`."""
-    theirs = Job.parent_id.is_(None) if parent is None else Job.parent_id == parent
-    query = sa.select(Job.id).where(theirs).order_by(Job.id.desc()).limit(limit)
-    if kind is not None:
-        query = query.where(Job.kind == kind)
-    if state is not None:
-        query = query.where(Job.state == state)
-    if before is not None:
-        query = query.where(Job.id < before)
-    return list(session.scalars(query))
+    found = find(session, asked, parent=parent, after=after, limit=limit, oldest_first=oldest_first)
+    oldest = listed(session, found.ids)
+    return oldest if oldest_first else oldest[::-1], found.next
 
 
 # Built once: it is longer than the others.

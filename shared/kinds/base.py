@@ -148,6 +148,10 @@ class Kind(ABC, Generic[S]):
         """
         return self.action
 
+    def made(self, spec: S) -> Sequence[str | None]:
+        """The names of the data sets and models that the job makes: it is found by them."""
+        return ()
+
     def links(self, spec: str) -> Sequence[str]:
         """The links of a job beside events and files: "metrics" is `/api/v1/jobs/ID/metrics`.
 

@@ -72,5 +72,8 @@ class Import(Kind[ImportSpec]):
             found.check_path("path", spec.path)
         return spec
 
+    def made(self, spec: ImportSpec) -> Sequence[str | None]:
+        return [spec.name]
+
     def title(self, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:
         return f"{spec['name']} from {spec['path'] or files.get(spec['file'], 'a file')}"

@@ -72,5 +72,8 @@ class Register(Kind[RegisterSpec]):
     def references(self, spec: RegisterSpec) -> Sequence[Reference]:
         return []
 
+    def made(self, spec: RegisterSpec) -> Sequence[str | None]:
+        return [spec.name]
+
     def title(self, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:
         return f"{spec['name']} from {files.get(spec['file'], 'a file')}"

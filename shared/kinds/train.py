@@ -322,6 +322,9 @@ class Train(Kind[TrainSpec]):
             raise BadInput("spec.image_size", f"should be {model.image_size}, {wanted} {spec.image_size}")
         return _checked(spec)
 
+    def made(self, spec: TrainSpec) -> Sequence[str | None]:
+        return [spec.model_name]
+
     def title(self, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:
         return f"{spec['network']} on {spec['dataset']}"
 

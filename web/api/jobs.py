@@ -50,12 +50,12 @@ else:
     KindName = Literal[tuple(kinds.by_name())]
 
 
-class JobsQuery(PageQuery):
-    """Which jobs."""
+class JobsQuery(PageQuery, jobs.JobFilter):
+    """Which jobs; parameters with several values are repeated."""
 
-    kind: KindName | None = None
-    state: jobs.State | None = None
+    kind: list[KindName] = Field(default=[], max_length=32, description="One of these kinds")
     parent: uuid.UUID | None = Field(default=None, description="List the children of this job instead")
+    sort: Literal["newest", "oldest"] = Field(default="newest", description="Which jobs are first")
 
 
 class SubmitQuery(Query):
@@ -134,25 +134,27 @@ def check_job(body: Submit) -> Response:
     return Response(status=204)
 
 
-@api.get("", responses={200: schemas.Page[schemas.Job]}, summary="List jobs, newest first")
+@api.get("", responses={200: schemas.Page[schemas.Job]}, summary="List jobs, or find some")
 def list_jobs(query: JobsQuery) -> Response:
-    """Children of other jobs are listed only with `parent`.
+    """Newest first. Children of other jobs are listed only with `parent`.
 
-    Specs and results of more than 4,000 bytes are cut: `truncated` has the paths of what is there in part.
-    A page may have fewer jobs than `limit`; there are more as long as `next` is not null.
+    Specs and results of more than 4,000 bytes, and notes of more than 200 characters, are cut: `truncated`
+    has the paths of what is there in part. A page may have fewer jobs than `limit`, or none, since only so
+    many are looked at for each; there may be more as long as `next` is not null.
     """
+    oldest_first = query.sort == "oldest"
     with current_backend().database.read() as session:
-        found = jobs.page_of_ids(
+        found = jobs.find(
             session,
-            kind=query.kind,
-            state=query.state,
+            query,
             parent=query.parent,
-            before=query.cursor,
-            limit=query.limit + 1,
+            after=query.cursor,
+            limit=query.limit,
+            oldest_first=oldest_first,
         )
-        oldest_first = jobs.read_snapshots(session.connection(), found[: query.limit])
-    more = str(found[query.limit - 1]) if len(found) > query.limit else None
-    return answer(serializers.of_some(oldest_first[::-1], more))
+        seen = jobs.read_snapshots(session.connection(), found.ids)
+    more = None if found.next is None else str(found.next)
+    return answer(serializers.of_some(seen if oldest_first else seen[::-1], more))
 
 
 @api.get("/<uuid:id>", responses={200: schemas.Job, 304: None}, summary="Get a job, or wait for it")

@@ -223,3 +223,15 @@ def does(job: Job, files: Mapping[str, str]) -> str:
     if job.parent_id is not None:
         return of_part(job.kind, job.spec)
     return job.does or kinds.title(job.kind, job.spec, files)
+
+
+@routes.app_template_filter()
+def why(job: Job, characters: int = 200) -> str:
+    """Why it failed, on one line: "WorkError: there is no column 'text'"."""
+    return texts.on_a_line(f"{job.error_type or 'Error'}: {job.error_message}", characters)
+
+
+@routes.app_template_filter()
+def without(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """All but those of these names."""
+    return {name: value for name, value in values.items() if name not in names}

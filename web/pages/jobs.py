@@ -5,59 +5,25 @@ import uuid
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from flask import Response, redirect, request, url_for
-from pydantic import BaseModel, ValidationError
+from flask import Response, redirect, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobyard.shared import jobs, kinds, metrics, queue_controls, storage
+from jobyard.shared import jobs, kinds, metrics, storage
 from jobyard.shared.errors import Conflict
-from jobyard.shared.open_transactions import oldest_transaction
 from jobyard.web.backend import current_backend
 from jobyard.web.pages import results
 from jobyard.web.pages.blueprint import allow_inline_styles, routes
-from jobyard.web.pages.fields import fields_of
 from jobyard.web.pages.live import live
+from jobyard.web.pages.names import file_names
 from jobyard.web.services import retries
 from jobyard.web.services.deletion import remove_job
 
-JOBS_PER_PAGE = 25
 MAX_CHARTS = 4
 MAX_EVENTS = 60
 MAX_FILES = 1_000
 # Shown beside their pictures, and not among the downloads.
 OVERLAY = re.compile(r"overlay-\d+\.png")
-
-
-class ListQuery(BaseModel):
-    """Which jobs; what makes no sense is left out, as people edit addresses by hand."""
-
-    kind: str | None = None
-    state: jobs.State | None = None
-    cursor: uuid.UUID | None = None
-
-
-@routes.get("/")
-def index() -> Response:
-    """All jobs, newest first."""
-    query = _list_query()
-    with current_backend().database.read() as session:
-        found = jobs.page(
-            session, kind=query.kind, state=query.state, before=query.cursor, limit=JOBS_PER_PAGE + 1
-        )
-        shown = found[:JOBS_PER_PAGE]
-        return live(
-            "jobs/list.html",
-            "jobs/_list.html",
-            query=query,
-            kinds=list(kinds.by_name()),
-            jobs=shown,
-            files=_file_names(session, shown),
-            counts=jobs.count_by_state(session),
-            oldest_transaction=oldest_transaction(session),
-            paused_queues=queue_controls.paused(session),
-            next=shown[-1].id if len(found) > JOBS_PER_PAGE else None,
-        )
 
 
 @routes.get("/jobs/<uuid:job_id>")
@@ -86,7 +52,7 @@ def _page(job_id: uuid.UUID, not_deleted: str | None = None) -> Response:
             job=found,
             position=seen.position,
             waiting_for=jobs.why_waiting(found.queue, seen.has_workers, seen.queue_pause),
-            files=_file_names(session, [found]),
+            files=file_names(session, [found]),
             events=events,
             earlier=earlier,
             artifacts=[file for file in artifacts if not OVERLAY.fullmatch(file.name)],
@@ -151,14 +117,6 @@ def _ask(job_id: uuid.UUID, verb: Callable[[Session, uuid.UUID], jobs.Job]) -> A
     return redirect(url_for("pages.job", job_id=job_id), 303)
 
 
-def _list_query() -> ListQuery:
-    try:
-        query = ListQuery.model_validate({name: value for name, value in request.args.items() if value})
-    except ValidationError:
-        return ListQuery()
-    return query if query.kind is None or query.kind in kinds.by_name() else ListQuery()
-
-
 def _charts(names: Iterable[str]) -> list[str]:
     """The metrics to draw: accuracy and loss where a job has them, else the first few that it has."""
     bases = list(dict.fromkeys(name.removeprefix("val_") for name in names))
@@ -176,15 +134,3 @@ def _hidden(job: jobs.Job) -> set[str]:
     given = {name for name, value in job.spec.items() if value is not None}
     others = [source for source in sources if given.isdisjoint({source.field, source.several})]
     return {name for source in others for name in source.fields} if len(others) < len(sources) else set()
-
-
-def _file_names(session: Session, shown: Iterable[jobs.Job]) -> dict[str, str]:
-    """Names of the files that specs refer to, by id as the specs have it."""
-    given = (
-        job.spec.get(name)
-        for job in shown
-        for name, field in fields_of(job.kind).items()
-        if field.input == "file"
-    )
-    ids = [uuid.UUID(file_id) for file_id in given if file_id and "://" not in file_id]
-    return {str(file_id): name for file_id, name in storage.file_names(session, ids).items()} if ids else {}

@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -59,6 +60,7 @@ def submit(
             if idempotency_key and (first := jobs.repeat_of(session.connection(), idempotency_key, digest)):
                 return Accepted(jobs.read_snapshot(session.connection(), first.id), is_new=False)
             submission, needs = _resolve(session, backend, submission)
+    needs = _found_by(submission, needs)
     request = _request(backend, submission, needs, created_by, idempotency_key, digest)
     with _still_there(backend, [submission], [""]):
         return backend.group_commit.accept(request, needs)
@@ -79,6 +81,7 @@ def submit_many(
                 return jobs.read_snapshots(session.connection(), [job.id for job in first]), False
             resolved = [_resolve(session, backend, one, f"{index}.") for index, one in enumerate(submissions)]
             submissions, needs = [one for one, _ in resolved], [needed for _, needed in resolved]
+    needs = [_found_by(one, needed) for one, needed in zip(submissions, needs, strict=True)]
     requests = [
         _request(backend, one, needed, created_by) for one, needed in zip(submissions, needs, strict=True)
     ]
@@ -160,6 +163,22 @@ def _does(kind: Kind[Any], spec: Spec, document: dict[str, Any], files: Mapping[
     if not files and len(spec.model_dump_json()) <= SHORT_BYTES:
         return None
     return kinds.title(kind.name, document, files)
+
+
+def _found_by(submission: AnySubmission, needs: Needs) -> Needs:
+    """With what the job is found by: its marks, its files, and the data sets and models it names or makes."""
+    kind = kinds.find(submission.kind)
+    names = [
+        *needs.file_names.values(),
+        *(addresses.parse(address).shown for address in needs.addresses.values()),
+    ]
+    names += [one.name for one in kind.references(submission.spec) if one.name is not None]
+    names += [name for name in kind.made(submission.spec) if name is not None]
+    marks = submission.name or submission.labels or submission.note
+    if not names and not marks:
+        return needs
+    terms = jobs.terms_of(names, name=submission.name, labels=submission.labels, note=submission.note)
+    return replace(needs, terms=terms)
 
 
 def _has_to_be_checked(submission: AnySubmission) -> bool:

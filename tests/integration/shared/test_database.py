@@ -85,7 +85,7 @@ def test_what_json_does_not_have_is_not_written(database: Database, value: float
     with refused, database.write() as session:
         submit(session, kind="train", spec={"x": value})
     with database.read() as session:
-        assert jobs.page(session) == []
+        assert jobs.page(session) == ([], None)
 
 
 def one_more_job(database: Database) -> None:
@@ -102,7 +102,7 @@ def test_a_read_only_server_is_away_and_its_connections_are_not_used_again(
             with pytest.raises(sa.exc.OperationalError, match="read-only"):
                 one_more_job(database)
         with database.read() as session:
-            assert jobs.page(session) == []
+            assert jobs.page(session) == ([], None)
     # What was opened meanwhile stays read-only, as a connection to a former primary does: the first write on
     # it finds that out, and drops all of them.
     with pytest.raises(sa.exc.OperationalError, match="read-only"):

@@ -32,7 +32,7 @@ from jobyard.shared import (
 )
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
-from jobyard.shared.jobs import Job, JobEvent, Progress, Request, State
+from jobyard.shared.jobs import Job, JobEvent, JobFilter, Progress, Request, State
 from jobyard.shared.migrate import upgrade
 from jobyard.shared.storage import File, known
 from tests.conftest import new_database
@@ -43,7 +43,7 @@ QUEUED = 50
 PREDICTED = 5_000
 RUNNING = 10
 # Tables that grow with the jobs; the few workers may be read from end to end.
-GROWING = {"jobs", "job_events", "metrics", "predictions", "job_inputs", "webhook_deliveries"}
+GROWING = {"jobs", "job_terms", "job_events", "metrics", "predictions", "job_inputs", "webhook_deliveries"}
 LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 KEY = "key-7"
 DIGEST = "0" * 64
@@ -81,6 +81,7 @@ Verb = Callable[[Session, Filled], object]
 
 PREDICTION = {"image": "a.jpg", "label": "cats", "probability": 0.5, "probabilities": {}, "error": None}
 UNSURE = (0.5, 99)
+A_WEEK = JobFilter(after="2020-01-02", before="2020-01-09")
 WEBHOOK = uuid.UUID(int=1)
 
 
@@ -200,6 +201,21 @@ HOT: dict[str, Verb] = {
     "read_tallies": lambda session, _: jobs.read_tallies(session, ["cpu", "gpu"]),
     "gauges": lambda session, _: queues.gauges(session),
     "ages": lambda session, _: jobs.ages(session, ["cpu", "gpu"]),
+    "count_stalled": lambda session, _: jobs.count_stalled(session),
+    "find_a_word": lambda session, _: jobs.find(session, JobFilter(q="nightly")),
+    "find_words_and_a_label": lambda session, _: jobs.find(
+        session, JobFilter(q="nightly rare", label=["team:birds"], state=["failed"], kind=["train"])
+    ),
+    "find_states_of_kinds": lambda session, _: jobs.find(
+        session, JobFilter(state=["failed", "succeeded"], kind=["train", "predict"])
+    ),
+    "find_the_oldest_of_a_time": lambda session, filled: jobs.find(
+        session, A_WEEK.model_copy(update={"kind": ["train"]}), after=filled.queued.id, oldest_first=True
+    ),
+    "find_by_dates": lambda session, _: jobs.find(session, A_WEEK),
+    "edit": lambda session, filled: jobs.edit(
+        session, filled.queued.id, jobs.Edit({"name": "new", "priority": 9}, {"team": "cats"})
+    ),
     "count_by_state": lambda session, _: jobs.count_by_state(session),
     "view_of_queues": lambda session, _: queues.view(session),
     "tell_of_long_waits": lambda session, _: jobs.tell_of_long_waits(session, ["cpu", "gpu"], 60.0),
@@ -261,6 +277,36 @@ def test_the_next_predictions_are_those_after_a_place_in_an_index_and_nothing_is
     ((statement, parameters),) = sent_by(filled, HOT[verb])
     steps = plan(filled.database, statement, parameters)
     assert not [step for step in steps if SORTS.search(step)], steps
+
+
+@pytest.mark.parametrize(
+    ("asked", "index"),
+    [
+        ({"state": ["succeeded"]}, "ix_jobs_listed"),
+        ({"state": ["failed"]}, "ix_jobs_listed"),
+        ({"kind": ["train"]}, "ix_jobs_kind_id"),
+        ({"q": "nightly"}, "pk_job_terms"),
+        ({"label": ["team:birds"]}, "pk_job_terms"),
+    ],
+)
+@pytest.mark.parametrize("oldest_first", [False, True])
+def test_jobs_are_found_in_the_order_of_an_index_of_what_they_have(
+    filled: Filled, asked: dict[str, Any], index: str, *, oldest_first: bool
+) -> None:
+    """Never in that of all jobs, past those that have something else."""
+    after = filled.queued.id
+    ((statement, parameters),) = sent_by(
+        filled,
+        lambda session, _: jobs.find(session, JobFilter(**asked), after=after, oldest_first=oldest_first),
+    )
+    steps = plan(filled.database, statement, parameters)
+    assert not [step for step in steps if SORTS.search(step)], steps
+    if filled.database.engine.dialect.name == "sqlite" and index == "pk_job_terms":
+        # Without a rowid, the table is its key.
+        assert re.fullmatch(r"SEARCH job_terms USING PRIMARY KEY \(.*\)", *steps)
+        return
+    [scan] = scans(filled.database, statement, parameters)
+    assert (scan.index, scan.narrowed) == (index, True), steps
 
 
 def test_a_claim_that_sorts_the_line_is_found(filled: Filled) -> None:
@@ -424,6 +470,14 @@ def _fill(session: Session) -> None:
     event = {"at": LONG_AGO, "state": "queued", "attempt": 1}
     session.execute(sa.insert(JobEvent), [{"job_id": row["id"], **event} for row in rows])
     _fill_webhooks(session, [row["id"] for row in rows])
+    terms = {"nightly": 1, "team:birds": 3, "rare": 5_000}
+    found_by = [
+        {"job_id": row["id"], "term": term, "is_mark": True}
+        for number, row in enumerate(rows)
+        for term, each in terms.items()
+        if number % each == 0 and row["parent_id"] is None
+    ]
+    session.execute(sa.insert(jobs.JobTerm), found_by)
     point = {"name": "loss", "value": 0.5, "at": LONG_AGO}
     points = [{"job_id": row["id"], "step": 1, **point} for row in rows]
     running = [row["id"] for row in rows if row["state"] == State.RUNNING]

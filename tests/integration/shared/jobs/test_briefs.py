@@ -20,7 +20,7 @@ def listed(database: Database, job_id: uuid.UUID) -> tuple[Any, Any, list[str]]:
     """Spec and result as a list shows them, and what is cut; all readers alike."""
     with database.read() as session:
         [snapshot] = jobs.read_snapshots(session.connection(), [job_id])
-        [row] = jobs.page(session)
+        [row], _ = jobs.page(session)
         assert (row.id, row in session.dirty) == (job_id, False)
     spec, result = json.loads(snapshot.spec), snapshot.result and json.loads(snapshot.result)
     assert (row.spec.keys(), row.result) == (spec.keys(), result)
@@ -53,7 +53,7 @@ def test_a_long_spec_is_cut_and_still_as_long_for_its_title(database: Database) 
     assert cut == ["spec.lexicon", "spec.texts"]
     assert list(spec) == list(LONG)
     with database.read() as session:
-        [row] = jobs.page(session)
+        [row], _ = jobs.page(session)
         assert len(row.spec["texts"]) == 1_000
         assert list(row.spec["texts"]) == []
     assert whole(database, job_id) == (LONG, None)
@@ -82,7 +82,7 @@ def test_the_parts_of_a_job_are_listed_in_brief_too(database: Database) -> None:
         progress = jobs.Progress("parts", 0, 1, "rows", None)
         assert jobs.split(session, parent, claim.lease, [LONG, {}], window=1, progress=progress)
         shown = jobs.read_snapshots(
-            session.connection(), [child.id for child in jobs.page(session, parent=parent)]
+            session.connection(), [child.id for child in jobs.page(session, parent=parent)[0]]
         )
     assert [list(one.truncated) for one in shown] == [["spec.lexicon", "spec.texts"], []]
 

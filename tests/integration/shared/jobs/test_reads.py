@@ -6,7 +6,7 @@ from threading import Event, Thread
 
 from jobyard.shared import jobs
 from jobyard.shared.database import Database
-from jobyard.shared.jobs import State
+from jobyard.shared.jobs import JobFilter, State
 from tests.factories import a_request, change_job, claimed, new_job, new_jobs
 from tests.integration.shared.jobs.verbs import (
     lose,
@@ -115,7 +115,7 @@ def test_pages_are_whole_and_without_doubles_while_jobs_are_added(database: Data
         before = None
         while True:
             with database.read() as session:
-                part = [job.id for job in jobs.page(session, before=before, limit=7)]
+                part = [job.id for job in jobs.page(session, after=before, limit=7)[0]]
             if not part:
                 break
             found += part
@@ -136,9 +136,9 @@ def test_pages_are_of_a_kind_and_a_state_and_without_children(database: Database
     child = new_job(database)
     change_job(database, child, parent_id=text)
     with database.read() as session:
-        assert [job.id for job in jobs.page(session)] == [running, training, text]
-        assert [job.id for job in jobs.page(session, kind="sentiment")] == [running, text]
-        assert [job.id for job in jobs.page(session, kind="sentiment", state="running")] == [running]
+        assert [job.id for job in jobs.page(session)[0]] == [running, training, text]
+        assert jobs.find(session, JobFilter(kind=["sentiment"])).ids == [running, text]
+        assert jobs.find(session, JobFilter(kind=["sentiment"], state=[State.RUNNING])).ids == [running]
         counted = jobs.count_by_state(session)
         assert set(counted) == set(State)
         assert {state: count for state, count in counted.items() if count.jobs} == {

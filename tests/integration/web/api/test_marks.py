@@ -4,9 +4,15 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
+
+from jobyard.shared import jobs
+from jobyard.web.backend import Backend
+from tests.factories import post_file, post_job
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
+    from werkzeug.test import TestResponse
 
 MARKS: dict[str, Any] = {
     "name": "Birds, again",
@@ -107,3 +113,62 @@ def test_a_key_is_for_one_request_with_its_marks(api: "FlaskClient") -> None:
     first = api.post("/api/v1/jobs", json=JOB | MARKS, headers=key)
     assert api.post("/api/v1/jobs", json=JOB | MARKS, headers=key).json["id"] == first.json["id"]
     assert api.post("/api/v1/jobs", json=JOB, headers=key).status_code == 409
+
+
+# ---- found by them
+
+
+def ids(response: "TestResponse") -> list[str]:
+    assert response.status_code == 200, response.text
+    return [item["id"] for item in response.json["items"]]
+
+
+def test_a_list_has_those_that_meet_every_condition(api: "FlaskClient") -> None:
+    birds = post_job(api, **MARKS)
+    file = post_file(api, b"a\nb\n", "reviews of May.csv")
+    reviews = post_job(api, spec={"file": file["id"]}, labels={"team": "birds"})
+    plain = post_job(api)
+    for query, found in (
+        ("", [plain, reviews, birds]),
+        ("q=may", [reviews, birds]),
+        ("q=MAY+csv", [reviews]),
+        ("label=team:birds", [reviews, birds]),
+        ("label=team:birds&label=k8s.io/stage:trial+☃", [birds]),
+        ("kind=sentiment&kind=train&state=queued&state=running&sort=oldest", [birds, reviews, plain]),
+        ("state=running", []),
+        ("after=2020-01-01&before=2999-01-01T00:00:00Z", [plain, reviews, birds]),
+        ("before=2020-01-01", []),
+    ):
+        assert ids(api.get(f"/api/v1/jobs?{query}")) == found, query
+    api.patch(f"/api/v1/jobs/{birds}", json={"name": "autumn", "note": None})
+    assert ids(api.get("/api/v1/jobs?q=may")) == [reviews]
+    assert ids(api.get("/api/v1/jobs?q=autumn")) == [birds]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("q=!", "q"),
+        ("label=team", "label.0"),
+        ("kind=juggle", "kind.0"),
+        ("state=done", "state.0"),
+        ("before=yesterday", "before"),
+        ("sort=priority", "sort"),
+        ("colour=red", "colour"),
+    ],
+)
+def test_a_filter_that_makes_no_sense_is_refused_by_its_name(
+    api: "FlaskClient", query: str, field: str
+) -> None:
+    response = api.get(f"/api/v1/jobs?{query}")
+    assert response.status_code == 422
+    assert response.json["errors"][0]["field"] == field
+
+
+def test_a_text_without_marks_is_found_by_nothing_and_writes_no_more_rows(
+    api: "FlaskClient", backend: Backend
+) -> None:
+    post_job(api)
+    api.post("/api/v1/jobs", json=[JOB] * 3)
+    with backend.database.read() as session:
+        assert session.scalars(sa.select(jobs.JobTerm)).all() == []

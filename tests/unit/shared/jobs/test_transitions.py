@@ -78,6 +78,7 @@ def test_each_verb_of_the_table_is_made(monkeypatch: pytest.MonkeyPatch) -> None
             "briefs",
             "counts",
             "tallies",
+            "terms",
             "totals",
             transitions.__name__.rpartition(".")[2],
         ):

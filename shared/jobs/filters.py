@@ -1,0 +1,72 @@
+"""Which jobs: what lists, pages, the command line and changes of many jobs at once have in common."""
+
+import datetime
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from jobyard.shared.jobs.states import State
+from jobyard.shared.jobs.terms import label_term, words_of
+
+MAX_VALUES: Final = 32
+
+
+def _with_a_word(written: str) -> str:
+    if not words_of(written):
+        raise ValueError("should have at least one letter or digit")
+    return written
+
+
+def _label(written: str) -> str:
+    key, colon, value = written.partition(":")
+    if not key or not colon:
+        raise ValueError("should be KEY:VALUE, as in team:birds")
+    return label_term(key, value)
+
+
+def _in_utc(moment: datetime.datetime) -> datetime.datetime:
+    """A date alone is its midnight; without a zone, UTC."""
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).astimezone(datetime.UTC)
+    except OverflowError:
+        raise ValueError("should be a date between the years 1 and 9999") from None
+
+
+Moment = Annotated[datetime.datetime, AfterValidator(_in_utc)]
+
+
+class JobFilter(BaseModel):
+    """Which jobs: all that meet every condition. What is left out is no condition.
+
+    The names are those of the list's query, and of the bodies of requests that change many jobs.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    q: Annotated[str, AfterValidator(_with_a_word)] | None = Field(
+        default=None,
+        max_length=200,
+        description="Words, all of which are in the job's name, labels or note, or in the names of its "
+        "files, data sets and models: whole ones, in any case",
+    )
+    label: list[Annotated[str, AfterValidator(_label)]] = Field(
+        default=[], max_length=MAX_VALUES, description="`key:value`; of several, the job has all"
+    )
+    kind: list[str] = Field(default=[], max_length=MAX_VALUES, description="One of these kinds")
+    state: list[State] = Field(default=[], max_length=MAX_VALUES, description="In one of these states")
+    after: Moment | None = Field(
+        default=None, description="Created then or later: `2026-11-29`, `2026-11-29T18:00:00Z`"
+    )
+    before: Moment | None = Field(default=None, description="Created earlier")
+
+    @property
+    def terms(self) -> list[str]:
+        """What the jobs are found by, each once."""
+        return list(dict.fromkeys([*words_of(self.q or ""), *self.label]))
+
+    def asked(self) -> dict[str, Any]:
+        """The conditions that there are, as JSON: for addresses, and for a request that is told of."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+ALL: Final = JobFilter()
