@@ -7,10 +7,11 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared import jobs, queue_controls
+from jobyard.shared import jobs, outcomes, queue_controls
 from jobyard.shared.database import as_text, utcnow
 from jobyard.shared.jobs import Job, State
 from jobyard.shared.kinds.base import Queue
+from jobyard.shared.outcomes import Lately, Outcomes
 from jobyard.shared.queue_controls import QueueControl
 from jobyard.shared.registrations import ALIVE_SECONDS, Worker, listening
 
@@ -33,18 +34,26 @@ class QueueView:
     pause_reason: str | None
     # At most so many of its jobs run at once.
     limit: int | None
+    # Jobs that have ended lately.
+    last_hour: Outcomes
+    last_day: Outcomes
 
 
 def view(session: Session) -> list[QueueView]:
     """All queues."""
     controls = queue_controls.controls(session)
-    return [_view(session, queue.value, controls.get(queue.value)) for queue in Queue]
+    ended = outcomes.lately(session)
+    return [
+        _view(session, queue.value, controls.get(queue.value), ended.get(queue.value, Lately()))
+        for queue in Queue
+    ]
 
 
 def find(session: Session, name: str) -> QueueView:
     """One queue. Raises NotFound."""
     queue_controls.require(name)
-    return _view(session, name, queue_controls.controls(session).get(name))
+    ended = outcomes.lately(session).get(name, Lately())
+    return _view(session, name, queue_controls.controls(session).get(name), ended)
 
 
 def gauges(session: Session) -> list[tuple[str, str, int]]:
@@ -72,7 +81,7 @@ _GAUGES: Final = sa.union_all(
 )
 
 
-def _view(session: Session, queue: str, control: QueueControl | None) -> QueueView:
+def _view(session: Session, queue: str, control: QueueControl | None, ended: Lately) -> QueueView:
     at_work = sa.select(sa.func.count(), sa.func.count(Job.stalled_since))
     running, stalled = session.execute(at_work.where(Job.state == State.RUNNING, Job.queue == queue)).one()
     depth = jobs.count_queued(session, queue)
@@ -89,4 +98,6 @@ def _view(session: Session, queue: str, control: QueueControl | None) -> QueueVi
         paused_by=None if control is None else control.paused_by,
         pause_reason=None if control is None else control.pause_reason,
         limit=None if control is None else control.running_limit,
+        last_hour=ended.hour,
+        last_day=ended.day,
     )

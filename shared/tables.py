@@ -6,6 +6,7 @@ from jobyard.shared.jobs import Job, JobBrief, JobCount, JobEvent, JobTally, Job
 from jobyard.shared.logins import Login
 from jobyard.shared.metrics import Metric
 from jobyard.shared.needs import JobInput, JobReference
+from jobyard.shared.outcomes import OutcomeCount
 from jobyard.shared.queue_controls import QueueControl
 from jobyard.shared.registrations import Worker
 from jobyard.shared.registry import (
@@ -19,6 +20,7 @@ from jobyard.shared.registry import (
     ScoreGroup,
 )
 from jobyard.shared.storage import File, FileTotal, PendingKey, StorageIdentity
+from jobyard.shared.sweeper_actions import SweeperAction
 from jobyard.shared.tokens import Token
 from jobyard.shared.webhooks.tables import Delivery, Webhook
 
@@ -46,12 +48,14 @@ __all__ = [
     "ModelAlias",
     "ModelEvaluation",
     "ModelExport",
+    "OutcomeCount",
     "PendingKey",
     "Prediction",
     "QueueControl",
     "ScoreGroup",
     "StorageIdentity",
     "SweepMark",
+    "SweeperAction",
     "Token",
     "Webhook",
     "Worker",

@@ -17,6 +17,7 @@ from jobyard.web import caching, health, limits, openapi, pages, prometheus
 from jobyard.web.api import (
     audit,
     comparisons,
+    failures,
     files,
     job_ids,
     jobs,
@@ -89,6 +90,7 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
         kinds.api,
         queues.api,
         workers.api,
+        failures.api,
         results.api,
         comparisons.api,
         files.api,

@@ -179,6 +179,15 @@ class Kind(Out):
     spec_schema: dict[str, Any] = Field(alias="schema", description="The JSON Schema of its spec")
 
 
+class Outcomes(Out):
+    """How many jobs ended in each state; children of other jobs are left out."""
+
+    succeeded: int
+    failed: int
+    cancelled: int
+    failure_rate: float | None = Field(description="Of those that succeeded or failed, the share that failed")
+
+
 class Queue(Out):
     """A queue and its workers."""
 
@@ -195,6 +204,36 @@ class Queue(Out):
     paused_by: str | None
     pause_reason: str | None
     limit: int | None = Field(description="At most so many of its jobs run at once; null: no limit")
+    last_hour: Outcomes = Field(description="To within five minutes")
+    last_day: Outcomes = Field(description="To within five minutes")
+
+
+class Failures(Out):
+    """Jobs that failed alike."""
+
+    key: str
+    kind: str
+    error_type: str
+    message: str = Field(description="Of the newest of them")
+    jobs: int
+    last_at: Moment
+    newest: uuid.UUID
+
+    @classmethod
+    def of(cls, found: Any) -> Self:
+        """Of a `shared.failures.Failures`."""
+        return cls(
+            **{name: getattr(found, name) for name in ("key", "kind", "error_type", "message", "last_at")},
+            jobs=len(found.ids),
+            newest=found.ids[0],
+        )
+
+
+class Retried(Out):
+    """How many jobs start over, and how many name something that was deleted."""
+
+    retried: int
+    refused: int
 
 
 class WorkersJob(Out):

@@ -22,7 +22,9 @@ def queues(context: click.Context, as_json: bool) -> None:
         for queue in found:
             print_json(queue)
         return
-    table = Table("queue", "queued", "oldest wait", "running", "limit", "workers", "state")
+    table = Table(
+        "queue", "queued", "oldest wait", "running", "limit", "workers", "last hour", "last day", "state"
+    )
     for queue in found:
         table.add_row(
             queue["name"],
@@ -31,6 +33,8 @@ def queues(context: click.Context, as_json: bool) -> None:
             f"{queue['running']:,}",
             "–" if queue["limit"] is None else f"{queue['limit']:,}",
             str(len(queue["workers"])),
+            _ended(queue["last_hour"]),
+            _ended(queue["last_day"]),
             escape(_state(queue)),
         )
     output().print(table)
@@ -65,6 +69,12 @@ def limit(name: str, limit: str, as_json: bool) -> None:
         raise click.UsageError(f"{limit}: should be a whole number, or none")
     with connect() as client:
         _show(client.limit_queue(name, None if limit == "none" else int(limit)), as_json)
+
+
+def _ended(outcomes: Json) -> str:
+    rate = outcomes["failure_rate"]
+    ended = outcomes["succeeded"] + outcomes["failed"] + outcomes["cancelled"]
+    return f"{ended:,}" + ("" if rate is None else f", {rate:.1%} failed")
 
 
 def _state(queue: Json) -> str:

@@ -11,12 +11,21 @@ from jobyard.shared.storage.identity import LIST_ORPHANS, Identity, StorageIdent
 from jobyard.shared.storage.intents import PendingKey, Reason, complete, plan_deletion
 from jobyard.shared.storage.objects import CHUNK_BYTES, Objects, Stored
 from jobyard.shared.storage.orphans import orphans
+from jobyard.shared.storage.sizes import (
+    DATABASE,
+    count_stored,
+    database_bytes,
+    forget_empty,
+    is_counted,
+    stored,
+)
 from jobyard.shared.storage.storage import Storage
 from jobyard.shared.storage.totals import ARTIFACTS, UPLOADS, FileTotal, Total, keep_totals, recount, total
 
 __all__ = [
     "ARTIFACTS",
     "CHUNK_BYTES",
+    "DATABASE",
     "LIST_ORPHANS",
     "UPLOADS",
     "File",
@@ -34,14 +43,19 @@ __all__ = [
     "artifact",
     "artifacts",
     "complete",
+    "count_stored",
+    "database_bytes",
     "failure_behind",
     "file_names",
+    "forget_empty",
     "get_file",
     "get_files",
+    "is_counted",
     "keep_totals",
     "orphans",
     "plan_deletion",
     "recount",
+    "stored",
     "take_turn_to_count",
     "total",
 ]

@@ -12,6 +12,7 @@ from jobyard.shared import kinds, texts
 from jobyard.shared.jobs import GLOSS, Count, Job, State, total
 from jobyard.shared.kinds.base import Source
 from jobyard.shared.kinds.titles import of_part
+from jobyard.shared.outcomes import Outcomes
 from jobyard.shared.registry import many_classes
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.fields import Field, fields_of
@@ -112,6 +113,15 @@ def how_many(count: Count) -> str:
     if count.is_minimum:
         return f"> {count.jobs - 1:,}"
     return number(count.jobs) if count.is_exact else f"≈ {count.jobs:,}"
+
+
+@routes.app_template_filter()
+def ended_lately(outcomes: Outcomes) -> str:
+    """ "1,200 ended, 2.5 % failed"."""
+    if not outcomes.ended:
+        return "none ended"
+    rate = outcomes.failure_rate
+    return f"{outcomes.ended:,} ended" + ("" if rate is None else f", {percent(rate)} failed")
 
 
 @routes.app_template_filter()

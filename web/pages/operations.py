@@ -1,9 +1,9 @@
-"""The page for operators: queues, workers, and what can be done about them."""
+"""The page for operators: queues, workers, failures, storage, and what can be done about them."""
 
 from flask import Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobyard.shared import queues, running_workers
+from jobyard.shared import failures, queues, running_workers, storage, sweeper_actions
 from jobyard.shared.errors import BadInput
 from jobyard.shared.queue_controls import MAX_LIMIT, MAX_REASON
 from jobyard.web.backend import current_backend
@@ -14,13 +14,20 @@ from jobyard.web.services import operations
 
 @routes.get("/operations")
 def operations_page() -> Response:
-    """Queues and workers as they are now."""
+    """Queues, workers, failures and what is stored, as they are now."""
     with current_backend().database.read() as session:
         return live(
             "operations/page.html",
             "operations/_live.html",
             queues=queues.view(session),
             workers=running_workers.view(session),
+            failures=failures.alike(session),
+            most_failures=failures.MOST_FAILURES,
+            stored=storage.stored(session),
+            actions=sweeper_actions.actions(session),
+            action_names=sweeper_actions.ACTIONS,
+            since_sweep=sweeper_actions.seconds_since_sweep(session),
+            **_said(),
             max_reason=MAX_REASON,
             max_limit=MAX_LIMIT,
         )
@@ -52,6 +59,13 @@ def limit_queue(name: str) -> AnyResponse:
     return _back(f"queue-{name}")
 
 
+@routes.post("/operations/failures/<key>/retry")
+def retry_alike(key: str) -> AnyResponse:
+    """Retry the jobs that failed alike, then back to the page, which says how many."""
+    done = operations.retry_alike(current_backend(), key)
+    return redirect(url_for("pages.operations_page", retried=done.retried, refused=done.refused), 303)
+
+
 @routes.post("/operations/workers/<name>/drain")
 def drain_worker(name: str) -> AnyResponse:
     """Drain the worker, then back to the page."""
@@ -64,6 +78,11 @@ def undrain_worker(name: str) -> AnyResponse:
     """Let the worker claim jobs again, then back to the page."""
     operations.undrain_worker(current_backend(), name)
     return _back("workers")
+
+
+def _said() -> dict[str, int | None]:
+    """What the last change has led to."""
+    return {name: request.args.get(name, type=int) for name in ("retried", "refused")}
 
 
 def _back(place: str) -> AnyResponse:

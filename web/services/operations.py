@@ -1,8 +1,12 @@
 """What operators do to queues and workers: once it is committed, workers that may start jobs are woken."""
 
-from jobyard.shared import audit, jobs, queue_controls, registrations
+from typing import NamedTuple
+
+from jobyard.shared import audit, failures, jobs, queue_controls, registrations
+from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.web.auth import actor
 from jobyard.web.backend import Backend
+from jobyard.web.services.retries import retry
 
 
 def pause_queue(backend: Backend, name: str, reason: str | None) -> None:
@@ -41,6 +45,32 @@ def undrain_worker(backend: Backend, name: str) -> None:
         queue = registrations.undrain(session, name).queue
         audit.note(session, actor(), "worker.undrain", name)
     _wake(backend, queue)
+
+
+class Retried(NamedTuple):
+    """How many jobs were retried, and how many could not be, as what they name was deleted."""
+
+    retried: int
+    refused: int
+
+
+def retry_alike(backend: Backend, key: str) -> Retried:
+    """Retry the jobs that failed alike, each in its own transaction. Raises NotFound if there are none."""
+    with backend.database.read() as session:
+        ids = next((one.ids for one in failures.alike(session) if one.key == key), [])
+    if not ids:
+        raise NotFound(f"no job has failed within a day in the way {key[:50]!r}")
+    retried = refused = 0
+    for job_id in reversed(ids):
+        try:
+            retry(backend, job_id)
+        except (Conflict, NotFound):
+            continue  # somebody else has moved or deleted it
+        except BadInput:
+            refused += 1
+        else:
+            retried += 1
+    return Retried(retried, refused)
 
 
 def _wake(backend: Backend, queue: str) -> None:

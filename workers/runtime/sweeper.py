@@ -5,10 +5,11 @@ import logging
 import signal
 import threading
 import time
+from collections import Counter
 
 import sqlalchemy as sa
 
-from jobyard.shared import jobs, retention, storage, webhooks
+from jobyard.shared import jobs, outcomes, retention, storage, sweeper_actions, webhooks
 from jobyard.shared.broker import BROKER_ERRORS, Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database, serving_seconds
@@ -17,6 +18,7 @@ from jobyard.shared.kinds.base import Queue
 from jobyard.shared.open_transactions import oldest_transaction
 from jobyard.shared.storage import Storage
 from jobyard.workers.runtime.events import Events
+from jobyard.workers.runtime.inventory import Inventory
 from jobyard.workers.runtime.webhooks import Sender
 
 log = logging.getLogger(__name__)
@@ -75,6 +77,8 @@ class Sweeper:
         self._forget_from = 0.0
         self._advance_from = 0.0
         self._remove_from = 0.0
+        # What was done since that was last written down.
+        self._did: Counter[str] = Counter()
 
     def sweep(self) -> None:
         """Sweep once. Raises SQLAlchemy's errors or BROKER_ERRORS if database or broker are unreachable."""
@@ -102,6 +106,7 @@ class Sweeper:
         self._tell_flower([*rescued, *expired])
         for job in settled:
             log.warning("job %s: none of its children was running; it is now %s", job.id, job.state)
+        self._did.update(rescued=len(rescued), expired=len(expired), settled=len(settled))
         # A broker that is away, for which jobs pile up, ends the sweep at the step after this one.
         self._count(ended_until)
         if now >= self._warn_from:
@@ -141,6 +146,7 @@ class Sweeper:
         if now >= self._recount_from:
             self._recount_from = now + RECOUNT_SECONDS
             recount(self._database)
+            self._note_actions()
 
     def _forget(self) -> None:
         self._storage.identity.require()
@@ -165,16 +171,24 @@ class Sweeper:
             self._remove_from = time.monotonic() + FORGET_SECONDS
             with self._database.write() as session:
                 due = retention.due(session)
-            self._storage.remove(due)
+            self._did["removed"] += self._storage.remove(due)
         with self._database.write() as session:
             counts_orphans = storage.take_turn_to_count(session, ORPHANS_SECONDS)
         if counts_orphans:
             self._count_orphans()
 
+    def _note_actions(self) -> None:
+        """That it sweeps, and what it did: not after each sweep, for nobody looks so often."""
+        did = {name: count for name, count in self._did.items() if count}
+        with self._database.write() as session:
+            sweeper_actions.note_actions(session, {sweeper_actions.SWEPT: 1} | did)
+        self._did.clear()
+
     def _count_orphans(self) -> None:
         count = size = 0
         for orphan in storage.orphans(self._storage.objects, self._database):
             count, size = count + 1, size + orphan.bytes
+        self._did["orphans"] += count
         if count:
             what = f"{count:,} orphans of {size:,} bytes, which nothing refers to and nothing deletes"
             log.warning("the storage has %s; %s lists them", what, storage.LIST_ORPHANS)
@@ -190,6 +204,7 @@ class Sweeper:
         depths = self._broker.depths()
         for queue, count in ready.items():
             if count and not depths[queue] and self._broker.wake(queue, count):
+                self._did["woken"] += 1
                 log.info(
                     "queue %s: %d jobs are queued without a wake-up message; waking its workers", queue, count
                 )
@@ -200,9 +215,11 @@ def recount(database: Database) -> None:
     with database.read() as session:
         numbers = jobs.recount(session, [queue.value for queue in Queue])
         totals = storage.recount(session)
-    if numbers or totals:
+        ended = outcomes.count(session)
+    if numbers or totals or ended:
         with database.write() as session:
             jobs.keep_counts(session, numbers)
+            outcomes.keep(session, ended)
             storage.keep_totals(session, totals)
 
 
@@ -258,6 +275,7 @@ def main(settings: Settings) -> int:
     sender = Sender(database, settings.webhook_destinations)
     sending = threading.Thread(target=sender.run, args=(ended,), name="webhooks")
     sending.start()
+    Inventory(database, store, ended).start()
     log.info("sweeping every %g s", SWEEP_SECONDS)
     while not ended.wait(SWEEP_SECONDS):
         try:

@@ -18,9 +18,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from jobyard.shared import (
+    failures,
     jobs,
     metrics,
     needs,
+    outcomes,
     queue_controls,
     queues,
     registry,
@@ -116,6 +118,9 @@ HOT: dict[str, Verb] = {
         queue_controls.set_limit(session, "cpu", 1_000),
         jobs.count_claimable(session, "cpu", 0.0),
     ),
+    "failures": lambda session, _: failures.alike(session),
+    "outcomes": lambda session, _: outcomes.lately(session),
+    "count_outcomes": lambda session, _: outcomes.count(session),
     "workers": lambda session, _: running_workers.view(session),
     "claim_of_nothing": lambda session, _: jobs.claim(session, "predict", worker="w", lease_seconds=30),
     "claim_after_a_slow_look": lambda session, _: jobs.claim(

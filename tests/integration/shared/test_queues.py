@@ -31,6 +31,8 @@ PROCESS = "machine/1/2"
 WAIT_SECONDS = 30
 # Of a queue for which nothing was set.
 OPEN: dict[str, Any] = {"paused_at": None, "paused_by": None, "pause_reason": None, "limit": None}
+NONE_ENDED = {"succeeded": 0, "failed": 0, "cancelled": 0, "failure_rate": None}
+OPEN |= {"last_hour": NONE_ENDED, "last_day": NONE_ENDED}
 
 
 def waited(database: Database, job_id: uuid.UUID, seconds: float) -> None:

@@ -19,6 +19,7 @@ BLUEPRINTS = (
     *("tokens.", "audit."),
     *("job_ids.",),
     *("job_ids.", "requests."),
+    *("failures.",),
 )
 
 

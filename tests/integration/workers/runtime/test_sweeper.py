@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kombu.exceptions import OperationalError
 
-from jobyard.shared import jobs
+from jobyard.shared import jobs, sweeper_actions
 from jobyard.shared.broker import AWAY_SECONDS, MAX_MESSAGES, Broker
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import attempts
@@ -230,3 +230,21 @@ def test_the_sweepers_process_survives_an_outage_rescues_and_ends_at_sigterm(
         process.kill()
         process.wait()
         database.dispose()
+
+
+def test_what_it_did_is_written_down_once_it_counts(
+    database: Database, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_worker(database, submit(database))
+    sweeper.sweep()
+    monkeypatch.setattr(module, "RECOUNT_SECONDS", 0.0)
+    lose_worker(database, submit(database))
+    sweeper._recount_from = 0.0
+    sweeper.sweep()
+    with database.read() as session:
+        found = {one.name: (one.last, one.total) for one in sweeper_actions.actions(session)}
+        since = sweeper_actions.seconds_since_sweep(session)
+    assert found["rescued"] == (1, 2)
+    assert found["swept"] == (1, 2)
+    assert since is not None
+    assert since < PATIENCE

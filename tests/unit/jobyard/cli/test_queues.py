@@ -20,6 +20,8 @@ QUEUE = {
     "paused_by": "ada",
     "pause_reason": "new disk [b]",
     "limit": 4,
+    "last_hour": {"succeeded": 0, "failed": 0, "cancelled": 0, "failure_rate": None},
+    "last_day": {"succeeded": 999, "failed": 1, "cancelled": 4, "failure_rate": 0.001},
 }
 JOB = {"id": "j", "kind": "train", "progress": {"done": 1, "total": 4}}
 WORKER = {
@@ -56,7 +58,7 @@ def asked(answer_with: Callable[[Callable[[httpx.Request], httpx.Response]], Non
 def test_queues_are_listed(asked: Asked, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["queues"]) == 0
     shown = capsys.readouterr().out
-    assert all(word in shown for word in ("≈ 1,200", "0:01:30", "4", "paused by ada: new disk [b]"))
+    assert all(word in shown for word in ("≈ 1,200", "0:01:30", "4", "1,004, 0.1% failed", "paused by ada"))
     assert run(["queues", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == QUEUE
     assert asked == []

@@ -1,0 +1,42 @@
+"""Failures: what failed alike, and retrying it."""
+
+from flask import Response
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import BaseModel, Field
+
+from jobyard.shared import failures
+from jobyard.web import schemas
+from jobyard.web.api.common import SECURITY, answer
+from jobyard.web.backend import current_backend
+from jobyard.web.services import operations
+
+api = APIBlueprint(
+    "failures",
+    __name__,
+    url_prefix=f"{schemas.API}/failures",
+    abp_tags=[Tag(name="failures", description="What failed alike within a day, and retrying it")],
+    abp_security=SECURITY,
+)
+
+
+class FailuresPath(BaseModel):
+    """Jobs that failed alike."""
+
+    key: str = Field(pattern=r"^[0-9a-f]{16}$", description="As the list has it")
+
+
+@api.get("", responses={200: schemas.Page[schemas.Failures]}, summary="List what failed alike")
+def list_failures() -> Response:
+    """Of the last day, by kind, type and message, the most frequent first. Numbers and ids in messages are
+    not compared, and of many failed jobs the newest 1,000 are looked at.
+    """
+    with current_backend().database.read() as session:
+        items = [schemas.Failures.of(found) for found in failures.alike(session)]
+    return answer(schemas.Page[schemas.Failures](items=items))
+
+
+@api.post("/<key>/retry", responses={200: schemas.Retried}, summary="Retry what failed alike")
+def retry_failures(path: FailuresPath) -> Response:
+    """Each job starts over. Those are refused that name a data set, a model or a file that was deleted."""
+    done = operations.retry_alike(current_backend(), path.key)
+    return answer(schemas.Retried.model_validate(done))
