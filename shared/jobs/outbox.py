@@ -63,6 +63,10 @@ def _message_of_a_move(job: Any) -> sa.ColumnElement[str]:
 IS_TOLD: Final = sa.exists().where(_wanted(JOBS.c, JOBS.c.state)).correlate(JOBS).label("is_told")
 
 
+# Whether there is a webhook at all.
+ANYBODY: Final = sa.exists().where(WEBHOOKS.c.enabled)
+
+
 def of_moved(moved: sa.CTE) -> sa.Insert:
     """The rows for what a statement of PostgreSQL has just moved: it has the columns TOLD_OF."""
     job = moved.c

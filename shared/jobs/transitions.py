@@ -5,6 +5,7 @@ not an accident: another process was first. The guard and the new state come fro
 """
 
 import datetime
+import time
 import uuid
 from collections.abc import Iterable, Sequence, Set
 from typing import Any, Final, NamedTuple
@@ -29,6 +30,8 @@ NO_LEASE: Final[dict[str, Any]] = {"lease": None, "lease_expires_at": None, "sta
 ONE: Final = sa.literal_column("1", sa.Integer)
 NO_SECONDS: Final = sa.literal_column("0", sa.Integer)
 
+# For so long a process expects webhooks after it has met one; each statement finds out whether there are any.
+TELLS_SECONDS: Final = 10.0
 _AS_IT_IS_NOW: Final = {"synchronize_session": False, "populate_existing": True}
 _NOTE: Final = sa.insert(EVENTS).values(at=utcnow()).inline()
 
@@ -78,23 +81,22 @@ class PreparedTransition:
         shown = [*dict.fromkeys([*returning, *noted])]
         self._is_told = transition.may_end
         self._move = statement.returning(*shown, *([outbox.IS_TOLD] if self._is_told else []))
-        told_of = [JOBS.c[name] for name in payloads.READ] if self._is_told else []
-        moved = statement.returning(*dict.fromkeys([*shown, *told_of])).cte("moved")
-        event = sa.select(moved.c.id, utcnow(NO_SECONDS), moved.c.state, moved.c.attempt, moved.c.worker)
-        note = sa.insert(EVENTS).from_select(["job_id", "at", "state", "attempt", "worker"], event)
-        answer: Any = sa.select(*moved.c[: len(shown)])
-        if otherwise is not None:
-            nothing = (sa.cast(sa.null(), column.type).label(column.name) for column in moved.c[: len(shown)])
-            answer = answer.union_all(otherwise.with_only_columns(*nothing))
-        answer = answer.add_cte(note.cte("noted"))
-        if self._is_told:
-            answer = answer.add_cte(outbox.of_moved(moved).cte("told"))
-        self._move_and_note = answer
+        self._move_and_note = _with_its_note(statement, shown, otherwise, is_told=self._is_told)
+        # Without webhooks, so that the server need not prepare to write what it has to tell.
+        somebody: sa.Select[Any] = sa.select(sa.literal_column("1")).where(outbox.ANYBODY)
+        self._move_untold = _with_its_note(statement.where(~outbox.ANYBODY), shown, somebody, is_told=False)
+        self._tells_until = 0.0
 
     def __call__(self, session: Session | sa.Connection, given: dict[str, Any]) -> sa.Row[Any] | None:
         """The row as it is now, or None if no row matched the guard: see `otherwise`, too."""
         connection = connection_of(session)
         if connection.dialect.name == "postgresql":
+            if self._is_told and time.monotonic() > self._tells_until:
+                row = connection.execute(self._move_untold, given).one_or_none()
+                if row is None or row.id is not None:
+                    return row
+                # There are webhooks, and for a moment there will be.
+                self._tells_until = time.monotonic() + TELLS_SECONDS
             return connection.execute(self._move_and_note, given).one_or_none()
         row = connection.execute(self._move, given).one_or_none()
         if row is not None:
@@ -103,6 +105,27 @@ class PreparedTransition:
             if self._is_told and row.is_told:
                 outbox.tell(connection, [row.id])
         return row
+
+
+def _with_its_note(
+    statement: sa.Update,
+    shown: Sequence[sa.ColumnElement[Any]],
+    otherwise: sa.Select[Any] | None,
+    *,
+    is_told: bool,
+) -> Any:
+    """The move, its row in the timeline and what webhooks are told of it, as one statement of PostgreSQL."""
+    told_of = [JOBS.c[name] for name in payloads.READ] if is_told else []
+    moved = statement.returning(*dict.fromkeys([*shown, *told_of])).cte("moved")
+    event = sa.select(moved.c.id, utcnow(NO_SECONDS), moved.c.state, moved.c.attempt, moved.c.worker)
+    note = sa.insert(EVENTS).from_select(["job_id", "at", "state", "attempt", "worker"], event)
+    columns = moved.c[: len(shown)]
+    answer: Any = sa.select(*columns)
+    if otherwise is not None:
+        nothing = (sa.cast(sa.null(), column.type).label(column.name) for column in columns)
+        answer = answer.union_all(otherwise.with_only_columns(*nothing))
+    answer = answer.add_cte(note.cte("noted"))
+    return answer.add_cte(outbox.of_moved(moved).cte("told")) if is_told else answer
 
 
 def connection_of(session: Session | sa.Connection) -> sa.Connection:

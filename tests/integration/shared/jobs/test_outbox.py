@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import jobs
+from jobyard.shared import jobs, webhooks
 from jobyard.shared.database import Database, utcnow
 from jobyard.shared.jobs import Progress, State
 from jobyard.shared.webhooks import Delivery
@@ -245,3 +245,18 @@ def test_a_webhook_is_not_told_of_waits_before_its_time(database: Database) -> N
     new_webhook(database, events=["waiting_long"])
     wait_long(database)
     assert not deliveries(database)
+
+
+def test_on_postgresql_no_memory_of_webhooks_loses_a_message(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    first, *others = new_jobs(database, 4)
+    succeed(database, first)
+    webhook = new_webhook(database, events=ENDS)
+    for job_id in others[:2]:  # the second as by one who knows
+        succeed(database, job_id)
+    assert [one.job_id for one in deliveries(database)] == others[:2]
+    with database.write() as session:
+        webhooks.delete(session, webhook)
+    succeed(database, others[2])
+    assert not deliveries(database)
+    database.dispose()
