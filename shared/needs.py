@@ -31,12 +31,14 @@ class JobInput(Base):
 
 
 class JobReference(Base):
-    """A data set or model that a job's spec names: it can't be deleted until the job has ended."""
+    """A data set or model that a job's spec names: it can't be deleted until the job has ended. Or an upload
+    that was deleted after that: its row is a sign that it is missed.
+    """
 
     __tablename__ = "job_references"
 
     job_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
-    # The id of the data set or model. It outlives the job as the job outlives it: there is no foreign key.
+    # Its id. It outlives the job as the job outlives it: there is no foreign key.
     referent_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
 
     __table_args__ = (sa.Index("ix_job_references_referent_id", "referent_id"),)
@@ -128,21 +130,34 @@ def keep_fetched(
     session.execute(sa.insert(JobInput).values(job_id=job_id, file_id=file_id))
 
 
-def unended_job_that_reads(session: Session, file_id: uuid.UUID) -> uuid.UUID | None:
-    """A job that has not ended and reads this upload."""
+def job_that_needs(session: Session, file_id: uuid.UUID) -> uuid.UUID | None:
+    """A job that reads this upload and has not ended, or is to be kept."""
     query = (
         sa.select(Job.id)
         .join(JobInput, JobInput.job_id == Job.id)
-        .where(JobInput.file_id == file_id, Job.state.in_(UNENDED))
+        .where(JobInput.file_id == file_id, Job.state.in_(UNENDED) | Job.keep)
         .limit(1)
     )
     return session.scalar(query)
 
 
-def referents_of(session: Session, job_id: uuid.UUID) -> list[uuid.UUID]:
-    """The ids of the data sets and models that a job names, whether they are there or not."""
-    query = sa.select(JobReference.referent_id).where(JobReference.job_id == job_id)
-    return list(session.scalars(query))
+def note_lost(session: Session, file_id: uuid.UUID) -> None:
+    """Remember of all jobs that read this upload that they need it, for it is to be deleted."""
+    readers = sa.select(JobInput.job_id, sa.literal(file_id, JobInput.file_id.type))
+    readers = readers.where(JobInput.file_id == file_id)
+    session.execute(sa.insert(JobReference).from_select(["job_id", "referent_id"], readers))
+
+
+def referents_of(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, set[uuid.UUID]]:
+    """The ids of the data sets and models that each of these jobs names, whether they are there or not.
+
+    And of the uploads that it read and that were deleted.
+    """
+    found: dict[uuid.UUID, set[uuid.UUID]] = {}
+    query = sa.select(JobReference.job_id, JobReference.referent_id).where(JobReference.job_id.in_(job_ids))
+    for job_id, referent_id in session.execute(query):
+        found.setdefault(job_id, set()).add(referent_id)
+    return found
 
 
 def unended_job_that_names(session: Session, referent_id: uuid.UUID) -> uuid.UUID | None:

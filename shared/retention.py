@@ -11,7 +11,7 @@ from jobyard.shared import jobs, registry, storage
 from jobyard.shared.database import utcnow
 from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.shared.jobs import TERMINAL, Job, State, needed_by_parent
-from jobyard.shared.needs import JobInput, unended_job_that_names, unended_job_that_reads
+from jobyard.shared.needs import JobInput, job_that_needs, note_lost, unended_job_that_names
 from jobyard.shared.storage import File, PendingKey, Reason, complete, plan_deletion
 
 DAY_SECONDS = 86_400.0
@@ -24,7 +24,7 @@ KEYS_AT_ONCE = 500
 
 
 def forget(session: Session, days: float, limit: int = 1_000) -> tuple[list[str], bool]:
-    """Delete jobs that ended so long ago, and uploads as old that no job reads any more.
+    """Delete jobs that ended so long ago, if they are not to be kept, and uploads as old that no job reads.
 
     Data sets and models stay, and a model's file with it. Returns the storage's keys that nothing
     refers to now (delete them after the commit), and whether there may be more to forget.
@@ -32,7 +32,7 @@ def forget(session: Session, days: float, limit: int = 1_000) -> tuple[list[str]
     old = utcnow(-days * DAY_SECONDS)
     old_jobs = session.scalars(
         sa.select(Job.id)
-        .where(Job.finished_at < old, Job.state.in_(TERMINAL), Job.parent_id.is_(None))
+        .where(Job.finished_at < old, Job.state.in_(TERMINAL), Job.parent_id.is_(None), ~Job.keep)
         .order_by(Job.finished_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -73,14 +73,22 @@ def delete_job(session: Session, job_id: uuid.UUID) -> list[str]:
     return found.keys
 
 
-def delete_jobs(session: Session, job_ids: Sequence[uuid.UUID]) -> Deletion:
+def sort_out_deletable(
+    session: Session, job_ids: Sequence[uuid.UUID], *where: sa.ColumnElement[bool], lock: bool = True
+) -> jobs.Sorted:
+    """`jobs.sort_out` of those that are to be deleted, without those that a model needs."""
+    ids, refused = jobs.sort_out(session, "delete", job_ids, *where, lock=lock)
+    refused |= _makers_of_cards(session, ids)
+    return jobs.Sorted([job_id for job_id in ids if job_id not in refused], refused)
+
+
+def delete_jobs(session: Session, job_ids: Sequence[uuid.UUID], *where: sa.ColumnElement[bool]) -> Deletion:
     """Delete those of the jobs that have ended, with all that is theirs, and the uploads that no other reads.
 
-    Data sets and models stay, and a model's file with it. Delete the keys after the commit.
+    `where` as for `jobs.sort_out`. Data sets and models stay, and a model's file with it. Delete the keys
+    after the commit.
     """
-    ids, refused = jobs.lock_deletable(session, job_ids)
-    refused |= _makers_of_cards(session, ids)
-    ids = [job_id for job_id in ids if job_id not in refused]
+    ids, refused = sort_out_deletable(session, job_ids, *where)
     # Locked first: of two transactions that delete the last two readers, one sees what the other did.
     inputs = sa.select(JobInput.file_id).where(JobInput.job_id.in_(ids))
     read = session.scalars(
@@ -119,18 +127,20 @@ def delete_upload(session: Session, file_id: uuid.UUID, *, if_unread: bool = Fal
     """Delete an upload; returns the storage's keys to delete after the commit. Jobs that have ended and read
     it can't be retried any more.
 
-    Raises NotFound, and Conflict where a job needs it that has not ended, or with `if_unread` any job.
+    Raises NotFound, and Conflict where a job needs it that has not ended or is to be kept, or with
+    `if_unread` any job.
     """
     # What a job takes at this moment is locked by its foreign key: the row is looked at again after it.
     session.execute(sa.select(File.id).where(File.id == file_id).with_for_update())
     file = storage.get_file(session, file_id)
-    job_id = unended_job_that_reads(session, file_id)
+    job_id = job_that_needs(session, file_id)
     if job_id is not None:
-        raise Conflict(f"job {job_id} needs the file {file_id}; wait until it has ended, or cancel it")
+        raise Conflict(f"job {job_id} needs the file {file_id}: it has not ended, or is to be kept")
     if if_unread:
         job_id = session.scalar(sa.select(JobInput.job_id).where(JobInput.file_id == file_id).limit(1))
         if job_id is not None:
             raise Conflict(f"job {job_id} read the file {file_id}, and could be retried with it")
+    note_lost(session, file_id)
     session.delete(file)
     session.flush()
     unused = _unused(session, [file.storage_key])

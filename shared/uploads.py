@@ -36,6 +36,7 @@ class _Readers(NamedTuple):
 
     jobs: int
     unended: int
+    kept: int
     last_ended_at: datetime.datetime | None
 
 
@@ -64,6 +65,7 @@ def _readers_of(file_id: uuid.UUID) -> sa.Select[Any]:
         sa.select(
             Job.finished_at,
             sa.case((Job.state.in_(TERMINAL), 0), else_=1).label("is_unended"),
+            sa.case((Job.keep, 1), else_=0).label("is_kept"),
         )
         .join(JobInput, JobInput.job_id == Job.id)
         .where(JobInput.file_id == file_id)
@@ -74,6 +76,7 @@ def _readers_of(file_id: uuid.UUID) -> sa.Select[Any]:
         sa.literal(file_id, File.id.type),
         sa.func.count(),
         sa.func.coalesce(sa.func.sum(first.c.is_unended), 0),
+        sa.func.coalesce(sa.func.sum(first.c.is_kept), 0),
         sa.func.max(first.c.finished_at),
     ).select_from(first)
 
@@ -81,6 +84,8 @@ def _readers_of(file_id: uuid.UUID) -> sa.Select[Any]:
 def _described(file: File, readers: _Readers, retention_days: float) -> Upload:
     if readers.unended:
         why = "a job that has not ended needs it"
+    elif readers.kept:
+        why = "a job that is to be kept needs it"
     elif readers.jobs > EXACT_READERS:
         why = f"over {EXACT_READERS:,} jobs need it"
     elif not retention_days:

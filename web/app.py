@@ -8,6 +8,7 @@ from flask_openapi3 import Info
 from jinja2 import BaseLoader, ChoiceLoader, PackageLoader
 from werkzeug.wrappers import Response
 
+import jobyard.web.api.bulk
 import jobyard.web.auth
 import jobyard.web.problems
 from jobyard.shared import logs

@@ -2,32 +2,27 @@
 
 import click
 
-from jobyard.cli.session import connect
+from jobyard.cli.many import Choice, choosing, confirm, move
+from jobyard.cli.session import connect, json_option
 
 
 @click.command()
-@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
-@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
-def delete(job_ids: tuple[str, ...], yes: bool) -> None:
+@choosing
+@json_option
+def delete(choice: Choice, as_json: bool) -> int:
     """Delete jobs that have ended, with their results and files.
 
     Uploads that no other job reads are deleted, too. Data sets and models that a job made are kept.
     """
+    if choice.all or choice.dry_run:
+        return move("delete", choice, as_json=as_json)
     with connect() as client:
         # All of them are looked up first: a wrong id deletes nothing.
-        found = [client.job(job_id) for job_id in dict.fromkeys(job_ids)]
-        if not yes:
+        found = [client.job(job_id) for job_id in choice.ids]
+        if not choice.yes:
             what = f"job {found[0].id}" if len(found) == 1 else f"these {len(found)} jobs"
             confirm(f"Delete {what} permanently?")
         for job in found:
             job.delete()
             click.echo(f"job {job.id} was deleted")
-
-
-def confirm(question: str) -> None:
-    """Raises click.Abort where the answer is no, or nobody answers."""
-    try:
-        click.confirm(question, abort=True)
-    except click.Abort:
-        click.echo("jobyard: nothing was deleted; --yes deletes without a question", err=True)
-        raise
+    return 0

@@ -7,7 +7,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from jobyard.cli.deletion import confirm
+from jobyard.cli.many import confirm
 from jobyard.cli.session import connect, output, print_json
 from jobyard.client.errors import Json
 

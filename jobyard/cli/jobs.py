@@ -9,6 +9,7 @@ from rich.table import Column, Table
 
 from jobyard.cli.each import for_each
 from jobyard.cli.follow import follow
+from jobyard.cli.many import Choice, choosing, move
 from jobyard.cli.results import show_result
 from jobyard.cli.session import (
     connect,
@@ -121,30 +122,36 @@ def watch(job_ids: tuple[str, ...], as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
+@choosing
 @json_option
-def pause(job_id: str, as_json: bool) -> int:
+def pause(choice: Choice, as_json: bool) -> int:
     """Pause a job; a training keeps its progress."""
+    if not choice.is_one:
+        return move("pause", choice, as_json=as_json)
     with connect() as client:
-        return _show_change(client.job(job_id).pause(), "pause requested", as_json)
+        return _show_change(client.job(choice.ids[0]).pause(), "pause requested", as_json)
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
+@choosing
 @json_option
-def resume(job_id: str, as_json: bool) -> int:
+def resume(choice: Choice, as_json: bool) -> int:
     """Resume a paused job."""
+    if not choice.is_one:
+        return move("resume", choice, as_json=as_json)
     with connect() as client:
-        return _show_change(client.job(job_id).resume(), "resumed", as_json)
+        return _show_change(client.job(choice.ids[0]).resume(), "resumed", as_json)
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
+@choosing
 @json_option
-def cancel(job_id: str, as_json: bool) -> int:
+def cancel(choice: Choice, as_json: bool) -> int:
     """Cancel a job: at once if it is queued, at its next step if it is running."""
+    if not choice.is_one:
+        return move("cancel", choice, as_json=as_json)
     with connect() as client:
-        job = client.job(job_id).cancel()
+        job = client.job(choice.ids[0]).cancel()
         try:
             job.wait(CANCEL_SECONDS, check=False)
         except WaitTimeout:
@@ -157,12 +164,14 @@ def cancel(job_id: str, as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
+@choosing
 @json_option
-def retry(job_id: str, as_json: bool) -> int:
+def retry(choice: Choice, as_json: bool) -> int:
     """Run a failed or cancelled job again, and follow it."""
+    if not choice.is_one:
+        return move("retry", choice, as_json=as_json)
     with connect() as client:
-        return _follow_to_end(client.job(job_id).retry(), as_json)
+        return _follow_to_end(client.job(choice.ids[0]).retry(), as_json)
 
 
 @click.command()

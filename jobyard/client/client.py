@@ -13,6 +13,7 @@ from jobyard.client.architectures import architecture_file
 from jobyard.client.errors import BadRequest, Json
 from jobyard.client.job import Job
 from jobyard.client.lookups import whole_id
+from jobyard.client.many import ManyJobs
 from jobyard.client.texts import listed, texts_of
 from jobyard.client.transport import Transport, given, segment
 from jobyard.client.uploads import file_or_id
@@ -22,7 +23,7 @@ from jobyard.client.webhooks import Webhooks
 MARKS = ("name", "labels", "note", "keep")
 
 
-class Client(Webhooks):
+class Client(Webhooks, ManyJobs):
     """A Jobyard server, by its address and token.
 
         with Client("http://127.0.0.1:8642", token) as client:

@@ -7,6 +7,7 @@ imports its modules.
 
 from jobyard.shared.jobs.attempts import BACKOFF_SECONDS
 from jobyard.shared.jobs.briefs import WHOLE_BYTES, Brief, JobBrief, brief_of, is_listed_whole, restore
+from jobyard.shared.jobs.bulk import cancel_many, pause_many, resume_many, retry_many, to_wake
 from jobyard.shared.jobs.claims import Claim, claim
 from jobyard.shared.jobs.counts import (
     EXACT_COUNTS,
@@ -21,7 +22,7 @@ from jobyard.shared.jobs.counts import (
     recount,
     total,
 )
-from jobyard.shared.jobs.deletion import NOT_FOUND, Deletable, Refusal, delete_locked, lock_deletable
+from jobyard.shared.jobs.deletion import delete_locked
 from jobyard.shared.jobs.edits import MAX_LABELS, Edit, edit
 from jobyard.shared.jobs.families import settle, split
 from jobyard.shared.jobs.fields import Field, Shown
@@ -47,6 +48,7 @@ from jobyard.shared.jobs.reads import (
     page,
     running,
 )
+from jobyard.shared.jobs.refusals import NOT_FOUND, Refusal, Sorted, Verb, sort_out
 from jobyard.shared.jobs.snapshots import (
     JobSnapshot,
     JobVersion,
@@ -131,7 +133,6 @@ __all__ = [
     "Brief",
     "Claim",
     "Count",
-    "Deletable",
     "Edit",
     "Ended",
     "Field",
@@ -154,6 +155,7 @@ __all__ = [
     "RunningJob",
     "Shown",
     "Sort",
+    "Sorted",
     "State",
     "Submitted",
     "SweepMark",
@@ -161,10 +163,12 @@ __all__ = [
     "Terms",
     "Total",
     "Usage",
+    "Verb",
     "ages",
     "bound_of",
     "brief_of",
     "cancel",
+    "cancel_many",
     "children",
     "claim",
     "count_by_state",
@@ -196,7 +200,6 @@ __all__ = [
     "keep_terms",
     "last_events",
     "listed",
-    "lock_deletable",
     "mark_age_seconds",
     "matching_ids",
     "needed_by_parent",
@@ -209,6 +212,7 @@ __all__ = [
     "page_of_ids",
     "part_of_id",
     "pause",
+    "pause_many",
     "postpone",
     "read_if_ended",
     "read_snapshot",
@@ -224,12 +228,15 @@ __all__ = [
     "restart",
     "restore",
     "resume",
+    "resume_many",
     "retry",
+    "retry_many",
     "running",
     "set_mark",
     "settle",
     "settled_until",
     "snapshots_of_new",
+    "sort_out",
     "split",
     "submit",
     "submit_each",
@@ -238,6 +245,7 @@ __all__ = [
     "succeed_alone",
     "tell_of_long_waits",
     "terms_of",
+    "to_wake",
     "total",
     "why_waiting",
 ]

@@ -1,6 +1,7 @@
-"""Running a failed or cancelled job again, if what it names is still there."""
+"""Running failed and cancelled jobs again, if what they name is still there."""
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,11 +10,12 @@ from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, kinds, registry
 from jobyard.shared.errors import BadInput, NotFound
-from jobyard.shared.kinds.base import Kind
 from jobyard.shared.needs import JobInput, addresses_of, referents_of
 from jobyard.shared.storage import File
 from jobyard.web.backend import Backend
 from jobyard.web.services.submission import TABLES
+
+GONE = "names a data set, a model or a file that was deleted"
 
 
 def retry(backend: Backend, job_id: uuid.UUID) -> jobs.Job:
@@ -23,53 +25,49 @@ def retry(backend: Backend, job_id: uuid.UUID) -> jobs.Job:
     """
     with backend.database.write() as session:
         job = jobs.retry(session, job_id, backend.settings.max_attempts)
-        _check_references(session, job)
-        _check_files(session, job)
+        if missing := lost(session, [job_id]).get(job_id):
+            field, message = _named(session, job, missing)
+            raise BadInput(field, f"{message}; submit another job")
     backend.wake(job)
     return job
 
 
-def _check_references(session: Session, job: jobs.Job) -> None:
-    """Raises BadInput where something is gone. What is there can't be deleted until the commit."""
-    needed = set(referents_of(session, job.id))
-    for table in (registry.Dataset, registry.Model):
-        there = sa.select(table.id).where(table.id.in_(needed)).with_for_update(read=True)
-        needed -= set(session.scalars(there))
-    if not needed:
-        return
-    kind, spec = _declared(job)
-    for reference in kind.references(spec) if kind is not None else ():
+def lost(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, set[uuid.UUID]]:
+    """The ids of what these jobs name and is gone, by job. What is there stays until the commit."""
+    inputs = sa.select(JobInput.file_id).where(JobInput.job_id.in_(job_ids))
+    # Locked before it is asked what is lost: an upload that is being deleted is gone then, or stays.
+    session.scalars(
+        sa.select(File.id).where(File.id.in_(inputs)).order_by(File.id).with_for_update(read=True)
+    ).all()
+    named = referents_of(session, job_ids)
+    needed = set[uuid.UUID]().union(*named.values())
+    there: set[uuid.UUID] = set()
+    for table in (registry.Dataset, registry.Model) if needed else ():
+        rows = sa.select(table.id).where(table.id.in_(needed)).order_by(table.id).with_for_update(read=True)
+        there |= set(session.scalars(rows))
+    return {job_id: ids - there for job_id, ids in named.items() if ids - there}
+
+
+def _named(session: Session, job: jobs.Job, missing: set[uuid.UUID]) -> tuple[str, str]:
+    """The first field whose thing is gone, and what is to be said of it."""
+    kind = kinds.by_name().get(job.kind)
+    try:
+        spec: Any = None if kind is None else kind.Spec.model_validate(job.spec)
+    except ValidationError:  # of a spec from before the kind was changed
+        kind = None
+    if kind is None:
+        return "spec", GONE
+    for reference in kind.references(spec):
         try:
             if reference.name is not None:
                 registry.find(session, TABLES[reference.noun], reference.name)
         except NotFound as error:
-            raise BadInput(f"spec.{reference.field}", f"{error.message}; submit another job") from None
-    raise BadInput("spec", "names a data set or a model that was deleted; submit another job")
-
-
-def _check_files(session: Session, job: jobs.Job) -> None:
-    """Raises BadInput where an upload was deleted. What is there can't be until the commit."""
-    kind, spec = _declared(job)
-    if kind is None:
-        return
-    needed = {name: file_id for name, file_id in kind.inputs(spec).items() if file_id is not None}
-    read = session.scalars(sa.select(JobInput.file_id).where(JobInput.job_id == job.id))
-    ids = {*read, *needed.values()}
-    theirs = sa.select(File.id).where(File.id.in_(ids)).order_by(File.id).with_for_update(read=True)
-    there = set(session.scalars(theirs)) if ids else set()
-    for name, file_id in needed.items():
-        if file_id not in there:
-            raise BadInput(f"spec.{name}", f"the file {file_id} was deleted; submit another job")
+            return f"spec.{reference.field}", error.message
+    for name, file_id in kind.inputs(spec).items():
+        if file_id in missing:
+            return f"spec.{name}", f"the file {file_id} was deleted"
     fetched = addresses_of(session, job.id)
     for name in kind.addresses(spec):
         if name not in fetched:
-            raise BadInput(f"spec.{name}", "the file was deleted after it was fetched; submit another job")
-
-
-def _declared(job: jobs.Job) -> tuple[Kind[Any] | None, Any]:
-    """The job's kind and its spec; None where there is no such kind any more, or it has another spec now."""
-    kind = kinds.by_name().get(job.kind)
-    try:
-        return kind, None if kind is None else kind.Spec.model_validate(job.spec)
-    except ValidationError:
-        return None, None
+            return f"spec.{name}", "the file was deleted after it was fetched"
+    return "spec", GONE

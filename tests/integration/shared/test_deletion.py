@@ -88,6 +88,22 @@ def test_a_job_that_has_not_ended_stays(database: Database, state: State) -> Non
     assert ids(database) == {job_id}
 
 
+def test_a_job_that_is_to_be_kept_stays_and_so_does_its_upload(database: Database, store: Storage) -> None:
+    job_id, upload = new_job(database), new_file(database, store)
+    read_by(database, job_id, upload)
+    change(database, Job, Job.id == job_id, keep=True)
+    with database.write() as session:
+        assert retention.forget(session, 1) == ([], False)
+    with database.write() as session, pytest.raises(Conflict, match="is to be kept"):
+        retention.delete_job(session, job_id)
+    with database.write() as session, pytest.raises(Conflict, match="or is to be kept"):
+        retention.delete_upload(session, upload.id)
+    change(database, Job, Job.id == job_id, keep=False)
+    with database.write() as session:
+        assert retention.forget(session, 1)[0] == [upload.storage_key]
+    assert ids(database) == set()
+
+
 def test_a_part_is_deleted_with_its_job_alone_and_that_only_when_no_part_runs(database: Database) -> None:
     job_id = new_job(database, State.CANCELLED)
     change(database, Job, Job.id == job_id, child_window=1)

@@ -35,7 +35,7 @@ def add_files(database: Database, count: int, job_id: uuid.UUID | None = None) -
 def test_an_upload_is_kept_until_its_retention_is_over_and_that_of_the_jobs_that_read_it(
     database: Database, store: Storage
 ) -> None:
-    unread, read, needed = (new_file(database, store, ago=20 * DAY_SECONDS) for _ in range(3))
+    unread, read, needed, kept = (new_file(database, store, ago=20 * DAY_SECONDS) for _ in range(4))
     new_file(database, store, new_job(database))
     ended = [new_job(database, ago=days * DAY_SECONDS) for days in (15, 10)]
     for job_id in ended:
@@ -43,9 +43,14 @@ def test_an_upload_is_kept_until_its_retention_is_over_and_that_of_the_jobs_that
     read_by(database, ended[0], needed)
     read_by(database, new_job(database, State.PAUSED), needed)
 
+    read_by(database, ended[1], kept)
+    change(database, Job, Job.id == ended[1], keep=True)
+    assert listed(database)[kept.id].kept_because == "a job that is to be kept needs it"
+    change(database, Job, Job.id == ended[1], keep=False)
+
     found = listed(database)
 
-    assert list(found) == [needed.id, read.id, unread.id]
+    assert list(found) == [kept.id, needed.id, read.id, unread.id]
     assert [found[file.id].jobs for file in (unread, read, needed)] == [0, 2, 2]
     whole = datetime.timedelta(days=DAYS)
     assert found[unread.id].kept_until == found[unread.id].file.created_at + whole

@@ -69,7 +69,10 @@ def test_a_job_of_a_kind_that_is_not_installed_is_told_so_too(api: "FlaskClient"
     change_job(backend.database, job_id, kind="gone")
     response = api.post(f"/api/v1/jobs/{job_id}/retry")
     assert response.status_code == 422
-    assert response.json["detail"] == "spec: names a data set or a model that was deleted; submit another job"
+    assert (
+        response.json["detail"]
+        == "spec: names a data set, a model or a file that was deleted; submit another job"
+    )
 
 
 def test_a_job_is_retried_if_what_it_names_is_there(api: "FlaskClient", backend: Backend) -> None:

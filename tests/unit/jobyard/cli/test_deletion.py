@@ -50,7 +50,7 @@ def test_nothing_is_deleted_without_a_yes_or_with_a_wrong_id(server: Server) -> 
     for answers in ("n\n", ""):
         result = CliRunner().invoke(cli, ["delete", IDS[0]], input=answers)
         assert result.exit_code == 1
-        assert "jobyard: nothing was deleted; --yes deletes without a question" in result.output
+        assert "jobyard: nothing was changed; --yes changes without a question" in result.output
     assert run(["delete", *IDS, str(uuid.UUID(int=3)), "--yes"]) == 2
     assert server.deleted == []
     assert run(["delete", *IDS, "--yes"]) == 0
