@@ -6,7 +6,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from jobyard.cli.deletion import confirm
+from jobyard.cli.many import confirm
 from jobyard.cli.session import connect, json_option, label_option, labels_of, on_a_line, output, print_json
 from jobyard.cli.times import since
 from jobyard.client import Client

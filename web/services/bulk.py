@@ -101,21 +101,36 @@ def run(
     before: uuid.UUID | None = None,
     dry_run: bool = False,
 ) -> Outcome:
-    """Move the jobs that are `wanted`; with `dry_run`, say which could be moved. `by`: the actor."""
+    """Move the jobs that are `wanted`; with `dry_run`, say which could be moved.
+
+    `by` is the actor, and `before` the `next` of the outcome before.
+    """
+    if dry_run:
+        return survey(backend, [verb], wanted, before=before)[verb]
     outcome, ends = Outcome(), time.monotonic() + BUDGET_SECONDS
     for batch in _batches(backend, wanted, before):
-        refused: Mapping[uuid.UUID, Refusal]
-        if dry_run:
-            with backend.database.read() as session:
-                refused = _sort_out(session, verb, batch).refused
-        else:
-            refused = _move(backend, verb, wanted, batch, by)
-            time.sleep(PAUSE_SECONDS)
-        outcome.add(batch, refused)
+        outcome.add(batch, _move(backend, verb, wanted, batch, by))
+        time.sleep(PAUSE_SECONDS)
         if outcome.matched >= MAX_JOBS or time.monotonic() > ends:
             outcome.next = batch[-1] if len(batch) == BATCH else None
             break
     return outcome
+
+
+def survey(
+    backend: Backend, verbs: Sequence[jobs.Verb], wanted: Wanted, *, before: uuid.UUID | None = None
+) -> dict[jobs.Verb, Outcome]:
+    """What would become of the jobs by each of these verbs. Changes and locks nothing."""
+    found, ends = {verb: Outcome() for verb in verbs}, time.monotonic() + BUDGET_SECONDS
+    for batch in _batches(backend, wanted, before):
+        with backend.database.read() as session:
+            for verb, outcome in found.items():
+                outcome.add(batch, _sort_out(session, verb, batch).refused)
+        if found[verbs[0]].matched >= MAX_JOBS or time.monotonic() > ends:
+            for outcome in found.values():
+                outcome.next = batch[-1] if len(batch) == BATCH else None
+            break
+    return found
 
 
 def _batches(backend: Backend, wanted: Wanted, before: uuid.UUID | None) -> Iterator[list[uuid.UUID]]:

@@ -1,0 +1,93 @@
+"""The page that changes many jobs: those that were selected in the list, or all that its filter has.
+
+It says for each verb how many jobs it would change, which is the confirmation, and then what became of them.
+"""
+
+import uuid
+from contextlib import suppress
+from typing import Any, Final
+
+from flask import Response, make_response, render_template, request
+from werkzeug.datastructures import MultiDict
+
+from jobyard.shared import jobs, kinds
+from jobyard.shared.errors import BadInput, NotFound
+from jobyard.web.auth import actor
+from jobyard.web.backend import current_backend
+from jobyard.web.pages.blueprint import routes
+from jobyard.web.services import bulk
+from jobyard.web.services.bulk import Wanted
+
+# In the order of the page: an icon, and what became of a job that was changed.
+VERBS: Final[dict[jobs.Verb, tuple[str, str]]] = {
+    "pause": ("pause-fill", "paused, or asked to stop"),
+    "resume": ("play-fill", "resumed"),
+    "retry": ("arrow-repeat", "queued again"),
+    "cancel": ("slash-circle", "cancelled, or asked to stop"),
+    "delete": ("trash", "deleted"),
+}
+
+
+@routes.get("/jobs/many")
+def many() -> Response:
+    """What could be done to these jobs, and to how many of them."""
+    return _page(request.args)
+
+
+@routes.post("/jobs/many/<verb>")
+def change_many(verb: str) -> Response:
+    """Do it, and say what became of them."""
+    for known in VERBS:
+        if known == verb != "delete":
+            return _done(known)
+    raise NotFound(f"jobs can't be changed by {verb!r}")
+
+
+@routes.post("/jobs/many/delete")
+def delete_many() -> Response:
+    """Delete them, and say what became of them."""
+    return _done("delete")
+
+
+def _done(verb: jobs.Verb) -> Response:
+    wanted, _ = _wanted(request.form)
+    done = bulk.run(current_backend(), verb, wanted, by=actor())
+    return _page(request.form, done=done, words=VERBS[verb][1])
+
+
+def _page(given: "MultiDict[str, str]", **context: object) -> Response:
+    wanted, fields = _wanted(given)
+    survey = bulk.survey(current_backend(), list(VERBS), wanted)
+    some = survey["cancel"]
+    page = render_template(
+        "jobs/many.html",
+        ids=wanted.ids,
+        kept={} if wanted.ids else fields,
+        fields=fields,
+        matched=some.matched,
+        more=some.next is not None,
+        survey=survey,
+        icons={verb: icon for verb, (icon, _) in VERBS.items()},
+        **context,
+    )
+    return make_response(page)
+
+
+def _wanted(given: "MultiDict[str, str]") -> tuple[Wanted, dict[str, Any]]:
+    """The jobs, and the fields that say which. Raises BadInput for a filter that makes no sense."""
+    ids = []
+    for text in given.getlist("jobs"):
+        with suppress(ValueError):
+            ids.append(uuid.UUID(text))
+    if ids:
+        ids = list(dict.fromkeys(ids))[: bulk.MAX_JOBS]
+        return Wanted(ids=ids), {"jobs": ids}
+    fields = {
+        name: values for name in ("kind", "state") if (values := list(filter(None, given.getlist(name))))
+    }
+    known = {"kind": set(kinds.by_name()), "state": {state.value for state in jobs.State}}
+    for name, values in fields.items():
+        if unknown := sorted(set(values) - known[name]):
+            raise BadInput(name, f"there is no {name} {unknown[0]!r}")
+    states = [jobs.State(value) for value in fields.get("state", [])]
+    return Wanted(kinds=fields.get("kind", []), states=states), fields
