@@ -2,20 +2,19 @@
 
 import datetime
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from jobyard.shared import storage
 from jobyard.shared.jobs import TERMINAL, Job
 from jobyard.shared.needs import JobInput
 from jobyard.shared.storage import File
 
 # Of the jobs that read a file so many are looked at: one that very many read must not hold up a list.
 EXACT_READERS: Final = 1_000
-# SQLite takes 500 parts of a UNION.
-FILES_AT_ONCE: Final = 100
 
 
 class Upload(NamedTuple):
@@ -40,45 +39,36 @@ class _Readers(NamedTuple):
     last_ended_at: datetime.datetime | None
 
 
+def _of_readers(value: sa.SQLColumnExpression[Any], summed_up: Callable[[Any], Any]) -> Any:
+    """Of the first few jobs that read a file, one number."""
+    first: sa.Select[Any] = sa.select(value.label("value")).join(JobInput, JobInput.job_id == Job.id)
+    first = first.where(JobInput.file_id == File.id).limit(EXACT_READERS + 1)
+    some = first.correlate(File).subquery()
+    return sa.select(summed_up(some.c.value)).scalar_subquery()
+
+
+# Built once: it is long.
+_LISTED: Final = (
+    sa.select(
+        File,
+        _of_readers(Job.id, sa.func.count),
+        _of_readers(sa.case((Job.state.in_(TERMINAL), 0), else_=1), sa.func.sum),
+        _of_readers(sa.case((Job.keep, 1), else_=0), sa.func.sum),
+        _of_readers(Job.finished_at, sa.func.max),
+    )
+    .where(File.id.in_(sa.bindparam("ids", type_=File.id.type, expanding=True)))
+    .order_by(File.id.desc())
+)
+
+
 def page(
     session: Session, retention_days: float, *, before: uuid.UUID | None = None, limit: int = 50
 ) -> list[Upload]:
     """Uploads, newest first; `before` is the last id of the page above."""
-    query = sa.select(File).where(File.job_id.is_(None)).order_by(File.id.desc()).limit(limit)
-    found = list(session.scalars(query if before is None else query.where(File.id < before)))
-    readers = _readers(session, [file.id for file in found])
-    return [_described(file, readers[file.id], retention_days) for file in found]
-
-
-def _readers(session: Session, file_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, _Readers]:
-    found: dict[uuid.UUID, _Readers] = {}
-    for start in range(0, len(file_ids), FILES_AT_ONCE):
-        some = file_ids[start : start + FILES_AT_ONCE]
-        for file_id, *numbers in session.execute(sa.union_all(*map(_readers_of, some))):
-            found[file_id] = _Readers(*numbers)
-    return found
-
-
-def _readers_of(file_id: uuid.UUID) -> sa.Select[Any]:
-    """The first few of them, counted."""
-    first = (
-        sa.select(
-            Job.finished_at,
-            sa.case((Job.state.in_(TERMINAL), 0), else_=1).label("is_unended"),
-            sa.case((Job.keep, 1), else_=0).label("is_kept"),
-        )
-        .join(JobInput, JobInput.job_id == Job.id)
-        .where(JobInput.file_id == file_id)
-        .limit(EXACT_READERS + 1)
-        .subquery()
-    )
-    return sa.select(
-        sa.literal(file_id, File.id.type),
-        sa.func.count(),
-        sa.func.coalesce(sa.func.sum(first.c.is_unended), 0),
-        sa.func.coalesce(sa.func.sum(first.c.is_kept), 0),
-        sa.func.max(first.c.finished_at),
-    ).select_from(first)
+    theirs = storage.uploads_in_order(session).order_by(storage.UPLOAD_ID.desc()).limit(limit)
+    ids = session.scalars(theirs if before is None else theirs.where(before > storage.UPLOAD_ID)).all()
+    found = session.execute(_LISTED, {"ids": ids}).all()
+    return [_described(file, _Readers(*numbers), retention_days) for file, *numbers in found]
 
 
 def _described(file: File, readers: _Readers, retention_days: float) -> Upload:

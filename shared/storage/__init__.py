@@ -5,7 +5,17 @@ storage and database are one (`identity`). This is the package's door.
 """
 
 from jobyard.shared.storage.failures import failure_behind
-from jobyard.shared.storage.files import File, add_file, artifact, artifacts, file_names, get_file, get_files
+from jobyard.shared.storage.files import (
+    UPLOAD_ID,
+    File,
+    add_file,
+    artifact,
+    artifacts,
+    file_names,
+    get_file,
+    get_files,
+    uploads_in_order,
+)
 from jobyard.shared.storage.holds import Hold
 from jobyard.shared.storage.identity import LIST_ORPHANS, Identity, StorageIdentity, take_turn_to_count
 from jobyard.shared.storage.intents import PendingKey, Reason, complete, plan_deletion
@@ -28,6 +38,7 @@ __all__ = [
     "DATABASE",
     "LIST_ORPHANS",
     "UPLOADS",
+    "UPLOAD_ID",
     "File",
     "FileTotal",
     "Hold",
@@ -58,4 +69,5 @@ __all__ = [
     "stored",
     "take_turn_to_count",
     "total",
+    "uploads_in_order",
 ]

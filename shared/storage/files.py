@@ -7,6 +7,7 @@ not happen.
 import datetime
 import uuid
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -40,6 +41,21 @@ class File(Base):
         # For the list of uploads and their size together.
         sa.Index("ix_files_uploads", "id", "bytes", sqlite_where=_UPLOADS, postgresql_where=_UPLOADS),
     )
+
+
+# Of uploads, as their index has them.
+UPLOAD_ID = sa.literal_column("id", File.id.type)
+UPLOAD_BYTES = sa.literal_column("bytes", File.bytes.type)
+
+
+def uploads_in_order(session: Session) -> "sa.Select[Any]":
+    """`UPLOAD_ID` and `UPLOAD_BYTES` of uploads, to be ordered by the id and limited.
+
+    SQLite is told the index: it would find all uploads by another one and sort them.
+    """
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    files = sa.text("files INDEXED BY ix_files_uploads" if is_sqlite else "files")
+    return sa.select(UPLOAD_ID, UPLOAD_BYTES).select_from(files).where(sa.text("job_id IS NULL"))
 
 
 def add_file(

@@ -9,18 +9,26 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from jobyard.shared.database import Base, UtcDateTime, insert_into, utcnow
-from jobyard.shared.storage.files import File
+from jobyard.shared.storage.files import UPLOAD_ID, File, uploads_in_order
 
 EXACT_FILES: Final = 1_000
 RECOUNT_SECONDS: Final = 60.0
 
 UPLOADS: Final = "uploads"
 ARTIFACTS: Final = "artifacts"
-# In the order of an index each.
-_SORTS: Final[dict[str, sa.Select[Any]]] = {
-    UPLOADS: sa.select(File.bytes).where(File.job_id.is_(None)).order_by(File.id),
-    ARTIFACTS: sa.select(File.bytes).where(File.job_id.is_not(None)).order_by(File.job_id),
-}
+
+
+def _sort(session: Session, name: str) -> sa.Select[Any]:
+    """The files of one sort, by an index."""
+    if name == UPLOADS:
+        return uploads_in_order(session)
+    return sa.select(File.bytes).where(File.job_id.is_not(None))
+
+
+def _first(session: Session, name: str) -> "Total":
+    """Of so many that it is seen whether there are more than `EXACT_FILES`."""
+    order = UPLOAD_ID if name == UPLOADS else File.job_id
+    return _count(session, _sort(session, name).order_by(order).limit(EXACT_FILES + 1))
 
 
 class FileTotal(Base):
@@ -46,7 +54,7 @@ class Total(NamedTuple):
 
 def total(session: Session, name: str) -> Total:
     """Of the `UPLOADS`, or the `ARTIFACTS` of jobs."""
-    first = _count(session, _SORTS[name].limit(EXACT_FILES + 1))
+    first = _first(session, name)
     if first.files <= EXACT_FILES:
         return first
     kept = session.get(FileTotal, name)
@@ -62,9 +70,9 @@ def recount(session: Session) -> dict[str, Total]:
         session.scalars(sa.select(FileTotal.name).where(FileTotal.counted_at > utcnow(-RECOUNT_SECONDS)))
     )
     found = {}
-    for name, sort in _SORTS.items():
-        if name not in fresh and _count(session, sort.limit(EXACT_FILES + 1)).files > EXACT_FILES:
-            found[name] = _count(session, sort.order_by(None))
+    for name in (UPLOADS, ARTIFACTS):
+        if name not in fresh and _first(session, name).files > EXACT_FILES:
+            found[name] = _count(session, _sort(session, name))
     return found
 
 

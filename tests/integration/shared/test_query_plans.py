@@ -256,6 +256,12 @@ def test_files_are_found_by_an_index(filled: Filled, verb: str) -> None:
         assert not whole, f"{whole}\n{statement}"
 
 
+def test_uploads_are_read_in_the_order_of_their_index_and_nothing_is_sorted(filled: Filled) -> None:
+    statement, parameters = sent_by(filled, HOT["uploads"])[0]
+    steps = plan(filled.database, statement, parameters)
+    assert not [step for step in steps if SORTS.search(step)], steps
+
+
 def test_the_rescue_of_lost_jobs_finds_them_among_those_that_run(filled: Filled) -> None:
     (select, parameters), *_ = sent_by(filled, HOT["rescue"])
     (scan,) = scans(filled.database, select, parameters)
