@@ -115,7 +115,7 @@ def watch(job_ids: tuple[str, ...], as_json: bool) -> int:
     """Follow a job to its end.
 
     Several are followed one after another. ID is the beginning or the end of a job's id, at least 4
-    characters, or @last for the newest job.
+    characters, or @last for your newest job.
     """
     with connect() as client:
         return for_each(client, job_ids, lambda job: _follow_to_end(job, as_json))

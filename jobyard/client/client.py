@@ -324,7 +324,7 @@ class Client(Webhooks, ManyJobs):
         self._transport.delete(f"/files/{segment(str(file_id))}")
 
     def job(self, job_id: str | uuid.UUID) -> Job:
-        """A job by its id, by the beginning or end of one (at least 4 characters), or `@last`: the newest.
+        """A job by its id, by the beginning or end of one (at least 4 characters), or `@last`: your newest.
 
         An end is looked for among the newest 10,000 jobs. Raises NotFound, and BadRequest where several jobs
         have that beginning or end.

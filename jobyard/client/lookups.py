@@ -15,7 +15,7 @@ _PART: Final = re.compile(r"[0-9a-fA-F-]+")
 
 
 def whole_id(transport: Transport, part: str) -> str:
-    """The id of the job whose id begins or ends with `part`, or of the newest job for `@last`.
+    """The id of the job whose id begins or ends with `part`, or of the newest job of the token for `@last`.
 
     Raises NotFound, and BadRequest that names the candidates where there are several.
     """
@@ -24,7 +24,7 @@ def whole_id(transport: Transport, part: str) -> str:
     if asked != LAST and (not _PART.fullmatch(asked) or len(digits) < LEAST_CHARACTERS):
         raise NotFound(
             f"there is no job {part!r}: an id is like 00000000-0000-0000-0000-000000000000; the first or "
-            f"last {LEAST_CHARACTERS} characters or more will do, and {LAST} is the newest job"
+            f"last {LEAST_CHARACTERS} characters or more will do, and {LAST} is the newest of this token"
         )
     found: Json = transport.get("/jobs/find", id=asked)
     items: list[Json] = found["items"]

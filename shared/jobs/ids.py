@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from jobyard.shared.jobs.tables import JOBS
 
 LEAST_CHARACTERS: Final = 4
-# Among so many of the newest jobs a suffix is looked for.
+# Among so many of the newest jobs a suffix is looked for, and the last one of a token.
 NEWEST_JOBS: Final = 10_000
 
 _HEX: Final = re.compile(r"[0-9a-f]{4,32}")
@@ -34,13 +34,20 @@ def matching_ids(session: Session, digits: str, limit: int) -> list[uuid.UUID]:
     newest_first = sa.select(column).order_by(column.desc())
     first, last = (uuid.UUID(digits.ljust(_DIGITS, filler)) for filler in "0f")
     begin = session.scalars(newest_first.where(column.between(first, last)).limit(limit))
-    oldest = session.scalar(newest_first.offset(NEWEST_JOBS - 1).limit(1)) or uuid.UUID(int=0)
     written = sa.func.replace(sa.cast(column, sa.Text), "-", "")  # SQLite keeps ids without dashes
-    end = session.scalars(newest_first.where(column >= oldest, written.like(f"%{digits}")).limit(limit))
+    end = session.scalars(
+        newest_first.where(column >= _oldest(session), written.like(f"%{digits}")).limit(limit)
+    )
     return sorted({*begin, *end}, reverse=True)[:limit]
 
 
-def newest_id(session: Session) -> uuid.UUID | None:
-    """The id of the job that was submitted last, none of another's children; None where there is none."""
-    theirs = sa.select(JOBS.c.id).where(JOBS.c.parent_id.is_(None))
-    return session.scalar(theirs.order_by(JOBS.c.id.desc()).limit(1))
+def newest_id(session: Session, *, created_by: str) -> uuid.UUID | None:
+    """The id of the job, and no part of one, that this token submitted last: of the newest jobs, or None."""
+    theirs = (JOBS.c.id >= _oldest(session), JOBS.c.parent_id.is_(None), JOBS.c.created_by == created_by)
+    return session.scalar(sa.select(JOBS.c.id).where(*theirs).order_by(JOBS.c.id.desc()).limit(1))
+
+
+def _oldest(session: Session) -> uuid.UUID:
+    """Of the newest jobs."""
+    oldest = sa.select(JOBS.c.id).order_by(JOBS.c.id.desc()).offset(NEWEST_JOBS - 1).limit(1)
+    return session.scalar(oldest) or uuid.UUID(int=0)

@@ -11,6 +11,7 @@ from jobyard.shared.errors import BadInput
 from jobyard.web import schemas
 from jobyard.web.api import serializers
 from jobyard.web.api.common import SECURITY, Query, answer
+from jobyard.web.auth import actor
 from jobyard.web.backend import current_backend
 
 # So many candidates are shown of those that a part has in common.
@@ -32,7 +33,7 @@ class PartQuery(Query):
     id: str = Field(
         min_length=4,
         max_length=64,
-        description="The first or the last characters of an id, at least 4; or `@last`, the newest job",
+        description="The first or last characters of an id, at least 4; or `@last`, the token's newest job",
     )
 
 
@@ -41,14 +42,14 @@ def find_jobs(query: PartQuery) -> Response:
     """Up to 10 jobs, newest first, as a list has them; `next` is not null where there are more.
 
     A beginning is looked for among all jobs, an end among the newest 10,000. Children of other jobs are
-    found, too. `@last` is none of them.
+    found, too; `@last`, of the newest 10,000 jobs as well, is none of them.
     """
     digits = None if query.id == LAST else jobs.part_of_id(query.id)
     if digits is None and query.id != LAST:
         raise BadInput("id", f"should be at least 4 characters of an id, or {LAST}, but is {query.id!r}")
     with current_backend().database.read() as session:
         if digits is None:
-            newest = jobs.newest_id(session)
+            newest = jobs.newest_id(session, created_by=actor())
             found = [] if newest is None else [newest]
         else:
             found = jobs.matching_ids(session, digits, SHOWN + 1)

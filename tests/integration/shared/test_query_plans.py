@@ -173,7 +173,7 @@ HOT: dict[str, Verb] = {
     "read_if_ended": lambda session, filled: jobs.read_if_ended(session.connection(), filled.queued.id),
     "read_version": lambda session, filled: jobs.read_version(session.connection(), filled.queued.id),
     "matching_ids": lambda session, filled: jobs.matching_ids(session, filled.running.id.hex[-6:], 11),
-    "newest_id": lambda session, _: jobs.newest_id(session),
+    "newest_id": lambda session, _: jobs.newest_id(session, created_by="ci"),
     "events": lambda session, filled: jobs.events(session, filled.running.id),
     "metric_history": lambda session, filled: metrics.history(session, filled.running.id),
     "system_history": lambda session, filled: metrics.history(session, filled.running.id, system=True),

@@ -27,9 +27,11 @@ def test_the_beginning_or_the_end_of_an_id_finds_it_and_others_that_have_it_in_c
     assert found(database, "0000") == []
 
 
-def test_a_child_is_found_and_is_not_the_last(database: Database) -> None:
+def test_a_child_is_found_and_is_not_the_last_and_neither_is_anothers_job(database: Database) -> None:
     assert last(database) is None
-    parent, child = new_job(database), new_job(database)
+    parent, child = new_job(database, created_by="ci"), new_job(database, created_by="ci")
+    new_job(database, created_by="ada")
+    new_job(database)
     change_job(database, child, parent_id=parent)
     assert found(database, child.hex[-10:]) == [child]
     assert last(database) == parent
@@ -37,7 +39,7 @@ def test_a_child_is_found_and_is_not_the_last(database: Database) -> None:
 
 def last(database: Database) -> uuid.UUID | None:
     with database.read() as session:
-        return jobs.newest_id(session)
+        return jobs.newest_id(session, created_by="ci")
 
 
 def test_what_can_be_no_part_of_an_id() -> None:
