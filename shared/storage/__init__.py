@@ -30,7 +30,16 @@ from jobyard.shared.storage.sizes import (
     stored,
 )
 from jobyard.shared.storage.storage import Storage
-from jobyard.shared.storage.totals import ARTIFACTS, UPLOADS, FileTotal, Total, keep_totals, recount, total
+from jobyard.shared.storage.totals import (
+    ARTIFACTS,
+    UPLOADS,
+    FileTotal,
+    Total,
+    counted,
+    keep_totals,
+    recount,
+    total,
+)
 
 __all__ = [
     "ARTIFACTS",
@@ -55,6 +64,7 @@ __all__ = [
     "artifacts",
     "complete",
     "count_stored",
+    "counted",
     "database_bytes",
     "failure_behind",
     "file_names",

@@ -61,6 +61,12 @@ def total(session: Session, name: str) -> Total:
     return Total(kept.files, kept.bytes, False) if kept is not None else first._replace(is_exact=False)
 
 
+def counted(session: Session) -> dict[str, Total]:
+    """All that the sweeper has counted, by name."""
+    columns = (FileTotal.name, FileTotal.files, FileTotal.bytes)
+    return {name: Total(files, size, False) for name, files, size in session.execute(sa.select(*columns))}
+
+
 def recount(session: Session) -> dict[str, Total]:
     """Count what is too much for readers, and was not counted within `RECOUNT_SECONDS`.
 

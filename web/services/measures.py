@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
 from jobyard import __version__
-from jobyard.shared import jobs, queues, webhooks
+from jobyard.shared import jobs, queues, storage, webhooks
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import TERMINAL, Total
 from jobyard.shared.kinds.base import Queue
@@ -23,6 +23,8 @@ from jobyard.shared.kinds.loading import installed
 
 QUEUES: Final = [queue.value for queue in Queue]
 PREFIX: Final = "jobyard"
+# As the sweeper names its size.
+DATABASE: Final = "database"
 # As Prometheus writes them.
 BOUNDS: Final = ["+Inf" if math.isinf(bound) else str(bound) for bound in jobs.BOUNDS]
 # Of each queue.
@@ -51,7 +53,7 @@ class Measures(Collector):
         yield about
         # Each statement stands alone: a transaction around them would be two more round trips.
         with self._database.autocommit() as connection, Session(bind=connection) as session:
-            for read in (_unended, _of_queues, _of_webhooks, _of_totals):
+            for read in (_unended, _of_queues, _of_webhooks, _of_storage, _of_totals):
                 yield from read(session)
 
 
@@ -96,6 +98,23 @@ def _of_webhooks(session: Session) -> Iterator[Metric]:
     )
     family.add_metric([], webhooks.count_pending(session))
     yield family
+
+
+def _of_storage(session: Session) -> Iterator[Metric]:
+    counted = storage.counted(session)
+    folders = {name.removesuffix("/"): total for name, total in counted.items() if name.endswith("/")}
+    what = "in the storage, by folder, as the sweeper last counted"
+    files = GaugeMetricFamily(f"{PREFIX}_storage_files", f"Files {what}.", labels=["folder"])
+    size = GaugeMetricFamily(f"{PREFIX}_storage_bytes", f"Bytes of the files {what}.", labels=["folder"])
+    for folder, total in sorted(folders.items()):
+        files.add_metric([folder], total.files)
+        size.add_metric([folder], total.bytes)
+    database = GaugeMetricFamily(
+        f"{PREFIX}_database_bytes", "Size of the database with its indexes, as the sweeper last counted."
+    )
+    if DATABASE in counted:
+        database.add_metric([], counted[DATABASE].bytes)
+    yield from (files, size, database)
 
 
 def _of_totals(session: Session) -> Iterator[Metric]:

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from jobyard import __version__
-from jobyard.shared import jobs, queue_controls, registrations
+from jobyard.shared import jobs, queue_controls, registrations, storage
 from jobyard.shared.database import Database
 from jobyard.shared.registrations import Worker
 from jobyard.workers.runtime.sweeper import count_ended, tally
@@ -55,6 +55,7 @@ def do_some_work(database: Database) -> None:
         registrations.drain(session, "gpu@a")
         queue_controls.pause(session, "predict")
         jobs.set_mark(session, jobs.SWEPT)
+        storage.keep_totals(session, {"models/": storage.Total(3, 600), "database": storage.Total(0, 70)})
     # However long the test takes, they are alive.
     change(database, Worker, Worker.name.is_not(None), seen_at=NEVER)
     new_jobs(database, 10_000)
@@ -81,6 +82,9 @@ def test_each_process_says_the_same_of_all_jobs_there_have_been(
     assert one["jobyard_leases_expired_total"] == {("cpu",): 0, ("gpu",): 1, ("predict",): 0}
     assert one["jobyard_workers"] == {("cpu",): 1, ("gpu",): 0, ("predict",): 0}
     assert one["jobyard_draining_workers"] == {("cpu",): 0, ("gpu",): 1, ("predict",): 0}
+    assert one["jobyard_storage_bytes"] == {("models",): 600}
+    assert one["jobyard_storage_files"] == {("models",): 3}
+    assert one["jobyard_database_bytes"] == {(): 70}
     assert one["jobyard_queue_paused"] == {("cpu",): 0, ("gpu",): 0, ("predict",): 1}
 
 
