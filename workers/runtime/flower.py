@@ -62,7 +62,8 @@ def _end(flower: Flower) -> None:
     away, as long as it is.
     """
     try:
-        flower.events.save_state()
+        if flower.options.persistent:
+            flower.events.save_state()
     except OSError as error:  # the disk is full, say
         log.warning("the tasks are not kept for the next start: %s", error)
     finally:
@@ -72,9 +73,14 @@ def _end(flower: Flower) -> None:
 def _application(settings: Settings) -> Flower:
     """Flower's application, which serves nothing yet."""
     folder = settings.home / "flower"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    options.persistent = True
     options.db = str(folder / "tasks")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        options.persistent = os.access(folder, os.W_OK)
+    except OSError:
+        options.persistent = False
+    if not options.persistent:
+        log.warning("tasks are not kept over a restart: can't write to %s", folder)
     options.state_save_interval = int(1_000 * SAVE_SECONDS)
     options.basic_auth = [f"{USER}:{secrets.token_urlsafe(32)}"]
     options.read_only = not settings.flower_control

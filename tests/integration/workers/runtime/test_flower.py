@@ -85,6 +85,12 @@ def test_what_had_ended_is_kept_over_a_restart_and_what_may_have_ended_since_is_
         wait_for(lambda: states(client).get(str(claims[-1].id)) == "SUCCESS")
 
 
+def test_without_a_place_to_keep_tasks_it_runs(redis_server: "RedisProcess", tmp_path: Path) -> None:
+    (tmp_path / "flower").write_text("a file where its folder should be")
+    with flower(tmp_path, redis_server.url) as client:
+        assert states(client) == {}
+
+
 def test_a_damaged_file_is_put_aside(redis_server: "RedisProcess", tmp_path: Path) -> None:
     (tmp_path / "flower").mkdir()
     (tmp_path / "flower/tasks").write_bytes(b"no database")
