@@ -49,6 +49,10 @@ WHY_CHARACTERS = 120
     "--state", "states", multiple=True, type=click.Choice(list(STYLES)),
     help="Only jobs in this state; may be repeated.",
 )  # fmt: skip
+@click.option(
+    "--created-by", "tokens", multiple=True, metavar="TOKEN",
+    help="Only jobs submitted with the token of this name; may be repeated.",
+)  # fmt: skip
 @click.option("--after", metavar="DATE", help="Only jobs created on this date or later: 2026-11-29.")
 @click.option("--before", metavar="DATE", help="Only jobs created before this date.")
 @click.option("--oldest", is_flag=True, help="List the oldest first.")
@@ -64,6 +68,7 @@ def jobs(
     labels_given: tuple[str, ...],
     kinds: tuple[str, ...],
     states: tuple[str, ...],
+    tokens: tuple[str, ...],
     after: str | None,
     before: str | None,
     oldest: bool,
@@ -78,6 +83,7 @@ def jobs(
         "label": labels_of(labels_given) or None,
         "kind": kinds or None,
         "state": states or None,
+        "created_by": tokens or None,
         "after": after,
         "before": before,
         "sort": "oldest" if oldest else None,

@@ -345,6 +345,7 @@ class Client(Webhooks, ManyJobs):
         label: str | Sequence[str] | Mapping[str, str] | None = None,
         kind: str | Sequence[str] | None = None,
         state: str | Sequence[str] | None = None,
+        created_by: str | Sequence[str] | None = None,
         after: datetime | str | None = None,
         before: datetime | str | None = None,
         sort: str | None = None,
@@ -354,9 +355,10 @@ class Client(Webhooks, ManyJobs):
         """The jobs that meet every condition, or the parts of the job `parent`, newest first.
 
         `q` are words, all of which are in a job's name, labels or note, or in the names of its files, data
-        sets and models. `label` are labels that it has, as {"team": "birds"} or "team:birds"; `kind` and
-        `state` are one or several, of which it has one. It was created at `after` or later, and earlier than
-        `before`: moments, or dates as "2026-11-29". `sort` is "newest" or "oldest".
+        sets and models. `label` are labels that it has, as {"team": "birds"} or "team:birds"; `kind`, `state`
+        and `created_by`, the name of a token, are one or several, of which it has one. It was created at
+        `after` or later, and earlier than `before`: moments, or dates as "2026-11-29". `sort` is "newest" or
+        "oldest".
 
         They are fetched lazily, `limit` (1 to 200) at a time. Long values of `spec` and `result` are cut in a
         list; `raw["truncated"]` has their paths, and `refresh` gets the job whole.
@@ -368,6 +370,7 @@ class Client(Webhooks, ManyJobs):
             "label": label,
             "kind": kind,
             "state": state,
+            "created_by": created_by,
             "after": _moment(after),
             "before": _moment(before),
             "sort": sort,

@@ -54,6 +54,9 @@ class JobFilter(BaseModel):
     )
     kind: list[str] = Field(default=[], max_length=MAX_VALUES, description="One of these kinds")
     state: list[State] = Field(default=[], max_length=MAX_VALUES, description="In one of these states")
+    created_by: list[Annotated[str, Field(max_length=64)]] = Field(
+        default=[], max_length=MAX_VALUES, description="Submitted with one of these tokens, by their names"
+    )
     after: Moment | None = Field(
         default=None, description="Created then or later: `2026-11-29`, `2026-11-29T18:00:00Z`"
     )

@@ -206,7 +206,6 @@ HOT: dict[str, Verb] = {
     "read_tallies": lambda session, _: jobs.read_tallies(session, ["cpu", "gpu"]),
     "gauges": lambda session, _: queues.gauges(session),
     "ages": lambda session, _: jobs.ages(session, ["cpu", "gpu"]),
-    "count_stalled": lambda session, _: jobs.count_stalled(session),
     "find_a_word": lambda session, _: jobs.find(session, JobFilter(q="nightly")),
     "find_words_and_a_label": lambda session, _: jobs.find(
         session, JobFilter(q="nightly rare", label=["team:birds"], state=["failed"], kind=["train"])
@@ -216,6 +215,9 @@ HOT: dict[str, Verb] = {
     ),
     "find_the_oldest_of_a_time": lambda session, filled: jobs.find(
         session, A_WEEK.model_copy(update={"kind": ["train"]}), after=filled.queued.id, oldest_first=True
+    ),
+    "find_by_token": lambda session, filled: jobs.find(
+        session, JobFilter(created_by=["ci"]), after=filled.queued.id
     ),
     "find_by_dates": lambda session, _: jobs.find(session, A_WEEK),
     "edit": lambda session, filled: jobs.edit(

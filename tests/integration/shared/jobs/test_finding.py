@@ -192,3 +192,12 @@ def test_a_filter_says_what_is_wrong_with_it() -> None:
     ):
         with pytest.raises(ValueError, match=said):
             JobFilter(**asked)
+
+
+def test_jobs_are_found_by_the_token_that_submitted_them(database: Database) -> None:
+    ci, ada = new_job(database, created_by="ci"), new_job(database, created_by="ada")
+    nobody = new_job(database)
+    assert found(database, created_by=["ci"]) == [ci]
+    assert found(database, created_by=["ci", "ada"], state=["queued"]) == [ada, ci]
+    assert found(database, created_by=["c"]) == []
+    assert found(database) == [nobody, ada, ci]

@@ -99,10 +99,11 @@ def test_edit_without_a_change_is_refused(server: Server, capsys: pytest.Capture
 
 def test_jobs_asks_for_what_is_to_be_found(server: Server) -> None:
     kinds = ["--kind", "train", "--kind", "predict"]
-    options = ["--label", "team=birds", "--state", "failed", "--oldest", "--after", "2026-01-01"]
-    assert run(["jobs", "May", "again", *kinds, *options, "--limit", "7"]) == 0
+    options = ["--label", "team=birds", "--state", "failed", "--oldest", "--created-by", "ci"]
+    assert run(["jobs", "May", "again", *kinds, *options, "--after", "2026-01-01", "--limit", "7"]) == 0
     assert sorted(server.query) == [
         ("after", "2026-01-01"),
+        ("created_by", "ci"),
         ("kind", "predict"),
         ("kind", "train"),
         ("label", "team:birds"),
