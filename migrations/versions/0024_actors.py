@@ -16,7 +16,9 @@ depends_on: str | Sequence[str] | None = None
 
 
 def upgrade() -> None:
-    op.add_column("jobs", sa.Column("created_by", sa.String(length=64), nullable=True))
+    # There was one token only.
+    created_by = sa.Column("created_by", sa.String(length=64), nullable=False, server_default="admin")
+    op.add_column("jobs", created_by)
     op.add_column("job_events", sa.Column("actor", sa.String(length=64), nullable=True))
 
 

@@ -14,6 +14,7 @@ from jobyard.shared.jobs.progress import NO_PROGRESS
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.tables import JOBS
 from jobyard.shared.jobs.transitions import NO_SECONDS, ONE, PreparedTransition, Transition, connection_of
+from jobyard.shared.jobs.turns import LAST_OWNER, in_turn, others_wait
 from jobyard.shared.queue_controls import QUEUES
 from jobyard.shared.registrations import Worker
 
@@ -57,16 +58,22 @@ _VALUES: Final[dict[str, Any]] = {
 }
 
 
-def _first(*where: sa.ColumnElement[bool]) -> sa.ScalarSelect[uuid.UUID]:
-    """The id of the first ready job by priority, then age."""
-    ready = sa.select(JOBS.c.id).where(
+def _ready(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return sa.select(JOBS.c.id).where(
         _TO_RUNNING.guard,
         JOBS.c.queue == sa.bindparam("from_queue"),
         JOBS.c.available_at <= utcnow(NO_SECONDS),
         *where,
     )
-    in_order = ready.order_by(JOBS.c.priority.desc(), JOBS.c.id)
-    return in_order.limit(ONE).with_for_update(skip_locked=True).scalar_subquery()
+
+
+def _first_of(ready: sa.Select[Any]) -> sa.ScalarSelect[uuid.UUID]:
+    return ready.limit(ONE).with_for_update(skip_locked=True).scalar_subquery()
+
+
+def _first(*where: sa.ColumnElement[bool]) -> sa.ScalarSelect[uuid.UUID]:
+    """The id of the first ready job by priority, then age."""
+    return _first_of(_ready(*where).order_by(JOBS.c.priority.desc(), JOBS.c.id))
 
 
 def _first_after(priority: int) -> sa.ScalarSelect[uuid.UUID]:
@@ -93,7 +100,7 @@ def _claim_of(
     held_back: sa.ColumnElement[bool],
     otherwise: sa.Select[Any] | None = None,
 ) -> PreparedTransition:
-    names = [*(field.name for field in fields(Claim)), "priority"]
+    names = [*(field.name for field in fields(Claim)), "priority", "created_by"]
     return PreparedTransition(
         _TO_RUNNING,
         # CASE looks for a job only where it may be claimed: a paused queue costs nothing, however long it is.
@@ -111,8 +118,9 @@ _OUTDATED: Final = sa.func.pg_stat_get_dead_tuples(
 ).label("outdated")
 
 # Jobs of a queue that has a limit are counted under a lock, which takes another statement on PostgreSQL.
-_WITHOUT_LIMIT: Final = _held_back(QUEUES.c.running_limit.is_not(None))
+_HAS_LIMIT: Final = QUEUES.c.running_limit.is_not(None)
 _LIMIT: Final = sa.select(QUEUES.c.running_limit).where(QUEUES.c.name == sa.bindparam("from_queue"))
+_LIMITED: Final = _LIMIT.where(_HAS_LIMIT)
 _AT_WORK: Final = JOBS.alias()
 _RUNNING: Final = sa.select(sa.func.count()).where(
     _AT_WORK.c.state == sa.literal_column(f"'{State.RUNNING}'", sa.String),
@@ -120,17 +128,30 @@ _RUNNING: Final = sa.select(sa.func.count()).where(
 )
 _WITHIN_LIMIT: Final = _held_back(QUEUES.c.running_limit <= _RUNNING.scalar_subquery())
 
-_CLAIM_WITHIN_LIMIT: Final = _claim_of(_first(), _OUTDATED, held_back=_WITHIN_LIMIT)
-_CLAIM_ON_SQLITE: Final = _claim_of(_first(), held_back=_WITHIN_LIMIT)
+# While only one owner waits, which is nearly always, nobody's turn has to be found out.
+_OTHERS_WAIT: Final = others_wait()
+# Another transaction may be taking the only job of the owner whose turn it is.
+_IN_TURN: Final = sa.func.coalesce(_first_of(in_turn(_ready())), _first())
+_STILL_SHARED: Final = _OTHERS_WAIT.label("others_wait")
+
+_CLAIM_ON_SQLITE: Final = _claim_of(_first(), held_back=sa.or_(_WITHIN_LIMIT, _OTHERS_WAIT))
+_CLAIM_IN_TURN_ON_SQLITE: Final = _claim_of(_IN_TURN, _STILL_SHARED, held_back=_WITHIN_LIMIT)
+_CLAIM_WITHIN_LIMIT: Final = _claim_of(_IN_TURN, _OUTDATED, held_back=_WITHIN_LIMIT)
 _CLAIM: Final = _claim_of(
-    _first(), _OUTDATED, held_back=_WITHOUT_LIMIT, otherwise=_LIMIT.where(QUEUES.c.running_limit.is_not(None))
+    _first(),
+    _OUTDATED,
+    held_back=sa.or_(_held_back(_HAS_LIMIT), _OTHERS_WAIT),
+    otherwise=sa.select(ONE).where(sa.or_(_LIMITED.exists(), _OTHERS_WAIT)),
+)
+_CLAIM_IN_TURN: Final = _claim_of(
+    _IN_TURN, _OUTDATED, _STILL_SHARED, held_back=_held_back(_HAS_LIMIT), otherwise=_LIMITED
 )
 _CLAIM_AFTER: Final = _claim_of(
     # COALESCE looks at a priority only where those above it have no job.
     sa.func.coalesce(*map(_first_after, PRIORITIES)),
     _NEWEST,
-    held_back=_WITHOUT_LIMIT,
-    otherwise=_LIMIT.where(QUEUES.c.running_limit.is_not(None)),
+    held_back=_held_back(_HAS_LIMIT),
+    otherwise=_LIMITED,
 )
 
 
@@ -143,7 +164,8 @@ def claim(
     front: Front | None = None,
     whole: bool = True,
 ) -> Claim | None:
-    """queued → running under a new lease: the first job by priority, then age. None if there is none.
+    """queued → running under a new lease: the first job by priority, then by its owner's turn, then by age.
+    None if there is none.
 
     None, too, if the queue is paused or its limit is reached, or the worker is draining: `worker` is the name
     of one, or that and a slash and more.
@@ -154,58 +176,67 @@ def claim(
     Of a queue with a limit, PostgreSQL needs a transaction. Without one nothing is claimed, and `front` says
     that it is limited.
     """
+    front = Front() if front is None else front
     given = {
         "from_queue": queue,
         "by_worker": worker,
         "by_name": worker.rpartition("/")[0] or worker,
         "new_lease": uuid.uuid4(),
         "lease_seconds": lease_seconds,
+        LAST_OWNER: front.owner,
     }
     connection = connection_of(session)
     if connection.dialect.name != "postgresql":
-        return _claimed(_CLAIM_ON_SQLITE(connection, given))
-    if front is not None and front.is_limited:
-        return _claim_within_limit(connection, given, front)
-    row = _claim_of_any(connection, given, front, whole=whole)
-    if row is not None and row.id is None:
-        if front is not None:
-            front.is_limited = True
-        return _claim_within_limit(connection, given, front)
-    return _claimed(row)
+        return _claimed(_claim_on_sqlite(connection, given, front), front)
+    if not front.is_limited:
+        row = _claim_without_limit(connection, given, front, whole=whole)
+        if row is None or row.id is not None:
+            return _claimed(row, front)
+        front.is_limited = True
+    return _claimed(_claim_within_limit(connection, given, front), front)
 
 
-def _claim_of_any(
-    connection: sa.Connection, given: dict[str, Any], front: Front | None, *, whole: bool
-) -> sa.Row[Any] | None:
-    began = time.monotonic()
-    if front is None or whole or not front.is_slow:
-        row = _CLAIM(connection, given)
-        if front is not None:
-            front.looked_at_all(time.monotonic() - began, _if_found(row))
-    else:
-        row = _CLAIM_AFTER(connection, given | front.after)
-        front.looked_after(time.monotonic() - began, _if_found(row))
+def _claim_on_sqlite(connection: sa.Connection, given: dict[str, Any], front: Front) -> sa.Row[Any] | None:
+    if not front.is_shared and (row := _CLAIM_ON_SQLITE(connection, given)) is not None:
+        return row
+    row = _CLAIM_IN_TURN_ON_SQLITE(connection, given)
+    front.is_shared = row is not None and row.others_wait
     return row
 
 
-def _claim_within_limit(
-    connection: sa.Connection, given: dict[str, Any], front: Front | None
-) -> Claim | None:
+def _claim_without_limit(
+    connection: sa.Connection, given: dict[str, Any], front: Front, *, whole: bool
+) -> sa.Row[Any] | None:
+    """The job; a row without an id if the queue has a limit."""
+    began = time.monotonic()
+    if front.is_slow and not whole:
+        row = _CLAIM_AFTER(connection, given | front.after)
+        front.looked_after(time.monotonic() - began, _if_found(row))
+        return row
+    row = None if front.is_shared else _CLAIM(connection, given)
+    if front.is_shared or (row is not None and row.id is None):
+        row = _CLAIM_IN_TURN(connection, given)
+        front.is_shared = bool(row is not None and row.others_wait)
+    front.looked_at_all(time.monotonic() - began, _if_found(row))
+    return row
+
+
+def _claim_within_limit(connection: sa.Connection, given: dict[str, Any], front: Front) -> sa.Row[Any] | None:
     """The claims of the queue come one after another: what one has claimed, the next counts."""
     if connection.get_execution_options().get(AUTOCOMMIT):
         return None
     # Not in the claim's own statement, which sees what was committed before it waited.
     limit = connection.scalar(_LIMIT.with_for_update(), {"from_queue": given["from_queue"]})
-    if front is not None:
-        front.is_limited = limit is not None
-    return _claimed(_CLAIM_WITHIN_LIMIT(connection, given))
+    front.is_limited = limit is not None
+    return _CLAIM_WITHIN_LIMIT(connection, given)
 
 
 def _if_found(row: sa.Row[Any] | None) -> sa.Row[Any] | None:
     return None if row is None or row.id is None else row
 
 
-def _claimed(row: sa.Row[Any] | None) -> Claim | None:
+def _claimed(row: sa.Row[Any] | None, front: Front) -> Claim | None:
     if (found := _if_found(row)) is None:
         return None
+    front.owner = found.created_by
     return Claim(**{field.name: found._mapping[field.name] for field in fields(Claim)})

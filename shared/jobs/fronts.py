@@ -35,6 +35,9 @@ class Front:
 
     def __init__(self) -> None:
         self.after: dict[str, uuid.UUID] = {}
+        # Whose job was claimed last, and whether others' jobs waited then.
+        self.owner = ""
+        self.is_shared = False
         self.is_slow = False
         # Whether the queue had a limit of running jobs when it was last looked at.
         self.is_limited = False

@@ -32,6 +32,10 @@ def _where(condition: str) -> dict[str, Any]:
 WAITING: Final = "state = 'queued' AND finished_at IS NULL"
 
 
+# Whose a job is that no named token submitted.
+ADMIN: Final = "admin"
+
+
 class Job(Base):
     """One job: its spec, its state, and its result or error."""
 
@@ -76,11 +80,13 @@ class Job(Base):
     # Of a parent: how many of its children may be queued or running at once. None: it has no children.
     child_window: Mapped[int | None] = field(shown=WITHIN_OTHERS)
     created_at: Mapped[datetime.datetime] = field(UtcDateTime, shown=AS_IT_IS)
-    created_by: Mapped[str | None] = field(
+    created_by: Mapped[str] = field(
         sa.String(64),
         given=True,
         shown=AS_IT_IS,
-        description="Name of the token that submitted it, or its parent; null of jobs of earlier versions",
+        default=ADMIN,
+        server_default=ADMIN,
+        description="Its owner: name of the token that submitted it, or its parent",
     )
     started_at: Mapped[datetime.datetime | None] = field(UtcDateTime, shown=AS_IT_IS)
     finished_at: Mapped[datetime.datetime | None] = field(UtcDateTime, shown=AS_IT_IS)
@@ -122,6 +128,10 @@ class Job(Base):
         sa.CheckConstraint("priority BETWEEN 0 AND 9", name="priority"),
         sa.CheckConstraint("attempt >= 0 AND max_attempts >= 1", name="attempts"),
         sa.Index("ix_jobs_line", "state", "queue", sa.desc("priority"), "id"),
+        # For the owners' turns.
+        sa.Index(
+            "ix_jobs_turns", "queue", "created_by", sa.desc("priority"), "id", **_where("state = 'queued'")
+        ),
         # For lists, which leave out children.
         sa.Index("ix_jobs_listed", "state", "id", **_where("parent_id IS NULL")),
         # For the longest wait. The claim has no condition on `finished_at`: otherwise SQLite would prefer

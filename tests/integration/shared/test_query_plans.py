@@ -93,6 +93,13 @@ def ended(session: Session) -> uuid.UUID:
     return jobs.cancel(session, job_id).id
 
 
+def shared_front() -> jobs.Front:
+    """Of a process that has seen several owners' jobs."""
+    front = jobs.Front()
+    front.is_shared = True
+    return front
+
+
 HOT: dict[str, Verb] = {
     "submit": lambda session, _: jobs.submit(session, **vars(a_request())),
     "submit_repeated": lambda session, _: jobs.submit(
@@ -106,6 +113,9 @@ HOT: dict[str, Verb] = {
     "repeat_of": lambda session, _: jobs.repeat_of(session.connection(), KEY, DIGEST),
     "repeats_of": lambda session, _: jobs.repeats_of(session.connection(), "many", DIGEST, 3),
     "claim": lambda session, _: jobs.claim(session, "cpu", worker="w", lease_seconds=30),
+    "claim_in_turn": lambda session, _: jobs.claim(
+        session, "cpu", worker="w", lease_seconds=30, front=shared_front()
+    ),
     "claim_within_a_limit": lambda session, _: (
         queue_controls.set_limit(session, "cpu", 1_000),
         jobs.claim(session, "cpu", worker="w", lease_seconds=30),
@@ -280,7 +290,12 @@ def test_the_first_in_line_is_the_first_of_an_index_and_nothing_is_sorted(filled
     line = [scan for scan in scans(filled.database, statement, parameters) if scan.index == "ix_jobs_line"]
     # On SQLite it is one statement, too, for a queue with a limit, whose running jobs are counted.
     looks = 2 if filled.database.engine.dialect.name == "sqlite" else 1
-    assert [(scan.narrowed, scan.limited) for scan in line] == [(True, True)] * looks
+    found = [(scan.narrowed, scan.limited) for scan in line]
+    if verb == "claim":
+        assert found == [(True, True)] * looks
+    else:  # PostgreSQL may look for the owners of a queue that it knows to be empty in the same index
+        assert (True, True) in found
+        assert all(scan.narrowed for scan in line)
 
 
 @pytest.mark.parametrize("verb", ["predictions", "unsure_predictions"])

@@ -26,6 +26,7 @@ def a_job(**values: object) -> JobSnapshot:
         "attempt": 1,
         "max_attempts": 3,
         "keep": False,
+        "created_by": "ann",
         "cuts": (),
         **dict.fromkeys(FLAGS, False),
     }
@@ -83,7 +84,7 @@ def test_the_json_is_compact_and_in_its_order() -> None:
         '"state":"failed","phase":null,"queue":"cpu","priority":5,"name":"naïve","note":null,"keep":false,"error":{"type":"Error","message":"why"},'
         '"progress":{"done":2,"total":4,"unit":null,"eta_seconds":4.0,"per_second":0.5},'
         '"attempt":1,"max_attempts":3,"position":1,"waiting_for":null,"parent_id":null,'
-        '"created_at":"2026-01-02T03:04:05.678Z","created_by":null,"started_at":null,"finished_at":null,'
+        '"created_at":"2026-01-02T03:04:05.678Z","created_by":"ann","started_at":null,"finished_at":null,'
         '"cancel_requested":true,"pause_requested":false,'
     )
     assert (

@@ -79,7 +79,10 @@ def test_what_may_not_be_null_may_not_be_left_out_unless_it_has_a_default() -> N
         for one in GIVEN
         if not one.column.nullable and one.column.default is None
     }
-    assert vars(Request(**needed)) == {one.name: needed.get(one.name) for one in GIVEN} | {"keep": False}
+    assert vars(Request(**needed)) == {one.name: needed.get(one.name) for one in GIVEN} | {
+        "keep": False,
+        "created_by": "admin",
+    }
     for name in needed:
         with pytest.raises(TypeError, match=f"'{name}'"):
             Request(**{other: value for other, value in needed.items() if other != name})

@@ -1,0 +1,99 @@
+"""Whose turn it is in a queue: with equal priority, the owner's who has the fewest jobs running there.
+
+An owner is the token that submitted a job. Jobs of one owner are in the order of their ids.
+"""
+
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from jobyard.shared.database import utcnow
+from jobyard.shared.jobs.states import State
+from jobyard.shared.jobs.tables import JOBS
+from jobyard.shared.jobs.transitions import NO_SECONDS, ONE
+
+# Of the job that this process claimed last in the queue; "" comes before all names.
+LAST_OWNER: Final = "last_owner"
+
+_QUEUE: Final = sa.bindparam("from_queue", type_=JOBS.c.queue.type)
+_LAST: Final = sa.bindparam(LAST_OWNER, type_=JOBS.c.created_by.type)
+
+
+def _is(state: State) -> sa.ColumnElement[str]:
+    # A parameter would not fit the condition of an index.
+    return sa.literal_column(f"'{state}'", sa.String)
+
+
+def _waiting(*columns: str) -> tuple[sa.Select[Any], Any]:
+    """Columns of the queued jobs of the queue, without an order, and the table that they are of."""
+    each = JOBS.alias()
+    found = sa.select(*(each.c[name] for name in columns))
+    found = found.where(each.c.state == _is(State.QUEUED), each.c.queue == _QUEUE)
+    return found, each
+
+
+def _of_owner(found: sa.Select[Any], each: Any, owner: Any) -> sa.Select[Any]:
+    """Of one owner, by priority, then age."""
+    # Not `=`: SQLite would look through the whole queue for the owner.
+    return found.where(each.c.created_by >= owner, each.c.created_by <= owner).order_by(
+        each.c.created_by, each.c.priority.desc(), each.c.id
+    )
+
+
+def others_wait() -> sa.ColumnElement[bool]:
+    """Whether another owner than the last one has jobs in the queue: two looks into an index."""
+    before, each = _waiting("created_by")
+    after, every = _waiting("created_by")
+    # Not EXISTS: for the smallest PostgreSQL takes the index of owners, even if its statistics are old.
+    return sa.or_(
+        before.where(each.c.created_by < _LAST)
+        .with_only_columns(sa.func.min(each.c.created_by))
+        .scalar_subquery()
+        .is_not(None),
+        after.where(every.c.created_by > _LAST)
+        .with_only_columns(sa.func.min(every.c.created_by))
+        .scalar_subquery()
+        .is_not(None),
+    )
+
+
+def _owner_in_turn() -> sa.ScalarSelect[str]:
+    """Of the owners with jobs that are ready: by the best priority, then by the fewest jobs that run, then
+    one after the other by name, from the last one on.
+    """
+    # PostgreSQL and SQLite would read all queued jobs for their distinct owners: this is a look for each.
+    smallest, each = _waiting("created_by")
+    smallest = smallest.order_by(each.c.created_by).limit(ONE)
+    owners = sa.select(smallest.scalar_subquery().label("owner")).cte("owners", recursive=True)
+    larger, each = _waiting("created_by")
+    larger = larger.where(each.c.created_by > owners.c.owner).order_by(each.c.created_by).limit(ONE)
+    owners = owners.union_all(
+        sa.select(larger.correlate(owners).scalar_subquery()).where(owners.c.owner.is_not(None))
+    )
+
+    first, each = _waiting("id")
+    first = _of_owner(first.where(each.c.available_at <= utcnow(NO_SECONDS)), each, owners.c.owner)
+    first = first.limit(ONE).correlate(owners)
+    firsts = sa.select(owners.c.owner, first.scalar_subquery().label("id")).cte("firsts")
+
+    at_work = JOBS.alias()
+    counts = sa.select(at_work.c.created_by, sa.func.count().label("count"))
+    counts = counts.where(at_work.c.state == _is(State.RUNNING), at_work.c.queue == _QUEUE)
+    running = counts.group_by(at_work.c.created_by).cte("running")
+
+    best = JOBS.alias()
+    found = sa.select(firsts.c.owner).join_from(firsts, best, best.c.id == firsts.c.id)
+    found = found.outerjoin(running, running.c.created_by == firsts.c.owner)
+    found = found.order_by(
+        best.c.priority.desc(),
+        sa.func.coalesce(running.c.count, 0),
+        sa.case((firsts.c.owner > _LAST, 0), else_=1),
+        firsts.c.owner,
+    )
+    # Read twice, and found out once.
+    return sa.select(found.limit(ONE).cte("turn").c.owner).scalar_subquery()
+
+
+def in_turn(ready: sa.Select[Any]) -> sa.Select[Any]:
+    """Of ready jobs of a queue those of the owner whose turn it is, in order."""
+    return _of_owner(ready, JOBS, _owner_in_turn())
