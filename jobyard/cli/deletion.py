@@ -18,7 +18,7 @@ def delete(choice: Choice, as_json: bool) -> int:
         return move("delete", choice, as_json=as_json)
     with connect() as client:
         # All of them are looked up first: a wrong id deletes nothing.
-        found = [client.job(job_id) for job_id in choice.ids]
+        found = list({job.id: job for job in map(client.job, choice.ids)}.values())
         if not choice.yes:
             what = f"job {found[0].id}" if len(found) == 1 else f"these {len(found)} jobs"
             confirm(f"Delete {what} permanently?")

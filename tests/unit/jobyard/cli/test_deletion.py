@@ -40,7 +40,7 @@ def server(answer_with: Callable[[Answers], None]) -> Server:
 
 
 def test_several_are_deleted_after_one_question(server: Server) -> None:
-    result = CliRunner().invoke(cli, ["delete", *IDS, IDS[0]], input="y\n")
+    result = CliRunner().invoke(cli, ["delete", *IDS, IDS[0].replace("-", "")], input="y\n")
     assert result.exit_code == 0, result.output
     assert "Delete these 2 jobs permanently?" in result.output
     assert server.deleted == IDS
