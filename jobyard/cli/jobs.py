@@ -75,8 +75,10 @@ def jobs(
     limit: int,
     as_json: bool,
 ) -> None:
-    """List jobs, newest first: all, or those that have all WORDS in their name, labels or note, or in the
-    names of their files, data sets and models.
+    """List jobs, newest first.
+
+    All, or those that have all WORDS in their name, labels or note, or in the names of their files, data sets
+    and models.
     """
     asked: Json = {
         "q": " ".join(words) or None,
