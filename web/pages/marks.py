@@ -89,6 +89,12 @@ def _refused(job_id: uuid.UUID, errors: dict[str, str]) -> Response:
 def _form(job: jobs.Job, values: dict[str, str], errors: dict[str, str]) -> Response:
     has_priority = job.state in (jobs.State.QUEUED, jobs.State.PAUSED)
     page = render_template(
-        "jobs/edit.html", job=job, files={}, values=values, errors=errors, has_priority=has_priority
+        "jobs/edit.html",
+        job=job,
+        files={},
+        values=values,
+        errors=errors,
+        has_priority=has_priority,
+        shown=set(),
     )
     return make_response(page)
