@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import click
 
-from jobyard.cli.session import connect, print_json
+from jobyard.cli.session import connect, labels_of, print_json
 from jobyard.client.errors import Json
 
 Verb = Literal["cancel", "pause", "resume", "retry", "delete"]
@@ -46,11 +46,25 @@ def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
         for_all: bool,
         kinds: tuple[str, ...],
         states: tuple[str, ...],
+        labels_given: tuple[str, ...],
+        words: str | None,
+        tokens: tuple[str, ...],
+        after: str | None,
+        before: str | None,
         dry_run: bool,
         yes: bool,
         **options: Any,
     ) -> Any:
-        filters = {name: list(values) for name, values in (("kind", kinds), ("state", states)) if values}
+        asked: Json = {
+            "q": words,
+            "label": labels_of(labels_given),
+            "kind": list(kinds),
+            "state": list(states),
+            "created_by": list(tokens),
+            "after": after,
+            "before": before,
+        }
+        filters = {name: value for name, value in asked.items() if value}
         if job_ids and (for_all or filters):
             raise click.UsageError("give either IDs, or --all with a filter")
         if filters and not for_all:
@@ -67,6 +81,15 @@ def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
             "--state", "states", multiple=True, type=click.Choice(STATES), help="With --all: in this state."
         ),
         click.option("--kind", "kinds", multiple=True, help="With --all: of this kind."),
+        click.option(
+            "--label", "labels_given", multiple=True, metavar="KEY=VALUE", help="With --all: with this label."
+        ),
+        click.option("--words", "-q", metavar="WORDS", help="With --all: found by these words."),
+        click.option(
+            "--created-by", "tokens", multiple=True, metavar="TOKEN", help="With --all: of this token."
+        ),
+        click.option("--after", metavar="DATE", help="With --all: created on this date or later."),
+        click.option("--before", metavar="DATE", help="With --all: created before this date."),
         click.option("--all", "for_all", is_flag=True, help="All jobs that match, or all that there are."),
         click.argument("job_ids", metavar="[ID]...", nargs=-1),
     ):

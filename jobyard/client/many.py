@@ -1,7 +1,8 @@
 """Changes of many jobs at once."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from jobyard.client.errors import Json
@@ -10,6 +11,8 @@ from jobyard.client.transport import Transport, given
 # So many ids are sent in one request.
 IDS_AT_ONCE = 10_000
 EXAMPLES = 3
+# Conditions that may have several values.
+LISTS = ("kind", "state", "label", "created_by")
 # In seconds: more than the server takes for one request, which says then where to continue.
 LONGER = 60.0
 
@@ -17,7 +20,7 @@ LONGER = 60.0
 class ManyJobs:
     """The methods of a `Client` that change many jobs.
 
-    Each takes the `ids` of jobs, or a filter as `Client.jobs` has it (`state="failed"`, `kind=["train"]`, …),
+    Each takes the `ids` of jobs, or a filter as `Client.jobs` has it (`state="failed"`, `label="team:a"`, …),
     or `all=True` for all jobs. With `dry_run` nothing is changed. They return {matched, moved, refused:
     [{reason, count, examples: [{id, message}]}]}: how many jobs were meant and changed, and why others
     were not. Raises BadRequest for a filter that the server doesn't know, or for none.
@@ -56,10 +59,7 @@ class ManyJobs:
         return self._move("delete", ids, dry_run, chosen)
 
     def _move(self, verb: str, ids: Iterable[str | uuid.UUID] | None, dry_run: bool, chosen: Json) -> Json:
-        wanted = {
-            name: [value] if name in ("kind", "state", "label") and isinstance(value, str) else value
-            for name, value in given(chosen).items()
-        }
+        wanted = {name: _written(name, value) for name, value in given(chosen).items()}
         parts: list[Json] = [wanted]
         if ids is not None:
             names = [str(one) for one in ids]
@@ -76,6 +76,15 @@ class ManyJobs:
                 if cursor is None:
                     break
         return total
+
+
+def _written(name: str, value: Any) -> Any:
+    """A condition of a filter as JSON."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return [f"{key}:{one}" for key, one in value.items()]
+    return [value] if name in LISTS and isinstance(value, str) else value
 
 
 def _add(total: Json, done: Json) -> None:

@@ -27,7 +27,7 @@ from jobyard.shared.jobs.edits import MAX_LABELS, Edit, edit
 from jobyard.shared.jobs.families import settle, split
 from jobyard.shared.jobs.fields import Field, Shown
 from jobyard.shared.jobs.filters import JobFilter
-from jobyard.shared.jobs.finding import Found, find
+from jobyard.shared.jobs.finding import Found, conditions, find
 from jobyard.shared.jobs.fronts import Front
 from jobyard.shared.jobs.ids import NEWEST_JOBS, matching_ids, newest_id, part_of_id
 from jobyard.shared.jobs.insertion import Request
@@ -171,6 +171,7 @@ __all__ = [
     "cancel_many",
     "children",
     "claim",
+    "conditions",
     "count_by_state",
     "count_claimable",
     "count_ended",

@@ -151,6 +151,17 @@ def find(
     return _page(found, limit, walk.after)
 
 
+def conditions(asked: JobFilter) -> list[_Condition]:
+    """What is true of a job that the filter has, and that is no child: to look at it once more."""
+    columns = ((JOBS.c.state, asked.state), (JOBS.c.kind, asked.kind))
+    return [
+        JOBS.c.parent_id.is_(None),
+        *_others(asked),
+        *(column.in_(values) for column, values in columns if values),
+        *map(_has, asked.terms),
+    ]
+
+
 def _page(found: list[uuid.UUID], limit: int, looked_to: uuid.UUID | None) -> Found:
     return Found(found[:limit], found[limit - 1]) if len(found) > limit else Found(found, looked_to)
 
@@ -173,13 +184,7 @@ def _split(
 ) -> tuple[_Source, list[_Condition]]:
     """Where the jobs are looked at, and what has to be checked of each."""
     theirs = JOBS.c.parent_id.is_(None) if parent is None else JOBS.c.parent_id == parent
-    others: list[_Condition] = []
-    if asked.created_by:
-        others.append(JOBS.c.created_by.in_(asked.created_by))
-    if asked.after is not None:
-        others.append(JOBS.c.created_at >= asked.after)
-    if asked.before is not None:
-        others.append(JOBS.c.created_at < asked.before)
+    others = _others(asked)
     terms = [
         _Source(TERMS.c.job_id, key=TERMS.c.term, values=[term], same=[_has(term)]) for term in asked.terms
     ]
@@ -198,6 +203,18 @@ def _split(
     rest = [one for source in sources if source is not chosen for one in source.same]
     # The terms of a job are read without it: it may have been deleted, but is no child.
     return chosen, [*rest, *others]
+
+
+def _others(asked: JobFilter) -> list[_Condition]:
+    """What no index is read by."""
+    others: list[_Condition] = []
+    if asked.created_by:
+        others.append(JOBS.c.created_by.in_(asked.created_by))
+    if asked.after is not None:
+        others.append(JOBS.c.created_at >= asked.after)
+    if asked.before is not None:
+        others.append(JOBS.c.created_at < asked.before)
+    return others
 
 
 def _rarest(session: Session, sources: Sequence[_Source], walk: _Walk) -> _Source:

@@ -6,7 +6,6 @@ from flask import Response
 from pydantic import Field, model_validator
 
 from jobyard.shared import jobs
-from jobyard.shared.kinds.base import Parameters
 from jobyard.web import schemas
 from jobyard.web.api.common import answer
 from jobyard.web.api.jobs import KindName, api
@@ -15,21 +14,27 @@ from jobyard.web.backend import current_backend
 from jobyard.web.services import bulk
 
 
-class Chosen(Parameters):
-    """Which jobs: `ids`, or a filter as that of `GET /api/v1/jobs`."""
+class Chosen(jobs.JobFilter):
+    """Which jobs: `ids`, or the filter of `GET /api/v1/jobs`."""
 
+    kind: list[KindName] = Field(default=[], max_length=32, description="One of these kinds")
     ids: list[uuid.UUID] | None = Field(default=None, min_length=1, max_length=bulk.MAX_JOBS)
-    kind: list[KindName] = Field(default=[], description="One of these kinds")
-    state: list[jobs.State] = Field(default=[], description="In one of these states")
     all: bool = Field(default=False, description="Needed for all jobs, without any filter")
     dry_run: bool = Field(default=False, description="Change nothing; say how many would be")
     cursor: uuid.UUID | None = Field(
         default=None, description="`next` of the answer before, with the same ids or filter"
     )
 
+    @property
+    def filter(self) -> jobs.JobFilter:
+        """That part of it, which was checked."""
+        return jobs.JobFilter.model_construct(
+            **{name: getattr(self, name) for name in jobs.JobFilter.model_fields}
+        )
+
     @model_validator(mode="after")
     def _is_said(self) -> "Chosen":
-        has_filter = bool(self.kind or self.state)
+        has_filter = self.filter != jobs.JobFilter()
         if self.ids is not None and (has_filter or self.all):
             raise ValueError("should have either ids, or a filter, or all")
         if self.ids is None and not has_filter and not self.all:
@@ -39,8 +44,8 @@ class Chosen(Parameters):
 
 def _run(verb: jobs.Verb, body: Chosen) -> Response:
     ids = None if body.ids is None else list(dict.fromkeys(body.ids))
-    wanted = bulk.Wanted(ids, tuple(dict.fromkeys(body.kind)), tuple(dict.fromkeys(body.state)))
-    done = bulk.run(current_backend(), verb, wanted, by=actor(), before=body.cursor, dry_run=body.dry_run)
+    wanted = bulk.Wanted(ids, body.filter)
+    done = bulk.run(current_backend(), verb, wanted, by=actor(), after=body.cursor, dry_run=body.dry_run)
     return answer(schemas.Moved.of(done, dry_run=body.dry_run))
 
 

@@ -8,13 +8,15 @@ from contextlib import suppress
 from typing import Any, Final
 
 from flask import Response, make_response, render_template, request
+from pydantic import ValidationError
 from werkzeug.datastructures import MultiDict
 
-from jobyard.shared import jobs, kinds
+from jobyard.shared import jobs
 from jobyard.shared.errors import BadInput, NotFound
 from jobyard.web.auth import actor
 from jobyard.web.backend import current_backend
 from jobyard.web.pages.blueprint import routes
+from jobyard.web.problems import field_errors
 from jobyard.web.services import bulk
 from jobyard.web.services.bulk import Wanted
 
@@ -82,12 +84,14 @@ def _wanted(given: "MultiDict[str, str]") -> tuple[Wanted, dict[str, Any]]:
     if ids:
         ids = list(dict.fromkeys(ids))[: bulk.MAX_JOBS]
         return Wanted(ids=ids), {"jobs": ids}
-    fields = {
-        name: values for name in ("kind", "state") if (values := list(filter(None, given.getlist(name))))
-    }
-    known = {"kind": set(kinds.by_name()), "state": {state.value for state in jobs.State}}
-    for name, values in fields.items():
-        if unknown := sorted(set(values) - known[name]):
-            raise BadInput(name, f"there is no {name} {unknown[0]!r}")
-    states = [jobs.State(value) for value in fields.get("state", [])]
-    return Wanted(kinds=fields.get("kind", []), states=states), fields
+    fields: dict[str, Any] = {}
+    for name, field in jobs.JobFilter.model_fields.items():
+        values = [value for value in given.getlist(name) if value.strip()]
+        if values:
+            fields[name] = values if field.default == [] else values[-1]
+    try:
+        asked = jobs.JobFilter.model_validate(fields)
+    except ValidationError as error:
+        first = field_errors(error)[0]
+        raise BadInput(first.field, first.message) from None
+    return Wanted(filter=asked), asked.asked()

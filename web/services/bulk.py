@@ -4,7 +4,6 @@ They are moved in batches, each a transaction of some milliseconds, with a pause
 one writes at a time, the others come in between.
 """
 
-import heapq
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from jobyard.shared import audit, jobs, retention
-from jobyard.shared.jobs import Job, Refusal
+from jobyard.shared.jobs import Refusal
 from jobyard.shared.storage import Reason
 from jobyard.web.backend import Backend
 from jobyard.web.services import retries
@@ -31,38 +30,25 @@ EXAMPLES: Final = 3
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which jobs: those with these `ids`, in their order; else all that match, the newest first.
+    """Which jobs: those with these `ids`, in their order; else all that the filter has, the newest first.
 
-    Children of other jobs match nothing.
+    Children of other jobs match no filter.
     """
 
     ids: Sequence[uuid.UUID] | None = None
-    kinds: Sequence[str] = ()
-    states: Sequence[jobs.State] = ()
+    filter: jobs.JobFilter = field(default_factory=jobs.JobFilter)
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
-        """Of each job, but for the order in which they come; none for ids."""
-        if self.ids is not None:
-            return []
-        found: list[sa.ColumnElement[bool]] = [Job.parent_id.is_(None)]
-        if self.kinds:
-            found.append(Job.kind.in_(self.kinds))
-        if self.states:
-            found.append(Job.state.in_(self.states))
-        return found
+        """Of each job; none for ids."""
+        return jobs.conditions(self.filter) if self.ids is None else []
 
-    def batch(self, session: Session, before: uuid.UUID | None) -> list[uuid.UUID]:
-        """The ids of the first few after `before`."""
-        if self.ids is not None:
-            start = self.ids.index(before) + 1 if before in self.ids else 0
-            return list(self.ids[start : start + BATCH])
-        query = sa.select(Job.id).where(*self.conditions()).order_by(Job.id.desc()).limit(BATCH)
-        query = query if before is None else query.where(Job.id < before)
-        if len(self.states) < 2:
-            return list(session.scalars(query))
-        # Each state in the order of its index: of all together, none would be.
-        each = [session.scalars(query.where(Job.state == state)).all() for state in self.states]
-        return list(heapq.merge(*each, reverse=True))[:BATCH]
+    def batch(self, session: Session, after: uuid.UUID | None) -> jobs.Found:
+        """The ids of the next few."""
+        if self.ids is None:
+            return jobs.find(session, self.filter, after=after, limit=BATCH)
+        start = self.ids.index(after) + 1 if after in self.ids else 0
+        ids = list(self.ids[start : start + BATCH])
+        return jobs.Found(ids, ids[-1] if start + BATCH < len(self.ids) else None)
 
 
 @dataclass
@@ -75,7 +61,7 @@ class Refused:
 
 @dataclass
 class Outcome:
-    """What became of the jobs. `next` is the last of them, if there may be more after it."""
+    """What became of the jobs. `next`: where to continue, if there may be more."""
 
     matched: int = 0
     moved: int = 0
@@ -98,50 +84,49 @@ def run(
     wanted: Wanted,
     *,
     by: str,
-    before: uuid.UUID | None = None,
+    after: uuid.UUID | None = None,
     dry_run: bool = False,
 ) -> Outcome:
     """Move the jobs that are `wanted`; with `dry_run`, say which could be moved.
 
-    `by` is the actor, and `before` the `next` of the outcome before.
+    `by` is the actor, and `after` the `next` of the outcome before.
     """
     if dry_run:
-        return survey(backend, [verb], wanted, before=before)[verb]
+        return survey(backend, [verb], wanted, after=after)[verb]
     outcome, ends = Outcome(), time.monotonic() + BUDGET_SECONDS
-    for batch in _batches(backend, wanted, before):
-        outcome.add(batch, _move(backend, verb, wanted, batch, by))
-        time.sleep(PAUSE_SECONDS)
+    for batch in _batches(backend, wanted, after):
+        if batch.ids:
+            outcome.add(batch.ids, _move(backend, verb, wanted, batch.ids, by))
+            time.sleep(PAUSE_SECONDS)
+        outcome.next = batch.next
         if outcome.matched >= MAX_JOBS or time.monotonic() > ends:
-            outcome.next = batch[-1] if len(batch) == BATCH else None
             break
     return outcome
 
 
 def survey(
-    backend: Backend, verbs: Sequence[jobs.Verb], wanted: Wanted, *, before: uuid.UUID | None = None
+    backend: Backend, verbs: Sequence[jobs.Verb], wanted: Wanted, *, after: uuid.UUID | None = None
 ) -> dict[jobs.Verb, Outcome]:
     """What would become of the jobs by each of these verbs. Changes and locks nothing."""
     found, ends = {verb: Outcome() for verb in verbs}, time.monotonic() + BUDGET_SECONDS
-    for batch in _batches(backend, wanted, before):
+    for batch in _batches(backend, wanted, after):
         with backend.database.read() as session:
             for verb, outcome in found.items():
-                outcome.add(batch, _sort_out(session, verb, batch).refused)
+                outcome.add(batch.ids, _sort_out(session, verb, batch.ids).refused)
+                outcome.next = batch.next
         if found[verbs[0]].matched >= MAX_JOBS or time.monotonic() > ends:
-            for outcome in found.values():
-                outcome.next = batch[-1] if len(batch) == BATCH else None
             break
     return found
 
 
-def _batches(backend: Backend, wanted: Wanted, before: uuid.UUID | None) -> Iterator[list[uuid.UUID]]:
+def _batches(backend: Backend, wanted: Wanted, after: uuid.UUID | None) -> Iterator[jobs.Found]:
     while True:
         with backend.database.read() as session:
-            batch = wanted.batch(session, before)
-        if batch:
-            yield batch
-        if len(batch) < BATCH:
+            batch = wanted.batch(session, after)
+        yield batch
+        if batch.next is None:
             return
-        before = batch[-1]
+        after = batch.next
 
 
 def _sort_out(session: Session, verb: jobs.Verb, batch: Sequence[uuid.UUID]) -> jobs.Sorted:

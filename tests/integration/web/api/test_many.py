@@ -31,6 +31,9 @@ def test_jobs_that_match_are_moved_and_the_others_counted(client: FlaskClient) -
     done = client.post("/api/v1/jobs/cancel", json={"state": ["queued", "running"]}).json
     assert (done["matched"], done["moved"], done["refused"]) == (2, 2, [])
     assert client.post("/api/v1/jobs/retry", json={"ids": ids[:2]}).json["moved"] == 2
+    client.patch(f"/api/v1/jobs/{ids[0]}", json={"labels": {"team": "birds"}})
+    for body, moved in (({"label": ["team:birds"]}, 1), ({"label": ["team:cats"]}, 0), ({"q": "birds"}, 1)):
+        assert client.post("/api/v1/jobs/cancel", json=body | {"dry_run": True}).json["matched"] == moved
     assert client.post("/api/v1/jobs/pause", json={"state": ["queued"]}).json["moved"] == 2
     assert client.post("/api/v1/jobs/resume", json={"all": True}).json["moved"] == 2
     assert client.post("/api/v1/jobs/delete", json={"all": True}).json["moved"] == 1

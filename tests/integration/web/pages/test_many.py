@@ -19,7 +19,7 @@ def test_the_list_leads_to_those_that_are_selected_and_to_all_that_match(
     world: World, web: FlaskClient
 ) -> None:
     job = world.job("texts", "failed")
-    page = Page(web.get("/?state=failed").text)
+    page = Page(web.get("/?state=failed&sort=oldest").text)
     assert f'name="jobs" value="{job.id}"' in page.text
     assert "/jobs/many?state=failed" in page.addresses
     assert 'formaction="/jobs/many"' in page.text

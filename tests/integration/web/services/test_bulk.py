@@ -27,6 +27,10 @@ STATES = sorted(State)
 run = functools.partial(bulk.run, by="ci")
 
 
+def wanted(**conditions: Any) -> Wanted:
+    return Wanted(filter=jobs.JobFilter(**conditions))
+
+
 @pytest.fixture
 def backend(make_app: "Callable[..., Flask]", database_url: str, monkeypatch: pytest.MonkeyPatch) -> Backend:
     """Of an app whose broker is told nothing."""
@@ -55,7 +59,7 @@ def states(database: Database) -> dict[str, int]:
 
 def test_ten_thousand_jobs_are_moved_in_one_request_and_others_write_in_between(backend: Backend) -> None:
     database = backend.database
-    ids = in_state(database, State.QUEUED, MAX_JOBS)
+    in_state(database, State.QUEUED, MAX_JOBS)
     seen: list[int] = []
     ended = threading.Event()
 
@@ -70,23 +74,22 @@ def test_ten_thousand_jobs_are_moved_in_one_request_and_others_write_in_between(
     other = threading.Thread(target=write)
     other.start()
     try:
-        done = run(backend, "cancel", Wanted(kinds=["sentiment"], states=[State.QUEUED]))
+        done = run(backend, "cancel", wanted(kind=["sentiment"], state=[State.QUEUED]))
     finally:
         ended.set()
         other.join()
 
-    assert (done.matched, done.moved, done.refused, done.next) == (MAX_JOBS, MAX_JOBS, {}, ids[0])
+    assert (done.matched, done.moved, done.refused, done.next) == (MAX_JOBS, MAX_JOBS, {}, None)
     assert [count for count in seen if 0 < count < MAX_JOBS], "nobody else has written meanwhile"
     assert {count % BATCH for count in seen} == {0}, "a batch is a transaction"
     assert states(database) == {"cancelled": MAX_JOBS, "queued": len(seen)}
-    assert run(backend, "cancel", Wanted(kinds=["sentiment"]), before=done.next).matched == 0
 
 
 def test_a_job_may_be_moved_again_and_again_and_its_timeline_tells(backend: Backend) -> None:
     ids = new_jobs(backend.database, BATCH + 1)
     moves = {"cancel": "cancelled", "retry": "queued", "pause": "paused", "resume": "queued"}
     for verb, state in moves.items():
-        done = run(backend, verb, Wanted(kinds=["sentiment"]))  # type: ignore[arg-type]
+        done = run(backend, verb, wanted(kind=["sentiment"]))  # type: ignore[arg-type]
         assert (done.moved, done.refused) == (len(ids), {})
         assert states(backend.database) == {state: len(ids)}
     with backend.database.read() as session:
@@ -100,7 +103,7 @@ def test_ten_thousand_jobs_are_deleted_with_their_files(backend: Backend) -> Non
     stays = new_job(database)
     for job_id in (ids[0], ids[-1]):
         factories.put_file(backend, "a.csv", b"x", job_id=job_id)
-    done = run(backend, "delete", Wanted(states=[State.FAILED]))
+    done = run(backend, "delete", wanted(state=[State.FAILED]))
     assert (done.matched, done.moved, done.refused) == (MAX_JOBS, MAX_JOBS, {})
     with database.read() as session:
         assert list(session.scalars(sa.select(Job.id))) == [stays]
@@ -123,10 +126,10 @@ MOVED = {
 @pytest.mark.parametrize("verb", MOVED)
 def test_each_verb_moves_what_it_can_and_says_why_the_others_stay(backend: Backend, verb: jobs.Verb) -> None:
     ids = {state: in_state(backend.database, state)[0] for state in STATES}
-    wanted = Wanted([*ids.values(), uuid.UUID(int=1)])
-    dry = run(backend, verb, wanted, dry_run=True)
+    every = Wanted([*ids.values(), uuid.UUID(int=1)])
+    dry = run(backend, verb, every, dry_run=True)
     assert states(backend.database) == dict.fromkeys(STATES, 1)
-    done = run(backend, verb, wanted)
+    done = run(backend, verb, every)
     assert done == dry
     assert (done.matched, done.moved) == (8, len(MOVED[verb]))
     assert {reason: one.count for reason, one in done.refused.items()} == {
@@ -156,15 +159,15 @@ def test_a_job_that_matches_no_more_when_its_turn_comes_is_left_alone(
     stays, goes = new_jobs(backend.database, 2)
     batch = Wanted.batch
 
-    def batch_and_claim(self: Wanted, session: Any, before: uuid.UUID | None) -> list[uuid.UUID]:
-        found = batch(self, session, before)
-        if before is None:
+    def batch_and_claim(self: Wanted, session: Any, after: uuid.UUID | None) -> jobs.Found:
+        found = batch(self, session, after)
+        if after is None:
             session.rollback()
             claimed(backend.database, stays)
         return found
 
     monkeypatch.setattr(Wanted, "batch", batch_and_claim)
-    done = run(backend, "cancel", Wanted(states=[State.QUEUED]))
+    done = run(backend, "cancel", wanted(state=[State.QUEUED]))
     assert (done.matched, done.moved, done.refused["changed"].count) == (2, 1, 1)
     assert [get_job(backend.database, job_id).state for job_id in (stays, goes)] == ["running", "cancelled"]
 
@@ -191,7 +194,7 @@ def test_a_family_is_moved_as_a_whole_and_a_part_alone_is_not(backend: Backend) 
         ("resume", ["waiting", "queued", "queued", "waiting"]),
         ("cancel", ["cancelled"] * 4),
     ):
-        done = run(backend, verb, Wanted(kinds=["sentiment"]))  # type: ignore[arg-type]
+        done = run(backend, verb, wanted(kind=["sentiment"]))  # type: ignore[arg-type]
         assert (done.matched, done.moved) == (1, 1), "children match nothing"
         assert family() == after
     assert run(backend, "retry", Wanted([parent])).moved == 1
@@ -212,20 +215,23 @@ def test_several_states_are_taken_in_one_order(backend: Backend, monkeypatch: py
     monkeypatch.setattr(bulk, "BATCH", 2)
     ids = [in_state(backend.database, state)[0] for state in (State.FAILED, State.CANCELLED) * 3]
     in_state(backend.database, State.SUCCEEDED)
-    wanted = Wanted(states=[State.FAILED, State.CANCELLED])
-    found = [job_id for batch in bulk._batches(backend, wanted, None) for job_id in batch]
+    ended = wanted(state=[State.FAILED, State.CANCELLED])
+    found = [job_id for batch in bulk._batches(backend, ended, None) for job_id in batch.ids]
     assert found == ids[::-1]
 
 
-def test_it_says_where_to_continue(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "BUDGET_SECONDS", 0.0)
+@pytest.mark.parametrize(("limit", "value"), [("BUDGET_SECONDS", 0.0), ("MAX_JOBS", 1)])
+def test_it_says_where_to_continue(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, limit: str, value: float
+) -> None:
+    monkeypatch.setattr(bulk, limit, value)
     ids = in_state(backend.database, State.QUEUED, 2 * BATCH + 1)
-    for wanted in (Wanted(kinds=["sentiment"]), Wanted(ids)):
-        before, moved = None, []
+    for some in (wanted(kind=["sentiment"]), Wanted(ids)):
+        after, moved = None, []
         while True:
-            done = run(backend, "cancel", wanted, before=before, dry_run=True)
+            done = run(backend, "cancel", some, after=after, dry_run=True)
             moved.append(done.moved)
-            before = done.next
-            if before is None:
+            after = done.next
+            if after is None:
                 break
         assert moved == [BATCH, BATCH, 1]

@@ -43,12 +43,14 @@ def server(answer_with: Callable[[Answers], None]) -> Server:
 @pytest.mark.parametrize("verb", ["cancel", "pause", "resume", "retry", "delete"])
 def test_all_that_match_are_moved_after_a_question_with_their_number(server: Server, verb: str) -> None:
     command = [verb, "--all", "--state", "failed", "--state", "cancelled", "--kind", "train"]
+    command += ["--label", "team=birds", "-q", "two words", "--after", "2026-11-01"]
     result = CliRunner().invoke(cli, command, input="y\n")
     assert result.exit_code == 0, result.output
     assert f"{verb.capitalize()} 1,996 jobs{' permanently' if verb == 'delete' else ''}?" in result.output
     assert "1,996 of 2,000 jobs: " in result.output
     assert "4 not: succeeded (job 1 is succeeded)" in result.output
-    chosen = {"kind": ["train"], "state": ["failed", "cancelled"]}
+    chosen = {"kind": ["train"], "state": ["failed", "cancelled"], "label": ["team:birds"]}
+    chosen |= {"q": "two words", "after": "2026-11-01"}  # type: ignore[dict-item]
     assert server.asked == [(verb, chosen | {"dry_run": dry_run}) for dry_run in (True, False)]
 
 
