@@ -40,6 +40,10 @@ class Busy(JobyardError):
     """The server is busy; the same request may succeed soon."""
 
 
+class QuotaReached(JobyardError):
+    """The token has as many queued jobs as it may have; fewer are queued soon."""
+
+
 class DiskFull(JobyardError):
     """The disk is full, or nearly."""
 

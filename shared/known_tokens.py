@@ -74,7 +74,7 @@ class KnownTokens:
         if found.is_use_due:
             # A write may have to wait for others, and no request should.
             threading.Thread(target=self._note_use, args=[digest], name="token-use", daemon=True).start()
-        identity = Identity(found.name, Scope(found.scope), digest)
+        identity = Identity(found.name, Scope(found.scope), digest, found.max_queued)
         if len(self._verified) >= MOST:
             self._verified.clear()
         self._verified[digest] = time.monotonic() + VERIFIED_SECONDS, identity

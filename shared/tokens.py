@@ -26,6 +26,8 @@ PREFIX: Final = "jy_"
 SECRET_BYTES: Final = 32
 SECRET_CHARACTERS: Final = len(PREFIX) + len(secrets.token_urlsafe(SECRET_BYTES))
 LAST_USE_SECONDS: Final = 60
+# Of queued jobs: so many are counted at each submit.
+MAX_QUOTA: Final = 10_000
 
 
 class Scope(enum.StrEnum):
@@ -64,6 +66,8 @@ class Token(Base):
     digest: Mapped[str] = mapped_column(sa.String(64), unique=True)
     created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[str] = mapped_column(sa.String(64))
+    # How many of its jobs may be queued at once. None: any number.
+    max_queued: Mapped[int | None] = mapped_column()
     # None: it does not expire.
     expires_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
     # To within LAST_USE_SECONDS.
@@ -82,6 +86,8 @@ class Identity(NamedTuple):
     name: str
     scope: Scope
     digest: str
+    # How many of its jobs may be queued at once; None: any number.
+    max_queued: int | None = None
 
 
 def digest_of(secret: str) -> str:
@@ -90,7 +96,13 @@ def digest_of(secret: str) -> str:
 
 
 def create(
-    session: Session, *, name: str, scope: Scope, expires_seconds: int | None, created_by: str
+    session: Session,
+    *,
+    name: str,
+    scope: Scope,
+    expires_seconds: int | None,
+    created_by: str,
+    max_queued: int | None = None,
 ) -> tuple[Token, str]:
     """A new token and its secret, which nobody can read again.
 
@@ -108,6 +120,7 @@ def create(
         "digest": digest_of(secret),
         "created_at": utcnow(),
         "created_by": created_by,
+        "max_queued": max_queued,
         "expires_at": None if expires_seconds is None else utcnow(expires_seconds),
     }
     insert = insert_into(session.connection(), Token).values(row).on_conflict_do_nothing()
@@ -115,7 +128,12 @@ def create(
     if token is None:
         raise Conflict(f"there is a token {name!r} already; revoke it first, or take another name")
     session.flush()
-    details = {"scope": scope, "expires_at": token.expires_at and token.expires_at.isoformat()}
+    details: dict[str, Any] = {
+        "scope": scope,
+        "expires_at": token.expires_at and token.expires_at.isoformat(),
+    }
+    if max_queued is not None:
+        details["max_queued"] = max_queued
     audit.note(session, created_by, "token.create", name, details)
     session.expunge(token)
     return token, secret
@@ -157,10 +175,11 @@ class Found(NamedTuple):
     name: str
     scope: str
     is_use_due: bool
+    max_queued: int | None
 
 
 _IS_DUE: Final = sa.or_(Token.last_used_at.is_(None), Token.last_used_at < utcnow(-LAST_USE_SECONDS))
-_VALID: Final = sa.select(Token.name, Token.scope, _IS_DUE).where(
+_VALID: Final = sa.select(Token.name, Token.scope, _IS_DUE, Token.max_queued).where(
     Token.digest == sa.bindparam("digest"),
     Token.revoked_at.is_(None),
     sa.or_(Token.expires_at.is_(None), Token.expires_at > utcnow()),
@@ -173,7 +192,7 @@ _USE: Final = (
 def find_valid(connection: sa.Connection, digest: str) -> Found | None:
     """The token of a digest, unless it is revoked or expired."""
     row = connection.execute(_VALID, {"digest": digest}).first()
-    return None if row is None else Found(row[0], row[1], bool(row[2]))
+    return None if row is None else Found(row[0], row[1], bool(row[2]), row[3])
 
 
 def note_use(connection: sa.Connection, digest: str) -> None:

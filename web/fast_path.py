@@ -18,6 +18,7 @@ from werkzeug.http import parse_etags
 from jobyard.shared import jobs
 from jobyard.shared.errors import BadInput, NotFound
 from jobyard.shared.kinds.submission import SUBMISSION
+from jobyard.shared.tokens import Identity
 from jobyard.web import bodies
 from jobyard.web.api import serializers
 from jobyard.web.backend import Backend
@@ -74,7 +75,7 @@ class FastPath:
         if not identity.scope.includes(TO_SUBMIT):
             return None
         if method == "POST" and path == JOBS and (asked := WAIT.fullmatch(query or "")):
-            return self._submit(environ, float(asked[1] or 0), identity.name)
+            return self._submit(environ, float(asked[1] or 0), identity)
         return None
 
     def _look(self, job_id: uuid.UUID, known: str | None) -> Answer | None:
@@ -89,7 +90,7 @@ class FastPath:
             return None
         return _answer("200 OK", job)
 
-    def _submit(self, environ: "WSGIEnvironment", wait: float, created_by: str) -> Answer | None:
+    def _submit(self, environ: "WSGIEnvironment", wait: float, submitter: Identity) -> Answer | None:
         length = environ.get("CONTENT_LENGTH", "")
         if "HTTP_CONTENT_ENCODING" in environ:
             return None
@@ -107,7 +108,7 @@ class FastPath:
         except (ValueError, BadInput):
             return None
         try:
-            job, is_new = submission.submit(self._backend, asked, key, created_by=created_by)
+            job, is_new = submission.submit(self._backend, asked, key, submitter=submitter)
             ended = until_it_ends(self._backend, job.id, wait) if wait else None
             if ended:
                 job = ended

@@ -24,6 +24,7 @@ from jobyard.shared.errors import (
     DiskFull,
     JobyardError,
     NotFound,
+    QuotaReached,
     StorageAway,
     StorageFailed,
     StorageRefused,
@@ -45,6 +46,7 @@ STATUS: dict[type[JobyardError], int] = {
     Conflict: 409,
     TooLarge: 413,
     Busy: 503,
+    QuotaReached: 429,
     StorageAway: 503,
     StorageRefused: 503,
     DiskFull: 507,
@@ -54,6 +56,7 @@ TITLES = {
     409: "Conflict",
     413: "Content Too Large",
     422: "Unprocessable Content",
+    429: "Too Many Requests",
     503: "Service Unavailable",
     507: "Insufficient Storage",
 }
@@ -240,7 +243,7 @@ def _ours(error: JobyardError) -> Response:
         log.error("unexpected %s: %s", type(error).__name__, error.message)
     if status == 507 or isinstance(error, StorageFailed):
         log.error("%s", error.message)
-    if status == 503:
+    if status in (429, 503):
         return problem(status, title, error.message, Retry_After=str(RETRY_AFTER_SECONDS))
     return problem(status, title, error.message)
 

@@ -636,6 +636,7 @@ class Token(Out):
     scope: tokens.Scope
     created_at: Moment
     created_by: str = Field(description="Name of the token with which it was made")
+    max_queued: int | None = Field(description="How many of its jobs may be queued at once; null: any number")
     expires_at: Moment | None = Field(description="null: it does not expire")
     last_used_at: Moment | None = Field(description="To within a minute; null: never")
     revoked_at: Moment | None

@@ -9,6 +9,7 @@ from rich.table import Table
 from jobyard.cli.session import connect, json_option, local, output, print_json
 
 SCOPES = ("read", "submit", "admin")
+COLUMNS = ("name", "scope", "created", "by", "last used", "queued at most", "expires")
 UNITS = {"m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
 
 
@@ -35,9 +36,7 @@ def tokens(context: click.Context, revoked: bool, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     with connect() as client:
-        table = Table(
-            "name", "scope", "created", "by", "last used", "expires", *(["revoked"] if revoked else [])
-        )
+        table = Table(*COLUMNS, *(["revoked"] if revoked else []))
         for token in client.tokens(revoked=revoked):
             if as_json:
                 print_json(token)
@@ -49,6 +48,7 @@ def tokens(context: click.Context, revoked: bool, as_json: bool) -> None:
                 local(token["created_at"]),
                 escape(token["created_by"]),
                 local(token["last_used_at"], "never"),
+                "" if token.get("max_queued") is None else f"{token['max_queued']:,}",
                 *(local(token[name], "never") for name in moments),
             )
         if as_json:
@@ -72,11 +72,12 @@ def tokens(context: click.Context, revoked: bool, as_json: bool) -> None:
     callback=_seconds,
     help="How long it is valid, as 12h, 30d or 8w; default: until it is revoked.",
 )
+@click.option("--max-queued", type=click.IntRange(1), help="How many of its jobs may be queued at once.")
 @json_option
-def create(name: str, scope: str, expires: int | None, as_json: bool) -> None:
+def create(name: str, scope: str, expires: int | None, max_queued: int | None, as_json: bool) -> None:
     """Create a token and print it: it is shown this once."""
     with connect() as client:
-        made = client.create_token(name, scope, expires_seconds=expires)
+        made = client.create_token(name, scope, expires_seconds=expires, max_queued=max_queued)
     if as_json:
         print_json(made)
         return

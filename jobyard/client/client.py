@@ -525,13 +525,24 @@ class Client(Webhooks, ManyJobs):
         """
         return self._transport.items("/tokens", revoked=str(revoked).lower())
 
-    def create_token(self, name: str, scope: str, *, expires_seconds: int | None = None) -> Json:
+    def create_token(
+        self,
+        name: str,
+        scope: str,
+        *,
+        expires_seconds: int | None = None,
+        max_queued: int | None = None,
+    ) -> Json:
         """Make a token of scope "read", "submit" or "admin"; its "secret" is in this answer only.
+
+        `max_queued` is how many of its jobs may be queued at once.
 
         Raises Conflict if there is a token of this name, and Refused as `tokens`.
         """
         return self._transport.post(
-            "/tokens", {"name": name, "scope": scope, "expires_seconds": expires_seconds}
+            "/tokens",
+            {"name": name, "scope": scope}
+            | given({"expires_seconds": expires_seconds, "max_queued": max_queued}),
         )
 
     def revoke_token(self, name: str) -> None:

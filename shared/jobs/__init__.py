@@ -36,6 +36,7 @@ from jobyard.shared.jobs.outbox import tell_of_long_waits
 from jobyard.shared.jobs.owner import cancel, pause, resume, retry
 from jobyard.shared.jobs.positions import EXACT_POSITIONS, FAR_POSITION
 from jobyard.shared.jobs.progress import Progress
+from jobyard.shared.jobs.quotas import count_queued_of
 from jobyard.shared.jobs.reads import (
     RunningJob,
     children,
@@ -176,6 +177,7 @@ __all__ = [
     "count_claimable",
     "count_ended",
     "count_queued",
+    "count_queued_of",
     "count_ready",
     "count_tallies",
     "delete_locked",

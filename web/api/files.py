@@ -16,7 +16,7 @@ from jobyard.web import schemas
 from jobyard.web.api import registry
 from jobyard.web.api.common import SECURITY, PageQuery, Query, answer
 from jobyard.web.api.jobs import answer_with
-from jobyard.web.auth import actor
+from jobyard.web.auth import current_identity
 from jobyard.web.backend import current_backend
 from jobyard.web.services.deletion import remove_upload
 from jobyard.web.services.submission import submit
@@ -128,7 +128,7 @@ def upload_dataset(form: DatasetForm) -> Response:
             file = uploads.keep(form.archive, "archive")
             spec = {"name": form.name, "file": file.id}
             submission = SUBMISSION.validate_python({"kind": "import", "spec": spec})
-            job, _ = submit(current_backend(), submission, None, created_by=actor())
+            job, _ = submit(current_backend(), submission, None, submitter=current_identity())
     except BadInput as error:
         raise BadInput("archive", error.message) from None
     return answer_with(job, 202)
@@ -146,7 +146,7 @@ def upload_model(form: ModelForm) -> Response:
         with Uploads() as uploads:
             spec = given | {"file": uploads.keep(form.file, "file").id}
             submission = SUBMISSION.validate_python({"kind": "register", "spec": spec})
-            job, _ = submit(current_backend(), submission, None, created_by=actor())
+            job, _ = submit(current_backend(), submission, None, submitter=current_identity())
     except BadInput as error:
         raise BadInput(error.field.removeprefix("spec."), error.message) from None
     return answer_with(job, 202)

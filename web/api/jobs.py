@@ -24,7 +24,7 @@ from jobyard.web.api.common import (
     is_known,
     not_modified,
 )
-from jobyard.web.auth import actor
+from jobyard.web.auth import current_identity
 from jobyard.web.backend import Backend, current_backend
 from jobyard.web.services import budgets
 from jobyard.web.services.deletion import remove_job
@@ -108,9 +108,9 @@ def submit_job(body: Submit, query: SubmitQuery) -> Response:
     if isinstance(body.root, list):
         if query.wait:
             raise BadInput("wait", "should only be given with one job, not with a list")
-        seen, are_new = submit_many(backend, body.root, key, created_by=actor())
+        seen, are_new = submit_many(backend, body.root, key, submitter=current_identity())
         return answer(serializers.of_page(seen), 202 if are_new else 200)
-    job, is_new = submit(backend, body.root, key, created_by=actor())
+    job, is_new = submit(backend, body.root, key, submitter=current_identity())
     if query.wait:
         if ended := until_it_ends(backend, job.id, query.wait):
             return answer_with(ended, 200)

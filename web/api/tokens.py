@@ -48,6 +48,12 @@ class TokenRequest(Parameters):
     expires_seconds: int | None = Field(
         default=None, ge=1, le=MAX_SECONDS, description="How long it is valid; null: until it is revoked"
     )
+    max_queued: int | None = Field(
+        default=None,
+        ge=1,
+        le=tokens.MAX_QUOTA,
+        description="How many of its jobs may be queued at once; null: any number",
+    )
 
 
 @api.get(
@@ -78,6 +84,7 @@ def create_token(body: TokenRequest) -> Response:
             scope=body.scope,
             expires_seconds=body.expires_seconds,
             created_by=actor(),
+            max_queued=body.max_queued,
         )
     known = schemas.Token.model_validate(token)
     return answer(schemas.NewToken(**known.model_dump(), secret=secret), 201)

@@ -15,7 +15,7 @@ from jobyard.shared import kinds, registry, storage
 from jobyard.shared.errors import BadInput, TooLarge
 from jobyard.shared.kinds.sentiment import SHOWN_ENCODINGS
 from jobyard.shared.kinds.submission import MARKS, SUBMISSION
-from jobyard.web.auth import actor
+from jobyard.web.auth import current_identity
 from jobyard.web.backend import current_backend
 from jobyard.web.pages import form_data, marks
 from jobyard.web.pages.blueprint import routes
@@ -142,7 +142,7 @@ def _submit(kind: str) -> uuid.UUID:
                 ids = [_kept(uploads, file, name, alone=len(files) == 1) for file in files]
                 spec = with_value(spec, name, ids if fields_of(kind)[name].input == "files" else ids[0])
             asked = submission.model_copy(update={"spec": spec})
-            job, _ = submit(current_backend(), asked, None, created_by=actor())
+            job, _ = submit(current_backend(), asked, None, submitter=current_identity())
     except BadInput as error:
         raise Refused(_by_field(kind, [FieldError(field=error.field, message=error.message)])) from None
     except TooLarge as error:

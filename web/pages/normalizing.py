@@ -9,7 +9,7 @@ from jobyard.shared import jobs
 from jobyard.shared.errors import Conflict
 from jobyard.shared.kinds.submission import SUBMISSION
 from jobyard.shared.needs import addresses_of
-from jobyard.web.auth import actor
+from jobyard.web.auth import current_identity
 from jobyard.web.backend import current_backend
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.services.submission import submit, with_value
@@ -32,5 +32,5 @@ def normalize(job_id: uuid.UUID) -> Response:
     if kind != "sentiment" or job.parent_id is not None:
         raise Conflict("only scored texts can be scored again")
     again = {"kind": kind, "spec": spec | {"normalize": "standard"}, "priority": priority}
-    accepted = submit(backend, SUBMISSION.validate_python(again), None, created_by=actor())
+    accepted = submit(backend, SUBMISSION.validate_python(again), None, submitter=current_identity())
     return redirect(url_for("pages.job", job_id=accepted.job.id), 303)

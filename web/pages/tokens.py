@@ -37,8 +37,9 @@ def show_tokens() -> Response:
 @routes.post("/tokens")
 def create_token() -> Response:
     """Create a token, and show it: this page is the only one that ever has it."""
-    name, scope, days = (request.form.get(field, "").strip() for field in ("name", "scope", "days"))
-    values = {"name": name, "scope": scope, "days": days}
+    fields = ("name", "scope", "days", "max_queued")
+    values = {field: request.form.get(field, "").strip() for field in fields}
+    name, scope, days, most = (values[field] for field in fields)
     try:
         NAME.validate_python(name)
     except ValidationError:
@@ -47,6 +48,8 @@ def create_token() -> Response:
         return _page(422, values, scope=f"should be {', '.join(tokens.Scope)}")
     if days not in ("", *map(str, DAYS)):
         return _page(422, values, days=f"should be one of {', '.join(map(str, DAYS))}, or nothing")
+    if most and not (most.isdecimal() and len(most) <= 5 and 1 <= int(most) <= tokens.MAX_QUOTA):
+        return _page(422, values, max_queued=f"should be 1 to {tokens.MAX_QUOTA:,}, or nothing")
     try:
         with current_backend().database.write() as session:
             _, secret = tokens.create(
@@ -55,6 +58,7 @@ def create_token() -> Response:
                 scope=tokens.Scope(scope),
                 expires_seconds=int(days) * DAY if days else None,
                 created_by=actor(),
+                max_queued=int(most) if most else None,
             )
     except BadInput as error:
         return _page(422, values, name=error.message)

@@ -13,17 +13,19 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from jobyard.shared import addresses, jobs, kinds, registry, storage
-from jobyard.shared.errors import BadInput, NotFound, WorkError
+from jobyard.shared.errors import BadInput, NotFound, QuotaReached, WorkError
 from jobyard.shared.import_roots import ImportRoots
-from jobyard.shared.kinds.base import Kind, Reference, Spec
+from jobyard.shared.kinds.base import Kind, Queue, Reference, Spec
 from jobyard.shared.kinds.findings import PENDING, Findings
 from jobyard.shared.kinds.submission import MARKS, AnySubmission
 from jobyard.shared.kinds.titles import SHORT_BYTES
 from jobyard.shared.needs import Needs, note
+from jobyard.shared.tokens import Identity
 from jobyard.web.backend import Backend
 from jobyard.web.services.group_commit import Accepted
 
 MAX_KEY_CHARACTERS = 255
+QUEUES = tuple(queue.value for queue in Queue)
 # Of the disk that should stay free: jobs are accepted a while longer than files.
 SUBMIT_SHARE = 0.5
 TABLES: dict[str, type[registry.Dataset] | type[registry.Model]] = {
@@ -44,15 +46,18 @@ def checked_key(idempotency_key: str | None) -> str | None:
 
 
 def submit(
-    backend: Backend, submission: AnySubmission, idempotency_key: str | None, *, created_by: str
+    backend: Backend, submission: AnySubmission, idempotency_key: str | None, *, submitter: Identity
 ) -> Accepted:
     """Accept a job: insert, commit, wake.
 
     Raises BadInput where the spec names something that isn't there, Conflict where the key was used
-    for another request, DiskFull where no job could run and the moves of others need what is left.
+    for another request, QuotaReached, DiskFull where no job could run and the moves of others need what is
+    left.
     """
     backend.disk.check(share=SUBMIT_SHARE)
     digest = _digest([submission]) if idempotency_key else None
+    if submitter.max_queued is not None:
+        _check_quota(backend, submitter, 1, idempotency_key, digest)
     needs = Needs()
     if _has_to_be_checked(submission):
         with backend.database.read() as session:
@@ -61,17 +66,23 @@ def submit(
                 return Accepted(jobs.read_snapshot(session.connection(), first.id), is_new=False)
             submission, needs = _resolve(session, backend, submission)
     needs = _found_by(submission, needs)
-    request = _request(backend, submission, needs, created_by, idempotency_key, digest)
+    request = _request(backend, submission, needs, submitter.name, idempotency_key, digest)
     with _still_there(backend, [submission], [""]):
         return backend.group_commit.accept(request, needs)
 
 
 def submit_many(
-    backend: Backend, submissions: Sequence[AnySubmission], idempotency_key: str | None, *, created_by: str
+    backend: Backend,
+    submissions: Sequence[AnySubmission],
+    idempotency_key: str | None,
+    *,
+    submitter: Identity,
 ) -> tuple[list[jobs.JobSnapshot], bool]:
     """Accept all jobs in one transaction and one round trip to the broker, or none. Raises as `submit`."""
     backend.disk.check(share=SUBMIT_SHARE)
     digest = _digest(submissions) if idempotency_key else None
+    if submitter.max_queued is not None:
+        _check_quota(backend, submitter, len(submissions), idempotency_key, digest)
     needs = [Needs()] * len(submissions)
     if any(_has_to_be_checked(one) for one in submissions):
         with backend.database.read() as session:
@@ -83,7 +94,7 @@ def submit_many(
             submissions, needs = [one for one, _ in resolved], [needed for _, needed in resolved]
     needs = [_found_by(one, needed) for one, needed in zip(submissions, needs, strict=True)]
     requests = [
-        _request(backend, one, needed, created_by) for one, needed in zip(submissions, needs, strict=True)
+        _request(backend, one, needed, submitter.name) for one, needed in zip(submissions, needs, strict=True)
     ]
     places = [f"{index}." for index in range(len(submissions))]
     with _still_there(backend, submissions, places), backend.database.begin() as connection:
@@ -117,6 +128,27 @@ def check(backend: Backend, submission: AnySubmission) -> None:
     if _has_to_be_checked(submission):
         with backend.database.read() as session:
             _resolve(session, backend, submission, pending=PENDING)
+
+
+def _check_quota(
+    backend: Backend, submitter: Identity, count: int, idempotency_key: str | None, digest: str | None
+) -> None:
+    """Raises QuotaReached. Requests that come at the same moment may be over it by as many as they are."""
+    most = submitter.max_queued or 0
+    with backend.database.autocommit() as connection:
+        queued = jobs.count_queued_of(connection, submitter.name, QUEUES, most)
+        if queued + count <= most:
+            return
+        # A request that is repeated makes no job.
+        key = idempotency_key
+        if key and (
+            jobs.repeat_of(connection, key, digest) or jobs.repeats_of(connection, key, digest, count)
+        ):
+            return
+    raise QuotaReached(
+        f"the token {submitter.name!r} may have {most:,} queued jobs, and has {min(queued, most):,}: "
+        f"submit {'this one' if count == 1 else f'these {count:,}'} again when fewer wait"
+    )
 
 
 def _digest(submissions: Sequence[AnySubmission]) -> str:

@@ -389,3 +389,34 @@ def test_parts_belong_to_who_submitted_their_parent_and_say_who_stopped_them(
     assert [(one["state"], one["created_by"]) for one in parts] == [("cancelled", "ci")] * 2
     last = api.get(f"/api/v1/jobs/{parts[0]['id']}/events").json["items"][-1]
     assert (last["state"], last["actor"]) == ("cancelled", "admin")
+
+
+# ---- quotas
+
+
+def test_over_its_quota_of_queued_jobs_a_token_is_told_to_wait_and_others_are_not(
+    app: "Flask", api: "FlaskClient"
+) -> None:
+    client = bearing(app, created(api, "ci", "submit", max_queued=2))
+    post_job(api, **JOB)  # somebody else's
+    assert client.post("/api/v1/jobs", json=[JOB] * 3).status_code == 429
+    first = client.post("/api/v1/jobs", json=JOB, headers={"Idempotency-Key": "a"})
+    assert first.status_code == 202
+    second = post_job(client, **JOB)
+    for asked in ({"json": JOB}, {"json": [JOB]}, {"json": JOB, "query_string": {"wait": "0"}}):
+        refused = client.post("/api/v1/jobs", **asked)
+        assert refused.status_code == 429
+        assert int(refused.headers["Retry-After"]) > 0
+        assert "the token 'ci' may have 2 queued jobs, and has 2" in refused.json["detail"]
+    again = client.post("/api/v1/jobs", json=JOB, headers={"Idempotency-Key": "a"})
+    assert (again.status_code, again.json["id"]) == (200, first.json["id"])
+    assert post_job(api, **JOB)
+    assert client.post(f"/api/v1/jobs/{second}/cancel").status_code == 202
+    assert post_job(client, **JOB)
+
+
+@pytest.mark.parametrize("most", [0, -1, tokens.MAX_QUOTA + 1, "x"])
+def test_a_quota_is_a_number_of_jobs(api: "FlaskClient", most: object) -> None:
+    response = api.post("/api/v1/tokens", json={"name": "ci", "scope": "submit", "max_queued": most})
+    assert response.status_code == 422
+    assert response.json["errors"][0]["field"] == "max_queued"
