@@ -110,6 +110,7 @@ HOT: dict[str, Verb] = {
         session.connection(), [a_request()] * 3, look=True
     ),
     "submit_many": lambda session, _: jobs.submit_many(session.connection(), [a_request()] * 3),
+    "count_queued_of": lambda session, _: jobs.count_queued_of(session.connection(), "ci", ["cpu"], 100),
     "repeat_of": lambda session, _: jobs.repeat_of(session.connection(), KEY, DIGEST),
     "repeats_of": lambda session, _: jobs.repeats_of(session.connection(), "many", DIGEST, 3),
     "claim": lambda session, _: jobs.claim(session, "cpu", worker="w", lease_seconds=30),
