@@ -204,6 +204,19 @@ class Event(Out):
     )
 
 
+class LogPiece(Out):
+    """Some lines of what an attempt printed and logged."""
+
+    attempt: int
+    begins: int = Field(description="How many characters of the attempt's output came before it")
+    left_out: int = Field(
+        description="How many of them are not kept, between the piece before it and this one"
+    )
+    text: str
+    at: Moment = Field(description="When it was written")
+    cursor: str = Field(description="What `after` is to be, to get what comes after it")
+
+
 class Kind(Out):
     """A kind of job."""
 

@@ -53,6 +53,7 @@ SCOPES: Final[dict[str, Scope | None]] = {
     "jobs.retry_jobs": SUBMIT,
     "jobs.submit_job": SUBMIT,
     "kinds.list_kinds": READ,
+    "logs.get_logs": READ,
     "prometheus.metrics": READ,
     "queues.limit_queue": ADMIN,
     "queues.list_queues": READ,

@@ -61,7 +61,6 @@ COMMANDS = {
     "queues": Command("jobyard.cli.queues", "List, pause, resume or limit queues."),
     "workers": Command("jobyard.cli.workers", "List workers, or drain one or all of a host."),
     "webhooks": Command("jobyard.cli.webhooks", "List, add, change, test or delete webhooks."),
-    "logs": Command("jobyard.cli.jobs", "Print a job's timeline, with the traceback of what failed."),
     "tokens": Command("jobyard.cli.tokens", "List, create or revoke named tokens."),
     "audit": Command("jobyard.cli.audit", "List who changed what for others, newest first."),
     "doctor": Command(
@@ -77,6 +76,7 @@ COMMANDS = {
     "move": Command(
         "jobyard.cli.keeping", "Move all rows to another, empty database, while the server is stopped."
     ),
+    "logs": Command("jobyard.cli.jobs", "Print a job's timeline, and what its work printed and logged."),
 }
 
 

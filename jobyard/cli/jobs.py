@@ -9,6 +9,7 @@ from rich.table import Column, Table
 
 from jobyard.cli.each import for_each
 from jobyard.cli.follow import follow
+from jobyard.cli.logs import JobLog, local_time
 from jobyard.cli.many import Choice, choosing, move
 from jobyard.cli.results import show_result
 from jobyard.cli.session import (
@@ -22,7 +23,6 @@ from jobyard.cli.session import (
     print_json,
 )
 from jobyard.client import Job, WaitTimeout
-from jobyard.client.errors import Json
 from jobyard.client.positions import place_in_queue
 from jobyard.client.stalls import no_progress
 
@@ -36,7 +36,6 @@ STYLES = {
     "cancelled": "yellow",
 }
 CANCEL_SECONDS = 60.0
-LOG_POLL_SECONDS = 1.0
 TITLE_CHARACTERS = 48
 WHY_CHARACTERS = 120
 
@@ -106,7 +105,7 @@ def jobs(
                 job.kind,
                 f"[{STYLES[job.state]}]{job.state}",
                 escape(_doing(job)),
-                _local(job.created_at),
+                local_time(job.created_at),
                 escape(job.created_by or ""),
                 _ran(job),
             )
@@ -185,20 +184,13 @@ def retry(choice: Choice, as_json: bool) -> int:
 @click.command()
 @click.argument("job_id", metavar="ID")
 @click.option("--follow", "-f", "keep_on", is_flag=True, help="Follow the job until it ends.")
-def logs(job_id: str, keep_on: bool) -> None:
-    """Print a job's timeline, with the traceback of what failed."""
+@click.option("--attempt", type=click.IntRange(1), help="Only what this attempt printed and logged.")
+@click.option("--output", "only_output", is_flag=True, help="Without the timeline.")
+def logs(job_id: str, keep_on: bool, attempt: int | None, only_output: bool) -> None:
+    """Print a job's timeline, and what its work printed and logged."""
     with connect() as client:
-        job = client.job(job_id)
-        last = 0
-        while True:
-            ended = job.done  # asked before the events, so that the last of them are seen
-            for event in job.events():
-                if event["id"] > last:
-                    last = event["id"]
-                    _print_event(event)
-            if ended or not keep_on:
-                return
-            job.refresh(wait=LOG_POLL_SECONDS)
+        log = JobLog(client.job(job_id), attempt, only_output=only_output or attempt is not None)
+        log.show(keep_on=keep_on)
 
 
 def _follow_to_end(job: Job, as_json: bool) -> int:
@@ -208,15 +200,6 @@ def _follow_to_end(job: Job, as_json: bool) -> int:
     elif job.succeeded:
         show_result(job)
     return outcome(job)
-
-
-def _print_event(event: Json) -> None:
-    what = " · ".join(text for text in (event["phase"], event["message"]) if text)
-    by = event.get("actor") or event["worker"]
-    worker = f"  [{by}]" if by else ""
-    click.echo(f"{_local(event['at'])}  {event['state']:<9}  attempt {event['attempt']}  {what}{worker}")
-    if event["traceback"]:
-        click.echo("".join(f"    {line}" for line in event["traceback"].splitlines(keepends=True)))
 
 
 def _called(job: Job) -> str:
@@ -238,10 +221,6 @@ def _doing(job: Job) -> str:
     if job.state == "running" and job.progress and job.progress["total"]:
         return f"{job.phase or ''} {job.progress['done'] / job.progress['total']:.0%}".strip()
     return (job.phase or "") if job.state == "running" else ""
-
-
-def _local(moment: str) -> str:
-    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _ran(job: Job) -> str:

@@ -235,6 +235,18 @@ class Job:
         """The timeline, oldest first: [{id, at, state, attempt, phase, message, worker, traceback}]."""
         return list(self._transport.items(f"{self._path}/events", following="after"))
 
+    def logs(self, *, attempt: int | None = None, after: str | None = None) -> list[Json]:
+        """What its work printed and logged: [{attempt, begins, left_out, text, at, cursor}], pieces in order.
+
+        Of one attempt, or of all. `after`: the `cursor` of the last piece that was read.
+        """
+        found: list[Json] = []
+        while True:
+            page = self._transport.get(f"{self._path}/logs", attempt=attempt, after=after)
+            found += page["items"]
+            if (after := page.get("next")) is None:
+                return found
+
     def predictions(self, *, label: str | None = None, sort: str | None = None) -> Iterator[Json]:
         """All rows of a prediction: {image, label, probability, probabilities, error, overlay}.
 

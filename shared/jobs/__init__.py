@@ -33,6 +33,16 @@ from jobyard.shared.jobs.ids import NEWEST_JOBS, matching_ids, newest_id, part_o
 from jobyard.shared.jobs.insertion import Request
 from jobyard.shared.jobs.maintenance import count_claimable, count_ready, expire, forget_checkpoints, rescue
 from jobyard.shared.jobs.outbox import tell_of_long_waits
+from jobyard.shared.jobs.output import (
+    JobLog,
+    Piece,
+    Place,
+    drop_output,
+    has_output,
+    output_extents,
+    read_output,
+    write_output,
+)
 from jobyard.shared.jobs.owner import cancel, pause, resume, retry
 from jobyard.shared.jobs.positions import EXACT_POSITIONS, FAR_POSITION
 from jobyard.shared.jobs.progress import Progress
@@ -144,12 +154,15 @@ __all__ = [
     "JobCount",
     "JobEvent",
     "JobFilter",
+    "JobLog",
     "JobSnapshot",
     "JobTally",
     "JobTerm",
     "JobTotal",
     "JobVersion",
     "Move",
+    "Piece",
+    "Place",
     "Progress",
     "Refusal",
     "Request",
@@ -183,6 +196,7 @@ __all__ = [
     "delete_locked",
     "digests",
     "drop_checkpoint",
+    "drop_output",
     "edit",
     "ended_until",
     "events",
@@ -192,6 +206,7 @@ __all__ = [
     "finish_cancel",
     "forget_checkpoints",
     "get",
+    "has_output",
     "heartbeat",
     "in_a_list",
     "is_listed_whole",
@@ -211,6 +226,8 @@ __all__ = [
     "note_stall",
     "note_steps",
     "oldest_wait_seconds",
+    "oldest_waits_seconds",
+    "output_extents",
     "page",
     "page_of_ids",
     "part_of_id",
@@ -218,6 +235,7 @@ __all__ = [
     "pause_many",
     "postpone",
     "read_if_ended",
+    "read_output",
     "read_snapshot",
     "read_snapshots",
     "read_tallies",
@@ -251,4 +269,5 @@ __all__ = [
     "to_wake",
     "total",
     "why_waiting",
+    "write_output",
 ]

@@ -58,6 +58,7 @@ def _page(job_id: uuid.UUID, not_deleted: str | None = None) -> Response:
             artifacts=[file for file in artifacts if not OVERLAY.fullmatch(file.name)],
             charts=charts,
             used=used,
+            has_output=jobs.has_output(session, job_id),
             kind=kind,
             hidden=_hidden(found),
             query=query,

@@ -21,6 +21,7 @@ from jobyard.shared.database import Database
 from jobyard.shared.disk import Disk
 from jobyard.shared.import_roots import ImportRoots
 from jobyard.shared.pictures import LIMITS
+from jobyard.shared.redaction import Redactor
 from jobyard.shared.storage import Storage
 from jobyard.workers.runtime.heartbeat import HeartbeatThread
 
@@ -50,6 +51,11 @@ class Context:
     def fronts(self) -> defaultdict[str, jobs.Front]:
         """By queue: where this process found its last job."""
         return defaultdict(jobs.Front)
+
+    @functools.cached_property
+    def redact(self) -> Redactor:
+        """Takes secrets out of what work prints."""
+        return Redactor.of(self.settings)
 
     @functools.cached_property
     def import_roots(self) -> ImportRoots:

@@ -36,6 +36,7 @@ from jobyard.workers.runtime.checkpoints import Checkpoints
 from jobyard.workers.runtime.context import Context
 from jobyard.workers.runtime.heartbeat import Heartbeat
 from jobyard.workers.runtime.hung import Limits, Watch
+from jobyard.workers.runtime.output import Output, OutputWriter, capturing
 from jobyard.workers.runtime.usage import Meter
 
 log = logging.getLogger(__name__)
@@ -160,6 +161,7 @@ class Executor:
         try:
             spec = _spec_of(claim)
             with context.scratch() as scratch:
+                output = Output(context.redact)
                 heartbeat = Heartbeat(
                     context.heartbeats,
                     context.database,
@@ -169,10 +171,11 @@ class Executor:
                     stopping=self._stopping,
                     watch=Watch(context.database, claim.id, claim.lease, _limits_of(claim, context.settings)),
                     meter=Meter(claim.usage, claim.attempt),
+                    output=OutputWriter(claim.id, claim.attempt, output),
                 )
                 checkpoints = Checkpoints(context, claim, scratch)
                 attempt = Attempt(context, claim, heartbeat, scratch, checkpoints, self._store_patiently)
-                with heartbeat:
+                with heartbeat, capturing(output):
                     made = self._works[claim.kind](attempt, spec)
                 outcome = self._write(
                     lambda session: _finish(session, attempt, made, heartbeat),

@@ -19,6 +19,7 @@ from jobyard.shared import jobs, metrics
 from jobyard.shared.database import Database
 from jobyard.shared.errors import Cancelled, Interrupted, LeaseLost, Paused, Stopping
 from jobyard.workers.runtime.hung import Watch
+from jobyard.workers.runtime.output import OutputWriter
 from jobyard.workers.runtime.usage import Meter, Sample
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class Heartbeat:
         stopping: threading.Event,
         watch: Watch,
         meter: Meter,
+        output: OutputWriter,
     ) -> None:
         self._heartbeats = heartbeats
         self._database = database
@@ -88,6 +90,7 @@ class Heartbeat:
         self._stopping = stopping
         self._watch = watch
         self._meter = meter
+        self._output = output
         # What the work has told: while this number stands, it makes no progress.
         self._steps = 0
         self._lock = threading.Lock()
@@ -111,17 +114,20 @@ class Heartbeat:
         """The last heartbeat writes what is still in memory: the job's outcome comes after its metrics."""
         self._heartbeats.detach()
         sample = self._meter.last()
-        if not isinstance(self._interruption, LeaseLost) and (self._points or sample or error is not None):
-            self._send(sample)
+        has_more = bool(self._points or sample or self._output.waits or error is not None)
+        if has_more and not isinstance(self._interruption, LeaseLost):
+            self._send(sample, last=True)
 
     @property
     def has_rest(self) -> bool:
         """Whether `write_rest` writes anything."""
-        return bool(self._points)
+        return bool(self._points or self._output.waits)
 
     def write_rest(self, session: Session) -> None:
         """Write what the last heartbeat could not, in the transaction of the outcome."""
         self._write(session, self._points)
+        self._output.take(last=True)
+        self._output.write(session)
 
     # ---- for the work
 
@@ -171,14 +177,15 @@ class Heartbeat:
             return None
         return round((now - since) * (total - done) / (done - first), 1)
 
-    def _send(self, sample: Sample | None) -> None:
+    def _send(self, sample: Sample | None, *, last: bool = False) -> None:
         with self._lock:
             self._points += sample.points if sample else ()
             progress, points = self._progress, self._points
             self._points = []
         changed = progress if progress != self._written else None
         has_new_phase = progress.phase != self._written.phase
-        is_single = not points and not has_new_phase
+        has_output = self._output.take(last=last)
+        is_single = not points and not has_new_phase and not has_output
         try:
             with self._database.begin(single=is_single) as connection, Session(connection) as session:
                 job = jobs.heartbeat(
@@ -191,6 +198,7 @@ class Heartbeat:
                 )
                 if job is not None:
                     self._write(session, points)
+                    self._output.write(session)
                     if has_new_phase:
                         jobs.note_phase(session, job)
         except sa.exc.SQLAlchemyError as error:
@@ -203,6 +211,7 @@ class Heartbeat:
                 self._points = points + self._points
             return
         self._written = progress
+        self._output.written()
         self._begun |= {point.is_system for point in points}
         if job is None:
             self._interruption = LeaseLost()

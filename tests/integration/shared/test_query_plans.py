@@ -46,6 +46,9 @@ PREDICTED = 5_000
 RUNNING = 10
 # Tables that grow with the jobs; the few workers may be read from end to end.
 GROWING = {"jobs", "job_terms", "job_events", "metrics", "predictions", "job_inputs", "webhook_deliveries"}
+GROWING = {
+    *("jobs", "job_events", "job_logs", "metrics", "predictions", "job_inputs", "webhook_deliveries"),
+}
 LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 KEY = "key-7"
 DIGEST = "0" * 64
@@ -186,6 +189,16 @@ HOT: dict[str, Verb] = {
     "matching_ids": lambda session, filled: jobs.matching_ids(session, filled.running.id.hex[-6:], 11),
     "newest_id": lambda session, _: jobs.newest_id(session, created_by="ci"),
     "events": lambda session, filled: jobs.events(session, filled.running.id),
+    "write_output": lambda session, filled: jobs.write_output(
+        session, filled.running.id, 1, [jobs.Piece(0, "a\n")]
+    ),
+    "drop_output": lambda session, filled: jobs.drop_output(session, filled.running.id, 1, [0, 9]),
+    "output_extents": lambda session, filled: jobs.output_extents(session, filled.running.id, 1),
+    "read_output": lambda session, filled: jobs.read_output(session, filled.running.id),
+    "read_output_after": lambda session, filled: jobs.read_output(
+        session, filled.running.id, after=jobs.Place(1, 200), limit=20
+    ),
+    "has_output": lambda session, filled: jobs.has_output(session, filled.queued.id),
     "metric_history": lambda session, filled: metrics.history(session, filled.running.id),
     "system_history": lambda session, filled: metrics.history(session, filled.running.id, system=True),
     "thinned_history": lambda session, filled: metrics.history(session, filled.running.id, points=20),
@@ -525,6 +538,10 @@ def _fill(session: Session) -> None:
         {"job_id": row["id"], "file_id": file_id} for row, file_id in zip(rows, uploaded[:-20], strict=False)
     ]
     session.execute(sa.insert(needs.JobInput), read)
+    piece = {"attempt": 1, "text": "a line\n", "at": LONG_AGO}
+    pieces = [{"job_id": row["id"], "begins": 0, **piece} for row in rows[:5_000]]
+    pieces += [{"job_id": job_id, "begins": 7 * line, **piece} for job_id in running for line in range(500)]
+    session.execute(sa.insert(jobs.JobLog), pieces)
     # Two large predictions, and those of jobs of one picture.
     for job in rows[FINISHED : FINISHED + 2]:
         registry.keep_predictions(session, job["id"], [_prediction(number) for number in range(PREDICTED)])

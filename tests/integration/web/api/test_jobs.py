@@ -142,7 +142,7 @@ def test_every_link_of_a_job_leads_somewhere(api: "FlaskClient", database: Datab
 
 
 @pytest.mark.parametrize(
-    "path", ["", "/events", "/metrics", "/history.png", "/predictions", "/files", "/files/x"]
+    "path", ["", "/events", "/logs", "/metrics", "/history.png", "/predictions", "/files", "/files/x"]
 )
 def test_a_job_that_is_not_there_is_404(api: "FlaskClient", path: str) -> None:
     job_id = uuid.uuid4()

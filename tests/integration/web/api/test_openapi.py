@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 BLUEPRINTS = (
     *("jobs.", "kinds.", "queues.", "workers.", "results.", "comparing.", "files.", "registry."),
-    *("webhooks.",),
+    *("webhooks.", "logs."),
     *("tokens.", "audit."),
     *("job_ids.",),
     *("job_ids.", "requests."),
