@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from jobyard.hosts import unbracketed
 from jobyard.shared.errors import ConfigError
+from jobyard.shared.logs import LogFormat
 from jobyard.shared.service_url import BrokerUrl, ServiceUrl
 from jobyard.shared.source_rules import Host, SourceRules, parse_bucket
 from jobyard.shared.webhooks.destinations import Destinations, parse_network
@@ -166,6 +167,10 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Lowest level of messages to log"
+    )
+    log_format: LogFormat = Field(
+        default="text",
+        description="How the log is written: `text`, or `json` with job, attempt, worker and request id",
     )
 
     @field_validator("home")

@@ -144,9 +144,9 @@ def main() -> int:
         help="a revision, as 0003; head (the default), base, or steps, as -1",
     )
     arguments = parser.parse_args()
-    logs.set_up(logging.INFO)
     try:
         settings = Settings.load()
+        logs.set_up(logging.INFO, settings.log_format)
         protect(settings.home)
         migrate(settings, arguments.revision)
     except JobyardError as error:

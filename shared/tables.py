@@ -2,7 +2,17 @@
 
 from jobyard.shared.audit import AuditEntry
 from jobyard.shared.database import Base
-from jobyard.shared.jobs import Job, JobBrief, JobCount, JobEvent, JobTally, JobTerm, JobTotal, SweepMark
+from jobyard.shared.jobs import (
+    Job,
+    JobBrief,
+    JobCount,
+    JobEvent,
+    JobLog,
+    JobTally,
+    JobTerm,
+    JobTotal,
+    SweepMark,
+)
 from jobyard.shared.logins import Login
 from jobyard.shared.metrics import Metric
 from jobyard.shared.needs import JobInput, JobReference
@@ -37,6 +47,7 @@ __all__ = [
     "JobCount",
     "JobEvent",
     "JobInput",
+    "JobLog",
     "JobReference",
     "JobTally",
     "JobTerm",

@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 def create_app(settings: Settings | None = None) -> openapi.Api:
     """All routes over one Backend. Raises ConfigError where a setting is wrong."""
     settings = settings or Settings.load()
-    logs.set_up(settings.log_level)
+    logs.set_up(settings.log_level, settings.log_format)
     app = openapi.Api(
         __name__,
         info=Info(

@@ -15,14 +15,14 @@ import sqlalchemy as sa
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_etags
 
-from jobyard.shared import jobs
+from jobyard.shared import jobs, logs
 from jobyard.shared.errors import BadInput, NotFound
 from jobyard.shared.kinds.submission import SUBMISSION
 from jobyard.shared.tokens import Identity
 from jobyard.web import bodies
 from jobyard.web.api import serializers
 from jobyard.web.backend import Backend
-from jobyard.web.problems import FAILED
+from jobyard.web.problems import FAILED, REQUEST_ID
 from jobyard.web.schemas import API
 from jobyard.web.scopes import needed_for
 from jobyard.web.services import submission
@@ -55,9 +55,10 @@ class FastPath:
         self._headers = list(headers)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        request_id = logs.begin_request(environ.get("HTTP_X_REQUEST_ID"))
         if answer := self._answer(environ):
             status, headers, body = answer
-            start_response(status, headers + self._headers)
+            start_response(status, [*headers, *self._headers, (REQUEST_ID, request_id)])
             return [body]
         return self._app(environ, start_response)
 

@@ -25,7 +25,7 @@ class _StampedLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn's, whose lines are like all others."""
 
     def _set_handler(self, log: logging.Logger, output: str, fmt: object, stream: Any = None) -> None:
-        super()._set_handler(log, output, logs.Formatter(), stream)
+        super()._set_handler(log, output, logs.formatter(_settings.log_format), stream)
 
 
 def _end(error: ConfigError) -> NoReturn:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobyard.shared import kinds
+from jobyard.shared import kinds, logs
 from jobyard.shared.database import is_full as database_is_full
 from jobyard.shared.disk import is_full
 from jobyard.shared.errors import (
@@ -65,6 +65,8 @@ RETRY_AFTER_SECONDS = 5
 
 # Where in the WSGI environment an exception is that Flask is to answer for.
 FAILED = "jobyard.failed"
+# By which clients and operators find the lines of a request.
+REQUEST_ID = "X-Request-Id"
 
 
 # JSON from outside may hold halves of surrogate pairs, which no answer can.
@@ -86,13 +88,15 @@ class Problem(BaseModel):
     status: int
     detail: Words
     errors: list[FieldError] = []
+    request_id: str | None = Field(default=None, description="As the log has it, and the header X-Request-Id")
 
 
 def problem(
     status: int, title: str, detail: str, errors: list[FieldError] | None = None, **headers: str
 ) -> Response:
     """A problem document as a response; `headers` are named with underscores."""
-    body = Problem(title=title, status=status, detail=detail, errors=errors or [])
+    request_id = logs.request_id()
+    body = Problem(title=title, status=status, detail=detail, errors=errors or [], request_id=request_id)
     response = Response(body.model_dump_json(), status, mimetype="application/problem+json")
     for name, value in headers.items():
         response.headers[name.replace("_", "-")] = value
@@ -226,6 +230,13 @@ def register(app: Flask) -> None:
         app.register_error_handler(away, _database_away)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unexpected)
+    app.after_request(_identify)
+
+
+def _identify(response: AnyResponse) -> AnyResponse:
+    if (request_id := logs.request_id()) is not None:
+        response.headers[REQUEST_ID] = request_id
+    return response
 
 
 def _failed() -> None:

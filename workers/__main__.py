@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 
-from jobyard.shared import kinds
+from jobyard.shared import kinds, logs
 from jobyard.shared.config import Settings
 from jobyard.shared.errors import JobyardError
 from jobyard.shared.home import protect
@@ -61,6 +61,7 @@ def _run(settings: Settings, role: str, name: str | None) -> int:
     # TensorFlow would begin each job with a page of notices; the children inherit this.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     nodename = host_format(f"{name or role}@%h")
+    logs.name_process(worker=nodename)
     registration = Registration(settings.database, role, nodename)
     registration.claim()
     # From when it listens until it has ended.

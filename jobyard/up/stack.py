@@ -43,7 +43,8 @@ def up(settings: Settings, *, adopt: bool = False) -> int:
         settings = choose_ports(settings)
         settings.secret_token()
         commands = _commands(settings)
-        supervisor = Supervisor(commands, {name: environment(settings, name) for name in commands})
+        environments = {name: environment(settings, name) for name in commands}
+        supervisor = Supervisor(commands, environments, settings.log_format)
         try:
             with _address_file(settings):
                 _run(supervisor, settings, adopt)

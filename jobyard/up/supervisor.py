@@ -21,7 +21,8 @@ from honcho.printer import Message, Printer
 from honcho.process import Popen
 
 from jobyard.shared.errors import ConfigError, JobyardError
-from jobyard.shared.logs import STAMP, stamp
+from jobyard.shared.logs import STAMP, LogFormat, stamp
+from jobyard.up.printing import JsonPrinter
 
 # A process that ended so soon after its start failed; one that lived longer had an accident.
 SOON_SECONDS = 10.0
@@ -85,15 +86,24 @@ class Supervisor:
     take a days-long training with it.
     """
 
-    def __init__(self, commands: Mapping[str, str], environments: Mapping[str, Mapping[str, str]]) -> None:
-        """Both by the process' name."""
+    def __init__(
+        self,
+        commands: Mapping[str, str],
+        environments: Mapping[str, Mapping[str, str]],
+        log_format: LogFormat = "text",
+    ) -> None:
+        """Commands and environments by the process' name."""
         colours: Iterator[str] = get_colours()
         self._children = {
             name: Child(name, command, environments[name], next(colours))
             for name, command in commands.items()
         }
         self._lines: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._printer = Printer(sys.stdout, width=max(map(len, [SYSTEM, *commands])))
+        self._printer = (
+            JsonPrinter()
+            if log_format == "json"
+            else Printer(sys.stdout, width=max(map(len, [SYSTEM, *commands])))
+        )
         self._stop_signals = 0
         self._interruptible = False
         if _PRCTL is not None:

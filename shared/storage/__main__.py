@@ -23,7 +23,6 @@ def main() -> int:
     commands.add_parser("adopt", help="give the storage to this database, even if it belongs to another")
     commands.add_parser("orphans", help="list the keys that nothing in this database refers to")
     arguments = parser.parse_args()
-    logs.set_up(logging.INFO)
     try:
         _run(arguments.command)
     except JobyardError as error:
@@ -34,6 +33,7 @@ def main() -> int:
 
 def _run(command: str) -> None:
     settings = Settings.load()
+    logs.set_up(logging.INFO, settings.log_format)
     protect(settings.home)
     database = Database(settings.database)
     try:

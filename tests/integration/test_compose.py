@@ -67,7 +67,7 @@ ONLY_FOR = {
     "JOBYARD_FLOWER_CONTROL": ({"flower"}, "the others are not Flower"),
 }
 # Flower reads no job, no file and no database.
-FLOWERS = {"JOBYARD_LOG_LEVEL", "JOBYARD_TOKEN", "JOBYARD_FLOWER_CONTROL"}
+FLOWERS = {"JOBYARD_LOG_FORMAT", "JOBYARD_LOG_LEVEL", "JOBYARD_TOKEN", "JOBYARD_FLOWER_CONTROL"}
 
 # Debian's docker-compose of old prints only YAML; its own YAML library is there where it is.
 TO_JSON = "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)"

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared import jobs, kinds, retention, storage
+from jobyard.shared import jobs, kinds, logs, retention, storage
 from jobyard.shared.config import Settings
 from jobyard.shared.database import is_full as database_is_full
 from jobyard.shared.disk import is_full as disk_is_full
@@ -118,7 +118,9 @@ class Executor:
             count += 1
             self._next, self._has_tried_next = None, False
             self._watcher.started(claim)
+            logs.name_process(job=claim.id, attempt=claim.attempt, worker=self._worker)
             outcome = self._attempt(claim)
+            logs.end_job()
             self._watcher.ended(claim, outcome)
             must_claim = self._may_continue() and not self._has_tried_next
             claim = self._claim_first(whole=self._front.is_due) if must_claim else self._next

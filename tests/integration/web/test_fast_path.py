@@ -53,6 +53,7 @@ def look(api: "FlaskClient", job_id: str, *, by_flask: bool, **headers: str) -> 
 
 def alike(api: "FlaskClient", job_id: str, **headers: str) -> "TestResponse":
     """What the shortcut answers, and Flask in the same words."""
+    headers["X-Request-Id"] = "of-both"
     short, long = (look(api, job_id, by_flask=by_flask, **headers) for by_flask in (False, True))
     assert (short.status, short.data) == (long.status, long.data)
     assert sorted(short.headers) == sorted(long.headers)
@@ -192,7 +193,7 @@ BODIES = [
 
 
 def send(api: "FlaskClient", body: bytes, *, by_flask: bool, **headers: str) -> "TestResponse":
-    headers = {"Content-Type": "application/json"} | headers
+    headers = {"Content-Type": "application/json", "X-Request-Id": "of-both"} | headers
     return api.post(f"/api/v1/jobs{'?wait=0.0' if by_flask else ''}", data=body, headers=headers)
 
 

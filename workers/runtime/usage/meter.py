@@ -89,11 +89,11 @@ class Meter:
         return self._sample(self._now()) if self._is_read else None
 
     def _sample(self, now: float) -> Sample | None:
-        import psutil  # what quick jobs do without
-
-        from jobyard.workers.runtime.usage.limits import memory_limit
-
         try:
+            import psutil  # what quick jobs do without
+
+            from jobyard.workers.runtime.usage.limits import memory_limit
+
             own = psutil.Process()
             memory = own.memory_info().rss
             cpu = _cpu_of_own(resource.getrusage(resource.RUSAGE_SELF)) - self._cpu_before
@@ -106,7 +106,7 @@ class Meter:
                     peak += held
                     cpu += sum(child.cpu_times()[:4])
             limit = memory_limit()
-        except (psutil.Error, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever the system says, the job keeps its lease
             log.debug("can't read what the job uses: %s", error)
             self._due = now + SAMPLE_SECONDS
             return None

@@ -50,7 +50,7 @@ def end(database: Database, job_id: str, *, fail: bool = False) -> None:
 def assert_problem(response: "TestResponse", status: int) -> None:
     assert response.status_code == status
     assert response.mimetype == "application/problem+json"
-    assert set(response.json) == {"type", "title", "status", "detail", "errors"}
+    assert set(response.json) == {"type", "title", "status", "detail", "errors", "request_id"}
     assert response.json["status"] == status
 
 

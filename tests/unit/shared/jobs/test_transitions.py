@@ -77,6 +77,7 @@ def test_each_verb_of_the_table_is_made(monkeypatch: pytest.MonkeyPatch) -> None
             "tables",
             "briefs",
             "counts",
+            "output",
             "tallies",
             "terms",
             "totals",
