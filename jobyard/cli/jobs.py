@@ -23,6 +23,7 @@ from jobyard.cli.session import (
     print_json,
 )
 from jobyard.client import Job, WaitTimeout
+from jobyard.client.errors import Json
 from jobyard.client.positions import place_in_queue
 from jobyard.client.stalls import no_progress
 

@@ -194,8 +194,8 @@ def test_lists_are_read_page_by_page(script: Script, client: Client) -> None:
     script.answers = [(200, {"items": [JOB], "next": "c1"}), (200, {"items": [JOB, JOB], "next": None})]
     assert len(list(client.jobs(kind="sentiment"))) == 3
     assert [path for _, path, _, _ in script.seen] == [
-        "/api/v1/jobs?kind=sentiment&limit=50",
-        "/api/v1/jobs?cursor=c1&kind=sentiment&limit=50",
+        "/api/v1/jobs?limit=50&kind=sentiment",
+        "/api/v1/jobs?cursor=c1&limit=50&kind=sentiment",
     ]
 
 
