@@ -111,7 +111,8 @@ class Events:
             self._waiting.clear()
         try:
             self._publish(events)
-        except BROKER_ERRORS as error:
+        # kombu raises RuntimeError for a pool that is closed, as it is where a process ends.
+        except (*BROKER_ERRORS, RuntimeError) as error:
             log.debug("can't send %d events to Flower: %s", len(events), error)
 
     def _publish(self, events: list[dict[str, Any]]) -> None:

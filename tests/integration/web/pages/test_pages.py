@@ -379,9 +379,9 @@ def test_everything_a_page_refers_to_is_there(world: World, web: FlaskClient) ->
     world.dataset()
     page = look(web, f"/jobs/{world.job('train', 'succeeded').id}")
     own = [address for address in page.addresses if address.startswith("/") and "/docs" not in address]
-    own.remove("/logout")  # takes a POST
+    takes_a_post = {"/logout", next(address for address in own if address.endswith("/delete"))}
     assert len(own) > 15
-    for address in own:
+    for address in [address for address in own if address not in takes_a_post]:
         with web.get(address, follow_redirects=True) as response:
             assert response.status_code == 200, address
 
