@@ -6,7 +6,7 @@ from typing import Any, Literal
 from flask import Response, request
 from pydantic import Field, ValidationError
 
-from jobyard.shared import jobs, kinds
+from jobyard.shared import jobs, kinds, queue_controls
 from jobyard.shared.open_transactions import oldest_transaction
 from jobyard.web.backend import current_backend
 from jobyard.web.pages.blueprint import routes
@@ -42,6 +42,7 @@ def index() -> Response:
             files=file_names(session, shown),
             counts=jobs.count_by_state(session),
             oldest_transaction=oldest_transaction(session),
+            paused_queues=queue_controls.paused(session),
             previous=previous,
             next=following,
         )
