@@ -17,7 +17,7 @@ import psutil
 import sqlalchemy as sa
 
 from jobyard.shared.jobs import Job
-from tests.chaos import checker, report
+from tests.chaos import checker, operators, report
 from tests.chaos.asks import check_answers
 from tests.chaos.broker import UNACKED
 from tests.chaos.faults import Fault, Thrown, draw, kinds
@@ -110,13 +110,14 @@ def run(folder: Path, arguments: argparse.Namespace) -> list[Violation]:
             thrower.warm_up()
         with (
             KeyWatch(stack.store.present, stack.store.look_seconds) as watch,
-            Load(stack, record, material, seed, scale.clients),
+            Load(stack, record, material, seed, scale.clients) as load,
         ):
             time.sleep(scale.calm_seconds)
             weights = kinds(on_s3=arguments.store == "s3")
             faults = draw(seed, arguments.faults, weights, arguments.kinds, scale.away_seconds)
             thrown = _throw(thrower, faults, begun + 60 * arguments.minutes)
             say("the load ends")
+        operators.settle(stack)
         quiet = _wait_until_quiet(stack, record)
         say("everything is quiet" if quiet else "it does not become quiet")
         violations = [*_unrecovered(thrown), *_refused(record), *_strays(stack)]
@@ -128,8 +129,15 @@ def run(folder: Path, arguments: argparse.Namespace) -> list[Violation]:
         storage = stack.store.copy()
         with stack.database() as database, database.read() as session:
             violations += checker.check(
-                session, storage, record.asked, record.answers, record.wishes, record.doomed
+                session,
+                storage,
+                record.asked,
+                [one for one in record.answers if one.job_id not in record.deleted],
+                record.wishes,
+                record.doomed,
             )
+            violations += operators.check_paused(session, load.operator.paused)
+            violations += operators.check_revoked(load.operator.accepted)
             violations += told.check(session)
             violations += check_vanished(session, storage, watch.seen, stack.logs)
             rescued = report.rescued_after(session, thrown)
@@ -144,6 +152,7 @@ def run(folder: Path, arguments: argparse.Namespace) -> list[Violation]:
     tables += [report.submits_table(record.seconds, thrown), report.violations_table(violations)]
     seconds = time.monotonic() - begun
     say(told.counts)
+    say(f"the operator: {load.operator.counts}, {len(record.deleted)} jobs to be deleted")
     say(f"seed {seed}: {len(thrown)} faults, {len(record.answers)} answers, {seconds:.0f} s\n")
     say("\n\n".join(tables))
     return violations

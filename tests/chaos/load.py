@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from jobyard import Client, ConnectionFailed, Job, JobyardClientError, ServerError
 from jobyard.client.packing import classes_in, write_zip
+from tests.chaos.operators import Operator, client_token
 from tests.chaos.owner import DOOMED_SCRIPTS, SCRIPTS, SHORT_SCRIPTS, Owner, Script
 from tests.chaos.record import Record
 from tests.chaos.stack import Stack
@@ -130,14 +131,16 @@ class Load:
     def __init__(self, stack: Stack, record: Record, material: Material, seed: int, clients: int) -> None:
         self._ended = threading.Event()
         self._clients = [_LoadClient(stack, record, material, seed, n, self._ended) for n in range(clients)]
+        self.operator = Operator(stack, record, seed, self._ended)
 
     def __enter__(self) -> "Load":
-        for client in self._clients:
-            client.start()
+        for one in (*self._clients, self.operator):
+            one.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._ended.set()
+        self.operator.join()
         for client in self._clients:
             client.join()
             for owner in client.owners:
@@ -156,6 +159,7 @@ class _LoadClient(threading.Thread):
         self._material = material
         self._chance = random.Random(f"{seed}/{number}")
         self._prefix = f"{seed}-{number}"
+        self._token = client_token(stack, f"client{number}")
         self._ended = ended
         self._under_way: dict[str, list[Job]] = {kind: [] for kind in AT_ONCE}
         self._makers: dict[str, Callable[[], tuple[str, Spec]]] = {
@@ -170,7 +174,7 @@ class _LoadClient(threading.Thread):
 
     def run(self) -> None:
         count = 0
-        with self._stack.client() as client:
+        with self._stack.client(token=self._token) as client:
             while not self._ended.wait(self._chance.uniform(0, PAUSE_SECONDS)):
                 sort = self._chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
                 scripts = SCRIPTS_OF.get(sort, SCRIPTS)
@@ -203,7 +207,7 @@ class _LoadClient(threading.Thread):
 
     def _submit_aside(self, kind: str, spec: Spec, key: str) -> None:
         """The same request at the same time, from elsewhere."""
-        with self._stack.client() as client:
+        with self._stack.client(token=self._token) as client:
             self._submit(client, kind, spec, key)
 
     def _submit(self, client: Client, kind: str, spec: Spec, key: str) -> Job | None:

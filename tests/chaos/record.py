@@ -1,9 +1,12 @@
 """Everything that was sent and answered: what the checker holds the database against."""
 
 import json
+import math
+import random
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,8 @@ class Record:
     seconds: list[tuple[float, float]] = field(default_factory=list)
     # What was answered and should not have been.
     refusals: list[str] = field(default_factory=list)
+    # Jobs that somebody asked to delete.
+    deleted: set[uuid.UUID] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def ask(self, key: str, kind: str, *, doomed: bool = False) -> None:
@@ -38,6 +43,24 @@ class Record:
             self.answers.append(Answer(key, uuid.UUID(job_id)))
             self.seconds.append((time.time() - seconds, seconds))
             self._write({"key": key, "job": job_id, "spec": spec})
+
+    def some(self, chance: random.Random, count: int, before: float = math.inf) -> list[uuid.UUID]:
+        """Jobs that the load has submitted, at most `count`, all before a moment; the newest are likelier."""
+        with self._lock:
+            sent = [
+                one.job_id for one, (at, _) in zip(self.answers, self.seconds, strict=True) if at < before
+            ]
+            first = {one.job_id for one in self.answers if one.key.startswith("first-")}
+        known = [
+            job_id for job_id in dict.fromkeys(sent) if job_id not in first and job_id not in self.deleted
+        ]
+        latest = known[-10 * count :]
+        return chance.sample(latest, min(count, len(latest)))
+
+    def delete(self, job_ids: Sequence[uuid.UUID]) -> None:
+        with self._lock:
+            self.deleted.update(job_ids)
+            self._write({"deleted": [str(job_id) for job_id in job_ids]})
 
     def wish(self, job_id: str, verb: str, at: float, granted: bool | None) -> None:
         with self._lock:

@@ -338,8 +338,8 @@ class Stack:
         except httpx.HTTPError:
             return False
 
-    def client(self, timeout: float = 10.0) -> Client:
-        return Client(self.url, TOKEN, timeout=timeout)
+    def client(self, timeout: float = 10.0, token: str = TOKEN) -> Client:
+        return Client(self.url, token, timeout=timeout)
 
     def http(self, timeout: float = 10.0) -> httpx.Client:
         """The API without the client's patience: each request is sent once."""

@@ -20,7 +20,7 @@ from jobyard.shared import jobs, metrics, registry, storage
 from jobyard.shared.database import Database, utcnow
 from tests import factories
 from tests.chaos import __main__ as chaos
-from tests.chaos import asks, checker, faults, timelines, told
+from tests.chaos import asks, checker, faults, operators, timelines, told
 from tests.chaos.findings import VERBS, Answer, Wish
 from tests.chaos.keys import check_vanished, present
 
@@ -634,6 +634,28 @@ def test_the_time_to_cancel_is_that_of_a_running_job(world: World) -> None:
     assert seconds == pytest.approx((ended.at - asked.at).total_seconds() + 0.1, abs=0.001)
     assert timelines.cancelled_after(world.events("cancelled"), 0.0) is None, "it did not run"
     assert timelines.cancelled_after(world.events("text"), 0.0) is None, "it was not cancelled"
+
+
+# ---- the operator
+
+
+def test_a_claim_from_a_paused_queue_is_found(world: World) -> None:
+    text = world.named["text"]
+    claimed = next(event for event in world.events("text") if event.state == "running").at.timestamp()
+
+    def found(queue: str, start: float) -> list[str]:
+        paused = operators.Paused(queue, claimed + start, claimed + start + 2)
+        every = map(str, operators.check_paused(world.session, [paused]))
+        return [one for one in every if str(text.id) in one]
+
+    (one,) = found(text.queue, -1)
+    assert one.startswith(f"spoiled: job {text.id} (sentiment): was claimed at")
+    assert not [*found(text.queue, -900), *found(text.queue, 900), *found("gpu", -1)]
+
+
+def test_a_token_that_is_accepted_after_it_was_revoked_is_found() -> None:
+    (one,) = operators.check_revoked(["ci"])
+    assert str(one) == "spoiled: token ci: was accepted 5 s after it was revoked"
 
 
 # ---- webhooks
