@@ -108,6 +108,8 @@ def invalid(error: ValidationError) -> Response:
     if request.is_json and request.method in ("POST", "PUT", "PATCH") and (why := _json_error()):
         return problem(400, "Bad Request", f"the body is not valid JSON: {why}")
     errors = field_errors(error)
+    if request.method == "GET":  # a parameter that may be repeated is no list to those who write it
+        errors = [one.model_copy(update={"field": one.field.partition(".")[0]}) for one in errors]
     return problem(422, "Unprocessable Content", "; ".join(f"{e.field}: {e.message}" for e in errors), errors)
 
 

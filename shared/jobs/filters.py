@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.terms import label_term, words_of
+from jobyard.shared.texts import storable
 
 MAX_VALUES: Final = 32
 
@@ -14,6 +15,12 @@ MAX_VALUES: Final = 32
 def _with_a_word(written: str) -> str:
     if not words_of(written):
         raise ValueError("should have at least one letter or digit")
+    return written
+
+
+def _storable(written: str) -> str:
+    if storable(written) != written:
+        raise ValueError("should have no NUL character and no half of a surrogate pair")
     return written
 
 
@@ -49,12 +56,14 @@ class JobFilter(BaseModel):
         description="Words, all of which are in the job's name, labels or note, or in the names of its "
         "files, data sets and models: whole ones, in any case",
     )
-    label: list[Annotated[str, AfterValidator(_label)]] = Field(
+    label: list[Annotated[str, AfterValidator(_storable), AfterValidator(_label)]] = Field(
         default=[], max_length=MAX_VALUES, description="`key:value`; of several, the job has all"
     )
-    kind: list[str] = Field(default=[], max_length=MAX_VALUES, description="One of these kinds")
+    kind: list[Annotated[str, AfterValidator(_storable)]] = Field(
+        default=[], max_length=MAX_VALUES, description="One of these kinds"
+    )
     state: list[State] = Field(default=[], max_length=MAX_VALUES, description="In one of these states")
-    created_by: list[Annotated[str, Field(max_length=64)]] = Field(
+    created_by: list[Annotated[str, Field(max_length=64), AfterValidator(_storable)]] = Field(
         default=[], max_length=MAX_VALUES, description="Submitted with one of these tokens, by their names"
     )
     after: Moment | None = Field(

@@ -96,6 +96,13 @@ def ended(session: Session) -> uuid.UUID:
     return jobs.cancel(session, job_id).id
 
 
+def front_of_one_owner() -> jobs.Front:
+    """Of a process that has claimed a job of the only owner."""
+    front = jobs.Front()
+    front.owner = "admin"
+    return front
+
+
 def shared_front() -> jobs.Front:
     """Of a process that has seen several owners' jobs."""
     front = jobs.Front()
@@ -116,7 +123,9 @@ HOT: dict[str, Verb] = {
     "count_queued_of": lambda session, _: jobs.count_queued_of(session.connection(), "ci", ["cpu"], 100),
     "repeat_of": lambda session, _: jobs.repeat_of(session.connection(), KEY, DIGEST),
     "repeats_of": lambda session, _: jobs.repeats_of(session.connection(), "many", DIGEST, 3),
-    "claim": lambda session, _: jobs.claim(session, "cpu", worker="w", lease_seconds=30),
+    "claim": lambda session, _: jobs.claim(
+        session, "cpu", worker="w", lease_seconds=30, front=front_of_one_owner()
+    ),
     "claim_in_turn": lambda session, _: jobs.claim(
         session, "cpu", worker="w", lease_seconds=30, front=shared_front()
     ),

@@ -32,7 +32,20 @@ SPECS = {
     "train": {"model_name": NUL, "augment": {HALF: 1}},
     "register": {"classes": [NUL, HALF]},
 }
-NAMES = ("label", "search", "name", "cursor", "jobs", "kind", "state", "parent", "sort", "tab")
+NAMES = (
+    "label",
+    "search",
+    "name",
+    "cursor",
+    "jobs",
+    "kind",
+    "state",
+    "parent",
+    "sort",
+    "tab",
+    "q",
+    "created_by",
+)
 QUERIES = [f"?{name}={value}" for name in NAMES for value in ("%00", "%ED%A0%80")]
 
 
@@ -85,6 +98,7 @@ def addresses(app: Flask, database: Database) -> Iterator[str]:
 def every_value(rule: Rule, everything: dict[str, list[str]]) -> Iterator[dict[str, str]]:
     others = {"name": ["scored.parquet", "%00", "last.keras"], "kind": ["train", "%00"]}
     others |= {"alias": ["best", "%00"], "member": ["train/cats/1.png", "%00"]}
+    others |= {"webhook_id": [str(uuid.UUID(int=1))]}
     choices = [
         everything["job"]
         if name == "job_id" or (name == "id" and "/jobs/" in rule.rule)

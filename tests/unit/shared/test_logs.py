@@ -103,7 +103,7 @@ def test_a_line_of_json_says_what_it_is_about_also_in_other_threads() -> None:
         thread.join()
     finally:
         logs.end_job()
-        log()
+        contextvars.Context().run(log)
         logs.name_process(worker=None)
     about = {"job": str(job_id), "attempt": 2, "worker": "cpu@host/7"}
     common = {"level": "WARNING", "logger": "some.module", "message": "two\nlines \N{REPLACEMENT CHARACTER}"}
@@ -132,4 +132,4 @@ def test_a_request_has_the_id_that_it_brings_or_one_of_its_own(bad: str | None) 
         assert bad not in made
         assert all(logs.REQUEST_ID.fullmatch(one) for one in made)
 
-    contextvars.copy_context().run(ids)
+    contextvars.Context().run(ids)

@@ -258,7 +258,7 @@ def test_a_body_of_another_type_is_415(api: "FlaskClient", content_type: str | N
         ("DELETE", "/api/v1/jobs", "POST"),
         ("PUT", f"/api/v1/jobs/{ID}", "GET"),
         ("GET", f"/api/v1/jobs/{ID}/cancel", "POST"),
-        ("GET", "/api/v1/files", "POST"),
+        ("PUT", "/api/v1/files", "POST"),
     ],
 )
 def test_a_method_that_is_not_there_is_405_and_says_which_are(
