@@ -32,7 +32,7 @@ class NewWebhook(Parameters):
 
     name: Name
     url: str = Field(max_length=MAX_CHARACTERS, description=URL)
-    events: list[webhooks.Event] = Field(min_length=1, max_length=MOST_EVENTS, description=EVENTS)
+    events: list[webhooks.WebhookEvent] = Field(min_length=1, max_length=MOST_EVENTS, description=EVENTS)
     kinds: list[KindName] = Field(default=[], max_length=MOST_KINDS, description=KINDS)
     labels: Labels = Field(default={}, description=LABELS)
     secret: str | None = Field(
@@ -48,7 +48,7 @@ class ChangedWebhook(Parameters):
 
     name: Name | None = None
     url: str | None = Field(default=None, max_length=MAX_CHARACTERS, description=URL)
-    events: list[webhooks.Event] | None = Field(
+    events: list[webhooks.WebhookEvent] | None = Field(
         default=None, min_length=1, max_length=MOST_EVENTS, description=EVENTS
     )
     kinds: list[KindName] | None = Field(default=None, max_length=MOST_KINDS, description=KINDS)
@@ -62,7 +62,7 @@ class Webhook(Out):
     id: uuid.UUID
     name: str
     url: str = Field(description="Without its query, which may be a secret")
-    events: list[webhooks.Event]
+    events: list[webhooks.WebhookEvent]
     kinds: list[str] = Field(description=KINDS)
     labels: dict[str, str] = Field(description=LABELS)
     enabled: bool

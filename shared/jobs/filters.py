@@ -3,7 +3,7 @@
 import datetime
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.terms import label_term, words_of
@@ -31,6 +31,17 @@ def _label(written: str) -> str:
     return label_term(key, value)
 
 
+def _no_number(written: object) -> object:
+    """Pydantic takes numbers, also written as text, for seconds since 1970: 20261129 would be in 1970."""
+    if not isinstance(written, int | float | str):
+        return written
+    try:
+        float(written)
+    except (ValueError, OverflowError):
+        return written
+    raise ValueError("should be a date, as in 2026-11-29 or 2026-11-29T18:00:00Z")
+
+
 def _in_utc(moment: datetime.datetime) -> datetime.datetime:
     """A date alone is its midnight; without a zone, UTC."""
     try:
@@ -39,7 +50,7 @@ def _in_utc(moment: datetime.datetime) -> datetime.datetime:
         raise ValueError("should be a date between the years 1 and 9999") from None
 
 
-Moment = Annotated[datetime.datetime, AfterValidator(_in_utc)]
+Moment = Annotated[datetime.datetime, BeforeValidator(_no_number), AfterValidator(_in_utc)]
 
 
 class JobFilter(BaseModel):

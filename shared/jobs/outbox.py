@@ -16,7 +16,7 @@ from jobyard.shared.database import insert_into, utcnow
 from jobyard.shared.jobs.payloads import digits, includes, payload, text
 from jobyard.shared.jobs.states import TERMINAL, State
 from jobyard.shared.jobs.tables import JOBS, WAITING
-from jobyard.shared.webhooks.tables import DELIVERIES, WEBHOOKS, Event, Status, has_word
+from jobyard.shared.webhooks.tables import DELIVERIES, WEBHOOKS, Status, WebhookEvent, has_word
 
 _COLUMNS: Final = (
     *("webhook_id", "message_id", "event", "job_id", "payload"),
@@ -110,7 +110,7 @@ def tell_of_long_waits(session: Session, queues: Sequence[str], seconds: float) 
     """
     webhooks = session.execute(
         sa.select(WEBHOOKS.c.id, WEBHOOKS.c.created_at, WEBHOOKS.c.waits_seen_until, utcnow(-seconds))
-        .where(WEBHOOKS.c.enabled, has_word(WEBHOOKS.c.events, text(Event.WAITING_LONG)))
+        .where(WEBHOOKS.c.enabled, has_word(WEBHOOKS.c.events, text(WebhookEvent.WAITING_LONG)))
         .with_for_update(skip_locked=True)
     ).all()
     is_more = False
@@ -149,7 +149,7 @@ def _waiting(queue: str, since: datetime.datetime, until: datetime.datetime) -> 
 def _tell_of_waits(
     session: Session, webhook_id: uuid.UUID, queue: str, since: datetime.datetime, until: datetime.datetime
 ) -> None:
-    event = text(Event.WAITING_LONG)
+    event = text(WebhookEvent.WAITING_LONG)
     message = text("msg_").concat(digits(JOBS.c.id)).concat(text("_waiting"))
     rows = sa.select(*_rows(JOBS.c, event, message))
     rows = rows.select_from(JOBS.join(WEBHOOKS, _wanted(JOBS.c, event)))

@@ -32,7 +32,7 @@ from jobyard.shared.webhooks.subscriptions import (
     shown_url,
     update,
 )
-from jobyard.shared.webhooks.tables import TEST, TYPES, Delivery, Event, Status, Webhook
+from jobyard.shared.webhooks.tables import TEST, TYPES, Delivery, Status, Webhook, WebhookEvent
 
 __all__ = [
     "LEASE_SECONDS",
@@ -42,11 +42,11 @@ __all__ = [
     "TYPES",
     "Delivery",
     "Destinations",
-    "Event",
     "Outcome",
     "Status",
     "Try",
     "Webhook",
+    "WebhookEvent",
     "claim",
     "count_pending",
     "create",

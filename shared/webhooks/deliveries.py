@@ -14,9 +14,9 @@ from jobyard.shared.webhooks.tables import (
     TEST,
     WEBHOOKS,
     Delivery,
-    Event,
     Status,
     Webhook,
+    WebhookEvent,
     has_word,
 )
 
@@ -73,12 +73,12 @@ def note_queue_paused(
     session: Session, queue: str, *, by: str | None = None, reason: str | None = None
 ) -> None:
     """Tell webhooks, in the transaction that pauses the queue."""
-    wants = has_word(WEBHOOKS.c.events, sa.literal(Event.QUEUE_PAUSED.value))
+    wants = has_word(WEBHOOKS.c.events, sa.literal(WebhookEvent.QUEUE_PAUSED.value))
     theirs = session.scalars(sa.select(Webhook.id).where(Webhook.enabled, wants)).all()
     message_id = _new_message_id()
     data = {"queue": queue, "paused_by": by, "reason": reason}
     for webhook_id in theirs:
-        event = Event.QUEUE_PAUSED.value
+        event = WebhookEvent.QUEUE_PAUSED.value
         session.execute(_insert(webhook_id=webhook_id, message_id=message_id, event=event, payload=data))
 
 

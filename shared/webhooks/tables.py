@@ -15,7 +15,7 @@ from jobyard.shared.database import Base, Json, NullableJson, UtcDateTime
 from jobyard.shared.texts import OutsideText
 
 
-class Event(enum.StrEnum):
+class WebhookEvent(enum.StrEnum):
     """What a webhook can be sent. The first three are the states in which a job ends."""
 
     SUCCEEDED = "succeeded"
@@ -30,8 +30,8 @@ TEST: Final = "test"
 
 # The `type` of each event's message.
 TYPES: Final = {
-    **{event.value: f"job.{event}" for event in Event},
-    Event.QUEUE_PAUSED.value: "queue.paused",
+    **{event.value: f"job.{event}" for event in WebhookEvent},
+    WebhookEvent.QUEUE_PAUSED.value: "queue.paused",
     TEST: "webhook.test",
 }
 

@@ -18,11 +18,11 @@ from jobyard.web.webhook_schemas import ChangedWebhook, NewWebhook
 
 DELIVERIES_PER_PAGE: Final = 25
 EVENTS: Final = {
-    webhooks.Event.SUCCEEDED: "a job succeeded",
-    webhooks.Event.FAILED: "a job failed",
-    webhooks.Event.CANCELLED: "a job was cancelled",
-    webhooks.Event.WAITING_LONG: "a job waits for long",
-    webhooks.Event.QUEUE_PAUSED: "a queue was paused",
+    webhooks.WebhookEvent.SUCCEEDED: "a job succeeded",
+    webhooks.WebhookEvent.FAILED: "a job failed",
+    webhooks.WebhookEvent.CANCELLED: "a job was cancelled",
+    webhooks.WebhookEvent.WAITING_LONG: "a job waits for long",
+    webhooks.WebhookEvent.QUEUE_PAUSED: "a queue was paused",
 }
 
 

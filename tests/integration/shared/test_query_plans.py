@@ -560,7 +560,7 @@ def _fill(session: Session) -> None:
 
 def _fill_webhooks(session: Session, job_ids: list[uuid.UUID]) -> None:
     """One that is told of each job, and still has a few messages to be sent."""
-    events = [event.value for event in webhooks.Event]
+    events = [event.value for event in webhooks.WebhookEvent]
     url, secret = "https://hooks.example.org", "whsec_" + "A" * 32
     session.add(
         webhooks.Webhook(id=WEBHOOK, name="w", url=url, events=events, secret=secret, created_at=LONG_AGO)
