@@ -82,18 +82,14 @@ def rotate(webhook: str, as_json: bool) -> None:
 @click.argument("webhook")
 def enable(webhook: str) -> None:
     """Send to WEBHOOK again."""
-    with connect() as client:
-        client.change_webhook(_found(client, webhook)["id"], enabled=True)
-    click.echo(f"{webhook} is enabled")
+    _switch(webhook, enabled=True)
 
 
 @webhooks.command()
 @click.argument("webhook")
 def disable(webhook: str) -> None:
     """Send nothing to WEBHOOK, and keep what it waits for until it is enabled."""
-    with connect() as client:
-        client.change_webhook(_found(client, webhook)["id"], enabled=False)
-    click.echo(f"{webhook} is disabled")
+    _switch(webhook, enabled=False)
 
 
 @webhooks.command()
@@ -163,6 +159,12 @@ def resend(webhook: str, delivery_ids: tuple[int, ...]) -> None:
         for delivery_id in delivery_ids:
             client.resend(webhook_id, delivery_id)
             click.echo(f"delivery {delivery_id} is being sent again")
+
+
+def _switch(webhook: str, *, enabled: bool) -> None:
+    with connect() as client:
+        client.change_webhook(_found(client, webhook)["id"], enabled=enabled)
+    click.echo(f"{webhook} is {'enabled' if enabled else 'disabled'}")
 
 
 def _found(client: Client, name: str) -> Json:
