@@ -9,10 +9,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from jobyard.shared.database import Base, UtcDateTime, insert_into, utcnow
 
-SWEPT: Final = "swept"
 # In the order in which they are shown, each with what it counts.
 ACTIONS: Final = {
-    SWEPT: "Swept",
     "rescued": "Jobs of lost workers rescued",
     "expired": "Jobs failed at their deadline",
     "settled": "Parents moved whose parts had ended",
@@ -52,10 +50,3 @@ def actions(session: Session) -> list[SweeperAction]:
     """What there is, in the order of `ACTIONS`."""
     found = {one.name: one for one in session.scalars(sa.select(SweeperAction))}
     return [found[name] for name in ACTIONS if name in found]
-
-
-def seconds_since_sweep(session: Session) -> float | None:
-    """How long ago a sweeper swept, to within some ten seconds. None: never."""
-    at = sa.select(SweeperAction.at).where(SweeperAction.name == SWEPT).scalar_subquery()
-    now, swept = session.execute(sa.select(utcnow(), at)).one()
-    return None if swept is None else (now - swept).total_seconds()

@@ -99,6 +99,7 @@ from jobyard.shared.jobs.totals import (
     read_totals,
     set_mark,
     settled_until,
+    swept_at,
 )
 from jobyard.shared.jobs.usage import Usage
 from jobyard.shared.jobs.worker import (
@@ -262,6 +263,7 @@ __all__ = [
     "submit_many",
     "succeed",
     "succeed_alone",
+    "swept_at",
     "tell_of_long_waits",
     "terms_of",
     "to_wake",

@@ -111,6 +111,11 @@ def mark_age_seconds(session: Session, name: str) -> float | None:
     return None if at is None else max((now - at).total_seconds(), 0.0)
 
 
+def swept_at(session: Session) -> datetime.datetime | None:
+    """When a sweeper last swept. None: none has yet, and the mark is that of the migration."""
+    return session.scalar(sa.select(SweepMark.at).where(SweepMark.name == SWEPT, SweepMark.version > 0))
+
+
 def set_mark(session: Session, name: str) -> None:
     """Set this mark to now."""
     new = insert_into(session.get_bind(), SweepMark).values(name=name, at=utcnow(), version=0)

@@ -3,7 +3,7 @@
 from flask import Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobyard.shared import failures, queues, running_workers, storage, sweeper_actions
+from jobyard.shared import failures, jobs, queues, running_workers, storage, sweeper_actions
 from jobyard.shared.errors import BadInput
 from jobyard.shared.queue_controls import MAX_LIMIT, MAX_REASON
 from jobyard.web.backend import current_backend
@@ -26,7 +26,8 @@ def operations_page() -> Response:
             stored=storage.stored(session),
             actions=sweeper_actions.actions(session),
             action_names=sweeper_actions.ACTIONS,
-            since_sweep=sweeper_actions.seconds_since_sweep(session),
+            swept_at=jobs.swept_at(session),
+            since_sweep=jobs.mark_age_seconds(session, jobs.SWEPT),
             **_said(),
             max_reason=MAX_REASON,
             max_limit=MAX_LIMIT,

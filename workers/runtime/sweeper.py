@@ -178,10 +178,10 @@ class Sweeper:
             self._count_orphans()
 
     def _note_actions(self) -> None:
-        """That it sweeps, and what it did: not after each sweep, for nobody looks so often."""
-        did = {name: count for name, count in self._did.items() if count}
-        with self._database.write() as session:
-            sweeper_actions.note_actions(session, {sweeper_actions.SWEPT: 1} | did)
+        """Not after each sweep, for nobody looks so often."""
+        if did := {name: count for name, count in self._did.items() if count}:
+            with self._database.write() as session:
+                sweeper_actions.note_actions(session, did)
         self._did.clear()
 
     def _count_orphans(self) -> None:

@@ -243,8 +243,4 @@ def test_what_it_did_is_written_down_once_it_counts(
     sweeper.sweep()
     with database.read() as session:
         found = {one.name: (one.last, one.total) for one in sweeper_actions.actions(session)}
-        since = sweeper_actions.seconds_since_sweep(session)
-    assert found["rescued"] == (1, 2)
-    assert found["swept"] == (1, 2)
-    assert since is not None
-    assert since < PATIENCE
+    assert found == {"rescued": (1, 2)}
