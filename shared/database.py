@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -18,6 +18,8 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from jobyard.shared.errors import ConfigError
 from jobyard.shared.texts import from_json, to_json
+
+T = TypeVar("T")
 
 # A spec may hold NUL characters (in a text, say), which PostgreSQL's JSONB refuses and JSON keeps.
 Json = sa.JSON()
@@ -61,26 +63,38 @@ class UtcDateTime(sa.types.TypeDecorator[datetime.datetime]):
         return aware.astimezone(datetime.UTC)
 
 
-class utcnow(FunctionElement[datetime.datetime]):  # noqa: N801 - reads as the SQL function that it is
-    """Now by the database's clock, plus `seconds`: the clocks of workers don't matter."""
+def by_dialect(
+    result: sa.types.TypeEngine[T], *, postgresql: Callable[..., str], sqlite: Callable[..., str]
+) -> Callable[..., FunctionElement[T]]:
+    """An SQL function that each database writes in its own way, given the SQL of its arguments; `result` is
+    the type of its value.
+    """
 
-    type = UtcDateTime()
-    inherit_cache = True
+    class Function(FunctionElement[Any]):
+        type = result
+        inherit_cache = True
 
-    def __init__(self, seconds: "float | sa.SQLColumnExpression[Any]" = 0) -> None:
-        super().__init__(sa.literal(seconds, sa.Float) if isinstance(seconds, int | float) else seconds)
+    def write_with(write: Callable[..., str]) -> Callable[..., str]:
+        return lambda element, compiler, **kw: write(
+            *(compiler.process(one, **kw) for one in element.clauses)
+        )
+
+    compiles(Function, "postgresql")(write_with(postgresql))
+    compiles(Function, "sqlite")(write_with(sqlite))
+    return Function
 
 
-@compiles(utcnow, "postgresql")
-def _utcnow_postgresql(element: utcnow, compiler: Any, **kw: Any) -> str:
-    return f"(clock_timestamp() + interval '1 second' * {compiler.process(element.clauses, **kw)})"
-
-
-@compiles(utcnow, "sqlite")
-def _utcnow_sqlite(element: utcnow, compiler: Any, **kw: Any) -> str:
+_now_plus = by_dialect(
+    UtcDateTime(),
+    postgresql=lambda seconds: f"(clock_timestamp() + interval '1 second' * {seconds})",
     # Six digits after the point, as SQLAlchemy writes times, so that they compare as text.
-    seconds = compiler.process(element.clauses, **kw)
-    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', {seconds} || ' seconds')"
+    sqlite=lambda seconds: f"strftime('%Y-%m-%d %H:%M:%f000', 'now', {seconds} || ' seconds')",
+)
+
+
+def utcnow(seconds: "float | sa.SQLColumnExpression[Any]" = 0) -> FunctionElement[datetime.datetime]:
+    """Now by the database's clock, plus `seconds`: the clocks of workers don't matter."""
+    return _now_plus(sa.literal(seconds, sa.Float) if isinstance(seconds, int | float) else seconds)
 
 
 def serving_seconds(session: Session) -> float:

@@ -5,14 +5,12 @@ whole and written over, so it doesn't matter how many sweepers count, or how oft
 """
 
 import datetime
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 import sqlalchemy as sa
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped, Session, mapped_column
-from sqlalchemy.sql.functions import FunctionElement
 
-from jobyard.shared.database import Base, insert_into, utcnow
+from jobyard.shared.database import Base, by_dialect, insert_into, utcnow
 from jobyard.shared.jobs import Job
 
 JOBS: Final = cast(sa.Table, Job.__table__)
@@ -23,23 +21,12 @@ _PER_DAY: Final = 24 * _PER_HOUR
 _AGAIN: Final = 1
 
 
-class bucket_of(FunctionElement[int]):  # noqa: N801 - reads as the SQL function that it is
-    """The bucket of a moment."""
-
-    type = sa.BigInteger()
-    inherit_cache = True
-
-
-@compiles(bucket_of, "postgresql")
-def _bucket_postgresql(element: bucket_of, compiler: Any, **kw: Any) -> str:
-    moment = compiler.process(element.clauses, **kw)
-    return f"CAST(floor(extract(epoch FROM {moment}) / {BUCKET_SECONDS}) AS BIGINT)"
-
-
-@compiles(bucket_of, "sqlite")
-def _bucket_sqlite(element: bucket_of, compiler: Any, **kw: Any) -> str:
-    moment = compiler.process(element.clauses, **kw)
-    return f"(CAST(strftime('%s', {moment}) AS INTEGER) / {BUCKET_SECONDS})"
+# The bucket of a moment.
+_bucket_of = by_dialect(
+    sa.BigInteger(),
+    postgresql=lambda at: f"CAST(floor(extract(epoch FROM {at}) / {BUCKET_SECONDS}) AS BIGINT)",
+    sqlite=lambda at: f"(CAST(strftime('%s', {at}) AS INTEGER) / {BUCKET_SECONDS})",
+)
 
 
 class OutcomeCount(Base):
@@ -114,7 +101,7 @@ def count(session: Session) -> Counted:
     last = session.scalar(sa.select(sa.func.max(OutcomeCount.bucket)))
     first = max(now - _PER_DAY, -1 if last is None else last - _AGAIN)
     since = datetime.datetime.fromtimestamp(first * BUCKET_SECONDS, datetime.UTC)
-    bucket = bucket_of(JOBS.c.finished_at).label("bucket")
+    bucket = _bucket_of(JOBS.c.finished_at).label("bucket")
     query = (
         sa.select(bucket, JOBS.c.queue, JOBS.c.state, sa.func.count())
         .where(JOBS.c.finished_at >= since, JOBS.c.parent_id.is_(None))

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from typing import Any, Final, cast
 
 import sqlalchemy as sa
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.sql.functions import FunctionElement
 
-from jobyard.shared.database import Base, Json, NullableJson, UtcDateTime
+from jobyard.shared.database import Base, Json, NullableJson, UtcDateTime, by_dialect
 from jobyard.shared.texts import OutsideText
 
 
@@ -57,21 +55,12 @@ class Words(sa.types.TypeDecorator[tuple[str, ...]]):
         return None if value is None else tuple(value.strip(",").split(","))
 
 
-class _position(FunctionElement[int]):  # noqa: N801 - reads as the SQL function that it is
-    """Where in the first text the second is; 0: nowhere."""
-
-    type = sa.Integer()
-    inherit_cache = True
-
-
-@compiles(_position, "postgresql")
-def _position_postgresql(element: _position, compiler: Any, **kw: Any) -> str:
-    return f"strpos({compiler.process(element.clauses, **kw)})"
-
-
-@compiles(_position, "sqlite")
-def _position_sqlite(element: _position, compiler: Any, **kw: Any) -> str:
-    return f"instr({compiler.process(element.clauses, **kw)})"
+# Where in the first text the second is; 0: nowhere.
+_position = by_dialect(
+    sa.Integer(),
+    postgresql=lambda within, text: f"strpos({within}, {text})",
+    sqlite=lambda within, text: f"instr({within}, {text})",
+)
 
 
 def has_word(column: sa.ColumnElement[Any], word: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
