@@ -14,13 +14,13 @@ from functools import partial
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
+from benchmarks import application
+from benchmarks.filling import filling
 from benchmarks.machine import Machine
 from benchmarks.table import HEAD, Row, compare, in_turns, line
 from jobyard.shared import jobs
 from jobyard.shared.broker import Broker
-from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
-from jobyard.web.app import create_app
 from jobyard.workers.runtime.sweeper import recount
 
 GOAL = 1.5
@@ -30,30 +30,9 @@ ROUNDS, CALLS = 9, 20
 OPEN_GOAL = 3.0
 RUN_JOBS, LEFT_JOBS = 200_000, 50_000
 OPEN_SECONDS, OPEN_ROUNDS = 3.0, 5
-TOKEN = "token-of-the-benchmark"  # noqa: S105 - it opens nothing
 BODY = {"kind": "sentiment", "spec": {"texts": ["good"]}}
-NUMBERS = {
-    "sqlite": "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers "
-    "WHERE n < :jobs) SELECT n FROM numbers",
-    "postgresql": "SELECT n FROM generate_series(1, :jobs) AS n",
-}
-# UUIDs of version 7 in order, made before any that is submitted now.
-IDS = {
-    "sqlite": "printf('%012x', :first + n) || '7' || printf('%03x', n % 4096) || '8' || printf('%015x', n)",
-    "postgresql": "(lpad(to_hex(:first + n), 12, '0') || '7' || lpad(to_hex(n % 4096), 3, '0') || '8' "
-    "|| lpad(to_hex(n), 15, '0'))::uuid",
-}
-FILL = """
-INSERT INTO jobs (id, kind, queue, state, priority, spec, result, attempt, max_attempts, version,
-                  created_at, queued_at, available_at, started_at, finished_at)
-SELECT {ids}, 'sentiment', 'cpu', '{state}', 5, '{{"texts": ["good"]}}', {result}, {attempt}, 3, 1,
-       '2024-01-01 00:00:00.000000', '2024-01-01 00:00:00.000000', '2024-01-01 00:00:00.000000', {at}, {at}
-FROM ({numbers}) AS all_of_them
-"""
-STATES = {
-    "succeeded": {"result": "'{}'", "attempt": 1, "at": "{moment}", "first": 1_500_000_000_000},
-    "queued": {"result": "NULL", "attempt": 0, "at": "NULL", "first": 1_600_000_000_000},
-}
+# When the first finished and the first queued job were made, by their ids.
+FINISHED, QUEUED = 1_500_000_000_000, 1_600_000_000_000
 
 
 def main() -> int:
@@ -66,7 +45,7 @@ def main() -> int:
     missed = False
     print(f"{HEAD}   (Jobyard: {deep:,} queued and finished; peer: {SHALLOW:,})")
     with Machine() as machine:
-        for dialect in ("sqlite", "postgresql"):
+        for dialect in application.DIALECTS:
             measures: dict[str, Callable[[], float]] = {}
             for depth in (SHALLOW, deep):
                 for what, measure in stack(machine, dialect, depth):
@@ -92,21 +71,10 @@ def main() -> int:
 
 def stack(machine: Machine, dialect: str, depth: int) -> Iterator[tuple[str, Callable[[], float]]]:
     """What is measured, each with its milliseconds, in a database of so many queued and finished jobs."""
-    name = f"depth{depth}"
-    url = f"sqlite:///{machine.folder / name}.db"
-    if dialect == "postgresql":
-        url = machine.new_database(name).replace("postgresql://", "postgresql+psycopg://")
-    settings = Settings(
-        home=machine.folder / dialect / name,
-        token=TOKEN,
-        database_url=machine.migrate(url),
-        broker_url=machine.new_broker(),
-        log_level="WARNING",
-    )
-    fill(url, depth)
-    client = create_app(settings).test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
-    database = Database(url)
+    settings = application.settings(machine, dialect, f"depth{depth}")
+    fill(settings.database, depth)
+    client = application.client(settings)
+    database = Database(settings.database)
     recount(database)
     Broker(settings).wake("cpu", 64)  # so that no submit sends a message
     job_id = client.post("/api/v1/jobs", json=BODY).json["id"]
@@ -129,8 +97,8 @@ def held_open(machine: Machine, run: int) -> Row:
     """
     databases = {}
     for name, count in (("open", run + LEFT_JOBS), ("peer", LEFT_JOBS)):
-        address = machine.new_database(name).replace("postgresql://", "postgresql+psycopg://")
-        fill(machine.migrate(address), count)
+        address = application.database_url(machine, "postgresql", name)
+        fill(address, count)
         databases[name] = Database(address)
     with databases["open"].autocommit() as holder:
         holder.execute(sa.text("BEGIN ISOLATION LEVEL REPEATABLE READ"))
@@ -186,17 +154,10 @@ def milliseconds_per_claim(database: Database, front: jobs.Front) -> float:
 
 def fill(url: str, depth: int) -> None:
     """Put so many queued and as many finished jobs into migrated tables."""
-    database = Database(url)
-    dialect = database.engine.dialect.name
-    moment = "'2024-01-01 00:00:00.000000'"
-    with database.write() as session:
-        for state, given in STATES.items():
-            values = given | {"at": str(given["at"]).format(moment=moment)}
-            statement = FILL.format(ids=IDS[dialect], numbers=NUMBERS[dialect], state=state, **values)
-            session.execute(sa.text(statement), {"jobs": depth, "first": given["first"]})
-    with database.autocommit() as connection:
-        connection.execute(sa.text("VACUUM (ANALYZE) jobs" if dialect == "postgresql" else "ANALYZE"))
-    database.dispose()
+    with filling(url, vacuum="jobs") as rows:
+        ended = {"attempt": "1", "result": "'{}'", "started_at": rows.moment, "finished_at": rows.moment}
+        rows.jobs(depth, first=FINISHED, state="'succeeded'", **ended)
+        rows.jobs(depth, first=QUEUED, state="'queued'", attempt="0")
 
 
 def milliseconds(call: Callable[[], object]) -> float:

@@ -9,39 +9,25 @@ import statistics
 import sys
 import time
 
-import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from benchmarks.depth import IDS, NUMBERS, TOKEN
+from benchmarks import application
+from benchmarks.filling import filling
 from benchmarks.machine import Machine
-from jobyard.shared.config import Settings
-from jobyard.shared.database import Database
-from jobyard.web.app import create_app
 
 GOAL_MS = 50.0
 JOBS = 1_000_000
 CALLS = 60
 FIRST = 1_500_000_000_000
-# Each third job has labels and a name; one of twenty failed, the trainings long ago; ten have a rare word.
-FILL = """
-INSERT INTO jobs (id, kind, queue, state, priority, spec, attempt, max_attempts, version, name, labels,
-                  error_type, error_message, created_at, queued_at, available_at, started_at, finished_at)
-SELECT {ids}, CASE WHEN n % 100 = 7 THEN 'train' WHEN n % 20 = 3 THEN 'predict' ELSE 'sentiment' END, 'cpu',
-       CASE WHEN failed THEN 'failed' WHEN n > :jobs - 5000 THEN 'queued' WHEN n % 50 = 1 THEN 'cancelled'
-       ELSE 'succeeded' END, 5, '{spec}', 1, 3, 1,
-       CASE WHEN n % 3 = 0 THEN 'nightly run ' || n END,
-       CASE WHEN n % 3 = 0 THEN {labels} END,
-       CASE WHEN failed THEN 'WorkError' END, CASE WHEN failed THEN 'why not' END,
-       '2024-01-01 00:00:00.000000', '2024-01-01 00:00:00.000000', '2024-01-01 00:00:00.000000', NULL,
-       CASE WHEN n <= :jobs - 5000 OR failed THEN {moment} END
-FROM (SELECT n, (n % 20 = 7 AND (n % 100 <> 7 OR n < :jobs / 10)) AS failed
-      FROM ({numbers}) AS all_of_them) AS each_of_them
-"""
-# Of every kind.
+# One of twenty failed, the trainings long ago.
+FAILED = "(n % 20 = 7 AND (n % 100 <> 7 OR n < :count / 10))"
+QUEUED = "n > :count - 5000"
+# A spec for every kind.
 SPEC = (
-    '{"texts"\\: ["good"], "file"\\: null, "network"\\: "compact", "dataset"\\: "cats@3", "images"\\: [], '
-    '"model"\\: "cats@1"}'
+    '{"texts": ["good"], "file": null, "network": "compact", "dataset": "cats@3", "images": [], '
+    '"model": "cats@1"}'
 )
+# Each third job has labels and a name; ten have a rare word.
 TERMS = (
     ("'nightly'", "n % 3 = 0"),
     ("'run'", "n % 3 = 0"),
@@ -80,7 +66,7 @@ def main() -> int:
     missed = False
     print(f"{'filter':50} {'database':12} {'p50 ms':>8} {'p95 ms':>8} {'rows':>6}   ({count:,} jobs)")
     with Machine() as machine:
-        for dialect in ("sqlite", "postgresql"):
+        for dialect in application.DIALECTS:
             client = stack(machine, dialect, count)
             for what, query in QUERIES.items():
                 times, rows = asked(client, query)
@@ -111,49 +97,32 @@ def asked(client: FlaskClient, query: str) -> tuple[list[float], int]:
 
 def stack(machine: Machine, dialect: str, count: int) -> FlaskClient:
     """A client of a server with so many jobs."""
-    url = f"sqlite:///{machine.folder / 'find'}.db"
-    if dialect == "postgresql":
-        url = machine.new_database("find").replace("postgresql://", "postgresql+psycopg://")
-    settings = Settings(
-        home=machine.folder / dialect / "find",
-        token=TOKEN,
-        database_url=machine.migrate(url),
-        broker_url=machine.new_broker(),
-        log_level="WARNING",
-    )
-    fill(url, count)
-    client = create_app(settings).test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
-    return client
+    settings = application.settings(machine, dialect, "find")
+    fill(settings.database, count)
+    return application.client(settings)
 
 
 def fill(url: str, count: int) -> None:
     """Jobs with their labels and words, and what the database should know of them."""
-    database = Database(url)
-    dialect = database.engine.dialect.name
-    moment = "'2024-01-01 00:00:00.000000'" + ("::timestamptz" if dialect == "postgresql" else "")
-    if dialect == "postgresql":
-        labels = "json_build_object('team', 't' || (n / 3 % 5))"
-    else:
-        labels = "json_object('team', 't' || (n / 3 % 5))"
-    numbers, ids = NUMBERS[dialect], IDS[dialect]
-    given = {"jobs": count, "first": FIRST}
-    with database.begin() as connection:
-        text = FILL.format(ids=ids, numbers=numbers, moment=moment, labels=labels, spec=SPEC)
-        if dialect == "postgresql":
-            text = text.replace("'2024-01-01 00:00:00.000000',", "'2024-01-01 00:00:00+00'::timestamptz,")
-        connection.execute(sa.text(text), given)
+    with filling(url) as rows:
+        make_json = "json_build_object" if rows.dialect == "postgresql" else "json_object"
+        rows.jobs(
+            count,
+            first=FIRST,
+            kind="CASE WHEN n % 100 = 7 THEN 'train' WHEN n % 20 = 3 THEN 'predict' ELSE 'sentiment' END",
+            state=f"CASE WHEN {FAILED} THEN 'failed' WHEN {QUEUED} THEN 'queued' "
+            "WHEN n % 50 = 1 THEN 'cancelled' ELSE 'succeeded' END",
+            spec=f"'{SPEC}'",
+            attempt="1",
+            name="CASE WHEN n % 3 = 0 THEN 'nightly run ' || n END",
+            labels=f"CASE WHEN n % 3 = 0 THEN {make_json}('team', 't' || (n / 3 % 5)) END",
+            error_type=f"CASE WHEN {FAILED} THEN 'WorkError' END",
+            error_message=f"CASE WHEN {FAILED} THEN 'why not' END",
+            finished_at=f"CASE WHEN {FAILED} OR NOT {QUEUED} THEN {rows.moment} END",
+        )
         for term, where in TERMS:
-            connection.execute(
-                sa.text(
-                    f"INSERT INTO job_terms (term, job_id, is_mark) SELECT {term}, {ids}, true "  # noqa: S608 - of this module
-                    f"FROM ({numbers}) AS all_of_them WHERE {where}"
-                ),
-                given,
-            )
-    with database.autocommit() as connection:
-        connection.execute(sa.text("ANALYZE"))
-    database.dispose()
+            columns = {"term": term, "job_id": rows.id, "is_mark": "true"}
+            rows.insert("job_terms", count, columns, where=where, first=FIRST)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,13 @@ import time
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from benchmarks.depth import TOKEN, fill
+from benchmarks import application
+from benchmarks.depth import fill
 from benchmarks.machine import Machine
 from jobyard.shared import jobs
-from jobyard.shared.config import Settings
 from jobyard.shared.database import Database, utcnow
 from jobyard.shared.jobs import TERMINAL, Job, JobTotal, Request, SweepMark
 from jobyard.shared.kinds.loading import installed
-from jobyard.web.app import create_app
 from jobyard.workers.runtime.sweeper import recount, tally
 
 GOAL_MS = 20.0
@@ -38,25 +37,15 @@ def main() -> int:
     missed = False
     print(f"{count:,} jobs{'':<14}{'median':>8}{'p95':>8}{'most':>8} ms   series   tally   1,000 ended")
     with Machine() as machine:
-        for dialect in ("sqlite", "postgresql"):
-            url = f"sqlite:///{machine.folder / 'scrape.db'}"
-            if dialect == "postgresql":
-                url = machine.new_database("scrape").replace("postgresql://", "postgresql+psycopg://")
-            settings = Settings(
-                home=machine.folder / dialect,
-                token=TOKEN,
-                database_url=machine.migrate(url),
-                broker_url=machine.new_broker(),
-                log_level="WARNING",
-            )
-            fill(url, count // 2)
-            database = Database(url)
+        for dialect in application.DIALECTS:
+            settings = application.settings(machine, dialect, "scrape")
+            fill(settings.database, count // 2)
+            database = Database(settings.database)
             recount(database)
             tallied = 1_000 * tally(database)
             counted = count_ended(database)
             add_all_series(database)
-            client = create_app(settings).test_client()
-            client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
+            client = application.client(settings)
             series = len([line for line in scrape(client)[1].splitlines() if not line.startswith("#")])
             times = sorted(scrape(client)[0] for _ in range(SCRAPES))
             p95 = statistics.quantiles(times, n=20)[-1]
