@@ -10,8 +10,8 @@ from jobyard.shared import webhooks
 from jobyard.web import schemas
 from jobyard.web.api.common import SECURITY, Query, answer
 from jobyard.web.backend import current_backend
+from jobyard.web.schemas.webhooks import ChangedWebhook, Delivery, NewWebhook, Webhook, WebhookWithSecret
 from jobyard.web.services import webhooks as services
-from jobyard.web.webhook_schemas import ChangedWebhook, Delivery, NewWebhook, Webhook, WebhookWithSecret
 
 api = APIBlueprint(
     "webhooks",

@@ -13,8 +13,8 @@ from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.web.backend import current_backend
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.problems import field_errors
+from jobyard.web.schemas.webhooks import ChangedWebhook, NewWebhook
 from jobyard.web.services import webhooks as services
-from jobyard.web.webhook_schemas import ChangedWebhook, NewWebhook
 
 DELIVERIES_PER_PAGE: Final = 25
 EVENTS: Final = {

@@ -10,7 +10,7 @@ from jobyard.shared.addresses import MAX_CHARACTERS
 from jobyard.shared.kinds.base import Parameters
 from jobyard.shared.kinds.fields import Name
 from jobyard.shared.kinds.marks import Labels
-from jobyard.web.schemas import Moment, Out
+from jobyard.web.schemas.base import Moment, Out
 
 if TYPE_CHECKING:
     KindName = str
