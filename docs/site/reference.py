@@ -19,6 +19,8 @@ NO_BROKER = "redis+socket:///nonexistent/redis.sock"
 PYTHON_CLIENT = """# Python client
 
 ::: jobyard.client.client.Client
+    options:
+      inherited_members: true
 
 ::: jobyard.client.job.Job
 

@@ -1,0 +1,36 @@
+"""The part of the client that is about uploaded files."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from jobyard.client import uploads
+from jobyard.client.errors import Json
+from jobyard.client.transport import Transport, segment
+
+
+class Files:
+    """Methods of the client."""
+
+    _transport: Transport
+
+    def upload(self, path: str | Path) -> Json:
+        """Upload a file, for a spec to refer to by its id: {id, name, bytes, sha256, media_type}."""
+        path = Path(path)
+        uploads.check_readable(path)
+        return self._transport.upload(path, path.name)
+
+    def files(self, *, limit: int = 50) -> Iterator[Json]:
+        """All uploads, newest first: {id, name, bytes, sha256, jobs, kept_until, kept_because, …}.
+
+        `jobs` is how many jobs read it. `kept_until` is when retention deletes it; where that is None,
+        `kept_because` says why. They are fetched lazily, `limit` (1 to 1,000) at a time.
+        """
+        return self._transport.items("/files", limit=limit)
+
+    def delete_file(self, file_id: str | uuid.UUID) -> None:
+        """Delete an upload. Jobs that have ended and read it can't be retried any more.
+
+        Raises NotFound, and Conflict while an unfinished job needs it.
+        """
+        self._transport.delete(f"/files/{segment(str(file_id))}")

@@ -1,0 +1,240 @@
+"""The part of the client that makes jobs of one kind."""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from jobyard.client import packing
+from jobyard.client.architectures import architecture_file
+from jobyard.client.errors import BadRequest, Json
+from jobyard.client.job import Job
+from jobyard.client.jobs import Jobs
+from jobyard.client.texts import listed, texts_of
+from jobyard.client.transport import given
+from jobyard.client.uploads import file_or_id
+
+# How a job is marked: arguments of `submit`, and of the methods that make a job of one kind.
+MARKS = ("name", "labels", "note", "keep")
+
+
+class Kinds(Jobs):
+    """Methods of the client, each for a kind of job."""
+
+    def train(
+        self,
+        dataset: str,
+        *,
+        architecture: str | Path | uuid.UUID | None = None,
+        priority: int | None = None,
+        **spec: Any,
+    ) -> Job:
+        """Train on an imported data set, by name, `name@version` or id; returns the job.
+
+        `architecture` is a network of your own: a file with what `model.to_json()` of Keras 3 writes, or a
+        `.keras` file, of which the architecture is uploaded; or an id. `spec` has the other fields of the
+        job's spec (epochs=10, batch_size=64); left out, they take their defaults. `name`, `labels`, `note`
+        and `keep` are as for `submit`. The result of the job has "model", the reference of the trained model.
+        """
+        marks = _marks_of(spec)
+        with ExitStack() as opened:
+            if architecture is not None and not isinstance(architecture, uuid.UUID):
+                architecture = opened.enter_context(architecture_file(Path(architecture)))
+            spec = {"dataset": dataset, "architecture": architecture, **spec}
+            return self.submit("train", given(spec), priority=priority, **marks)
+
+    def predict(
+        self,
+        model: str,
+        images: Sequence[str | Path | uuid.UUID] | None = None,
+        *,
+        dataset: str | None = None,
+        archive: str | Path | uuid.UUID | None = None,
+        top: int | None = None,
+        explain: bool | None = None,
+        priority: int | None = None,
+        **spec: Any,
+    ) -> Job:
+        """Predict pictures with a model, by name, `name@version`, `name@alias` or id; returns the job.
+
+        The pictures are either `images` (paths, which are uploaded, or ids of files), a `dataset`, or an
+        `archive` (a zip or tar: a path or an id; or a folder, every file of which is a row). Each row keeps
+        the `top` most probable classes, or all. With `explain`, each row of `job.predictions` names an
+        overlay, which `job.download` saves. `name`, `labels`, `note` and `keep` are as for `submit`.
+        """
+        marks = _marks_of(spec)
+        with ExitStack() as opened:
+            if not isinstance(archive, uuid.UUID | None) and Path(archive).is_dir():
+                folder = Path(archive)
+                files = packing.named(packing.files_in([folder]), [folder])
+                archive = opened.enter_context(packing.packed(files, folder.resolve().name))
+            spec = {
+                "model": model,
+                "images": None
+                if images is None
+                else [file_or_id(image) for image in listed(images, "images")],
+                "dataset": dataset,
+                "archive": None if archive is None else file_or_id(archive),
+                "top": top,
+                "explain": explain,
+                **spec,
+            }
+            return self.submit("predict", given(spec), priority=priority, **marks)
+
+    def evaluate(
+        self, model: str, dataset: str, *, split: str | None = None, priority: int | None = None, **spec: Any
+    ) -> Job:
+        """Judge a model, by name, `name@version`, `name@alias` or id, on a data set; returns the job.
+
+        `split` is "test", "validation", "train" or "all" of its pictures; by default test, else validation,
+        else all. `name`, `labels`, `note` and `keep` are as for `submit`. The result of the job has
+        "evaluation": accuracy, confusion, per_class, roc, calibration, …
+        """
+        marks = _marks_of(spec)
+        spec = {"model": model, "dataset": dataset, "split": split, **spec}
+        return self.submit("evaluate", given(spec), priority=priority, **marks)
+
+    def score(
+        self,
+        texts: str | Iterable[str] | None = None,
+        *,
+        file: str | Path | uuid.UUID | None = None,
+        files: Sequence[str | Path | uuid.UUID] | None = None,
+        column: str | int | Mapping[str, int] | None = None,
+        group_by: str | int | Mapping[str, int] | None = None,
+        sheet: str | None = None,
+        delimiter: str | None = None,
+        quote: str | None = None,
+        header: str | None = None,
+        skip_lines: int | None = None,
+        null_values: Sequence[str] | None = None,
+        encoding: str | None = None,
+        errors: str | None = None,
+        format: str | None = None,  # noqa: A002 - the spec's own word
+        thresholds: dict[str, float] | None = None,
+        lexicon: dict[str, float] | None = None,
+        normalize: str | None = None,
+        explain: bool | None = None,
+        priority: int | None = None,
+        wait: float | None = None,
+        **spec: Any,
+    ) -> Job:
+        """Score the sentiment of texts, or of a file's column.
+
+        A file is a path, which is uploaded, an id, or an address (https://… or s3://…), from which the server
+        fetches it if its settings allow that.
+
+        `texts` is one text, a list or array of texts, or a column of a data frame without empty values.
+        `files` are several that are scored as one, with the name of each row's file in a column "source".
+        `column` and `group_by` are names, or numbers from 1; where 5 is also the name of another column,
+        {"number": 5} is the number and "5" the name. A file's dialect is detected, unless
+        `delimiter`, `quote` ("double", "backslash" or "none"), `header` ("yes" or "no"), `skip_lines` or
+        `null_values` set it; `sheet` names a workbook's sheet; `errors` is "fail" or "skip"; `format`, of the
+        scored file, is "parquet", "csv" or "jsonl"; `thresholds` has the compound scores from which a text is
+        "positive" and "negative"; `lexicon` maps words and emoji to their valences, from −4 to 4; `normalize`
+        is "none", or "standard" to put into words what VADER can't see; `explain` is for texts. `wait`,
+        `name`, `labels`, `note` and `keep` are as for `submit`. Returns the job.
+        """
+        marks = _marks_of(spec)
+        spec = {
+            "texts": None if texts is None else texts_of(texts),
+            "file": None if file is None else file_or_id(file),
+            "files": None if files is None else [file_or_id(one) for one in listed(files, "files")],
+            "column": column,
+            "group_by": group_by,
+            "sheet": sheet,
+            "delimiter": delimiter,
+            "quote": quote,
+            "header": header,
+            "skip_lines": skip_lines,
+            "null_values": None if null_values is None else listed(null_values, "null_values"),
+            "encoding": encoding,
+            "errors": errors,
+            "format": format,
+            "thresholds": thresholds,
+            "lexicon": lexicon,
+            "normalize": normalize,
+            "explain": explain,
+            **spec,
+        }
+        return self.submit("sentiment", given(spec), priority=priority, wait=wait, **marks)
+
+    def import_pictures(
+        self,
+        name: str,
+        source: str | Path,
+        *,
+        labels: str | None = None,
+        allow_partial: bool | None = None,
+        priority: int | None = None,
+    ) -> Job:
+        """Make the data set `name` of an archive (zip, tar) or a folder, which is zipped and uploaded.
+
+        `labels` says where the classes come from: "folders", or the "table" beside the pictures (labels.csv,
+        metadata.csv or metadata.jsonl); by default the table, if there is one. Where more than a
+        fifth of the files would be left out, the import fails, unless `allow_partial`. Returns the import
+        job; its result has "dataset", the reference of the new version, "read_as", which says where the
+        classes were found, and "warnings".
+        """
+        source = Path(source)
+        spec = given({"name": name, "labels": labels, "allow_partial": allow_partial})
+        if not source.is_dir():
+            return self._import(spec, source, priority)
+        files = packing.classes_in(source)
+        if not files:
+            raise BadRequest(f"there are no files in {source}")
+        with packing.packed(files, name) as archive:
+            return self._import(spec, archive, priority)
+
+    def _import(self, spec: Json, archive: Path, priority: int | None) -> Job:
+        return self.submit("import", spec | {"file": archive}, priority=priority)
+
+    def add_model(
+        self,
+        path: str | Path | uuid.UUID,
+        *,
+        name: str,
+        classes: Sequence[str],
+        rescale: str | None = None,
+        image_size: int | None = None,
+        priority: int | None = None,
+        **spec: Any,
+    ) -> Job:
+        """Register a model that Keras 3 saved elsewhere, as a `.keras` file (a path, or a file's id).
+
+        `classes` are in the order of the network's outputs; `rescale` says what it expects pixels as ("0..1",
+        "-1..1" or "none") where no layer of its own makes it of 0…255; `image_size` is for networks that take
+        any. Returns the job; its result has "model", the reference of the new model, and "warnings".
+        """
+        spec = {
+            "file": file_or_id(path),
+            "name": name,
+            "classes": listed(classes, "classes"),
+            "rescale": rescale,
+            "image_size": image_size,
+            **spec,
+        }
+        return self.submit("register", given(spec), priority=priority)
+
+    def export_model(
+        self,
+        reference: str,
+        format: str,  # noqa: A002 - the spec's own word
+        *,
+        quantize: str | None = None,
+        force: bool | None = None,
+        priority: int | None = None,
+    ) -> Job:
+        """Make a file of a model in another format: "onnx", "tflite" or "savedmodel"; returns the job.
+
+        `quantize`, of tflite, is "none", "float16" or "dynamic". A file that there is already is not made
+        again, unless `force`. `download_model` saves it; the model's card says what it takes and gives.
+        """
+        spec = {"model": reference, "format": format, "quantize": quantize, "force": force}
+        return self.submit("export", given(spec), priority=priority)
+
+
+def _marks_of(spec: Json) -> Json:
+    """What `submit` takes beside the spec, taken out of what a method was given for it."""
+    return {name: spec.pop(name) for name in MARKS if name in spec}

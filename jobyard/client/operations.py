@@ -1,0 +1,44 @@
+"""The part of the client that is about queues and workers."""
+
+from jobyard.client.errors import Json
+from jobyard.client.transport import Transport, given, segment
+
+
+class Operations:
+    """Methods of the client."""
+
+    _transport: Transport
+
+    def queues(self) -> list[Json]:
+        """The queues: [{name, depth, running, oldest_waiting_seconds, workers, paused_at, limit, …}]."""
+        return list(self._transport.items("/queues"))
+
+    def pause_queue(self, name: str, reason: str | None = None) -> Json:
+        """Start no more jobs of a queue; those that run end normally. The reason is shown to who waits.
+
+        Returns the queue. Raises NotFound.
+        """
+        return self._transport.post(f"/queues/{segment(name)}/pause", given({"reason": reason}))
+
+    def resume_queue(self, name: str) -> Json:
+        """Start jobs of a queue again; returns the queue. Raises NotFound."""
+        return self._transport.post(f"/queues/{segment(name)}/resume")
+
+    def limit_queue(self, name: str, limit: int | None) -> Json:
+        """Let at most so many jobs of a queue run at once, or with None any number; returns the queue.
+
+        Raises NotFound, and BadRequest for a limit below 1.
+        """
+        return self._transport.patch(f"/queues/{segment(name)}", {"limit": limit})
+
+    def workers(self) -> list[Json]:
+        """Running and draining workers: [{name, host, queue, version, draining_since, jobs, …}]."""
+        return list(self._transport.items("/workers"))
+
+    def drain_worker(self, name: str) -> Json:
+        """Let a worker finish its jobs and claim no more; returns the worker. Raises NotFound."""
+        return self._transport.post(f"/workers/{segment(name)}/drain")
+
+    def undrain_worker(self, name: str) -> Json:
+        """Let a worker claim jobs again; returns the worker. Raises NotFound."""
+        return self._transport.post(f"/workers/{segment(name)}/undrain")

@@ -1,0 +1,100 @@
+"""The part of the client that is about data sets and models."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import urlencode
+
+from jobyard.client.errors import Json
+from jobyard.client.transport import Transport, segment
+
+
+class Registry:
+    """Methods of the client."""
+
+    _transport: Transport
+
+    def datasets(self) -> Iterator[Json]:
+        """All versions of all data sets, newest first: {id, name, version, reference, classes, report, …}."""
+        return self._transport.items("/datasets")
+
+    def dataset(self, reference: str) -> Json:
+        """A data set by name (its newest version), `name@version` or id. Raises NotFound."""
+        return self._transport.get(f"/datasets/{segment(reference)}")
+
+    def delete_dataset(self, reference: str) -> None:
+        """Delete a data set, by `name@version` or id; a name alone is a BadRequest. Its models are kept.
+
+        Raises NotFound, and Conflict while an unfinished job needs it.
+        """
+        self._transport.delete(f"/datasets/{segment(reference)}")
+
+    def models(self) -> Iterator[Json]:
+        """All versions of all models, newest first: {id, name, version, reference, aliases, accuracy, …}."""
+        return self._transport.items("/models")
+
+    def model(self, reference: str) -> Json:
+        """A model by name (its newest version), `name@version`, `name@alias` (such as best) or id.
+
+        Raises NotFound.
+        """
+        return self._transport.get(_model(reference))
+
+    def model_card(self, reference: str) -> Json:
+        """The card of a model: {classes, image_size, preprocessing, outputs, data, metrics, evaluation, …}.
+
+        It has what is needed to use the model's file without this server. Raises NotFound.
+        """
+        return self._transport.get(f"{_model(reference)}/card")
+
+    def evaluations(self, reference: str) -> Iterator[Json]:
+        """All evaluations of a model on data sets, newest first: {dataset, split, pictures, accuracy, …}.
+
+        Raises NotFound.
+        """
+        return self._transport.items(f"{_model(reference)}/evaluations")
+
+    def download_model(
+        self,
+        reference: str,
+        path: str | Path,
+        *,
+        format: str = "keras",  # noqa: A002 - as above
+        quantize: str = "none",
+    ) -> Path:
+        """Save a model's file as `path`, which is returned: `.keras`, or one that `export_model` has made.
+
+        `quantize` is of tflite. Raises NotFound, also if there is no file of that format yet.
+        """
+        path = Path(path)
+        asked = {"format": format, "quantize": quantize}
+        which = "" if asked == {"format": "keras", "quantize": "none"} else f"?{urlencode(asked)}"
+        self._transport.download(f"{_model(reference)}/file{which}", path)
+        return path
+
+    def delete_model(self, reference: str, *, aliases: Sequence[str] = ()) -> None:
+        """Delete a model, by `name@version` or id. Its predictions are kept.
+
+        `aliases` are those that people set for it, which are deleted with it. Raises NotFound, and Conflict
+        while an unfinished job needs it, or if it has an alias that is not named.
+        """
+        query = f"?{urlencode({'alias': ','.join(aliases)})}" if aliases else ""
+        self._transport.delete(f"{_model(reference)}{query}")
+
+    def set_alias(self, name: str, alias: str, version: int) -> Json:
+        """Set or move `name@alias` to this version of the model; returns the model.
+
+        Raises NotFound, and BadRequest for an alias that the server sets (latest, best).
+        """
+        return self._transport.put(_alias(name, alias), {"version": version})
+
+    def remove_alias(self, name: str, alias: str) -> None:
+        """Remove `name@alias`; the model is kept. Raises NotFound."""
+        self._transport.delete(_alias(name, alias))
+
+
+def _model(reference: str) -> str:
+    return f"/models/{segment(reference)}"
+
+
+def _alias(name: str, alias: str) -> str:
+    return f"/models/{segment(name)}/aliases/{segment(alias)}"
