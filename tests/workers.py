@@ -20,7 +20,8 @@ from jobyard.shared.storage.identity import NAME as IDENTITY
 from jobyard.workers import kinds
 from jobyard.workers.runtime.attempt import Attempt, Finish, Split, Work
 from jobyard.workers.runtime.context import Context
-from jobyard.workers.runtime.executor import Executor, Outcome
+from jobyard.workers.runtime.executor import Executor
+from jobyard.workers.runtime.outcome import Outcome
 from tests.factories import NO_BROKER, QUEUES, get_job
 from tests.waiting import PATIENCE, wait_for
 

@@ -19,7 +19,8 @@ from jobyard.shared.storage import Storage
 from jobyard.workers import kinds
 from jobyard.workers.datasets.unpack import unpack
 from jobyard.workers.runtime.context import Context
-from jobyard.workers.runtime.executor import Executor, Outcome
+from jobyard.workers.runtime.executor import Executor
+from jobyard.workers.runtime.outcome import Outcome
 from jobyard.workers.runtime.progress import NoProgress
 from jobyard.workers.training.fit import train
 

@@ -14,7 +14,7 @@ from jobyard.shared import jobs, kinds
 from jobyard.shared.broker import BROKER_ERRORS, RETRY
 from jobyard.shared.jobs import State
 from jobyard.shared.kinds import titles
-from jobyard.workers.runtime.executor import Outcome
+from jobyard.workers.runtime.outcome import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def _told(state: State, fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 class Events:
-    """Implements `workers.runtime.executor.Watcher` for one process.
+    """Implements `workers.runtime.watcher.Watcher` for one process.
 
     A thread sends what has come together, so that it costs a job next to nothing. What can't be sent is
     lost: it is for display only.

@@ -1,13 +1,10 @@
 """The executor: runs the jobs of a queue, one after another; each attempt is claim, work, outcome."""
 
 import logging
-import math
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from collections.abc import Callable
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -24,53 +21,25 @@ from jobyard.shared.errors import (
     LeaseLost,
     Paused,
     Stopping,
-    StorageFailed,
     WorkError,
 )
 from jobyard.shared.jobs import State
 from jobyard.shared.kinds.base import Parameters
-from jobyard.shared.storage import Reason, Stored
+from jobyard.shared.storage import Reason
 from jobyard.shared.texts import storable
-from jobyard.workers.runtime.attempt import Attempt, Made, Split, Work
+from jobyard.workers.runtime.attempt import Attempt, Split, Work
 from jobyard.workers.runtime.checkpoints import Checkpoints
 from jobyard.workers.runtime.context import Context
 from jobyard.workers.runtime.heartbeat import Heartbeat
 from jobyard.workers.runtime.hung import Limits, Watch
+from jobyard.workers.runtime.outcome import Alone, Outcome, alone_of, finish, outcome_of
 from jobyard.workers.runtime.output import Output, OutputWriter, capturing
+from jobyard.workers.runtime.patience import Patience
 from jobyard.workers.runtime.usage import Meter
+from jobyard.workers.runtime.watcher import Watcher
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-
-class Watcher(Protocol):
-    """Is notified of attempts; it must never fail or block."""
-
-    def started(self, claim: jobs.Claim) -> None:
-        """An attempt begins."""
-
-    def ended(self, claim: jobs.Claim, outcome: "Outcome | None") -> None:
-        """An attempt has ended; None: another worker has the job, or the outcome could not be written."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How an attempt left its job."""
-
-    state: State
-    error: str | None = None
-    traceback: str | None = None
-
-
-Alone = Callable[[sa.Connection], Outcome]
-
-
-# How long an outcome waits for an unreachable database, and how long if the worker is being stopped.
-PATIENCE_SECONDS = 600.0
-STOPPING_SECONDS = 2.0
-# How soon a job that waits for the storage stops where its owner wants that.
-CHECK_SECONDS = 0.25
 # After so long the task ends and another message is sent: a pool replaces its processes only between tasks.
 MESSAGE_SECONDS = 60.0
 
@@ -105,6 +74,9 @@ class Executor:
         self._watcher = watcher
         self._single = single
         self._is_worn = is_worn
+        self._patience = Patience(
+            stopping, lease_seconds=context.settings.lease_seconds, give_up=self._claim_no_next
+        )
         self._ends = time.monotonic() + MESSAGE_SECONDS
         self._next: jobs.Claim | None = None
         self._has_tried_next = False
@@ -133,6 +105,10 @@ class Executor:
     def _may_continue(self) -> bool:
         is_over = self._single or self._stopping.is_set() or time.monotonic() > self._ends
         return not (is_over or self._is_worn())
+
+    def _claim_no_next(self) -> None:
+        """There is no use in it now that the database is away."""
+        self._has_tried_next = True
 
     def _claim(self, session: Session | sa.Connection, *, whole: bool) -> jobs.Claim | None:
         return jobs.claim(
@@ -176,13 +152,15 @@ class Executor:
                     output=OutputWriter(claim.id, claim.attempt, output),
                 )
                 checkpoints = Checkpoints(context, claim, scratch)
-                attempt = Attempt(context, claim, heartbeat, scratch, checkpoints, self._store_patiently)
+                attempt = Attempt(
+                    context, claim, heartbeat, scratch, checkpoints, self._patience.until_stored
+                )
                 with heartbeat, capturing(output):
                     made = self._works[claim.kind](attempt, spec)
                 outcome = self._write(
-                    lambda session: _finish(session, attempt, made, heartbeat),
+                    lambda session: finish(session, attempt, made, heartbeat),
                     rows=True,
-                    alone=_alone(attempt, made, heartbeat),
+                    alone=alone_of(attempt, made, heartbeat),
                 )
                 if outcome is None:  # the work succeeded, so the job does not fail: it runs again
                     raise LeaseLost
@@ -207,10 +185,10 @@ class Executor:
         match interruption:
             case Cancelled():
                 return self._write(
-                    lambda session: _outcome_of(jobs.finish_cancel(session, claim.id, claim.lease))
+                    lambda session: outcome_of(jobs.finish_cancel(session, claim.id, claim.lease))
                 )
             case Paused() | Stopping():
-                return self._write(lambda session: _outcome_of(jobs.release(session, claim.id, claim.lease)))
+                return self._write(lambda session: outcome_of(jobs.release(session, claim.id, claim.lease)))
             case _:  # the lease is lost: its present worker decides what becomes of the job
                 return None
 
@@ -233,7 +211,7 @@ class Executor:
         """A full disk or a storage that is away is not the job's fault, and no reason to run it at once."""
         log.warning("job %s: postponed: %s", claim.id, reason)
         return self._write(
-            lambda session: _outcome_of(jobs.postpone(session, claim.id, claim.lease, storable(reason)))
+            lambda session: outcome_of(jobs.postpone(session, claim.id, claim.lease, storable(reason)))
         )
 
     def _fail(self, claim: jobs.Claim, error: Exception, message: str) -> Outcome | None:
@@ -241,7 +219,7 @@ class Executor:
         log.error("job %s: failed: %s\n%s", claim.id, message, trace)
         kind = type(error).__name__
         return self._write(
-            lambda session: _outcome_of(
+            lambda session: outcome_of(
                 jobs.fail(session, claim.id, claim.lease, error_type=kind, message=message, traceback=trace),
                 trace,
             )
@@ -278,65 +256,11 @@ class Executor:
             return outcome
 
         try:
-            return self._patiently("write a job's outcome", write, until_it_fits=not rows)
+            return self._patience.until_done("write a job's outcome", write, until_it_fits=not rows)
         except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
             if rows and database_is_full(error):
                 raise
             return None
-
-    def _patiently(self, what: str, act: Callable[[], T], *, until_it_fits: bool = False) -> T:
-        """Try again as long as the database is unreachable. Raises its error when the time is over.
-
-        On a full disk that is at once, or never if it is little that is to be written, `until_it_fits`.
-        """
-        began = time.monotonic()
-        pauses = self._pauses()
-        while True:
-            try:
-                return act()
-            except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
-                is_full = database_is_full(error)
-                if is_full and not until_it_fits:
-                    raise
-                waited = time.monotonic() - began
-                # On a full disk nobody can write: to give up would cost an attempt once it is free.
-                patience = math.inf if is_full else PATIENCE_SECONDS
-                if waited > (STOPPING_SECONDS if self._stopping.is_set() else patience):
-                    log.error("can't %s, giving up: %s", what, error)
-                    self._has_tried_next = True  # there is no use in claiming the next one now
-                    raise
-                log.warning("can't %s, retrying: %s", what, str(error).splitlines()[0])
-            time.sleep(next(pauses))
-
-    def _store_patiently(
-        self, store: Callable[[], Stored], check: Callable[[], None], worked: float
-    ) -> Stored:
-        """Store a file, as soon as storage and database can be reached: days of work may lie in it.
-
-        `worked` are the seconds that the work took: a storage that is away for longer, and for longer than
-        the patience, raises StorageFailed, for then the work had better be done again. `check` raises
-        Interrupted where the job is to stop: its lease is kept all the while.
-        """
-        began = time.monotonic()
-        pauses = self._pauses()
-        while True:
-            try:
-                return self._patiently("store a file", store)
-            except StorageFailed as error:
-                if time.monotonic() - began > max(PATIENCE_SECONDS, worked):
-                    raise
-                log.warning("can't store a file, retrying: %s", error.message)
-            for _ in range(math.ceil(next(pauses) / CHECK_SECONDS)):
-                check()
-                time.sleep(CHECK_SECONDS)
-
-    def _pauses(self) -> Iterator[float]:
-        """Seconds between tries, which grow."""
-        pause = 0.25
-        while True:
-            yield pause
-            # Soon enough once the database is back: the sweeper waits a lease before it takes the job away.
-            pause = min(pause * 2, 5.0, self._context.settings.lease_seconds / 3)
 
     def _remove(self, keys: list[str]) -> None:
         """Delete what no row refers to: a commit whose answer was lost may have made the job succeed."""
@@ -364,43 +288,10 @@ def _spec_of(claim: jobs.Claim) -> Parameters:
     return model.model_validate(claim.spec)
 
 
-def _alone(attempt: Attempt, made: Made, heartbeat: Heartbeat) -> Alone | None:
-    """`_finish` where it writes nothing but the job and its timeline."""
-    claim = attempt.claim
-    if callable(made) or isinstance(made, Split) or claim.parent_id is not None:
-        return None
-    result = dict(made or {})
-    if attempt.has_artifacts or heartbeat.has_rest or not jobs.is_listed_whole(result):
-        return None
-
-    def succeed(connection: sa.Connection) -> Outcome:
-        if not jobs.succeed_alone(connection, claim.id, claim.lease, result):
-            raise LeaseLost
-        return Outcome(State.SUCCEEDED)
-
-    return succeed
-
-
 def _limits_of(claim: jobs.Claim, settings: Settings) -> Limits:
     stall_seconds = settings.stall_seconds_of(claim.kind, kinds.find(claim.kind).stall_seconds)
     # No longer than a lost worker keeps its job.
     return Limits(stall_seconds, settings.stall_action, settings.lease_seconds)
-
-
-def _finish(session: Session, attempt: Attempt, made: Made, heartbeat: Heartbeat) -> Outcome | None:
-    claim = attempt.claim
-    if isinstance(made, Split):
-        return _outcome_of(jobs.split(session, claim.id, claim.lease, **vars(made)))
-    result = made(session) if callable(made) else dict(made or {})
-    attempt.add_artifacts(session)
-    heartbeat.write_rest(session)
-    if not jobs.succeed(session, claim.id, claim.lease, result):
-        raise LeaseLost  # which rolls back all of this
-    return Outcome(State.SUCCEEDED)
-
-
-def _outcome_of(job: jobs.Job | None, trace: str | None = None) -> Outcome | None:
-    return None if job is None else Outcome(State(job.state), job.error_message, trace)
 
 
 def _named(error: Exception) -> str:

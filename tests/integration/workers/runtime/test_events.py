@@ -16,7 +16,7 @@ from jobyard.shared.database import Database
 from jobyard.shared.jobs import Claim, Job, State
 from jobyard.workers.runtime import events as module
 from jobyard.workers.runtime.events import Events
-from jobyard.workers.runtime.executor import Outcome
+from jobyard.workers.runtime.outcome import Outcome
 from jobyard.workers.runtime.sweeper import Sweeper
 from tests.factories import LONG_AGO, change_job, claimed, get_job, new_job, storage_of
 from tests.waiting import wait_for

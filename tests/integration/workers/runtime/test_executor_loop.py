@@ -17,9 +17,10 @@ from jobyard.shared.broker import MAX_MESSAGES
 from jobyard.shared.database import Database
 from jobyard.shared.errors import Stopping, WorkError
 from jobyard.shared.jobs import Job, State
-from jobyard.workers.runtime import executor
+from jobyard.workers.runtime import executor, patience
 from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.context import Context
+from jobyard.workers.runtime.outcome import Outcome
 from tests.factories import LONG_AGO, NEVER, change_job, get_job, new_job, states_of
 from tests.workers import AttemptLog, make_context, run_queue, stored_files
 
@@ -147,7 +148,7 @@ def test_a_short_outcome_of_the_first_job_is_written_before_the_next_is_claimed(
     seen: list[list[str]] = []
 
     class Looks(AttemptLog):
-        def ended(self, claim: jobs.Claim, ended: executor.Outcome | None) -> None:
+        def ended(self, claim: jobs.Claim, ended: Outcome | None) -> None:
             super().ended(claim, ended)
             seen.append(states(context, first, second, third))
 
@@ -263,7 +264,7 @@ def test_a_stop_between_two_jobs_costs_the_next_one_no_attempt(
     stopping = threading.Event()
 
     class StopsAfterTheFirst(AttemptLog):
-        def ended(self, claim: jobs.Claim, ended: executor.Outcome | None) -> None:
+        def ended(self, claim: jobs.Claim, ended: Outcome | None) -> None:
             super().ended(claim, ended)
             stopping.set()
 
@@ -382,7 +383,7 @@ def test_the_watcher_is_told_why_a_job_failed(context: Context) -> None:
     submit(context)
     submit(context, "bad")
     good, bad = run_queue(context, work).ends
-    assert good == executor.Outcome(State.SUCCEEDED)
+    assert good == Outcome(State.SUCCEEDED)
     assert bad is not None
     assert (bad.state, bad.error) == (State.FAILED, "no column")
     assert bad.traceback is not None
@@ -546,7 +547,7 @@ def test_a_failure_whose_answer_was_lost_is_not_written_over_and_the_next_jobs_r
 def test_a_worker_that_gave_up_an_outcome_takes_no_other_job(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.0)
     first, second = submit(context), submit(context)
 
     def work(_: Attempt, __: Any) -> Finish:

@@ -15,7 +15,7 @@ import httpx
 from jobyard.shared.broker import Broker
 from jobyard.shared.jobs import Claim, State
 from jobyard.workers.runtime.events import Events
-from jobyard.workers.runtime.executor import Outcome
+from jobyard.workers.runtime.outcome import Outcome
 from tests.conftest import TOKEN
 from tests.servers import free_port
 from tests.waiting import wait_for

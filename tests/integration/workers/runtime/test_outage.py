@@ -15,7 +15,7 @@ from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.errors import WorkError
 from jobyard.shared.jobs import Job, State
-from jobyard.workers.runtime import executor
+from jobyard.workers.runtime import patience
 from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.context import Context
 from jobyard.workers.runtime.sweeper import Sweeper
@@ -167,7 +167,7 @@ def test_a_worker_gives_up_after_its_patience_or_soon_when_it_is_stopped_and_its
     why: str,
     ending: str,
 ) -> None:
-    monkeypatch.setattr(executor, "PATIENCE_SECONDS" if why == "patience" else "STOPPING_SECONDS", 0.5)
+    monkeypatch.setattr(patience, "PATIENCE_SECONDS" if why == "patience" else "STOPPING_SECONDS", 0.5)
     job_id = new_job(database)
     stopping = threading.Event()
 
@@ -194,7 +194,7 @@ def test_a_worker_gives_up_after_its_patience_or_soon_when_it_is_stopped_and_its
 def test_a_success_whose_worker_gave_up_is_not_a_failure_when_the_database_is_back_just_then(
     context: Context, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.0)
     job_id = new_job(database)
     tried = 0
 

@@ -17,7 +17,7 @@ from jobyard.shared.database import Database
 from jobyard.shared.errors import StorageFailed, WorkError
 from jobyard.shared.jobs import Job, State
 from jobyard.shared.storage import Storage
-from jobyard.workers.runtime import executor
+from jobyard.workers.runtime import patience
 from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.context import Context
 from jobyard.workers.runtime.sweeper import Sweeper
@@ -149,7 +149,7 @@ def test_while_a_result_waits_its_owner_can_cancel_and_its_worker_stop(
 def test_a_storage_that_stays_away_postpones_the_job(
     object_store: Faulty, context: Context, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.0)
     job_id = new_job(database, max_attempts=1)
 
     def work(attempt: Attempt, _: Any) -> Finish:
