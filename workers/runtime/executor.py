@@ -215,7 +215,9 @@ class Executor:
         )
 
     def _fail(self, claim: jobs.Claim, error: Exception, message: str) -> Outcome | None:
-        message, trace = storable(message), storable("".join(traceback.format_exception(error)))
+        # What the work says of an address may have its password; who reads the timeline should not.
+        told = message, "".join(traceback.format_exception(error))
+        message, trace = (storable(self._context.redact(one)) for one in told)
         log.error("job %s: failed: %s\n%s", claim.id, message, trace)
         kind = type(error).__name__
         return self._write(

@@ -7,6 +7,8 @@ from typing import Final
 from jobyard.shared.texts import storable
 
 MAX_LINE: Final = 10_000
+# So much more of a long line is kept until it ends: a secret that lies across the cut is found whole.
+MARGIN: Final = 1_000
 
 # Colours and movements of a terminal (CSI, OSC, and short ones), which a reader's terminal should not obey.
 _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
@@ -40,11 +42,15 @@ class Lines:
         shown = whole.rstrip("\r")
         if "\r" in shown:  # a progress bar writes the same line again and again
             whole, self._cut = whole[shown.rindex("\r") + 1 :], 0
-        self._cut += max(len(whole) - MAX_LINE, 0)
-        self._rest = whole[:MAX_LINE]
+        self._cut += max(len(whole) - MAX_LINE - MARGIN, 0)
+        self._rest = whole[: MAX_LINE + MARGIN]
 
     def _end(self) -> str:
-        line = _CONTROLS.sub("", _ESCAPES.sub("", self._redact(self._rest)))
-        note = f"… ({self._cut:,} characters left out)" if self._cut else ""
+        # In this order: a colour in the middle of a secret would hide it from who looks for it.
+        line = self._redact(_CONTROLS.sub("", _ESCAPES.sub("", self._rest)))
+        # Where the rest was cut, it may have been within a secret.
+        shown = line[: min(MAX_LINE, max(len(line) - MARGIN, 0) if self._cut else MAX_LINE)]
+        cut = self._cut + len(line) - len(shown)
+        note = f"… ({cut:,} characters left out)" if cut else ""
         self._rest, self._cut = "", 0
-        return storable(f"{line}{note}\n")
+        return storable(f"{shown}{note}\n")

@@ -22,7 +22,8 @@ class Output:
     def __init__(self, redact: Callable[[str], str], now: Callable[[], float] = time.monotonic) -> None:
         self._redact = redact
         self._now = now
-        self._lock = threading.Lock()
+        # Its own thread may come in once more: an object that is deleted meanwhile may print something.
+        self._lock = threading.RLock()
         self._streams: dict[str, Lines] = {}
         self._head: list[str] = []
         self._tail: deque[str] = deque()

@@ -14,7 +14,7 @@ from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.context import Context
 from jobyard.workers.runtime.output import Output, OutputWriter
 from jobyard.workers.runtime.output.output import HEAD, TAIL
-from tests.factories import new_job
+from tests.factories import get_job, new_job
 from tests.waiting import wait_for
 from tests.workers import attempt, work_until_stopped
 
@@ -69,6 +69,25 @@ def test_what_quick_work_prints_is_written_with_its_outcome(context: Context, fa
 
     attempt(context, job_id, work)
     assert printed(context, job_id) == [(1, 0, "quick\n")]
+
+
+@pytest.mark.parametrize("kind", [WorkError, RuntimeError])
+def test_neither_the_error_nor_the_traceback_of_a_job_has_a_password(
+    context: Context, kind: type[Exception]
+) -> None:
+    job_id = new_job(context.database)
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        raise kind("can't reach postgresql://me:pass-word@host/db")
+
+    attempt(context, job_id, work)
+    job = get_job(context.database, job_id)
+    with context.database.read() as session:
+        told = [job.error_message, *(event.traceback for event in jobs.events(session, job_id))]
+    told = [one for one in told if one is not None]
+    assert len(told) == 2
+    assert all("postgresql://me:***@host/db" in one for one in told)
+    assert "pass-word" not in str(told)
 
 
 def test_an_attempt_that_was_released_continues_its_output(context: Context) -> None:

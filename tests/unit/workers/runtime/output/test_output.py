@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 import warnings
 
 import pytest
@@ -40,6 +41,22 @@ def test_pieces_continue_each_other() -> None:
     output.add("stderr", "aside\n")
     output.add("stdout", "o\n")
     assert output.take() == [Piece(4, "aside\ntwo\n")]
+
+
+def test_what_prints_while_another_line_is_kept_does_not_wait_for_itself() -> None:
+    """As the finaliser of an object does that is deleted at that moment."""
+
+    def redact(text: str) -> str:
+        if text == "outer":
+            output.add("stderr", "inner\n")
+        return text
+
+    output = Output(redact, Clock())
+    thread = threading.Thread(target=output.add, args=("stdout", "outer\n"), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert sorted("".join(piece.text for piece in output.take()).splitlines()) == ["inner", "outer"]
 
 
 def test_the_first_and_the_last_of_a_long_output_are_kept(output: Output) -> None:
