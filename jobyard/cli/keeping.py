@@ -94,9 +94,11 @@ def move(target: str, as_json: bool) -> None:
     """
     with server_settings("move") as settings, _alone(settings):
         from jobyard.shared.backups import move as run
+        from jobyard.shared.backups import named_to
         from jobyard.shared.config import Settings
 
-        to = Settings.load(database_url=target)
+        with named_to():
+            to = Settings.load(database_url=target)
         moved = run(settings, to)
         hidden = shown(to.database)
     if as_json:
@@ -133,6 +135,9 @@ def server_settings(command: str) -> "Iterator[Settings]":
         yield settings
     except JobyardError as error:
         raise click.ClickException(error.message) from None
+    except OSError as error:
+        place = f"{error.filename} can't be used: " if error.filename else ""
+        raise click.ClickException(f"{place}{error.strerror or error}") from None
     except sa.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise click.ClickException(f"JOBYARD_DATABASE_URL: can't use the database: {reason}") from None

@@ -27,6 +27,7 @@ from jobyard.shared.backups.manifest import (
     digest_of,
 )
 from jobyard.shared.backups.sqlite_files import require_file
+from jobyard.shared.backups.storages import require_storage_of
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.errors import BadInput, NotFound
@@ -39,14 +40,19 @@ def back_up(settings: Settings, folder: Path, *, with_storage: bool | None = Non
     """Back up into a folder, which is made and must be empty; returns what the backup says of itself.
 
     `with_storage`: whether the files are copied, too, and not only named; None: if they lie in a folder.
-    Raises BadInput for a folder that can't be used, ConfigError for a database that can't, StorageFailed
-    for a storage that can't be read, and SQLAlchemy's errors.
+    Raises BadInput for a folder that can't be used, or is full; ConfigError for a database that can't be, or
+    a storage that is not its own; StorageFailed for a storage that can't be read; and SQLAlchemy's errors.
     """
     require_file(settings.database)
     is_new = _make(folder)
     database = Database(settings.database)
     try:
-        return _back_up(settings, database, folder, with_storage)
+        with Sums(folder) as sums:
+            return _back_up(settings, database, folder, sums, with_storage)
+    except OSError as error:
+        _empty(folder, remove=is_new)
+        place = error.filename or folder
+        raise BadInput("folder", f"{place} can't be used: {error.strerror}; there is no backup") from None
     except BaseException:
         _empty(folder, remove=is_new)
         raise
@@ -54,13 +60,16 @@ def back_up(settings: Settings, folder: Path, *, with_storage: bool | None = Non
         database.dispose()
 
 
-def _back_up(settings: Settings, database: Database, folder: Path, with_storage: bool | None) -> Manifest:
+def _back_up(
+    settings: Settings, database: Database, folder: Path, sums: Sums, with_storage: bool | None
+) -> Manifest:
     objects = Objects(settings.storage, patient=True)
     included = objects.is_local if with_storage is None else with_storage
     (folder / DATABASE).mkdir()
-    sums = Sums(folder)
     with Hold(database):
         found = snapshot.take(database, folder, sums)
+        if included and found.keys:
+            require_storage_of(objects, found.database_id)
         copied = _copy_files(objects, found.keys, folder, sums) if included else _Copied(0, 0, [])
     token = settings.home / TOKEN
     if token.is_file():

@@ -10,8 +10,10 @@ token                   of the API, where HOME has one
 import datetime
 import hashlib
 import re
+import stat
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -27,6 +29,8 @@ DATABASE: Final = "database"
 SQLITE_FILE: Final = f"{DATABASE}/jobyard.db"
 STORAGE: Final = "storage"
 TOKEN: Final = "token"  # noqa: S105 - the name of a file
+# What a manifest may have; one of a hundred tables and missing files has 30 kB.
+MAX_MANIFEST_BYTES: Final = 1 << 20
 # How many missing files are named.
 NAMED: Final = 100
 
@@ -97,7 +101,9 @@ class Manifest(BaseModel):
     def read(cls, folder: Path) -> "Manifest":
         """Raises BadInput where the folder holds no whole backup that this version understands."""
         try:
-            return cls.model_validate_json((folder / NAME).read_bytes())
+            require_file(folder / NAME)
+            with (folder / NAME).open("rb") as file:
+                return cls.model_validate_json(file.read(MAX_MANIFEST_BYTES))
         except OSError as error:
             raise BadInput(
                 "folder",
@@ -112,11 +118,17 @@ class Manifest(BaseModel):
 
 
 class Sums:
-    """The checksums, written as files are added."""
+    """The checksums, written as files are added; to be used in a context, which closes the file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file = (folder / SUMS).open("w")
+
+    def __enter__(self) -> "Sums":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def add(self, path: str, sha256: str) -> None:
         """A file of the backup, by its path in there."""
@@ -132,9 +144,35 @@ def read_sums(folder: Path, manifest: Manifest) -> dict[str, str]:
     """The SHA-256 of each file by its path in the backup. Raises BadInput where the list is damaged."""
     path = folder / SUMS
     try:
+        require_file(path)
         if digest_of(path) != manifest.sums_sha256:
             raise BadInput("folder", f"{path} is damaged: it is not the list that {NAME} names")
         return dict(_entries(path))
+    except OSError as error:
+        raise BadInput("folder", f"{path} can't be read: {error.strerror}") from None
+
+
+def require_file(path: Path) -> None:
+    """Raises OSError where it is not there, and BadInput for what would have no end, such as a pipe."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise BadInput("folder", f"{path} is no file; take another backup")
+
+
+def check(path: Path, sha256: str) -> None:
+    """Raises BadInput if a file of a backup is missing, can't be read, or is not what it was."""
+    with reading(path):
+        require_file(path)
+        if digest_of(path) != sha256:
+            raise damaged(path)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """An OSError within is one of a backup's file. Raises BadInput."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise BadInput("folder", f"{path} is missing; take another backup") from None
     except OSError as error:
         raise BadInput("folder", f"{path} can't be read: {error.strerror}") from None
 

@@ -60,7 +60,8 @@ def move(settings: Settings, to: Settings, *, tell: Callable[[str, int], None] =
     if to.database == settings.database:
         raise ConfigError("--to: should be another database than the one that JOBYARD_DATABASE_URL names")
     require_file(settings.database)
-    _require_unused_target(to)
+    with named_to():
+        _require_unused_target(to)
     with _source(settings) as source, connection_for_migrations(to.database) as target:
         _require_newest(source)
         tables.require_empty(target)
@@ -73,6 +74,15 @@ def move(settings: Settings, to: Settings, *, tell: Callable[[str, int], None] =
         if target.dialect.name == "postgresql":
             tables.set_sequences(target)
     return Moved(rows, _tell_storage(to))
+
+
+@contextmanager
+def named_to() -> Iterator[None]:
+    """What is wrong with the new address is not said of the setting that names the old one."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(error.message.replace("JOBYARD_DATABASE_URL:", "--to:")) from None
 
 
 def _require_unused_target(to: Settings) -> None:

@@ -6,7 +6,8 @@ is begun again with the same command.
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Container, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,19 +21,20 @@ from jobyard.shared.backups.manifest import (
     STORAGE,
     TOKEN,
     Manifest,
+    check,
     copy_checked,
     damaged,
-    digest_of,
     read_sums,
+    reading,
+    require_file,
 )
 from jobyard.shared.backups.sqlite_files import path_of, unused
+from jobyard.shared.backups.storages import owner_of
 from jobyard.shared.backups.taking_over import take_over
 from jobyard.shared.config import Settings
-from jobyard.shared.errors import BadInput, ConfigError
+from jobyard.shared.errors import BadInput, ConfigError, JobyardError
 from jobyard.shared.migrate import NEWEST, OLDEST, connection_for_migrations, known_revisions, migrate_on
 from jobyard.shared.storage import CHUNK_BYTES, Objects
-from jobyard.shared.storage.identity import NAME as IDENTITY
-from jobyard.shared.storage.identity import Mark
 
 
 @dataclass(frozen=True)
@@ -58,19 +60,34 @@ def restore(settings: Settings, folder: Path, *, with_storage: bool | None = Non
     _require_empty(settings)
     objects = Objects(settings.storage, patient=True)
     copies = manifest.storage.included if with_storage is None else with_storage
+    keys: dict[str, str] = {}
+    there: set[str] = set()
     if copies:
         keys = {name.removeprefix(f"{STORAGE}/"): sha for name, sha in sums.items() if _is_key(name)}
-        _copy_files(objects, keys, folder, manifest)
+        there = _require_empty_storage(objects, keys, manifest)
     else:
-        keys = {}
         _require_same_storage(objects, manifest)
-    if manifest.database.dialect == "sqlite":
-        _restore_sqlite(settings, folder, manifest, sums)
-    else:
-        _restore_postgresql(settings, folder, manifest)
+    with _taken_back(objects, keys.keys() - there):
+        _copy_files(objects, keys, there, folder)
+        if manifest.database.dialect == "sqlite":
+            _restore_sqlite(settings, folder, manifest, sums)
+        else:
+            _restore_postgresql(settings, folder, manifest)
     _restore_token(settings, folder, sums)
     take_over(settings)
     return Restored(manifest, known_revisions()[-1], len(keys))
+
+
+@contextmanager
+def _taken_back(objects: Objects, keys: Iterable[str]) -> Iterator[None]:
+    """Delete what was copied where that is in vain: another backup may be the next to be tried."""
+    try:
+        yield
+    except BaseException:
+        with suppress(JobyardError):  # the error is told that led here
+            for key in keys:
+                objects.delete(key)
+        raise
 
 
 def _is_key(name: str) -> bool:
@@ -94,15 +111,14 @@ def _check_versions(settings: Settings, manifest: Manifest) -> None:
 
 
 def _check_database_files(folder: Path, manifest: Manifest, sums: dict[str, str]) -> None:
-    """All of them, before anything is written."""
+    """All of them, and the token, before anything is written."""
     needed = [SQLITE_FILE]
     if manifest.database.dialect == "postgresql":
         needed = [table.file for table in manifest.database.tables]
-    for name in needed:
-        if name not in sums or not (folder / name).is_file():
+    for name in (*needed, *({TOKEN} & sums.keys())):
+        if name not in sums:
             raise BadInput("folder", f"{folder / name} is missing; take another backup")
-        if digest_of(folder / name) != sums[name]:
-            raise damaged(folder / name)
+        check(folder / name, sums[name])
 
 
 def _require_empty(settings: Settings) -> None:
@@ -115,36 +131,36 @@ def _require_empty(settings: Settings) -> None:
             tables.require_empty(connection)
 
 
-def _copy_files(objects: Objects, keys: dict[str, str], folder: Path, manifest: Manifest) -> None:
-    """The storage may hold what an interrupted restore left there, and nothing else."""
+def _require_empty_storage(objects: Objects, keys: Container[str], manifest: Manifest) -> set[str]:
+    """The storage may hold what an interrupted restore left there, which is returned, and nothing else."""
     if not manifest.storage.included:
         raise BadInput("folder", f"the backup has no files; they are those of {manifest.storage.place}")
-    other = next((one.key for one in objects.listing() if one.key not in keys), None)
+    there = {one.key for one in objects.listing()}
+    other = next((key for key in there if key not in keys), None)
     if other is not None:
         raise ConfigError(
             f"JOBYARD_STORAGE_URL: the storage {objects.place} is not empty: it holds {other}; name an empty "
             "one, or if it is the one that the backup was made of, restore with --no-storage"
         )
+    return there
+
+
+def _copy_files(objects: Objects, keys: dict[str, str], there: set[str], folder: Path) -> None:
     for key, sha256 in keys.items():
         path = folder / STORAGE / key
-        try:
+        if key in there:  # it may be the last good copy
+            check(path, sha256)
+        with reading(path):  # the storage's errors are others
+            require_file(path)
             with path.open("rb") as source:
                 stored = objects.write(key, source)
-        except FileNotFoundError:
-            raise BadInput("folder", f"{path} is missing; take another backup") from None
         if stored.sha256 != sha256:
-            objects.delete(key)
             raise damaged(path)
 
 
 def _require_same_storage(objects: Objects, manifest: Manifest) -> None:
     """Files that are not copied are where they were."""
-    content = objects.read_note(IDENTITY)
-    try:
-        found = None if content is None else Mark.of(content).database_id
-    except ValueError:
-        found = None
-    if manifest.storage.keys and found != manifest.storage.database_id:
+    if manifest.storage.keys and owner_of(objects) != manifest.storage.database_id:
         raise ConfigError(
             f"JOBYARD_STORAGE_URL: no files are restored, and the storage {objects.place} is not the one "
             f"that the backup was made of ({manifest.storage.place}), nor a copy of it"

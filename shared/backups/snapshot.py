@@ -41,15 +41,16 @@ def take(database: Database, folder: Path, sums: Sums) -> Snapshot:
 
 def _sqlite(database: Database, folder: Path, sums: Sums) -> Snapshot:
     target = folder / SQLITE_FILE
-    with (
-        closing(sqlite3.connect(str(database.engine.url.database))) as source,
-        closing(sqlite3.connect(target)) as copy,
-    ):
-        source.backup(copy)
-        (found,) = copy.execute("PRAGMA quick_check(1)").fetchone()
-        if found != "ok":
-            raise ConfigError(f"the database {database.engine.url.database} is damaged: {found}")
-        copy.execute("PRAGMA journal_mode=DELETE")  # one file, and no second one beside it
+    path = database.engine.url.database
+    try:
+        with closing(sqlite3.connect(str(path))) as source, closing(sqlite3.connect(target)) as copy:
+            source.backup(copy)
+            (found,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+            copy.execute("PRAGMA journal_mode=DELETE")  # one file, and no second one beside it
+    except sqlite3.Error as error:  # it is none, or the backup's disk is full
+        raise ConfigError(f"the database {path} can't be copied to {target}: {error}") from None
+    if found != "ok":
+        raise ConfigError(f"the database {path} is damaged: {found}")
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(target)), poolclass=sa.NullPool)
     with engine.connect() as connection:
         found_tables = [
@@ -75,12 +76,16 @@ def _copy_table(connection: sa.Connection, found: Found, folder: Path, sums: Sum
     name, columns = found.quoted(connection)
     digest = hashlib.sha256()
     driver: Any = connection.connection.driver_connection
-    with driver.cursor() as cursor, (folder / table.file).open("wb") as file:
-        with cursor.copy(f"COPY {name} ({columns}) TO STDOUT") as copy:
-            for data in copy:
-                digest.update(data)
-                file.write(data)
-        table.rows = cursor.rowcount
+    try:
+        with driver.cursor() as cursor, (folder / table.file).open("wb") as file:
+            with cursor.copy(f"COPY {name} ({columns}) TO STDOUT") as copy:
+                for data in copy:
+                    digest.update(data)
+                    file.write(data)
+            table.rows = cursor.rowcount
+    except connection.dialect.loaded_dbapi.Error as error:  # as one who may not read it, or was cut off
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(f"the table {table.name} can't be copied: {reason}") from None
     sums.add(table.file, digest.hexdigest())
     return table
 

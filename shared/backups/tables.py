@@ -10,7 +10,16 @@ from jobyard.shared.storage.known import REFERENCES
 
 REVISIONS = "alembic_version"
 # A database in which these have no rows holds nothing that anybody would miss.
-OF_USERS = ("jobs", "files", "datasets", "models", "model_evaluations", "predictions")
+OF_USERS = (
+    "jobs",
+    "files",
+    "datasets",
+    "models",
+    "model_evaluations",
+    "predictions",
+    "tokens",
+    "webhooks",
+)
 # Of this server's sessions: those of Jobyard's processes, without this one's own.
 OTHERS = sa.text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
@@ -59,7 +68,7 @@ def revision(connection: sa.Connection) -> str | None:
 
 
 def require_empty(connection: sa.Connection) -> None:
-    """Raises ConfigError where the database holds jobs, files, data sets or models."""
+    """Raises ConfigError where the database holds jobs, files, data sets, models, tokens or webhooks."""
     if revision(connection) is None:
         return
     there = set(sa.inspect(connection).get_table_names())

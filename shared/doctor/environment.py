@@ -4,6 +4,7 @@ import difflib
 import os
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 from jobyard.shared.config import PREFIX, Settings
 from jobyard.shared.doctor.findings import Finding, warning, well, wrong
@@ -54,3 +55,23 @@ def check_home(settings: Settings) -> Iterator[Finding]:
         yield wrong("home", f"{home} can't be written to", f"chmod u+rwx {home}")
     else:
         yield well("home", str(home))
+    if settings.token is None:
+        yield from _check_token(settings.home / "token")
+
+
+def _check_token(path: Path) -> Iterator[Finding]:
+    """The file that all who use the server know it by; the first start makes it."""
+    try:
+        mode, token = stat.S_IMODE(path.stat().st_mode), path.read_text().strip()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        yield wrong(
+            "home", f"{path} can't be read: {reason}", f"type this as the server's user, or delete {path}"
+        )
+        return
+    if not token:
+        yield wrong("home", f"{path} is empty", f"delete {path}: the next start makes a new token")
+    elif mode & UMASK:
+        yield warning("home", f"others may read {path} (mode {mode:04o})", f"chmod 600 {path}")

@@ -9,7 +9,7 @@ from jobyard.shared.config import Settings
 from jobyard.shared.database import Database, utcnow
 from jobyard.shared.disk import free_bytes
 from jobyard.shared.doctor.findings import Finding, warning, well, wrong
-from jobyard.shared.errors import ConfigError, DiskFull, StorageFailed
+from jobyard.shared.errors import ConfigError, DiskFull, NotFound, StorageFailed
 from jobyard.shared.storage import LIST_ORPHANS, Objects, StorageIdentity, orphans
 from jobyard.shared.storage.identity import NAME, REMEDY, Mark
 from jobyard.shared.storage.known import sample
@@ -102,7 +102,20 @@ def _check_identity(objects: Objects, database: Database) -> Iterator[Finding]:
 def _check_files(objects: Objects, database: Database) -> Iterator[Finding]:
     with database.read() as session:
         keys = sample(session)
-    missing = [key for key in keys if not objects.exists(key)]
+    missing = []
+    for key in keys:
+        try:
+            with objects.open(key) as file:  # there, and for this user to read
+                file.read(1)
+        except NotFound:
+            missing.append(key)
+        except StorageFailed as error:
+            yield wrong(
+                TOPIC,
+                f"the file {key} can't be read: {error.message}",
+                "let the server's user own all that is in the storage; jobs that need the file wait",
+            )
+            return
     if missing:
         yield wrong(
             TOPIC,

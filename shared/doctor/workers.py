@@ -44,10 +44,16 @@ def check(database: Database) -> Iterator[Finding]:
 
 
 def _check_queue(session: Session, queue: str) -> Finding:
-    alive = sa.select(sa.func.count()).where(Worker.queue == queue, Worker.seen_at > utcnow(-ALIVE_SECONDS))
-    workers, waiting = session.scalar(alive) or 0, count_queued(session, queue).jobs
-    if workers:
+    alive = sa.select(sa.func.count(), sa.func.count(Worker.draining_since)).where(
+        Worker.queue == queue, Worker.seen_at > utcnow(-ALIVE_SECONDS)
+    )
+    (workers, draining), waiting = session.execute(alive).one(), count_queued(session, queue).jobs
+    if workers > draining:
         return well("workers", f"queue {queue}: {workers} running, {waiting:,} jobs queued")
+    if draining:
+        text = f"queue {queue}: all {draining} workers drain, and claim no jobs; {waiting:,} are queued"
+        remedy = "`jobyard workers` lists them; `jobyard workers undrain NAME`, or start others"
+        return wrong("workers", text, remedy) if waiting else warning("workers", text, remedy)
     remedy = f"start one: `python -m jobyard.workers {queue}`, or `jobyard up`"
     if waiting:
         return wrong("workers", f"queue {queue}: no worker runs, and {waiting:,} jobs are queued", remedy)

@@ -147,6 +147,42 @@ def test_a_storage_that_lacks_files_has_others_or_is_anothers(
     assert "has no identity" in next(bad(Level.ERROR))[1]
 
 
+def test_a_queue_whose_workers_all_drain(settings: Settings, database: Database) -> None:
+    with database.write() as session:
+        registrations.drain(session, "cpu@host")
+    assert [text for topic, text, _ in bad() if topic == "workers"] == [
+        "queue cpu: all 1 workers drain, and claim no jobs; 0 are queued"
+    ]
+    new_job(database)
+    assert the_error() == (
+        "workers",
+        "queue cpu: all 1 workers drain, and claim no jobs; 1 are queued",
+    )
+    with database.write() as session:
+        registrations.register(session, name="cpu@other", queue="cpu", process="q")
+    assert list(bad(Level.ERROR)) == []
+
+
+def test_a_token_that_is_none_or_that_others_read(settings: Settings) -> None:
+    token = settings.home / "token"
+    token.touch(mode=0o600)
+    assert the_error() == ("home", f"{token} is empty")
+    token.write_text("a token of sixteen\n")
+    token.chmod(0o644)
+    assert [text for topic, text, _ in bad() if topic == "home"] == [f"others may read {token} (mode 0644)"]
+    token.chmod(0o600)
+    token.write_bytes(b"\xff\xfe")
+    assert the_error() == ("home", f"{token} can't be read: it is no text")
+
+
+def test_a_file_that_is_there_and_can_t_be_read(settings: Settings) -> None:
+    (kept,) = (settings.home / "storage/files").iterdir()
+    kept.unlink()
+    kept.symlink_to(kept)  # not by its mode, which root does not mind
+    topic, text = the_error()
+    assert (topic, text.partition(":")[0]) == ("storage", f"the file files/{kept.name} can't be read")
+
+
 def test_a_full_disk(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOBYARD_MIN_FREE_BYTES", str(2**62))
     assert {topic for topic, _, _ in bad(Level.ERROR)} == {"disk"}

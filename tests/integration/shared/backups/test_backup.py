@@ -1,13 +1,15 @@
 """A backup made while the server works has all that its rows name, and is restored whole or not at all."""
 
 import json
+import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import backups, jobs, storage
+from jobyard.shared import backups, jobs, storage, tokens
 from jobyard.shared.backups import Manifest, backup, snapshot
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database, utcnow
@@ -165,6 +167,76 @@ def test_a_later_version_or_another_kind_of_database_is_refused(
     Manifest.model_validate(manifest).write(folder)
     with pytest.raises(ConfigError, match="`jobyard move`"):
         backups.restore(there, folder)
+
+
+def test_a_damaged_backup_leaves_the_storage_to_the_next_one_and_what_was_there_as_it_was(
+    yard: Yard, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    folder, there = tmp_path / "backup", elsewhere()
+    (yard.settings.home / "token").write_text("a token of sixteen\n")
+    backups.back_up(yard.settings, folder)
+    store = there.home / "storage"
+    first, last = min(yard.kept), max([*yard.kept, yard.upload_key])
+    # What was lost is the database alone: these bytes are the owner's.
+    (store / last).parent.mkdir(parents=True)
+    (store / last).write_bytes((folder / "storage" / last).read_bytes())
+    for name in (f"storage/{last}", "token"):
+        whole = (folder / name).read_bytes()
+        for damage in (lambda path: path.write_bytes(b"other"), Path.unlink, _make_pipe):
+            damage(folder / name)
+            with pytest.raises(BadInput, match=r"damaged|missing|is no file"):
+                backups.restore(there, folder)
+            assert [path.name for path in store.rglob("*") if path.is_file()] == [Path(last).name]
+            assert not list(there.home.glob("*jobyard.db*"))
+            assert not (there.home / "token").exists()
+            (folder / name).unlink(missing_ok=True)
+            (folder / name).write_bytes(whole)
+    assert (store / last).read_bytes() == (folder / "storage" / last).read_bytes()
+    backups.restore(there, folder)
+    assert (store / first).read_bytes() == (folder / "storage" / first).read_bytes()
+
+
+def _make_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def test_a_backup_of_another_storage_is_none(yard: Yard, tmp_path: Path) -> None:
+    """It would be without its files, and say so to nobody who sees only that it succeeded."""
+    (tmp_path / "other").mkdir()
+    wrong = yard.settings.model_copy(update={"storage_url": str(tmp_path / "other")})
+    with pytest.raises(ConfigError, match="is not this database's"):
+        backups.back_up(wrong, tmp_path / "backup")
+    assert not (tmp_path / "backup").exists()
+    backups.back_up(wrong, tmp_path / "backup", with_storage=False)
+
+
+def test_a_disk_that_is_full_is_an_error_of_the_folder_and_leaves_nothing(yard: Yard, tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    room = 1 << 12  # the row of a job has more
+    if not yard.database.is_postgresql:
+        room = Path(str(yard.database.engine.url.database)).stat().st_size - 1
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises((BadInput, ConfigError), match=f"{tmp_path / 'backup'}"):
+            backups.back_up(yard.settings, tmp_path / "backup")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (tmp_path / "backup").exists()
+
+
+def test_a_database_that_somebody_has_set_up_is_not_written_over(
+    yard: Yard, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    backups.back_up(yard.settings, tmp_path / "backup")
+    there = elsewhere()
+    migrate(there, "head")
+    other = Database(there.database)
+    with other.write() as session:
+        tokens.create(session, name="ci", scope=tokens.Scope.READ, expires_seconds=None, created_by="admin")
+    other.dispose()
+    with pytest.raises(ConfigError, match="it has tokens"):
+        backups.restore(there, tmp_path / "backup")
 
 
 def test_a_folder_that_holds_something_is_left_alone(yard: Yard, tmp_path: Path) -> None:

@@ -90,6 +90,10 @@ def test_a_move_needs_both_databases_to_itself_and_an_empty_one_to_go_to(
     server.dispose()
     with pytest.raises(ConfigError, match="not empty: it has jobs"):
         move(old.settings, to)
+    away = settings_of("postgresql+psycopg://me:pass-word@127.0.0.1:1/x", home)
+    with pytest.raises(ConfigError, match=r"^--to: can't use the database: ") as caught:
+        move(old.settings, away)
+    assert "pass-word" not in caught.value.message
     assert not (tmp_path / "nothing.db").exists()
     with pytest.raises(ConfigError, match="there is no database"):
         move(settings_of(f"sqlite:///{tmp_path}/nothing.db", home), settings_of(new, home))
