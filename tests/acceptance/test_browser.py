@@ -178,6 +178,25 @@ def test_the_job_list_updates_itself(page: Page, stack: Stack) -> None:
     expect(page.locator(f"a[href*='{job.id}']").first).to_be_visible(timeout=MILLISECONDS)
 
 
+def test_the_list_stands_still_while_jobs_are_selected(page: Page, stack: Stack) -> None:
+    with stack.client() as client:
+        client.score(["a text to select"])
+    page.goto(stack.url)
+    page.evaluate("""() => {
+        window.asked = 0;
+        const fetch = window.fetch;
+        window.fetch = (...given) => { window.asked += 1; return fetch(...given); };
+    }""")
+    # As when a reader comes back to the page, which asks at once.
+    come_back = "() => { document.dispatchEvent(new Event('visibilitychange')); return window.asked; }"
+    choice = page.get_by_role("checkbox", name="Select").first
+    choice.check()
+    before = page.evaluate("() => window.asked")
+    assert page.evaluate(come_back) == before
+    choice.uncheck()
+    assert page.evaluate(come_back) > before
+
+
 def test_a_wrong_field_is_said_beside_it_and_the_input_kept(page: Page, stack: Stack) -> None:
     page.goto(f"{stack.url}/new/import")
     page.get_by_label("Name of the data set").fill("no/slashes")

@@ -9,6 +9,7 @@ from jobyard.hosts import host_and_port
 from jobyard.shared import kinds
 from jobyard.web import auth
 from jobyard.web.backend import current_backend
+from jobyard.web.scopes import needed_for
 
 routes = Blueprint("pages", __name__)
 
@@ -58,6 +59,7 @@ def _context() -> dict[str, object]:
         # Whose request it is, and what that may use; of an error before that is known, nothing.
         "identity": g.get("identity"),
         "may": auth.may,
+        "needed_for": needed_for,
     }
 
 

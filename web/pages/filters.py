@@ -184,9 +184,21 @@ def exact(moment: datetime.datetime) -> str:
 
 
 @routes.app_template_filter()
-def clock(moment: datetime.datetime) -> str:
-    """ "23:59:59"."""
-    return f"{moment:%H:%M:%S}"
+def in_words(details: Mapping[str, Any] | None) -> str:
+    """ "kinds: train, predict; labels: team=birds; enabled: yes"; what is empty is left out."""
+    return "; ".join(
+        f"{name}: {_value(value)}" for name, value in (details or {}).items() if _is_there(value)
+    )
+
+
+def _is_there(value: object) -> bool:
+    return value is not None and value not in ("", [], {})
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={_value(one)}" for name, one in value.items())
+    return ", ".join(map(_value, value)) if isinstance(value, list | tuple) else plain(value)
 
 
 @routes.app_template_filter()

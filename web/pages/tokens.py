@@ -1,5 +1,6 @@
 """The page of named tokens: who may use this server, and for what."""
 
+import datetime
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -95,6 +96,7 @@ def _page(
         built_in=tokens.BUILT_IN,
         scopes=GLOSS,
         days=DAYS,
+        now=datetime.datetime.now(datetime.UTC),
         values=values or {},
         errors=errors,
         new=new,

@@ -12,6 +12,7 @@ from jobyard.shared import kinds, webhooks
 from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.web.backend import current_backend
 from jobyard.web.pages.blueprint import routes
+from jobyard.web.pages.live import live
 from jobyard.web.problems import field_errors
 from jobyard.web.schemas.webhooks import ChangedWebhook, NewWebhook
 from jobyard.web.services import webhooks as services
@@ -50,7 +51,7 @@ def add_webhook() -> Response:
 @routes.get("/webhooks/<uuid:webhook_id>")
 def webhook(webhook_id: uuid.UUID) -> Response:
     """A webhook and its deliveries, newest first."""
-    return _page(webhook_id)
+    return live("webhooks/webhook.html", "webhooks/_deliveries.html", **_context(webhook_id))
 
 
 @routes.post("/webhooks/<uuid:webhook_id>/edit")
@@ -147,21 +148,17 @@ def _list(status: int = 200, errors: dict[str, str] | None = None) -> Response:
 
 
 def _page(webhook_id: uuid.UUID, status: int = 200, **context: str) -> Response:
+    return make_response(render_template("webhooks/webhook.html", **_context(webhook_id), **context), status)
+
+
+def _context(webhook_id: uuid.UUID) -> dict[str, Any]:
     with current_backend().database.read() as session:
         found = webhooks.get(session, webhook_id)
         rows = webhooks.page(session, webhook_id, before=_cursor(), limit=DELIVERIES_PER_PAGE + 1)
     shown = rows[:DELIVERIES_PER_PAGE]
     more = shown[-1].id if len(rows) > DELIVERIES_PER_PAGE else None
-    page = render_template(
-        "webhooks/webhook.html",
-        webhook=found,
-        deliveries=shown,
-        next=more,
-        most=len(webhooks.RETRY_SECONDS) + 1,
-        **_words(),
-        **context,
-    )
-    return make_response(page, status)
+    most = len(webhooks.RETRY_SECONDS) + 1
+    return {"webhook": found, "deliveries": shown, "next": more, "most": most, **_words()}
 
 
 def _words() -> dict[str, Any]:

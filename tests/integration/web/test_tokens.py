@@ -20,6 +20,7 @@ from jobyard.web.scopes import OPEN, SCOPES
 from tests.conftest import TOKEN
 from tests.counting import counting
 from tests.factories import claimed, post_job
+from tests.integration.web.structure import faults
 from tests.integration.web.world import HTML, Page, requests
 from tests.waiting import wait_for
 
@@ -251,7 +252,7 @@ def test_secrets_are_in_no_log_record(
     browser = browsing(app, secret)
     bearing(app, secret).post("/api/v1/jobs", json=JOB)
     page = browsing(app, TOKEN).post("/tokens", data={"name": "two", "scope": "read", "days": "30"})
-    (shown,) = [value for value in page.text.split('"') if value.startswith(tokens.PREFIX)]
+    (shown,) = re.findall(rf"{tokens.PREFIX}[\w-]+", page.text)
     assert browser.get("/").status_code == 200
     logging.getLogger("test").warning("a record that there is")
     assert len(caplog.records) >= 1
@@ -271,8 +272,9 @@ def test_the_page_creates_a_token_shows_it_once_and_revokes_it(app: "Flask", api
     assert browser.post("/tokens", data={"name": "ci", "scope": "root"}).status_code == 422
     made = browser.post("/tokens", data={"name": "ci", "scope": "read", "days": "30"})
     assert (made.status_code, made.headers["Cache-Control"]) == (201, "no-store")
-    (secret,) = [value for value in made.text.split('"') if value.startswith(tokens.PREFIX)]
+    (secret,) = re.findall(rf"{tokens.PREFIX}[\w-]+", made.text)
     assert not Page(made.text).inline
+    assert faults(made.text) == []
     assert bearing(app, secret).get("/api/v1/jobs").status_code == 200
     again = browser.get("/tokens")
     assert secret not in again.text
@@ -282,12 +284,24 @@ def test_the_page_creates_a_token_shows_it_once_and_revokes_it(app: "Flask", api
     assert bearing(app, secret).get("/api/v1/jobs").status_code == 401
     log = browser.get("/audit")
     assert not Page(log.text).inline
+    assert faults(log.text) == []
     assert log.text.count("token.revoke") >= 1
-    assert browser.get("/audit?actor=nobody").text.count("token.revoke") == 0
+    assert "No such entries" in browser.get("/audit?actor=nobody").text
     exported = [json.loads(line) for line in browser.get("/audit.jsonl").text.splitlines()]
     assert [one["action"] for one in exported] == ["token.revoke", "token.create"]
     (row,) = csv.DictReader(browser.get("/audit.csv?action=token.create").text.splitlines())
     assert (row["actor"], row["object"], json.loads(row["details"])["scope"]) == ("admin", "ci", "read")
+
+
+def test_the_page_says_of_a_token_that_it_has_expired(
+    app: "Flask", api: "FlaskClient", database: Database
+) -> None:
+    created(api, "ci", "read", expires_seconds=3600)
+    browser = browsing(app, TOKEN)
+    assert ">expired<" not in browser.get("/tokens").text
+    with database.write() as session:
+        session.execute(sa.update(Token).values(expires_at=utcnow(-1)))
+    assert ">expired<" in browser.get("/tokens").text
 
 
 def test_a_login_that_may_only_read_sees_who_it_is_and_no_form_that_it_cannot_use(
@@ -303,6 +317,10 @@ def test_a_login_that_may_only_read_sees_who_it_is_and_no_form_that_it_cannot_us
         assert page.text.count('method="post"') == 1
         assert "/new/" not in page.text
         assert "/tokens" not in page.text
+        assert "/jobs/many" not in page.text
+    many = browser.get("/jobs/many").text
+    assert "Needs a token with the scope submit or admin." in many
+    assert "Needs a token with the scope admin." in many
     refused = browser.post(f"/jobs/{job_id}/cancel")
     assert (refused.status_code, refused.mimetype) == (403, "text/html")
     assert "needs the scope submit or admin" in refused.text

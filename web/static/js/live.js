@@ -1,5 +1,7 @@
 // Keeps the part of the page that is marked `data-live` up to date: asks for it again every `data-every`
-// milliseconds while the page is visible, until the server leaves that attribute out.
+// milliseconds while the page is visible, until the server leaves that attribute out. While something is chosen
+// that has `data-hold`, nothing changes: rows that move would be chosen by mistake, and those that leave the page
+// would be chosen no more.
 import { morph } from "./morph.js";
 
 const live = document.querySelector("[data-live]");
@@ -9,6 +11,7 @@ let failures = 0;
 let timer = null;
 
 async function refresh() {
+  if (live.querySelector("[data-hold]:checked")) return;
   const headers = { "X-Fragment": "live" };
   if (etag) headers["If-None-Match"] = etag;
   // The answer is a part of this page under the same address: the browser must not keep it as the page.

@@ -18,11 +18,12 @@ from jobyard.shared.kinds.predict import PredictSpec
 from jobyard.shared.registry import many_classes
 from tests.conftest import TOKEN
 from tests.factories import picture
+from tests.integration.web.structure import faults
 from tests.integration.web.world import HOSTILE, HTML, KINDS, SCORE, STATES, Page, World
 
 
 def look(web: FlaskClient, path: str, status: int = 200) -> Page:
-    """Open a page; every page is strict in what it loads and clean in what it shows."""
+    """Open a page; every page is strict in what it loads, clean in what it shows, and in order."""
     response = web.get(path)
     assert response.status_code == status, response.text
     assert response.mimetype == "text/html"
@@ -32,6 +33,7 @@ def look(web: FlaskClient, path: str, status: int = 200) -> Page:
     page = Page(response.text)
     assert HOSTILE not in page.text
     assert page.inline == []
+    assert faults(response.text) == []
     for address in page.addresses:
         assert urlsplit(address).hostname in (None, "localhost"), address
     return page

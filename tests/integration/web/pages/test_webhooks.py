@@ -67,11 +67,18 @@ def test_deliveries_are_listed_and_sent_again(world: World, web: FlaskClient) ->
     assert web.post(f"{where}/test").status_code == 303
     page = web.get(where).text
     assert str(job_id) in page
-    assert page.count('aria-label="Send delivery') == 2
+    assert page.count('aria-label="Resend delivery') == 2
     first, *_ = deliveries(database)
     assert web.post(f"{where}/deliveries/{first.id}/resend").status_code == 303
     assert web.post(f"{where}/deliveries/{2**70}/resend").status_code == 404
     assert web.get(f"{where}?cursor=x").status_code == 200
+    # What is sent meanwhile appears by itself, but not in the answer to a form, whose address is another's.
+    part = web.get(where, headers={"X-Fragment": "live"}).text
+    assert part.lstrip().startswith('<section class="card overflow-hidden" id="live" data-live data-every')
+    page = web.get(where).text
+    assert part.strip() in page
+    assert "live.js" in page
+    assert "live.js" not in web.post(f"{where}/rotate").text
     web.post(f"{where}/disable")
     refused = web.post(f"{where}/test")
     assert refused.status_code == 409

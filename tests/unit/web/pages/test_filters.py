@@ -7,7 +7,7 @@ import pytest
 from jobyard.shared.jobs import Count
 from jobyard.shared.jobs.counts import total
 from jobyard.shared.texts import size
-from jobyard.web.pages.filters import ago, counted, duration, how_many, number, percent
+from jobyard.web.pages.filters import ago, counted, duration, how_many, in_words, number, percent
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,9 @@ def test_numbers() -> None:
         "2.15 GB",
         "5 TB",
     ]
+
+
+def test_details_of_the_audit_log_are_words_and_not_code() -> None:
+    details = {"kinds": ["train", "predict"], "labels": {"team": "birds"}, "enabled": True, "url": None}
+    assert in_words(details) == "kinds: train, predict; labels: team=birds; enabled: yes"
+    assert in_words({"kinds": [], "labels": {}}) == in_words(None) == ""
