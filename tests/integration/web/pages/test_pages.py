@@ -419,6 +419,7 @@ def test_a_form_of_another_site_is_refused(world: World, web: FlaskClient) -> No
 
 def test_a_browser_gets_errors_as_pages_and_a_program_as_problems(web: FlaskClient) -> None:
     page = look(web, f"/jobs/{uuid.uuid4()}", 404)
+    assert re.search("request <code>[0-9a-f-]{8,}</code>", page.text)
     assert "There is no job" in page.text
     assert "Not Found" in look(web, f"/{HOSTILE}", 404).text
     assert web.post("/models").status_code == 405
