@@ -45,7 +45,7 @@ def send_test(backend: Backend, webhook_id: uuid.UUID) -> Delivery:
     """Raises NotFound, and Conflict if it is disabled."""
     with backend.database.write() as session:
         delivery = webhooks.send_test(session, webhook_id)
-        audit.note(session, actor(), "webhook.test", str(webhook_id))
+        audit.note(session, actor(), "webhook.test", webhooks.get(session, webhook_id).name)
     return delivery
 
 
@@ -53,7 +53,8 @@ def resend(backend: Backend, webhook_id: uuid.UUID, delivery_id: int) -> Deliver
     """Raises NotFound, and Conflict if the webhook is disabled."""
     with backend.database.write() as session:
         delivery = webhooks.resend(session, webhook_id, delivery_id)
-        audit.note(session, actor(), "webhook.resend", str(webhook_id), {"delivery": delivery_id})
+        name = webhooks.get(session, webhook_id).name
+        audit.note(session, actor(), "webhook.resend", name, {"delivery": delivery_id})
     return delivery
 
 

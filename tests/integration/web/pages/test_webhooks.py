@@ -5,7 +5,7 @@ import uuid
 
 from flask.testing import FlaskClient
 
-from jobyard.shared import jobs, webhooks
+from jobyard.shared import audit, jobs, webhooks
 from tests.factories import new_job
 from tests.integration.web.world import World
 from tests.webhooks import deliveries
@@ -85,6 +85,10 @@ def test_deliveries_are_listed_and_sent_again(world: World, web: FlaskClient) ->
     assert "is disabled" in refused.text
     web.post(f"{where}/enable")
     assert web.post(f"{where}/test").status_code == 303
+    with database.read() as session:
+        noted = [(one.action, one.object) for one in audit.page(session, action="webhook.")]
+    assert {("webhook.test", "chat"), ("webhook.resend", "chat")} <= set(noted)
+    assert {name for _, name in noted} == {"chat"}
 
 
 def test_a_webhook_is_changed_and_deleted(world: World, web: FlaskClient) -> None:
