@@ -197,6 +197,27 @@ def test_the_list_stands_still_while_jobs_are_selected(page: Page, stack: Stack)
     assert page.evaluate(come_back) > before
 
 
+def test_what_a_script_has_drawn_keeps_its_look_when_the_page_updates_itself(
+    page: Page, stack: Stack
+) -> None:
+    page.goto(stack.url)
+    classes = page.evaluate("""async () => {
+        const live = document.querySelector('script[src*="live.js"]').src;
+        const { morph } = await import(new URL("morph.js", live));
+        const make = (classes, keep) => {
+            const made = document.createElement("div");
+            made.className = classes;
+            made.toggleAttribute("data-keep", keep);
+            return made;
+        };
+        const [chart, other] = [make("chart js-plotly-plot", true), make("chart drawn", false)];
+        morph(chart, make("chart", true));
+        morph(other, make("chart", false));
+        return [chart.className, other.className];
+    }""")
+    assert classes == ["chart js-plotly-plot", "chart"]
+
+
 def test_a_wrong_field_is_said_beside_it_and_the_input_kept(page: Page, stack: Stack) -> None:
     page.goto(f"{stack.url}/new/import")
     page.get_by_label("Name of the data set").fill("no/slashes")

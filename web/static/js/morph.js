@@ -14,8 +14,11 @@ export function morph(old, fresh) {
 }
 
 function morphAttributes(old, fresh) {
-  // The reader decides what is unfolded.
-  const theirs = (name) => name === "open" && old.nodeName === "DETAILS";
+  // The reader decides what is unfolded, and the script that draws a chart on its classes: without them it falls
+  // into its layers until it is drawn again.
+  const drawn = old.hasAttribute("data-keep");
+  const theirs = (name) =>
+    (name === "open" && old.nodeName === "DETAILS") || (drawn && (name === "class" || name === "style"));
   for (const { name } of [...old.attributes]) {
     if (!fresh.hasAttribute(name) && !theirs(name)) old.removeAttribute(name);
   }
