@@ -140,7 +140,8 @@ def server_settings(command: str) -> "Iterator[Settings]":
         raise click.ClickException(f"{place}{error.strerror or error}") from None
     except sa.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise click.ClickException(f"JOBYARD_DATABASE_URL: can't use the database: {reason}") from None
+        where = "" if command == "move" else "JOBYARD_DATABASE_URL: "  # of two databases
+        raise click.ClickException(f"{where}can't use the database: {reason}") from None
 
 
 def require_server(command: str) -> None:

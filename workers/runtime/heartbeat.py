@@ -151,7 +151,8 @@ class Heartbeat:
         if not waiting:
             self._steps += 1
         if self._interruption is not None:
-            raise self._interruption
+            # Another one: its traceback leads to this object, and would keep all that the work holds.
+            raise type(self._interruption)
         if self._stopping.is_set():
             raise Stopping
 

@@ -1,8 +1,10 @@
 """One attempt at a job: whatever the work does, the job ends as it should and the worker goes on."""
 
+import gc
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,7 @@ from jobyard.workers.runtime.context import Context
 from tests import factories
 from tests.factories import LONG_AGO, change_job, get_job, new_job, rename_table, steps_of
 from tests.waiting import wait_for
-from tests.workers import attempt, make_context, run_queue, stored_files
+from tests.workers import attempt, make_context, run_queue, stored_files, work_until_stopped
 
 if TYPE_CHECKING:
     from tests.conftest import RedisProcess
@@ -228,6 +230,27 @@ def in_background(do: Callable[[], object]) -> threading.Thread:
     thread = threading.Thread(target=do)
     thread.start()
     return thread
+
+
+def test_what_the_work_of_a_cancelled_job_held_is_free_for_the_next_one(context: Context) -> None:
+    """Without waiting for Python's collector of cycles, which counts objects and not their bytes."""
+    job_id = new_job(context.database)
+    held: list[weakref.ref[threading.Event]] = []
+
+    def work(attempt: Attempt, spec: Any) -> Finish:
+        much = threading.Event()
+        held.append(weakref.ref(much))
+        with context.database.write() as session:
+            jobs.cancel(session, job_id)
+        work_until_stopped(attempt)
+
+    gc.disable()
+    try:
+        attempt(context, job_id, work)
+        assert held[0]() is None
+    finally:
+        gc.enable()
+    assert get_job(context.database, job_id).state == "cancelled"
 
 
 def test_cancel_of_a_running_job_stops_its_work_soon(context: Context) -> None:
