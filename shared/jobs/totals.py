@@ -131,8 +131,9 @@ def settled_until(session: Session) -> datetime.datetime:
     """
     if session.get_bind().dialect.name != "postgresql":
         return session.scalars(sa.select(utcnow(-LATE_SECONDS))).one()
+    # GREATEST would pass over the NULL of no transaction at all, and be the moment of patience.
     oldest = sa.text(
-        "SELECT least(clock_timestamp(), greatest(min(xact_start), "
+        "SELECT least(clock_timestamp(), greatest(coalesce(min(xact_start), clock_timestamp()), "
         "clock_timestamp() - interval '1 second' * :patience)) - interval '1 second' * :late AS until "
         "FROM pg_stat_activity WHERE datname = current_database() AND backend_xid IS NOT NULL "
         "AND pid <> pg_backend_pid()"

@@ -150,6 +150,11 @@ def test_an_end_that_is_committed_late_is_counted(
     assert number(database, jobs.ENDED) == 2
 
 
+def test_where_nobody_writes_nothing_is_waited_for(database: Database) -> None:
+    """The last jobs of an evening are counted then, and not when the patience for others is over."""
+    assert (now_of(database) - settled(database)).total_seconds() < jobs.totals.PATIENCE_SECONDS / 2
+
+
 def test_an_open_transaction_is_not_waited_for_for_ever(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
