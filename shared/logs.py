@@ -1,14 +1,17 @@
 """How every process logs: a line begins with its moment, in UTC, or is JSON with all that is known of it."""
 
+import atexit
 import datetime
 import itertools
 import json
 import logging
 import re
 import secrets
+import sys
+import threading
 import time
 from contextvars import ContextVar
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TextIO
 
 from jobyard.shared.texts import encodable
 
@@ -23,6 +26,9 @@ REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _process: dict[str, Any] = {}
 # Of the request that this thread answers.
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+# Of what is printed: a line that is longer becomes several.
+MAX_PRINTED: Final = 1 << 16
 
 # Ids of requests are made of this process and a number: cheaper than chance for each.
 _ORIGIN: Final = secrets.token_hex(6)
@@ -84,6 +90,49 @@ class JsonFormatter(Formatter):
         if record.stack_info:
             line["stack"] = record.stack_info
         return encodable(json.dumps(line, ensure_ascii=False, default=str))
+
+
+class PrintedLines:
+    """A stream whose lines become JSON: what work prints, and what Python says of errors."""
+
+    def __init__(self, stream: TextIO, name: str) -> None:
+        self._stream = stream
+        self._about = {"name": name, "levelname": "INFO", "levelno": logging.INFO}
+        self._formatter = JsonFormatter()
+        self._rest = ""
+        # Its own thread may come in once more: an object that is deleted meanwhile may print something.
+        self._lock = threading.RLock()
+        atexit.register(self._end)
+
+    def write(self, text: str) -> int:
+        with self._lock:
+            *lines, self._rest = (self._rest + text).split("\n")
+            while len(self._rest) > MAX_PRINTED:
+                lines.append(self._rest[:MAX_PRINTED])
+                self._rest = self._rest[MAX_PRINTED:]
+            for line in filter(None, lines):
+                record = logging.makeLogRecord({**self._about, "msg": line})
+                self._stream.write(f"{self._formatter.format(record)}\n")
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        for line in lines:
+            self.write(line)
+
+    def _end(self) -> None:
+        if self._rest:
+            self.write("\n")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def wrap_printed(format_: LogFormat) -> None:
+    """Let all that this process prints from now on be JSON, if its log is. To be called after `set_up`."""
+    for name in ("stdout", "stderr"):
+        stream: Any = getattr(sys, name)
+        if format_ == "json" and stream is not None and not isinstance(stream, PrintedLines):
+            setattr(sys, name, PrintedLines(stream, name))
 
 
 def formatter(format_: LogFormat) -> logging.Formatter:

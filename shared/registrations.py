@@ -134,11 +134,15 @@ def _change(session: Session, name: str, **values: Any) -> Worker:
 
 
 def listening(session: Session, queue: str) -> list[str]:
-    """The names of a queue's running workers."""
+    """The names of a queue's running workers that take jobs: a draining one does not."""
     return list(
         session.scalars(
             sa.select(Worker.name)
-            .where(Worker.queue == queue, Worker.seen_at > utcnow(-ALIVE_SECONDS))
+            .where(
+                Worker.queue == queue,
+                Worker.seen_at > utcnow(-ALIVE_SECONDS),
+                Worker.draining_since.is_(None),
+            )
             .order_by(Worker.name)
         )
     )

@@ -30,7 +30,7 @@ class Queue(Out):
     running: int
     stalled: int = Field(description="Of the running jobs, those that have made no progress for too long")
     oldest_waiting_seconds: float | None = Field(description="Age of the oldest job that could run")
-    workers: list[str] = Field(description="Names of the running workers")
+    workers: list[str] = Field(description="Names of the running workers that take jobs")
     paused_at: Moment | None = Field(description="Since when no job of it is started; null: it is not paused")
     paused_by: str | None
     pause_reason: str | None

@@ -61,7 +61,9 @@ def has_outgrown(settings: Settings) -> bool:
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]
 def set_up_logging(loglevel: int | str = logging.INFO, **_: Any) -> None:
     """Ours in place of Celery's, so that parent, children and sweeper log alike."""
-    logs.set_up(loglevel, Settings.load().log_format)
+    format_ = Settings.load().log_format
+    logs.set_up(loglevel, format_)
+    logs.wrap_printed(format_)
     logging.captureWarnings(True)
     # jobyard.workers.runtime.executor logs the same, better.
     for name in ("celery.app.trace", "celery.worker.strategy"):

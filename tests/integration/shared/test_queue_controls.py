@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import jobs, queue_controls, registrations, running_workers
+from jobyard.shared import jobs, queue_controls, queues, registrations, running_workers
 from jobyard.shared.broker import Broker
 from jobyard.shared.database import Database
 from jobyard.shared.errors import NotFound
@@ -210,6 +210,8 @@ def test_a_draining_worker_ends_its_job_and_claims_no_other_also_after_a_restart
     held = claim(database, "cpu@a/17")
     drain(database, "cpu@a")
     assert register(database, "cpu@a") == Registered(draining=True)
+    with database.read() as session:
+        assert queues.find(session, "cpu").workers == ["cpu@b"]
     assert claim(database, "cpu@a/17") is None
     assert claim(database, "cpu@b/18") is not None
     assert held is not None

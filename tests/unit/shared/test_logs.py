@@ -89,6 +89,33 @@ def test_each_process_logs_json_where_that_is_asked_for(
         assert {"level", "logger", "message", "pid"} <= set(line)
 
 
+# What plugins and Python write past the log.
+PRINTING = f"""{WORKER}
+import threading
+print("printed", 1)
+logging.error("a wrong format %d", "x")
+thread = threading.Thread(target=lambda: 1 / 0)
+thread.start()
+thread.join()
+print("no line break", end="")
+raise SystemError("at last")
+"""
+
+
+def test_what_a_worker_prints_is_json_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOBYARD_HOME", str(tmp_path))
+    monkeypatch.setenv("JOBYARD_LOG_FORMAT", "json")
+    done = subprocess.run([sys.executable, "-c", PRINTING], capture_output=True, text=True, timeout=60)
+    printed = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(line["logger"], line["message"]) for line in printed] == [
+        ("stdout", "printed 1"),
+        ("stdout", "no line break"),
+    ]
+    said = [json.loads(line)["message"] for line in done.stderr.splitlines()]
+    assert {"ZeroDivisionError: division by zero", "SystemError: at last"} <= set(said)
+    assert any("a wrong format" in line for line in said)
+
+
 def test_a_line_of_json_says_what_it_is_about_also_in_other_threads() -> None:
     lines: list[dict[str, Any]] = []
 
