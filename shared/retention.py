@@ -139,7 +139,9 @@ def delete_upload(session: Session, file_id: uuid.UUID, *, if_unread: bool = Fal
     if if_unread:
         job_id = session.scalar(sa.select(JobInput.job_id).where(JobInput.file_id == file_id).limit(1))
         if job_id is not None:
-            raise Conflict(f"job {job_id} read the file {file_id}, and could be retried with it")
+            raise Conflict(
+                f"job {job_id} read the file {file_id}, and could be retried with it: delete that job first"
+            )
     note_lost(session, file_id)
     session.delete(file)
     session.flush()
@@ -159,7 +161,9 @@ def delete_dataset(session: Session, reference: str) -> list[str]:
         raise BadInput("id", f"should be an id or name@version; the newest is {dataset.reference}")
     registry.take_turn(session, dataset)  # or an import of the same files might refer to what is gone
     # No job that names it can be retried meanwhile.
-    session.execute(sa.select(registry.Dataset.id).where(registry.Dataset.id == dataset.id).with_for_update())
+    row = sa.select(registry.Dataset.id).where(registry.Dataset.id == dataset.id)
+    if session.scalar(row.with_for_update()) is None:
+        raise NotFound(f"the data set {dataset.reference} was deleted")
     job_id = unended_job_that_names(session, dataset.id)
     if job_id is not None:
         raise Conflict(f"the job {job_id} uses {dataset.reference}; wait until it has ended, or cancel it")

@@ -108,7 +108,7 @@ def create(
 
     Raises BadInput for a name that is reserved, and Conflict if there is a valid token of this name.
     """
-    if name in RESERVED:
+    if name.lower() in RESERVED:
         raise BadInput("name", f"should not be {' or '.join(sorted(RESERVED))}: these names are taken")
     is_expired = sa.and_(Token.name == name, Token.revoked_at.is_(None), Token.expires_at <= utcnow())
     session.execute(sa.update(Token).where(is_expired).values(revoked_at=Token.expires_at))

@@ -78,11 +78,20 @@ def may(endpoint: str) -> bool:
     return found is not None and found.scope.includes(needed_for(endpoint))
 
 
+def is_still_valid() -> bool:
+    """Whether the token of this request, and its login, still hold: for answers that take long."""
+    return _identified(request.headers.get("Authorization", "")) is not None
+
+
+def _identified(header: str) -> Identity | None:
+    return current_backend().tokens.of_header(header) if header else _logged_in()
+
+
 def _guard() -> AnyResponse | None:
     if request.endpoint in OPEN:
         return None
     header = request.headers.get("Authorization", "")
-    found = current_backend().tokens.of_header(header) if header else _logged_in()
+    found = _identified(header)
     if found is None:
         if header:
             return _unauthorized("the token in Authorization is wrong, expired or revoked")

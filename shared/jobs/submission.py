@@ -128,10 +128,15 @@ def _made_by(
     for job_id, _, made_for in rows:
         if made_for != request_sha256:
             raise Conflict(
-                f"Idempotency-Key: {shown!r} was already used for a different request (job {job_id}); "
-                "use a new key for a new request"
+                f"Idempotency-Key: {_given(shown)!r} was already used for a different request "
+                f"(job {job_id}); use a new key for a new request"
             )
     return [Submitted(job_id, created_at, is_new=False) for job_id, created_at, _ in rows]
+
+
+def _given(key: str) -> str:
+    """As it came: it is kept behind the name of its token."""
+    return key.rpartition("\n")[2]
 
 
 def _batch_keys(key: str, count: int) -> list[str]:

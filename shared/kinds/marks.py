@@ -9,10 +9,11 @@ from jobyard.shared.jobs import MAX_LABELS
 NAME_CHARACTERS: Final = 200
 NOTE_CHARACTERS: Final = 10_000
 
-# No line feeds, tabs, escapes or NUL.
-PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$"
+# No line feeds, tabs, escapes or NUL; nor those above ASCII, which terminals obey, too, and line separators.
+_CONTROLS: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+PRINTABLE: Final = rf"^[^{_CONTROLS}]*$"
 # At least one character that is not a space.
-NAME: Final = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
+NAME: Final = rf"^[^{_CONTROLS}]*[^{_CONTROLS}\x20][^{_CONTROLS}]*$"
 KEY: Final = r"^[A-Za-z0-9][A-Za-z0-9_./-]{0,62}$"
 NOTE: Final = r"^[^\x00]*$"
 # What texts of these patterns should be.

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from jobyard.shared.addresses import parse
+from jobyard.shared.addresses import PORTS, parse
 from jobyard.shared.database import utcnow
 from jobyard.shared.errors import BadInput, Conflict, NotFound, WorkError
 from jobyard.shared.webhooks.destinations import Destinations
@@ -120,6 +120,8 @@ def listed(session: Session) -> list[Webhook]:
 
 def check_url(url: str, destinations: Destinations) -> None:
     """Raises BadInput for an address that nothing could be sent to; names are looked up at each try only."""
+    if url.partition("://")[0].lower() not in PORTS:
+        raise BadInput("url", "should be an https:// address")
     try:
         destinations.check(parse(url))
     except (ValueError, WorkError) as error:

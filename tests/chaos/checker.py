@@ -65,7 +65,7 @@ def check_accepted(session: Session, asked: set[str], answers: Sequence[Answer])
     """Each accepted job is there, one per key, and nothing is there that nobody asked for."""
     rows = session.execute(sa.select(Job.id, Job.idempotency_key).where(Job.parent_id.is_(None))).all()
     ids = {job_id for job_id, _ in rows}
-    by_key = Counter(key for _, key in rows)
+    by_key = Counter(_given(key) for _, key in rows)
     for job_id in dict.fromkeys(answer.job_id for answer in answers):
         if job_id not in ids:
             yield Violation("lost", f"job {job_id}", "was accepted and has no row")
@@ -78,6 +78,11 @@ def check_accepted(session: Session, asked: set[str], answers: Sequence[Answer])
             yield Violation("doubled", f"key {key}", "has a job, but nobody asked for it")
         elif count > 1:
             yield Violation("doubled", f"key {key}", f"has {count} jobs")
+
+
+def _given(key: str | None) -> str | None:
+    """A key as its client sent it: it is kept behind the name of the token."""
+    return key and key.rpartition("\n")[2]
 
 
 def check_ended(session: Session) -> Iterator[Violation]:
@@ -93,7 +98,7 @@ def check_ended(session: Session) -> Iterator[Violation]:
 def check_outcomes(session: Session, doomed: set[str]) -> Iterator[Violation]:
     """Success has its result, and failure is the lost workers' alone, or that of who can't succeed."""
     for job in session.scalars(sa.select(Job).where(Job.state.in_(TERMINAL))):
-        is_doomed = job.idempotency_key in doomed
+        is_doomed = _given(job.idempotency_key) in doomed
         expected = EXPECTED_FAILURES | (DOOMED_FAILURES if is_doomed else set())
         match job.state:
             case "succeeded" if is_doomed:

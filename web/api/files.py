@@ -114,7 +114,10 @@ def list_uploads(query: PageQuery) -> Response:
 
 @api.delete("/files/<uuid:id>", responses={204: None}, summary="Delete an upload")
 def delete_upload(path: UploadPath, query: DeleteQuery) -> Response:
-    """409 while a job that has not ended needs it. Jobs that have ended can't be retried without it."""
+    """409 while a job that has not ended needs it, and with the scope `submit` if any job has read it.
+
+    Jobs that have ended can't be retried without it.
+    """
     remove_upload(path.id, if_unread=query.unread)
     return Response(status=204)
 

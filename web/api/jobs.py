@@ -24,7 +24,7 @@ from jobyard.web.api.common import (
     is_known,
     not_modified,
 )
-from jobyard.web.auth import current_identity
+from jobyard.web.auth import current_identity, is_still_valid
 from jobyard.web.backend import Backend, current_backend
 from jobyard.web.services import budgets
 from jobyard.web.services.deletion import remove_job
@@ -293,13 +293,15 @@ def _wait_for_change(backend: Backend, job_id: uuid.UUID, seconds: float) -> Non
 
 
 def _stream(backend: Backend, job_id: uuid.UUID, after: int) -> Iterator[str]:
-    """Events as they come, until the job ends or for STREAM_SECONDS: an EventSource reconnects."""
+    """Events as they come, until the job, the token or the login ends, or for STREAM_SECONDS: an EventSource
+    reconnects.
+    """
     if not backend.waiters.acquire(blocking=False):
         yield "retry: 2000\n\n"
         return
     try:
         ends = time.monotonic() + STREAM_SECONDS
-        while time.monotonic() < ends:
+        while time.monotonic() < ends and is_still_valid():
             with backend.database.read() as session:
                 terminal = jobs.read_version(session.connection(), job_id).terminal
                 rows = jobs.events(session, job_id, after, EVENTS_AT_ONCE)

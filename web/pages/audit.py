@@ -9,7 +9,7 @@ from typing import Any, Final
 from flask import Response, make_response, render_template, request, stream_with_context
 
 from jobyard.shared import audit
-from jobyard.shared.errors import NotFound
+from jobyard.shared.errors import BadInput, NotFound
 from jobyard.web.backend import current_backend
 from jobyard.web.pages.blueprint import routes
 
@@ -57,7 +57,12 @@ def audit_jsonl() -> Response:
 
 
 def _kept() -> dict[str, str]:
-    return {name: request.args[name] for name in ("actor", "action") if request.args.get(name)}
+    """Raises BadInput for what no database takes."""
+    kept = {name: request.args[name] for name in ("actor", "action") if request.args.get(name)}
+    for name, value in kept.items():
+        if "\0" in value:
+            raise BadInput(name, "should have no NUL character")
+    return kept
 
 
 def _all(kept: dict[str, str]) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response
 
 from jobyard.hosts import host_and_port
 from jobyard.shared import kinds
+from jobyard.shared.errors import NotFound
 from jobyard.web import auth
 from jobyard.web.backend import current_backend
 from jobyard.web.scopes import needed_for
@@ -31,6 +32,13 @@ POLICY = {
 def allow_inline_styles() -> None:
     """For the page being answered: the chart library writes style attributes and elements."""
     g.inline_styles = True
+
+
+@routes.before_request
+def _refuse_nul() -> None:
+    """Nothing is called so, and PostgreSQL takes it in no text."""
+    if any("\0" in value for value in (request.view_args or {}).values() if isinstance(value, str)):
+        raise NotFound(f"there is no page at {request.path!r}")
 
 
 @routes.after_app_request

@@ -52,16 +52,22 @@ def _page(session: Any, query: ListQuery) -> tuple[list[jobs.Job], uuid.UUID | N
     """The jobs, and the cursors of the pages before and after, if there are such pages."""
     oldest_first = query.sort == "oldest"
     if query.back is not None:
-        found, more = jobs.page(
+        found, previous = jobs.page(
             session, query, after=query.back, limit=JOBS_PER_PAGE, oldest_first=not oldest_first
         )
         shown = found[::-1]
-        return shown, shown[0].id if shown and more else None, shown[-1].id if shown else None
-    shown, more = jobs.page(
+        return shown, previous, shown[-1].id if shown else _next_to(query.back, 1 - 2 * oldest_first)
+    shown, following = jobs.page(
         session, query, after=query.cursor, limit=JOBS_PER_PAGE, oldest_first=oldest_first
     )
-    before = (shown[0].id if shown else query.cursor) if query.cursor else None
-    return shown, before, more
+    if query.cursor is None:
+        return shown, None, following
+    return shown, shown[0].id if shown else _next_to(query.cursor, 2 * oldest_first - 1), following
+
+
+def _next_to(cursor: uuid.UUID, step: int) -> uuid.UUID:
+    """What turns round on a page without jobs: the job of the cursor itself may be one of those before it."""
+    return uuid.UUID(int=min(max(cursor.int + step, 0), (1 << 128) - 1))
 
 
 def _query() -> tuple[ListQuery, dict[str, str]]:

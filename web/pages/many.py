@@ -4,7 +4,6 @@ It says for each verb how many jobs it would change, which is the confirmation, 
 """
 
 import uuid
-from contextlib import suppress
 from typing import Any, Final
 
 from flask import Response, make_response, render_template, request
@@ -76,13 +75,17 @@ def _page(given: "MultiDict[str, str]", **context: object) -> Response:
 
 
 def _wanted(given: "MultiDict[str, str]") -> tuple[Wanted, dict[str, Any]]:
-    """The jobs, and the fields that say which. Raises BadInput for a filter that makes no sense."""
-    ids = []
-    for text in given.getlist("jobs"):
-        with suppress(ValueError):
-            ids.append(uuid.UUID(text))
-    if ids:
-        ids = list(dict.fromkeys(ids))[: bulk.MAX_JOBS]
+    """The jobs, and the fields that say which.
+
+    Raises BadInput for what makes no sense: without it, more jobs would be meant than were chosen.
+    """
+    for name in given:
+        if name not in (*jobs.JobFilter.model_fields, "jobs"):
+            raise BadInput(name, "there is no such condition of jobs")
+    if "jobs" in given:
+        ids = list(dict.fromkeys(map(_id, given.getlist("jobs"))))
+        if len(ids) > bulk.MAX_JOBS:
+            raise BadInput("jobs", f"should be at most {bulk.MAX_JOBS:,}, but are {len(ids):,}")
         return Wanted(ids=ids), {"jobs": ids}
     fields: dict[str, Any] = {}
     for name, field in jobs.JobFilter.model_fields.items():
@@ -95,3 +98,10 @@ def _wanted(given: "MultiDict[str, str]") -> tuple[Wanted, dict[str, Any]]:
         first = field_errors(error)[0]
         raise BadInput(first.field, first.message) from None
     return Wanted(filter=asked), asked.asked()
+
+
+def _id(written: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(written)
+    except ValueError:
+        raise BadInput("jobs", f"should be the id of a job, but is {written[:50]!r}") from None

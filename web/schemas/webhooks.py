@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field
 
 from jobyard.shared import kinds, webhooks
-from jobyard.shared.addresses import MAX_CHARACTERS
 from jobyard.shared.kinds.base import Parameters
 from jobyard.shared.kinds.fields import Name
 from jobyard.shared.kinds.marks import Labels
@@ -27,17 +26,17 @@ LABELS = "Only jobs that have all of these labels"
 MOST_EVENTS, MOST_KINDS = 10, 50
 
 
+# The lengths of an address and a secret are checked where no error shows what was sent.
 class NewWebhook(Parameters):
     """An address that is to be told of events."""
 
     name: Name
-    url: str = Field(max_length=MAX_CHARACTERS, description=URL)
+    url: str = Field(description=URL)
     events: list[webhooks.WebhookEvent] = Field(min_length=1, max_length=MOST_EVENTS, description=EVENTS)
     kinds: list[KindName] = Field(default=[], max_length=MOST_KINDS, description=KINDS)
     labels: Labels = Field(default={}, description=LABELS)
     secret: str | None = Field(
         default=None,
-        max_length=128,
         description="`whsec_` and 24 to 64 bytes in base64; without one, Jobyard makes one",
     )
     enabled: bool = True
@@ -47,7 +46,7 @@ class ChangedWebhook(Parameters):
     """What is to change; what is missing or null stays."""
 
     name: Name | None = None
-    url: str | None = Field(default=None, max_length=MAX_CHARACTERS, description=URL)
+    url: str | None = Field(default=None, description=URL)
     events: list[webhooks.WebhookEvent] | None = Field(
         default=None, min_length=1, max_length=MOST_EVENTS, description=EVENTS
     )

@@ -20,7 +20,7 @@ from jobyard.shared.kinds.findings import PENDING, Findings
 from jobyard.shared.kinds.submission import MARKS, AnySubmission
 from jobyard.shared.kinds.titles import SHORT_BYTES
 from jobyard.shared.needs import Needs, note
-from jobyard.shared.tokens import Identity
+from jobyard.shared.tokens import BUILT_IN, Identity
 from jobyard.web.backend import Backend
 from jobyard.web.services.group_commit import Accepted
 
@@ -45,6 +45,19 @@ def checked_key(idempotency_key: str | None) -> str | None:
     return idempotency_key
 
 
+def _own_key(submitter: Identity, key: str | None) -> str | None:
+    """As it is kept: behind the name of its token, for others may choose the same key. Those of the server's
+    own token are as they were before there were others.
+    """
+    if key is None or submitter.name == BUILT_IN:
+        return key
+    # No header has a line feed.
+    own = f"{submitter.name}\n{key}"
+    if len(own) <= MAX_KEY_CHARACTERS:
+        return own
+    return f"{submitter.name}\n\n{hashlib.sha256(key.encode()).hexdigest()}"
+
+
 def submit(
     backend: Backend, submission: AnySubmission, idempotency_key: str | None, *, submitter: Identity
 ) -> Accepted:
@@ -55,6 +68,7 @@ def submit(
     left.
     """
     backend.disk.check(share=SUBMIT_SHARE)
+    idempotency_key = _own_key(submitter, idempotency_key)
     digest = _digest([submission]) if idempotency_key else None
     if submitter.max_queued is not None:
         _check_quota(backend, submitter, 1, idempotency_key, digest)
@@ -80,6 +94,7 @@ def submit_many(
 ) -> tuple[list[jobs.JobSnapshot], bool]:
     """Accept all jobs in one transaction and one round trip to the broker, or none. Raises as `submit`."""
     backend.disk.check(share=SUBMIT_SHARE)
+    idempotency_key = _own_key(submitter, idempotency_key)
     digest = _digest(submissions) if idempotency_key else None
     if submitter.max_queued is not None:
         _check_quota(backend, submitter, len(submissions), idempotency_key, digest)

@@ -98,7 +98,11 @@ class Sender:
     def _begin(self, one: Try) -> None:
         self._running[one.webhook_id] += 1
         # A daemon: the process may end while a receiver hangs, and the try is made again.
-        threading.Thread(target=self._try, args=(one,), name=f"webhook-{one.id}", daemon=True).start()
+        thread = threading.Thread(target=self._try, args=(one,), name=f"webhook-{one.id}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no room for one, and this thread must not end with it
+            self._results.put((one, Outcome(error="the sender could start no thread; it tries again")))
 
     def _try(self, one: Try) -> None:
         outcome = Outcome(error="the sender failed; its log has the reason")

@@ -4,6 +4,7 @@ import csv
 import json
 import logging
 import re
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -19,10 +20,10 @@ from jobyard.web.backend import Backend
 from jobyard.web.scopes import OPEN, SCOPES
 from tests.conftest import TOKEN
 from tests.counting import counting
-from tests.factories import claimed, post_job
+from tests.factories import claimed, dataset, model, post_file, post_job, register
 from tests.integration.web.structure import faults
 from tests.integration.web.world import HTML, Page, requests
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -165,7 +166,7 @@ def test_an_expired_token_is_refused_and_its_name_is_free_again(
     assert len(api.get("/api/v1/tokens?revoked=true").json["items"]) == 2
 
 
-@pytest.mark.parametrize("name", ["admin", "worker", "sweeper", "", "a b", "-x", "x" * 65])
+@pytest.mark.parametrize("name", ["admin", "Admin", "worker", "sweeper", "", "a b", "-x", "x" * 65])
 def test_a_name_that_is_taken_or_none_is_refused(api: "FlaskClient", name: str) -> None:
     response = api.post("/api/v1/tokens", json={"name": name, "scope": "read"})
     assert response.status_code == 422
@@ -407,6 +408,89 @@ def test_parts_belong_to_who_submitted_their_parent_and_say_who_stopped_them(
     assert [(one["state"], one["created_by"]) for one in parts] == [("cancelled", "ci")] * 2
     last = api.get(f"/api/v1/jobs/{parts[0]['id']}/events").json["items"][-1]
     assert (last["state"], last["actor"]) == ("cancelled", "admin")
+
+
+@pytest.mark.parametrize("end", ["token", "login"])
+def test_a_stream_of_events_ends_with_the_token_and_with_the_login(
+    app: "Flask", api: "FlaskClient", end: str
+) -> None:
+    """It could last ten minutes."""
+    job_id = post_job(api, **JOB)
+    client = browsing(app, created(api, "ci", "read"))
+    began, parts = threading.Event(), list[bytes]()
+
+    def follow() -> None:
+        with client.get(f"/api/v1/jobs/{job_id}/events", headers={"Accept": "text/event-stream"}) as response:
+            for part in response.iter_encoded():
+                parts.append(part)
+                began.set()
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    assert began.wait(PATIENCE)
+    if end == "token":
+        assert api.delete("/api/v1/tokens/ci").status_code == 204
+    else:
+        same = app.test_client()
+        cookie = client.get_cookie("jobyard")
+        assert cookie is not None
+        same.set_cookie(cookie.key, cookie.value)
+        assert same.post("/logout", headers={"Origin": "http://localhost"}).status_code == 303
+    follower.join(PATIENCE)
+    assert not follower.is_alive()
+    assert b'"queued"' in parts[0]
+    assert b"event: end" not in b"".join(parts), "the job has not ended"
+
+
+def test_the_idempotency_keys_of_tokens_are_apart(app: "Flask", api: "FlaskClient") -> None:
+    clients = [api, *(bearing(app, created(api, name, "submit")) for name in ("anna", "ben"))]
+    for key in ("nightly", "k" * 255):
+        seen = []
+        for number, client in enumerate(clients):
+            body = {"kind": "sentiment", "spec": {"texts": [f"of {number // 2}"]}}  # two ask for the same
+            for wanted in (body, [body]):
+                answers = [
+                    client.post("/api/v1/jobs", json=wanted, headers={"Idempotency-Key": key}) for _ in "ab"
+                ]
+                assert [one.status_code for one in answers] == [202, 200]
+                assert len({re.findall(r'"id":"([^"]+)"', one.text)[0] for one in answers}) == 1
+                seen += re.findall(r'"id":"([^"]+)"', answers[0].text)
+            refused = client.post("/api/v1/jobs", json=JOB, headers={"Idempotency-Key": key})
+            assert refused.status_code == 409
+        assert len(seen) == len(set(seen)) == 6
+    refused = clients[1].post("/api/v1/jobs", json=JOB, headers={"Idempotency-Key": "nightly"})
+    assert "Idempotency-Key: 'nightly' was already used" in refused.json["detail"]
+
+
+def test_what_a_job_has_read_is_deleted_by_administrators_only(app: "Flask", api: "FlaskClient") -> None:
+    client = bearing(app, created(api, "ci", "submit"))
+    read, unread = (post_file(api, b"text\nfine\n", f"{name}.csv")["id"] for name in ("read", "unread"))
+    job_id = post_job(api, kind="sentiment", spec={"file": read, "column": "text"})
+    assert api.post(f"/api/v1/jobs/{job_id}/cancel").status_code == 202
+    refused = client.delete(f"/api/v1/files/{read}")
+    assert (refused.status_code, f"job {job_id} read the file" in refused.json["detail"]) == (409, True)
+    assert client.delete(f"/api/v1/files/{unread}").status_code == 204
+    assert api.delete(f"/api/v1/files/{read}").status_code == 204
+    log = api.get("/api/v1/audit?action=file.delete").json["items"]
+    assert [(one["actor"], one["details"]) for one in log] == [
+        ("admin", {"name": "read.csv"}),
+        ("ci", {"name": "unread.csv"}),
+    ]
+
+
+def test_the_log_says_what_was_deleted_however_it_was_named(api: "FlaskClient", database: Database) -> None:
+    pets, cats = register(database, dataset()), register(database, model("cats"))
+    job_id = post_job(api, **JOB, name="May again")
+    assert api.post(f"/api/v1/jobs/{job_id}/cancel").status_code == 202
+    for address in (f"datasets/{pets.id}", f"models/{cats.id}", f"jobs/{job_id}"):
+        assert api.delete(f"/api/v1/{address}").status_code == 204
+    log = api.get("/api/v1/audit").json["items"]
+    assert [(one["action"], one["object"]) for one in log] == [
+        ("job.delete", job_id),
+        ("model.delete", "cats@1"),
+        ("dataset.delete", "pets@1"),
+    ]
+    assert log[0]["details"] == {"kind": "sentiment", "name": "May again", "created_by": "admin"}
 
 
 # ---- quotas

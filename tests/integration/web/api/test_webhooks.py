@@ -68,7 +68,8 @@ def test_its_owner_may_bring_the_secret(api: "FlaskClient") -> None:
 @pytest.mark.parametrize(
     ("changes", "field", "words"),
     [
-        ({"url": "ftp://hooks.example.org"}, "url", "should be an https:// or s3://"),
+        ({"url": "ftp://hooks.example.org"}, "url", "should be an https:// address"),
+        ({"url": "hooks.example.org"}, "url", "should be an https:// address"),
         ({"url": "s3://bucket/key"}, "url", "should be an https:// address"),
         ({"url": "http://hooks.example.org/"}, "url", "should be https://"),
         ({"url": "https://127.0.0.1/"}, "url", "JOBYARD_WEBHOOK_PRIVATE_NETWORKS doesn't name"),
@@ -131,3 +132,24 @@ def test_deliveries_are_listed_page_by_page_and_sent_again(api: "FlaskClient") -
     for refused in (api.post(f"{where}/test"), api.post(f"{where}/deliveries/{found[1]['id']}/resend")):
         assert refused.status_code == 409
         assert "is disabled" in refused.json["detail"]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"secret": "whsec_" + "hidden" * 50}, {"url": f"https://a/{'hidden' * 2_000}"}]
+)
+def test_a_secret_that_is_refused_is_not_in_the_answer(api: "FlaskClient", changes: dict[str, Any]) -> None:
+    response = api.post("/api/v1/webhooks", json=BODY | changes)
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json["errors"]] == list(changes)
+    assert "hidden" not in response.text
+
+
+def test_the_log_calls_a_webhook_by_its_name_whatever_was_done(api: "FlaskClient") -> None:
+    where = f"/api/v1/webhooks/{add(api)['id']}"
+    delivery = api.post(f"{where}/test").json["id"]
+    assert api.post(f"{where}/deliveries/{delivery}/resend").status_code == 200
+    log = api.get("/api/v1/audit?action=webhook.").json["items"]
+    assert [(one["action"], one["object"]) for one in log[:2]] == [
+        ("webhook.resend", "chat"),
+        ("webhook.test", "chat"),
+    ]

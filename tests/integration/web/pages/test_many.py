@@ -54,6 +54,10 @@ def test_it_says_how_many_each_verb_would_change_and_then_what_became_of_them(
 def test_what_makes_no_sense_changes_nothing(web: FlaskClient, backend: Backend) -> None:
     (job_id,) = new_jobs(backend.database, 1)
     assert web.post("/jobs/many/cancel", data={"state": "broken"}).status_code == 422
+    for wrong in ({"jobs": str(job_id)[:-1]}, {"jobs": [str(job_id), "x"]}, {"sate": "failed"}):
+        # Without what makes no sense it would mean all jobs.
+        assert web.post("/jobs/many/cancel", data=wrong).status_code == 422
+        assert web.get("/jobs/many", query_string=wrong).status_code == 422
     assert web.post("/jobs/many/forget", data={}).status_code == 404
     assert web.get("/jobs/many/forget").status_code == 405
     assert get_job(backend.database, job_id).state == "queued"

@@ -5,6 +5,7 @@ import io
 import re
 import uuid
 import zipfile
+from collections.abc import Callable
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -19,7 +20,7 @@ from jobyard.shared.registry import many_classes
 from tests.conftest import TOKEN
 from tests.factories import picture
 from tests.integration.web.structure import faults
-from tests.integration.web.world import HOSTILE, HTML, KINDS, SCORE, STATES, Page, World
+from tests.integration.web.world import HOSTILE, HTML, KINDS, SCORE, STATES, Page, World, browser, requests
 
 
 def look(web: FlaskClient, path: str, status: int = 200) -> Page:
@@ -443,3 +444,17 @@ def test_the_login_of_flower_is_said_where_it_is_linked(web: FlaskClient) -> Non
     page = web.get("/").text
     (login,) = re.findall(r'href="http://[^"]+:5555/">Open Flower</a>\s*<p[^>]*>(.*)</p>', page)
     assert login == "User <code>jobyard</code>, password: the server's token"
+
+
+def test_a_nul_in_an_address_is_no_accident_on_both_databases(
+    make_app: Callable[..., Flask], database_url: str
+) -> None:
+    web = browser(make_app(database_url=database_url))
+    seen = 0
+    for endpoint, method, address in requests(web.application):
+        if endpoint.startswith("pages.") and (path := re.sub(r"(?<=/)x(?=/|$)", "%00", address)) != address:
+            seen += 1
+            assert web.open(path, method=method).status_code in (200, 404, 405), f"{method} {path}"
+    assert seen > 20
+    for path in ("/audit?actor=%00", "/audit?action=%00", "/audit.csv?actor=%00", "/?label=a:%00", "/?q=%00"):
+        assert web.get(path).status_code in (200, 422), path

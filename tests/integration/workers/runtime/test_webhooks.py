@@ -396,3 +396,24 @@ def test_old_deliveries_are_forgotten_and_those_to_be_sent_are_not(database: Dat
         assert not webhooks.forget(session, 30)
     assert [one.id for one in deliveries(database)][:3] == kept
     assert len(deliveries(database)) == 5
+
+
+def test_a_try_that_gets_no_thread_has_failed_and_the_sender_goes_on(
+    sqlite_database: Database, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_webhook(sqlite_database, url=receiver.url())
+    end_one(sqlite_database)
+    sender = Sender(sqlite_database, LOOPBACK)
+
+    def no_room(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_room)
+        send(sender)
+    (delivery,) = deliveries(sqlite_database)
+    assert (delivery.status, delivery.attempts) == ("pending", 1)
+    assert "no thread" in (delivery.last_error or "")
+    make_due(sqlite_database)
+    send(sender)
+    assert len(receiver.messages) == 1

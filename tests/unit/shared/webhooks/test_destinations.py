@@ -9,7 +9,7 @@ from jobyard.shared.errors import WorkError
 from jobyard.shared.webhooks.destinations import Destinations, parse_network
 
 NOWHERE = Destinations()
-OWN = Destinations(("127.0.0.0/8", "10.1.0.0/16", "fd12::/16"))
+OWN = Destinations(("127.0.0.0/8", "10.1.0.0/16", "fd12::/16", "fd20::/16"))
 
 
 def check(destinations: Destinations, url: str, ip: str) -> None:
@@ -44,6 +44,7 @@ def test_another_private_network_stays_closed(ip: str) -> None:
     "ip",
     [
         *("169.254.169.254", "169.254.0.1", "fe80::1", "fd00:ec2::254", "100.100.100.200", "168.63.129.16"),
+        "fd20:ce::254",
         *("::ffff:127.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"),
         *("0.0.0.0", "::", "224.0.0.1", "255.255.255.255", "192.0.2.1"),  # noqa: S104
     ],
