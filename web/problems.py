@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from flask import Flask, Response, json, request
 from flask.json.provider import DefaultJSONProvider
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response as AnyResponse
 
 from jobyard.shared import kinds, logs
@@ -280,6 +280,9 @@ def _http(error: HTTPException) -> AnyResponse:
     detail = error.description or error.name
     if status == 404:
         detail = f"there is no page or resource at {request.path}"
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        methods = ", ".join(sorted(error.valid_methods))
+        detail = f"{request.method} is not allowed at {request.path}; allowed are {methods}"
     answer = problem(status, error.name, detail)
     for name in ("Allow", "Content-Range"):  # of 405 and 416
         if value := dict(error.get_headers()).get(name):

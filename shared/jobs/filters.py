@@ -61,9 +61,8 @@ class JobFilter(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    q: Annotated[str, AfterValidator(_with_a_word)] | None = Field(
+    q: Annotated[str, Field(max_length=200), AfterValidator(_with_a_word)] | None = Field(
         default=None,
-        max_length=200,
         description="Words, all of which are in the job's name, labels or note, or in the names of its "
         "files, data sets and models: whole ones, in any case",
     )

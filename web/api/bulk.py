@@ -9,7 +9,7 @@ from jobyard.shared import jobs
 from jobyard.web import schemas
 from jobyard.web.api.common import answer
 from jobyard.web.api.jobs import KindName, api
-from jobyard.web.auth import actor
+from jobyard.web.auth import actor, current_identity
 from jobyard.web.backend import current_backend
 from jobyard.web.services import bulk
 
@@ -45,7 +45,15 @@ class Chosen(jobs.JobFilter):
 def _run(verb: jobs.Verb, body: Chosen) -> Response:
     ids = None if body.ids is None else list(dict.fromkeys(body.ids))
     wanted = bulk.Wanted(ids, body.filter)
-    done = bulk.run(current_backend(), verb, wanted, by=actor(), after=body.cursor, dry_run=body.dry_run)
+    done = bulk.run(
+        current_backend(),
+        verb,
+        wanted,
+        by=actor(),
+        submitter=current_identity(),
+        after=body.cursor,
+        dry_run=body.dry_run,
+    )
     return answer(schemas.Moved.of(done, dry_run=body.dry_run))
 
 

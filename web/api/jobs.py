@@ -26,7 +26,7 @@ from jobyard.web.api.common import (
 )
 from jobyard.web.auth import current_identity, is_still_valid
 from jobyard.web.backend import Backend, current_backend
-from jobyard.web.services import budgets
+from jobyard.web.services import budgets, quotas
 from jobyard.web.services.deletion import remove_job
 from jobyard.web.services.edits import Changes, edit_of
 from jobyard.web.services.long_polling import MAX_WAIT_SECONDS, until_it_ends, wait_until
@@ -209,6 +209,7 @@ def resume_job(path: JobPath) -> Response:
     backend = current_backend()
     with backend.database.write() as session:
         job = jobs.resume(session, path.id)
+        quotas.require(session, current_identity(), job)
     backend.wake(job)
     return job_answer(job.id, 202)
 
@@ -219,7 +220,7 @@ def retry_job(path: JobPath) -> Response:
 
     422 if a data set or a model that it names was deleted.
     """
-    job = retry(current_backend(), path.id)
+    job = retry(current_backend(), path.id, current_identity())
     return job_answer(job.id, 202)
 
 

@@ -11,12 +11,13 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from jobyard.shared import jobs, kinds, metrics, storage
 from jobyard.shared.errors import Conflict
+from jobyard.web.auth import current_identity
 from jobyard.web.backend import current_backend
 from jobyard.web.pages import results
 from jobyard.web.pages.blueprint import allow_inline_styles, routes
 from jobyard.web.pages.live import live
 from jobyard.web.pages.names import file_names
-from jobyard.web.services import retries
+from jobyard.web.services import quotas, retries
 from jobyard.web.services.deletion import remove_job
 
 MAX_CHARTS = 4
@@ -90,7 +91,7 @@ def resume(job_id: uuid.UUID) -> AnyResponse:
 def retry(job_id: uuid.UUID) -> AnyResponse:
     """Put a failed or cancelled job back in its queue, then back to its page."""
     with suppress(Conflict):  # it is elsewhere by now, which its page shows
-        retries.retry(current_backend(), job_id)
+        retries.retry(current_backend(), job_id, current_identity())
     return redirect(url_for("pages.job", job_id=job_id), 303)
 
 
@@ -111,6 +112,8 @@ def _ask(job_id: uuid.UUID, verb: Callable[[Session, uuid.UUID], jobs.Job]) -> A
     try:
         with backend.database.write() as session:
             job = verb(session, job_id)
+            if verb is jobs.resume:
+                quotas.require(session, current_identity(), job)
     except Conflict:
         pass  # it is elsewhere by now, which its page shows
     else:

@@ -12,7 +12,7 @@ from werkzeug.datastructures import MultiDict
 
 from jobyard.shared import jobs
 from jobyard.shared.errors import BadInput, NotFound
-from jobyard.web.auth import actor
+from jobyard.web.auth import actor, current_identity
 from jobyard.web.backend import current_backend
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.problems import field_errors
@@ -52,13 +52,13 @@ def delete_many() -> Response:
 
 def _done(verb: jobs.Verb) -> Response:
     wanted, _ = _wanted(request.form)
-    done = bulk.run(current_backend(), verb, wanted, by=actor())
+    done = bulk.run(current_backend(), verb, wanted, by=actor(), submitter=current_identity())
     return _page(request.form, done=done, words=VERBS[verb][1])
 
 
 def _page(given: "MultiDict[str, str]", **context: object) -> Response:
     wanted, fields = _wanted(given)
-    survey = bulk.survey(current_backend(), list(VERBS), wanted)
+    survey = bulk.survey(current_backend(), list(VERBS), wanted, submitter=current_identity())
     some = survey["cancel"]
     page = render_template(
         "jobs/many.html",

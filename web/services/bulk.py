@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 from jobyard.shared import audit, jobs, retention
 from jobyard.shared.jobs import Refusal
 from jobyard.shared.storage import Reason
+from jobyard.shared.tokens import Identity
 from jobyard.web.backend import Backend
-from jobyard.web.services import retries
+from jobyard.web.services import quotas, retries
 
 MAX_JOBS: Final = 10_000
 BATCH: Final = 200
@@ -84,19 +85,20 @@ def run(
     wanted: Wanted,
     *,
     by: str,
+    submitter: Identity | None = None,
     after: uuid.UUID | None = None,
     dry_run: bool = False,
 ) -> Outcome:
     """Move the jobs that are `wanted`; with `dry_run`, say which could be moved.
 
-    `by` is the actor, and `after` the `next` of the outcome before.
+    `by` is the actor, whose quota is that of `submitter`, and `after` the `next` of the outcome before.
     """
     if dry_run:
-        return survey(backend, [verb], wanted, after=after)[verb]
+        return survey(backend, [verb], wanted, submitter=submitter, after=after)[verb]
     outcome, ends = Outcome(), time.monotonic() + BUDGET_SECONDS
     for batch in _batches(backend, wanted, after):
         if batch.ids:
-            outcome.add(batch.ids, _move(backend, verb, wanted, batch.ids, by))
+            outcome.add(batch.ids, _move(backend, verb, wanted, batch.ids, by, submitter))
             time.sleep(PAUSE_SECONDS)
         outcome.next = batch.next
         if outcome.matched >= MAX_JOBS or time.monotonic() > ends:
@@ -105,14 +107,19 @@ def run(
 
 
 def survey(
-    backend: Backend, verbs: Sequence[jobs.Verb], wanted: Wanted, *, after: uuid.UUID | None = None
+    backend: Backend,
+    verbs: Sequence[jobs.Verb],
+    wanted: Wanted,
+    *,
+    submitter: Identity | None = None,
+    after: uuid.UUID | None = None,
 ) -> dict[jobs.Verb, Outcome]:
     """What would become of the jobs by each of these verbs. Changes and locks nothing."""
     found, ends = {verb: Outcome() for verb in verbs}, time.monotonic() + BUDGET_SECONDS
     for batch in _batches(backend, wanted, after):
         with backend.database.read() as session:
             for verb, outcome in found.items():
-                outcome.add(batch.ids, _sort_out(session, verb, batch.ids).refused)
+                outcome.add(batch.ids, _sort_out(session, verb, batch.ids, submitter).refused)
                 outcome.next = batch.next
         if found[verbs[0]].matched >= MAX_JOBS or time.monotonic() > ends:
             break
@@ -129,16 +136,32 @@ def _batches(backend: Backend, wanted: Wanted, after: uuid.UUID | None) -> Itera
         after = batch.next
 
 
-def _sort_out(session: Session, verb: jobs.Verb, batch: Sequence[uuid.UUID]) -> jobs.Sorted:
+def _sort_out(
+    session: Session, verb: jobs.Verb, batch: Sequence[uuid.UUID], submitter: Identity | None
+) -> jobs.Sorted:
     """What could be moved now. Nothing is locked."""
     if verb == "delete":
         return retention.sort_out_deletable(session, batch, lock=False)
     found = jobs.sort_out(session, verb, batch, lock=False)
-    return _without_lost(session, found) if verb == "retry" else found
+    return _to_queue(session, verb, found, submitter, lock=False)
+
+
+def _to_queue(
+    session: Session, verb: jobs.Verb, found: jobs.Sorted, submitter: Identity | None, *, lock: bool
+) -> jobs.Sorted:
+    """Without those that a verb can't queue again: they name what was deleted, or are over a quota."""
+    if verb == "retry":
+        found = _without_lost(session, found)
+    return quotas.sort_out(session, submitter, found, lock=lock) if verb in ("retry", "resume") else found
 
 
 def _move(
-    backend: Backend, verb: jobs.Verb, wanted: Wanted, batch: Sequence[uuid.UUID], by: str
+    backend: Backend,
+    verb: jobs.Verb,
+    wanted: Wanted,
+    batch: Sequence[uuid.UUID],
+    by: str,
+    submitter: Identity | None,
 ) -> Mapping[uuid.UUID, Refusal]:
     """Move those of the batch that can be; returns the others."""
     to_wake: Mapping[str, int] = {}
@@ -151,7 +174,7 @@ def _move(
                 audit.note(session, by, "job.delete", what, {"ids": [str(job_id) for job_id in gone]})
         else:
             found = jobs.sort_out(session, verb, batch, *wanted.conditions())
-            ids, refused = _without_lost(session, found) if verb == "retry" else found
+            ids, refused = _to_queue(session, verb, found, submitter, lock=True)
             to_wake = _apply(backend, session, verb, ids)
     for queue, number in to_wake.items():
         backend.broker.wake(queue, number)

@@ -13,6 +13,8 @@ from jobyard.shared.broker import Broker
 from jobyard.shared.database import Database
 from jobyard.shared.errors import Conflict
 from jobyard.shared.needs import Needs, note
+from jobyard.shared.tokens import Identity
+from jobyard.web.services import quotas
 
 # So many jobs in one transaction: none of them waits long for the others.
 MOST = 32
@@ -32,12 +34,18 @@ class _Entry:
 
     request: jobs.Request
     needs: Needs
+    # Whose quota it counts for.
+    submitter: Identity | None = None
     outcome: Accepted | Exception | None = None
 
     @property
     def is_one_statement(self) -> bool:
         """Whether PostgreSQL inserts all of it at once."""
-        return self.needs == NOTHING and jobs.is_listed_whole(self.request.spec)
+        return not self.is_bounded and self.needs == NOTHING and jobs.is_listed_whole(self.request.spec)
+
+    @property
+    def is_bounded(self) -> bool:
+        return self.submitter is not None and self.submitter.max_queued is not None
 
     @property
     def is_new(self) -> bool:
@@ -56,12 +64,14 @@ class GroupCommit:
         self._waiting: deque[_Entry] = deque()
         self._turn = threading.Lock()
 
-    def accept(self, request: jobs.Request, needs: Needs = NOTHING) -> Accepted:
+    def accept(
+        self, request: jobs.Request, needs: Needs = NOTHING, submitter: Identity | None = None
+    ) -> Accepted:
         """The job, which is committed, with what it needs.
 
-        Raises Conflict if the request's key was used for another request.
+        Raises Conflict if the request's key was used for another request, and QuotaReached.
         """
-        entry = _Entry(request, needs)
+        entry = _Entry(request, needs, submitter)
         self._waiting.append(entry)
         while entry.outcome is None:
             taken: list[_Entry] = []
@@ -95,6 +105,42 @@ class GroupCommit:
 
 
 def _accept(connection: sa.Connection, entries: Sequence[_Entry]) -> list[Accepted | Exception]:
+    refused = _over_quota(connection, entries)
+    admitted = [entry for entry in entries if id(entry) not in refused]
+    outcomes = iter(_insert(connection, admitted) if admitted else [])
+    return [refused[id(entry)] if id(entry) in refused else next(outcomes) for entry in entries]
+
+
+def _over_quota(connection: sa.Connection, entries: Sequence[_Entry]) -> dict[int, Exception]:
+    """By the entries' identities. Nothing is asked for those without a quota."""
+    refused: dict[int, Exception] = {}
+    bounded = {
+        entry.submitter.digest: entry.submitter for entry in entries if entry.submitter and entry.is_bounded
+    }
+    # In one order: two transactions never wait for each other.
+    for digest, submitter in sorted(bounded.items()):
+        left = quotas.room(connection, submitter) or 0
+        for entry in entries:
+            if entry.submitter is None or entry.submitter.digest != digest:
+                continue
+            if left > 0:
+                left -= 1
+            elif not _is_known(connection, entry.request):
+                refused[id(entry)] = quotas.refusal(submitter, 1, left)
+    return refused
+
+
+def _is_known(connection: sa.Connection, request: jobs.Request) -> bool:
+    """Whether its key was used before: then it makes no job."""
+    try:
+        return bool(request.idempotency_key) and (
+            jobs.repeat_of(connection, request.idempotency_key or "", request.request_sha256) is not None
+        )
+    except Conflict:
+        return True
+
+
+def _insert(connection: sa.Connection, entries: Sequence[_Entry]) -> list[Accepted | Exception]:
     made = jobs.submit_each(connection, [entry.request for entry in entries], look=True)
     both = zip(made, entries, strict=True)
     new = [(job, entry) for job, entry in both if isinstance(job, jobs.Submitted) and job.is_new]

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 from jobyard.shared import audit, failures, jobs, queue_controls, registrations
-from jobyard.shared.errors import BadInput, Conflict, NotFound
-from jobyard.web.auth import actor
+from jobyard.shared.errors import BadInput, Conflict, NotFound, QuotaReached
+from jobyard.web.auth import actor, current_identity
 from jobyard.web.backend import Backend
 from jobyard.web.services.retries import retry
 
@@ -48,7 +48,7 @@ def undrain_worker(backend: Backend, name: str) -> None:
 
 
 class Retried(NamedTuple):
-    """How many jobs were retried, and how many could not be, as what they name was deleted."""
+    """How many jobs were retried, and how many not: what they name was deleted, or a quota reached."""
 
     retried: int
     refused: int
@@ -63,10 +63,10 @@ def retry_alike(backend: Backend, key: str) -> Retried:
     retried = refused = 0
     for job_id in reversed(ids):
         try:
-            retry(backend, job_id)
+            retry(backend, job_id, current_identity())
         except (Conflict, NotFound):
             continue  # somebody else has moved or deleted it
-        except BadInput:
+        except (BadInput, QuotaReached):
             refused += 1
         else:
             retried += 1

@@ -12,22 +12,26 @@ from jobyard.shared import jobs, kinds, registry
 from jobyard.shared.errors import BadInput, NotFound
 from jobyard.shared.needs import JobInput, addresses_of, referents_of
 from jobyard.shared.storage import File
+from jobyard.shared.tokens import Identity
 from jobyard.web.backend import Backend
+from jobyard.web.services import quotas
 from jobyard.web.services.submission import TABLES
 
 GONE = "names a data set, a model or a file that was deleted"
 
 
-def retry(backend: Backend, job_id: uuid.UUID) -> jobs.Job:
+def retry(backend: Backend, job_id: uuid.UUID, submitter: Identity | None = None) -> jobs.Job:
     """The job, queued again and its queue woken.
 
-    Raises as `jobs.retry`, and BadInput that names the field whose data set, model or file is gone.
+    Raises as `jobs.retry`, QuotaReached, and BadInput that names the field of which the data set, the model
+    or the file is gone.
     """
     with backend.database.write() as session:
         job = jobs.retry(session, job_id, backend.settings.max_attempts)
         if missing := lost(session, [job_id]).get(job_id):
             field, message = _named(session, job, missing)
             raise BadInput(field, f"{message}; submit another job")
+        quotas.require(session, submitter, job)
     backend.wake(job)
     return job
 

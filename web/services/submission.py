@@ -13,19 +13,19 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from jobyard.shared import addresses, jobs, kinds, registry, storage
-from jobyard.shared.errors import BadInput, NotFound, QuotaReached, WorkError
+from jobyard.shared.errors import BadInput, NotFound, WorkError
 from jobyard.shared.import_roots import ImportRoots
-from jobyard.shared.kinds.base import Kind, Queue, Reference, Spec
+from jobyard.shared.kinds.base import Kind, Reference, Spec
 from jobyard.shared.kinds.findings import PENDING, Findings
 from jobyard.shared.kinds.submission import MARKS, AnySubmission
 from jobyard.shared.kinds.titles import SHORT_BYTES
 from jobyard.shared.needs import Needs, note
 from jobyard.shared.tokens import BUILT_IN, Identity
 from jobyard.web.backend import Backend
+from jobyard.web.services import quotas
 from jobyard.web.services.group_commit import Accepted
 
 MAX_KEY_CHARACTERS = 255
-QUEUES = tuple(queue.value for queue in Queue)
 # Of the disk that should stay free: jobs are accepted a while longer than files.
 SUBMIT_SHARE = 0.5
 TABLES: dict[str, type[registry.Dataset] | type[registry.Model]] = {
@@ -82,7 +82,7 @@ def submit(
     needs = _found_by(submission, needs)
     request = _request(backend, submission, needs, submitter.name, idempotency_key, digest)
     with _still_there(backend, [submission], [""]):
-        return backend.group_commit.accept(request, needs)
+        return backend.group_commit.accept(request, needs, submitter)
 
 
 def submit_many(
@@ -113,9 +113,12 @@ def submit_many(
     ]
     places = [f"{index}." for index in range(len(submissions))]
     with _still_there(backend, submissions, places), backend.database.begin() as connection:
+        left = quotas.room(connection, submitter)
         made = jobs.submit_many(connection, requests, idempotency_key=idempotency_key, request_sha256=digest)
         if not made[0].is_new:
             return jobs.read_snapshots(connection, [job.id for job in made]), False
+        if left is not None and len(made) > left:
+            raise quotas.refusal(submitter, len(made), left)
         note(connection, [(job.id, one) for job, one in zip(made, needs, strict=True)])
         seen = jobs.snapshots_of_new(zip(made, requests, strict=True))
     for queue, count in Counter(request.queue for request in requests).items():
@@ -148,11 +151,10 @@ def check(backend: Backend, submission: AnySubmission) -> None:
 def _check_quota(
     backend: Backend, submitter: Identity, count: int, idempotency_key: str | None, digest: str | None
 ) -> None:
-    """Raises QuotaReached. Requests that come at the same moment may be over it by as many as they are."""
-    most = submitter.max_queued or 0
+    """Raises QuotaReached: before the request is looked at, and without the lock that makes it exact."""
     with backend.database.autocommit() as connection:
-        queued = jobs.count_queued_of(connection, submitter.name, QUEUES, most)
-        if queued + count <= most:
+        left = quotas.room(connection, submitter, lock=False)
+        if left is None or count <= left:
             return
         # A request that is repeated makes no job.
         key = idempotency_key
@@ -160,10 +162,7 @@ def _check_quota(
             jobs.repeat_of(connection, key, digest) or jobs.repeats_of(connection, key, digest, count)
         ):
             return
-    raise QuotaReached(
-        f"the token {submitter.name!r} may have {most:,} queued jobs, and has {min(queued, most):,}: "
-        f"submit {'this one' if count == 1 else f'these {count:,}'} again when fewer wait"
-    )
+    raise quotas.refusal(submitter, count, left)
 
 
 def _digest(submissions: Sequence[AnySubmission]) -> str:
