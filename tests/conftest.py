@@ -29,6 +29,7 @@ import redis
 import sqlalchemy as sa
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
+from werkzeug.routing import Rule
 from werkzeug.serving import make_server
 
 from jobyard.shared.config import Settings
@@ -304,9 +305,27 @@ def _compiled_templates() -> CompiledTemplates:
     return CompiledTemplates()
 
 
+@pytest.fixture(scope="session")
+def _compiled_routes() -> Iterator[None]:
+    """How an address is built of a route is compiled once for all apps: it is most of what an app takes."""
+    compiled: dict[tuple[object, ...], Any] = {}
+    compile_builder = Rule._compile_builder
+
+    def once(rule: Rule, append_unknown: bool = True) -> Any:
+        defaults = sorted((rule.defaults or {}).items())
+        key = (rule.rule, *rule._trace, repr(defaults), append_unknown)
+        if key not in compiled:
+            compiled[key] = compile_builder(rule, append_unknown)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", once)
+        yield
+
+
 @pytest.fixture
 def make_app(
-    tmp_path: Path, sqlite_url: str, _compiled_templates: CompiledTemplates
+    tmp_path: Path, sqlite_url: str, _compiled_templates: CompiledTemplates, _compiled_routes: None
 ) -> "Iterator[Callable[..., Flask]]":
     """Flask apps on this test's SQLite, without a broker; every setting can be given."""
     from jobyard.web.app import create_app
