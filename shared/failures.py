@@ -31,6 +31,7 @@ class Failures:
     kind: str
     error_type: str
     message: str
+    first_at: datetime.datetime
     last_at: datetime.datetime
     pattern: str
     ids: list[uuid.UUID] = field(default_factory=list)
@@ -69,7 +70,9 @@ def alike(session: Session) -> list[Failures]:
     for job_id, kind, error_type, message, finished_at in session.execute(_FAILED):
         pattern = _VARIES.sub("#", message)
         one = found.setdefault(
-            (kind, error_type, pattern), Failures(kind, error_type, message, finished_at, pattern)
+            (kind, error_type, pattern),
+            Failures(kind, error_type, message, finished_at, finished_at, pattern),
         )
+        one.first_at = finished_at  # they come from the last to the first
         one.ids.append(job_id)
     return sorted(found.values(), key=lambda one: len(one.ids), reverse=True)

@@ -60,6 +60,10 @@ COMMANDS = {
     "delete": Command("jobyard.cli.deletion", "Delete jobs that have ended, with their results and files."),
     "queues": Command("jobyard.cli.queues", "List, pause, resume or limit queues."),
     "workers": Command("jobyard.cli.workers", "List workers, or drain one or all of a host."),
+    "failures": Command(
+        "jobyard.cli.failures",
+        "List what failed alike within a day, the most frequent first, or retry it.",
+    ),
     "webhooks": Command("jobyard.cli.webhooks", "List, add, change, test or delete webhooks."),
     "tokens": Command("jobyard.cli.tokens", "List, create or revoke named tokens."),
     "audit": Command("jobyard.cli.audit", "List who changed what for others, newest first."),

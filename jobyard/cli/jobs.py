@@ -183,15 +183,24 @@ def retry(choice: Choice, as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
+@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--follow", "-f", "keep_on", is_flag=True, help="Follow the job until it ends.")
 @click.option("--attempt", type=click.IntRange(1), help="Only what this attempt printed and logged.")
 @click.option("--output", "only_output", is_flag=True, help="Without the timeline.")
-def logs(job_id: str, keep_on: bool, attempt: int | None, only_output: bool) -> None:
-    """Print a job's timeline, and what its work printed and logged."""
+def logs(job_ids: tuple[str, ...], keep_on: bool, attempt: int | None, only_output: bool) -> int:
+    """Print a job's timeline, and what its work printed and logged.
+
+    Those of several are printed one after another, each below its id.
+    """
+    with_ids = len(dict.fromkeys(job_ids)) > 1
+
+    def show(job: Job) -> None:
+        if with_ids:
+            click.echo(f"job {job.id}")
+        JobLog(job, attempt, only_output=only_output or attempt is not None).show(keep_on=keep_on)
+
     with connect() as client:
-        log = JobLog(client.job(job_id), attempt, only_output=only_output or attempt is not None)
-        log.show(keep_on=keep_on)
+        return for_each(client, job_ids, show)
 
 
 def _follow_to_end(job: Job, as_json: bool) -> int:

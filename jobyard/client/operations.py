@@ -1,4 +1,4 @@
-"""The part of the client that is about queues and workers."""
+"""The part of the client that is about queues, workers, and what failed."""
 
 from jobyard.client.errors import Json
 from jobyard.client.transport import Transport, given, segment
@@ -42,3 +42,19 @@ class Operations:
     def undrain_worker(self, name: str) -> Json:
         """Let a worker claim jobs again; returns the worker. Raises NotFound."""
         return self._transport.post(f"/workers/{segment(name)}/undrain")
+
+    def failures(self) -> list[Json]:
+        """What failed alike within a day, the most frequent first.
+
+        [{key, kind, error_type, message, jobs, first_at, last_at, newest}]: by kind, type and message, in
+        which numbers and ids may differ. `jobs` is how many failed, and `newest` the id of the last of them.
+        """
+        return list(self._transport.items("/failures"))
+
+    def retry_failures(self, key: str) -> Json:
+        """Run the jobs of one group of `failures` again, from the start; returns {retried, refused}.
+
+        Those are refused that name something that was deleted. Raises NotFound if none failed so within a
+        day, and BadRequest for what is no key.
+        """
+        return self._transport.post(f"/failures/{segment(key)}/retry")

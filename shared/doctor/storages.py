@@ -13,6 +13,7 @@ from jobyard.shared.errors import ConfigError, DiskFull, NotFound, StorageFailed
 from jobyard.shared.storage import LIST_ORPHANS, Objects, StorageIdentity, orphans
 from jobyard.shared.storage.identity import NAME, REMEDY, Mark
 from jobyard.shared.storage.known import sample
+from jobyard.shared.texts import size
 
 TOPIC = "storage"
 # So many keys are compared with the database.
@@ -47,15 +48,15 @@ def check_disk(settings: Settings) -> Iterator[Finding]:
         folders.add(folder)
     for one in sorted(folders):
         free, least = free_bytes(one), settings.min_free_bytes
-        text = f"{free:,} bytes are free at {one}"
+        text = f"{size(free)} are free at {one}"
         if free < least:
             yield wrong(
                 "disk",
-                f"{text}, and {least:,} should stay: uploads are refused, and jobs that write files wait",
+                f"{text}, and {size(least)} should stay: uploads are refused, and jobs that write files wait",
                 "free some space, delete jobs, or lower JOBYARD_MIN_FREE_BYTES",
             )
         elif free < 2 * least:
-            yield warning("disk", f"{text}; below {least:,} jobs wait", "free some space")
+            yield warning("disk", f"{text}; below {size(least)} jobs wait", "free some space")
         else:
             yield well("disk", text)
 
@@ -126,10 +127,10 @@ def _check_files(objects: Objects, database: Database) -> Iterator[Finding]:
         yield well(TOPIC, f"{len(keys)} files that were looked for are there")
     found = list(orphans(objects, database, most=LISTED_KEYS))
     if found:
-        size = sum(one.bytes for one in found)
+        taken = size(sum(one.bytes for one in found))
         yield warning(
             "orphans",
-            f"{len(found):,} of up to {LISTED_KEYS:,} files, {size:,} bytes, have no row, and stay",
+            f"{len(found):,} of up to {LISTED_KEYS:,} files, {taken}, have no row, and stay",
             f"{LIST_ORPHANS} lists all of them",
         )
     else:

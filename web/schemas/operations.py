@@ -47,14 +47,16 @@ class Failures(Out):
     error_type: str
     message: str = Field(description="Of the newest of them")
     jobs: int
+    first_at: Moment
     last_at: Moment
     newest: uuid.UUID
 
     @classmethod
     def of(cls, found: Any) -> Self:
         """Of a `shared.failures.Failures`."""
+        same = ("key", "kind", "error_type", "message", "first_at", "last_at")
         return cls(
-            **{name: getattr(found, name) for name in ("key", "kind", "error_type", "message", "last_at")},
+            **{name: getattr(found, name) for name in same},
             jobs=len(found.ids),
             newest=found.ids[0],
         )

@@ -111,9 +111,11 @@ def test_all_that_failed_alike_is_retried(web: FlaskClient, backend: Backend) ->
 
 
 def test_failures_are_listed_and_retried_over_the_api(api: FlaskClient, backend: Backend) -> None:
-    job_id = fail(backend.database, "row 1 is broken")
+    first, job_id = fail(backend.database, "row 1 is broken"), fail(backend.database, "row 2 is broken")
     (found,) = api.get("/api/v1/failures").json["items"]
-    assert (found["jobs"], found["kind"], found["newest"]) == (1, "sentiment", str(job_id))
+    assert (found["jobs"], found["kind"], found["newest"]) == (2, "sentiment", str(job_id))
+    moments = [api.get(f"/api/v1/jobs/{one}").json["finished_at"] for one in (first, job_id)]
+    assert [found["first_at"], found["last_at"]] == moments
     done = api.post(f"/api/v1/failures/{found['key']}/retry")
-    assert (done.status_code, done.json) == (200, {"retried": 1, "refused": 0})
+    assert (done.status_code, done.json) == (200, {"retried": 2, "refused": 0})
     assert api.post("/api/v1/failures/0123456789abcdef/retry").status_code == 404

@@ -15,6 +15,14 @@ JOB = dict.fromkeys(
 ) | dict.fromkeys(("position", "parent_id", "created_at", "started_at", "finished_at", "links"))
 
 
+EVENT = dict.fromkeys(("phase", "worker", "traceback")) | {
+    "id": 1,
+    "at": "2026-01-31T12:00:00.000Z",
+    "state": "queued",
+    "attempt": 1,
+}
+
+
 class Server:
     """Has three jobs, of which the first can't be paused, and keeps what was paused."""
 
@@ -32,6 +40,10 @@ class Server:
             if parts[0] == IDS[0]:
                 return httpx.Response(409, json={"detail": "the job has ended"})
             self.paused.append(parts[0])
+        if parts[1:] == ["events"]:
+            return httpx.Response(200, json={"items": [EVENT | {"message": parts[0]}], "next": None})
+        if parts[1:] == ["logs"]:
+            return httpx.Response(200, json={"items": [], "next": None})
         return httpx.Response(200, json=self._job(parts[0]))
 
     def _found(self, part: str) -> list[dict[str, object]]:
@@ -84,3 +96,14 @@ def test_of_several_each_is_followed(server: Server, capsys: pytest.CaptureFixtu
     assert run(["watch", *IDS, IDS[0][-6:]]) == 1
     said = capsys.readouterr().err
     assert [said.count(f"job {job_id} failed") for job_id in IDS] == [1, 1, 1]
+
+
+def test_logs_of_several_are_below_their_ids(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    server.state = "failed"
+    assert run(["logs", "aaaa", IDS[1], IDS[0]]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines] == [IDS[0], IDS[0], IDS[1], IDS[1]]
+    assert lines[::2] == [f"job {IDS[0]}", f"job {IDS[1]}"]
+    assert run(["logs", "aaaa"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith(IDS[0])

@@ -1,0 +1,63 @@
+"""The command failures: what failed alike within a day, and retrying it."""
+
+import click
+from rich.markup import escape
+from rich.table import Column, Table
+
+from jobyard.cli.session import connect, json_option, on_a_line, output, print_json
+from jobyard.cli.times import since
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each group.")
+@click.pass_context
+def failures(context: click.Context, as_json: bool) -> None:
+    """List what failed alike within a day, the most frequent first, or retry it.
+
+    Jobs are grouped by kind, type of error and message; numbers and ids in messages may differ.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    with connect() as client:
+        found = client.failures()
+    if as_json:
+        for group in found:
+            print_json(group)
+        return
+    if not found:
+        click.echo("no failures within a day")
+        return
+    # A key and an id are what other commands take: they are never cut.
+    key, newest = Column("key", no_wrap=True), Column("newest job", min_width=36, no_wrap=True)
+    table = Table(key, "jobs", "kind", "why", "since", "last", newest)
+    for group in found:
+        table.add_row(
+            group["key"],
+            f"{group['jobs']:,}",
+            escape(group["kind"]),
+            escape(on_a_line(f"{group['error_type']}: {group['message']}")),
+            f"{since(group['first_at'])} ago",
+            f"{since(group['last_at'])} ago",
+            group["newest"],
+        )
+    output().print(table)
+    click.echo("`jobyard failures retry KEY` runs all of a group again")
+
+
+@failures.command()
+@click.argument("keys", metavar="KEY...", nargs=-1, required=True)
+@json_option
+def retry(keys: tuple[str, ...], as_json: bool) -> None:
+    """Run all jobs again that failed alike, from the start.
+
+    KEY is that of a group, as `jobyard failures` lists it.
+    """
+    with connect() as client:
+        for key in dict.fromkeys(keys):
+            done = client.retry_failures(key)
+            if as_json:
+                print_json({"key": key, **done})
+                continue
+            retried = done["retried"]
+            refused = f"; {done['refused']:,} not: what they name was deleted" if done["refused"] else ""
+            click.echo(f"{key}: {retried:,} job{'' if retried == 1 else 's'} queued again{refused}")
