@@ -22,6 +22,11 @@ FIRST = 1_500_000_000_000
 # One of twenty failed, the trainings long ago.
 FAILED = "(n % 20 = 7 AND (n % 100 <> 7 OR n < :count / 10))"
 QUEUED = "n > :count - 5000"
+# Ten at each moment.
+ENDED_AT = {
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%S.000000', '2024-01-01', (n / 10) || ' seconds')",
+    "postgresql": "'2024-01-01 00:00:00+00'::timestamptz + n / 10 * interval '1 second'",
+}
 # A spec for every kind.
 SPEC = (
     '{"texts": ["good"], "file": null, "network": "compact", "dataset": "cats@3", "images": [], '
@@ -55,6 +60,15 @@ QUERIES = {
     "dates": "after=2023-01-01&before=2025-01-01",
     "dates without jobs": "after=2024-02-01&state=succeeded",
     "the oldest": "sort=oldest&state=succeeded&q=run",
+    "the last that ended": "sort=finished",
+    "the last that ended in a state": "sort=finished&state=failed",
+    "the last that ended of a kind in a state": "sort=finished&kind=train&state=failed",
+    "the last that ended with a common word": "sort=finished&q=nightly",
+    "the last that ended with a rare word": "sort=finished&q=needle+run",
+    "the last that ended with two labels": "sort=finished&label=team:t3&label=stage:trial",
+    "the next in turn": "sort=priority",
+    "the next in turn of a kind": "sort=priority&kind=predict",
+    "the next in turn of another label": "sort=priority&label=team:t3&kind=train",
 }
 
 
@@ -113,12 +127,13 @@ def fill(url: str, count: int) -> None:
             state=f"CASE WHEN {FAILED} THEN 'failed' WHEN {QUEUED} THEN 'queued' "
             "WHEN n % 50 = 1 THEN 'cancelled' ELSE 'succeeded' END",
             spec=f"'{SPEC}'",
+            priority="CASE WHEN n % 7 = 0 THEN n % 10 ELSE 5 END",
             attempt="1",
             name="CASE WHEN n % 3 = 0 THEN 'nightly run ' || n END",
             labels=f"CASE WHEN n % 3 = 0 THEN {make_json}('team', 't' || (n / 3 % 5)) END",
             error_type=f"CASE WHEN {FAILED} THEN 'WorkError' END",
             error_message=f"CASE WHEN {FAILED} THEN 'why not' END",
-            finished_at=f"CASE WHEN {FAILED} OR NOT {QUEUED} THEN {rows.moment} END",
+            finished_at=f"CASE WHEN {FAILED} OR NOT {QUEUED} THEN {ENDED_AT[rows.dialect]} END",
         )
         for term, where in TERMS:
             columns = {"term": term, "job_id": rows.id, "is_mark": "true"}

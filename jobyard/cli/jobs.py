@@ -9,7 +9,7 @@ from rich.table import Column, Table
 
 from jobyard.cli.each import for_each
 from jobyard.cli.follow import follow
-from jobyard.cli.logs import JobLog, local_time
+from jobyard.cli.logs import JobLog
 from jobyard.cli.many import Choice, choosing, move
 from jobyard.cli.results import show_result
 from jobyard.cli.session import (
@@ -17,6 +17,7 @@ from jobyard.cli.session import (
     json_option,
     label_option,
     labels_of,
+    local,
     on_a_line,
     outcome,
     output,
@@ -55,7 +56,13 @@ WHY_CHARACTERS = 120
 )  # fmt: skip
 @click.option("--after", metavar="DATE", help="Only jobs created on this date or later: 2026-11-29.")
 @click.option("--before", metavar="DATE", help="Only jobs created before this date.")
-@click.option("--oldest", is_flag=True, help="List the oldest first.")
+@click.option(
+    "--sort",
+    type=click.Choice(["newest", "oldest", "finished", "priority"]),
+    help="Which jobs are first; finished: of those that have ended, the last one; priority: of those that "
+    "are queued, the next one.  [default: newest]",
+)
+@click.option("--oldest", is_flag=True, help="List the oldest first, as --sort oldest does.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many jobs to list.")
 @click.option(
     "--json",
@@ -71,6 +78,7 @@ def jobs(
     tokens: tuple[str, ...],
     after: str | None,
     before: str | None,
+    sort: str | None,
     oldest: bool,
     limit: int,
     as_json: bool,
@@ -80,6 +88,8 @@ def jobs(
     All, or those that have all WORDS in their name, labels or note, or in the names of their files, data sets
     and models.
     """
+    if oldest and sort not in (None, "oldest"):
+        raise click.UsageError(f"give either --oldest or --sort {sort}")
     asked: Json = {
         "q": " ".join(words) or None,
         "label": labels_of(labels_given) or None,
@@ -88,7 +98,7 @@ def jobs(
         "created_by": tokens or None,
         "after": after,
         "before": before,
-        "sort": "oldest" if oldest else None,
+        "sort": "oldest" if oldest else sort,
     }
     with connect() as client:
         found = itertools.islice(client.jobs(limit=min(limit, 200), **asked), limit)
@@ -98,7 +108,9 @@ def jobs(
             return
         # An id is what the other commands take: it is never cut.
         first = Column("id", min_width=36, no_wrap=True)
-        table = Table(first, "job", "kind", "state", "doing", "submitted", "by", "ran")
+        by_end = sort == "finished"
+        when = "ended" if by_end else "submitted"
+        table = Table(first, "job", "kind", "state", "doing", when, "by", "ran")
         for job in found:
             table.add_row(
                 job.id,
@@ -106,7 +118,7 @@ def jobs(
                 job.kind,
                 f"[{STYLES[job.state]}]{job.state}",
                 escape(_doing(job)),
-                local_time(job.created_at),
+                local(job.finished_at if by_end else job.created_at),
                 escape(job.created_by or ""),
                 _ran(job),
             )

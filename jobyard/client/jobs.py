@@ -102,8 +102,9 @@ class Jobs:
         `q` are words, all of which are in a job's name, labels or note, or in the names of its files, data
         sets and models. `label` are labels that it has, as {"team": "birds"} or "team:birds"; `kind`, `state`
         and `created_by`, the name of a token, are one or several, of which it has one. It was created at
-        `after` or later, and earlier than `before`: moments, or dates as "2026-11-29". `sort` is "newest" or
-        "oldest".
+        `after` or later, and earlier than `before`: moments, or dates as "2026-11-29". `sort` is "newest",
+        "oldest", "finished" (jobs that have ended, the last one first) or "priority" (those that are queued,
+        the highest priority first, then the oldest).
 
         They are fetched lazily, `limit` (1 to 200) at a time. Long values of `spec` and `result` are cut in a
         list; `raw["truncated"]` has their paths, and `refresh` gets the job whole.

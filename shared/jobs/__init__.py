@@ -32,6 +32,8 @@ from jobyard.shared.jobs.fronts import Front
 from jobyard.shared.jobs.ids import NEWEST_JOBS, matching_ids, newest_id, part_of_id
 from jobyard.shared.jobs.insertion import Request
 from jobyard.shared.jobs.maintenance import count_claimable, count_ready, expire, forget_checkpoints, rescue
+from jobyard.shared.jobs.ordered import find_in_order
+from jobyard.shared.jobs.orders import STATES_OF, Order, OrderKey, check_order
 from jobyard.shared.jobs.outbox import tell_of_long_waits
 from jobyard.shared.jobs.output import (
     JobLog,
@@ -135,6 +137,7 @@ __all__ = [
     "POSTPONED",
     "RAN",
     "STALLED",
+    "STATES_OF",
     "SWEPT",
     "TERMINAL",
     "UNENDED",
@@ -162,6 +165,8 @@ __all__ = [
     "JobTotal",
     "JobVersion",
     "Move",
+    "Order",
+    "OrderKey",
     "Piece",
     "Place",
     "Progress",
@@ -184,6 +189,7 @@ __all__ = [
     "brief_of",
     "cancel",
     "cancel_many",
+    "check_order",
     "children",
     "claim",
     "conditions",
@@ -204,6 +210,7 @@ __all__ = [
     "expire",
     "fail",
     "find",
+    "find_in_order",
     "finish_cancel",
     "forget_checkpoints",
     "get",

@@ -19,10 +19,10 @@ from jobyard.shared.jobs.filters import JobFilter
 from jobyard.shared.jobs.tables import JOBS
 from jobyard.shared.jobs.terms import TERMS
 
-LOOK: Final = 1_000
-LOOKS: Final = 4
-# Nor does it begin another look after so long.
-SECONDS: Final = 0.02
+LOOK: Final = 500
+LOOKS: Final = 8
+# Nor does it begin a look that would end later, if it took as long as the one before.
+SECONDS: Final = 0.015
 # An id has the clock of the process that made it, `created_at` that of the database.
 CLOCKS_APART: Final = datetime.timedelta(seconds=5)
 
@@ -100,10 +100,11 @@ class _Source:
     same: Sequence[_Condition] = ()
 
     def read(self, walk: _Walk, limit: int, *, offset: int = 0) -> sa.Select[Any]:
-        """The next of them, as `id`."""
+        """The next of them, as `id`; those of one value have it as `key`."""
         each = [self._of(value, walk) for value in self.values] or [self._of(None, walk)]
         if len(each) == 1:
-            return each[0].limit(limit).offset(offset) if offset else each[0].limit(limit)
+            one = each[0] if self.key is None else each[0].add_columns(self.key.label("key"))
+            return one.limit(limit).offset(offset) if offset else one.limit(limit)
         parts = [sa.select(one.limit(limit + offset).subquery().c.id) for one in each]
         merged = sa.union_all(*parts).subquery("merged")
         return sa.select(merged.c.id).order_by(walk.order(merged.c.id)).limit(limit).offset(offset)
@@ -139,6 +140,7 @@ def find(
     found = []
     until = time.monotonic() + SECONDS
     for _ in range(LOOKS):
+        began = time.monotonic()
         found += session.scalars(_among(source.read(walk, LOOK), rest, walk, limit + 1 - len(found)))
         if len(found) > limit:
             break
@@ -146,19 +148,32 @@ def find(
         if last is None:
             return _page(found, limit, None)
         walk = replace(walk, after=last)
-        if time.monotonic() > until:
+        if 2 * time.monotonic() - began > until:
             break
     return _page(found, limit, walk.after)
 
 
-def conditions(asked: JobFilter) -> list[_Condition]:
-    """What is true of a job that the filter has, and that is no child: to look at it once more."""
-    columns = ((JOBS.c.state, asked.state), (JOBS.c.kind, asked.kind))
+def few(session: Session, asked: JobFilter) -> sa.Select[Any] | None:
+    """`id` of some jobs, at most LOOK, among which are all that the filter has; None: it may have more."""
+    walk = _Walk(oldest_first=False, after=None)
+    sources = _sources(asked)
+    if not sources:
+        return None
+    chosen, number = _rarest(session, sources, walk)
+    return chosen.read(walk, LOOK) if number <= LOOK else None
+
+
+def conditions(asked: JobFilter, jobs: sa.FromClause = JOBS) -> list[_Condition]:
+    """What is true of a job that the filter has, and that is no child: to look at it once more.
+
+    `jobs` has the job's id, parent, state, kind, owner, and when it was created.
+    """
+    columns = ((jobs.c.state, asked.state), (jobs.c.kind, asked.kind))
     return [
-        JOBS.c.parent_id.is_(None),
-        *_others(asked),
+        jobs.c.parent_id.is_(None),
+        *_others(asked, jobs),
         *(column.in_(values) for column, values in columns if values),
-        *map(_has, asked.terms),
+        *(_has(term, jobs) for term in asked.terms),
     ]
 
 
@@ -172,11 +187,13 @@ def _among(
     """Those that meet the other conditions. The subquery has a limit, so that it is read as it is.
 
     Each job is looked up: of a join, PostgreSQL might make one that begins with all that meet a condition.
+    In the order of the index, key first, it looks no further than to the last one that is asked for.
     """
     ids = looked.subquery("looked")
     checked: sa.Select[Any] = sa.select(sa.literal_column("1")).where(JOBS.c.id == ids.c.id, *rest)
     meets = checked.correlate(ids).scalar_subquery().is_not(None)
-    return sa.select(ids.c.id).where(meets).order_by(walk.order(ids.c.id)).limit(limit)
+    by = [walk.order(ids.c[name]) for name in ("key", "id") if name in ids.c]
+    return sa.select(ids.c.id).where(meets).order_by(*by).limit(limit)
 
 
 def _split(
@@ -185,56 +202,61 @@ def _split(
     """Where the jobs are looked at, and what has to be checked of each."""
     theirs = JOBS.c.parent_id.is_(None) if parent is None else JOBS.c.parent_id == parent
     others = _others(asked)
-    terms = [
-        _Source(TERMS.c.job_id, key=TERMS.c.term, values=[term], same=[_has(term)]) for term in asked.terms
-    ]
-    columns = ((JOBS.c.state, asked.state), (JOBS.c.kind, asked.kind))
     if parent is not None:  # a parent has not too many children
+        columns = ((JOBS.c.state, asked.state), (JOBS.c.kind, asked.kind))
         also = [column.in_(values) for column, values in columns if values]
-        return _Source(JOBS.c.id, [theirs, *also]), [*(one for term in terms for one in term.same), *others]
-    sources = terms + [
-        _Source(JOBS.c.id, [theirs], column, sorted(set(values)), [column.in_(values)])
-        for column, values in columns
-        if values
-    ]
+        return _Source(JOBS.c.id, [theirs, *also]), [*map(_has, asked.terms), *others]
+    sources = _sources(asked)
     if not sources:
         return _Source(JOBS.c.id, [theirs]), others
-    chosen = _rarest(session, sources, walk)
+    chosen = sources[0] if len(sources) == 1 else _rarest(session, sources, walk)[0]
     rest = [one for source in sources if source is not chosen for one in source.same]
     # The terms of a job are read without it: it may have been deleted, but is no child.
     return chosen, [*rest, *others]
 
 
-def _others(asked: JobFilter) -> list[_Condition]:
+def _sources(asked: JobFilter) -> list[_Source]:
+    """One for each condition that has an index. None of them has children."""
+    own = JOBS.c.parent_id.is_(None)
+    columns = ((JOBS.c.state, asked.state), (JOBS.c.kind, asked.kind))
+    return [
+        *(_Source(TERMS.c.job_id, key=TERMS.c.term, values=[one], same=[_has(one)]) for one in asked.terms),
+        *(
+            _Source(JOBS.c.id, [own], column, sorted(set(values)), [column.in_(values)])
+            for column, values in columns
+            if values
+        ),
+    ]
+
+
+def _others(asked: JobFilter, jobs: sa.FromClause = JOBS) -> list[_Condition]:
     """What no index is read by."""
     others: list[_Condition] = []
     if asked.created_by:
-        others.append(JOBS.c.created_by.in_(asked.created_by))
+        others.append(jobs.c.created_by.in_(asked.created_by))
     if asked.after is not None:
-        others.append(JOBS.c.created_at >= asked.after)
+        others.append(jobs.c.created_at >= asked.after)
     if asked.before is not None:
-        others.append(JOBS.c.created_at < asked.before)
+        others.append(jobs.c.created_at < asked.before)
     return others
 
 
-def _rarest(session: Session, sources: Sequence[_Source], walk: _Walk) -> _Source:
-    """The first of those that have the fewest jobs, up to one more than is looked at in one step."""
-    if len(sources) == 1:
-        return sources[0]
+def _rarest(session: Session, sources: Sequence[_Source], walk: _Walk) -> tuple[_Source, int]:
+    """The first of those that have the fewest jobs, and how many: at most one more than LOOK."""
     counts = [
         sa.select(sa.func.count()).select_from(source.read(walk, LOOK + 1).subquery()).scalar_subquery()
         for source in sources
     ]
     numbers = list(session.execute(sa.select(*counts)).one())
-    return sources[numbers.index(min(numbers))]
+    return sources[numbers.index(min(numbers))], min(numbers)
 
 
-def _has(term: str) -> _Condition:
+def _has(term: str, jobs: sa.FromClause = JOBS) -> _Condition:
     """Looked up for each job, as in `_among`, and not an EXISTS, of which PostgreSQL might make a join."""
     looked_up: sa.Select[Any] = sa.select(sa.literal_column("1")).where(
-        TERMS.c.term == term, TERMS.c.job_id == JOBS.c.id
+        TERMS.c.term == term, TERMS.c.job_id == jobs.c.id
     )
-    return looked_up.correlate(JOBS).scalar_subquery().is_not(None)
+    return looked_up.correlate(jobs).scalar_subquery().is_not(None)
 
 
 def _ids_between(

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session, aliased, attributes, defer
 from jobyard.shared.errors import NotFound
 from jobyard.shared.jobs import briefs
 from jobyard.shared.jobs.filters import ALL, JobFilter
-from jobyard.shared.jobs.finding import find
+from jobyard.shared.jobs.ordered import find_in_order
+from jobyard.shared.jobs.orders import Order, OrderKey
 from jobyard.shared.jobs.states import TERMINAL, State
 from jobyard.shared.jobs.tables import JOBS, Job, JobEvent
 
@@ -64,19 +65,17 @@ def get(session: Session, job_id: uuid.UUID) -> Job:
 def page(
     session: Session,
     asked: JobFilter = ALL,
+    order: Order = Order.NEWEST,
     *,
     parent: uuid.UUID | None = None,
-    after: uuid.UUID | None = None,
+    after: OrderKey | None = None,
     limit: int = 50,
-    oldest_first: bool = False,
-) -> tuple[list[Job], uuid.UUID | None]:
-    """The jobs that `find` finds, with long specs and results cut (`briefs`), and the next page's cursor.
-
-    Newest first (ids are UUIDv7: they sort by time), unless `oldest_first`.
-    """
-    found = find(session, asked, parent=parent, after=after, limit=limit, oldest_first=oldest_first)
-    oldest = listed(session, found.ids)
-    return oldest if oldest_first else oldest[::-1], found.next
+    backwards: bool = False,
+) -> tuple[list[Job], OrderKey | None]:
+    """The jobs that `find_in_order` finds, with long specs and results cut (`briefs`), and what is next."""
+    found = find_in_order(session, asked, order, parent=parent, after=after, limit=limit, backwards=backwards)
+    by_id = {job.id: job for job in listed(session, found.ids)}
+    return [by_id[job_id] for job_id in found.ids if job_id in by_id], found.next
 
 
 # Built once: it is longer than the others.

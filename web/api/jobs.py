@@ -18,7 +18,6 @@ from jobyard.web.api import serializers
 from jobyard.web.api.common import (
     SECURITY,
     JobPath,
-    PageQuery,
     Query,
     answer,
     is_known,
@@ -50,12 +49,20 @@ else:
     KindName = Literal[tuple(kinds.by_name())]
 
 
-class JobsQuery(PageQuery, jobs.JobFilter):
+class JobsQuery(Query, jobs.JobFilter):
     """Which jobs; parameters with several values are repeated."""
 
+    limit: int = Field(default=50, ge=1, le=1_000)
+    cursor: str | None = Field(
+        default=None, max_length=100, description="`next` of the previous page, which has the same `sort`"
+    )
     kind: list[KindName] = Field(default=[], max_length=32, description="One of these kinds")
     parent: uuid.UUID | None = Field(default=None, description="List the children of this job instead")
-    sort: Literal["newest", "oldest"] = Field(default="newest", description="Which jobs are first")
+    sort: Literal["newest", "oldest", "finished", "priority"] = Field(
+        default="newest",
+        description="Which jobs are first. `finished` lists those that have ended, the last one first; "
+        "`priority` those that are queued, the highest priority first, then the oldest",
+    )
 
 
 class SubmitQuery(Query):
@@ -136,25 +143,20 @@ def check_job(body: Submit) -> Response:
 
 @api.get("", responses={200: schemas.Page[schemas.Job]}, summary="List jobs, or find some")
 def list_jobs(query: JobsQuery) -> Response:
-    """Newest first. Children of other jobs are listed only with `parent`.
+    """Newest first, or as `sort` says. Children of other jobs are listed only with `parent`.
 
     Specs and results of more than 4,000 bytes, and notes of more than 200 characters, are cut: `truncated`
     has the paths of what is there in part. A page may have fewer jobs than `limit`, or none, since only so
     many are looked at for each; there may be more as long as `next` is not null.
     """
-    oldest_first = query.sort == "oldest"
+    order = jobs.Order(query.sort)
+    after = None if query.cursor is None else jobs.OrderKey.read(order, query.cursor)
     with current_backend().database.read() as session:
-        found = jobs.find(
-            session,
-            query,
-            parent=query.parent,
-            after=query.cursor,
-            limit=query.limit,
-            oldest_first=oldest_first,
-        )
-        seen = jobs.read_snapshots(session.connection(), found.ids)
+        found = jobs.find_in_order(session, query, order, parent=query.parent, after=after, limit=query.limit)
+        by_id = {job.id: job for job in jobs.read_snapshots(session.connection(), found.ids)}
+    seen = [by_id[job_id] for job_id in found.ids if job_id in by_id]
     more = None if found.next is None else str(found.next)
-    return answer(serializers.of_some(seen if oldest_first else seen[::-1], more))
+    return answer(serializers.of_some(seen, more, lambda job: str(jobs.OrderKey.of(order, job))))
 
 
 @api.get("/<uuid:id>", responses={200: schemas.Job, 304: None}, summary="Get a job, or wait for it")

@@ -43,10 +43,14 @@ def of_page(jobs: Iterable[JobSnapshot], more: str | None = None) -> bytes:
     return b'{"items":[%b],"next":%b}' % (b",".join(map(of_job, jobs)), to_json(more))
 
 
-def of_some(jobs: Sequence[JobSnapshot], more: str | None) -> bytes:
+def of_some(
+    jobs: Sequence[JobSnapshot],
+    more: str | None,
+    cursor_of: Callable[[JobSnapshot], str] = lambda job: str(job.id),
+) -> bytes:
     """The same of as many as fit into a page; `more` is its cursor if all of them do."""
     shown, has_more = budgets.take(map(of_job, jobs), len)
-    following = str(jobs[len(shown) - 1].id) if has_more else more
+    following = cursor_of(jobs[len(shown) - 1]) if has_more else more
     return b'{"items":[%b],"next":%b}' % (b",".join(shown), to_json(following))
 
 

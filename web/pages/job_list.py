@@ -7,6 +7,7 @@ from flask import Response, request
 from pydantic import Field, ValidationError
 
 from jobyard.shared import jobs, kinds, queue_controls
+from jobyard.shared.errors import BadInput
 from jobyard.shared.open_transactions import oldest_transaction
 from jobyard.web.backend import current_backend
 from jobyard.web.pages.blueprint import routes
@@ -20,9 +21,13 @@ JOBS_PER_PAGE = 25
 class ListQuery(jobs.JobFilter):
     """Which jobs, and which page of them: those after `cursor`, or those before `back`."""
 
-    sort: Literal["newest", "oldest"] = "newest"
-    cursor: uuid.UUID | None = Field(default=None, exclude=True)
-    back: uuid.UUID | None = Field(default=None, exclude=True)
+    sort: Literal["newest", "oldest", "finished", "priority"] = "newest"
+    cursor: str | None = Field(default=None, exclude=True)
+    back: str | None = Field(default=None, exclude=True)
+
+    @property
+    def order(self) -> jobs.Order:
+        return jobs.Order(self.sort)
 
 
 @routes.get("/")
@@ -36,6 +41,7 @@ def index() -> Response:
             "jobs/_list.html",
             query=query,
             kept=query.asked(),
+            matching=_matching(query),
             wrong=wrong,
             kinds=list(kinds.by_name()),
             jobs=shown,
@@ -48,26 +54,49 @@ def index() -> Response:
         )
 
 
-def _page(session: Any, query: ListQuery) -> tuple[list[jobs.Job], uuid.UUID | None, uuid.UUID | None]:
+def _page(session: Any, query: ListQuery) -> tuple[list[jobs.Job], str | None, str | None]:
     """The jobs, and the cursors of the pages before and after, if there are such pages."""
-    oldest_first = query.sort == "oldest"
+    order = query.order
     if query.back is not None:
         found, previous = jobs.page(
-            session, query, after=query.back, limit=JOBS_PER_PAGE, oldest_first=not oldest_first
+            session, query, order, after=_key(order, query.back), limit=JOBS_PER_PAGE, backwards=True
         )
         shown = found[::-1]
-        return shown, previous, shown[-1].id if shown else _next_to(query.back, 1 - 2 * oldest_first)
-    shown, following = jobs.page(
-        session, query, after=query.cursor, limit=JOBS_PER_PAGE, oldest_first=oldest_first
-    )
+        return shown, _text(previous), _last(order, shown) or _next_to(order, query.back, 1)
+    shown, following = jobs.page(session, query, order, after=_key(order, query.cursor), limit=JOBS_PER_PAGE)
     if query.cursor is None:
-        return shown, None, following
-    return shown, shown[0].id if shown else _next_to(query.cursor, 2 * oldest_first - 1), following
+        return shown, None, _text(following)
+    return shown, _last(order, shown[:1]) or _next_to(order, query.cursor, -1), _text(following)
 
 
-def _next_to(cursor: uuid.UUID, step: int) -> uuid.UUID:
+def _next_to(order: jobs.Order, cursor: str, step: int) -> str:
     """What turns round on a page without jobs: the job of the cursor itself may be one of those before it."""
-    return uuid.UUID(int=min(max(cursor.int + step, 0), (1 << 128) - 1))
+    key = jobs.OrderKey.read(order, cursor)
+    rises = order in (jobs.Order.OLDEST, jobs.Order.PRIORITY)
+    number = key.id.int + (-step if rises else step)
+    return str(key._replace(id=uuid.UUID(int=min(max(number, 0), (1 << 128) - 1))))
+
+
+def _last(order: jobs.Order, shown: list[jobs.Job]) -> str | None:
+    """The cursor of the last of these jobs."""
+    return str(jobs.OrderKey.of(order, shown[-1])) if shown else None
+
+
+def _text(key: jobs.OrderKey | None) -> str | None:
+    return None if key is None else str(key)
+
+
+def _matching(query: ListQuery) -> dict[str, Any]:
+    """The filter of all that are listed, in whatever order."""
+    asked = {name: value for name, value in query.asked().items() if name != "sort"}
+    listed = jobs.STATES_OF[query.order]
+    if listed is not None:
+        asked.setdefault("state", [state for state in jobs.State if state in listed])
+    return asked
+
+
+def _key(order: jobs.Order, cursor: str | None) -> jobs.OrderKey | None:
+    return None if cursor is None else jobs.OrderKey.read(order, cursor)
 
 
 def _query() -> tuple[ListQuery, dict[str, str]]:
@@ -82,10 +111,29 @@ def _query() -> tuple[ListQuery, dict[str, str]]:
     if unknown:
         del given["kind"]
     try:
-        return ListQuery.model_validate(given), wrong
+        query = ListQuery.model_validate(given)
     except ValidationError as error:
         for one in field_errors(error):
             name = one.field.partition(".")[0]
             wrong[name] = one.message
             given.pop(name, None)
-    return ListQuery.model_validate(given), wrong
+        query = ListQuery.model_validate(given)
+    return _in_an_order(query, wrong), wrong
+
+
+def _in_an_order(query: ListQuery, wrong: dict[str, str]) -> ListQuery:
+    """Without an order that what is asked for does not have, and a page that the order does not have."""
+    without: dict[str, Any] = {}
+    try:
+        jobs.check_order(query.order, query)
+    except BadInput as error:
+        wrong["sort"] = error.message
+        without["sort"] = "newest"
+    for name in ("cursor", "back"):
+        try:
+            _key(jobs.Order(without.get("sort", query.sort)), getattr(query, name))
+        except BadInput as error:
+            without[name] = None
+            if "sort" not in wrong:
+                wrong[name] = error.message
+    return query.model_copy(update=without)

@@ -34,7 +34,8 @@ from jobyard.shared import (
 )
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
-from jobyard.shared.jobs import Job, JobEvent, JobFilter, Progress, Request, State
+from jobyard.shared.jobs import Job, JobEvent, JobFilter, Progress, Request, State, finding
+from jobyard.shared.kinds.base import Queue
 from jobyard.shared.migrate import upgrade
 from jobyard.shared.storage import File, known
 from tests.conftest import new_database
@@ -87,6 +88,7 @@ Verb = Callable[[Session, Filled], object]
 PREDICTION = {"image": "a.jpg", "label": "cats", "probability": 0.5, "probabilities": {}, "error": None}
 UNSURE = (0.5, 99)
 A_WEEK = JobFilter(after="2020-01-02", before="2020-01-09")
+ENDED = jobs.OrderKey(datetime.datetime(2020, 1, 7, tzinfo=datetime.UTC), uuid.UUID(int=0))
 WEBHOOK = uuid.UUID(int=1)
 
 
@@ -232,7 +234,22 @@ HOT: dict[str, Verb] = {
     "page_of_a_kind": lambda session, _: jobs.page(session, jobs.JobFilter(kind=["sentiment"])),
     "page_of_a_state": lambda session, _: jobs.page(session, jobs.JobFilter(state=[State.RUNNING])),
     "page_of_the_finished": lambda session, _: jobs.page(session, jobs.JobFilter(state=[State.SUCCEEDED])),
-    "page_after": lambda session, filled: jobs.page(session, after=filled.queued.id),
+    "page_after": lambda session, filled: jobs.page(
+        session, after=jobs.OrderKey.of(jobs.Order.NEWEST, filled.queued)
+    ),
+    "find_the_last_that_ended": lambda session, _: jobs.find_in_order(
+        session, JobFilter(), jobs.Order.FINISHED
+    ),
+    "find_the_last_that_ended_of_a_kind": lambda session, filled: jobs.find_in_order(
+        session, JobFilter(kind=["sentiment"], q="nightly"), jobs.Order.FINISHED, after=ENDED
+    ),
+    "find_those_that_ended_before_a_page": lambda session, filled: jobs.find_in_order(
+        session, JobFilter(), jobs.Order.FINISHED, after=ENDED, backwards=True
+    ),
+    "find_the_last_that_ended_of_few": lambda session, _: jobs.find_in_order(
+        session, JobFilter(q="rare", state=["succeeded"]), jobs.Order.FINISHED, after=ENDED
+    ),
+    "find_the_next_in_turn": lambda session, _: jobs.find_in_order(session, JobFilter(), jobs.Order.PRIORITY),
     "ended_until": lambda session, _: jobs.ended_until(session, datetime.datetime.now(datetime.UTC)),
     "count_ended": lambda session, filled: jobs.count_ended(session, Job.id == filled.queued.id),
     "count_pending": lambda session, _: webhooks.count_pending(session),
@@ -358,6 +375,49 @@ def test_jobs_are_found_in_the_order_of_an_index_of_what_they_have(
         return
     [scan] = scans(filled.database, statement, parameters)
     assert (scan.index, scan.narrowed) == (index, True), steps
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("asked", [{}, {"kind": ["sentiment"], "q": "nightly"}])
+def test_what_ended_last_is_read_from_the_index_of_ends(
+    filled: Filled, asked: dict[str, Any], *, backwards: bool
+) -> None:
+    statements = sent_by(
+        filled,
+        lambda session, _: jobs.find_in_order(
+            session, JobFilter(**asked), jobs.Order.FINISHED, after=ENDED, backwards=backwards
+        ),
+    )
+    walked = [one for one in statements if "AS looked" in one[0]]
+    assert walked
+    for statement, parameters in walked:
+        found = [scan for scan in scans(filled.database, statement, parameters) if scan.table == "jobs"]
+        assert [(scan.index, scan.narrowed) for scan in found] == [("ix_jobs_finished_at", True)]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_those_that_wait_are_read_from_the_index_of_the_line(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch, *, backwards: bool
+) -> None:
+    monkeypatch.setattr(finding, "LOOK", 10)  # fewer than there are
+    key = jobs.OrderKey.of(jobs.Order.PRIORITY, filled.queued)
+    statements = sent_by(
+        filled,
+        lambda session, _: jobs.find_in_order(
+            session, JobFilter(), jobs.Order.PRIORITY, after=key, backwards=backwards
+        ),
+    )
+    walked = [one for one in statements if "AS looked" in one[0]]
+    assert walked
+    for statement, parameters in walked:
+        found = [scan for scan in scans(filled.database, statement, parameters) if scan.table == "jobs"]
+        # Where PostgreSQL knows that there are few of the same priority, it may sort them.
+        others = [scan for scan in found if scan.index != "ix_jobs_line"]
+        most = len(Queue) if filled.database.engine.dialect.name == "postgresql" else 0
+        assert len(found) == 2 * len(Queue)
+        assert len(others) <= most
+        assert all(scan.narrowed for scan in found)
+        assert {scan.index for scan in others} <= {"ix_jobs_turns"}
 
 
 def test_a_claim_that_sorts_the_line_is_found(filled: Filled) -> None:

@@ -115,7 +115,7 @@ def test_pages_are_whole_and_without_doubles_while_jobs_are_added(database: Data
         before = None
         while True:
             with database.read() as session:
-                part = [job.id for job in jobs.page(session, after=before, limit=7)[0]]
+                part = jobs.find(session, JobFilter(), after=before, limit=7).ids
             if not part:
                 break
             found += part

@@ -143,6 +143,13 @@ def test_a_list_has_those_that_meet_every_condition(api: "FlaskClient") -> None:
         ("before=2020-01-01", []),
     ):
         assert ids(api.get(f"/api/v1/jobs?{query}")) == found, query
+    api.patch(f"/api/v1/jobs/{birds}", json={"priority": 9})
+    api.post(f"/api/v1/jobs/{plain}/cancel")
+    api.post(f"/api/v1/jobs/{reviews}/cancel")
+    assert ids(api.get("/api/v1/jobs?sort=priority")) == [birds]
+    assert ids(api.get("/api/v1/jobs?sort=finished")) == [reviews, plain]
+    first = api.get("/api/v1/jobs?sort=finished&limit=1").json
+    assert ids(api.get(f"/api/v1/jobs?sort=finished&limit=1&cursor={first['next']}")) == [plain]
     api.patch(f"/api/v1/jobs/{birds}", json={"name": "autumn", "note": None})
     assert ids(api.get("/api/v1/jobs?q=may")) == [reviews]
     assert ids(api.get("/api/v1/jobs?q=autumn")) == [birds]
@@ -156,7 +163,10 @@ def test_a_list_has_those_that_meet_every_condition(api: "FlaskClient") -> None:
         ("kind=juggle", "kind"),
         ("state=done", "state"),
         ("before=yesterday", "before"),
-        ("sort=priority", "sort"),
+        ("sort=colour", "sort"),
+        ("sort=priority&state=failed", "sort"),
+        ("sort=finished&state=failed&state=queued", "sort"),
+        ("sort=finished&cursor=018f0000-0000-7000-8000-00000000aaaa", "cursor"),
         ("colour=red", "colour"),
     ],
 )

@@ -3,10 +3,12 @@
 import re
 import uuid
 
+import pytest
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from jobyard.shared import jobs
-from tests.factories import claimed, new_job, new_jobs
+from tests.factories import LONG_AGO, claimed, new_job, new_jobs
 from tests.integration.web.world import World
 
 ROW = re.compile(r'id="job-([0-9a-f-]{36})"')
@@ -58,6 +60,34 @@ def test_the_oldest_may_be_first(world: World, web: FlaskClient) -> None:
     assert set(ids) <= set(everything)
 
 
+@pytest.mark.parametrize("sort", ["finished", "priority"])
+def test_pages_lead_forwards_and_back_in_another_order(world: World, web: FlaskClient, sort: str) -> None:
+    ids = new_jobs(world.backend.database, 60)
+    with world.backend.database.write() as session:
+        if sort == "finished":
+            jobs.cancel_many(session, ids)
+            session.execute(sa.update(jobs.Job).values(finished_at=LONG_AGO))
+            ids = ids[::-1]
+    whole = [str(job_id) for job_id in ids]
+    first = f"/?sort={sort}"
+    assert listed(web, first) == whole[:25]
+    second = link(web, first, "next")
+    assert second is not None
+    third = link(web, second, "next")
+    assert third is not None
+    assert listed(web, third) == whole[50:]
+    back = link(web, third, "previous")
+    assert back is not None
+    assert listed(web, back) == whole[25:50]
+    home = link(web, back, "previous")
+    assert home is not None
+    assert listed(web, home) == whole[:25]
+    assert link(web, home, "previous") is None
+    # What is listed are the jobs that a change of all that match is for.
+    state = "queued" if sort == "priority" else "succeeded&amp;state=failed&amp;state=cancelled"
+    assert f'href="/jobs/many?state={state}"' in web.get(first).text
+
+
 def test_jobs_are_found_by_what_the_form_sends(world: World, web: FlaskClient) -> None:
     marked = {"job.name": "May again", "job.labels": "team=birds"}
     response = web.post("/new/sentiment", data={"source": "texts", "texts": "so good"} | marked)
@@ -81,6 +111,7 @@ def test_what_makes_no_sense_in_an_address_is_left_out_and_said(world: World, we
         ("/?kind=juggle", "there is no kind"),
         ("/?before=yesterday", "before: "),
         ("/?cursor=5", "cursor: "),
+        ("/?sort=finished&state=queued&cursor=5", "sort: finished lists jobs that are succeeded"),
         (f"/?cursor={uuid.UUID(int=2**128 - 1)}&q=!", "q: should have at least one letter or digit"),
     ):
         assert job_id in listed(web, address), address

@@ -47,7 +47,7 @@ def test_a_group_is_a_line_with_what_other_commands_take(
         GROUP["key"],
         "1,200",
         "WorkError",
-        "is [b]broken[/b]",
+        "[b]broken[/b]",
         GROUP["newest"],
         "failures retry KEY",
     ):

@@ -114,6 +114,14 @@ def test_jobs_asks_for_what_is_to_be_found(server: Server) -> None:
     ]
 
 
+def test_jobs_are_listed_in_an_order(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["jobs", "--sort", "finished"]) == 0
+    assert ("sort", "finished") in server.query
+    assert "ended" in capsys.readouterr().out
+    assert run(["jobs", "--sort", "priority", "--oldest"]) == 2
+    assert "either --oldest or --sort priority" in capsys.readouterr().err
+
+
 def test_jobs_prints_the_whole_id_the_name_and_why_each_on_a_line(
     server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
