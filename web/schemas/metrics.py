@@ -27,7 +27,7 @@ class ComparedJob(Out):
     """One job of a comparison."""
 
     id: uuid.UUID
-    label: str = Field(description="The reference of its model; else its kind and the end of its id")
+    label: str = Field(description="Its name; else its model's reference, or its kind and the end of its id")
     state: str
     points: list[ComparedPoint]
     best: ComparedPoint | None

@@ -82,8 +82,8 @@ def compare(session: Session, job_ids: Sequence[uuid.UUID], name: str, points: i
 
 
 def label(job: Job) -> str:
-    """The model that a training made; else its kind and the end of its id, as the list of jobs has it."""
-    return str((job.result or {}).get("model") or f"{job.kind} {str(job.id)[-8:]}")
+    """Its name; else the model that a training made, or its kind and the end of its id."""
+    return str(job.name or (job.result or {}).get("model") or f"{job.kind} {str(job.id)[-8:]}")
 
 
 def differences(

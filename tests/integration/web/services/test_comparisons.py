@@ -71,6 +71,8 @@ def test_long_runs_are_thinned_and_a_model_lends_its_name(world: World, api: Fla
     found = compared(api, [long, str(trained.id), long], name="loss", points=20)
     assert [job["label"] for job in found["jobs"]] == [f"train {long[-8:]}", "pets@1"]
     assert len(found["jobs"][0]["points"]) == 20
+    assert api.patch(f"/api/v1/jobs/{long}", json={"name": "the long one"}).status_code == 200
+    assert compared(api, [long])["jobs"][0]["label"] == "the long one"
     assert found["jobs"][0]["best"]["step"] == 500
 
 
