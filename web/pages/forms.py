@@ -122,19 +122,21 @@ def _file_id(written: str) -> uuid.UUID | None:
 def _submit(kind: str) -> uuid.UUID:
     """Raises Refused; then nothing of the form stays behind."""
     filled = form_data.read(kind)
+    # All that is wrong is said at once.
+    given, wrong = {}, dict(filled.missing)
     try:
         given = marks.filled_in()
     except BadInput as error:
-        raise Refused({f"{marks.PREFIX}{error.field}": error.message}) from None
+        wrong[f"{marks.PREFIX}{error.field}"] = error.message
     try:
         submission = SUBMISSION.validate_python({"kind": kind, "spec": filled.spec, **given})
     except ValidationError as error:
         errors = _by_field(kind, field_errors(error))
         if filled.missing:
             errors.pop("form", None)  # a missing source is reported beside its field
-        raise Refused({**errors, **filled.missing}) from None
-    if filled.missing:
-        raise Refused(filled.missing)
+        raise Refused({**errors, **wrong}) from None
+    if wrong:
+        raise Refused(wrong)
     try:
         with Uploads() as uploads:
             spec = submission.spec

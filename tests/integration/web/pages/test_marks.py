@@ -51,6 +51,9 @@ def test_marks_that_are_wrong_are_said_beside_their_fields(world: World, web: Fl
         assert response.status_code == 422
         assert said in response.text
         assert "so good" in response.text
+    both = web.post("/new/train", data={"dataset": "pets@1", "epochs": "-3", "job.labels": "no label"})
+    assert "Line 1: should be a key and a value" in both.text
+    assert "Should be greater than or equal to 1" in both.text
     with world.backend.database.read() as session:
         assert session.scalars(sa.select(jobs.Job)).all() == []
 
