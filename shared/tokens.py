@@ -26,7 +26,7 @@ PREFIX: Final = "jy_"
 SECRET_BYTES: Final = 32
 SECRET_CHARACTERS: Final = len(PREFIX) + len(secrets.token_urlsafe(SECRET_BYTES))
 LAST_USE_SECONDS: Final = 60
-# Of queued jobs: so many are counted at each submit.
+# Of queued and of running jobs: so many are counted at each submit.
 MAX_QUOTA: Final = 10_000
 
 
@@ -49,9 +49,10 @@ class Scope(enum.StrEnum):
 
 
 _SCOPES: Final = ", ".join(f"'{scope}'" for scope in Scope)
-_NOT_REVOKED: Final[Any] = {
-    f"{dialect}_where": sa.text("revoked_at IS NULL") for dialect in ("sqlite", "postgresql")
-}
+
+
+def _where(condition: str) -> dict[str, Any]:
+    return {f"{dialect}_where": sa.text(condition) for dialect in ("sqlite", "postgresql")}
 
 
 class Token(Base):
@@ -68,6 +69,8 @@ class Token(Base):
     created_by: Mapped[str] = mapped_column(sa.String(64))
     # How many of its jobs may be queued at once. None: any number.
     max_queued: Mapped[int | None] = mapped_column()
+    # How many of its jobs may run at once. Jobs know its name: of all tokens of that only the newest has one.
+    max_running: Mapped[int | None] = mapped_column()
     # None: it does not expire.
     expires_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
     # To within LAST_USE_SECONDS.
@@ -76,7 +79,9 @@ class Token(Base):
 
     __table_args__ = (
         sa.CheckConstraint(f"scope IN ({_SCOPES})", name="scope"),
-        sa.Index("uq_tokens_live_name", "name", unique=True, **_NOT_REVOKED),
+        sa.Index("uq_tokens_live_name", "name", unique=True, **_where("revoked_at IS NULL")),
+        # Which claims look into: nearly always it is empty.
+        sa.Index("uq_tokens_quota", "name", unique=True, **_where("max_running IS NOT NULL")),
     )
 
 
@@ -103,8 +108,11 @@ def create(
     expires_seconds: int | None,
     created_by: str,
     max_queued: int | None = None,
+    max_running: int | None = None,
 ) -> tuple[Token, str]:
     """A new token and its secret, which nobody can read again.
+
+    What it says of `max_running` holds for jobs of earlier tokens of its name, too.
 
     Raises BadInput for a name that is reserved, and Conflict if there is a valid token of this name.
     """
@@ -112,6 +120,8 @@ def create(
         raise BadInput("name", f"should not be {' or '.join(sorted(RESERVED))}: these names are taken")
     is_expired = sa.and_(Token.name == name, Token.revoked_at.is_(None), Token.expires_at <= utcnow())
     session.execute(sa.update(Token).where(is_expired).values(revoked_at=Token.expires_at))
+    earlier = Token.name == name, Token.revoked_at.is_not(None), Token.max_running.is_not(None)
+    session.execute(sa.update(Token).where(*earlier).values(max_running=None))
     secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
     row = {
         "id": uuid7(),
@@ -121,6 +131,7 @@ def create(
         "created_at": utcnow(),
         "created_by": created_by,
         "max_queued": max_queued,
+        "max_running": max_running,
         "expires_at": None if expires_seconds is None else utcnow(expires_seconds),
     }
     insert = insert_into(session.connection(), Token).values(row).on_conflict_do_nothing()
@@ -132,8 +143,8 @@ def create(
         "scope": scope,
         "expires_at": token.expires_at and token.expires_at.isoformat(),
     }
-    if max_queued is not None:
-        details["max_queued"] = max_queued
+    quotas = {"max_queued": max_queued, "max_running": max_running}
+    details |= {quota: most for quota, most in quotas.items() if most is not None}
     audit.note(session, created_by, "token.create", name, details)
     session.expunge(token)
     return token, secret

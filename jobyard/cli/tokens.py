@@ -7,9 +7,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from jobyard.cli.session import connect, json_option, local, output, print_json
+from jobyard.client.errors import Json
 
 SCOPES = ("read", "submit", "admin")
-COLUMNS = ("name", "scope", "created", "by", "last used", "queued at most", "expires")
+COLUMNS = ("name", "scope", "created", "by", "last used", "at most", "expires")
 UNITS = {"m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
 
 
@@ -21,6 +22,11 @@ def _seconds(_context: click.Context, _option: click.Parameter, written: str | N
     if found is None:
         raise click.BadParameter(f"should be like 12h, 30d or 8w, but is {written!r}")
     return int(found[1]) * UNITS[found[2]]
+
+
+def _quotas(token: Json) -> str:
+    found = ((token.get(f"max_{state}"), state) for state in ("queued", "running"))
+    return ", ".join(f"{most:,} {state}" for most, state in found if most is not None)
 
 
 @click.group(invoke_without_command=True)
@@ -48,7 +54,7 @@ def tokens(context: click.Context, revoked: bool, as_json: bool) -> None:
                 local(token["created_at"]),
                 escape(token["created_by"]),
                 local(token["last_used_at"], "never"),
-                "" if token.get("max_queued") is None else f"{token['max_queued']:,}",
+                _quotas(token),
                 *(local(token[name], "never") for name in moments),
             )
         if as_json:
@@ -73,11 +79,23 @@ def tokens(context: click.Context, revoked: bool, as_json: bool) -> None:
     help="How long it is valid, as 12h, 30d or 8w; default: until it is revoked.",
 )
 @click.option("--max-queued", type=click.IntRange(1), help="How many of its jobs may be queued at once.")
+@click.option(
+    "--max-running", type=click.IntRange(1), help="How many of its jobs run at once; others stay queued."
+)
 @json_option
-def create(name: str, scope: str, expires: int | None, max_queued: int | None, as_json: bool) -> None:
+def create(
+    name: str,
+    scope: str,
+    expires: int | None,
+    max_queued: int | None,
+    max_running: int | None,
+    as_json: bool,
+) -> None:
     """Create a token and print it: it is shown this once."""
     with connect() as client:
-        made = client.create_token(name, scope, expires_seconds=expires, max_queued=max_queued)
+        made = client.create_token(
+            name, scope, expires_seconds=expires, max_queued=max_queued, max_running=max_running
+        )
     if as_json:
         print_json(made)
         return

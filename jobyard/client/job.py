@@ -76,7 +76,8 @@ class Job:
 
     @property
     def waiting_for(self) -> str | None:
-        """What keeps a queued job beside those before it: its queue is paused, or has no running worker.
+        """What keeps a queued job beside those before it: its queue is paused, has no running worker or has
+        reached its limit of running jobs, or the token that submitted it its quota.
 
         A job of a list doesn't say.
         """

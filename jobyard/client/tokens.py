@@ -25,17 +25,21 @@ class Tokens:
         *,
         expires_seconds: int | None = None,
         max_queued: int | None = None,
+        max_running: int | None = None,
     ) -> Json:
         """Make a token of scope "read", "submit" or "admin"; its "secret" is in this answer only.
 
-        `max_queued` is how many of its jobs may be queued at once.
+        `max_queued` is how many of its jobs may be queued at once, `max_running` how many run at once, while
+        others stay queued.
 
         Raises Conflict if there is a token of this name, and Refused as `tokens`.
         """
         return self._transport.post(
             "/tokens",
             {"name": name, "scope": scope}
-            | given({"expires_seconds": expires_seconds, "max_queued": max_queued}),
+            | given(
+                {"expires_seconds": expires_seconds, "max_queued": max_queued, "max_running": max_running}
+            ),
         )
 
     def revoke_token(self, name: str) -> None:

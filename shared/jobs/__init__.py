@@ -48,7 +48,7 @@ from jobyard.shared.jobs.output import (
 from jobyard.shared.jobs.owner import cancel, pause, resume, retry
 from jobyard.shared.jobs.positions import EXACT_POSITIONS, FAR_POSITION
 from jobyard.shared.jobs.progress import Progress
-from jobyard.shared.jobs.quotas import count_queued_of
+from jobyard.shared.jobs.quotas import count_queued_of, queues_of
 from jobyard.shared.jobs.reads import (
     RunningJob,
     children,
@@ -240,6 +240,7 @@ __all__ = [
     "pause",
     "pause_many",
     "postpone",
+    "queues_of",
     "read_if_ended",
     "read_output",
     "read_snapshot",

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from jobyard.shared.database import AUTOCOMMIT, utcnow
 from jobyard.shared.jobs.fronts import PRIORITIES, Front, parameter
 from jobyard.shared.jobs.progress import NO_PROGRESS
+from jobyard.shared.jobs.quotas import HAS_QUOTA, anybody_has_quota, owners_at_quota, quota_waits
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.tables import JOBS
 from jobyard.shared.jobs.transitions import NO_SECONDS, ONE, PreparedTransition, Transition, connection_of
@@ -38,8 +39,11 @@ class Claim:
     child_window: int | None = None
     # What earlier attempts used.
     usage: dict[str, Any] | None = None
+    # Its owner, if only so many jobs of that owner may run at once.
+    limited_owner: str | None = None
 
 
+_READ: Final = tuple(field.name for field in fields(Claim) if field.name in JOBS.c)
 _workers: Final = cast(sa.Table, Worker.__table__)
 _TO_RUNNING: Final = Transition("claim", State.RUNNING)
 _VALUES: Final[dict[str, Any]] = {
@@ -100,7 +104,7 @@ def _claim_of(
     held_back: sa.ColumnElement[bool],
     otherwise: sa.Select[Any] | None = None,
 ) -> PreparedTransition:
-    names = [*(field.name for field in fields(Claim)), "priority", "created_by"]
+    names = [*_READ, "priority", "created_by"]
     return PreparedTransition(
         _TO_RUNNING,
         # CASE looks for a job only where it may be claimed: a paused queue costs nothing, however long it is.
@@ -120,38 +124,59 @@ _OUTDATED: Final = sa.func.pg_stat_get_dead_tuples(
 # Jobs of a queue that has a limit are counted under a lock, which takes another statement on PostgreSQL.
 _HAS_LIMIT: Final = QUEUES.c.running_limit.is_not(None)
 _LIMIT: Final = sa.select(QUEUES.c.running_limit).where(QUEUES.c.name == sa.bindparam("from_queue"))
-_LIMITED: Final = _LIMIT.where(_HAS_LIMIT)
+# On SQLite, which has one writer at a time, all is one statement.
+_QUOTA_WAITS: Final = quota_waits(sa.bindparam("from_queue", type_=JOBS.c.queue.type))
+# PostgreSQL plans each claim, and only this costs it next to nothing.
+_HAS_QUOTAS: Final = anybody_has_quota()
+_IS_LIMITED: Final = sa.or_(_LIMIT.where(_HAS_LIMIT).exists(), _HAS_QUOTAS)
+# Jobs of an owner may be in several queues, so claims of all queues take this lock, if there is any quota.
+_QUOTAS_LOCK: Final = 7_204_311_905_218_447_133
+_LOCK: Final[Any] = sa.select(
+    _LIMIT.with_for_update().scalar_subquery().label("running_limit"),
+    sa.case((_HAS_QUOTAS, sa.func.pg_advisory_xact_lock(sa.literal_column(str(_QUOTAS_LOCK))).is_(None))),
+    _HAS_QUOTAS.label("has_quotas"),
+)
 _AT_WORK: Final = JOBS.alias()
 _RUNNING: Final = sa.select(sa.func.count()).where(
     _AT_WORK.c.state == sa.literal_column(f"'{State.RUNNING}'", sa.String),
     _AT_WORK.c.queue == sa.bindparam("from_queue"),
 )
 _WITHIN_LIMIT: Final = _held_back(QUEUES.c.running_limit <= _RUNNING.scalar_subquery())
+_WITHOUT_LIMIT: Final = sa.or_(_held_back(_HAS_LIMIT), _HAS_QUOTAS)
 
 # While only one owner waits, which is nearly always, nobody's turn has to be found out.
 _OTHERS_WAIT: Final = others_wait()
 # Another transaction may be taking the only job of the owner whose turn it is.
 _IN_TURN: Final = sa.func.coalesce(_first_of(in_turn(_ready())), _first())
+_IN_TURN_WITHIN_QUOTAS: Final = sa.func.coalesce(
+    _first_of(in_turn(_ready(), within_quotas=True)), sa.case((~owners_at_quota().exists(), _first()))
+)
 _STILL_SHARED: Final = _OTHERS_WAIT.label("others_wait")
 
-_CLAIM_ON_SQLITE: Final = _claim_of(_first(), held_back=sa.or_(_WITHIN_LIMIT, _OTHERS_WAIT))
-_CLAIM_IN_TURN_ON_SQLITE: Final = _claim_of(_IN_TURN, _STILL_SHARED, held_back=_WITHIN_LIMIT)
-_CLAIM_WITHIN_LIMIT: Final = _claim_of(_IN_TURN, _OUTDATED, held_back=_WITHIN_LIMIT)
+_CLAIM_ON_SQLITE: Final = _claim_of(_first(), held_back=sa.or_(_WITHIN_LIMIT, _OTHERS_WAIT, _QUOTA_WAITS))
+_CLAIM_IN_TURN_ON_SQLITE: Final = _claim_of(
+    _IN_TURN_WITHIN_QUOTAS, _STILL_SHARED, HAS_QUOTA, held_back=_WITHIN_LIMIT
+)
+_CLAIM_WITHIN_LIMIT: Final = _claim_of(_IN_TURN_WITHIN_QUOTAS, _OUTDATED, HAS_QUOTA, held_back=_WITHIN_LIMIT)
 _CLAIM: Final = _claim_of(
     _first(),
     _OUTDATED,
-    held_back=sa.or_(_held_back(_HAS_LIMIT), _OTHERS_WAIT),
-    otherwise=sa.select(ONE).where(sa.or_(_LIMITED.exists(), _OTHERS_WAIT)),
+    held_back=sa.or_(_WITHOUT_LIMIT, _OTHERS_WAIT),
+    otherwise=sa.select(ONE).where(sa.or_(_IS_LIMITED, _OTHERS_WAIT)),
 )
 _CLAIM_IN_TURN: Final = _claim_of(
-    _IN_TURN, _OUTDATED, _STILL_SHARED, held_back=_held_back(_HAS_LIMIT), otherwise=_LIMITED
+    _IN_TURN,
+    _OUTDATED,
+    _STILL_SHARED,
+    held_back=_WITHOUT_LIMIT,
+    otherwise=sa.select(ONE).where(_IS_LIMITED),
 )
 _CLAIM_AFTER: Final = _claim_of(
     # COALESCE looks at a priority only where those above it have no job.
     sa.func.coalesce(*map(_first_after, PRIORITIES)),
     _NEWEST,
-    held_back=_held_back(_HAS_LIMIT),
-    otherwise=_LIMITED,
+    held_back=_WITHOUT_LIMIT,
+    otherwise=sa.select(ONE).where(_IS_LIMITED),
 )
 
 
@@ -168,13 +193,13 @@ def claim(
     None if there is none.
 
     None, too, if the queue is paused or its limit is reached, or the worker is draining: `worker` is the name
-    of one, or that and a slash and more.
+    of one, or that and a slash and more. Owners who have as many jobs running as they may are passed over.
 
     Several workers may do this at once: on PostgreSQL each passes over the row that another is taking,
     on SQLite they come one after another. Not `whole`: look only after what `front` remembers, if anything.
 
-    Of a queue with a limit, PostgreSQL needs a transaction. Without one nothing is claimed, and `front` says
-    that it is limited.
+    Of a queue with a limit, or while anybody has a quota, PostgreSQL needs a transaction. Without one nothing
+    is claimed, and `front` says that it is limited.
     """
     front = Front() if front is None else front
     given = {
@@ -200,14 +225,14 @@ def _claim_on_sqlite(connection: sa.Connection, given: dict[str, Any], front: Fr
     if not front.is_shared and (row := _CLAIM_ON_SQLITE(connection, given)) is not None:
         return row
     row = _CLAIM_IN_TURN_ON_SQLITE(connection, given)
-    front.is_shared = row is not None and row.others_wait
+    front.is_shared = row is not None and (row.others_wait or row.has_quota)
     return row
 
 
 def _claim_without_limit(
     connection: sa.Connection, given: dict[str, Any], front: Front, *, whole: bool
 ) -> sa.Row[Any] | None:
-    """The job; a row without an id if the queue has a limit."""
+    """The job; a row without an id if the queue has a limit, or anybody a quota."""
     began = time.monotonic()
     if front.is_slow and not whole:
         row = _CLAIM_AFTER(connection, given | front.after)
@@ -222,12 +247,12 @@ def _claim_without_limit(
 
 
 def _claim_within_limit(connection: sa.Connection, given: dict[str, Any], front: Front) -> sa.Row[Any] | None:
-    """The claims of the queue come one after another: what one has claimed, the next counts."""
+    """Claims of the queue, or of all, come one after another: what one has claimed, the next counts."""
     if connection.get_execution_options().get(AUTOCOMMIT):
         return None
     # Not in the claim's own statement, which sees what was committed before it waited.
-    limit = connection.scalar(_LIMIT.with_for_update(), {"from_queue": given["from_queue"]})
-    front.is_limited = limit is not None
+    found = connection.execute(_LOCK, {"from_queue": given["from_queue"]}).one()
+    front.is_limited = found.running_limit is not None or found.has_quotas
     return _CLAIM_WITHIN_LIMIT(connection, given)
 
 
@@ -239,4 +264,6 @@ def _claimed(row: sa.Row[Any] | None, front: Front) -> Claim | None:
     if (found := _if_found(row)) is None:
         return None
     front.owner = found.created_by
-    return Claim(**{field.name: found._mapping[field.name] for field in fields(Claim)})
+    read = found._mapping
+    limited_owner = found.created_by if read.get("has_quota") else None
+    return Claim(**{name: read[name] for name in _READ}, limited_owner=limited_owner)

@@ -39,7 +39,7 @@ class Front:
         self.owner = ""
         self.is_shared = False
         self.is_slow = False
-        # Whether the queue had a limit of running jobs when it was last looked at.
+        # Whether the queue had a limit of running jobs, or anybody a quota, when it was last looked at.
         self.is_limited = False
         self._quickest = math.inf
         self._due_at = 0.0

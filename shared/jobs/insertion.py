@@ -15,7 +15,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from jobyard.shared.database import utcnow
 from jobyard.shared.jobs import briefs
 from jobyard.shared.jobs.fields import Field
-from jobyard.shared.jobs.positions import has_workers, jobs_before, pause_of_queue
+from jobyard.shared.jobs.positions import HOLDS, jobs_before
+from jobyard.shared.jobs.quotas import OWNER, quota_reached
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.tables import EVENTS, FIELDS, JOBS
 from jobyard.shared.texts import OutsideText, storable, to_json
@@ -74,6 +75,8 @@ _UUIDS: Final = [name for name in _INSERTED if isinstance(JOBS.c[name].type, sa.
 _OUTSIDE: Final = [name for name in _INSERTED if isinstance(JOBS.c[name].type, OutsideText)]
 
 _NONE: Final = sa.literal_column("0", sa.Integer)
+# What all new jobs of a queue have in common.
+_OF_QUEUE: Final = tuple(name for name in HOLDS if name != "owner_quota")
 
 
 class Inserted(NamedTuple):
@@ -82,9 +85,8 @@ class Inserted(NamedTuple):
     created_at: datetime.datetime
     # Jobs that are queued before all new ones of its queue and priority, at most `EXACT_POSITIONS`.
     jobs_before: int = 0
-    has_workers: bool = False
-    # Why the queue is paused; None: it is not.
-    queue_pause: str | None = None
+    # What keeps it, by the names of `HOLDS`.
+    holds: Mapping[str, Any] = MappingProxyType({})
     # What it has of JSON, as the texts that the database keeps, by column.
     texts: Mapping[str, str] = MappingProxyType({})
 
@@ -105,8 +107,10 @@ class _Insertion:
         self._insert_and_note = sa.select(new.c.id, new.c.created_at).add_cte(noted)
         # Otherwise PostgreSQL may count for each job, and not for each queue and priority.
         queues = _queues(values, given).cte("queues").prefix_with("MATERIALIZED")
-        looks = (queues.c.jobs_before, queues.c.has_workers, queues.c.queue_pause)
-        shown = sa.select(new.c.id, new.c.created_at, *looks)
+        looks = (queues.c[name] for name in _OF_QUEUE)
+        shown = sa.select(
+            new.c.id, new.c.created_at, queues.c.jobs_before, *looks, quota_reached(new.c.created_by)
+        )
         shown = shown.join_from(new, queues, _same_line(new, queues))
         self._insert_note_and_look = shown.add_cte(noted)
 
@@ -114,6 +118,7 @@ class _Insertion:
         values = {name: sa.literal_column(f"json_extract(given.value, '$.{name}')") for name in _INSERTED}
         self._queues = _queues(values, each)
         self._insert = _inserted(sqlite.insert(JOBS), values, each)
+        self._insert_and_look = self._insert.returning(quota_reached(OWNER))
         each_made = sa.func.json_each(sa.bindparam("made", type_=sa.Text))
         made = each_made.table_valued(sa.column("value", sa.Text), name="made")
         job_id: Any = sa.literal_column("json_extract(made.value, '$[0]')")
@@ -153,23 +158,29 @@ class _Insertion:
         self, connection: sa.Connection, parameters: dict[str, str], look: bool
     ) -> dict[uuid.UUID, Inserted]:
         statement = self._insert_note_and_look if look else self._insert_and_note
-        return {job_id: Inserted(*others) for job_id, *others in connection.execute(statement, parameters)}
+        rows = connection.execute(statement, parameters).all()
+        if not look:
+            return {row[0]: Inserted(row[1]) for row in rows}
+        return {row[0]: Inserted(row[1], row[2], dict(zip(HOLDS, row[3:], strict=True))) for row in rows}
 
     def _on_sqlite(
         self, connection: sa.Connection, parameters: dict[str, str], look: bool
     ) -> dict[uuid.UUID, Inserted]:
-        queues: dict[tuple[str, int], tuple[int, bool, str | None]] = {}
+        queues: dict[tuple[str, int], tuple[int, dict[str, Any]]] = {}
         if look:
             found = connection.execute(self._queues, parameters)
-            queues = {
-                (queue, priority): (before, bool(workers), pause)
-                for queue, priority, before, workers, pause in found
-            }
-        rows = connection.execute(self._insert, parameters).all()
+            queues = {(row[0], row[1]): (row[2], dict(zip(_OF_QUEUE, row[3:], strict=True))) for row in found}
+        rows = connection.execute(self._insert_and_look if look else self._insert, parameters).all()
         if rows:
             made = [(row.id.hex, row.created_by) for row in rows]
             connection.execute(self._note, {"made": to_json(made)})
-        return {row.id: Inserted(row.created_at, *queues.get((row.queue, row.priority), ())) for row in rows}
+        if not look:
+            return {row.id: Inserted(row.created_at) for row in rows}
+        new = {}
+        for row in rows:
+            before, holds = queues[row.queue, row.priority]
+            new[row.id] = Inserted(row.created_at, before, holds | {"owner_quota": row[-1]})
+        return new
 
 
 def _inserted(insert: Any, values: dict[str, Any], source: sa.FromClause) -> Any:
@@ -189,8 +200,7 @@ def _queues(values: Mapping[str, Any], source: sa.FromClause) -> sa.Select[Any]:
     return sa.select(
         named,
         jobs_before(named, by_id=False).label("jobs_before"),
-        has_workers(named).label("has_workers"),
-        pause_of_queue(named).label("queue_pause"),
+        *(HOLDS[name](named).label(name) for name in _OF_QUEUE),
     )
 
 

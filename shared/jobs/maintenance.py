@@ -1,6 +1,6 @@
 """The sweeper's changes: expired leases, deadlines, and checkpoints that no job needs."""
 
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -10,9 +10,10 @@ from jobyard.shared.jobs import totals
 from jobyard.shared.jobs.attempts import Attempts, cost_an_attempt
 from jobyard.shared.jobs.counts import EXACT_COUNTS
 from jobyard.shared.jobs.families import lock, stop_children
+from jobyard.shared.jobs.quotas import quota_waits, room_of
 from jobyard.shared.jobs.reads import needed_by_parent
 from jobyard.shared.jobs.states import TERMINAL, State
-from jobyard.shared.jobs.tables import Job
+from jobyard.shared.jobs.tables import JOBS, Job
 from jobyard.shared.jobs.transitions import (
     NO_LEASE,
     OWNER_ASKED,
@@ -21,12 +22,31 @@ from jobyard.shared.jobs.transitions import (
     move,
     note,
 )
+from jobyard.shared.jobs.turns import owners_waiting, ready_of
 from jobyard.shared.jobs.usage import held_at_last
 from jobyard.shared.queue_controls import QueueControl
 from jobyard.shared.storage import Reason, plan_deletion
 
 _RESCUE: Final = Transition("rescue", State.QUEUED, unless=OWNER_ASKED)
 _EXPIRE: Final = Transition("expire", State.FAILED)
+
+_QUOTA_WAITS: Final = sa.select(quota_waits(sa.bindparam("from_queue", type_=JOBS.c.queue.type)))
+
+
+def _ready_within_quotas() -> sa.Select[Any]:
+    """How many jobs of a queue are ready, of no owner more than may run now, nor more than `EXACT_COUNTS`."""
+    owners = owners_waiting()
+    some = ready_of(owners.c.owner, sa.bindparam("older_than_seconds", type_=sa.Float)).limit(EXACT_COUNTS)
+    ready = sa.select(sa.func.count()).select_from(some.subquery()).correlate(owners).scalar_subquery()
+    each = sa.select(ready.label("ready"), room_of(owners.c.owner).label("room")).select_from(owners)
+    counts = each.where(owners.c.owner.is_not(None)).subquery()
+    may_run = sa.case(
+        (counts.c.room < 0, 0), (counts.c.room < counts.c.ready, counts.c.room), else_=counts.c.ready
+    )
+    return sa.select(sa.func.sum(may_run))
+
+
+_READY_WITHIN_QUOTAS: Final = _ready_within_quotas()
 
 
 def rescue(session: Session, limit: int = 100) -> list[Job]:
@@ -123,11 +143,15 @@ def forget_checkpoints(session: Session, limit: int = 500) -> list[str]:
 
 
 def count_claimable(session: Session, queue: str, older_than_seconds: float) -> int:
-    """As `count_ready`, but no more than may run now: none of a paused queue."""
+    """As `count_ready`, but no more than may run now: none of a paused queue, or of owners at their quota."""
     control = session.get(QueueControl, queue)
     if control is not None and control.paused_at is not None:
         return 0
     ready = count_ready(session, queue, older_than_seconds)
+    of_queue = {"from_queue": queue}
+    if ready and session.scalar(_QUOTA_WAITS, of_queue):
+        given = of_queue | {"older_than_seconds": -older_than_seconds}
+        ready = min(int(session.scalar(_READY_WITHIN_QUOTAS, given) or 0), EXACT_COUNTS)
     if not ready or control is None or control.running_limit is None:
         return ready
     running = sa.select(sa.func.count()).where(Job.state == State.RUNNING, Job.queue == queue)

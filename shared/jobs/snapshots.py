@@ -15,7 +15,7 @@ from jobyard.shared.errors import NotFound
 from jobyard.shared.jobs import briefs
 from jobyard.shared.jobs.fields import Field, Shown
 from jobyard.shared.jobs.insertion import NEW, Request
-from jobyard.shared.jobs.positions import FAR_POSITION, QUEUED, has_workers, jobs_before, pause_of_queue
+from jobyard.shared.jobs.positions import FAR_POSITION, HOLDS, QUEUED, jobs_before
 from jobyard.shared.jobs.states import TERMINAL, State
 from jobyard.shared.jobs.submission import Submitted
 from jobyard.shared.jobs.tables import FIELDS, JOBS
@@ -23,7 +23,8 @@ from jobyard.shared.texts import to_json
 
 _SHOWN: Final = tuple(field for field in FIELDS if field.shown)
 
-_NAMES: Final = [*(field.shown_name for field in _SHOWN), "position", "has_workers", "queue_pause"]
+_PLACE: Final = ("position", *HOLDS)
+_NAMES: Final = [*(field.shown_name for field in _SHOWN), *_PLACE]
 _TUPLE: Any = namedtuple
 
 
@@ -54,6 +55,7 @@ class JobSnapshot(_TUPLE("JobSnapshot", [*_NAMES, "truncated", "cuts"], defaults
     progress_unit: str | None
     eta_seconds: float | None
     version: int
+    created_by: str
     parent_id: uuid.UUID | None
     child_window: int | None
     # Of a queued job: 1 for the next to run, at most `FAR_POSITION`, and whether its queue has a worker.
@@ -61,6 +63,9 @@ class JobSnapshot(_TUPLE("JobSnapshot", [*_NAMES, "truncated", "cuts"], defaults
     has_workers: bool | None
     # Of a queued job whose queue is paused: the reason, "" without one.
     queue_pause: str | None
+    # Of a queued job: the limit of running jobs of its queue, and that of its owner, if so many run.
+    queue_limit: int | None
+    owner_quota: int | None
     # In a list: the dotted paths of what is there only in part, as `briefs` has it.
     truncated: Sequence[str]
     # What of its spec is cut, as `restore` takes it.
@@ -75,6 +80,8 @@ class JobVersion(NamedTuple):
     position: int | None
     has_workers: bool | None
     queue_pause: str | None
+    queue_limit: int | None
+    owner_quota: int | None
 
     @property
     def terminal(self) -> bool:
@@ -94,7 +101,7 @@ def read_if_ended(connection: sa.Connection, job_id: uuid.UUID) -> JobSnapshot |
 
 def read_snapshots(connection: sa.Connection, job_ids: Sequence[uuid.UUID]) -> list[JobSnapshot]:
     """Those of the jobs that are there, in the order of their ids, for a list: long specs and results are
-    cut, as `briefs` has it, and `has_workers` and `queue_pause` are None.
+    cut, as `briefs` has it, and what keeps the job (`HOLDS`) is None.
 
     Few statements for any number of jobs. A job that comes or goes between them may be
     missing from the positions.
@@ -116,8 +123,7 @@ def snapshots_of_new(made: Iterable[tuple[Submitted, Request]]) -> dict[uuid.UUI
             id=job.id,
             created_at=job.created_at,
             position=min(place, FAR_POSITION),
-            has_workers=job.has_workers,
-            queue_pause=job.queue_pause,
+            **job.holds,
             **{one.shown_name: _as_shown(one, request, job.texts) for one in _SHOWN_AND_GIVEN},
         )
     return snapshots
@@ -125,7 +131,7 @@ def snapshots_of_new(made: Iterable[tuple[Submitted, Request]]) -> dict[uuid.UUI
 
 def _listed(*row: Any) -> JobSnapshot:
     *values, spec_cuts, result_cuts = row
-    job = JobSnapshot(*values, None, None, None)
+    job = JobSnapshot(*values, *[None] * len(_PLACE))
     if truncated := briefs.truncated(job.spec, job.result, spec_cuts, result_cuts):
         job = job._replace(truncated=truncated, cuts=spec_cuts or ())
     return _with_a_short_note(job)
@@ -160,9 +166,7 @@ _NEW: Final = JobSnapshot(
     **{
         field.shown_name: False if field.shown == Shown.AS_A_FLAG else NEW.get(field.name) for field in _SHOWN
     },
-    position=None,
-    has_workers=None,
-    queue_pause=None,
+    **dict.fromkeys(_PLACE),
 )
 _SHOWN_AND_GIVEN: Final = tuple(field for field in _SHOWN if field.given)
 
@@ -174,11 +178,21 @@ def _as_shown(field: Field, request: Request, texts: Mapping[str, str]) -> Any:
     return value is not None if field.shown == Shown.AS_A_FLAG else value
 
 
-def why_waiting(queue: str, has_workers: bool | None, queue_pause: str | None) -> str | None:
+def why_waiting(queue: str, owner: str, seen: JobSnapshot | JobVersion) -> str | None:
     """What keeps a queued job, if it is not only the jobs before it."""
-    if queue_pause is not None:
-        return f"the queue {queue!r} is paused" + (f": {queue_pause}" if queue_pause else "")
-    return f"the queue {queue!r} has no running worker" if has_workers is False else None
+    if seen.queue_pause is not None:
+        return f"the queue {queue!r} is paused" + (f": {seen.queue_pause}" if seen.queue_pause else "")
+    if seen.has_workers is False:
+        return f"the queue {queue!r} has no running worker"
+    if seen.queue_limit is not None:
+        return f"the queue {queue!r} runs {_jobs_at_once(seen.queue_limit)}, which is its limit"
+    if seen.owner_quota is not None:
+        return f"the token {owner!r} has {_jobs_at_once(seen.owner_quota)} running, which is its quota"
+    return None
+
+
+def _jobs_at_once(count: int) -> str:
+    return f"{count:,} job{'' if count == 1 else 's'}"
 
 
 def _one(connection: sa.Connection, statement: sa.Select[Any], job_id: uuid.UUID) -> "sa.Row[Any]":
@@ -224,8 +238,7 @@ def _read(field: Field) -> sa.ColumnElement[Any]:
 _COLUMNS: Final[dict[str, sa.ColumnElement[Any]]] = {
     **{field.shown_name: _read(field) for field in _SHOWN},
     "position": _while_queued(jobs_before(JOBS, by_id=True) + sa.literal_column("1", sa.Integer)),
-    "has_workers": _while_queued(has_workers(JOBS)),
-    "queue_pause": _while_queued(pause_of_queue(JOBS)),
+    **{name: _while_queued(of(JOBS)) for name, of in HOLDS.items()},
 }
 
 
@@ -239,7 +252,7 @@ _ENDED: Final = _SNAPSHOT.where(JOBS.c.finished_at.is_not(None))
 _VERSION: Final = _select(JobVersion._fields).where(_IS_THE_ONE)
 _LISTED: Final = _COLUMNS | briefs.COLUMNS
 _SNAPSHOTS: Final = (
-    sa.select(*(_LISTED[name].label(name) for name in [*_NAMES[:-3], "spec_cuts", "result_cuts"]))
+    sa.select(*(_LISTED[name].label(name) for name in [*_NAMES[: -len(_PLACE)], "spec_cuts", "result_cuts"]))
     .select_from(JOBS.outerjoin(*briefs.SPECS).outerjoin(*briefs.RESULTS))
     .where(JOBS.c.id.in_(sa.bindparam("job_ids", type_=JOBS.c.id.type, expanding=True)))
     .order_by(JOBS.c.id)

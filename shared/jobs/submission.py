@@ -24,8 +24,7 @@ class Submitted(NamedTuple):
     is_new: bool
     # Of a new one, as `Inserted` has it.
     jobs_before: int = 0
-    has_workers: bool = False
-    queue_pause: str | None = None
+    holds: Mapping[str, Any] = MappingProxyType({})
     texts: Mapping[str, str] = MappingProxyType({})
 
 
@@ -114,9 +113,7 @@ def repeats_of(
 
 
 def _submitted(job_id: uuid.UUID, new: Inserted) -> Submitted:
-    return Submitted(
-        job_id, new.created_at, True, new.jobs_before, new.has_workers, new.queue_pause, new.texts
-    )
+    return Submitted(job_id, new.created_at, True, new.jobs_before, new.holds, new.texts)
 
 
 def _made_by(

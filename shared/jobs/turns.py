@@ -8,6 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from jobyard.shared.database import utcnow
+from jobyard.shared.jobs.quotas import owners_at_quota
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.tables import JOBS
 from jobyard.shared.jobs.transitions import NO_SECONDS, ONE
@@ -57,23 +58,32 @@ def others_wait() -> sa.ColumnElement[bool]:
     )
 
 
-def _owner_in_turn() -> sa.ScalarSelect[str]:
-    """Of the owners with jobs that are ready: by the best priority, then by the fewest jobs that run, then
-    one after the other by name, from the last one on.
-    """
-    # PostgreSQL and SQLite would read all queued jobs for their distinct owners: this is a look for each.
+def owners_waiting() -> sa.CTE:
+    """The owners of the jobs that are queued, a row for each, by a look into an index; the last is NULL."""
+    # PostgreSQL and SQLite would read all queued jobs for their distinct owners.
     smallest, each = _waiting("created_by")
     smallest = smallest.order_by(each.c.created_by).limit(ONE)
     owners = sa.select(smallest.scalar_subquery().label("owner")).cte("owners", recursive=True)
     larger, each = _waiting("created_by")
     larger = larger.where(each.c.created_by > owners.c.owner).order_by(each.c.created_by).limit(ONE)
-    owners = owners.union_all(
+    return owners.union_all(
         sa.select(larger.correlate(owners).scalar_subquery()).where(owners.c.owner.is_not(None))
     )
 
-    first, each = _waiting("id")
-    first = _of_owner(first.where(each.c.available_at <= utcnow(NO_SECONDS)), each, owners.c.owner)
-    first = first.limit(ONE).correlate(owners)
+
+def ready_of(owner: sa.ColumnElement[str], seconds: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """The ids of the jobs of an owner in the queue that are ready, then or so many seconds ago, in order."""
+    found, each = _waiting("id")
+    found = _of_owner(found.where(each.c.available_at <= utcnow(seconds)), each, owner)
+    return found.correlate_except(each)
+
+
+def _owner_in_turn(*, within_quotas: bool) -> sa.ScalarSelect[str]:
+    """Of the owners with jobs that are ready: by the best priority, then by the fewest jobs that run, then
+    one after the other by name, from the last one on. `within_quotas`: of those who may have more running.
+    """
+    owners = owners_waiting()
+    first = ready_of(owners.c.owner, NO_SECONDS).limit(ONE)
     firsts = sa.select(owners.c.owner, first.scalar_subquery().label("id")).cte("firsts")
 
     at_work = JOBS.alias()
@@ -84,6 +94,8 @@ def _owner_in_turn() -> sa.ScalarSelect[str]:
     best = JOBS.alias()
     found = sa.select(firsts.c.owner).join_from(firsts, best, best.c.id == firsts.c.id)
     found = found.outerjoin(running, running.c.created_by == firsts.c.owner)
+    if within_quotas:
+        found = found.where(firsts.c.owner.not_in(owners_at_quota()))
     found = found.order_by(
         best.c.priority.desc(),
         sa.func.coalesce(running.c.count, 0),
@@ -94,6 +106,6 @@ def _owner_in_turn() -> sa.ScalarSelect[str]:
     return sa.select(found.limit(ONE).cte("turn").c.owner).scalar_subquery()
 
 
-def in_turn(ready: sa.Select[Any]) -> sa.Select[Any]:
+def in_turn(ready: sa.Select[Any], *, within_quotas: bool = False) -> sa.Select[Any]:
     """Of ready jobs of a queue those of the owner whose turn it is, in order."""
-    return _of_owner(ready, JOBS, _owner_in_turn())
+    return _of_owner(ready, JOBS, _owner_in_turn(within_quotas=within_quotas))

@@ -35,6 +35,10 @@ def etag_of(seen: JobVersion | JobSnapshot) -> str:
     waits = ".w" if seen.has_workers is False else ""
     if seen.queue_pause is not None:
         waits += f".p{zlib.crc32(seen.queue_pause.encode()):x}"
+    if seen.queue_limit is not None:
+        waits += f".l{seen.queue_limit}"
+    if seen.owner_quota is not None:
+        waits += f".q{seen.owner_quota}"
     return f'"{seen.version}.{seen.position or 0}{waits}"'
 
 
@@ -109,7 +113,7 @@ COMPUTED: Final[dict[str, Callable[[JobSnapshot], object]]] = {
     "title": _title,
     "error": _error,
     "progress": _progress,
-    "waiting_for": lambda job: why_waiting(job.queue, job.has_workers, job.queue_pause),
+    "waiting_for": lambda job: why_waiting(job.queue, job.created_by, job),
     "truncated": lambda job: list(job.truncated or ()),
     "links": _links,
 }

@@ -54,6 +54,12 @@ class TokenRequest(Parameters):
         le=tokens.MAX_QUOTA,
         description="How many of its jobs may be queued at once; null: any number",
     )
+    max_running: int | None = Field(
+        default=None,
+        ge=1,
+        le=tokens.MAX_QUOTA,
+        description="How many of its jobs run at once, while others stay queued; null: any number",
+    )
 
 
 @api.get(
@@ -85,6 +91,7 @@ def create_token(body: TokenRequest) -> Response:
             expires_seconds=body.expires_seconds,
             created_by=actor(),
             max_queued=body.max_queued,
+            max_running=body.max_running,
         )
     known = schemas.Token.model_validate(token)
     return answer(schemas.NewToken(**known.model_dump(), secret=secret), 201)

@@ -52,7 +52,7 @@ def _page(job_id: uuid.UUID, not_deleted: str | None = None) -> Response:
             "jobs/_live.html",
             job=found,
             position=seen.position,
-            waiting_for=jobs.why_waiting(found.queue, seen.has_workers, seen.queue_pause),
+            waiting_for=jobs.why_waiting(found.queue, found.created_by, seen),
             files=file_names(session, [found]),
             events=events,
             earlier=earlier,

@@ -22,6 +22,9 @@ NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
 DAY: Final = 24 * 3600
 # What the form offers.
 DAYS: Final = (7, 30, 90, 365)
+# By their fields, what the form says of them.
+QUOTAS: Final = {"max_queued": "Queued jobs at most", "max_running": "Running jobs at most"}
+SHOULD_BE: Final = f"should be 1 to {tokens.MAX_QUOTA:,}, or nothing"
 GLOSS: Final = {
     tokens.Scope.READ: "look at jobs, results and models",
     tokens.Scope.SUBMIT: "also submit and control jobs, and upload files",
@@ -38,9 +41,8 @@ def show_tokens() -> Response:
 @routes.post("/tokens")
 def create_token() -> Response:
     """Create a token, and show it: this page is the only one that ever has it."""
-    fields = ("name", "scope", "days", "max_queued")
-    values = {field: request.form.get(field, "").strip() for field in fields}
-    name, scope, days, most = (values[field] for field in fields)
+    values = {field: request.form.get(field, "").strip() for field in ("name", "scope", "days", *QUOTAS)}
+    name, scope, days = values["name"], values["scope"], values["days"]
     try:
         NAME.validate_python(name)
     except ValidationError:
@@ -49,8 +51,9 @@ def create_token() -> Response:
         return _page(422, values, scope=f"should be {', '.join(tokens.Scope)}")
     if days not in ("", *map(str, DAYS)):
         return _page(422, values, days=f"should be one of {', '.join(map(str, DAYS))}, or nothing")
-    if most and not (most.isdecimal() and len(most) <= 5 and 1 <= int(most) <= tokens.MAX_QUOTA):
-        return _page(422, values, max_queued=f"should be 1 to {tokens.MAX_QUOTA:,}, or nothing")
+    wrong = {quota: SHOULD_BE for quota in QUOTAS if not _is_quota(values[quota])}
+    if wrong:
+        return _page(422, values, **wrong)
     try:
         with current_backend().database.write() as session:
             _, secret = tokens.create(
@@ -59,7 +62,7 @@ def create_token() -> Response:
                 scope=tokens.Scope(scope),
                 expires_seconds=int(days) * DAY if days else None,
                 created_by=actor(),
-                max_queued=int(most) if most else None,
+                **{quota: int(values[quota]) if values[quota] else None for quota in QUOTAS},
             )
     except BadInput as error:
         return _page(422, values, name=error.message)
@@ -76,6 +79,12 @@ def revoke_token(name: str) -> AnyResponse:
         tokens.revoke(session, name, revoked_by=actor())
     backend.tokens.forget()
     return redirect(url_for("pages.tokens"), 303)
+
+
+def _is_quota(written: str) -> bool:
+    return not written or (
+        written.isdecimal() and len(written) <= 5 and 1 <= int(written) <= tokens.MAX_QUOTA
+    )
 
 
 def _page(
@@ -97,6 +106,8 @@ def _page(
         scopes=GLOSS,
         days=DAYS,
         now=datetime.datetime.now(datetime.UTC),
+        quotas=QUOTAS,
+        most=tokens.MAX_QUOTA,
         values=values or {},
         errors=errors,
         new=new,

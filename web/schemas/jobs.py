@@ -69,7 +69,8 @@ COMPUTED: Final = (
         after="position",
         info=Field(
             default=None,
-            description="What a queued job waits for if its queue is paused, or has no running worker",
+            description="What a queued job waits for if its queue is paused, has no running worker or has "
+            "reached its limit of running jobs, or the token that submitted it its quota",
         ),
     ),
     Computed(

@@ -18,6 +18,10 @@ class Token(Out):
     created_at: Moment
     created_by: str = Field(description="Name of the token with which it was made")
     max_queued: int | None = Field(description="How many of its jobs may be queued at once; null: any number")
+    max_running: int | None = Field(
+        description="How many of its jobs run at once, while others stay queued; null: any number. A revoked "
+        "token whose name another one got has none"
+    )
     expires_at: Moment | None = Field(description="null: it does not expire")
     last_used_at: Moment | None = Field(description="To within a minute; null: never")
     revoked_at: Moment | None

@@ -24,7 +24,7 @@ from jobyard.shared.errors import (
     WorkError,
 )
 from jobyard.shared.jobs import State
-from jobyard.shared.kinds.base import Parameters
+from jobyard.shared.kinds.base import Parameters, Queue
 from jobyard.shared.storage import Reason
 from jobyard.shared.texts import storable
 from jobyard.workers.runtime.attempt import Attempt, Split, Work
@@ -95,12 +95,28 @@ class Executor:
             logs.end_job()
             self._watcher.ended(claim, outcome)
             must_claim = self._may_continue() and not self._has_tried_next
-            claim = self._claim_first(whole=self._front.is_due) if must_claim else self._next
+            following = self._claim_first(whole=self._front.is_due) if must_claim else self._next
+            self._wake_for_owner_of(claim, following)
+            claim = following
             self._is_first = False
         if count and not self._may_continue():
             # There may be more for another process, and its message may have been this one.
             self._context.broker.wake(self._queue)
         return count
+
+    def _wake_for_owner_of(self, ended: jobs.Claim, following: jobs.Claim | None) -> None:
+        """Where its owner could not have another job run until it ended, nobody looks for that one."""
+        owner = ended.limited_owner
+        if owner is None or (following is not None and following.limited_owner == owner):
+            return
+        try:
+            with self._context.database.autocommit() as connection:
+                queues = jobs.queues_of(connection, owner, [queue.value for queue in Queue])
+        except sa.exc.SQLAlchemyError as error:
+            log.warning("left to the sweeper, the database can't be reached: jobs of %s: %s", owner, error)
+            return
+        for queue in queues:
+            self._context.broker.wake(queue)
 
     def _may_continue(self) -> bool:
         is_over = self._single or self._stopping.is_set() or time.monotonic() > self._ends

@@ -29,6 +29,7 @@ from jobyard.shared import (
     retention,
     running_workers,
     storage,
+    tokens,
     uploads,
     webhooks,
 )
@@ -112,6 +113,12 @@ def shared_front() -> jobs.Front:
     return front
 
 
+def with_quota(session: Session, most: int = 1_000) -> None:
+    """The only owner has one, as if that were the name of a token."""
+    tokens.create(session, name="ci", scope=tokens.Scope.SUBMIT, expires_seconds=None, created_by="admin")
+    session.execute(sa.update(tokens.Token).values(name="admin", max_running=most))
+
+
 HOT: dict[str, Verb] = {
     "submit": lambda session, _: jobs.submit(session, **vars(a_request())),
     "submit_repeated": lambda session, _: jobs.submit(
@@ -138,6 +145,19 @@ HOT: dict[str, Verb] = {
     "claim_of_a_paused_queue": lambda session, _: (
         queue_controls.pause(session, "cpu"),
         jobs.claim(session, "cpu", worker="w", lease_seconds=30),
+    ),
+    "claim_within_a_quota": lambda session, _: (
+        with_quota(session),
+        jobs.claim(session, "cpu", worker="w", lease_seconds=30, front=shared_front()),
+    ),
+    "claim_while_nobody_is_below_the_quota": lambda session, _: (
+        with_quota(session, 1),
+        jobs.claim(session, "cpu", worker="w", lease_seconds=30, front=shared_front()),
+    ),
+    "queues_of": lambda session, _: jobs.queues_of(session.connection(), "admin", ["cpu"]),
+    "count_claimable_within_a_quota": lambda session, _: (
+        with_quota(session),
+        jobs.count_claimable(session, "cpu", 0.0),
     ),
     "count_claimable": lambda session, _: (
         queue_controls.set_limit(session, "cpu", 1_000),

@@ -519,6 +519,23 @@ def test_over_its_quota_of_queued_jobs_a_token_is_told_to_wait_and_others_are_no
 
 @pytest.mark.parametrize("most", [0, -1, tokens.MAX_QUOTA + 1, "x"])
 def test_a_quota_is_a_number_of_jobs(api: "FlaskClient", most: object) -> None:
-    response = api.post("/api/v1/tokens", json={"name": "ci", "scope": "submit", "max_queued": most})
-    assert response.status_code == 422
-    assert response.json["errors"][0]["field"] == "max_queued"
+    for quota in ("max_queued", "max_running"):
+        response = api.post("/api/v1/tokens", json={"name": "ci", "scope": "submit", quota: most})
+        assert response.status_code == 422
+        assert response.json["errors"][0]["field"] == quota
+
+
+def test_quotas_are_set_on_the_page_and_shown_there(app: "Flask", api: "FlaskClient") -> None:
+    browser = browsing(app, TOKEN)
+    given = {"name": "ci", "scope": "submit", "max_queued": "9", "max_running": "2"}
+    for wrong in ("0", "x", "99999"):
+        refused = browser.post("/tokens", data=given | {"max_running": wrong})
+        assert (refused.status_code, "Should be 1 to 10,000, or nothing" in refused.text) == (422, True)
+    assert browser.post("/tokens", data=given).status_code == 201
+    page = browser.get("/tokens").text
+    assert "at most 9 queued" in page
+    assert "at most 2 running" in page
+    (token,) = api.get("/api/v1/tokens").json["items"]
+    assert (token["max_queued"], token["max_running"]) == (9, 2)
+    (entry,) = api.get("/api/v1/audit").json["items"]
+    assert (entry["details"]["max_queued"], entry["details"]["max_running"]) == (9, 2)

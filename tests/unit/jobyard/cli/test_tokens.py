@@ -16,6 +16,7 @@ TOKEN: dict[str, Any] = {
     "created_at": "2026-01-02T03:04:05.678Z",
     "created_by": "admin",
     "max_queued": None,
+    "max_running": 2,
     "expires_at": None,
     "last_used_at": None,
     "revoked_at": None,
@@ -41,8 +42,15 @@ def test_a_new_token_alone_is_on_standard_output(
         return httpx.Response(201, json=TOKEN | {"secret": "jy_x"})
 
     answer_with(answers)
-    assert run(["tokens", "create", "ci", "--scope", "submit", "--expires", "30d", "--max-queued", "9"]) == 0
-    body = {"name": "ci", "scope": "submit", "expires_seconds": 30 * 86_400, "max_queued": 9}
+    quotas = ["--max-queued", "9", "--max-running", "2"]
+    assert run(["tokens", "create", "ci", "--scope", "submit", "--expires", "30d", *quotas]) == 0
+    body = {
+        "name": "ci",
+        "scope": "submit",
+        "expires_seconds": 30 * 86_400,
+        "max_queued": 9,
+        "max_running": 2,
+    }
     assert asked == [("POST", "/api/v1/tokens", body)]
     printed = capsys.readouterr()
     assert printed.out == "jy_x\n"

@@ -17,6 +17,7 @@ from jobyard.shared.jobs.snapshots import read_snapshot, snapshots_of_new
 from jobyard.shared.jobs.submission import Submitted
 from jobyard.shared.queue_controls import QueueControl
 from jobyard.shared.registrations import Worker
+from jobyard.shared.tokens import Token
 
 GIVEN = [one for one in FIELDS if one.given]
 SHOWN = [one for one in FIELDS if one.shown]
@@ -49,7 +50,7 @@ def _types(declared: Any) -> set[Any]:
 def connection() -> typing.Iterator[sa.Connection]:
     engine = sa.create_engine("sqlite://")
     Base.metadata.create_all(
-        engine, tables=[table.__table__ for table in (Job, JobEvent, QueueControl, Worker)]
+        engine, tables=[table.__table__ for table in (Job, JobEvent, QueueControl, Token, Worker)]
     )  # type: ignore[misc]
     with engine.connect() as connection:
         yield connection
@@ -116,6 +117,8 @@ def test_every_field_that_is_shown_reaches_the_snapshot(connection: sa.Connectio
         "position",
         "has_workers",
         "queue_pause",
+        "queue_limit",
+        "owner_quota",
         "truncated",
         "cuts",
     ]
