@@ -8,7 +8,7 @@ from pydantic import Field
 
 from jobyard.shared import audit
 from jobyard.web import schemas
-from jobyard.web.api.common import SECURITY, Query, answer
+from jobyard.web.api.common import SECURITY, Query, answer_page
 from jobyard.web.backend import current_backend
 
 api = APIBlueprint(
@@ -44,7 +44,4 @@ def list_entries(query: AuditQuery) -> Response:
         found = audit.page(
             session, actor=query.actor, action=query.action, before=query.cursor, limit=query.limit + 1
         )
-    shown = found[: query.limit]
-    more = str(shown[-1].id) if len(found) > query.limit else None
-    items = [schemas.AuditEntry.model_validate(entry) for entry in shown]
-    return answer(schemas.Page[schemas.AuditEntry](items=items, next=more))
+    return answer_page(schemas.Page[schemas.AuditEntry], found, query.limit)

@@ -2,7 +2,7 @@
 
 import functools
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from jobyard.shared import registry, storage
 from jobyard.web.backend import current_backend
 from jobyard.web.problems import Problem
+from jobyard.web.schemas.base import Item, Page
 
 SECURITY: list[dict[str, list[str]]] = [{"token": []}]
 
@@ -41,6 +42,12 @@ class PageQuery(Query):
 
     limit: int = Field(default=50, ge=1, le=1_000)
     cursor: uuid.UUID | None = Field(default=None, description="`next` of the previous page")
+
+
+def answer_page(page: type[Page[Item]], rows: Sequence[Any], limit: int) -> Response:
+    """The first `limit` rows. If there are more, the id of the last one that is shown is their `cursor`."""
+    more = str(rows[limit - 1].id) if len(rows) > limit else None
+    return answer(page.model_validate({"items": rows[:limit], "next": more}))
 
 
 def answer(body: BaseModel | bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -17,7 +17,7 @@ from jobyard.shared.kinds.export import Format, Quantize
 from jobyard.shared.kinds.fields import Alias, Name
 from jobyard.shared.registry import exports, models
 from jobyard.web import schemas
-from jobyard.web.api.common import SECURITY, PageQuery, Query, answer, download, downloads
+from jobyard.web.api.common import SECURITY, PageQuery, Query, answer, answer_page, download, downloads
 from jobyard.web.backend import current_backend
 from jobyard.web.services import budgets
 from jobyard.web.services.deletion import remove_dataset, remove_model
@@ -176,9 +176,7 @@ def list_evaluations(path: ModelPath, query: PageQuery) -> Response:
     with current_backend().database.read() as session:
         model = registry.find(session, registry.Model, path.id)
         found = registry.evaluations(session, model.id, before=query.cursor, limit=query.limit + 1)
-    shown = [schemas.ModelEvaluation.model_validate(one) for one in found[: query.limit]]
-    more = str(shown[-1].id) if len(found) > query.limit else None
-    return answer(schemas.Page[schemas.ModelEvaluation](items=shown, next=more))
+    return answer_page(schemas.Page[schemas.ModelEvaluation], found, query.limit)
 
 
 @api.delete("/models/<id>", responses={204: None}, summary="Delete a model")

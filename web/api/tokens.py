@@ -10,7 +10,7 @@ from jobyard.shared import tokens
 from jobyard.shared.kinds.base import Parameters
 from jobyard.shared.kinds.fields import Name
 from jobyard.web import schemas
-from jobyard.web.api.common import SECURITY, PageQuery, answer
+from jobyard.web.api.common import SECURITY, PageQuery, answer, answer_page
 from jobyard.web.auth import actor
 from jobyard.web.backend import current_backend
 
@@ -71,10 +71,7 @@ def list_tokens(query: TokensQuery) -> Response:
     """Without their secrets, which are not kept, and without the server's own token, `admin`."""
     with current_backend().database.read() as session:
         found = tokens.page(session, with_revoked=query.revoked, before=query.cursor, limit=query.limit + 1)
-    shown = found[: query.limit]
-    more = str(shown[-1].id) if len(found) > query.limit else None
-    items = [schemas.Token.model_validate(token) for token in shown]
-    return answer(schemas.Page[schemas.Token](items=items, next=more))
+    return answer_page(schemas.Page[schemas.Token], found, query.limit)
 
 
 @api.post("", responses={201: schemas.NewToken}, summary="Create a token")

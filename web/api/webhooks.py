@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from jobyard.shared import webhooks
 from jobyard.web import schemas
-from jobyard.web.api.common import SECURITY, Query, answer
+from jobyard.web.api.common import SECURITY, Query, answer, answer_page
 from jobyard.web.backend import current_backend
 from jobyard.web.schemas.webhooks import ChangedWebhook, Delivery, NewWebhook, Webhook, WebhookWithSecret
 from jobyard.web.services import webhooks as services
@@ -100,9 +100,7 @@ def list_deliveries(path: WebhookPath, query: DeliveriesQuery) -> Response:
         found = webhooks.page(
             session, path.id, before=query.cursor, status=query.status, limit=query.limit + 1
         )
-    shown = [Delivery.model_validate(one) for one in found[: query.limit]]
-    more = str(shown[-1].id) if len(found) > query.limit else None
-    return answer(schemas.Page[Delivery](items=shown, next=more))
+    return answer_page(schemas.Page[Delivery], found, query.limit)
 
 
 @api.post("/<uuid:id>/deliveries/<int:delivery>/resend", responses={200: Delivery}, summary="Send again")
