@@ -1,15 +1,17 @@
 """The command files: uploads, and until when they are kept."""
 
 import itertools
+from collections.abc import Iterator
 from datetime import datetime
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
 from jobyard.cli.many import confirm
-from jobyard.cli.session import connect, output, print_json
+from jobyard.cli.session import connect, print_list
 from jobyard.client.errors import Json
+
+COLUMNS = ("id", "name", "bytes", "jobs", "kept until")
 
 
 @click.group(invoke_without_command=True)
@@ -24,19 +26,7 @@ def files(context: click.Context, limit: int, as_json: bool) -> None:
         return
     with connect() as client:
         found = itertools.islice(client.files(limit=min(limit, 200)), limit)
-        if as_json:
-            for file in found:
-                print_json(file)
-            return
-        table = Table("id", "name", "bytes", "jobs", "kept until")
-        for file in found:
-            table.add_row(
-                file["id"], escape(file["name"]), f"{file['bytes']:,}", f"{file['jobs']:,}", _kept(file)
-            )
-        if table.row_count:
-            output().print(table)
-        else:
-            click.echo("no files")
+        print_list(found, _row, *COLUMNS, as_json=as_json, nothing="no files")
 
 
 @files.command()
@@ -52,6 +42,14 @@ def delete(file_ids: tuple[str, ...], yes: bool) -> None:
         for file_id in ids:
             client.delete_file(file_id)
             click.echo(f"file {file_id} was deleted")
+
+
+def _row(file: Json) -> Iterator[str]:
+    yield file["id"]
+    yield escape(file["name"])
+    yield f"{file['bytes']:,}"
+    yield f"{file['jobs']:,}"
+    yield _kept(file)
 
 
 def _kept(file: Json) -> str:

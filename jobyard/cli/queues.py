@@ -1,12 +1,15 @@
 """The command queues: what waits and runs, and pausing and limiting it."""
 
+from collections.abc import Iterator
+
 import click
 from rich.markup import escape
-from rich.table import Table
 
-from jobyard.cli.session import connect, json_option, on_a_line, output, print_json
+from jobyard.cli.session import connect, json_option, on_a_line, print_json, print_list
 from jobyard.cli.times import lasted
 from jobyard.client.errors import Json
+
+COLUMNS = ("queue", "queued", "oldest wait", "running", "limit", "workers", "last hour", "last day", "state")
 
 
 @click.group(invoke_without_command=True)
@@ -17,27 +20,7 @@ def queues(context: click.Context, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     with connect() as client:
-        found = client.queues()
-    if as_json:
-        for queue in found:
-            print_json(queue)
-        return
-    table = Table(
-        "queue", "queued", "oldest wait", "running", "limit", "workers", "last hour", "last day", "state"
-    )
-    for queue in found:
-        table.add_row(
-            queue["name"],
-            f"{'' if queue['depth_is_exact'] else '≈ '}{queue['depth']:,}",
-            lasted(queue["oldest_waiting_seconds"]),
-            f"{queue['running']:,}",
-            "–" if queue["limit"] is None else f"{queue['limit']:,}",
-            str(len(queue["workers"])),
-            _ended(queue["last_hour"]),
-            _ended(queue["last_day"]),
-            escape(_state(queue)),
-        )
-    output().print(table)
+        print_list(client.queues(), _row, *COLUMNS, as_json=as_json, nothing="no queues")
 
 
 @queues.command()
@@ -69,6 +52,18 @@ def limit(name: str, limit: str, as_json: bool) -> None:
         raise click.UsageError(f"{limit}: should be a whole number, or none")
     with connect() as client:
         _show(client.limit_queue(name, None if limit == "none" else int(limit)), as_json)
+
+
+def _row(queue: Json) -> Iterator[str]:
+    yield queue["name"]
+    yield f"{'' if queue['depth_is_exact'] else '≈ '}{queue['depth']:,}"
+    yield lasted(queue["oldest_waiting_seconds"])
+    yield f"{queue['running']:,}"
+    yield "–" if queue["limit"] is None else f"{queue['limit']:,}"
+    yield str(len(queue["workers"]))
+    yield _ended(queue["last_hour"])
+    yield _ended(queue["last_day"])
+    yield escape(_state(queue))
 
 
 def _ended(outcomes: Json) -> str:

@@ -2,17 +2,19 @@
 
 import functools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.table import Table
 
 from jobyard.cli import FAILED
 from jobyard.cli.settings import ClientSettings, ConfigError
 from jobyard.client import Client, ConnectionFailed, Job, JobFailed, JobyardClientError, Refused
+from jobyard.client.errors import Json
 
 WIDE = 160
 
@@ -109,6 +111,27 @@ def labels_of(given: tuple[str, ...]) -> dict[str, str]:
 def print_json(value: object) -> None:
     """One line of JSON."""
     click.echo(json.dumps(value, ensure_ascii=False, separators=(", ", ": ")))
+
+
+def print_list(
+    found: Iterable[Json],
+    row: Callable[[Json], Iterable[str]],
+    *columns: str,
+    as_json: bool,
+    nothing: str,
+) -> None:
+    """A line of JSON for each, or a table for people; `nothing` is said of an empty one."""
+    if as_json:
+        for one in found:
+            print_json(one)
+        return
+    table = Table(*columns)
+    for one in found:
+        table.add_row(*row(one))
+    if table.row_count:
+        output().print(table)
+    else:
+        click.echo(nothing)
 
 
 def on_a_line(text: str) -> str:

@@ -4,9 +4,8 @@ import re
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
-from jobyard.cli.session import connect, json_option, local, output, print_json
+from jobyard.cli.session import connect, json_option, local, print_json, print_list
 from jobyard.client.errors import Json
 
 SCOPES = ("read", "submit", "admin")
@@ -42,27 +41,28 @@ def tokens(context: click.Context, revoked: bool, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     with connect() as client:
-        table = Table(*COLUMNS, *(["revoked"] if revoked else []))
-        for token in client.tokens(revoked=revoked):
-            if as_json:
-                print_json(token)
-                continue
-            moments = ("expires_at", "revoked_at") if revoked else ("expires_at",)
-            table.add_row(
-                escape(token["name"]),
-                token["scope"],
-                local(token["created_at"]),
-                escape(token["created_by"]),
-                local(token["last_used_at"], "never"),
-                _quotas(token),
-                *(local(token[name], "never") for name in moments),
-            )
-        if as_json:
-            return
-        if table.row_count:
-            output().print(table)
-        else:
-            click.echo("no named tokens")
+        columns = [*COLUMNS, *(["revoked"] if revoked else [])]
+        found = client.tokens(revoked=revoked)
+        print_list(
+            found,
+            lambda token: _row(token)[: len(columns)],
+            *columns,
+            as_json=as_json,
+            nothing="no named tokens",
+        )
+
+
+def _row(token: Json) -> list[str]:
+    return [
+        escape(token["name"]),
+        token["scope"],
+        local(token["created_at"]),
+        escape(token["created_by"]),
+        local(token["last_used_at"], "never"),
+        _quotas(token),
+        local(token["expires_at"], "never"),
+        local(token["revoked_at"], "never"),
+    ]
 
 
 @tokens.command()

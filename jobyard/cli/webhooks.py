@@ -1,19 +1,29 @@
 """The command webhooks: who is told of what, and what each was sent."""
 
 import itertools
+from collections.abc import Iterator
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
 from jobyard.cli.many import confirm
-from jobyard.cli.session import connect, json_option, label_option, labels_of, on_a_line, output, print_json
+from jobyard.cli.session import (
+    connect,
+    json_option,
+    label_option,
+    labels_of,
+    on_a_line,
+    print_json,
+    print_list,
+)
 from jobyard.cli.times import since
 from jobyard.client import Client
 from jobyard.client.errors import Json
 
 EVENTS = ("succeeded", "failed", "cancelled", "waiting_long", "queue_paused")
 ENDS = EVENTS[:3]
+COLUMNS = ("name", "url", "events", "only", "state")
+OF_A_DELIVERY = ("id", "event", "job", "age", "status", "tries", "last answer")
 
 
 @click.group(invoke_without_command=True)
@@ -24,24 +34,7 @@ def webhooks(context: click.Context, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     with connect() as client:
-        found = client.webhooks()
-    if as_json:
-        for webhook in found:
-            print_json(webhook)
-        return
-    if not found:
-        click.echo("no webhooks")
-        return
-    table = Table("name", "url", "events", "only", "state")
-    for webhook in found:
-        table.add_row(
-            webhook["name"],
-            escape(webhook["url"]),
-            ", ".join(webhook["events"]),
-            escape(_only(webhook)),
-            escape(_state(webhook)),
-        )
-    output().print(table)
+        print_list(client.webhooks(), _row, *COLUMNS, as_json=as_json, nothing="no webhooks")
 
 
 @webhooks.command()
@@ -127,26 +120,8 @@ def deliveries(webhook: str, status: str | None, limit: int, as_json: bool) -> N
     """List what WEBHOOK was sent and will be, newest first."""
     with connect() as client:
         pages = client.deliveries(_found(client, webhook)["id"], status=status, limit=min(limit, 200))
-        found = list(itertools.islice(pages, limit))
-    if as_json:
-        for delivery in found:
-            print_json(delivery)
-        return
-    if not found:
-        click.echo("no deliveries")
-        return
-    table = Table("id", "event", "job", "age", "status", "tries", "last answer")
-    for one in found:
-        table.add_row(
-            str(one["id"]),
-            one["event"],
-            one["job_id"] or "–",
-            since(one["created_at"]),
-            one["status"],
-            str(one["attempts"]),
-            escape(on_a_line(one["last_error"] or str(one["last_status"] or "–"))),
-        )
-    output().print(table)
+        found = itertools.islice(pages, limit)
+        print_list(found, _delivery, *OF_A_DELIVERY, as_json=as_json, nothing="no deliveries")
 
 
 @webhooks.command()
@@ -159,6 +134,24 @@ def resend(webhook: str, delivery_ids: tuple[int, ...]) -> None:
         for delivery_id in delivery_ids:
             client.resend(webhook_id, delivery_id)
             click.echo(f"delivery {delivery_id} is being sent again")
+
+
+def _row(webhook: Json) -> Iterator[str]:
+    yield webhook["name"]
+    yield escape(webhook["url"])
+    yield ", ".join(webhook["events"])
+    yield escape(_only(webhook))
+    yield escape(_state(webhook))
+
+
+def _delivery(one: Json) -> Iterator[str]:
+    yield str(one["id"])
+    yield one["event"]
+    yield one["job_id"] or "–"
+    yield since(one["created_at"])
+    yield one["status"]
+    yield str(one["attempts"])
+    yield escape(on_a_line(one["last_error"] or str(one["last_status"] or "–")))
 
 
 def _switch(webhook: str, *, enabled: bool) -> None:

@@ -1,15 +1,16 @@
 """The command workers: what they do, and draining them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
-from jobyard.cli.session import connect, json_option, on_a_line, output, print_json
+from jobyard.cli.session import connect, json_option, on_a_line, print_json, print_list
 from jobyard.cli.times import since
 from jobyard.client import Client
 from jobyard.client.errors import Json
+
+COLUMNS = ("worker", "queue", "version", "running for", "jobs", "state")
 
 
 @click.group(invoke_without_command=True)
@@ -23,25 +24,7 @@ def workers(context: click.Context, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     with connect() as client:
-        found = client.workers()
-    if as_json:
-        for worker in found:
-            print_json(worker)
-        return
-    table = Table("worker", "queue", "version", "running for", "jobs", "state")
-    for worker in found:
-        table.add_row(
-            escape(worker["name"]),
-            worker["queue"],
-            worker["version"] or "",
-            since(worker["started_at"]) if worker["is_running"] else "–",
-            escape("\n".join(_job(job) for job in worker["jobs"])),
-            escape(_state(worker)),
-        )
-    if table.row_count:
-        output().print(table)
-    else:
-        click.echo("no workers")
+        print_list(client.workers(), _row, *COLUMNS, as_json=as_json, nothing="no workers")
 
 
 @workers.command()
@@ -60,6 +43,15 @@ def drain(name: str | None, host: str | None, as_json: bool) -> None:
 def undrain(name: str | None, host: str | None, as_json: bool) -> None:
     """Let the worker NAME, or all of a host, claim jobs again."""
     _change(name, host, as_json, Client.undrain_worker)
+
+
+def _row(worker: Json) -> Iterator[str]:
+    yield escape(worker["name"])
+    yield worker["queue"]
+    yield worker["version"] or ""
+    yield since(worker["started_at"]) if worker["is_running"] else "–"
+    yield escape("\n".join(_job(job) for job in worker["jobs"]))
+    yield escape(_state(worker))
 
 
 def _change(name: str | None, host: str | None, as_json: bool, change: Callable[[Client, str], Json]) -> None:
