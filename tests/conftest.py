@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -38,6 +37,7 @@ from jobyard.shared.migrate import upgrade
 from jobyard.up.redis import find_binary
 from tests.databases import Databases
 from tests.factories import NO_BROKER
+from tests.serving import serving
 from tests.wheels import build_wheel, copy_checkout
 
 if TYPE_CHECKING:
@@ -374,14 +374,8 @@ def logged_in(app: "Flask") -> "FlaskClient":
 def served(app: "Flask") -> Iterator[str]:
     """The app behind a real socket; its address."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with serving(server):
         yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @contextmanager

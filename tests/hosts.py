@@ -2,7 +2,6 @@
 
 import http.server
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import trustme
+
+from tests.serving import serving
 
 Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
 
@@ -70,14 +71,8 @@ def running(folder: Path, *names: str) -> Iterator[Host]:
 
     server = Server(("127.0.0.1", 0), Handler)
     host = Host(server.server_port, folder / "authority.pem")
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
+    with serving(server):
         yield host
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def status(code: int, body: bytes = b"", **headers: str) -> Answer:

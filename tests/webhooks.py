@@ -6,7 +6,6 @@ import hmac
 import http.server
 import itertools
 import json
-import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from jobyard.shared import webhooks
 from jobyard.shared.database import Database
 from jobyard.shared.webhooks import Delivery, Destinations, Webhook
 from tests.hosts import Answer, status
+from tests.serving import serving
 
 LOOPBACK = Destinations(("127.0.0.0/8", "::1/128"))
 _numbers = itertools.count(1)
@@ -137,11 +137,5 @@ def receiving() -> Iterator[Receiver]:
 
     server = Server(("127.0.0.1", 0), Handler)
     receiver = Receiver(server.server_port)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
+    with serving(server):
         yield receiver
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from jobyard import Client
 from tests.acceptance.conftest import PATIENCE, Stack, environment, free_port, until
+from tests.serving import serving
 
 HEALTHY = Path(__file__).parents[2] / "docker" / "healthy.py"
 
@@ -46,16 +46,13 @@ class _Proxy(http.server.BaseHTTPRequestHandler):
 def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """A proxy that is the environment's; what it was asked for."""
     _Proxy.asked = []
-    with http.server.HTTPServer(("127.0.0.1", 0), _Proxy) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    server = http.server.HTTPServer(("127.0.0.1", 0), _Proxy)
+    with serving(server):
         for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{server.server_port}")
         for name in ("no_proxy", "NO_PROXY", "REQUEST_METHOD"):
             monkeypatch.delenv(name, raising=False)
         yield _Proxy.asked
-        server.shutdown()
-        thread.join()
 
 
 def test_jobyard_up_on_an_ipv6_address_behind_a_company_s_proxy(own_stack: Stack, proxy: list[str]) -> None:

@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +22,7 @@ from jobyard.shared.config import PREFIX, Settings
 from jobyard.shared.migrate import newest_revision
 from jobyard.up.redis import find_binary
 from tests.conftest import new_database
+from tests.serving import serving
 
 Config: TypeAlias = dict[str, Any]
 
@@ -704,14 +704,11 @@ def test_what_serves_http_is_healthy_if_it_says_so(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    with http.server.HTTPServer(("127.0.0.1", 0), _Answers) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    server = http.server.HTTPServer(("127.0.0.1", 0), _Answers)
+    with serving(server):
         url = f"http://127.0.0.1:{server.server_port}"
         assert healthy.main("http", f"{url}/readyz") == 0
         assert healthy.main("http", f"{url}/busy") == 1
-        server.shutdown()
-        thread.join()
     assert healthy.main("http", f"{url}/readyz") == 1
 
 

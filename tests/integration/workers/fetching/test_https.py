@@ -2,7 +2,6 @@
 
 import http.server
 import socket
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from jobyard.workers.fetching.networks import Resolve, resolve
 from jobyard.workers.fetching.stream import Unreachable
 from jobyard.workers.runtime.progress import NoProgress
 from tests.hosts import Host, redirect, status
+from tests.serving import serving
 
 BODY = b"text\n" + b"fine\n" * 100_000
 
@@ -220,12 +220,8 @@ def plain() -> Iterator[int]:
             return None
 
     server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield server.server_port
 
 
 def test_http_is_read_from_loopback_where_the_setting_says_so(plain: int) -> None:

@@ -1,7 +1,6 @@
 """The client against a real HTTP server that misbehaves on purpose: what is repeated, and what is said."""
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +21,7 @@ from jobyard.client import (
     WaitTimeout,
     transport,
 )
+from tests.serving import serving
 
 JOB: dict[str, Any] = {
     "id": "0198c5b0-0000-7000-8000-000000000001",
@@ -82,13 +82,9 @@ def script() -> Iterator[Script]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
     script.url = f"http://127.0.0.1:{server.server_port}"
-    yield script
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield script
 
 
 @pytest.fixture
