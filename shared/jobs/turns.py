@@ -92,12 +92,16 @@ def _owner_in_turn(*, within_quotas: bool) -> sa.ScalarSelect[str]:
     running = counts.group_by(at_work.c.created_by).cte("running")
 
     best = JOBS.alias()
-    found = sa.select(firsts.c.owner).join_from(firsts, best, best.c.id == firsts.c.id)
-    found = found.outerjoin(running, running.c.created_by == firsts.c.owner)
+    # Not a join, for which SQLite would read all jobs and look each up among these.
+    priority = sa.select(best.c.priority).where(best.c.id == firsts.c.id).correlate(firsts).scalar_subquery()
+    found = sa.select(firsts.c.owner).select_from(
+        firsts.outerjoin(running, running.c.created_by == firsts.c.owner)
+    )
+    found = found.where(firsts.c.id.is_not(None))
     if within_quotas:
         found = found.where(firsts.c.owner.not_in(owners_at_quota()))
     found = found.order_by(
-        best.c.priority.desc(),
+        priority.desc(),
         sa.func.coalesce(running.c.count, 0),
         sa.case((firsts.c.owner > _LAST, 0), else_=1),
         firsts.c.owner,
