@@ -67,7 +67,14 @@ class Operator(threading.Thread):
         self.counts: dict[str, int] = {}
 
     def run(self) -> None:
-        actions = (self._pause, self._bound, self._change_many, self._change_many, self._delete, self._revoke)
+        actions = (
+            self._pause,
+            self._bound,
+            self._change_many,
+            self._change_many,
+            self._delete_jobs,
+            self._revoke,
+        )
         with self._stack.http() as http:
             while not self._ended.wait(self._chance.uniform(*REST_SECONDS)):
                 self._chance.choice(actions)(http)
@@ -97,7 +104,7 @@ class Operator(threading.Thread):
         if chosen:
             self._send(http, "POST", f"/jobs/{verb}", body)
 
-    def _delete(self, http: httpx.Client) -> None:
+    def _delete_jobs(self, http: httpx.Client) -> None:
         before = time.time() - DELETED_AFTER_SECONDS
         chosen = self._record.some(self._chance, 2, before)
         self._record.delete(chosen)
