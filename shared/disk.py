@@ -38,6 +38,10 @@ class Disk:
         free, folder = min((free_bytes(folder), folder) for folder in [*self._folders, *others])
         return f"{free:,} bytes are free at {folder}"
 
+    def room(self) -> tuple[int, int]:
+        """How many bytes are free where there are fewest, and how many should stay so."""
+        return min(free_bytes(folder) for folder in self._folders), self._least
+
     def watched(self, stream: IO[bytes]) -> IO[bytes]:
         """The stream, whose reads raise DiskFull once there is too little left for what was read."""
         return cast(IO[bytes], _Watched(stream, self))

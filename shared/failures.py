@@ -1,4 +1,4 @@
-"""What failed alike: the last day's failures by kind, type and message.
+"""What failed alike: the last day's failures by kind, type and message, and attempts that are made again.
 
 Numbers and ids in messages are left out of the comparison. Only the newest failed jobs are looked at, so it
 costs the same however many there are.
@@ -14,8 +14,10 @@ from typing import Final, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from jobyard.shared import jobs
 from jobyard.shared.database import utcnow
 from jobyard.shared.jobs import Job, State
+from jobyard.shared.kinds.base import Queue
 
 JOBS: Final = cast(sa.Table, Job.__table__)
 DAY_SECONDS: Final = 86_400.0
@@ -43,6 +45,17 @@ class Failures:
         return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
 
 
+@dataclass
+class Setbacks:
+    """Jobs that are tried again for the same reason. `message` is of the newest, the first of `ids`."""
+
+    queue: str
+    kind: str
+    message: str
+    last_at: datetime.datetime
+    ids: list[uuid.UUID] = field(default_factory=list)
+
+
 _NEWEST: Final = (
     sa.select(JOBS.c.id)
     .where(JOBS.c.state == sa.literal_column(f"'{State.FAILED}'", sa.String), JOBS.c.parent_id.is_(None))
@@ -68,7 +81,7 @@ def alike(session: Session) -> list[Failures]:
     """Of the `MOST_FAILURES` newest failed jobs, those that failed within a day: the most frequent first."""
     found: dict[tuple[str, str, str], Failures] = {}
     for job_id, kind, error_type, message, finished_at in session.execute(_FAILED):
-        pattern = _VARIES.sub("#", message)
+        pattern = _pattern(message)
         one = found.setdefault(
             (kind, error_type, pattern),
             Failures(kind, error_type, message, finished_at, finished_at, pattern),
@@ -76,3 +89,18 @@ def alike(session: Session) -> list[Failures]:
         one.first_at = finished_at  # they come from the last to the first
         one.ids.append(job_id)
     return sorted(found.values(), key=lambda one: len(one.ids), reverse=True)
+
+
+def tried_again(session: Session) -> list[Setbacks]:
+    """Jobs whose last attempt came to nothing, by queue, kind and reason: the most frequent first."""
+    found: dict[tuple[str, str, str], Setbacks] = {}
+    for job_id, queue, kind, message, at in jobs.setbacks(session, [queue.value for queue in Queue]):
+        message = message[:MESSAGE_CHARACTERS]
+        one = found.setdefault((queue, kind, _pattern(message)), Setbacks(queue, kind, message, at))
+        one.ids.append(job_id)
+    return sorted(found.values(), key=lambda one: len(one.ids), reverse=True)
+
+
+def _pattern(message: str) -> str:
+    """The message without what varies."""
+    return _VARIES.sub("#", message)

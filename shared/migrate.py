@@ -120,6 +120,16 @@ def newest_revision() -> str:
     return ScriptDirectory.from_config(alembic_config()).get_current_head() or ""
 
 
+def revision_problem(connection: sa.Connection) -> str | None:
+    """What is wrong with the database's schema, and what to do; None: it is this version's."""
+    found, needed = connection.scalar(sa.text("SELECT version_num FROM alembic_version")), newest_revision()
+    if found == needed:
+        return None
+    is_later = found is not None and found not in known_revisions()
+    remedy = "install the version that it is of" if is_later else "run `python -m jobyard.shared.migrate`"
+    return f"the database is at revision {found}, and this version of Jobyard needs {needed}: {remedy}"
+
+
 @cache
 def known_revisions() -> tuple[str, ...]:
     """All revisions that this version of the code knows, the first one first."""

@@ -1,12 +1,13 @@
 """The queues as readers see them: jobs, running workers, and what operators have set."""
 
 import datetime
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from jobyard import __version__
 from jobyard.shared import jobs, outcomes, queue_controls
 from jobyard.shared.database import as_text, utcnow
 from jobyard.shared.jobs import Job, State
@@ -14,6 +15,19 @@ from jobyard.shared.kinds.base import Queue
 from jobyard.shared.outcomes import Lately, Outcomes
 from jobyard.shared.queue_controls import QueueControl
 from jobyard.shared.registrations import ALIVE_SECONDS, Worker, listening
+from jobyard.shared.texts import duration
+
+# With jobs that could have run for so long, workers that run nothing are no coincidence.
+IDLE_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The token that submitted them: how many of its jobs are queued and run in a queue."""
+
+    name: str
+    queued: int
+    running: int
 
 
 @dataclass(frozen=True)
@@ -28,6 +42,12 @@ class QueueView:
     stalled: int
     oldest_waiting_seconds: float | None
     workers: list[str]
+    # Running workers beside these, which take no more jobs.
+    draining: int
+    # What keeps its jobs from starting, if there is something; None: nothing, or none waits.
+    blocked_by: str | None
+    # Who has most of the queued jobs; the first has most.
+    owners: list[Owner]
     # Since when no job of it is started, and who wanted that, and why.
     paused_at: datetime.datetime | None
     paused_by: str | None
@@ -41,19 +61,14 @@ class QueueView:
 
 def view(session: Session) -> list[QueueView]:
     """All queues."""
-    controls = queue_controls.controls(session)
-    ended = outcomes.lately(session)
-    return [
-        _view(session, queue.value, controls.get(queue.value), ended.get(queue.value, Lately()))
-        for queue in Queue
-    ]
+    return _views(session, [queue.value for queue in Queue])
 
 
 def find(session: Session, name: str) -> QueueView:
     """One queue. Raises NotFound."""
     queue_controls.require(name)
-    ended = outcomes.lately(session).get(name, Lately())
-    return _view(session, name, queue_controls.controls(session).get(name), ended)
+    (found,) = _views(session, [name])
+    return found
 
 
 def gauges(session: Session) -> list[tuple[str, str, int]]:
@@ -64,12 +79,22 @@ def gauges(session: Session) -> list[tuple[str, str, int]]:
 
 _IS_RUNNING: Final = Worker.seen_at > utcnow(-ALIVE_SECONDS)
 _COUNT: Final = sa.func.count()
-_GAUGES: Final = sa.union_all(
+_GAUGES: Final[sa.CompoundSelect[Any]] = sa.union_all(
     *(
         sa.select(sa.literal(name), Worker.queue, _COUNT).where(_IS_RUNNING, which).group_by(Worker.queue)
         for name, which in (
             ("workers", Worker.draining_since.is_(None)),
             ("draining_workers", Worker.draining_since.is_not(None)),
+            ("other_version_workers", sa.func.coalesce(Worker.version, "") != __version__),
+        )
+    ),
+    *(
+        sa.select(sa.literal(name), Worker.queue, number)
+        .where(_IS_RUNNING, Worker.min_free_bytes.is_not(None))
+        .group_by(Worker.queue)
+        for name, number in (
+            ("disk_free_bytes", sa.func.min(Worker.free_bytes)),
+            ("disk_min_free_bytes", sa.func.max(Worker.min_free_bytes)),
         )
     ),
     sa.select(sa.literal("stalled_jobs"), Job.queue, _COUNT)
@@ -81,19 +106,45 @@ _GAUGES: Final = sa.union_all(
 )
 
 
-def _view(session: Session, queue: str, control: QueueControl | None, ended: Lately) -> QueueView:
+def _views(session: Session, names: list[str]) -> list[QueueView]:
+    controls = queue_controls.controls(session)
+    ended = outcomes.lately(session)
+    owners = jobs.read_owners(session, names)
+    at_work = jobs.count_running_of_owners(session)
+    return [
+        _view(
+            session,
+            name,
+            controls.get(name),
+            ended.get(name, Lately()),
+            [Owner(one.owner, one.jobs, at_work[name, one.owner]) for one in owners.get(name, [])],
+        )
+        for name in names
+    ]
+
+
+def _view(
+    session: Session, queue: str, control: QueueControl | None, ended: Lately, owners: list[Owner]
+) -> QueueView:
     at_work = sa.select(sa.func.count(), sa.func.count(Job.stalled_since))
     running, stalled = session.execute(at_work.where(Job.state == State.RUNNING, Job.queue == queue)).one()
     depth = jobs.count_queued(session, queue)
     oldest = jobs.oldest_wait_seconds(session, queue)
-    return QueueView(
+    draining = sa.select(sa.func.count()).where(
+        Worker.queue == queue, _IS_RUNNING, Worker.draining_since.is_not(None)
+    )
+    found = QueueView(
         name=queue,
-        depth=depth.jobs,
+        # The owners of many jobs are counted more often.
+        depth=depth.jobs if depth.is_exact else max(depth.jobs, sum(one.queued for one in owners)),
         depth_is_exact=depth.is_exact,
         running=running,
         stalled=stalled,
         oldest_waiting_seconds=None if oldest is None else round(oldest, 3),
         workers=listening(session, queue),
+        draining=session.scalar(draining) or 0,
+        blocked_by=None,
+        owners=owners,
         paused_at=None if control is None else control.paused_at,
         paused_by=None if control is None else control.paused_by,
         pause_reason=None if control is None else control.pause_reason,
@@ -101,3 +152,22 @@ def _view(session: Session, queue: str, control: QueueControl | None, ended: Lat
         last_hour=ended.hour,
         last_day=ended.day,
     )
+    return replace(found, blocked_by=_why_none_starts(found))
+
+
+def _why_none_starts(queue: QueueView) -> str | None:
+    """What keeps queued jobs from starting, and what can be done: for people."""
+    if not queue.depth:
+        return None
+    if queue.paused_at is not None:
+        return "it is paused: resume it"
+    if not queue.workers and not queue.draining:
+        return "no worker runs: start one"
+    if not queue.workers:
+        return f"all its workers ({queue.draining}) are draining: undrain or start one"
+    if queue.running and queue.stalled == queue.running:
+        return f"all its running jobs ({queue.running:,}) make no progress: see their logs, or cancel them"
+    waits = queue.oldest_waiting_seconds or 0.0
+    if not queue.running and waits > IDLE_SECONDS:
+        return f"its workers have claimed nothing for {duration(waits)}: see their logs, or restart them"
+    return None

@@ -32,6 +32,9 @@ class Worker(Base):
     process: Mapped[str | None] = mapped_column(sa.String(255))
     # Of Jobyard.
     version: Mapped[str | None] = mapped_column(sa.String(64))
+    # How much disk is free where it writes, and how much should stay; None: of an earlier version.
+    free_bytes: Mapped[int | None] = mapped_column(sa.BigInteger)
+    min_free_bytes: Mapped[int | None] = mapped_column(sa.BigInteger)
     # Since when it claims no more jobs, and who wanted that.
     draining_since: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
     drained_by: Mapped[str | None] = mapped_column(sa.String(255))
@@ -45,6 +48,13 @@ class Registered(NamedTuple):
     draining: bool
 
 
+class Room(NamedTuple):
+    """How many bytes are free where a worker writes, and how many should stay free."""
+
+    free_bytes: int
+    min_free_bytes: int
+
+
 class Holder(NamedTuple):
     """The process that has a worker's name, and when it was last seen."""
 
@@ -53,7 +63,13 @@ class Holder(NamedTuple):
 
 
 def register(
-    session: Session, *, name: str, queue: str, process: str, instead_of: str | None = None
+    session: Session,
+    *,
+    name: str,
+    queue: str,
+    process: str,
+    instead_of: str | None = None,
+    room: Room | None = None,
 ) -> Registered | Holder:
     """Insert or renew a worker's row, every REGISTER_SECONDS. Who has the name, if another process has it.
 
@@ -66,6 +82,8 @@ def register(
         queue=queue,
         process=process,
         version=__version__,
+        free_bytes=None if room is None else room.free_bytes,
+        min_free_bytes=None if room is None else room.min_free_bytes,
         started_at=utcnow(),
         seen_at=utcnow(),
     )
@@ -82,6 +100,8 @@ def register(
                 "queue": queue,
                 "process": process,
                 "version": __version__,
+                "free_bytes": given.free_bytes,
+                "min_free_bytes": given.min_free_bytes,
                 "started_at": sa.case(
                     (Worker.process == given.process, Worker.started_at), else_=given.started_at
                 ),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from jobyard import __version__
 from jobyard.shared import jobs
 from jobyard.shared.database import utcnow
 from jobyard.shared.jobs import RunningJob
@@ -22,12 +23,22 @@ class WorkerView:
     host: str
     queue: str
     version: str | None
+    # Not of this process' version.
+    is_of_another_version: bool
+    # Where it writes; None: it is of an earlier version.
+    free_bytes: int | None
+    min_free_bytes: int | None
     started_at: datetime.datetime
     seen_at: datetime.datetime
     is_running: bool
     draining_since: datetime.datetime | None
     drained_by: str | None
     jobs: list[RunningJob]
+
+    @property
+    def disk_is_full(self) -> bool:
+        """Its jobs that write files are put off."""
+        return self.is_running and (self.free_bytes or 0) < (self.min_free_bytes or 0)
 
 
 def view(session: Session, name: str | None = None) -> list[WorkerView]:
@@ -42,6 +53,9 @@ def view(session: Session, name: str | None = None) -> list[WorkerView]:
             host=host_of(worker.name),
             queue=worker.queue,
             version=worker.version,
+            is_of_another_version=bool(runs) and worker.version != __version__,
+            free_bytes=worker.free_bytes,
+            min_free_bytes=worker.min_free_bytes,
             started_at=worker.started_at,
             seen_at=worker.seen_at,
             is_running=bool(runs),

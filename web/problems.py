@@ -33,6 +33,7 @@ from jobyard.shared.errors import (
 from jobyard.shared.kinds.fields import ALIAS, ALIAS_IS
 from jobyard.shared.kinds.marks import MARKS_ARE
 from jobyard.shared.kinds.submission import MANY, MARKS, ONE
+from jobyard.shared.migrate import revision_problem
 from jobyard.shared.storage import failure_behind
 from jobyard.shared.texts import encodable
 from jobyard.web import bodies
@@ -230,6 +231,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(JobyardError, _ours)
     for away in (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError):
         app.register_error_handler(away, _database_away)
+    app.register_error_handler(sa.exc.ProgrammingError, _wrong_statement)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unexpected)
     app.after_request(_identify)
@@ -264,13 +266,23 @@ def _ours(error: JobyardError) -> Response:
 def _database_away(error: Exception) -> Response:
     if database_is_full(error):
         return _ours(DiskFull("the database's disk is full: free some space, or delete what is not needed"))
-    log.error("the database can't be reached: %s", str(error).splitlines()[0])
-    return problem(
-        503,
-        "Service Unavailable",
-        "the database can't be reached; try again soon",
-        Retry_After=str(RETRY_AFTER_SECONDS),
-    )
+    detail = _of_another_revision() or "the database can't be reached; try again soon"
+    log.error("%s: %s", detail.partition(";")[0], str(error).splitlines()[0])
+    return problem(503, "Service Unavailable", detail, Retry_After=str(RETRY_AFTER_SECONDS))
+
+
+def _of_another_revision() -> str | None:
+    """Whether tables or columns are missing as the database was not migrated, or not by this version."""
+    try:
+        with current_backend().database.autocommit() as connection:
+            return revision_problem(connection)
+    except sa.exc.SQLAlchemyError:
+        return None
+
+
+def _wrong_statement(error: Exception) -> Response:
+    """As PostgreSQL says that a table or a column is missing."""
+    return _database_away(error) if _of_another_revision() else _unexpected(error)
 
 
 def _http(error: HTTPException) -> AnyResponse:

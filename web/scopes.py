@@ -31,6 +31,7 @@ SCOPES: Final[dict[str, Scope | None]] = {
     "audit.list_entries": ADMIN,
     "comparing.compare": READ,
     "failures.list_failures": READ,
+    "failures.list_setbacks": READ,
     "failures.retry_failures": SUBMIT,
     "files.delete_upload": SUBMIT,
     "files.list_uploads": READ,

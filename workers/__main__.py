@@ -44,11 +44,13 @@ def _run(settings: Settings, role: str, name: str | None) -> int:
 
         return flower.main(settings)
     from jobyard.shared.database import Database
+    from jobyard.shared.disk import Disk
     from jobyard.shared.storage import Storage
 
     # Before the pool, whose children have connections of their own.
     database = Database(settings.database)
-    Storage(settings.storage, database).identity.require_at_start()
+    storage = Storage(settings.storage, database)
+    storage.identity.require_at_start()
     database.dispose()
     from celery import signals
     from celery.utils.nodenames import host_format
@@ -62,7 +64,9 @@ def _run(settings: Settings, role: str, name: str | None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     nodename = host_format(f"{name or role}@%h")
     logs.name_process(worker=nodename)
-    registration = Registration(settings.database, role, nodename)
+    written = [folder for folder in (settings.home, storage.folder) if folder is not None]
+    disk = Disk(written, settings.min_free_bytes)
+    registration = Registration(settings.database, role, nodename, disk)
     registration.claim()
     # From when it listens until it has ended.
     signals.worker_ready.connect(lambda **_: registration.start(), weak=False)

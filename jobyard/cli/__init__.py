@@ -62,7 +62,7 @@ COMMANDS = {
     "workers": Command("jobyard.cli.workers", "List workers, or drain one or all of a host."),
     "failures": Command(
         "jobyard.cli.failures",
-        "List what failed alike within a day, the most frequent first, or retry it.",
+        "List what failed alike within a day and what is tried again, or retry it.",
     ),
     "webhooks": Command("jobyard.cli.webhooks", "List, add, change, test or delete webhooks."),
     "tokens": Command("jobyard.cli.tokens", "List, create or revoke named tokens."),

@@ -1,4 +1,4 @@
-"""The command failures: what failed alike within a day, and retrying it."""
+"""The command failures: what failed alike within a day, what is tried again, and retrying it."""
 
 import click
 from rich.markup import escape
@@ -6,24 +6,27 @@ from rich.table import Column, Table
 
 from jobyard.cli.session import connect, json_option, on_a_line, output, print_json
 from jobyard.cli.times import since
+from jobyard.client.errors import Json
 
 
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each group.")
 @click.pass_context
 def failures(context: click.Context, as_json: bool) -> None:
-    """List what failed alike within a day, the most frequent first, or retry it.
+    """List what failed alike within a day and what is tried again, or retry it.
 
-    Jobs are grouped by kind, type of error and message; numbers and ids in messages may differ.
+    Jobs are grouped by kind, type of error and message; numbers and ids in messages may differ. Those
+    that are tried again have not failed yet: their worker was lost, a disk was full, or the storage was away.
     """
     if context.invoked_subcommand is not None:
         return
     with connect() as client:
-        found = client.failures()
+        found, again = client.failures(), client.setbacks()
     if as_json:
-        for group in found:
+        for group in [*found, *again]:
             print_json(group)
         return
+    _show_again(again)
     if not found:
         click.echo("no failures within a day")
         return
@@ -61,3 +64,22 @@ def retry(keys: tuple[str, ...], as_json: bool) -> None:
             retried = done["retried"]
             refused = f"; {done['refused']:,} not: what they name was deleted" if done["refused"] else ""
             click.echo(f"{key}: {retried:,} job{'' if retried == 1 else 's'} queued again{refused}")
+
+
+def _show_again(again: list[Json]) -> None:
+    """What is tried again, by reason."""
+    if not again:
+        return
+    table = Table(
+        "jobs", "queue", "kind", "tried again, as", "last", Column("newest job", min_width=36, no_wrap=True)
+    )
+    for group in again:
+        table.add_row(
+            f"{group['jobs']:,}",
+            group["queue"],
+            escape(group["kind"]),
+            escape(on_a_line(group["message"])),
+            f"{since(group['last_at'])} ago",
+            group["newest"],
+        )
+    output().print(table)

@@ -9,7 +9,12 @@ from jobyard.cli.session import connect, json_option, on_a_line, print_json, pri
 from jobyard.cli.times import lasted
 from jobyard.client.errors import Json
 
-COLUMNS = ("queue", "queued", "oldest wait", "running", "limit", "workers", "last hour", "last day", "state")
+COLUMNS = (
+    *("queue", "queued", "oldest wait", "running", "limit", "workers"),
+    *("last hour", "last day", "most queued", "state"),
+)
+# Of each queue so many owners are shown.
+MOST_OWNERS = 3
 
 
 @click.group(invoke_without_command=True)
@@ -63,6 +68,7 @@ def _row(queue: Json) -> Iterator[str]:
     yield str(len(queue["workers"]))
     yield _ended(queue["last_hour"])
     yield _ended(queue["last_day"])
+    yield escape("\n".join(f"{one['name']} {one['queued']:,}" for one in queue["owners"][:MOST_OWNERS]))
     yield escape(_state(queue))
 
 
@@ -77,7 +83,11 @@ def _state(queue: Json) -> str:
         by = f" by {queue['paused_by']}" if queue["paused_by"] else ""
         why = f": {queue['pause_reason']}" if queue["pause_reason"] else ""
         return on_a_line(f"paused{by}{why}")
-    return "" if queue["workers"] else "no running worker"
+    if queue["blocked_by"]:
+        return on_a_line(f"nothing starts: {queue['blocked_by']}")
+    if queue["workers"]:
+        return ""
+    return "all its workers are draining" if queue["draining"] else "no running worker"
 
 
 def _show(queue: Json, as_json: bool) -> None:

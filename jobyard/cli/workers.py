@@ -10,7 +10,7 @@ from jobyard.cli.times import since
 from jobyard.client import Client
 from jobyard.client.errors import Json
 
-COLUMNS = ("worker", "queue", "version", "running for", "jobs", "state")
+COLUMNS = ("worker", "queue", "version", "running for", "free disk", "jobs", "state")
 
 
 @click.group(invoke_without_command=True)
@@ -50,6 +50,7 @@ def _row(worker: Json) -> Iterator[str]:
     yield worker["queue"]
     yield worker["version"] or ""
     yield since(worker["started_at"]) if worker["is_running"] else "–"
+    yield "–" if worker["free_bytes"] is None else _size(worker["free_bytes"])
     yield escape("\n".join(_job(job) for job in worker["jobs"]))
     yield escape(_state(worker))
 
@@ -75,6 +76,10 @@ def _state(worker: Json) -> str:
     if worker["draining_since"]:
         by = f" by {worker['drained_by']}" if worker["drained_by"] else ""
         words.append(on_a_line(f"{'draining' if worker['jobs'] else 'drained'}{by}"))
+    if worker["is_of_another_version"]:
+        words.append("not of the server's version: restart it with that")
+    if worker["is_running"] and (worker["free_bytes"] or 0) < (worker["min_free_bytes"] or 0):
+        words.append(f"disk full: {_size(worker['min_free_bytes'])} should be free")
     return ", ".join(words)
 
 
@@ -82,3 +87,7 @@ def _job(job: Json) -> str:
     progress = job["progress"]
     share = f" {progress['done'] / progress['total']:.0%}" if progress and progress["total"] else ""
     return on_a_line(f"{job['kind']} {job['id']}{share}")
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.0f} MB"

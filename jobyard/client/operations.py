@@ -31,6 +31,10 @@ class Operations:
         """
         return self._transport.patch(f"/queues/{segment(name)}", {"limit": limit})
 
+    def setbacks(self) -> list[Json]:
+        """Jobs that are tried again, and why: [{queue, kind, message, jobs, last_at, newest}]."""
+        return list(self._transport.items("/failures/setbacks"))
+
     def workers(self) -> list[Json]:
         """Running and draining workers: [{name, host, queue, version, draining_since, jobs, …}]."""
         return list(self._transport.items("/workers"))

@@ -6,11 +6,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from jobyard import __version__
+from jobyard.shared import queues
 from jobyard.shared.database import Database, utcnow
 from jobyard.shared.doctor.findings import Finding, warning, well, wrong
-from jobyard.shared.jobs import SWEPT, Job, State, count_queued, mark_age_seconds
+from jobyard.shared.jobs import EXACT_COUNTS, SWEPT, Job, State, mark_age_seconds
 from jobyard.shared.kinds.base import Queue
 from jobyard.shared.queue_controls import paused
+from jobyard.shared.queues import QueueView
 from jobyard.shared.registrations import ALIVE_SECONDS, Worker
 from jobyard.shared.texts import duration
 
@@ -33,6 +35,7 @@ def check(database: Database) -> Iterator[Finding]:
                 f"`jobyard queues resume {control.name}` when that is over",
             )
         yield from _check_versions(session)
+        yield from _check_disks(session)
         overdue = _overdue(session)
         yield _check_sweeper(session)
     if overdue:
@@ -44,20 +47,44 @@ def check(database: Database) -> Iterator[Finding]:
 
 
 def _check_queue(session: Session, queue: str) -> Finding:
-    alive = sa.select(sa.func.count(), sa.func.count(Worker.draining_since)).where(
-        Worker.queue == queue, Worker.seen_at > utcnow(-ALIVE_SECONDS)
-    )
-    (workers, draining), waiting = session.execute(alive).one(), count_queued(session, queue).jobs
-    if workers > draining:
-        return well("workers", f"queue {queue}: {workers} running, {waiting:,} jobs queued")
-    if draining:
-        text = f"queue {queue}: all {draining} workers drain, and claim no jobs; {waiting:,} are queued"
+    found = queues.find(session, queue)
+    waiting, workers = found.depth, len(found.workers)
+    if not workers and found.draining:
+        text = f"queue {queue}: all {found.draining} workers drain, and claim no jobs; {waiting:,} are queued"
         remedy = "`jobyard workers` lists them; `jobyard workers undrain NAME`, or start others"
         return wrong("workers", text, remedy) if waiting else warning("workers", text, remedy)
+    if workers:
+        now = f"queue {queue}: {workers} running, {waiting:,} jobs queued{_owner(found)}"
+        if found.blocked_by is None or found.paused_at is not None:  # which is named below
+            return well("workers", now)
+        why, _, remedy = found.blocked_by.partition(": ")
+        return wrong("workers", f"{now}, and none starts: {why}", remedy)
     remedy = f"start one: `python -m jobyard.workers {queue}`, or `jobyard up`"
     if waiting:
         return wrong("workers", f"queue {queue}: no worker runs, and {waiting:,} jobs are queued", remedy)
     return warning("workers", f"queue {queue}: no worker runs", remedy)
+
+
+def _owner(queue: QueueView) -> str:
+    """Whose most of many are."""
+    if queue.depth <= EXACT_COUNTS or not queue.owners:
+        return ""
+    most = queue.owners[0]
+    return f", {most.queued:,} of them {most.name}'s"
+
+
+def _check_disks(session: Session) -> Iterator[Finding]:
+    """Of the workers' machines, as they last said."""
+    full = sa.select(Worker.name, Worker.free_bytes, Worker.min_free_bytes).where(
+        Worker.seen_at > utcnow(-ALIVE_SECONDS), Worker.free_bytes < Worker.min_free_bytes
+    )
+    for name, free, least in session.execute(full.order_by(Worker.name)):
+        yield wrong(
+            "disk",
+            f"{free:,} bytes are free at the worker {name}, and {least:,} should stay: "
+            "its jobs that write files are put off",
+            "free some space there, delete jobs, or lower JOBYARD_MIN_FREE_BYTES",
+        )
 
 
 def _check_versions(session: Session) -> Iterator[Finding]:

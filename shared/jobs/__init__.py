@@ -46,6 +46,15 @@ from jobyard.shared.jobs.output import (
     write_output,
 )
 from jobyard.shared.jobs.owner import cancel, pause, resume, retry
+from jobyard.shared.jobs.owners import (
+    MOST_OWNERS,
+    Owned,
+    OwnerCount,
+    count_owners,
+    count_running_of_owners,
+    keep_owners,
+    read_owners,
+)
 from jobyard.shared.jobs.positions import EXACT_POSITIONS, FAR_POSITION
 from jobyard.shared.jobs.progress import Progress
 from jobyard.shared.jobs.quotas import count_queued_of, queues_of
@@ -62,6 +71,7 @@ from jobyard.shared.jobs.reads import (
     running,
 )
 from jobyard.shared.jobs.refusals import NOT_FOUND, Refusal, Sorted, Verb, sort_out
+from jobyard.shared.jobs.setbacks import MOST_PUT_BACK, Setback, setbacks
 from jobyard.shared.jobs.snapshots import (
     JobSnapshot,
     JobVersion,
@@ -130,6 +140,8 @@ __all__ = [
     "GLOSS",
     "LEASE_EXPIRED",
     "MAX_LABELS",
+    "MOST_OWNERS",
+    "MOST_PUT_BACK",
     "MOVES",
     "NEWEST_JOBS",
     "NOT_FOUND",
@@ -167,12 +179,15 @@ __all__ = [
     "Move",
     "Order",
     "OrderKey",
+    "Owned",
+    "OwnerCount",
     "Piece",
     "Place",
     "Progress",
     "Refusal",
     "Request",
     "RunningJob",
+    "Setback",
     "Shown",
     "Sort",
     "Sorted",
@@ -196,9 +211,11 @@ __all__ = [
     "count_by_state",
     "count_claimable",
     "count_ended",
+    "count_owners",
     "count_queued",
     "count_queued_of",
     "count_ready",
+    "count_running_of_owners",
     "count_tallies",
     "delete_locked",
     "digests",
@@ -222,6 +239,7 @@ __all__ = [
     "keep_counts",
     "keep_ended",
     "keep_for_parent",
+    "keep_owners",
     "keep_tallies",
     "keep_terms",
     "last_events",
@@ -243,6 +261,7 @@ __all__ = [
     "queues_of",
     "read_if_ended",
     "read_output",
+    "read_owners",
     "read_snapshot",
     "read_snapshots",
     "read_tallies",
@@ -261,6 +280,7 @@ __all__ = [
     "retry_many",
     "running",
     "set_mark",
+    "setbacks",
     "settle",
     "settled_until",
     "snapshots_of_new",

@@ -15,15 +15,16 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
+from jobyard.cli import COMMANDS
 from jobyard.shared import jobs, queue_controls, registrations, webhooks
 from jobyard.shared.database import Database, utcnow
 from jobyard.shared.jobs import Job, SweepMark
 from jobyard.shared.kinds.base import Queue
-from jobyard.shared.registrations import Worker
+from jobyard.shared.registrations import Room, Worker
 from jobyard.web.services.measures import Measures
-from jobyard.workers.runtime.sweeper import count_ended
+from jobyard.workers.runtime.sweeper import count_ended, tally
 from tests.conftest import TOKEN, logged_in, served
-from tests.factories import LONG_AGO, NEVER, change, claimed, new_job
+from tests.factories import LONG_AGO, NEVER, change, claimed, new_job, new_jobs
 from tests.samples import ROOT
 from tests.servers import free_port
 from tests.waiting import wait_for
@@ -36,6 +37,7 @@ PROMETHEUS = ROOT / "deploy/prometheus"
 ALERTS = PROMETHEUS / "alerts.yml"
 DASHBOARD = ROOT / "deploy/grafana/jobyard.json"
 HOW_TO = ROOT / "docs/how-to/watch-with-prometheus.md"
+RUNBOOK = "docs/how-to/answer-an-alert.md"
 NAME = re.compile(r"\bjobyard_\w+")
 
 needs_prometheus = pytest.mark.skipif(
@@ -45,10 +47,11 @@ needs_prometheus = pytest.mark.skipif(
 
 
 def healthy(database: Database) -> None:
-    """Workers of all queues, a sweeper, and jobs that succeed."""
+    """Workers of all queues with a large disk, a sweeper, and jobs that succeed."""
+    room = Room(free_bytes=100 << 30, min_free_bytes=1 << 30)
     with database.write() as session:
         for queue in Queue:
-            registrations.register(session, name=f"{queue}@a", queue=queue, process="machine/1/2")
+            registrations.register(session, name=f"{queue}@a", queue=queue, process="machine/1/2", room=room)
         jobs.set_mark(session, jobs.SWEPT)
     # However long the test takes, they are alive, and the sweep was just now.
     change(database, Worker, Worker.name.is_not(None), seen_at=NEVER)
@@ -75,8 +78,28 @@ def lose_the_last_worker(database: Database) -> None:
         registrations.deregister(session, name="gpu@a", process="machine/1/2")
 
 
+def leave_out_the_migration(database: Database) -> None:
+    with database.write() as session:
+        session.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+
+
+def leave_an_old_worker(database: Database) -> None:
+    change(database, Worker, Worker.name == "predict@a", version="0.0.1")
+
+
 def let_a_job_wait(database: Database) -> None:
-    change(database, Job, Job.id == new_job(database, kind="predict"), available_at=utcnow(-7_200))
+    """While another one runs."""
+    claimed(database, new_job(database, kind="train"))
+    change(database, Job, Job.id == new_job(database, kind="train"), available_at=utcnow(-7_200))
+
+
+def let_a_worker_claim_nothing(database: Database) -> None:
+    change(database, Job, Job.id == new_job(database, kind="predict"), available_at=utcnow(-900))
+
+
+def queue_ten_thousand(database: Database) -> None:
+    new_jobs(database, 10_000, created_by="mallory")
+    tally(database)
 
 
 def let_jobs_fail(database: Database) -> None:
@@ -96,9 +119,13 @@ def kill_workers(database: Database) -> None:
 
 
 def let_a_job_stall(database: Database) -> None:
-    claim = claimed(database, new_job(database, kind="evaluate"))
+    claim = claimed(database, new_job(database, kind="train"))
     with database.write() as session:
         assert jobs.note_stall(session, claim.id, claim.lease, "no progress", None, seconds=1_860)
+
+
+def nearly_fill_the_disk(database: Database) -> None:
+    change(database, Worker, Worker.name == "cpu@a", free_bytes=3 << 29)
 
 
 def fill_the_disk(database: Database) -> None:
@@ -122,15 +149,21 @@ def let_a_receiver_be_away(database: Database) -> None:
 
 # Of each alert: its fault, and the labels with which it fires.
 FAULTS: dict[str, tuple[Callable[[Database], None], dict[str, str]]] = {
+    "JobyardDatabaseIsNotMigrated": (leave_out_the_migration, {}),
+    "JobyardVersionsDiffer": (leave_an_old_worker, {"queue": "predict"}),
     "JobyardSweeperIsSilent": (silence_the_sweeper, {}),
     "JobyardQueueHasNoWorker": (lose_the_last_worker, {"queue": "gpu"}),
-    "JobyardJobsWaitLong": (let_a_job_wait, {"queue": "predict"}),
+    "JobyardQueueStandsStill": (let_a_worker_claim_nothing, {"queue": "predict"}),
+    "JobyardJobsWaitLong": (let_a_job_wait, {"queue": "gpu"}),
     "JobyardJobsFail": (let_jobs_fail, {"queue": "cpu", "kind": "import"}),
     "JobyardWorkersAreLost": (kill_workers, {"queue": "cpu"}),
-    "JobyardJobsStall": (let_a_job_stall, {"queue": "predict"}),
+    "JobyardJobsStall": (let_a_job_stall, {"queue": "gpu"}),
+    "JobyardDiskIsNearlyFull": (nearly_fill_the_disk, {"queue": "cpu"}),
     "JobyardJobsArePutOff": (fill_the_disk, {"queue": "predict"}),
     "JobyardQueueIsPaused": (pause_a_queue, {"queue": "cpu"}),
     "JobyardWebhooksAreBehind": (let_a_receiver_be_away, {}),
+    # The last one: a claim of the factories moves all other jobs of its queue.
+    "JobyardOwnerHasManyJobs": (queue_ten_thousand, {"queue": "cpu", "owner": "mallory"}),
 }
 # Before each fault, and so long after it that each alert's time is over.
 HEALTHY, FAULTY = "4m45s", "18m"
@@ -173,6 +206,19 @@ def test_each_alert_has_a_fault_here_and_is_explained() -> None:
     assert [name for name in names if f"`{name}`" not in page] == []
 
 
+def test_each_alert_leads_to_its_section_of_the_runbook_and_says_what_to_do_first() -> None:
+    text = (ROOT / RUNBOOK).read_text()
+    sections = dict(re.findall(r"^## (Jobyard\w+)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
+    assert list(sections) == [rule["alert"] for rule in rules()]
+    for rule in rules():
+        name, notes = rule["alert"], rule["annotations"]
+        assert notes["runbook"] == f"{RUNBOOK}#{name.lower()}"
+        assert [step for step in ("Look", "Do", "Over") if f"* **{step}**" not in sections[name]] == []
+        typed = re.findall(r"`jobyard (\w+)", notes["description"])
+        assert set(typed) <= set(COMMANDS), name
+        assert typed or "`" in notes["description"], name
+
+
 @needs_prometheus
 def test_each_alert_fires_on_its_fault_after_its_time_and_on_no_other(
     sqlite_url: str, tmp_path: Path
@@ -186,7 +232,7 @@ def test_each_alert_fires_on_its_fault_after_its_time_and_on_no_other(
         before = samples(database)
         if name in FAULTS:
             FAULTS[name][0](database)
-        after = samples(database)
+        after = {} if name == DOWN else samples(database)
         database.dispose()
         tests.append(
             {
@@ -195,9 +241,9 @@ def test_each_alert_fires_on_its_fault_after_its_time_and_on_no_other(
                 "input_series": [
                     {
                         "series": one.replace("{", f'{{job="jobyard",instance="{instance}",'),
-                        "values": f"{value}+0x19 {'stale' if name == DOWN else f'{after[one]}+0x60'}",
+                        "values": f"{_for(20, before.get(one))} {_for(61, after.get(one))}",
                     }
-                    for one, value in before.items()
+                    for one in before | after
                     for instance in ("a", "b")
                 ],
                 "alert_rule_test": [
@@ -213,6 +259,11 @@ def test_each_alert_fires_on_its_fault_after_its_time_and_on_no_other(
     )
     ran = promtool("test", "rules", str(tmp_path / "test.yml"))
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def _for(times: int, value: float | None) -> str:
+    """So many samples; None: the series is not there."""
+    return f"stale _x{times - 1}" if value is None else f"{value}+0x{times - 1}"
 
 
 def expected(rule: dict[str, Any], fault: str, at: str) -> list[dict[str, Any]]:
@@ -244,9 +295,9 @@ def test_a_real_prometheus_fires_each_alert_at_its_fault(
         wait_for(lambda: DOWN in firing(client))
         for name, (_, labels) in FAULTS.items():
             assert labels.items() <= found[name]["labels"].items(), name
-            summary = found[name]["annotations"]["summary"]
-            assert summary
-            assert "<" not in summary, "the template has an error"
+            notes = found[name]["annotations"]
+            assert notes["summary"]
+            assert "<" not in notes["summary"] + notes["description"], "a template has an error"
     database.dispose()
 
 

@@ -35,6 +35,17 @@ def list_failures() -> Response:
     return answer(schemas.Page[schemas.Failures](items=items))
 
 
+@api.get("/setbacks", responses={200: schemas.Page[schemas.Setbacks]}, summary="List what is tried again")
+def list_setbacks() -> Response:
+    """Jobs whose last attempt came to nothing: its worker was lost, a disk was full, the storage was away. By
+    queue, kind and reason, the most frequent first; of each queue 200 jobs that wait for their next try are
+    looked at, and those that run again.
+    """
+    with current_backend().database.read() as session:
+        items = [schemas.Setbacks.of(found) for found in failures.tried_again(session)]
+    return answer(schemas.Page[schemas.Setbacks](items=items))
+
+
 @api.post("/<key>/retry", responses={200: schemas.Retried}, summary="Retry what failed alike")
 def retry_failures(path: FailuresPath) -> Response:
     """Each job starts over. Those are refused that name a data set, a model or a file that was deleted."""

@@ -3,6 +3,7 @@
 from flask import Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from jobyard import __version__
 from jobyard.shared import failures, jobs, queues, running_workers, storage, sweeper_actions
 from jobyard.shared.errors import BadInput
 from jobyard.shared.queue_controls import MAX_LIMIT, MAX_REASON
@@ -22,6 +23,8 @@ def operations_page() -> Response:
             queues=queues.view(session),
             workers=running_workers.view(session),
             failures=failures.alike(session),
+            setbacks=failures.tried_again(session),
+            version=__version__,
             most_failures=failures.MOST_FAILURES,
             stored=storage.stored(session),
             actions=sweeper_actions.actions(session),

@@ -16,7 +16,16 @@ from jobyard.web.schemas.jobs import (
 )
 from jobyard.web.schemas.many import Moved, Refused, RefusedJob
 from jobyard.web.schemas.metrics import ComparedJob, ComparedPoint, Comparison, Metric
-from jobyard.web.schemas.operations import Failures, Outcomes, Queue, Retried, Worker, WorkersJob
+from jobyard.web.schemas.operations import (
+    Failures,
+    Outcomes,
+    Queue,
+    QueueOwner,
+    Retried,
+    Setbacks,
+    Worker,
+    WorkersJob,
+)
 from jobyard.web.schemas.registry import Dataset, Model, ModelCard, ModelEvaluation, ModelExport
 from jobyard.web.schemas.results import Prediction, ScoredRow, ScoreGroup
 from jobyard.web.schemas.tokens import AuditEntry, NewToken, Token
@@ -53,11 +62,13 @@ __all__ = [
     "Prediction",
     "Progress",
     "Queue",
+    "QueueOwner",
     "Refused",
     "RefusedJob",
     "Retried",
     "ScoreGroup",
     "ScoredRow",
+    "Setbacks",
     "Submitted",
     "Token",
     "Upload",

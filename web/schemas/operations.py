@@ -19,6 +19,14 @@ class Outcomes(Out):
     failure_rate: float | None = Field(description="Of those that succeeded or failed, the share that failed")
 
 
+class QueueOwner(Out):
+    """A token's jobs in a queue."""
+
+    name: str
+    queued: int
+    running: int
+
+
 class Queue(Out):
     """A queue and its workers."""
 
@@ -31,6 +39,14 @@ class Queue(Out):
     stalled: int = Field(description="Of the running jobs, those that have made no progress for too long")
     oldest_waiting_seconds: float | None = Field(description="Age of the oldest job that could run")
     workers: list[str] = Field(description="Names of the running workers that take jobs")
+    draining: int = Field(description="Running workers beside these, which take no more jobs")
+    blocked_by: str | None = Field(
+        description="What keeps its queued jobs from starting, and what to do; null: nothing"
+    )
+    owners: list[QueueOwner] = Field(
+        description=f"Whose most of its queued jobs are, at most {jobs.MOST_OWNERS}, the first has most. "
+        f"Over {jobs.EXACT_COUNTS:,} jobs are as the sweeper last counted them"
+    )
     paused_at: Moment | None = Field(description="Since when no job of it is started; null: it is not paused")
     paused_by: str | None
     pause_reason: str | None
@@ -57,6 +73,26 @@ class Failures(Out):
         same = ("key", "kind", "error_type", "message", "first_at", "last_at")
         return cls(
             **{name: getattr(found, name) for name in same},
+            jobs=len(found.ids),
+            newest=found.ids[0],
+        )
+
+
+class Setbacks(Out):
+    """Jobs whose last attempt came to nothing for the same reason, and that are tried again."""
+
+    queue: str
+    kind: str
+    message: str = Field(description="Of the newest of them")
+    jobs: int
+    last_at: Moment
+    newest: uuid.UUID
+
+    @classmethod
+    def of(cls, found: Any) -> Self:
+        """Of a `shared.failures.Setbacks`."""
+        return cls(
+            **{name: getattr(found, name) for name in ("queue", "kind", "message", "last_at")},
             jobs=len(found.ids),
             newest=found.ids[0],
         )
@@ -105,6 +141,9 @@ class Worker(Out):
     host: str
     queue: str
     version: str | None = Field(description="Of Jobyard")
+    is_of_another_version: bool = Field(description="It is running, and not of the server's version")
+    free_bytes: int | None = Field(description="Free disk where it writes")
+    min_free_bytes: int | None = Field(description="With less, its jobs that write files are put off")
     started_at: Moment
     seen_at: Moment
     is_running: bool = Field(description="Whether it has renewed its registration within fifteen seconds")

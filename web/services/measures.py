@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import Final
 
+import sqlalchemy as sa
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -20,6 +21,7 @@ from jobyard.shared.database import Database
 from jobyard.shared.jobs import TERMINAL, Total
 from jobyard.shared.kinds.base import Queue
 from jobyard.shared.kinds.loading import installed
+from jobyard.shared.migrate import revision_problem
 
 QUEUES: Final = [queue.value for queue in Queue]
 PREFIX: Final = "jobyard"
@@ -35,7 +37,15 @@ GAUGES: Final = {
     "draining_workers": "Workers that are running and take no more jobs.",
     "queue_paused": "1 if the queue is paused, else 0.",
     "stalled_jobs": "Running jobs without progress for longer than their kind may take.",
+    "other_version_workers": "Workers that are running and of another version than this one.",
 }
+# The same, of queues whose workers say so.
+DISKS: Final = {
+    "disk_free_bytes": "Free disk of the running worker that has least.",
+    "disk_min_free_bytes": "With less free disk jobs that write files are put off (JOBYARD_MIN_FREE_BYTES).",
+}
+# Of each queue so many owners have series of their own.
+OWNERS: Final = 3
 
 
 class Measures(Collector):
@@ -53,8 +63,18 @@ class Measures(Collector):
         yield about
         # Each statement stands alone: a transaction around them would be two more round trips.
         with self._database.autocommit() as connection, Session(bind=connection) as session:
-            for read in (_unended, _of_queues, _of_webhooks, _of_storage, _of_totals):
-                yield from read(session)
+            is_migrated = revision_problem(connection) is None
+            migrated = GaugeMetricFamily(
+                f"{PREFIX}_database_is_migrated", "1 if the database is of this version's revision, else 0."
+            )
+            migrated.add_metric([], int(is_migrated))
+            yield migrated
+            for read in (_unended, _of_queues, _of_owners, _of_webhooks, _of_storage, _of_totals):
+                try:
+                    yield from read(session)
+                except sa.exc.SQLAlchemyError:
+                    if is_migrated:
+                        raise
 
 
 def _unended(session: Session) -> Iterator[Metric]:
@@ -74,7 +94,7 @@ def _unended(session: Session) -> Iterator[Metric]:
 
 def _of_queues(session: Session) -> Iterator[Metric]:
     ages = jobs.ages(session, QUEUES)
-    of: dict[str, dict[str, float]] = {name: {} for name in GAUGES}
+    of: dict[str, dict[str, float]] = {name: {} for name in GAUGES | DISKS}
     of["oldest_wait_seconds"] = dict(ages.waits)
     for name, queue, number in queues.gauges(session):
         of[name][queue] = number
@@ -83,12 +103,29 @@ def _of_queues(session: Session) -> Iterator[Metric]:
         for queue in QUEUES:
             family.add_metric([queue], of[name].get(queue, 0))
         yield family
+    for name, description in DISKS.items():
+        family = GaugeMetricFamily(f"{PREFIX}_{name}", description, labels=["queue"])
+        for queue in sorted(of[name]):
+            family.add_metric([queue], of[name][queue])
+        yield family
     swept = GaugeMetricFamily(
         f"{PREFIX}_last_sweep_age_seconds", "Since when no sweep has begun, by the database's clock."
     )
     if ages.sweep is not None:
         swept.add_metric([], ages.sweep)
     yield swept
+
+
+def _of_owners(session: Session) -> Iterator[Metric]:
+    family = GaugeMetricFamily(
+        f"{PREFIX}_queued_by_owner",
+        f"Queued jobs of the tokens that have most, {OWNERS} in each queue at most.",
+        labels=["queue", "owner"],
+    )
+    for queue, owners in sorted(jobs.read_owners(session, QUEUES).items()):
+        for one in owners[:OWNERS]:
+            family.add_metric([queue, one.owner], one.jobs)
+    yield family
 
 
 def _of_webhooks(session: Session) -> Iterator[Metric]:

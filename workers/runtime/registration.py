@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 
 from jobyard.shared import registrations
 from jobyard.shared.database import Database
+from jobyard.shared.disk import Disk
 from jobyard.shared.errors import ConfigError
-from jobyard.shared.registrations import Holder, Registered
+from jobyard.shared.registrations import Holder, Registered, Room
 from jobyard.workers.runtime import consumption
 from jobyard.workers.runtime.processes import has_ended, this_process
 
@@ -29,8 +30,9 @@ LOOK_SECONDS: Final = 0.5
 class Registration:
     """A thread in the parent of a worker's pool."""
 
-    def __init__(self, database_url: str, queue: str, name: str) -> None:
+    def __init__(self, database_url: str, queue: str, name: str, disk: Disk | None = None) -> None:
         self._database = Database(database_url)
+        self._disk = disk
         self._name = name
         self._queue = queue
         self._process = this_process()
@@ -108,8 +110,20 @@ class Registration:
 
     def _register(self, session: Session, instead_of: str | None = None) -> Registered | Holder:
         return registrations.register(
-            session, name=self._name, queue=self._queue, process=self._process, instead_of=instead_of
+            session,
+            name=self._name,
+            queue=self._queue,
+            process=self._process,
+            instead_of=instead_of,
+            room=self._room(),
         )
+
+    def _room(self) -> Room | None:
+        try:
+            return None if self._disk is None else Room(*self._disk.room())
+        except OSError as error:  # of a network's file system, say: the worker runs all the same
+            log.warning("can't see how much disk is free: %s", error)
+            return None
 
     def _deregister(self, session: Session) -> None:
         registrations.deregister(session, name=self._name, process=self._process)

@@ -240,10 +240,12 @@ def tally(database: Database) -> float:
     """Count the jobs that have not ended where readers don't. For how many seconds it did."""
     began = time.monotonic()
     with database.read() as session:
-        found = jobs.count_tallies(session, [queue.value for queue in Queue])
-    if found:
+        queues = [queue.value for queue in Queue]
+        found, owned = jobs.count_tallies(session, queues), jobs.count_owners(session, queues)
+    if found or owned:
         with database.write() as session:
             jobs.keep_tallies(session, found)
+            jobs.keep_owners(session, owned)
     return time.monotonic() - began
 
 

@@ -9,12 +9,14 @@ from jobyard.shared import jobs, queue_controls, registrations
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database, utcnow
 from jobyard.shared.doctor import Level, examine
+from jobyard.shared.jobs import Job
 from jobyard.shared.kinds.base import Queue
 from jobyard.shared.migrate import migrate
 from jobyard.shared.registrations import Worker
 from jobyard.shared.storage import Storage, StorageIdentity
+from jobyard.workers.runtime.sweeper import tally
 from tests.conftest import RedisProcess
-from tests.factories import NO_BROKER, change, change_job, claimed, new_job, put_file
+from tests.factories import NO_BROKER, change, change_job, claimed, new_job, new_jobs, put_file
 from tests.workers import make_context
 
 PASSWORD = "pa%20ss-word-of-the-tests"
@@ -186,6 +188,19 @@ def test_a_file_that_is_there_and_can_t_be_read(settings: Settings) -> None:
 def test_a_full_disk(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOBYARD_MIN_FREE_BYTES", str(2**62))
     assert {topic for topic, _, _ in bad(Level.ERROR)} == {"disk"}
+
+
+def test_a_worker_whose_disk_is_full_and_a_queue_whose_workers_claim_nothing(
+    settings: Settings, database: Database
+) -> None:
+    change(database, Worker, Worker.name == "gpu@host", free_bytes=5, min_free_bytes=1_000)
+    new_jobs(database, 1_500, created_by="mallory")
+    tally(database)
+    change(database, Job, Job.queue == "cpu", available_at=utcnow(-600))
+    queue, disk = (text for _, text, _ in bad(Level.ERROR))
+    many = "queue cpu: 1 running, 1,500 jobs queued, 1,500 of them mallory's"
+    assert queue.startswith(f"{many}, and none starts: its workers have claimed nothing for ")
+    assert disk.startswith("5 bytes are free at the worker gpu@host, and 1,000 should stay")
 
 
 def test_a_copy_of_the_database_elsewhere(settings: Settings, database: Database) -> None:

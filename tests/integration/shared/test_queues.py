@@ -6,19 +6,22 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import jobs, queues, registrations
+from jobyard.shared import jobs, queue_controls, queues, registrations
 from jobyard.shared.database import Database, utcnow
+from jobyard.shared.disk import Disk
 from jobyard.shared.jobs import Job
 from jobyard.shared.queues import QueueView
 from jobyard.shared.registrations import Worker
 from jobyard.workers.runtime.registration import Registration
+from jobyard.workers.runtime.sweeper import tally
 from tests import factories
-from tests.factories import NEVER, change, new_job, rename_table
+from tests.factories import NEVER, change, new_job, new_jobs, rename_table
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -96,12 +99,16 @@ def test_queues_tell_what_waits_what_runs_and_since_when_and_each_its_own(
         "stalled": 0,
         "depth_is_exact": True,
         "workers": ["cpu@a", "cpu@b"],
+        "draining": 0,
+        "blocked_by": None,
+        "owners": [{"name": "admin", "queued": 3, "running": 1}],
         **OPEN,
     }
     assert (of["gpu"]["depth"], of["gpu"]["running"], of["gpu"]["workers"]) == (1, 0, [])
+    assert of["gpu"]["blocked_by"] == "no worker runs: start one"
     assert 0 <= of["gpu"]["oldest_waiting_seconds"] < WAIT_SECONDS
     empty = {"name": "predict", "depth": 0, "running": 0, "oldest_waiting_seconds": None, "workers": []}
-    empty |= {"depth_is_exact": True, "stalled": 0, **OPEN}
+    empty |= {"depth_is_exact": True, "stalled": 0, "draining": 0, "blocked_by": None, "owners": [], **OPEN}
     assert of["predict"] == empty
 
 
@@ -112,6 +119,53 @@ def test_a_queue_tells_which_of_its_running_jobs_have_stalled(database: Database
             jobs.note_stall(session, claimed.id, claimed.lease, "no progress", None, seconds=1_860)
         jobs.succeed(session, ended.id, ended.lease, {})
     assert (view(database)["cpu"].running, view(database)["cpu"].stalled) == (2, 1)
+
+
+def test_a_queue_says_what_keeps_its_jobs_from_starting(database: Database) -> None:
+    def blocked() -> str | None:
+        return view(database)["cpu"].blocked_by
+
+    present(database, "cpu@a")
+    assert blocked() is None
+    job_id = new_job(database)
+    assert blocked() is None
+    waited(database, job_id, queues.IDLE_SECONDS + 30)
+    assert str(blocked()).startswith("its workers have claimed nothing for 1 min 30 s")
+    with database.write() as session:
+        registrations.drain(session, "cpu@a")
+    assert blocked() == "all its workers (1) are draining: undrain or start one"
+    present(database, "cpu@b")
+    running = factories.claimed(database, new_job(database))
+    assert blocked() is None
+    with database.write() as session:
+        jobs.note_stall(session, running.id, running.lease, "no progress", None, seconds=1_860)
+    assert str(blocked()).startswith("all its running jobs (1) make no progress")
+    with database.write() as session:
+        queue_controls.pause(session, "cpu")
+    assert blocked() == "it is paused: resume it"
+
+
+def test_a_queue_says_whose_most_of_its_jobs_are_and_of_many_what_the_sweeper_counted(
+    database: Database,
+) -> None:
+    def owners() -> list[tuple[str, int, int]]:
+        return [(one.name, one.queued, one.running) for one in view(database)["cpu"].owners]
+
+    for number in range(jobs.MOST_OWNERS + 2):
+        new_jobs(database, number + 1, created_by=f"t{number}")
+    factories.claimed(database, new_job(database, created_by="t6"))
+    assert owners() == [("t6", 7, 1), ("t5", 6, 0), ("t4", 5, 0), ("t3", 4, 0), ("t2", 3, 0)]
+    new_jobs(database, 2_000, created_by="mallory")
+    assert owners() == []
+    tally(database)
+    assert owners()[:2] == [("mallory", 2_000, 0), ("t6", 7, 1)]
+    assert len(owners()) == jobs.MOST_OWNERS
+    with database.write() as session:
+        session.execute(sa.delete(Job).where(Job.created_by.in_(["mallory", "t6"])))
+    assert owners()[0] == ("t5", 6, 0)
+    new_jobs(database, 2_000, created_by="t0")
+    tally(database)
+    assert owners()[:2] == [("t0", 2_001, 0), ("t5", 6, 0)]
 
 
 def test_a_queue_of_jobs_that_all_back_off_has_nobody_who_waits(database: Database) -> None:
@@ -230,10 +284,12 @@ def test_a_client_that_waits_for_any_change_is_told_when_a_worker_comes(
 
 
 @pytest.fixture
-def registration(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registration]:
+def registration(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Registration]:
     """Of a worker that speaks often."""
     monkeypatch.setattr(registrations, "REGISTER_SECONDS", 0.05)
-    made = Registration(database_url, "cpu", "cpu@here")
+    made = Registration(database_url, "cpu", "cpu@here", Disk([tmp_path], 7))
     yield made
     monkeypatch.setattr(registrations, "REGISTER_SECONDS", WAIT_SECONDS)
     made.stop()
@@ -247,7 +303,10 @@ def test_a_worker_says_that_it_is_there_again_and_again_and_then_goodbye(
     silent(database, "cpu@here", 1_000)
     wait_for(lambda: workers(database) == ["cpu@here"])
     with database.read() as session:
-        assert session.scalars(sa.select(Worker.queue)).one() == "cpu"
+        row = session.scalars(sa.select(Worker)).one()
+        assert (row.queue, row.min_free_bytes) == ("cpu", 7)
+        assert row.free_bytes is not None
+        assert row.free_bytes > 0
     monkeypatch.setattr(registrations, "REGISTER_SECONDS", WAIT_SECONDS)
     registration.stop()
     assert workers(database) == []

@@ -16,7 +16,7 @@ from jobyard.shared.database import Database
 from jobyard.shared.jobs import Job
 from jobyard.web.backend import Backend
 from tests.conftest import TOKEN, read_only
-from tests.factories import claimed, post_job
+from tests.factories import claimed, post_job, rename_table
 from tests.waiting import at_once
 
 if TYPE_CHECKING:
@@ -573,6 +573,20 @@ def test_not_ready_before_the_migrations(app: "Flask", database: Database) -> No
     assert ready.json["checks"]["database"].startswith(
         "is at revision 0001, and this version of Jobyard needs"
     )
+
+
+def test_what_needs_tables_that_are_missing_says_that_the_database_was_not_migrated(
+    api: "FlaskClient", database: Database
+) -> None:
+    assert "jobyard_database_is_migrated 1.0" in api.get("/metrics").text
+    with database.write() as session:
+        session.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    rename_table(database, "workers", "elsewhere")
+    response = api.get("/api/v1/workers")
+    assert response.status_code == 503
+    assert response.json["detail"].startswith("the database is at revision 0001, and this version")
+    assert response.json["detail"].endswith("run `python -m jobyard.shared.migrate`")
+    assert "jobyard_database_is_migrated 0.0" in api.get("/metrics").text
 
 
 def test_ready_when_the_database_is_there_even_without_a_broker(app: "Flask") -> None:

@@ -6,13 +6,15 @@ import uuid
 
 from flask.testing import FlaskClient
 
+from jobyard import __version__
 from jobyard.shared import jobs, registrations, storage, sweeper_actions
 from jobyard.shared.database import Database
 from jobyard.shared.jobs import State
+from jobyard.shared.registrations import Room, Worker
 from jobyard.web.backend import Backend
 from jobyard.workers.runtime import inventory
-from jobyard.workers.runtime.sweeper import recount
-from tests.factories import claimed, get_job, new_job, put_file
+from jobyard.workers.runtime.sweeper import recount, tally
+from tests.factories import LONG_AGO, change, change_job, claimed, get_job, new_job, new_jobs, put_file
 from tests.integration.web.pages.test_pages import look
 
 HOSTILE_NAME = "cpu@<b>host</b>"
@@ -110,12 +112,54 @@ def test_all_that_failed_alike_is_retried(web: FlaskClient, backend: Backend) ->
     assert web.post(address, headers=origin).status_code == 404
 
 
+def test_it_names_at_a_glance_what_is_wrong(web: FlaskClient, backend: Backend) -> None:
+    database = backend.database
+    full = Room(free_bytes=5, min_free_bytes=1_000)
+    with database.write() as session:
+        registrations.register(session, name="cpu@a", queue="cpu", process="a/1/2", room=full)
+        registrations.register(session, name="gpu@a", queue="gpu", process="a/1/2")
+        registrations.drain(session, "gpu@a")
+    change(database, Worker, Worker.name == "gpu@a", version="0.0.1")
+    new_job(database, kind="train")
+    for reason in ("the disk is full: 5 bytes are free", "the disk is full: 7 bytes are free"):
+        claim = claimed(database, new_job(database))
+        with database.write() as session:
+            assert jobs.postpone(session, claim.id, claim.lease, reason)
+    lost = claimed(database, new_job(database), worker="cpu@a/7", lease_seconds=-1)
+    with database.write() as session:
+        assert jobs.rescue(session)
+    new_jobs(database, 1_500, created_by="mallory")
+    tally(database)
+    found = texts(web)
+    for word in (
+        "Nothing starts: all its workers (1) are draining: undrain or start one.",
+        f"the server is {__version__}",
+        "5 bytes free",
+        "disk full: 1 kB should be free",
+        "mallory 1,500",
+        "2 Sentiment · queue cpu",
+        "the disk is full: 7 bytes are free; next try in 5 s",
+        "worker cpu@a/7 was lost (attempt 1 of 3)",
+    ):
+        assert word in found
+    # While it runs once more, too.
+    change_job(database, lost.id, available_at=LONG_AGO)
+    claimed(database, lost.id)
+    assert "worker cpu@a/7 was lost" in texts(web)
+
+
 def test_failures_are_listed_and_retried_over_the_api(api: FlaskClient, backend: Backend) -> None:
     first, job_id = fail(backend.database, "row 1 is broken"), fail(backend.database, "row 2 is broken")
     (found,) = api.get("/api/v1/failures").json["items"]
     assert (found["jobs"], found["kind"], found["newest"]) == (2, "sentiment", str(job_id))
     moments = [api.get(f"/api/v1/jobs/{one}").json["finished_at"] for one in (first, job_id)]
     assert [found["first_at"], found["last_at"]] == moments
+    assert api.get("/api/v1/failures/setbacks").json["items"] == []
+    claim = claimed(backend.database, new_job(backend.database))
+    with backend.database.write() as session:
+        assert jobs.postpone(session, claim.id, claim.lease, "the disk is full")
+    (again,) = api.get("/api/v1/failures/setbacks").json["items"]
+    assert (again["jobs"], again["queue"], again["newest"]) == (1, "cpu", str(claim.id))
     done = api.post(f"/api/v1/failures/{found['key']}/retry")
     assert (done.status_code, done.json) == (200, {"retried": 2, "refused": 0})
     assert api.post("/api/v1/failures/0123456789abcdef/retry").status_code == 404

@@ -21,6 +21,16 @@ GROUP = {
 }
 
 
+AGAIN = {
+    "queue": "cpu",
+    "kind": "sentiment",
+    "message": "worker cpu@a/7 was lost",
+    "jobs": 2,
+    "last_at": "2026-01-01T02:00:00.000Z",
+    "newest": "018f0000-0000-7000-8000-00000000bbbb",
+}
+
+
 @pytest.fixture
 def retried(answer_with: Callable[[Answers], None]) -> list[str]:
     """The keys of which the jobs were retried; the server has one group."""
@@ -28,7 +38,8 @@ def retried(answer_with: Callable[[Answers], None]) -> list[str]:
 
     def answers(request: httpx.Request) -> httpx.Response:
         if request.method == "GET":
-            return httpx.Response(200, json={"items": [GROUP], "next": None})
+            one = AGAIN if request.url.path.endswith("/setbacks") else GROUP
+            return httpx.Response(200, json={"items": [one], "next": None})
         found.append(request.url.path.removeprefix("/api/v1/failures/").removesuffix("/retry"))
         if found[-1] != GROUP["key"]:
             return httpx.Response(404, json={"detail": "no job has failed so"})
@@ -50,10 +61,12 @@ def test_a_group_is_a_line_with_what_other_commands_take(
         "[b]broken[/b]",
         GROUP["newest"],
         "failures retry KEY",
+        AGAIN["message"],
+        AGAIN["newest"],
     ):
         assert str(word) in shown
     assert run(["failures", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == GROUP
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [GROUP, AGAIN]
     assert retried == []
 
 

@@ -16,6 +16,9 @@ QUEUE = {
     "stalled": 0,
     "oldest_waiting_seconds": 90.4,
     "workers": ["cpu@a"],
+    "draining": 0,
+    "blocked_by": "it is paused: resume it",
+    "owners": [{"name": "mallory", "queued": 1_100, "running": 2}],
     "paused_at": "2026-01-01T00:00:00.000Z",
     "paused_by": "ada",
     "pause_reason": "new disk [b]",
@@ -29,6 +32,9 @@ WORKER = {
     "host": "a",
     "queue": "cpu",
     "version": "1.0",
+    "is_of_another_version": True,
+    "free_bytes": 500_000_000,
+    "min_free_bytes": 1_000_000_000,
     "started_at": "2026-01-01T00:00:00.000Z",
     "is_running": True,
     "draining_since": "2026-01-01T00:00:00.000Z",
@@ -58,7 +64,10 @@ def asked(answer_with: Callable[[Callable[[httpx.Request], httpx.Response]], Non
 def test_queues_are_listed(asked: Asked, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["queues"]) == 0
     shown = capsys.readouterr().out
-    assert all(word in shown for word in ("≈ 1,200", "0:01:30", "4", "1,004, 0.1% failed", "paused by ada"))
+    assert all(
+        word in shown
+        for word in ("≈ 1,200", "0:01:30", "4", "1,004, 0.1% failed", "paused by ada", "mallory 1,100")
+    )
     assert run(["queues", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == QUEUE
     assert asked == []
@@ -82,7 +91,18 @@ def test_workers_are_listed_and_drained_by_name_or_host(
 ) -> None:
     assert run(["workers"]) == 0
     shown = capsys.readouterr().out
-    assert all(word in shown for word in ("cpu@a", "1.0", "train j 25%", "draining"))
+    assert all(
+        word in shown
+        for word in (
+            "cpu@a",
+            "1.0",
+            "train j 25%",
+            "draining",
+            "500 MB",
+            "not of the server's",
+            "disk full",
+        )
+    )
     assert run(["workers", "drain", "cpu@a"]) == run(["workers", "undrain", "--host", "a"]) == 0
     assert asked == [("POST", "/workers/cpu@a/drain", None), ("POST", "/workers/cpu@a/undrain", None)]
     assert run(["workers", "drain", "--host", "b"]) == run(["workers", "drain"]) == 2

@@ -78,6 +78,7 @@ def test_each_verb_of_the_table_is_made(monkeypatch: pytest.MonkeyPatch) -> None
             "briefs",
             "counts",
             "output",
+            "owners",
             "tallies",
             "terms",
             "totals",
