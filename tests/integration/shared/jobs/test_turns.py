@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import count
 
 import pytest
+import sqlalchemy as sa
 
 from jobyard.shared import jobs
 from jobyard.shared.database import Database
@@ -119,3 +120,34 @@ def test_sixteen_workers_claim_the_jobs_of_three_owners_each_once(database: Data
     found = Counter(job_id for some in at_once(THREADS, all_of) for job_id in some)
     assert set(found) == made
     assert set(found.values()) == {1}
+
+
+def test_with_statistics_of_a_time_when_all_waited_sqlite_reads_no_whole_table(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    for name in ("ann", "bob"):
+        new_jobs(database, 1_000, created_by=name)
+    with database.autocommit() as connection:
+        connection.execute(sa.text("ANALYZE"))
+    database.dispose()
+    sent: list[tuple[str, object]] = []
+
+    def note(_conn: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        sent.append((statement, parameters))
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        claim(database, Front())
+        claimed = [(statement, given) for statement, given in sent if "UPDATE jobs" in statement]
+        with database.engine.connect() as connection:
+            steps = [
+                row[3]
+                for statement, given in claimed
+                for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)
+            ]
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+        database.dispose()
+    # The first statement finds that others wait, and the second whose turn it is.
+    assert len(claimed) == 2
+    assert any("ix_jobs_turns" in step for step in steps)
+    assert [step for step in steps if step.startswith("SCAN jobs")] == []
