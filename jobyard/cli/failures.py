@@ -8,6 +8,8 @@ from jobyard.cli.session import connect, json_option, on_a_line, output, print_j
 from jobyard.cli.times import since
 from jobyard.client.errors import Json
 
+WHY_NOT = "what they name was deleted, or the quota of their token is reached"
+
 
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each group.")
@@ -62,7 +64,7 @@ def retry(keys: tuple[str, ...], as_json: bool) -> None:
                 print_json({"key": key, **done})
                 continue
             retried = done["retried"]
-            refused = f"; {done['refused']:,} not: what they name was deleted" if done["refused"] else ""
+            refused = f"; {done['refused']:,} not: {WHY_NOT}" if done["refused"] else ""
             click.echo(f"{key}: {retried:,} job{'' if retried == 1 else 's'} queued again{refused}")
 
 

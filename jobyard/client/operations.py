@@ -58,7 +58,7 @@ class Operations:
     def retry_failures(self, key: str) -> Json:
         """Run the jobs of one group of `failures` again, from the start; returns {retried, refused}.
 
-        Those are refused that name something that was deleted. Raises NotFound if none failed so within a
-        day, and BadRequest for what is no key.
+        Those are refused that name something that was deleted, and those of this token beyond its quota of
+        queued jobs. Raises NotFound if none failed so within a day, and BadRequest for what is no key.
         """
         return self._transport.post(f"/failures/{segment(key)}/retry")

@@ -48,6 +48,8 @@ def list_setbacks() -> Response:
 
 @api.post("/<key>/retry", responses={200: schemas.Retried}, summary="Retry what failed alike")
 def retry_failures(path: FailuresPath) -> Response:
-    """Each job starts over. Those are refused that name a data set, a model or a file that was deleted."""
+    """Each job starts over. Those are refused that name a data set, a model or a file that was deleted, and
+    those of the request's token beyond its quota of queued jobs.
+    """
     done = operations.retry_alike(current_backend(), path.key)
     return answer(schemas.Retried.model_validate(done))

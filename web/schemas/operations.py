@@ -99,7 +99,7 @@ class Setbacks(Out):
 
 
 class Retried(Out):
-    """How many jobs start over, and how many name something that was deleted."""
+    """How many jobs start over, and how many do not: what they name was deleted, or a quota is reached."""
 
     retried: int
     refused: int
