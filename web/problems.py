@@ -266,9 +266,21 @@ def _ours(error: JobyardError) -> Response:
 def _database_away(error: Exception) -> Response:
     if database_is_full(error):
         return _ours(DiskFull("the database's disk is full: free some space, or delete what is not needed"))
-    detail = _of_another_revision() or "the database can't be reached; try again soon"
+    other = _of_another_revision() if _lacks_something(error) else None
+    return _unavailable(error, other or "the database can't be reached; try again soon")
+
+
+def _unavailable(error: Exception, detail: str) -> Response:
     log.error("%s: %s", detail.partition(";")[0], str(error).splitlines()[0])
     return problem(503, "Service Unavailable", detail, Retry_After=str(RETRY_AFTER_SECONDS))
+
+
+def _lacks_something(error: Exception) -> bool:
+    """Whether SQLite says that a table or a column is missing. Nothing else is worth a second connection, for
+    which a request would wait as long again where the database is away.
+    """
+    said = str(getattr(error, "orig", error))
+    return said.startswith("no such ") or " has no column named " in said
 
 
 def _of_another_revision() -> str | None:
@@ -282,7 +294,8 @@ def _of_another_revision() -> str | None:
 
 def _wrong_statement(error: Exception) -> Response:
     """As PostgreSQL says that a table or a column is missing."""
-    return _database_away(error) if _of_another_revision() else _unexpected(error)
+    other = _of_another_revision()
+    return _unavailable(error, other) if other else _unexpected(error)
 
 
 def _http(error: HTTPException) -> AnyResponse:

@@ -548,6 +548,16 @@ def test_a_database_that_is_away_is_503_and_says_when_to_come_again(
     assert ready.json["checks"]["database"] != "ok"
 
 
+def test_a_database_that_is_away_is_tried_once_for_a_request(make_app: "Callable[..., Flask]") -> None:
+    app = make_app(database_url="postgresql://jobyard:x@127.0.0.1:1/jobyard")
+    backend: Backend = app.extensions["jobyard"]
+    tries: list[object] = []
+    sa.event.listen(backend.database.engine, "do_connect", lambda *given: tries.append(given))
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    assert_problem(app.test_client().get("/api/v1/models/pets", headers=headers), 503)
+    assert len(tries) == 1
+
+
 def test_a_database_that_is_read_only_is_away_for_a_while(
     make_app: "Callable[..., Flask]", postgres: str, postgres_url: str
 ) -> None:
