@@ -4,8 +4,10 @@ import click
 from rich.markup import escape
 from rich.table import Column, Table
 
+from jobyard.cli import WRONG
 from jobyard.cli.session import connect, json_option, on_a_line, output, print_json
 from jobyard.cli.times import since
+from jobyard.client import BadRequest, NotFound
 from jobyard.client.errors import Json
 
 WHY_NOT = "what they name was deleted, or the quota of their token is reached"
@@ -52,20 +54,29 @@ def failures(context: click.Context, as_json: bool) -> None:
 @failures.command()
 @click.argument("keys", metavar="KEY...", nargs=-1, required=True)
 @json_option
-def retry(keys: tuple[str, ...], as_json: bool) -> None:
+def retry(keys: tuple[str, ...], as_json: bool) -> int:
     """Run all jobs again that failed alike, from the start.
 
     KEY is that of a group, as `jobyard failures` lists it.
     """
+    status = 0
     with connect() as client:
-        for key in dict.fromkeys(keys):
-            done = client.retry_failures(key)
+        for key in (wanted := dict.fromkeys(keys)):
+            try:
+                done = client.retry_failures(key)
+            except (BadRequest, NotFound) as error:
+                if len(wanted) == 1:
+                    raise
+                click.echo(f"jobyard: {error}", err=True)
+                status = WRONG
+                continue
             if as_json:
                 print_json({"key": key, **done})
                 continue
             retried = done["retried"]
             refused = f"; {done['refused']:,} not: {WHY_NOT}" if done["refused"] else ""
             click.echo(f"{key}: {retried:,} job{'' if retried == 1 else 's'} queued again{refused}")
+    return status
 
 
 def _show_again(again: list[Json]) -> None:
@@ -73,7 +84,12 @@ def _show_again(again: list[Json]) -> None:
     if not again:
         return
     table = Table(
-        "jobs", "queue", "kind", "tried again, as", "last", Column("newest job", min_width=36, no_wrap=True)
+        "jobs",
+        "queue",
+        "kind",
+        "tried again because",
+        "last",
+        Column("newest job", min_width=36, no_wrap=True),
     )
     for group in again:
         table.add_row(

@@ -83,3 +83,13 @@ def test_all_of_a_group_are_retried_by_its_key(
     assert run(["failures", "retry", "f" * 16]) == 2
     assert "no job has failed so" in capsys.readouterr().err
     assert retried == [GROUP["key"], GROUP["key"], "f" * 16]
+
+
+def test_a_key_of_no_group_holds_up_no_other_one(
+    retried: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["failures", "retry", "f" * 16, str(GROUP["key"])]) == 2
+    said = capsys.readouterr()
+    assert said.err == "jobyard: no job has failed so\n"
+    assert said.out.startswith(f"{GROUP['key']}: 1,199 jobs queued again")
+    assert retried == ["f" * 16, GROUP["key"]]
