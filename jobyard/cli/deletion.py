@@ -3,7 +3,7 @@
 import click
 
 from jobyard.cli.many import Choice, choosing, confirm, move
-from jobyard.cli.session import connect, json_option
+from jobyard.cli.session import connect, json_option, print_json
 
 
 @click.command()
@@ -24,5 +24,8 @@ def delete(choice: Choice, as_json: bool) -> int:
             confirm(f"Delete {what} permanently?")
         for job in found:
             job.delete()
-            click.echo(f"job {job.id} was deleted")
+            if as_json:
+                print_json({"id": job.id, "deleted": True})
+            else:
+                click.echo(f"job {job.id} was deleted")
     return 0

@@ -1,5 +1,6 @@
 """`jobyard delete`: only what was confirmed, and nothing if one of the ids is wrong."""
 
+import json
 import uuid
 from collections.abc import Callable
 
@@ -54,4 +55,11 @@ def test_nothing_is_deleted_without_a_yes_or_with_a_wrong_id(server: Server) -> 
     assert run(["delete", *IDS, str(uuid.UUID(int=3)), "--yes"]) == 2
     assert server.deleted == []
     assert run(["delete", *IDS, "--yes"]) == 0
+    assert server.deleted == IDS
+
+
+def test_what_was_deleted_is_a_line_of_json_each(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["delete", *IDS, "--yes", "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [{"id": job_id, "deleted": True} for job_id in IDS]
     assert server.deleted == IDS
