@@ -10,8 +10,10 @@ let etag = null;
 let failures = 0;
 let timer = null;
 
+const isHeld = () => live.querySelector("[data-hold]:checked") !== null;
+
 async function refresh() {
-  if (live.querySelector("[data-hold]:checked")) return;
+  if (isHeld()) return;
   const headers = { "X-Fragment": "live" };
   if (etag) headers["If-None-Match"] = etag;
   // The answer is a part of this page under the same address: the browser must not keep it as the page.
@@ -19,9 +21,10 @@ async function refresh() {
   if (response.status === 304) return;
   if (response.status === 401) return location.reload();
   if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
-  etag = response.headers.get("ETag");
   const template = document.createElement("template");
   template.innerHTML = await response.text();
+  if (isHeld()) return; // something was chosen while the answer was on its way
+  etag = response.headers.get("ETag");
   morph(live, template.content.firstElementChild);
   document.dispatchEvent(new Event("live:changed"));
 }
