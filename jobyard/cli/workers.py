@@ -77,7 +77,7 @@ def _state(worker: Json) -> str:
         by = f" by {worker['drained_by']}" if worker["drained_by"] else ""
         words.append(on_a_line(f"{'draining' if worker['jobs'] else 'drained'}{by}"))
     if worker["is_of_another_version"]:
-        words.append("not of the server's version: restart it with that")
+        words.append("not of the server's version: restart it")
     if worker["is_running"] and (worker["free_bytes"] or 0) < (worker["min_free_bytes"] or 0):
         words.append(f"disk full: {_size(worker['min_free_bytes'])} should be free")
     return ", ".join(words)

@@ -31,6 +31,7 @@ class Files:
     def delete_file(self, file_id: str | uuid.UUID) -> None:
         """Delete an upload. Jobs that have ended and read it can't be retried any more.
 
-        Raises NotFound, and Conflict while an unfinished job needs it.
+        Raises NotFound, and Conflict while an unfinished job needs it, or if any job has read it and the
+        token's scope is `submit`.
         """
         self._transport.delete(f"/files/{segment(str(file_id))}")

@@ -106,8 +106,8 @@ class Jobs:
         "oldest", "finished" (jobs that have ended, the last one first) or "priority" (those that are queued,
         the highest priority first, then the oldest).
 
-        They are fetched lazily, `limit` (1 to 200) at a time. Long values of `spec` and `result` are cut in a
-        list; `raw["truncated"]` has their paths, and `refresh` gets the job whole.
+        They are fetched lazily, `limit` (1 to 1,000) at a time. Long values of `spec` and `result` are cut in
+        a list; `raw["truncated"]` has their paths, and `refresh` gets the job whole.
         """
         if isinstance(label, Mapping):
             label = [f"{key}:{value}" for key, value in label.items()]

@@ -14,7 +14,7 @@ class Operations:
         return list(self._transport.items("/queues"))
 
     def pause_queue(self, name: str, reason: str | None = None) -> Json:
-        """Start no more jobs of a queue; those that run end normally. The reason is shown to who waits.
+        """Start no more jobs of a queue; those that run end normally. Jobs that wait show the reason.
 
         Returns the queue. Raises NotFound.
         """

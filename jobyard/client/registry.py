@@ -58,7 +58,7 @@ class Registry:
         reference: str,
         path: str | Path,
         *,
-        format: str = "keras",  # noqa: A002 - as above
+        format: str = "keras",  # noqa: A002 - the word of the API
         quantize: str = "none",
     ) -> Path:
         """Save a model's file as `path`, which is returned: `.keras`, or one that `export_model` has made.
