@@ -19,6 +19,9 @@ from jobyard.shared.texts import duration
 
 # With jobs that could have run for so long, workers that run nothing are no coincidence.
 IDLE_SECONDS: Final = 60.0
+AT_QUOTA: Final = (
+    "its jobs are of tokens that run as many as their quota allows: they start when others of those end"
+)
 
 
 @dataclass(frozen=True)
@@ -152,10 +155,10 @@ def _view(
         last_hour=ended.hour,
         last_day=ended.day,
     )
-    return replace(found, blocked_by=_why_none_starts(found))
+    return replace(found, blocked_by=_why_none_starts(session, found))
 
 
-def _why_none_starts(queue: QueueView) -> str | None:
+def _why_none_starts(session: Session, queue: QueueView) -> str | None:
     """What keeps queued jobs from starting, and what can be done: for people."""
     if not queue.depth:
         return None
@@ -169,5 +172,14 @@ def _why_none_starts(queue: QueueView) -> str | None:
         return f"all its running jobs ({queue.running:,}) make no progress: see their logs, or cancel them"
     waits = queue.oldest_waiting_seconds or 0.0
     if not queue.running and waits > IDLE_SECONDS:
+        if _all_are_at_quota(session, queue):
+            return AT_QUOTA
         return f"its workers have claimed nothing for {duration(waits)}: see their logs, or restart them"
     return None
+
+
+def _all_are_at_quota(session: Session, queue: QueueView) -> bool:
+    """Whether nobody waits but those who run as many jobs elsewhere as they may."""
+    if sum(one.queued for one in queue.owners) < queue.depth:  # not all owners are known
+        return False
+    return {one.name for one in queue.owners} <= set(session.scalars(jobs.owners_at_quota()))

@@ -57,6 +57,8 @@ def _check_queue(session: Session, queue: str) -> Finding:
         now = f"queue {queue}: {workers} running, {waiting:,} jobs queued{_owner(found)}"
         if found.blocked_by is None or found.paused_at is not None:  # which is named below
             return well("workers", now)
+        if found.blocked_by == queues.AT_QUOTA:  # which is no fault
+            return well("workers", f"{now}; {queues.AT_QUOTA}")
         why, _, remedy = found.blocked_by.partition(": ")
         return wrong("workers", f"{now}, and none starts: {why}", remedy)
     remedy = f"start one: `python -m jobyard.workers {queue}`, or `jobyard up`"

@@ -57,7 +57,7 @@ from jobyard.shared.jobs.owners import (
 )
 from jobyard.shared.jobs.positions import EXACT_POSITIONS, FAR_POSITION
 from jobyard.shared.jobs.progress import Progress
-from jobyard.shared.jobs.quotas import count_queued_of, queues_of
+from jobyard.shared.jobs.quotas import count_queued_of, owners_at_quota, queues_of
 from jobyard.shared.jobs.reads import (
     RunningJob,
     children,
@@ -253,6 +253,7 @@ __all__ = [
     "note_steps",
     "oldest_wait_seconds",
     "output_extents",
+    "owners_at_quota",
     "page",
     "part_of_id",
     "pause",

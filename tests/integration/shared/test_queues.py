@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import jobs, queue_controls, queues, registrations
+from jobyard.shared import jobs, queue_controls, queues, registrations, tokens
 from jobyard.shared.database import Database, utcnow
 from jobyard.shared.disk import Disk
+from jobyard.shared.doctor import workers as doctor_workers
+from jobyard.shared.doctor.findings import Level
 from jobyard.shared.jobs import Job
 from jobyard.shared.queues import QueueView
 from jobyard.shared.registrations import Worker
+from jobyard.shared.tokens import Scope
 from jobyard.workers.runtime.registration import Registration
 from jobyard.workers.runtime.sweeper import tally
 from tests import factories
@@ -143,6 +146,25 @@ def test_a_queue_says_what_keeps_its_jobs_from_starting(database: Database) -> N
     with database.write() as session:
         queue_controls.pause(session, "cpu")
     assert blocked() == "it is paused: resume it"
+
+
+def test_jobs_beyond_the_quota_of_their_token_are_no_fault_of_the_workers(database: Database) -> None:
+    def blocked() -> str | None:
+        return view(database)["cpu"].blocked_by
+
+    present(database, "cpu@a")
+    with database.write() as session:
+        tokens.create(
+            session, name="ada", scope=Scope.SUBMIT, expires_seconds=None, created_by="admin", max_running=1
+        )
+    waited(database, new_job(database, created_by="ada"), queues.IDLE_SECONDS + 30)
+    assert str(blocked()).startswith("its workers have claimed nothing")
+    factories.claimed(database, new_job(database, kind="train", created_by="ada"))
+    assert blocked() == queues.AT_QUOTA
+    found = [one for one in doctor_workers.check(database) if queues.AT_QUOTA in one.text]
+    assert [one.level for one in found] == [Level.OK]
+    waited(database, new_job(database, created_by="bob"), queues.IDLE_SECONDS + 30)
+    assert str(blocked()).startswith("its workers have claimed nothing")
 
 
 def test_a_queue_says_whose_most_of_its_jobs_are_and_of_many_what_the_sweeper_counted(
