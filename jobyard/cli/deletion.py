@@ -2,8 +2,10 @@
 
 import click
 
+from jobyard.cli.each import for_each, look_up
 from jobyard.cli.many import Choice, choosing, confirm, move
 from jobyard.cli.session import connect, json_option, print_json
+from jobyard.client import Job
 
 
 @click.command()
@@ -18,14 +20,16 @@ def delete(choice: Choice, as_json: bool) -> int:
         return move("delete", choice, as_json=as_json)
     with connect() as client:
         # All of them are looked up first: a wrong id deletes nothing.
-        found = list({job.id: job for job in map(client.job, choice.ids)}.values())
+        found = look_up(client, choice.ids)
         if not choice.yes:
             what = f"job {found[0].id}" if len(found) == 1 else f"these {len(found)} jobs"
             confirm(f"Delete {what} permanently?")
-        for job in found:
-            job.delete()
-            if as_json:
-                print_json({"id": job.id, "deleted": True})
-            else:
-                click.echo(f"job {job.id} was deleted")
-    return 0
+        return for_each(found, lambda job: _delete(job, as_json))
+
+
+def _delete(job: Job, as_json: bool) -> None:
+    job.delete()
+    if as_json:
+        print_json({"id": job.id, "deleted": True})
+    else:
+        click.echo(f"job {job.id} was deleted")

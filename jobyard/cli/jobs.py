@@ -7,7 +7,7 @@ import click
 from rich.markup import escape
 from rich.table import Column, Table
 
-from jobyard.cli.each import for_each
+from jobyard.cli.each import for_each, look_up
 from jobyard.cli.follow import follow
 from jobyard.cli.logs import JobLog
 from jobyard.cli.many import Choice, choosing, move
@@ -138,7 +138,7 @@ def watch(job_ids: tuple[str, ...], as_json: bool) -> int:
     characters, or @last for your newest job.
     """
     with connect() as client:
-        return for_each(client, job_ids, lambda job: _follow_to_end(job, as_json))
+        return for_each(look_up(client, job_ids), lambda job: _follow_to_end(job, as_json))
 
 
 @click.command()
@@ -212,7 +212,7 @@ def logs(job_ids: tuple[str, ...], keep_on: bool, attempt: int | None, only_outp
         JobLog(job, attempt, only_output=only_output or attempt is not None).show(keep_on=keep_on)
 
     with connect() as client:
-        return for_each(client, job_ids, show)
+        return for_each(look_up(client, job_ids), show)
 
 
 def _follow_to_end(job: Job, as_json: bool) -> int:

@@ -22,6 +22,7 @@ class Server:
 
     def __init__(self) -> None:
         self.deleted: list[str] = []
+        self.refused: set[str] = set()
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         job_id = request.url.path.rsplit("/", 1)[1]
@@ -29,6 +30,8 @@ class Server:
             return httpx.Response(404, json={"detail": f"there is no job {job_id}"})
         if request.method == "GET":
             return httpx.Response(200, json=JOB | {"id": job_id, "state": "succeeded"})
+        if job_id in self.refused:
+            return httpx.Response(409, json={"detail": f"job {job_id} has not ended"})
         self.deleted.append(job_id)
         return httpx.Response(204)
 
@@ -63,3 +66,12 @@ def test_what_was_deleted_is_a_line_of_json_each(server: Server, capsys: pytest.
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert lines == [{"id": job_id, "deleted": True} for job_id in IDS]
     assert server.deleted == IDS
+
+
+def test_one_that_is_refused_holds_up_no_other(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    server.refused.add(IDS[0])
+    assert run(["delete", *IDS, "--yes"]) == 2
+    assert server.deleted == [IDS[1]]
+    said = capsys.readouterr()
+    assert said.out == f"job {IDS[1]} was deleted\n"
+    assert f"job {IDS[0]} has not ended" in said.err
