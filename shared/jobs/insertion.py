@@ -77,6 +77,8 @@ _OUTSIDE: Final = [name for name in _INSERTED if isinstance(JOBS.c[name].type, O
 _NONE: Final = sa.literal_column("0", sa.Integer)
 # What all new jobs of a queue have in common.
 _OF_QUEUE: Final = tuple(name for name in HOLDS if name != "owner_quota")
+# In the order in which they are read.
+_HOLDS: Final = (*_OF_QUEUE, "owner_quota")
 
 
 class Inserted(NamedTuple):
@@ -161,7 +163,7 @@ class _Insertion:
         rows = connection.execute(statement, parameters).all()
         if not look:
             return {row[0]: Inserted(row[1]) for row in rows}
-        return {row[0]: Inserted(row[1], row[2], dict(zip(HOLDS, row[3:], strict=True))) for row in rows}
+        return {row[0]: Inserted(row[1], row[2], dict(zip(_HOLDS, row[3:], strict=True))) for row in rows}
 
     def _on_sqlite(
         self, connection: sa.Connection, parameters: dict[str, str], look: bool
