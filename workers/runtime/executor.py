@@ -113,7 +113,8 @@ class Executor:
             with self._context.database.autocommit() as connection:
                 queues = jobs.queues_of(connection, owner, [queue.value for queue in Queue])
         except sa.exc.SQLAlchemyError as error:
-            log.warning("left to the sweeper, the database can't be reached: jobs of %s: %s", owner, error)
+            reason = str(error).splitlines()[0]
+            log.warning("left to the sweeper, the database can't be reached: jobs of %s: %s", owner, reason)
             return
         for queue in queues:
             self._context.broker.wake(queue)
@@ -288,7 +289,8 @@ class Executor:
                 unused = [key for key in keys if key not in kept]
                 storage.plan_deletion(session, unused, Reason.UNUSED)
         except sa.exc.SQLAlchemyError as error:
-            log.warning("left to the sweeper, the database can't be reached: %s: %s", ", ".join(keys), error)
+            reason = str(error).splitlines()[0]
+            log.warning("left to the sweeper, the database can't be reached: %s: %s", ", ".join(keys), reason)
             return
         self._context.storage.remove(unused, Reason.UNUSED)
 

@@ -50,13 +50,15 @@ class Patience:
                 if is_full and not until_it_fits:
                     raise
                 waited = time.monotonic() - began
+                # Below its first line are the statement and its parameters, the job's result among them.
+                reason = str(error).splitlines()[0]
                 # On a full disk nobody can write: to give up would cost an attempt once it is free.
                 patience = math.inf if is_full else PATIENCE_SECONDS
                 if waited > (STOPPING_SECONDS if self._stopping.is_set() else patience):
-                    log.error("can't %s, giving up: %s", what, error)
+                    log.error("can't %s, giving up: %s", what, reason)
                     self._give_up()
                     raise
-                log.warning("can't %s, retrying: %s", what, str(error).splitlines()[0])
+                log.warning("can't %s, retrying: %s", what, reason)
             time.sleep(next(pauses))
 
     def until_stored(self, store: Callable[[], Stored], check: Callable[[], None], worked: float) -> Stored:
