@@ -57,12 +57,12 @@ class Registration:
 
     def _claim(self) -> None:
         first: Holder | None = None
-        while isinstance(holder := self._write(self._register), Holder):
+        while isinstance(holder := self._renew(), Holder):
             first = first or holder
             has_gone = has_ended(holder.process)
             if has_gone is False or holder != first:
                 raise self._refusal(holder)
-            if has_gone and not isinstance(self._write(self._register, instead_of=holder.process), Holder):
+            if has_gone and not isinstance(self._renew(instead_of=holder.process), Holder):
                 return
             if not has_gone:
                 time.sleep(LOOK_SECONDS)
@@ -81,7 +81,7 @@ class Registration:
 
     def _run(self) -> None:
         try:
-            while not isinstance(holder := self._write(self._register), Holder):
+            while not isinstance(holder := self._renew(), Holder):
                 if isinstance(holder, Registered):
                     self._note_draining(holder.draining)
                 if self._ended.wait(registrations.REGISTER_SECONDS):
@@ -108,14 +108,18 @@ class Registration:
             "give each worker of a queue on one machine a name of its own"
         )
 
-    def _register(self, session: Session, instead_of: str | None = None) -> Registered | Holder:
-        return registrations.register(
-            session,
-            name=self._name,
-            queue=self._queue,
-            process=self._process,
-            instead_of=instead_of,
-            room=self._room(),
+    def _renew(self, instead_of: str | None = None) -> Registered | Holder | None:
+        # Not in the transaction: a network's file system may hang, and SQLite has one writer at a time.
+        room = self._room()
+        return self._write(
+            lambda session: registrations.register(
+                session,
+                name=self._name,
+                queue=self._queue,
+                process=self._process,
+                instead_of=instead_of,
+                room=room,
+            )
         )
 
     def _room(self) -> Room | None:
@@ -128,14 +132,12 @@ class Registration:
     def _deregister(self, session: Session) -> None:
         registrations.deregister(session, name=self._name, process=self._process)
 
-    def _write(
-        self, change: Callable[..., Registered | Holder | None], **values: str
-    ) -> Registered | Holder | None:
+    def _write(self, change: Callable[[Session], Registered | Holder | None]) -> Registered | Holder | None:
         """What it returns; None, too, while the database can't be reached."""
         with self._using:
             try:
                 with self._database.write() as session:
-                    return change(session, **values)
+                    return change(session)
             except sa.exc.SQLAlchemyError as error:
                 log.warning("can't write this worker's registration: %s", str(error).splitlines()[0])
                 return None

@@ -335,6 +335,18 @@ def test_a_worker_says_that_it_is_there_again_and_again_and_then_goodbye(
     registration.stop()  # once more is nothing
 
 
+def test_a_worker_that_looks_at_its_disk_keeps_nobody_from_the_database(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    class Slow(Disk):
+        def room(self) -> tuple[int, int]:
+            present(database, "cpu@other")
+            return super().room()
+
+    Registration(database_url, "cpu", "cpu@here", Slow([tmp_path], 7)).claim()
+    assert workers(database) == ["cpu@here", "cpu@other"]
+
+
 def test_a_worker_keeps_its_connection_to_postgresql(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
