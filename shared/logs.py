@@ -5,6 +5,7 @@ import datetime
 import itertools
 import json
 import logging
+import os
 import re
 import secrets
 import sys
@@ -103,6 +104,7 @@ class PrintedLines:
         # Its own thread may come in once more: an object that is deleted meanwhile may print something.
         self._lock = threading.RLock()
         atexit.register(self._end)
+        os.register_at_fork(after_in_child=self._forked)
 
     def write(self, text: str) -> int:
         with self._lock:
@@ -122,6 +124,11 @@ class PrintedLines:
     def _end(self) -> None:
         if self._rest:
             self.write("\n")
+
+    def _forked(self) -> None:
+        """A thread that only the parent has may have held the lock, and what it began to print is its own."""
+        self._lock = threading.RLock()
+        self._rest = ""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

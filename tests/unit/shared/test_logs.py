@@ -160,3 +160,32 @@ def test_a_request_has_the_id_that_it_brings_or_one_of_its_own(bad: str | None) 
         assert all(logs.REQUEST_ID.fullmatch(one) for one in made)
 
     contextvars.Context().run(ids)
+
+
+def test_a_child_prints_whatever_its_parent_was_printing_when_it_was_forked() -> None:
+    code = """
+import os, threading
+from jobyard.shared.logs import PrintedLines
+
+prints, may_go_on, parent = threading.Event(), threading.Event(), os.getpid()
+
+class Slow:
+    def write(self, text):
+        if os.getpid() == parent:
+            prints.set()
+            may_go_on.wait()
+        else:
+            os.write(1, text.encode())
+
+printed = PrintedLines(Slow(), "stdout")
+threading.Thread(target=printed.write, args=("theirs\\nhalf",)).start()
+prints.wait()
+if not (pid := os.fork()):
+    printed.write("ours\\n")
+    os._exit(0)
+os.waitpid(pid, 0)
+may_go_on.set()
+"""
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, timeout=30, capture_output=True, check=True)
+    assert [json.loads(line)["message"] for line in done.stdout.splitlines()] == ["ours"]
