@@ -120,12 +120,15 @@ def _over_quota(connection: sa.Connection, entries: Sequence[_Entry]) -> dict[in
     # In one order: two transactions never wait for each other.
     for digest, submitter in sorted(bounded.items()):
         left = quotas.room(connection, submitter) or 0
-        for entry in entries:
-            if entry.submitter is None or entry.submitter.digest != digest:
+        theirs = [one for one in entries if one.submitter is not None and one.submitter.digest == digest]
+        if len(theirs) <= left:
+            continue
+        for entry in theirs:
+            if _is_known(connection, entry.request):
                 continue
             if left > 0:
                 left -= 1
-            elif not _is_known(connection, entry.request):
+            else:
                 refused[id(entry)] = quotas.refusal(submitter, 1, left)
     return refused
 

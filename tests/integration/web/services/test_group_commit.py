@@ -14,9 +14,10 @@ from jobyard.shared import jobs, storage
 from jobyard.shared.broker import Broker
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
-from jobyard.shared.errors import Conflict
+from jobyard.shared.errors import Conflict, QuotaReached
 from jobyard.shared.jobs import Job, JobEvent, Request
 from jobyard.shared.needs import JobInput, Needs
+from jobyard.shared.tokens import Identity, Scope
 from jobyard.web.services.group_commit import MOST, Accepted, GroupCommit
 from tests.counting import counting
 from tests.waiting import at_once
@@ -38,13 +39,15 @@ def a_request(**changes: Any) -> Request:
     return Request(**{**given, "max_attempts": 3, **changes})
 
 
-def in_one_turn(group_commit: GroupCommit, requests: Sequence[Request]) -> "list[Future[Accepted]]":
+def in_one_turn(
+    group_commit: GroupCommit, requests: Sequence[Request], submitter: Identity | None = None
+) -> "list[Future[Accepted]]":
     """All of them in one turn, in their order."""
     with ThreadPoolExecutor(len(requests)) as pool:
         with group_commit._turn:
             found = []
             for number, request in enumerate(requests, 1):
-                found.append(pool.submit(group_commit.accept, request))
+                found.append(pool.submit(group_commit.accept, request, submitter=submitter))
                 ends = time.monotonic() + WAIT_SECONDS
                 while len(group_commit._waiting) < number and time.monotonic() < ends:
                     time.sleep(0.001)
@@ -89,6 +92,17 @@ def test_one_key_in_one_turn_makes_one_job(group_commit: GroupCommit, redis_serv
     with pytest.raises(Conflict, match="'key' was already used for a different request"):
         conflict.result()
     assert len(redis_server.messages("cpu")) == 2
+
+
+def test_a_repeat_takes_nothing_of_a_quota_from_what_comes_with_it(group_commit: GroupCommit) -> None:
+    submitter = Identity("ci", Scope.SUBMIT, "0" * 64, max_queued=2)
+    known = a_request(created_by="ci", idempotency_key="key", request_sha256="a" * 64)
+    new = a_request(created_by="ci")
+    group_commit.accept(known, submitter=submitter)
+    again, last, late = in_one_turn(group_commit, [known, new, new], submitter)
+    assert [one.result().is_new for one in (again, last)] == [False, True]
+    with pytest.raises(QuotaReached, match="may have 2 queued jobs, and has 2"):
+        late.result()
 
 
 def test_what_the_database_refuses_of_one_is_not_the_others_fault(
