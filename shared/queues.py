@@ -172,14 +172,7 @@ def _why_none_starts(session: Session, queue: QueueView) -> str | None:
         return f"all its running jobs ({queue.running:,}) make no progress: see their logs, or cancel them"
     waits = queue.oldest_waiting_seconds or 0.0
     if not queue.running and waits > IDLE_SECONDS:
-        if _all_are_at_quota(session, queue):
+        if not jobs.count_claimable(session, queue.name, IDLE_SECONDS):
             return AT_QUOTA
         return f"its workers have claimed nothing for {duration(waits)}: see their logs, or restart them"
     return None
-
-
-def _all_are_at_quota(session: Session, queue: QueueView) -> bool:
-    """Whether nobody waits but those who run as many jobs elsewhere as they may."""
-    if sum(one.queued for one in queue.owners) < queue.depth:  # not all owners are known
-        return False
-    return {one.name for one in queue.owners} <= set(session.scalars(jobs.owners_at_quota()))

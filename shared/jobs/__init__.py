@@ -8,7 +8,7 @@ imports its modules.
 from jobyard.shared.jobs.attempts import BACKOFF_SECONDS
 from jobyard.shared.jobs.briefs import WHOLE_BYTES, Brief, JobBrief, brief_of, is_listed_whole, restore
 from jobyard.shared.jobs.bulk import cancel_many, pause_many, resume_many, retry_many, to_wake
-from jobyard.shared.jobs.claims import Claim, claim
+from jobyard.shared.jobs.claims import HANGING_CLAIM, Claim, claim
 from jobyard.shared.jobs.counts import (
     EXACT_COUNTS,
     Ages,
@@ -57,7 +57,7 @@ from jobyard.shared.jobs.owners import (
 )
 from jobyard.shared.jobs.positions import EXACT_POSITIONS, FAR_POSITION
 from jobyard.shared.jobs.progress import Progress
-from jobyard.shared.jobs.quotas import count_queued_of, owners_at_quota, queues_of
+from jobyard.shared.jobs.quotas import count_queued_of, queues_of
 from jobyard.shared.jobs.reads import (
     RunningJob,
     children,
@@ -138,6 +138,7 @@ __all__ = [
     "FAR_POSITION",
     "FIELDS",
     "GLOSS",
+    "HANGING_CLAIM",
     "LEASE_EXPIRED",
     "MAX_LABELS",
     "MOST_OWNERS",
@@ -253,7 +254,6 @@ __all__ = [
     "note_steps",
     "oldest_wait_seconds",
     "output_extents",
-    "owners_at_quota",
     "page",
     "part_of_id",
     "pause",

@@ -131,10 +131,13 @@ _HAS_QUOTAS: Final = anybody_has_quota()
 _IS_LIMITED: Final = sa.or_(_LIMIT.where(_HAS_LIMIT).exists(), _HAS_QUOTAS)
 # Jobs of an owner may be in several queues, so claims of all queues take this lock, if there is any quota.
 _QUOTAS_LOCK: Final = 7_204_311_905_218_447_133
+# Others wait for these locks: a worker that hangs before it commits loses its connection after so long.
+HANGING_CLAIM: Final = "10s"
 _LOCK: Final[Any] = sa.select(
     _LIMIT.with_for_update().scalar_subquery().label("running_limit"),
     sa.case((_HAS_QUOTAS, sa.func.pg_advisory_xact_lock(sa.literal_column(str(_QUOTAS_LOCK))).is_(None))),
     _HAS_QUOTAS.label("has_quotas"),
+    sa.func.set_config("idle_in_transaction_session_timeout", HANGING_CLAIM, sa.true()),
 )
 _AT_WORK: Final = JOBS.alias()
 _RUNNING: Final = sa.select(sa.func.count()).where(

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from jobyard.shared import jobs, queue_controls, registrations, tokens
 from jobyard.shared.broker import Broker
 from jobyard.shared.database import Database, utcnow
-from jobyard.shared.jobs import Claim, Front, Job, State
+from jobyard.shared.jobs import HANGING_CLAIM, Claim, Front, Job, State
 from jobyard.shared.tokens import Scope
 from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.sweeper import Sweeper
@@ -167,6 +167,19 @@ def test_the_newest_token_of_a_name_has_the_quota_also_when_it_was_revoked(datab
     with database.read() as session:
         found = tokens.page(session, with_revoked=True)
         assert [token.max_running for token in found] == [None, None, None]
+
+
+def test_a_claim_that_hangs_with_the_lock_of_all_loses_its_connection(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    shown = sa.text("SHOW idle_in_transaction_session_timeout")
+    quota(database, "ann", 1)
+    new_job(database, created_by="ann")
+    with database.write() as session:
+        assert next_claim(session, "cpu", worker="w")
+        assert session.scalar(shown) == HANGING_CLAIM
+    with database.write() as session:
+        assert session.scalar(shown) == "0"
+    database.dispose()
 
 
 def test_without_a_transaction_nothing_of_such_an_owner_is_claimed_on_postgresql(database: Database) -> None:
