@@ -9,6 +9,7 @@ import datetime
 import enum
 import typing
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -40,17 +41,17 @@ class Field:
     # Of a JSON document: the text that readers see where there is none.
     empty: str | None
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The column's."""
         return self.column.name
 
-    @property
+    @cached_property
     def shown_name(self) -> str:
         """Its name for readers."""
         return self.name.removesuffix("_at") if self.shown == Shown.AS_A_FLAG else self.name
 
-    @property
+    @cached_property
     def is_json(self) -> bool:
         """Its value is a JSON document; readers see its text, as the database keeps it."""
         return isinstance(self.column.type, sa.JSON)

@@ -272,8 +272,10 @@ class SentimentSpec(Spec):
         if sum(source is not None for source in (self.texts, self.file, self.files)) != 1:
             raise ValueError("should have either texts, file or files")
         if self.texts is not None:
+            defaults = type(self).model_fields
             for name in OF_A_FILE:
-                if getattr(self, name) != type(self).model_fields[name].default:
+                # Most requests set none of them.
+                if name in self.model_fields_set and getattr(self, name) != defaults[name].default:
                     raise ValueError(f"{name} should only be given with file")
         elif self.explain:
             raise ValueError("explain should only be given with texts")
