@@ -14,7 +14,12 @@ WHY_NOT = "what they name was deleted, or the quota of their token is reached"
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each group.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one line of JSON for each group, also of what is tried again.",
+)
 @click.pass_context
 def failures(context: click.Context, as_json: bool) -> None:
     """List what failed alike within a day and what is tried again, or retry it.
@@ -27,8 +32,9 @@ def failures(context: click.Context, as_json: bool) -> None:
     with connect() as client:
         found, again = client.failures(), client.setbacks()
     if as_json:
-        for group in [*found, *again]:
-            print_json(group)
+        for groups, is_tried_again in ((found, False), (again, True)):
+            for group in groups:
+                print_json({**group, "is_tried_again": is_tried_again})
         return
     _show_again(again)
     if not found:

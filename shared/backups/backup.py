@@ -52,7 +52,9 @@ def back_up(settings: Settings, folder: Path, *, with_storage: bool | None = Non
     except OSError as error:
         _empty(folder, remove=is_new)
         place = error.filename or folder
-        raise BadInput("folder", f"{place} can't be used: {error.strerror}; there is no backup") from None
+        raise BadInput(
+            "folder", f"{place} can't be used: {error.strerror or error}; there is no backup"
+        ) from None
     except BaseException:
         _empty(folder, remove=is_new)
         raise

@@ -24,7 +24,7 @@ def show_audit() -> Response:
     """Who changed what for others, newest first; of one token or one action, if they are asked for."""
     kept = _kept()
     cursor = request.args.get("cursor", "")
-    if cursor and not (cursor.isdecimal() and len(cursor) < 19):
+    if cursor and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 19):
         raise NotFound(f"there is no page after {cursor!r}")
     with current_backend().database.read() as session:
         found = audit.page(

@@ -83,7 +83,10 @@ def revoke_token(name: str) -> AnyResponse:
 
 def _is_quota(written: str) -> bool:
     return not written or (
-        written.isdecimal() and len(written) <= 5 and 1 <= int(written) <= tokens.MAX_QUOTA
+        written.isascii()
+        and written.isdecimal()
+        and len(written) <= 5
+        and 1 <= int(written) <= tokens.MAX_QUOTA
     )
 
 

@@ -66,7 +66,10 @@ def test_a_group_is_a_line_with_what_other_commands_take(
     ):
         assert str(word) in shown
     assert run(["failures", "--json"]) == 0
-    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [GROUP, AGAIN]
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
+        GROUP | {"is_tried_again": False},
+        AGAIN | {"is_tried_again": True},
+    ]
     assert retried == []
 
 
