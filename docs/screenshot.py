@@ -40,7 +40,7 @@ def _take(login: str, page: str) -> None:
         tab = browser.new_page(viewport={"width": 1180, "height": 900})
         tab.goto(login)
         tab.goto(page)
-        tab.locator(".js-plotly-plot .main-svg").first.wait_for()
+        tab.locator(".chart canvas").first.wait_for()
         tab.screenshot(path=TARGET)
         browser.close()
 

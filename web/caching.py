@@ -13,8 +13,8 @@ from werkzeug.wrappers import Response
 # Of every answer behind the token; the fast path adds them by itself.
 PRIVATE: Final = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
 NOT_KEPT: Final = "no-store"
-# The files that come with the code, to which Flask gives `public` and their age.
-STATIC: Final = frozenset({"static", "bootstrap.static"})
+# The files that come with the code, which have `public` and their age already.
+STATIC: Final = frozenset({"static", "bootstrap.static", "pages.assets"})
 # Without a token; they are of this moment.
 MOMENTARY: Final = frozenset({"login", "logout", "health.healthz", "health.readyz"})
 # They answer with a new secret, once.

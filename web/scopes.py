@@ -17,6 +17,7 @@ SCOPES: Final[dict[str, Scope | None]] = {
     "health.healthz": None,
     "health.readyz": None,
     "login": None,
+    "pages.assets": None,
     "static": None,
     # A browser's own
     "logout": READ,
@@ -134,7 +135,6 @@ SCOPES: Final[dict[str, Scope | None]] = {
     "pages.operations_page": READ,
     "pages.pause": SUBMIT,
     "pages.pause_queue": ADMIN,
-    "pages.plotly": READ,
     "pages.remove_alias": SUBMIT,
     "pages.resume": SUBMIT,
     "pages.resume_queue": ADMIN,

@@ -37,16 +37,14 @@ def test_the_heavy_libraries_are_there_to_be_left_out() -> None:
 
 def test_web_loads_neither_the_work_nor_its_libraries(web: set[str]) -> None:
     assert "web.api.jobs" in web
-    assert not web & (HEAVY | {"workers", "matplotlib", "pyarrow", "numpy"})
+    assert not web & (HEAVY | {"workers", "matplotlib", "pyarrow", "numpy", "uplot", "IPython"})
 
 
 def test_web_loads_nothing_that_opens_archives(web: set[str]) -> None:
     """What is in an upload is for a worker to find out."""
     assert "shared.archives.walk" in loaded_after("import jobyard.workers.kinds.imports")
     assert not [name for name in web if name.startswith("shared.archives")]
-    assert not web & {"tarfile", "bz2", "lzma"} - loaded_after(
-        "import flask, gunicorn, matplotlib, plotly, duckdb"
-    )
+    assert not web & {"tarfile", "bz2", "lzma"} - loaded_after("import flask, gunicorn, matplotlib, duckdb")
 
 
 def test_the_parents_of_pools_load_no_heavy_library_and_make_a_worker_of_each_queue(tmp_path: Path) -> None:

@@ -29,11 +29,6 @@ POLICY = {
 }
 
 
-def allow_inline_styles() -> None:
-    """For the page being answered: the chart library writes style attributes and elements."""
-    g.inline_styles = True
-
-
 @routes.before_request
 def _refuse_nul() -> None:
     """Nothing is called so, and PostgreSQL takes it in no text."""
@@ -46,11 +41,8 @@ def _headers(response: Response) -> Response:
     """All that is HTML but the API's own documentation is one of our pages, refusals included."""
     if response.mimetype != "text/html" or request.path.startswith("/api/"):
         return response
-    policy = POLICY
-    if g.get("inline_styles", False):
-        policy = {**POLICY, "style-src": "'self' 'unsafe-inline'"}
     response.headers["Content-Security-Policy"] = "; ".join(
-        f"{name} {value}" for name, value in policy.items()
+        f"{name} {value}" for name, value in POLICY.items()
     )
     response.vary.add("X-Fragment")
     return response

@@ -10,7 +10,7 @@ from jobyard.shared import jobs
 from jobyard.shared.jobs import Job
 from jobyard.shared.texts import to_json
 from jobyard.web.backend import current_backend
-from jobyard.web.pages.blueprint import allow_inline_styles, routes
+from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.live import live
 from jobyard.web.services import comparisons
 
@@ -29,7 +29,6 @@ def compare() -> Response:
     ids = comparisons.ids_of(written)
     with current_backend().database.read() as session:
         found = comparisons.compare(session, ids, name, POINTS)
-        allow_inline_styles()
         return live("compare/page.html", "compare/_live.html", found=found, points=POINTS)
 
 

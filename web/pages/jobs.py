@@ -14,7 +14,7 @@ from jobyard.shared.errors import Conflict
 from jobyard.web.auth import current_identity
 from jobyard.web.backend import current_backend
 from jobyard.web.pages import results
-from jobyard.web.pages.blueprint import allow_inline_styles, routes
+from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.live import live
 from jobyard.web.pages.names import file_names
 from jobyard.web.services import quotas, retries
@@ -44,9 +44,6 @@ def _page(job_id: uuid.UUID, not_deleted: str | None = None) -> Response:
         kind = kinds.by_name().get(found.kind)
         charts = _charts(metrics.names_of(session, [job_id])) if kind and kind.has_metrics else []
         used = metrics.names_of(session, [job_id], system=True) if found.usage else []
-        # The charts of what it uses come while the page is open.
-        if (kind and kind.has_metrics) or used or not found.terminal:
-            allow_inline_styles()
         return live(
             "jobs/page.html",
             "jobs/_live.html",

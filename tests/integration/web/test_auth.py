@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-OPEN = {"health.healthz", "health.readyz", "login", "static", "bootstrap.static"}
+OPEN = {"health.healthz", "health.readyz", "login", "static", "bootstrap.static", "pages.assets"}
 JOB: dict[str, Any] = {"kind": "sentiment", "spec": {"texts": ["one"]}}
 
 
@@ -61,7 +61,7 @@ def test_without_the_token_nothing_but_the_open_endpoints_answers(
         response.close()
 
 
-@pytest.mark.parametrize("address", ["/healthz", "/readyz", "/login", "/static/css/jobyard.css"])
+@pytest.mark.parametrize("address", ["/healthz", "/readyz", "/login", "/assets/x/css/jobyard.css"])
 def test_open_endpoints_need_no_token(app: "Flask", address: str) -> None:
     with app.test_client().get(address) as response:
         assert response.status_code != 403

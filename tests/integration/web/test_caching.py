@@ -40,7 +40,7 @@ def addresses(world: World) -> Iterator[str]:
     yield from (f"{api}/{scoring.id}/scores", f"/api/v1/metrics/compare?jobs={training.id}")
     yield from (f"/api/v1/{name}" for name in ("kinds", "queues", "datasets", "models", "openapi.json"))
     yield from (f"/api/v1/models/{model}{part}" for part in ("", "/file", "/card"))
-    yield from ("/api/docs", "/api/v1/swagger", "/assets/plotly.min.js", "/", "/models", "/datasets")
+    yield from ("/api/docs", "/api/v1/swagger", "/", "/models", "/datasets")
     yield from (f"/jobs/{training.id}", f"/models/{model}", f"/datasets/{imported.reference}", "/new/train")
     yield f"/files/{upload.id}/thumbnail"
     yield f"/datasets/{imported.reference}/thumbnail/train/cats/1.png"

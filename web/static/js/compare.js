@@ -1,41 +1,38 @@
-// One metric of several runs, drawn by plotly.js and drawn again when one of them changes.
-import { colour, dark, plot, whole } from "./charts.js";
+// One metric of several runs, drawn again when one of them changes.
+import { plot } from "./charts.js";
+import { axisOf, stepsTo } from "./metrics.js";
 
 // As many colours as the style sheet has; runs beyond have them again, dashed.
 const COLOURS = 10;
 const MOST_IN_LEGEND = 8;
-let runs = [];
+const HEIGHT = 360;
 
 function line(run, index) {
-  const own = run.points.filter((point) => point.value !== null);
   return {
     name: run.label,
-    x: own.map((point) => point.step),
-    y: own.map((point) => point.value),
-    mode: own.length > 60 ? "lines" : "lines+markers",
-    line: { color: colour(`--run-${index % COLOURS}`), width: 2, dash: index < COLOURS ? "solid" : "dash" },
-    marker: { size: 5 },
+    points: run.points.map((point) => [point.step, point.value]),
+    colour: `--run-${index % COLOURS}`,
+    dash: index < COLOURS ? undefined : [6, 4],
   };
-}
-
-function draw(chart) {
-  const points = runs.flatMap((run) => run.points);
-  const last = Math.max(1, ...runs.map((run) => run.last?.step ?? 1));
-  const epochs = points.every((point) => point.step === point.epoch);
-  const y = chart.dataset.share ? { tickformat: ".0%" } : {};
-  // The table below has the colours, too.
-  const showlegend = runs.length <= MOST_IN_LEGEND;
-  plot(chart, runs.map(line), { x: whole(epochs ? "epoch" : "step", last), y, height: 380, showlegend });
 }
 
 async function update() {
   const chart = document.getElementById("chart-compare");
   const response = await fetch(chart.dataset.source);
   if (!response.ok) return; // the next change tries again
-  runs = (await response.json()).jobs;
-  draw(chart);
+  const { jobs: runs } = await response.json();
+  const points = runs.flatMap((run) => run.points);
+  const last = Math.max(1, ...runs.map((run) => run.last?.step ?? 1));
+  const step = points.every((point) => point.step === point.epoch) ? "epoch" : "step";
+  await plot(chart, {
+    title: chart.dataset.title,
+    lines: runs.map(line),
+    x: stepsTo(step, last),
+    y: axisOf(Boolean(chart.dataset.share)),
+    height: HEIGHT,
+    showLegend: runs.length <= MOST_IN_LEGEND, // the table below has the colours, too
+  });
 }
 
 document.addEventListener("live:changed", update);
-dark.addEventListener("change", () => draw(document.getElementById("chart-compare")));
 update();

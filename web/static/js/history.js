@@ -1,49 +1,38 @@
-// Accuracy and loss, training and validation, drawn by plotly.js and drawn again when the job changes.
-import { colour, dark, plot, whole } from "./charts.js";
+// Accuracy and loss, training and validation, drawn again when the job changes.
+import { plot } from "./charts.js";
+import { axisOf, stepsTo } from "./metrics.js";
 
-const charts = [...document.querySelectorAll("[data-metric]")];
-let points = [];
+const HEIGHT = 240;
 
-/** One line of a chart: the values of a metric by epoch. */
-function line(metric, name, colour) {
-  const own = points.filter((point) => point.name === metric && point.value !== null);
-  return {
-    name,
-    x: own.map((point) => point.step),
-    y: own.map((point) => point.value),
-    mode: own.length > 60 ? "lines" : "lines+markers",
-    line: { color: colour, width: 2.5 },
-    marker: { size: 6 },
-  };
+/** The values of a metric by epoch; null where it was no number. */
+function pointsOf(items, name) {
+  return items.filter((item) => item.name === name).map((item) => [item.step, item.value]);
 }
 
-function draw(chart) {
-  const metric = chart.dataset.metric;
-  const validation = line(`val_${metric}`, "validation", colour("--chart-validation"));
-  const isTraining = validation.x.length > 0 || points.some((point) => point.name.startsWith("val_"));
-  const own = line(metric, isTraining ? "training" : metric, colour("--chart-training"));
-  const lines = isTraining ? [own, validation] : [own];
-  const last = Math.max(1, ...lines.flatMap((each) => each.x));
-  const steps = points.some((point) => point.name === metric && point.epoch !== null) ? "epoch" : "step";
-  const y = metric === "accuracy" ? { tickformat: ".0%" } : { rangemode: "tozero" };
-  plot(chart, lines, { x: whole(steps, last), y, height: 260, showlegend: isTraining });
+function draw(chart, items) {
+  const { metric } = chart.dataset;
+  const [own, validation] = [metric, `val_${metric}`].map((name) => pointsOf(items, name));
+  const isTraining = items.some((item) => item.name.startsWith("val_"));
+  const lines = [{ name: isTraining ? "training" : metric, points: own, colour: "--chart-training" }];
+  if (isTraining) lines.push({ name: "validation", points: validation, colour: "--chart-validation" });
+  const last = Math.max(1, ...lines.flatMap((line) => line.points.map(([step]) => step)));
+  const step = items.every((item) => item.name !== metric || item.step === item.epoch) ? "epoch" : "step";
+  const isShare = metric === "accuracy";
+  const lowest = Math.min(0, ...lines.flatMap((line) => line.points.map(([, value]) => value ?? 0)));
+  const y = { ...axisOf(isShare), least: isShare ? undefined : lowest };
+  const { title } = chart.dataset;
+  return plot(chart, { title, lines, x: stepsTo(step, last), y, height: HEIGHT, showLegend: isTraining });
 }
 
 async function update() {
-  const shown = charts.filter((chart) => chart.isConnected);
-  if (!shown.length) return adopt();
-  const response = await fetch(shown[0].dataset.source);
+  // They come into the page when the job starts.
+  const charts = [...document.querySelectorAll("[data-metric]")];
+  if (!charts.length) return;
+  const response = await fetch(charts[0].dataset.source);
   if (!response.ok) return; // the next change tries again
-  points = (await response.json()).items;
-  shown.forEach(draw);
-}
-
-/** The charts come into the page when the job starts. */
-async function adopt() {
-  charts.splice(0, charts.length, ...document.querySelectorAll("[data-metric]"));
-  if (charts.length) await update();
+  const { items } = await response.json();
+  await Promise.all(charts.map((chart) => draw(chart, items)));
 }
 
 document.addEventListener("live:changed", update);
-dark.addEventListener("change", () => charts.forEach(draw));
 update();

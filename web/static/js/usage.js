@@ -1,5 +1,5 @@
-// Memory, CPU and GPUs of a job, drawn by plotly.js when the reader opens them, and again when the job changes.
-import { colour, dark, plot } from "./charts.js";
+// Memory, CPU and GPUs of a job, drawn when the reader opens them, and again when the job changes.
+import { plot } from "./charts.js";
 
 const UNITS = [
   [86400, "d"],
@@ -7,23 +7,21 @@ const UNITS = [
   [60, "min"],
   [1, "s"],
 ];
+const BYTES = [
+  [1e12, "TB"],
+  [1e9, "GB"],
+  [1e6, "MB"],
+  [1e3, "kB"],
+];
+const HEIGHT = 180;
 // A sample is taken every 5 s; other things of a job change more often.
 const PAUSE = 4000;
-let points = [];
 let fetched = -PAUSE;
-let library = null;
 
-/** What plotly.js needs is loaded with the first chart: most jobs are over before there is one. */
-function load(address) {
-  library ??= new Promise((resolve, reject) => {
-    if (window.Plotly) return resolve();
-    const script = document.createElement("script");
-    script.addEventListener("load", resolve);
-    script.addEventListener("error", reject);
-    script.src = address;
-    document.head.append(script);
-  });
-  return library;
+/** As the page writes sizes. */
+function size(bytes) {
+  const [power, unit] = BYTES.find(([power]) => bytes >= power) ?? [1, "B"];
+  return `${Number((bytes / power).toPrecision(3))} ${unit}`;
 }
 
 /** The charts that can be seen. */
@@ -31,39 +29,36 @@ function shown() {
   return [...document.querySelectorAll("details[open] [data-usage]")];
 }
 
-function draw(chart) {
+function draw(chart, items) {
   const name = chart.dataset.usage;
-  const own = points.filter((point) => point.name === name && point.value !== null);
-  const last = own.length ? own.at(-1).step : 0;
+  const own = items.filter((item) => item.name === name);
+  const last = own.at(-1)?.step ?? 0;
   const [seconds, unit] = UNITS.find(([seconds]) => last >= 2 * seconds) ?? UNITS.at(-1);
-  const isBytes = name.endsWith("_bytes");
-  const line = {
-    name: chart.previousElementSibling.textContent,
-    x: own.map((point) => point.step / seconds),
-    y: own.map((point) => point.value),
-    mode: own.length > 1 ? "lines" : "markers",
-    line: { color: colour("--chart-training"), width: 2 },
-    hovertemplate: isBytes ? "%{y:.3s}B" : "%{y:.2f}",
-  };
-  const y = { rangemode: "tozero", ...(isBytes ? { tickformat: ".3~s", ticksuffix: "B" } : {}) };
-  const x = { ticksuffix: ` ${unit}`, rangemode: "tozero", hoverformat: ".1f" };
-  plot(chart, [line], { x, y, height: 180, showlegend: false });
+  const points = own.map((item) => [item.step / seconds, item.value]);
+  const text = name.endsWith("_bytes") ? size : (value) => String(Number(value.toFixed(2)));
+  return plot(chart, {
+    title: chart.dataset.title,
+    lines: [{ name: chart.dataset.title, points, colour: "--chart-training" }],
+    x: { title: "", last: last / seconds, text: (value) => `${Number(value.toFixed(1))} ${unit}` },
+    y: { text, least: 0 },
+    height: HEIGHT,
+    showLegend: false,
+  });
 }
 
-async function update({ type }) {
+async function update({ type, target }) {
   const [first] = shown();
+  if (type === "toggle" && !target.querySelector("[data-usage]")) return;
   const now = performance.now();
   if (!first || (type !== "toggle" && now < fetched + PAUSE)) return;
   fetched = now;
   const response = await fetch(first.dataset.source);
   if (!response.ok) return; // the next change tries again
-  points = (await response.json()).items;
-  await load(first.dataset.library);
-  shown().forEach(draw);
+  const { items } = await response.json();
+  await Promise.all(shown().map((chart) => draw(chart, items)));
 }
 
 // `toggle` does not bubble.
 document.addEventListener("toggle", update, true);
 document.addEventListener("live:changed", update);
-dark.addEventListener("change", () => shown().forEach(draw));
 update({ type: "begin" });

@@ -3,6 +3,7 @@
 import gzip
 import io
 import re
+import sys
 import uuid
 import zipfile
 from collections.abc import Callable
@@ -35,6 +36,9 @@ def look(web: FlaskClient, path: str, status: int = 200) -> Page:
     assert HOSTILE not in page.text
     assert page.inline == []
     assert faults(response.text) == []
+    (icons,) = (address for address in page.addresses if address.endswith("/icons.css"))
+    used = set(re.findall(r'class="bi bi-([^ "]+)', page.text))
+    assert used <= set(re.findall(r"\.bi-([a-z0-9-]+) ", web.get(icons).text))
     for address in page.addresses:
         assert urlsplit(address).hostname in (None, "localhost"), address
     return page
@@ -129,7 +133,7 @@ def test_a_training_shows_its_chart_only_when_there_is_something_to_draw(
     job = world.job("train", "succeeded")
     page = look(web, f"/jobs/{job.id}")
     assert f"/api/v1/jobs/{job.id}/metrics?points=500" in page.addresses
-    assert any(address.startswith("/assets/plotly.min.js") for address in page.addresses)
+    assert any(address.endswith("/uplot.js") for address in page.addresses)
     assert "91.2 %" in page.text
     assert "80.1 % to 96.5 %" in page.text
     assert 'class="plot-line"' in page.text
@@ -140,7 +144,7 @@ def test_a_training_shows_its_chart_only_when_there_is_something_to_draw(
     assert f"/api/v1/jobs/{job.id}/files/last.keras" in page.addresses
     assert f"/api/v1/jobs/{job.id}/files/model.keras" in page.addresses
     assert f"/api/v1/jobs/{job.id}/history.png" in page.addresses
-    assert look(web, f"/jobs/{world.job('texts', 'queued').id}").text.count("plotly") == 0
+    assert look(web, f"/jobs/{world.job('texts', 'queued').id}").text.count("uplot") == 0
 
 
 def test_predictions_come_page_by_page_least_sure_first_if_asked(world: World, web: FlaskClient) -> None:
@@ -367,15 +371,40 @@ def test_a_thumbnail_is_drawn_anew_and_never_the_file_itself(world: World, web: 
     look(web, "/datasets/pets@1/thumbnail/train/cats/none.png", 404)
 
 
-def test_the_chart_library_is_sent_compressed_and_kept(web: FlaskClient) -> None:
-    plain = web.get("/assets/plotly.min.js")
-    packed = web.get("/assets/plotly.min.js", headers={"Accept-Encoding": "gzip"})
+def test_style_sheets_and_scripts_are_sent_compressed_and_kept_until_they_change(
+    world: World, web: FlaskClient
+) -> None:
+    page = look(web, f"/jobs/{world.job('train', 'succeeded').id}")
+    (address,) = (one for one in page.addresses if one.endswith("/uplot.js"))
+    plain = web.get(address)
+    assert b"uPlot" in plain.data
+    assert "uplot" not in sys.modules, "it would bring IPython and NumPy"
+    packed = web.get(address, headers={"Accept-Encoding": "gzip"})
     assert packed.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(packed.data) == plain.data
-    assert packed.headers["Cache-Control"] == "private, no-cache"
+    assert "accept-encoding" in packed.vary.as_set()
+    assert packed.cache_control.public
+    assert packed.cache_control.immutable
+    assert packed.cache_control.max_age == 365 * 24 * 3_600
     seen = {"If-None-Match": packed.headers["ETag"], "Accept-Encoding": "gzip"}
-    unchanged = web.get("/assets/plotly.min.js", headers=seen)
+    unchanged = web.get(address, headers=seen)
     assert (unchanged.status_code, unchanged.data) == (304, b"")
+    # A page of another version asks for that, and must not keep this one as it.
+    other = web.get("/assets/0123456789ab/uplot.js")
+    assert other.data == plain.data
+    assert other.cache_control.no_cache
+
+
+def test_a_module_finds_what_it_imports_beside_it(world: World, web: FlaskClient) -> None:
+    page = look(web, f"/jobs/{world.job('train', 'succeeded').id}")
+    modules = [address for address in page.addresses if "/js/" in address]
+    imported = {
+        address.rsplit("/", 1)[0] + name[1:]
+        for address in modules
+        for name in re.findall(r'from "(\./[a-z_]+\.js)"', web.get(address).text)
+    }
+    assert {address.rsplit("/", 1)[1] for address in imported} >= {"morph.js", "charts.js", "chart_words.js"}
+    assert {web.get(address).status_code for address in imported} == {200}
 
 
 def test_everything_a_page_refers_to_is_there(world: World, web: FlaskClient) -> None:
@@ -392,7 +421,7 @@ def test_everything_a_page_refers_to_is_there(world: World, web: FlaskClient) ->
 def test_a_visitor_is_asked_to_log_in_and_a_wrong_token_is_refused(app: Flask) -> None:
     visitor = app.test_client()
     visitor.environ_base["HTTP_ACCEPT"] = HTML
-    for path in ("/", "/new/train", f"/jobs/{uuid.uuid4()}", "/nonsense", "/assets/plotly.min.js"):
+    for path in ("/", "/new/train", f"/jobs/{uuid.uuid4()}", "/nonsense"):
         assert "login link" in look(visitor, path, 401).text
     assert "This token is wrong, expired or revoked." in look(visitor, "/login?token=wrong", 401).text
     refused = visitor.post("/login", data={"token": "wrong"})
