@@ -83,6 +83,7 @@ SCOPES: Final[dict[str, Scope | None]] = {
     "results.get_predictions_csv": READ,
     "results.get_predictions_parquet": READ,
     "results.get_scores": READ,
+    "results.get_scores_file": READ,
     "results.list_artifacts": READ,
     "tokens.create_token": ADMIN,
     "tokens.list_tokens": ADMIN,

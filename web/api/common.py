@@ -1,10 +1,12 @@
 """What the routes have in common: parameters, pages, conditional answers."""
 
 import functools
+import unicodedata
 import uuid
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
+from urllib.parse import quote
 
 from flask import Response, request, send_file
 from pydantic import BaseModel, Field
@@ -85,6 +87,15 @@ def download(
     if request.method == "GET" and response.status_code in (200, 206):
         _begin(response)
     return response
+
+
+def attach(response: Response, name: str) -> None:
+    """Let a browser save the answer under this name, of which an old one takes what is ASCII."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    names = {"filename": plain}
+    if plain != name:
+        names["filename*"] = f"UTF-8''{quote(name, safe='')}"
+    response.headers.set("Content-Disposition", "attachment", **names)
 
 
 def _begin(response: AnyResponse) -> None:

@@ -3,6 +3,7 @@
 import functools
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from flask import request
@@ -14,6 +15,7 @@ from jobyard.shared.errors import BadInput, JobyardError
 from jobyard.web.backend import current_backend
 from jobyard.web.pages import pictures
 from jobyard.web.services import predictions
+from jobyard.web.services.exports import BY_ROW
 from jobyard.web.services.scored_files import scored_file
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ class RowsQuery(BaseModel):
     """Which rows of a result: of texts those from `offset` on, else those after `cursor`; which `groups`."""
 
     offset: int = Field(default=0, ge=0, le=10**9)
-    sort: str = "row"
+    sort: str = Field(default=BY_ROW, max_length=1_000)
     label: str | None = Field(default=None, max_length=200, pattern=r"^[^\x00]*$")
     search: str = Field(default="", max_length=1_000)
     cursor: str | None = None
@@ -76,25 +78,27 @@ def _scored(session: Session, job: jobs.Job, query: RowsQuery) -> dict[str, obje
         )
         found["groups_per_page"] = GROUPS_PER_PAGE
     try:
-        found["scored"] = _rows(session, job, query)
+        found["asked"], found["scored"] = _rows(session, job, query)
     except JobyardError as error:
         found["unreadable"] = error.message
     return found
 
 
-def _rows(session: Session, job: jobs.Job, query: RowsQuery) -> "scores.ScorePage":
+def _rows(session: Session, job: jobs.Job, query: RowsQuery) -> "tuple[scores.Question, scores.ScorePage]":
+    """What is shown of what was asked for, and the page."""
     file = scored_file(session, job)
     from jobyard.web.services import scores
 
-    sort: scores.Sort = query.sort if query.sort in scores.ORDERS else "row"  # type: ignore[assignment]
     label = query.label if query.label in ("positive", "neutral", "negative") else None
-    asked = scores.Question(label, query.search, sort, ROWS_PER_PAGE, query.cursor)
+    asked = scores.Question(label, query.search, query.sort, ROWS_PER_PAGE, query.cursor, counted=True)
     stored, column = current_backend().storage, (job.result or {})["column"]
     read = functools.partial(scores.read, stored.address(file.storage_key), column, check=stored.check)
-    try:
-        return read(question=asked)
-    except BadInput:  # a cursor of another order
-        return read(question=asked._replace(cursor=None))
+    first = asked._replace(cursor=None)
+    for question in (asked, first):
+        with suppress(BadInput):  # a cursor or a column that isn't there: people edit addresses by hand
+            return question, read(question=question)
+    unsorted = first._replace(sort=BY_ROW)
+    return unsorted, read(question=unsorted)
 
 
 CONTEXTS: Final[dict[str, Callable[[Session, jobs.Job, RowsQuery], dict[str, object]]]] = {

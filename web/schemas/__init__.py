@@ -27,7 +27,7 @@ from jobyard.web.schemas.operations import (
     WorkersJob,
 )
 from jobyard.web.schemas.registry import Dataset, Model, ModelCard, ModelEvaluation, ModelExport
-from jobyard.web.schemas.results import Prediction, ScoredRow, ScoreGroup
+from jobyard.web.schemas.results import Prediction, ScoredRow, ScoredRows, ScoreGroup
 from jobyard.web.schemas.tokens import AuditEntry, NewToken, Token
 
 __all__ = [
@@ -68,6 +68,7 @@ __all__ = [
     "Retried",
     "ScoreGroup",
     "ScoredRow",
+    "ScoredRows",
     "Setbacks",
     "Submitted",
     "Token",

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from jobyard.web.schemas.base import Out
+from jobyard.web.schemas.base import Out, Page
 
 
 class Prediction(Out):
@@ -32,6 +32,17 @@ class ScoredRow(Out):
     pos: float | None
     compound: float | None
     label: str | None
+
+
+class ScoredRows(Page[ScoredRow]):
+    """A page of a scored file's rows."""
+
+    previous: str | None = Field(
+        default=None, description="The `cursor` of the page before it; null if it is the first"
+    )
+    total: int | None = Field(
+        default=None, description="How many rows there are on all pages, if `count` was asked for"
+    )
 
 
 class ScoreGroup(Out):

@@ -9,7 +9,7 @@ from typing import IO, Any
 import duckdb
 
 from jobyard.shared.texts import storable
-from jobyard.web.services.scores import LOCKED_DOWN
+from jobyard.web.services.scored_table import LOCKED_DOWN
 
 
 def write(columns: Mapping[str, str], rows: Iterable[tuple[Any, ...]]) -> IO[bytes]:

@@ -3,7 +3,6 @@
 import csv
 import io
 import math
-import re
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -18,13 +17,11 @@ from jobyard.shared.jobs import Job, State
 from jobyard.shared.kinds.predict import overlay_name
 from jobyard.web import schemas
 from jobyard.web.services import budgets
+from jobyard.web.services.cells import escaped
 
 # What a table holds in memory at once.
 ROWS_AT_ONCE = 1_000
 
-# What a spreadsheet takes for a formula, unless it is a number. The last of each are of full width.
-FORMULA = re.compile(r"[=@\t\r\n\uff1d\uff20+\-\uff0b\uff0d]")
-NUMBER = re.compile(r"[+-](?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 FIRST_COLUMNS = {
     "row": "BIGINT",
     "image": "VARCHAR",
@@ -140,7 +137,7 @@ def as_csv(
     writer = csv.writer(text)
 
     def fields(row: Iterable[Any]) -> Iterable[Any]:
-        return map(_escaped, row) if escape_formulas else row
+        return map(escaped, row) if escape_formulas else row
 
     writer.writerow(fields(columns(classes)))
     for number, row in enumerate(table(database, job_id, classes), 1):
@@ -150,9 +147,3 @@ def as_csv(
             text.seek(0)
             text.truncate()
     yield text.getvalue()
-
-
-def _escaped(field: Any) -> Any:
-    """With an apostrophe before what a spreadsheet would take for a formula: see `kernels.is_formula`."""
-    is_formula = isinstance(field, str) and FORMULA.match(field) and not NUMBER.fullmatch(field)
-    return f"'{field}" if is_formula else field

@@ -16,7 +16,12 @@ def scored_file(session: Session, job: jobs.Job) -> storage.File:
             f"the scored file of job {job.id} is {result['format']}; rows can only be read of a job with "
             "`format: parquet`"
         )
-    found = storage.artifact(session, job.id, result["file"])
+    return stored_file(session, job)
+
+
+def stored_file(session: Session, job: jobs.Job) -> storage.File:
+    """The file as it was scored, in whichever format. Raises NotFound or Conflict where there is none."""
+    found = storage.artifact(session, job.id, _result_of_file(job)["file"])
     if found is None:
         raise NotFound(f"the scored file of job {job.id} was deleted")
     return found

@@ -1,68 +1,63 @@
-"""Rows of a scored Parquet file: those with a label or some words in them, in order of row or of score.
+"""Rows of a scored Parquet file, page by page: those with a label or some words in them, in any order."""
 
-DuckDB reads the file in place, and may open nothing else. Columns are identified by their positions, so
-that it doesn't matter how they are called: `c0`, `c1`, …, of which the last five are ours, and `r`, the
-number of the row.
-"""
-
-import contextlib
 import logging
-import math
+import re
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, NamedTuple
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
 
 import duckdb
 
 from jobyard.shared.errors import BadInput, Conflict
 from jobyard.web.services.budgets import PAGE_BYTES
-from jobyard.web.services.text_columns import OURS, text_column
+from jobyard.web.services.cells import JSON_TYPES
+from jobyard.web.services.exports import BY_ROW, Filter
+from jobyard.web.services.row_orders import Order, beyond, order_of
+from jobyard.web.services.scored_table import ScoredTable, opened
+from jobyard.web.services.text_columns import OURS
 
 log = logging.getLogger(__name__)
 
-Sort = Literal["row", "compound", "-compound"]
-ORDERS = {"row": "r", "compound": "{0} ASC NULLS LAST, r", "-compound": "{0} DESC NULLS LAST, r"}
-
-# Values of other types go out as DuckDB writes them.
-JSON_TYPES = frozenset(
-    (
-        *("BOOLEAN", "FLOAT", "DOUBLE", "VARCHAR", "TINYINT", "SMALLINT", "INTEGER", "BIGINT"),
-        *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
-    )
-)
-LOCKED_DOWN: dict[str, str | bool | int | float | list[str]] = {
-    "threads": 2,
-    "memory_limit": "512MB",
-    "temp_directory": "",
-    "autoload_known_extensions": False,
-    "autoinstall_known_extensions": False,
-    "allow_community_extensions": False,
-}
 # A page ends early if its rows are longer than this: they are held in memory.
 MAX_CHARACTERS = PAGE_BYTES
 # Others wait: a search through a large file takes both threads.
 _readers = threading.BoundedSemaphore(2)
+CURSOR: Final = re.compile(r"(-?)([0-9]{1,18})")
 
 
 class Question(NamedTuple):
-    """Which rows: with this label, with this in their text (whatever the case), after this cursor."""
+    """Which page: of the rows that have this label and this in their text, in this order, after the row
+    that the cursor names or, with `-` before it, before it. How many there are is only found out if they
+    `counted` are.
+    """
 
     label: str | None = None
     search: str | None = None
-    sort: Sort = "row"
+    sort: str = BY_ROW
     limit: int = 50
     cursor: str | None = None
+    counted: bool = False
+
+    @property
+    def filter(self) -> Filter:
+        return Filter(self.label, self.search)
 
 
 class ScorePage(NamedTuple):
-    """Each {"row" (from 0), "columns": {name: value}, "neg", "neu", "pos", "compound", "label"}; `next` is
-    the cursor of those after them, `texts` the name that their column of texts has among the columns. Texts
-    within a column are a column more, the first.
+    """Each {"row" (from 0), "columns": {name: value}, "neg", "neu", "pos", "compound", "label"}.
+
+    `next` is the cursor of those after them, `previous` of those before, `texts` the name that their column
+    of texts has among the columns. Texts within a column are a column more, the first. `total` is how many
+    there are on all pages, `before` how many of them on those before this one; None if not asked for.
     """
 
     items: list[dict[str, Any]]
     next: str | None
+    previous: str | None
     texts: str
+    total: int | None = None
+    before: int | None = None
 
 
 def read(
@@ -70,15 +65,22 @@ def read(
 ) -> ScorePage:
     """Rows of the scored file at a `Storage.address`, whose texts came from `column`.
 
-    Nulls come last in either order of the compound, equal ones in the file's order. There are fewer rows
-    than asked for, and at least one, where they are very long. Raises BadInput for an invalid cursor,
+    Nulls come last in either order, equal ones in the file's order. There are fewer rows than asked for,
+    and at least one, where they are very long. Raises BadInput for a column or a cursor that isn't there,
     Conflict for a file that DuckDB can't read, unless `check` raises because it is
     the storage that can't be read.
     """
-    after = _after(question)
+    is_before, row = _place(question.cursor)
+    with readable(check), _readers, opened(*address) as connection:
+        reader = _Reader(ScoredTable(connection, address[0], column), question)
+        return reader.read(row, is_before=is_before)
+
+
+@contextmanager
+def readable(check: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Raises Conflict where DuckDB can't read the file."""
     try:
-        with _readers, _opened(*address) as connection:
-            return _File(connection, address[0], column).read(question, after)
+        yield
     except duckdb.Error as error:
         log.error("a scored file can't be read: %s", error)
         check()
@@ -87,127 +89,110 @@ def read(
         ) from None
 
 
-@contextlib.contextmanager
-def _opened(path: str, file_system: Any) -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(":memory:", config=LOCKED_DOWN) as connection:
-        if file_system is None:
-            quoted = path.replace("'", "''")  # a setting takes no parameters
-            connection.execute(f"SET allowed_paths = ['{quoted}']")
-            connection.execute("SET enable_external_access = false")
-        else:  # which DuckDB sees as external access, too
-            connection.register_filesystem(file_system)
-            connection.execute("SET disabled_filesystems = 'LocalFileSystem'")
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET lock_configuration = true")
-        yield connection
+def _place(cursor: str | None) -> tuple[bool, int | None]:
+    """Whether rows before it are asked for, and the row. Raises BadInput."""
+    if cursor is None:
+        return False, None
+    found = CURSOR.fullmatch(cursor)
+    if found is None:
+        raise _wrong_cursor()
+    return bool(found[1]), int(found[2])
 
 
-def _after(question: Question) -> tuple[float | None, int] | None:
-    """Compound and row number in the cursor. Raises BadInput."""
-    if question.cursor is None:
-        return None
-    compound, colon, row = question.cursor.rpartition(":")
-    try:
-        if bool(colon) != (question.sort != "row") or not (row.isascii() and row.isdecimal()):
-            raise ValueError
-        found = float(compound) if compound else None, int(row[:18])
-        if found[0] is not None and not math.isfinite(found[0]):
-            raise ValueError
-    except ValueError:
-        raise BadInput("cursor", "should be `next` of the previous page, in the same order") from None
-    return found
+def _wrong_cursor() -> BadInput:
+    return BadInput("cursor", "should be `next` or `previous` of another page of these rows")
 
 
-class _File:
-    """An open file: the names of its columns, and how they are selected."""
+class _Reader:
+    """Of one page of an open file."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, path: str, column: str) -> None:
-        self._connection = connection
-        self._path = path
-        schema = connection.execute("SELECT name, num_children FROM parquet_schema(?)", [path]).fetchall()
-        self._names: list[str] = []
-        inner = 0
-        for name, children in schema[1:]:  # after the root; fields of fields follow their own
-            if inner:
-                inner -= 1
-            else:
-                self._names.append(name)
-            inner += children or 0
-        self._columns = [f"c{place}" for place in range(len(self._names))]
-        self._source = f"{self._numbered()} AS t({', '.join(self._columns)}, r)"
-        self._types = [str(column[1]) for column in self._select("*", "LIMIT 0").description]
-        texts = text_column(column, self._names[: -len(OURS)], self._columns, self._types)
-        if texts is None:
-            raise duckdb.Error(f"there is no column {column[:50]!r}")
-        self._texts = texts
-        self._compound, self._label = self._columns[-2:]
+    def __init__(self, table: ScoredTable, question: Question) -> None:
+        self._table = table
+        self._question = question
+        self._order = order_of(table, question.sort)
+        self._where, self._values = table.where(question.filter)
 
-    def _numbered(self) -> str:
-        """All columns and the number of the row, which DuckDB gives unless a column is called like it."""
-        if any(name.lower() == "file_row_number" for name in self._names):
-            return "(SELECT *, row_number() OVER () - 1 FROM read_parquet(?, hive_partitioning=false))"
-        return "read_parquet(?, file_row_number=true, hive_partitioning=false)"
-
-    def read(self, question: Question, after: tuple[float | None, int] | None) -> ScorePage:
-        where, values = self._where(question, after)
-        order = ORDERS[question.sort].format(self._compound)
+    def read(self, row: int | None, *, is_before: bool) -> ScorePage:
+        """Those after a row, or before it; the first if there is none. Raises BadInput."""
+        order = self._order.reversed() if is_before else self._order
+        where = self._where
+        if row is not None:
+            where += f" AND {self._beyond(order, row)}"
         # First which rows, from few columns; then all of these few rows.
-        keys = self._select(
-            f"r, {self._compound}",
-            f"WHERE {where} ORDER BY {order} LIMIT {question.limit + 1:d}",
-            values,
-        ).fetchall()
-        items = self._items([row for row, _ in keys[: question.limit]])
-        if len(items) == len(keys):
-            return ScorePage(items, None, self._texts.name)
-        row, compound = keys[len(items) - 1]
-        of_compound = "" if question.sort == "row" else f"{'' if compound is None else repr(compound)}:"
-        return ScorePage(items, f"{of_compound}{row}", self._texts.name)
+        limit = self._question.limit
+        keys = self._table.select("r", f"WHERE {where} ORDER BY {order} LIMIT {limit + 1:d}", self._values)
+        numbers = [int(number) for (number,) in keys.fetchall()]
+        items = self._items(numbers[:limit])
+        has_more = len(items) < len(numbers)
+        if is_before:
+            items.reverse()
+        total = before = None
+        if self._question.counted:
+            total, before = self._counts(items[0]["row"] if items else None)
+        is_first, is_last = self._ends(items, row, total, before, is_before=is_before, has_more=has_more)
+        return ScorePage(
+            items,
+            None if is_last else str(items[-1]["row"]),
+            None if is_first else f"-{items[0]['row']}",
+            self._table.texts.name,
+            total,
+            before,
+        )
 
-    def _where(
-        self, question: Question, after: tuple[float | None, int] | None
-    ) -> tuple[str, list[str | float]]:
-        conditions, values = ["true"], list[str | float]()
-        if question.label is not None:
-            conditions.append(f"{self._label} = ?")
-            values.append(question.label)
-        if question.search:
-            conditions.append(f"contains(lower({self._texts.sql}), lower(?))")
-            values.append(question.search)
-        if after is not None:
-            compound, row = after
-            if question.sort == "row":
-                conditions.append("r > ?")
-                values.append(row)
-            elif compound is None:
-                conditions.append(f"{self._compound} IS NULL AND r > ?")
-                values.append(row)
-            else:
-                beyond = ">" if question.sort == "compound" else "<"
-                conditions.append(
-                    f"({self._compound} {beyond} ? OR {self._compound} IS NULL"
-                    f" OR ({self._compound} = ? AND r > ?))"
-                )
-                values += [compound, compound, row]
-        return " AND ".join(conditions), values
+    def _ends(
+        self,
+        items: list[dict[str, Any]],
+        row: int | None,
+        total: int | None,
+        before: int | None,
+        *,
+        is_before: bool,
+        has_more: bool,
+    ) -> tuple[bool, bool]:
+        """Whether nothing comes before these, and whether nothing comes after."""
+        if not items:
+            return True, True
+        if total is not None and before is not None:
+            return before == 0, before + len(items) >= total
+        if is_before:
+            return not has_more, not self._are_beyond(self._order, items[-1]["row"])
+        is_first = row is None or not self._are_beyond(self._order.reversed(), items[0]["row"])
+        return is_first, not has_more
+
+    def _are_beyond(self, order: Order, row: int) -> bool:
+        rest = f"WHERE {self._where} AND {self._beyond(order, row)} LIMIT 1"
+        return self._table.select("1", rest, self._values).fetchone() is not None
+
+    def _beyond(self, order: Order, row: int) -> str:
+        condition = beyond(self._table, order, row)
+        if condition is None:
+            raise _wrong_cursor()
+        return condition
+
+    def _counts(self, first: int | None) -> tuple[int, int]:
+        """Of all rows, and of those before this one."""
+        before = "false" if first is None else self._beyond(self._order.reversed(), first)
+        what = f"count(*), count(*) FILTER (WHERE {before})"
+        found = self._table.select(what, f"WHERE {self._where}", self._values).fetchone()
+        return found or (0, 0)
 
     def _items(self, numbers: list[int]) -> list[dict[str, Any]]:
         """As many of these rows, from the first on, as MAX_CHARACTERS hold."""
         if not numbers:
             return []
+        texts = self._table.texts
         selected = [
-            name if kind in JSON_TYPES else f"CAST({name} AS VARCHAR)"
-            for name, kind in zip(self._columns, self._types, strict=False)
+            name if str(kind) in JSON_TYPES else f"CAST({name} AS VARCHAR)"
+            for name, kind in zip(self._table.columns, self._table.types, strict=True)
         ]
-        if self._texts.place is None:
-            selected.insert(0, self._texts.sql)
+        if texts.place is None:
+            selected.insert(0, texts.sql)
         else:
-            selected[self._texts.place] = self._texts.sql
-        shown = ", ".join(selected)
+            selected[texts.place] = texts.sql
         places = {number: place for place, number in enumerate(numbers)}
         found: dict[int, tuple[Any, ...]] = {}
         size, end = 0, len(numbers)
-        rows = self._select(f"r, {shown}", f"WHERE r IN ({', '.join(map(str, numbers))})")
+        rows = self._table.select(f"r, {', '.join(selected)}", f"WHERE r IN ({', '.join(map(str, numbers))})")
         while row := rows.fetchone():
             place = places[row[0]]
             if place >= end:
@@ -220,15 +205,9 @@ class _File:
         return [self._item(*found[place]) for place in range(end)]
 
     def _item(self, row: int, *values: Any) -> dict[str, Any]:
-        names = self._names if self._texts.place is not None else [self._texts.name, *self._names]
-        pairs = list(zip(names, values, strict=True))
+        texts, names = self._table.texts, self._table.names
+        pairs = list(zip(names if texts.place is not None else [texts.name, *names], values, strict=True))
         return {"row": row, "columns": dict(pairs[: -len(OURS)])} | dict(pairs[-len(OURS) :])
-
-    def _select(
-        self, what: str, rest: str, values: list[str | float] | None = None
-    ) -> duckdb.DuckDBPyConnection:
-        statement = f"SELECT {what} FROM {self._source} {rest}"  # noqa: S608
-        return self._connection.execute(statement, [self._path, *(values or [])])
 
 
 def _characters(row: tuple[Any, ...]) -> int:

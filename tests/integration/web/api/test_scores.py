@@ -1,11 +1,14 @@
 """Rows and groups of scored files: filter, order, search and pages are what plain Python would say."""
 
+import contextlib
 import datetime
 import decimal
 import json
+import math
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import fsspec
 import pyarrow as pa
 import pytest
@@ -16,6 +19,7 @@ from jobyard.shared import jobs, registry
 from jobyard.shared.errors import BadInput, Conflict
 from jobyard.web import schemas
 from jobyard.web.backend import Backend
+from jobyard.web.services import scored_table as scored_tables
 from jobyard.web.services import scores
 from tests.integration.web.scored import parquet, scored_job, scored_table
 
@@ -241,7 +245,7 @@ def test_the_reader_can_open_nothing_else(tmp_path: "Path", remote: bool) -> Non
     mine, other = tmp_path / "mine", tmp_path / "other"
     for path in (mine, other):
         path.write_bytes(parquet(scored_table({"text": TEXTS}, COMPOUNDS)))
-    with scores._opened(str(mine), fsspec.filesystem("memory") if remote else None) as connection:
+    with scored_tables.opened(str(mine), fsspec.filesystem("memory") if remote else None) as connection:
         for statement in (
             f"FROM read_parquet('{other}')",
             f"FROM read_text('{other}')",
@@ -252,7 +256,7 @@ def test_the_reader_can_open_nothing_else(tmp_path: "Path", remote: bool) -> Non
             "SET enable_external_access = true",
             "SET memory_limit = '10GB'",
         ):
-            with pytest.raises(scores.duckdb.Error):
+            with pytest.raises(duckdb.Error):
                 connection.execute(statement)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "other"]
 
@@ -276,33 +280,80 @@ def test_bytes_that_are_no_text_are_said_to_be_so(api: "FlaskClient", backend: B
 # ---- pages
 
 
-COLUMN_OF_TEXTS = st.lists(
+VALUES = ["9", "10", "-1", "1e1", "b", "B", "a", "", None]
+NUMBERS = [1.5, -2.0, float("inf"), float("-inf"), float("nan"), 0.0, None]
+
+
+Key = tuple[int, Any] | None
+
+
+def of_text(value: str | None) -> Key:
+    """Texts that are numbers come first, then others, whatever their case."""
+    if value is None:
+        return None
+    with contextlib.suppress(ValueError):
+        return 0, (float(value), value.lower())
+    return 1, value.lower()
+
+
+def of_number(value: float | None) -> Key:
+    """NaN is the largest."""
+    if value is None:
+        return None
+    return 0, (math.isnan(value), 0.0 if math.isnan(value) else value)
+
+
+def in_order(found: list[int], keys: list[Key], *, descending: bool) -> list[int]:
+    """What has no key comes last; equal ones in the file's order."""
+    ordered = []
+    for kind in (0, 1):
+        several = {number: key[1] for number in found if (key := keys[number]) and key[0] == kind}
+        ordered += sorted(several, key=several.__getitem__, reverse=descending)
+    return ordered + [number for number in found if keys[number] is None]
+
+
+ROWS_OF_ALL = st.lists(
     st.tuples(
         st.none() | st.text("aA%_'ü\0 ", max_size=4),
         st.none() | st.sampled_from([-1.0, -0.5423, -0.05, -0.0, 0.0, 0.0001, 0.05, 0.6369, 1.0]),
+        st.sampled_from(VALUES),
+        st.sampled_from(NUMBERS),
+        st.none() | st.lists(st.integers(0, 2), max_size=2),
     ),
     max_size=25,
 )
+SORTS = ["row", "compound", "label", "text", "row@", "@3", "real", "list", "@9"]
 
 
 @given(
-    table=COLUMN_OF_TEXTS,
+    table=ROWS_OF_ALL,
     label=st.sampled_from([None, "positive", "neutral", "negative"]),
     search=st.none() | st.text("aA%_'Ü\0 ", max_size=2),
-    sort=st.sampled_from(["row", "compound", "-compound"]),
+    sort=st.sampled_from(SORTS),
+    descending=st.booleans(),
     limit=st.integers(1, 9),
+    counted=st.booleans(),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_page_by_page_is_what_sorting_and_filtering_all_rows_gives(
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_page_by_page_there_and_back_is_what_sorting_and_filtering_all_rows_gives(
     tmp_path: "Path",
-    table: list[tuple[str | None, float | None]],
+    table: list[tuple[Any, ...]],
     label: str | None,
     search: str | None,
-    sort: scores.Sort,
+    sort: str,
+    descending: bool,
     limit: int,
+    counted: bool,
 ) -> None:
-    texts, compounds = [text for text, _ in table], [compound for _, compound in table]
-    built = scored_table({"text": pa.array(texts, pa.string())}, compounds)
+    texts, compounds, values, reals, lists = ([row[place] for row in table] for place in range(5))
+    columns = {
+        "text": pa.array(texts, pa.string()),
+        "row@": pa.array(values, pa.string()),
+        "-row": pa.array(values, pa.string()),
+        "real": pa.array(reals, pa.float64()),
+        "list": pa.array(lists, pa.list_(pa.int64())),
+    }
+    built = scored_table(columns, compounds)
     path = tmp_path / "scored"
     path.write_bytes(parquet(built, row_group=4))
     labels = built["label"].to_pylist()
@@ -312,21 +363,37 @@ def test_page_by_page_is_what_sorting_and_filtering_all_rows_gives(
         if (label is None or labels[number] == label)
         and (not search or (text is not None and search.lower() in text.lower()))
     ]
-    if sort != "row":
-        sign = -1 if sort == "-compound" else 1
-        matching.sort(key=lambda number: (compounds[number] is None, sign * (compounds[number] or 0.0)))
+    keys: list[Key] = {
+        "row": [(0, number) for number in range(len(table))],
+        "compound": [*map(of_number, compounds)],
+        "label": [*map(of_text, labels)],
+        "text": [*map(of_text, texts)],
+        "row@": [*map(of_text, values)],
+        "@3": [*map(of_text, values)],
+        "real": [*map(of_number, reals)],
+        "list": [None if one is None else (1, str(one)) for one in lists],
+        "@9": [*map(of_number, compounds)],
+    }[sort]
+    expected = in_order(matching, keys, descending=descending)
 
-    found: list[int] = []
-    cursor = None
-    while True:
-        question = scores.Question(label, search, sort, limit, cursor)
-        part = scores.read((str(path), None), "text", question)
-        assert len(part.items) == limit or part.next is None
-        found += [item["row"] for item in part.items]
-        cursor = part.next
-        if cursor is None:
-            break
-    assert found == matching
+    asked = scores.Question(label, search, "-" * descending + sort, limit, counted=counted)
+    pages = [scores.read((str(path), None), "text", asked)]
+    while cursor := pages[-1].next:
+        pages.append(scores.read((str(path), None), "text", asked._replace(cursor=cursor)))
+    shown = [[item["row"] for item in page.items] for page in pages]
+    assert [number for page in shown for number in page] == expected
+    assert all(len(page) == limit for page in shown[:-1])
+    if counted:
+        assert {page.total for page in pages} == {len(expected)}
+        assert [page.before for page in pages] == [place * limit for place in range(len(pages))]
+    assert pages[0].previous is None
+    back = [shown[-1]]
+    page = pages[-1]
+    while cursor := page.previous:
+        page = scores.read((str(path), None), "text", asked._replace(cursor=cursor))
+        assert page.next == str(page.items[-1]["row"])
+        back.append([item["row"] for item in page.items])
+    assert back[::-1] == shown
 
 
 def test_pages_of_long_rows_end_early(
@@ -348,27 +415,47 @@ def test_pages_of_long_rows_end_early(
         assert response["next"] is None
 
 
-@pytest.mark.parametrize(
-    ("sort", "cursor"),
-    [
-        *(("row", cursor) for cursor in ("x", "", "-1", "0.5:1", ":1", "１", "1.0", "1 OR 1")),
-        *(("compound", cursor) for cursor in ("1", "0.5:", "0.5:-1", "nan:1", "inf:1", "x:1", "0.5:x")),
-    ],
-)
+@pytest.mark.parametrize("sort", ["row", "-compound"])
+@pytest.mark.parametrize("cursor", ["x", "", "-", "0.5:1", ":1", "１", "1.0", "1 OR 1", "9" * 40])
 def test_a_cursor_that_is_none_is_refused(api: "FlaskClient", few: str, sort: str, cursor: str) -> None:
     response = api.get(f"/api/v1/jobs/{few}/scores", query_string={"sort": sort, "cursor": cursor})
     refused(response, 422, "cursor: should be `next`")
     with pytest.raises(BadInput):
-        scores.read(("nowhere", None), "text", scores.Question(sort=sort, cursor=cursor))  # type: ignore[arg-type]
+        scores.read(("nowhere", None), "text", scores.Question(sort=sort, cursor=cursor))
 
 
-def test_a_cursor_past_the_end_gives_nothing(api: "FlaskClient", few: str) -> None:
-    assert numbers(api, few, f"?cursor={'9' * 40}") == []
-    assert numbers(api, few, f"?sort=compound&cursor=:{'9' * 40}") == []
+def test_a_cursor_of_a_row_that_is_not_there(api: "FlaskClient", few: str) -> None:
+    assert numbers(api, few, f"?cursor={'9' * 18}") == []
+    refused(api.get(f"/api/v1/jobs/{few}/scores?sort=compound&cursor=4"), 422, "cursor")
+
+
+def test_a_cursor_is_a_place_in_any_order_and_among_any_rows(api: "FlaskClient", few: str) -> None:
+    assert numbers(api, few, "?sort=-text&cursor=3") == [2]
+    assert numbers(api, few, "?sort=-text&cursor=-3") == [1, 0]
+    assert numbers(api, few, "?label=positive&cursor=-2") == [0]
+
+
+@pytest.mark.parametrize("sort", ["nothing", "@0", "@8", "-@8", "texd", "", "-", "@x"])
+def test_an_order_by_a_column_that_is_not_there_is_refused(api: "FlaskClient", few: str, sort: str) -> None:
+    response = api.get(f"/api/v1/jobs/{few}/scores", query_string={"sort": sort})
+    refused(response, 422, "sort: there", "did you mean 'text'" if sort == "texd" else "")
+
+
+@pytest.mark.parametrize("column", NAMES)
+def test_rows_are_in_the_order_of_a_column_whatever_it_is_called(
+    api: "FlaskClient", backend: Backend, column: str
+) -> None:
+    place = NAMES.index(column)
+    columns = {name: ["b", "a", "c"] if name == column else ["x"] * 3 for name in NAMES}
+    path = scored_job(backend, scored_table(columns, [0.5, -0.5, 0.1]))
+    for name in (f"@{place + 1}", *([column] if len(column) < 1_000 and column != "row" else [])):
+        response = api.get(f"/api/v1/jobs/{path}/scores", query_string={"sort": f"-{name}", "count": "true"})
+        assert [row["row"] for row in response.json["items"]] == [2, 0, 1]
+        assert response.json["total"] == 3
 
 
 @pytest.mark.parametrize(
-    "query", ["label=happy", "sort=neg", "limit=0", "limit=1001", f"search={'x' * 1001}", "page=2"]
+    "query", ["label=happy", f"sort={'x' * 1001}", "limit=0", "limit=1001", f"search={'x' * 1001}", "page=2"]
 )
 def test_a_wrong_question_is_refused(api: "FlaskClient", few: str, query: str) -> None:
     response = api.get(f"/api/v1/jobs/{few}/scores?{query}")
@@ -436,6 +523,6 @@ def test_a_reader_that_runs_out_of_memory_is_no_crash(
 ) -> None:
     path = tmp_path / "scored"
     path.write_bytes(parquet(scored_table({"text": ["x" * 3_000_000] * 5}, [0.1] * 5)))
-    monkeypatch.setitem(scores.LOCKED_DOWN, "memory_limit", "4MB")
+    monkeypatch.setitem(scored_tables.LOCKED_DOWN, "memory_limit", "4MB")
     with pytest.raises(Conflict, match="can't be read on the server"):
         scores.read((str(path), None), "text", scores.Question(search="y"))

@@ -51,7 +51,8 @@ def after(page: str) -> str | None:
         ("?sort=nonsense&search=", [*range(60)]),
         ("?label=nonsense&sort=compound", sorted(range(60), key=COMPOUNDS.__getitem__)),
         ("?cursor=nonsense", [*range(60)]),
-        ("?sort=compound&cursor=5", sorted(range(60), key=COMPOUNDS.__getitem__)),
+        ("?sort=compound&cursor=60", sorted(range(60), key=COMPOUNDS.__getitem__)),
+        ("?sort=compound&cursor=26", sorted(range(60), key=COMPOUNDS.__getitem__)[3:]),
         ("?search=nothing+like+it", []),
     ],
 )

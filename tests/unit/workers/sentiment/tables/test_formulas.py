@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from jobyard.shared.kinds.sentiment import SentimentSpec
-from jobyard.web.services.predictions import _escaped
+from jobyard.web.services.cells import escaped
 from tests.unit.workers.sentiment.conftest import Desk
 
 FORMULAS = [
@@ -63,17 +63,17 @@ def table(*texts: str) -> str:
 
 
 @pytest.mark.parametrize("text", FORMULAS)
-def test_a_formula_is_escaped(desk: Desk, text: str) -> None:
+def test_a_formula_isescaped(desk: Desk, text: str) -> None:
     desk.score(table(text), format="csv", escape_formulas=True)
     assert desk.csv()[0]["text"] == f"'{text}"
-    assert _escaped(text) == f"'{text}"
+    assert escaped(text) == f"'{text}"
 
 
 @pytest.mark.parametrize("text", HARMLESS)
 def test_other_texts_and_numbers_stay(desk: Desk, text: str) -> None:
     desk.score(table(text, "good"), format="csv", escape_formulas=True)
     assert desk.csv()[0]["text"] == text
-    assert _escaped(text) == text
+    assert escaped(text) == text
 
 
 def test_without_the_option_every_text_is_exact(desk: Desk) -> None:

@@ -1,0 +1,43 @@
+"""What is asked of a scored file: which of its rows, in which order, in which format."""
+
+from typing import Final, Literal, NamedTuple
+
+Format = Literal["csv", "parquet", "jsonl", "xlsx"]
+MEDIA_TYPES: Final[dict[Format, str]] = {
+    "csv": "text/csv",
+    "parquet": "application/vnd.apache.parquet",
+    "jsonl": "application/x-ndjson",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+# The order of the file.
+BY_ROW: Final = "row"
+
+
+class Filter(NamedTuple):
+    """Which rows: with this label, with this in their text (whatever the case)."""
+
+    label: str | None = None
+    search: str | None = None
+
+    @property
+    def is_all(self) -> bool:
+        """Whether no row is left out."""
+        return self.label is None and not self.search
+
+
+class Export(NamedTuple):
+    """Which rows, in which order (see `row_orders.order_of`), and how they are written."""
+
+    filter: Filter
+    sort: str
+    format: Format
+    escape_formulas: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether these are all rows, in the order of the file, as they are."""
+        return self.filter.is_all and self.sort == BY_ROW and not self.escape_formulas
+
+    def file_name(self, stem: str) -> str:
+        """What the file is called, by the name of the scored file without its suffix."""
+        return f"{stem}.{self.format}" if self.filter.is_all else f"{stem}.filtered.{self.format}"
