@@ -15,13 +15,21 @@ from jobyard.shared.errors import BadInput, JobyardError
 from jobyard.web.backend import current_backend
 from jobyard.web.pages import pictures
 from jobyard.web.services import predictions
-from jobyard.web.services.exports import BY_ROW
+from jobyard.web.services.exports import BY_ROW, Format
 from jobyard.web.services.scored_files import scored_file
 
 if TYPE_CHECKING:
     from jobyard.web.services import scores
 
 ROWS_PER_PAGE = 24
+# Of the columns of a scored file's source. All others can be sorted by, and are in the downloads.
+COLUMNS_SHOWN = 20
+FORMATS: Final[dict[Format, str]] = {
+    "csv": "CSV",
+    "xlsx": "Excel",
+    "parquet": "Parquet",
+    "jsonl": "JSON lines",
+}
 GROUPS_PER_PAGE = 20
 
 
@@ -79,9 +87,24 @@ def _scored(session: Session, job: jobs.Job, query: RowsQuery) -> dict[str, obje
         found["groups_per_page"] = GROUPS_PER_PAGE
     try:
         found["asked"], found["scored"] = _rows(session, job, query)
+        found["shown_columns"], found["formats"] = COLUMNS_SHOWN, _formats(job)
     except JobyardError as error:
         found["unreadable"] = error.message
     return found
+
+
+def _formats(job: jobs.Job) -> dict[Format, str]:
+    """What the rows can be downloaded as, by name: first as what was scored."""
+    read_as = (job.result or {}).get("read_as") or {}
+    kind = str(read_as.get("format"))
+    first: Format = "csv"
+    if "sheet" in read_as:
+        first = "xlsx"
+    elif kind == "parquet":
+        first = "parquet"
+    elif kind in ("json", "jsonl"):
+        first = "jsonl"
+    return {first: FORMATS[first]} | FORMATS
 
 
 def _rows(session: Session, job: jobs.Job, query: RowsQuery) -> "tuple[scores.Question, scores.ScorePage]":

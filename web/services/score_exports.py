@@ -38,7 +38,7 @@ WAITERS: Final = 4
 MAX_SECONDS: Final = 300.0
 WATCH_SECONDS: Final = 0.2
 # A workbook with more takes minutes.
-MAX_CELLS: Final = 20_000_000
+MAX_CELLS: Final = 10_000_000
 # A row group of Parquet has about so many bytes, and rows between these.
 GROUP_BYTES: Final = 32_000_000
 CHUNK_BYTES: Final = 256 << 10

@@ -3,7 +3,7 @@
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
@@ -13,7 +13,7 @@ from jobyard.shared.errors import BadInput, Conflict
 from jobyard.web.services.budgets import PAGE_BYTES
 from jobyard.web.services.cells import JSON_TYPES
 from jobyard.web.services.exports import BY_ROW, Filter
-from jobyard.web.services.row_orders import Order, beyond, order_of
+from jobyard.web.services.row_orders import Order, beyond, order_of, sort_of
 from jobyard.web.services.scored_table import ScoredTable, opened
 from jobyard.web.services.text_columns import OURS
 
@@ -44,6 +44,13 @@ class Question(NamedTuple):
         return Filter(self.label, self.search)
 
 
+class Column(NamedTuple):
+    """What it is called in the file, and in `sort`."""
+
+    name: str
+    sort: str
+
+
 class ScorePage(NamedTuple):
     """Each {"row" (from 0), "columns": {name: value}, "neg", "neu", "pos", "compound", "label"}.
 
@@ -58,6 +65,17 @@ class ScorePage(NamedTuple):
     texts: str
     total: int | None = None
     before: int | None = None
+    columns: Sequence[Column] = ()
+
+    @property
+    def others(self) -> list[Column]:
+        """Those of the source without the texts."""
+        return [column for column in self.columns[: -len(OURS)] if column.name != self.texts]
+
+    @property
+    def sort_of_texts(self) -> str:
+        """What the texts are called in `sort`."""
+        return next((column.sort for column in self.columns if column.name == self.texts), self.texts)
 
 
 def read(
@@ -128,7 +146,7 @@ class _Reader:
             items.reverse()
         total = before = None
         if self._question.counted:
-            total, before = self._counts(items[0]["row"] if items else None)
+            total, before = self._counts(items[0]["row"] if items and row is not None else None)
         is_first, is_last = self._ends(items, row, total, before, is_before=is_before, has_more=has_more)
         return ScorePage(
             items,
@@ -137,6 +155,7 @@ class _Reader:
             self._table.texts.name,
             total,
             before,
+            [Column(name, sort_of(self._table, name, place)) for place, name in enumerate(self._table.names)],
         )
 
     def _ends(
