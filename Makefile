@@ -20,7 +20,7 @@ DEPLOYED := $(filter-out dev build,$(LOCKS))
 # for a seventh of the time.
 PROCESSES ?= 4
 
-.PHONY: help install demo up test test-unit architectures attack exports lint format docs chaos fuzz-text fuzz-tables fuzz-trees fuzz-api fuzz-parquet older-keras kill-training screenshot lock sbom bench-depth bench-find bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-scrape bench-text bench-train bench-wal clean
+.PHONY: help install demo up test test-unit architectures attack exports lint format client docs chaos fuzz-text fuzz-tables fuzz-trees fuzz-api fuzz-parquet older-keras kill-training screenshot lock sbom bench-depth bench-find bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-scrape bench-text bench-train bench-wal clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -95,6 +95,9 @@ lint: $(INSTALLED) ## Check style, types and who imports whom
 format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+client: $(INSTALLED) ## Write jobyard/client/_sync after a change of jobyard/client/_async
+	$(BIN)/python -m tests.generate
 
 docs: $(INSTALLED) ## Build the documentation into build/site; whatever is wrong with a link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

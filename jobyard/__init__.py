@@ -1,4 +1,4 @@
-"""Jobyard's Python client: `from jobyard import Client`.
+"""Jobyard's Python client: `from jobyard import Client`, or `AsyncClient`.
 
 The names are loaded when they are first used: the server's processes are below this package too, and
 need no HTTP client.
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jobyard.client import (
+        AsyncClient,
+        AsyncJob,
         BadRequest,
         Client,
         Conflict,
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncClient",
+    "AsyncJob",
     "BadRequest",
     "Client",
     "Conflict",

@@ -18,17 +18,27 @@ NO_BROKER = "redis+socket:///nonexistent/redis.sock"
 
 PYTHON_CLIENT = """# Python client
 
-::: jobyard.client.client.Client
+::: jobyard.client._sync.client.Client
     options:
       inherited_members: true
 
-::: jobyard.client.job.Job
+::: jobyard.client._sync.job.Job
+    options:
+      inherited_members: true
+
+## In an event loop
+
+`AsyncClient` and `AsyncJob` have the same methods with the same arguments, of which those that ask the server
+are awaited, and those that return an iterator are iterated with `async for`. `aclose` takes the place of
+`close`.
+
+::: jobyard.client._async.client.AsyncClient
+    options:
+      members: false
 
 ## Errors
 
 ::: jobyard.client.errors
-::: jobyard.client.job.JobFailed
-::: jobyard.client.job.WaitTimeout
 """
 
 

@@ -17,7 +17,7 @@ from jobyard.cli.session import (
 from jobyard.cli.sources import find_dataset
 from jobyard.client import Job
 from jobyard.client.errors import Json
-from jobyard.client.transport import given
+from jobyard.client.parameters import given
 
 
 @click.command(short_help="Judge a model on a folder of pictures or an imported data set.")

@@ -12,7 +12,7 @@ from jobyard.cli.session import connect, json_option, outcome, output, print_jso
 from jobyard.cli.targets import check_writable, expanded
 from jobyard.client import Client, Job
 from jobyard.client.errors import Json
-from jobyard.client.transport import given
+from jobyard.client.parameters import given
 
 SHOWN = 50
 # Aliases that the server sets.

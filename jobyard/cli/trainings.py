@@ -22,7 +22,7 @@ from jobyard.cli.sources import find_dataset
 from jobyard.client import Job
 from jobyard.client.architectures import architecture_file
 from jobyard.client.errors import Json
-from jobyard.client.transport import given
+from jobyard.client.parameters import given
 
 CLASS_WEIGHT = re.compile(r"(?P<name>[^=]+)=(?P<weight>[0-9]+(\.[0-9]*)?|\.[0-9]+)(,|$)")
 

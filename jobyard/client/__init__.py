@@ -1,18 +1,33 @@
-"""The Python client. It talks HTTP and imports nothing of the server."""
+"""The Python client. It talks HTTP and imports nothing of the server.
 
-from jobyard.client.client import Client
+`_async` is its source; `make client` writes `_sync`, the same without `await`, from it. What asks no server
+lies beside them, once for both.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from jobyard.client._sync.client import Client
+from jobyard.client._sync.job import Job
 from jobyard.client.errors import (
     BadRequest,
     Conflict,
     ConnectionFailed,
+    JobFailed,
     JobyardClientError,
     NotFound,
     Refused,
     ServerError,
+    WaitTimeout,
 )
-from jobyard.client.job import Job, JobFailed, WaitTimeout
+
+if TYPE_CHECKING:
+    from jobyard.client._async.client import AsyncClient
+    from jobyard.client._async.job import AsyncJob
 
 __all__ = [
+    "AsyncClient",
+    "AsyncJob",
     "BadRequest",
     "Client",
     "Conflict",
@@ -25,3 +40,12 @@ __all__ = [
     "ServerError",
     "WaitTimeout",
 ]
+
+# Loaded when they are first used: few programs need both clients.
+_LATER = {"AsyncClient": "jobyard.client._async.client", "AsyncJob": "jobyard.client._async.job"}
+
+
+def __getattr__(name: str) -> object:
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,22 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jobyard.client.errors import BadRequest, Json
-from jobyard.client.submission import send
-from jobyard.client.transport import Transport
-
-
-def run_again(transport: Transport, job_id: str, changes: Mapping[str, Any], priority: int | None) -> Json:
-    """The new job, as the server answers. Raises what `changed_spec` and the server raise."""
-    found: Json = transport.get(f"/jobs/{job_id}/request")
-    request = found["request"]
-    spec = changed_spec(found, changes)
-    return send(
-        transport,
-        request["kind"],
-        spec,
-        priority=request["priority"] if priority is None else priority,
-        marks=marks_of(request),
-    )
 
 
 def marks_of(request: Json) -> Json:

@@ -42,6 +42,19 @@ class ServerError(JobyardClientError):
     """The server failed to answer."""
 
 
+class JobFailed(JobyardClientError):
+    """The job failed or was cancelled; `job`, a Job or an AsyncJob, has the error."""
+
+    def __init__(self, job: Any) -> None:
+        why = f": {job.error['message']}" if job.error else ""
+        super().__init__(f"job {job.id} {'was cancelled' if job.state == 'cancelled' else job.state}{why}")
+        self.job = job
+
+
+class WaitTimeout(JobyardClientError):
+    """The job is still running, but the time to wait for it is over."""
+
+
 _BY_STATUS: dict[int, type[JobyardClientError]] = {
     401: Refused,
     403: Refused,

@@ -4,59 +4,18 @@ import os
 import stat
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
-from urllib.parse import quote
+from typing import Any
 
-from jobyard.client.errors import BadRequest, JobyardClientError
-from jobyard.client.transport import Transport
+from jobyard.client.errors import BadRequest
 
 # Stands for what is not on the server yet: an upload, or a data set that will have been imported by then.
 PENDING = str(uuid.UUID(int=0))
 
 # How addresses begin that the server fetches files from, if its settings allow it.
 ADDRESSES = ("https://", "http://", "s3://")
-
-
-class Uploads:
-    """A context: an exception that leaves it deletes what was uploaded in it."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        self._ids: list[str] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            return
-        for file_id in self._ids:
-            # If the job was accepted after all, and only its answer lost, the server keeps the file.
-            with suppress(JobyardClientError):
-                self._transport.delete(f"/files/{quote(file_id, safe='')}?unread=true")
-
-    def placed(self, spec: Any) -> Any:
-        """A spec as it is sent: with the ids of files instead of their paths."""
-        return self._placed(spec, names(paths(spec)))
-
-    def _placed(self, value: Any, called: Mapping[Path, str]) -> Any:
-        match value:
-            case Path():
-                self._ids.append(str(self._transport.upload(value, called[value])["id"]))
-                return self._ids[-1]
-            case uuid.UUID():
-                return str(value)
-            case dict():
-                return {name: self._placed(inner, called) for name, inner in value.items()}
-            case list() | tuple():
-                return [self._placed(inner, called) for inner in value]
-        return value
 
 
 def pending(value: Any) -> Any:

@@ -82,8 +82,8 @@ def test_a_client_is_few_packages(client_alone: Environment, folder: Path) -> No
 
 
 def test_a_client_alone_is_imported_from_python(client_alone: Environment, folder: Path) -> None:
-    code = "from jobyard import Client, JobFailed; print(Client.__module__)"
-    assert run(client_alone.python, "-W", "error", "-c", code, cwd=folder).stdout == "jobyard.client.client\n"
+    code = "from jobyard import AsyncClient, Client, JobFailed; print(Client.__name__, AsyncClient.__name__)"
+    assert run(client_alone.python, "-W", "error", "-c", code, cwd=folder).stdout == "Client AsyncClient\n"
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])

@@ -78,7 +78,7 @@ def test_its_metadata_says_the_licence_and_the_little_that_a_client_needs(wheel:
     (licence,) = [text for name, text in found.items() if name.endswith(".dist-info/licenses/LICENSE")]
     assert licence == (ROOT / "LICENSE").read_bytes()
     needed = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
-    assert sorted(line.split("<")[0].split(">")[0] for line in needed) == ["click", "httpx", "rich"]
+    assert sorted(line.split("<")[0].split(">")[0] for line in needed) == ["click", "httpx", "rich", "tqdm"]
     extras = {"web", "cpu", "gpu", "cuda", "flower", "server", "all", "dev"}
     assert extras <= set(metadata.get_all("Provides-Extra", []))
     assert "Typing :: Typed" in metadata.get_all("Classifier", [])

@@ -19,6 +19,6 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[An
 
     def use(answers: Answers) -> None:
         replaced = functools.partial(httpx.Client, transport=httpx.MockTransport(answers))
-        monkeypatch.setattr("jobyard.client.transport.httpx.Client", replaced)
+        monkeypatch.setattr("jobyard.client._sync.transport.httpx.Client", replaced)
 
     return use

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from jobyard.cli import run
-from jobyard.client import Client, Job
+from jobyard.client import Client
+from jobyard.client.job import JobFields
 from tests.unit.jobyard.conftest import Answers
 
 ID = "0198c5b0-0000-7000-8000-000000000001"
@@ -19,7 +20,7 @@ MARKS: dict[str, Any] = {
     "note": "n",
     "keep": True,
 }
-RAW: dict[str, Any] = dict.fromkeys(Job.__annotations__) | {
+RAW: dict[str, Any] = dict.fromkeys(JobFields.__annotations__) | {
     "id": ID,
     "kind": "sentiment",
     "state": "failed",

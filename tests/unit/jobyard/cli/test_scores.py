@@ -12,9 +12,10 @@ import pytest
 import jobyard.cli.scores
 from jobyard.cli import run
 from jobyard.client import Job
-from jobyard.client.transport import Transport
+from jobyard.client._sync.transport import Transport
+from jobyard.client.job import JobFields
 
-RAW: dict[str, Any] = dict.fromkeys(Job.__annotations__) | {
+RAW: dict[str, Any] = dict.fromkeys(JobFields.__annotations__) | {
     "id": "0198c5b0-0000-7000-8000-000000000001",
     "kind": "sentiment",
     "state": "succeeded",

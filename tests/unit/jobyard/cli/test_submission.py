@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from jobyard.cli import run
-from jobyard.client import Client, Job
+from jobyard.client import Client
+from jobyard.client.job import JobFields
 from tests.unit.jobyard.conftest import Answers
 
 ID = "0198c5b0-0000-7000-8000-000000000001"
@@ -28,7 +29,7 @@ KINDS = [
     {"kind": kind, "queue": "cpu", "title": kind, "description": "", "schema": SCHEMA}
     for kind in ("train", "reverse")
 ]
-RAW: dict[str, Any] = dict.fromkeys(Job.__annotations__) | {
+RAW: dict[str, Any] = dict.fromkeys(JobFields.__annotations__) | {
     "id": ID,
     "kind": "reverse",
     "state": "succeeded",

@@ -19,8 +19,8 @@ from jobyard.client import (
     NotFound,
     Refused,
     WaitTimeout,
-    transport,
 )
+from jobyard.client._sync import transport
 from tests.serving import serving
 
 JOB: dict[str, Any] = {

@@ -10,12 +10,13 @@ import httpx
 import pytest
 
 from jobyard.cli import run
-from jobyard.client import BadRequest, Client, Job
+from jobyard.client import BadRequest, Client
+from jobyard.client.job import JobFields
 from jobyard.client.uploads import PENDING, names
 from tests.unit.jobyard.conftest import Answers
 
 ID = "0198c5b0-0000-7000-8000-000000000001"
-RAW: dict[str, Any] = dict.fromkeys(Job.__annotations__) | {
+RAW: dict[str, Any] = dict.fromkeys(JobFields.__annotations__) | {
     "id": ID,
     "kind": "predict",
     "state": "succeeded",

@@ -1,26 +1,27 @@
 """The part of the client that is about webhooks."""
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
+from jobyard.client._async.transport import AsyncTransport
 from jobyard.client.errors import Json
-from jobyard.client.transport import Transport, given, segment
+from jobyard.client.parameters import given, segment
 
 
-class Webhooks:
+class AsyncWebhooks:
     """Methods of the client."""
 
-    _transport: Transport
+    _transport: AsyncTransport
 
-    def webhooks(self) -> list[Json]:
+    async def webhooks(self) -> list[Json]:
         """The webhooks by name: [{id, name, url, events, kinds, labels, enabled, disabled_reason, …}]."""
-        return list(self._transport.items("/webhooks"))
+        return await self._transport.all_items("/webhooks")
 
-    def webhook(self, webhook_id: str | uuid.UUID) -> Json:
+    async def webhook(self, webhook_id: str | uuid.UUID) -> Json:
         """A webhook, without its secret. Raises NotFound."""
-        return self._transport.get(_path(webhook_id))
+        return await self._transport.get(_path(webhook_id))
 
-    def add_webhook(
+    async def add_webhook(
         self,
         name: str,
         url: str,
@@ -38,9 +39,9 @@ class Webhooks:
         """
         body = {"name": name, "url": url, "events": list(events), "kinds": list(kinds)}
         more = {"labels": None if labels is None else dict(labels), "secret": secret}
-        return self._transport.post("/webhooks", body | given(more))
+        return await self._transport.post("/webhooks", body | given(more))
 
-    def change_webhook(
+    async def change_webhook(
         self,
         webhook_id: str | uuid.UUID,
         *,
@@ -63,26 +64,26 @@ class Webhooks:
             "labels": None if labels is None else dict(labels),
             "enabled": enabled,
         }
-        return self._transport.patch(_path(webhook_id), given(changes))
+        return await self._transport.patch(_path(webhook_id), given(changes))
 
-    def rotate_webhook(self, webhook_id: str | uuid.UUID) -> Json:
+    async def rotate_webhook(self, webhook_id: str | uuid.UUID) -> Json:
         """Replace the secret; for a day messages are signed with both. Returns the webhook with its `secret`.
 
         Raises NotFound.
         """
-        return self._transport.post(f"{_path(webhook_id)}/rotate")
+        return await self._transport.post(f"{_path(webhook_id)}/rotate")
 
-    def delete_webhook(self, webhook_id: str | uuid.UUID) -> None:
+    async def delete_webhook(self, webhook_id: str | uuid.UUID) -> None:
         """Delete a webhook with its deliveries, also those that wait. Raises NotFound."""
-        self._transport.delete(_path(webhook_id))
+        await self._transport.delete(_path(webhook_id))
 
-    def test_webhook(self, webhook_id: str | uuid.UUID) -> Json:
+    async def test_webhook(self, webhook_id: str | uuid.UUID) -> Json:
         """Send a message of type `webhook.test`. Returns its delivery. Raises NotFound, and Conflict."""
-        return self._transport.post(f"{_path(webhook_id)}/test")
+        return await self._transport.post(f"{_path(webhook_id)}/test")
 
     def deliveries(
         self, webhook_id: str | uuid.UUID, *, status: str | None = None, limit: int = 50
-    ) -> Iterator[Json]:
+    ) -> AsyncIterator[Json]:
         """What a webhook was sent, newest first: {id, event, job_id, status, attempts, last_error, …}.
 
         `status` is pending, delivered or failed. They are fetched lazily, `limit` (1 to 1,000) at a time.
@@ -90,9 +91,9 @@ class Webhooks:
         """
         return self._transport.items(f"{_path(webhook_id)}/deliveries", limit=limit, status=status)
 
-    def resend(self, webhook_id: str | uuid.UUID, delivery_id: int) -> Json:
+    async def resend(self, webhook_id: str | uuid.UUID, delivery_id: int) -> Json:
         """Send a delivery again, under the same `webhook-id`; returns it. Raises NotFound, and Conflict."""
-        return self._transport.post(f"{_path(webhook_id)}/deliveries/{delivery_id}/resend")
+        return await self._transport.post(f"{_path(webhook_id)}/deliveries/{delivery_id}/resend")
 
 
 def _path(webhook_id: str | uuid.UUID) -> str:

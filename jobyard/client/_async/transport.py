@@ -2,16 +2,17 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import quote
 
 import httpx
 
 from jobyard.client.errors import BadRequest, ConnectionFailed, JobyardClientError, Json, Refused, error_of
+from jobyard.client.parameters import given, not_finite
 from jobyard.client.proxies import proxy_for
+from jobyard.client.runtime import AsyncRuntime
 
 API = "/api/v1"
 
@@ -26,7 +27,7 @@ AWAY = frozenset({502, 503})
 CHUNK_BYTES = 1 << 20
 
 
-class Transport:
+class AsyncTransport:
     """One server's API; `timeout` in seconds is for one answer."""
 
     def __init__(self, url: str, token: str, timeout: float) -> None:
@@ -37,6 +38,8 @@ class Transport:
         self.url = url.rstrip("/")
         self._timeout = timeout
         self._reached = False
+        # The ids of objects that wait for a change of their jobs.
+        self.waiting: set[int] = set()
         try:
             host = httpx.URL(self.url).host
         except httpx.InvalidURL as error:
@@ -48,9 +51,9 @@ class Transport:
         if not token.isascii() or not token.isprintable():
             raise Refused("the token has characters that no token has; copy it again")
         try:
-            self._http = httpx.Client(
+            self._http = httpx.AsyncClient(
                 headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
-                timeout=httpx.Timeout(timeout, connect=5.0),
+                timeout=self._patience(0.0),
                 verify=httpx.create_ssl_context(),  # with SSL_CERT_FILE
                 proxy=proxy_for(self.url.partition(":")[0], host),
                 trust_env=False,
@@ -64,14 +67,14 @@ class Transport:
                 "should be like http://proxy.example:3128"
             ) from None
 
-    def close(self) -> None:
-        self._http.close()
+    async def aclose(self) -> None:
+        await self._http.aclose()
 
-    def get(self, path: str, *, longer: float = 0.0, **params: Any) -> Json:
+    async def get(self, path: str, *, longer: float = 0.0, **params: Any) -> Json:
         """A GET; parameters that are None are left out, and the answer may take `longer` seconds."""
-        return self._json(self._send("GET", path, params=given(params), timeout=self._patience(longer)))
+        return self._json(await self._send("GET", path, params=given(params), timeout=self._patience(longer)))
 
-    def post(
+    async def post(
         self,
         path: str,
         body: Json | None = None,
@@ -84,73 +87,79 @@ class Transport:
         options: Json = {"params": given(params), "timeout": self._patience(longer)}
         headers = {} if key is None else {"Idempotency-Key": key}
         return self._json(
-            self._send("POST", path, json=body, headers=headers, repeatable=key is not None, **options)
+            await self._send("POST", path, json=body, headers=headers, repeatable=key is not None, **options)
         )
 
-    def check(self, path: str, body: Json) -> None:
+    async def check(self, path: str, body: Json) -> None:
         """A POST of JSON that changes nothing: it may be sent again, and its answer has no body."""
-        self._send("POST", path, json=body)
+        await self._send("POST", path, json=body)
 
-    def put(self, path: str, body: Json) -> Json:
+    async def put(self, path: str, body: Json) -> Json:
         """A PUT of JSON, which may be sent again after a lost answer."""
-        return self._json(self._send("PUT", path, json=body))
+        return self._json(await self._send("PUT", path, json=body))
 
-    def patch(self, path: str, body: Json) -> Json:
+    async def patch(self, path: str, body: Json) -> Json:
         """A PATCH of JSON, which may be sent again after a lost answer."""
-        return self._json(self._send("PATCH", path, json=body))
+        return self._json(await self._send("PATCH", path, json=body))
 
-    def delete(self, path: str) -> None:
+    async def delete(self, path: str) -> None:
         """A DELETE. It is not sent again after a lost answer: what it deleted would not be found."""
-        self._send("DELETE", path, repeatable=False)
+        await self._send("DELETE", path, repeatable=False)
 
     def _patience(self, longer: float) -> httpx.Timeout:
         """Raises BadRequest where `longer` is no number of seconds."""
         if not isinstance(longer, int | float) or not math.isfinite(longer):
             raise BadRequest(f"wait: should be a number of seconds, but is {longer!r}")
-        return httpx.Timeout(self._timeout + longer, connect=5.0)
+        # With more requests at once than connections, some wait for one.
+        return httpx.Timeout(self._timeout + longer, connect=5.0, pool=None)
 
-    def upload(self, path: Path, name: str) -> Json:
+    async def upload(self, path: Path, name: str) -> Json:
         """Send a file's bytes under a name; a repetition after a lost answer only leaves a spare copy."""
-        return self._json(self._send("POST", "/files", file=(name, path)))
+        return self._json(await self._send("POST", "/files", file=(name, path)))
 
-    def items(self, path: str, *, following: str = "cursor", **params: Any) -> Iterator[Json]:
+    async def items(self, path: str, *, following: str = "cursor", **params: Any) -> AsyncIterator[Json]:
         """Everything in a list, page after page; `following` is the parameter that asks for the next one."""
         cursor = None
         while True:
             asked: Json = {following: cursor, **params}
-            page = self.get(path, **asked)
-            yield from page.get("items", [])
+            page = await self.get(path, **asked)
+            for item in page.get("items", []):
+                yield item
             cursor = page.get("next")
             if cursor is None:
                 return
 
-    def download(self, path: str, target: Path) -> None:
+    async def all_items(self, path: str, *, following: str = "cursor", **params: Any) -> list[Json]:
+        """Everything in a list at once."""
+        return [item async for item in self.items(path, following=following, **params)]
+
+    async def download(self, path: str, target: Path) -> None:
         """Write an answer's body to `target`, which appears only when it is whole.
 
         Raises JobyardClientError also where it can't be written.
         """
         draft = target.with_name(f".{target.name}.part")
         try:
-            self._download(path, draft, target)
+            await self._download(path, draft, target)
         except OSError as error:
             raise JobyardClientError(f"{target} can't be written: {error.strerror or error}") from None
         finally:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
 
-    def _download(self, path: str, draft: Path, target: Path) -> None:
+    async def _download(self, path: str, draft: Path, target: Path) -> None:
         with draft.open("wb") as file:
-            response = self._send("GET", path, stream=True)
+            response = await self._send("GET", path, stream=True)
             try:
-                for chunk in response.iter_bytes(CHUNK_BYTES):
-                    file.write(chunk)
+                async for chunk in response.aiter_bytes(CHUNK_BYTES):
+                    await AsyncRuntime.run(file.write, chunk)
             except httpx.RequestError as error:
                 raise ConnectionFailed(f"the download of {target.name} was interrupted: {error}") from None
             finally:
-                response.close()
+                await response.aclose()
         draft.replace(target)
 
-    def _send(
+    async def _send(
         self,
         method: str,
         path: str,
@@ -171,7 +180,7 @@ class Transport:
                 failure: JobyardClientError
                 request = self._request(method, path, options)
                 try:
-                    response = self._sent(request, stream=stream)
+                    response = await self._sent(request, stream=stream)
                 except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                     # Nothing was sent: this may be repeated whatever it was.
                     failure = ConnectionFailed(f"can't reach {self.url}: {_reason(error)}")
@@ -188,7 +197,7 @@ class Transport:
                         raise failure
             if time.monotonic() + pause > give_up:
                 raise failure
-            time.sleep(pause)
+            await AsyncRuntime.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _request(self, method: str, path: str, options: Json) -> httpx.Request:
@@ -196,19 +205,19 @@ class Transport:
         try:
             return self._http.build_request(method, f"{self.url}{API}{path}", **options)
         except (TypeError, ValueError, RecursionError, httpx.InvalidURL) as error:
-            if (number := _not_finite(options.get("json"), "")) is not None:
+            if (number := not_finite(options.get("json"))) is not None:
                 raise BadRequest(
                     f"the request can't be sent: {number[1:]}; should be a finite number"
                 ) from None
             raise BadRequest(f"the request can't be sent: {_reason(error)}") from None
 
-    def _sent(self, request: httpx.Request, *, stream: bool) -> httpx.Response:
+    async def _sent(self, request: httpx.Request, *, stream: bool) -> httpx.Response:
         if self._http.is_closed:
             raise JobyardClientError("the client is closed; make another one")
         try:
-            response = self._http.send(request, stream=stream)
+            response = await self._http.send(request, stream=stream)
             if response.status_code >= 400:
-                response.read()
+                await response.aread()
         except OSError as error:
             raise JobyardClientError(f"what is sent can't be read: {_reason(error)}") from None
         return response
@@ -223,39 +232,12 @@ class Transport:
         return answer
 
 
-def given(params: Json) -> Json:
-    """Without those that are None: they take the server's defaults."""
-    return {name: value for name, value in params.items() if value is not None}
-
-
-def _not_finite(value: object, path: str) -> str | None:
-    """Where the first number is that JSON lacks, as `.spec.thresholds.positive: is nan`; None if nowhere."""
-    match value:
-        case float() if not math.isfinite(value):
-            return f"{path}: is {value}"
-        case dict():
-            inner = value.items()
-        case list() | tuple():
-            inner = dict(enumerate(value)).items()
-        case _:
-            return None
-    return next((found for name, one in inner if (found := _not_finite(one, f"{path}.{name}"))), None)
-
-
 def _opened(path: Path) -> IO[bytes]:
     """Raises BadRequest where a file can't be read."""
     try:
         return path.open("rb")
     except OSError as error:
         raise BadRequest(f"{path} can't be read: {error.strerror or error}") from None
-
-
-def segment(name: str) -> str:
-    """A name as a part of a path: `pets@1`. Raises BadRequest for what is none."""
-    try:
-        return quote(name, safe="@")
-    except (TypeError, UnicodeError):
-        raise BadRequest(f"should be a name, but is {name!r}") from None
 
 
 def _reason(error: Exception) -> str:

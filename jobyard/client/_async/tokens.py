@@ -1,24 +1,25 @@
 """The part of the client that is about tokens, and what was done with them."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 
+from jobyard.client._async.transport import AsyncTransport
 from jobyard.client.errors import Json
-from jobyard.client.transport import Transport, given, segment
+from jobyard.client.parameters import given, segment
 
 
-class Tokens:
+class AsyncTokens:
     """Methods of the client."""
 
-    _transport: Transport
+    _transport: AsyncTransport
 
-    def tokens(self, *, revoked: bool = False) -> Iterator[Json]:
+    def tokens(self, *, revoked: bool = False) -> AsyncIterator[Json]:
         """The named tokens, newest first: {name, scope, created_at, created_by, expires_at, last_used_at, …}.
 
         With `revoked`, also those that were revoked. Raises Refused unless this client's token is an `admin`.
         """
         return self._transport.items("/tokens", revoked=str(revoked).lower())
 
-    def create_token(
+    async def create_token(
         self,
         name: str,
         scope: str,
@@ -34,7 +35,7 @@ class Tokens:
 
         Raises Conflict if there is a token of this name, and Refused as `tokens`.
         """
-        return self._transport.post(
+        return await self._transport.post(
             "/tokens",
             {"name": name, "scope": scope}
             | given(
@@ -42,11 +43,11 @@ class Tokens:
             ),
         )
 
-    def revoke_token(self, name: str) -> None:
+    async def revoke_token(self, name: str) -> None:
         """End a token, and the logins that were made with it. Raises NotFound, and Refused as `tokens`."""
-        self._transport.delete(f"/tokens/{segment(name)}")
+        await self._transport.delete(f"/tokens/{segment(name)}")
 
-    def audit(self, *, actor: str | None = None, action: str | None = None) -> Iterator[Json]:
+    def audit(self, *, actor: str | None = None, action: str | None = None) -> AsyncIterator[Json]:
         """What was changed for others, newest first: {at, actor, action, object, details}.
 
         Of the token `actor` only, or one `action` ("token.create"), or all of a noun ("token."). Raises

@@ -1,26 +1,28 @@
 """The part of the client that is about uploaded files."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from jobyard.client import uploads
+from jobyard.client._async.transport import AsyncTransport
 from jobyard.client.errors import Json
-from jobyard.client.transport import Transport, segment
+from jobyard.client.parameters import segment
+from jobyard.client.runtime import AsyncRuntime
 
 
-class Files:
+class AsyncFiles:
     """Methods of the client."""
 
-    _transport: Transport
+    _transport: AsyncTransport
 
-    def upload(self, path: str | Path) -> Json:
+    async def upload(self, path: str | Path) -> Json:
         """Upload a file, for a spec to refer to by its id: {id, name, bytes, sha256, media_type}."""
         path = Path(path)
-        uploads.check_readable(path)
-        return self._transport.upload(path, path.name)
+        await AsyncRuntime.run(uploads.check_readable, path)
+        return await self._transport.upload(path, path.name)
 
-    def files(self, *, limit: int = 50) -> Iterator[Json]:
+    def files(self, *, limit: int = 50) -> AsyncIterator[Json]:
         """All uploads, newest first: {id, name, bytes, sha256, jobs, kept_until, kept_because, …}.
 
         `jobs` is how many jobs read it. `kept_until` is when retention deletes it; where that is None,
@@ -28,10 +30,10 @@ class Files:
         """
         return self._transport.items("/files", limit=limit)
 
-    def delete_file(self, file_id: str | uuid.UUID) -> None:
+    async def delete_file(self, file_id: str | uuid.UUID) -> None:
         """Delete an upload. Jobs that have ended and read it can't be retried any more.
 
         Raises NotFound, and Conflict while an unfinished job needs it, or if any job has read it and the
         token's scope is `submit`.
         """
-        self._transport.delete(f"/files/{segment(str(file_id))}")
+        await self._transport.delete(f"/files/{segment(str(file_id))}")

@@ -1,59 +1,60 @@
 """The part of the client that is about data sets and models."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from urllib.parse import urlencode
 
+from jobyard.client._async.transport import AsyncTransport
 from jobyard.client.errors import Json
-from jobyard.client.transport import Transport, segment
+from jobyard.client.parameters import segment
 
 
-class Registry:
+class AsyncRegistry:
     """Methods of the client."""
 
-    _transport: Transport
+    _transport: AsyncTransport
 
-    def datasets(self) -> Iterator[Json]:
+    def datasets(self) -> AsyncIterator[Json]:
         """All versions of all data sets, newest first: {id, name, version, reference, classes, report, …}."""
         return self._transport.items("/datasets")
 
-    def dataset(self, reference: str) -> Json:
+    async def dataset(self, reference: str) -> Json:
         """A data set by name (its newest version), `name@version` or id. Raises NotFound."""
-        return self._transport.get(f"/datasets/{segment(reference)}")
+        return await self._transport.get(f"/datasets/{segment(reference)}")
 
-    def delete_dataset(self, reference: str) -> None:
+    async def delete_dataset(self, reference: str) -> None:
         """Delete a data set, by `name@version` or id; a name alone is a BadRequest. Its models are kept.
 
         Raises NotFound, and Conflict while an unfinished job needs it.
         """
-        self._transport.delete(f"/datasets/{segment(reference)}")
+        await self._transport.delete(f"/datasets/{segment(reference)}")
 
-    def models(self) -> Iterator[Json]:
+    def models(self) -> AsyncIterator[Json]:
         """All versions of all models, newest first: {id, name, version, reference, aliases, accuracy, …}."""
         return self._transport.items("/models")
 
-    def model(self, reference: str) -> Json:
+    async def model(self, reference: str) -> Json:
         """A model by name (its newest version), `name@version`, `name@alias` (such as best) or id.
 
         Raises NotFound.
         """
-        return self._transport.get(_model(reference))
+        return await self._transport.get(_model(reference))
 
-    def model_card(self, reference: str) -> Json:
+    async def model_card(self, reference: str) -> Json:
         """The card of a model: {classes, image_size, preprocessing, outputs, data, metrics, evaluation, …}.
 
         It has what is needed to use the model's file without this server. Raises NotFound.
         """
-        return self._transport.get(f"{_model(reference)}/card")
+        return await self._transport.get(f"{_model(reference)}/card")
 
-    def evaluations(self, reference: str) -> Iterator[Json]:
+    def evaluations(self, reference: str) -> AsyncIterator[Json]:
         """All evaluations of a model on data sets, newest first: {dataset, split, pictures, accuracy, …}.
 
         Raises NotFound.
         """
         return self._transport.items(f"{_model(reference)}/evaluations")
 
-    def download_model(
+    async def download_model(
         self,
         reference: str,
         path: str | Path,
@@ -68,28 +69,28 @@ class Registry:
         path = Path(path)
         asked = {"format": format, "quantize": quantize}
         which = "" if asked == {"format": "keras", "quantize": "none"} else f"?{urlencode(asked)}"
-        self._transport.download(f"{_model(reference)}/file{which}", path)
+        await self._transport.download(f"{_model(reference)}/file{which}", path)
         return path
 
-    def delete_model(self, reference: str, *, aliases: Sequence[str] = ()) -> None:
+    async def delete_model(self, reference: str, *, aliases: Sequence[str] = ()) -> None:
         """Delete a model, by `name@version` or id. Its predictions are kept.
 
         `aliases` are those that people set for it, which are deleted with it. Raises NotFound, and Conflict
         while an unfinished job needs it, or if it has an alias that is not named.
         """
         query = f"?{urlencode({'alias': ','.join(aliases)})}" if aliases else ""
-        self._transport.delete(f"{_model(reference)}{query}")
+        await self._transport.delete(f"{_model(reference)}{query}")
 
-    def set_alias(self, name: str, alias: str, version: int) -> Json:
+    async def set_alias(self, name: str, alias: str, version: int) -> Json:
         """Set or move `name@alias` to this version of the model; returns the model.
 
         Raises NotFound, and BadRequest for an alias that the server sets (latest, best).
         """
-        return self._transport.put(_alias(name, alias), {"version": version})
+        return await self._transport.put(_alias(name, alias), {"version": version})
 
-    def remove_alias(self, name: str, alias: str) -> None:
+    async def remove_alias(self, name: str, alias: str) -> None:
         """Remove `name@alias`; the model is kept. Raises NotFound."""
-        self._transport.delete(_alias(name, alias))
+        await self._transport.delete(_alias(name, alias))
 
 
 def _model(reference: str) -> str:

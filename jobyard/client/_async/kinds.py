@@ -7,29 +7,30 @@ from pathlib import Path
 from typing import Any
 
 from jobyard.client import packing
+from jobyard.client._async.job import AsyncJob
+from jobyard.client._async.jobs import AsyncJobs
 from jobyard.client.architectures import architecture_file
 from jobyard.client.errors import BadRequest, Json
-from jobyard.client.job import Job
-from jobyard.client.jobs import Jobs
+from jobyard.client.parameters import given
+from jobyard.client.runtime import AsyncRuntime
 from jobyard.client.texts import listed, texts_of
-from jobyard.client.transport import given
 from jobyard.client.uploads import file_or_id
 
 # How a job is marked: arguments of `submit`, and of the methods that make a job of one kind.
 MARKS = ("name", "labels", "note", "keep")
 
 
-class Kinds(Jobs):
+class AsyncKinds(AsyncJobs):
     """Methods of the client, each for a kind of job."""
 
-    def train(
+    async def train(
         self,
         dataset: str,
         *,
         architecture: str | Path | uuid.UUID | None = None,
         priority: int | None = None,
         **spec: Any,
-    ) -> Job:
+    ) -> AsyncJob:
         """Train on an imported data set, by name, `name@version` or id; returns the job.
 
         `architecture` is a network of your own: a file with what `model.to_json()` of Keras 3 writes, or a
@@ -40,11 +41,13 @@ class Kinds(Jobs):
         marks = _marks_of(spec)
         with ExitStack() as opened:
             if architecture is not None and not isinstance(architecture, uuid.UUID):
-                architecture = opened.enter_context(architecture_file(Path(architecture)))
+                architecture = await AsyncRuntime.run(
+                    opened.enter_context, architecture_file(Path(architecture))
+                )
             spec = {"dataset": dataset, "architecture": architecture, **spec}
-            return self.submit("train", given(spec), priority=priority, **marks)
+            return await self.submit("train", given(spec), priority=priority, **marks)
 
-    def predict(
+    async def predict(
         self,
         model: str,
         images: Sequence[str | Path | uuid.UUID] | None = None,
@@ -55,7 +58,7 @@ class Kinds(Jobs):
         explain: bool | None = None,
         priority: int | None = None,
         **spec: Any,
-    ) -> Job:
+    ) -> AsyncJob:
         """Predict pictures with a model, by name, `name@version`, `name@alias` or id; returns the job.
 
         The pictures are either `images` (paths, which are uploaded, or ids of files), a `dataset`, or an
@@ -67,8 +70,10 @@ class Kinds(Jobs):
         with ExitStack() as opened:
             if not isinstance(archive, uuid.UUID | None) and Path(archive).is_dir():
                 folder = Path(archive)
-                files = packing.named(packing.files_in([folder]), [folder])
-                archive = opened.enter_context(packing.packed(files, folder.resolve().name))
+                found = await AsyncRuntime.run(packing.files_in, [folder])
+                files = packing.named(found, [folder])
+                zipped = packing.packed(files, folder.resolve().name)
+                archive = await AsyncRuntime.run(opened.enter_context, zipped)
             spec = {
                 "model": model,
                 "images": None
@@ -80,11 +85,11 @@ class Kinds(Jobs):
                 "explain": explain,
                 **spec,
             }
-            return self.submit("predict", given(spec), priority=priority, **marks)
+            return await self.submit("predict", given(spec), priority=priority, **marks)
 
-    def evaluate(
+    async def evaluate(
         self, model: str, dataset: str, *, split: str | None = None, priority: int | None = None, **spec: Any
-    ) -> Job:
+    ) -> AsyncJob:
         """Judge a model, by name, `name@version`, `name@alias` or id, on a data set; returns the job.
 
         `split` is "test", "validation", "train" or "all" of its pictures; by default test, else validation,
@@ -93,9 +98,9 @@ class Kinds(Jobs):
         """
         marks = _marks_of(spec)
         spec = {"model": model, "dataset": dataset, "split": split, **spec}
-        return self.submit("evaluate", given(spec), priority=priority, **marks)
+        return await self.submit("evaluate", given(spec), priority=priority, **marks)
 
-    def score(
+    async def score(
         self,
         texts: str | Iterable[str] | None = None,
         *,
@@ -119,7 +124,7 @@ class Kinds(Jobs):
         priority: int | None = None,
         wait: float | None = None,
         **spec: Any,
-    ) -> Job:
+    ) -> AsyncJob:
         """Score the sentiment of texts, or of a file's column.
 
         A file is a path, which is uploaded, an id, or an address (https://… or s3://…), from which the server
@@ -158,9 +163,9 @@ class Kinds(Jobs):
             "explain": explain,
             **spec,
         }
-        return self.submit("sentiment", given(spec), priority=priority, wait=wait, **marks)
+        return await self.submit("sentiment", given(spec), priority=priority, wait=wait, **marks)
 
-    def import_pictures(
+    async def import_pictures(
         self,
         name: str,
         source: str | Path,
@@ -168,7 +173,7 @@ class Kinds(Jobs):
         labels: str | None = None,
         allow_partial: bool | None = None,
         priority: int | None = None,
-    ) -> Job:
+    ) -> AsyncJob:
         """Make the data set `name` of an archive (zip, tar) or a folder, which is zipped and uploaded.
 
         `labels` says where the classes come from: "folders", or the "table" beside the pictures (labels.csv,
@@ -180,17 +185,18 @@ class Kinds(Jobs):
         source = Path(source)
         spec = given({"name": name, "labels": labels, "allow_partial": allow_partial})
         if not source.is_dir():
-            return self._import(spec, source, priority)
-        files = packing.classes_in(source)
+            return await self._import(spec, source, priority)
+        files = await AsyncRuntime.run(packing.classes_in, source)
         if not files:
             raise BadRequest(f"there are no files in {source}")
-        with packing.packed(files, name) as archive:
-            return self._import(spec, archive, priority)
+        with ExitStack() as opened:
+            archive = await AsyncRuntime.run(opened.enter_context, packing.packed(files, name))
+            return await self._import(spec, archive, priority)
 
-    def _import(self, spec: Json, archive: Path, priority: int | None) -> Job:
-        return self.submit("import", spec | {"file": archive}, priority=priority)
+    async def _import(self, spec: Json, archive: Path, priority: int | None) -> AsyncJob:
+        return await self.submit("import", spec | {"file": archive}, priority=priority)
 
-    def add_model(
+    async def add_model(
         self,
         path: str | Path | uuid.UUID,
         *,
@@ -200,7 +206,7 @@ class Kinds(Jobs):
         image_size: int | None = None,
         priority: int | None = None,
         **spec: Any,
-    ) -> Job:
+    ) -> AsyncJob:
         """Register a model that Keras 3 saved elsewhere, as a `.keras` file (a path, or a file's id).
 
         `classes` are in the order of the network's outputs; `rescale` says what it expects pixels as ("0..1",
@@ -215,9 +221,9 @@ class Kinds(Jobs):
             "image_size": image_size,
             **spec,
         }
-        return self.submit("register", given(spec), priority=priority)
+        return await self.submit("register", given(spec), priority=priority)
 
-    def export_model(
+    async def export_model(
         self,
         reference: str,
         format: str,  # noqa: A002 - the spec's own word
@@ -225,14 +231,14 @@ class Kinds(Jobs):
         quantize: str | None = None,
         force: bool | None = None,
         priority: int | None = None,
-    ) -> Job:
+    ) -> AsyncJob:
         """Make a file of a model in another format: "onnx", "tflite" or "savedmodel"; returns the job.
 
         `quantize`, of tflite, is "none", "float16" or "dynamic". A file that there is already is not made
         again, unless `force`. `download_model` saves it; the model's card says what it takes and gives.
         """
         spec = {"model": reference, "format": format, "quantize": quantize, "force": force}
-        return self.submit("export", given(spec), priority=priority)
+        return await self.submit("export", given(spec), priority=priority)
 
 
 def _marks_of(spec: Json) -> Json:

@@ -1,0 +1,1 @@
+"""`AsyncClient`, and what talks to a server for it."""

@@ -1,0 +1,51 @@
+"""The client: a method for each operation of the server."""
+
+from typing import Self
+
+from jobyard.client._async.files import AsyncFiles
+from jobyard.client._async.kinds import AsyncKinds
+from jobyard.client._async.many import AsyncManyJobs
+from jobyard.client._async.operations import AsyncOperations
+from jobyard.client._async.registry import AsyncRegistry
+from jobyard.client._async.tokens import AsyncTokens
+from jobyard.client._async.transport import AsyncTransport
+from jobyard.client._async.webhooks import AsyncWebhooks
+
+
+class AsyncClient(
+    AsyncKinds, AsyncManyJobs, AsyncFiles, AsyncRegistry, AsyncOperations, AsyncWebhooks, AsyncTokens
+):
+    """A Jobyard server, by its address and token.
+
+        async with AsyncClient("http://127.0.0.1:8642", token) as client:
+            data = await client.import_pictures("pets", "photos/")
+            await data.wait()
+            training = await client.train(data.result["dataset"], epochs=10)
+            await training.wait()
+            prediction = await client.predict(training.result["model"], ["rex.jpg"])
+            await prediction.wait()
+            prediction.result["predictions"]
+
+    `timeout` is for each answer, in seconds. Every method raises a JobyardClientError whose message says what
+    is wrong: ConnectionFailed if the server can't be reached, Refused for a wrong token, BadRequest for a
+    wrong value, NotFound, Conflict or ServerError. Requests to an unreachable server are repeated for 2
+    seconds, or for 30 if it has answered before; jobs are sent with an Idempotency-Key, so that none is made
+    twice.
+
+    JSON is returned as it is in the API: the field names in braces are its keys, and times are texts in RFC
+    3339.
+    """
+
+    def __init__(self, url: str, token: str, *, timeout: float = 60.0) -> None:
+        self._transport = AsyncTransport(url, token, timeout)
+        self.url = self._transport.url
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End the connections. Leaving the `with` block does this."""
+        await self._transport.aclose()

@@ -1,0 +1,214 @@
+"""A job, as the client sees it."""
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Self
+
+from jobyard.client._async.again import run_again
+from jobyard.client._async.transport import AsyncTransport
+from jobyard.client.errors import JobFailed, Json, WaitTimeout
+from jobyard.client.job import JobFields
+from jobyard.client.parameters import segment
+from jobyard.client.runtime import AsyncRuntime
+
+# The longest wait of one request for a change of state.
+POLL_SECONDS = 20.0
+BREATH_SECONDS = 0.5
+# However many wait at once, they ask so often together.
+MAX_LOOKS_PER_SECOND = 100
+
+
+class AsyncJob(JobFields):
+    """One job, as the server last sent it (`refresh` gets it again).
+
+    The fields of the API's JSON are attributes; `raw` is all of it. `progress` is {done, total, unit,
+    eta_seconds, per_second}, `error` {type, message}; times are texts in RFC 3339. Methods raise a
+    JobyardClientError, as those of `AsyncClient` do.
+    """
+
+    def __init__(self, transport: AsyncTransport, raw: Json) -> None:
+        super().__init__(raw)
+        self._transport = transport
+
+    def link(self, name: str) -> str:
+        """The absolute URL of one of its `links`: page, metrics, history, …"""
+        return self._transport.url + self.links[name]
+
+    async def refresh(self, wait: float | None = None) -> Self:
+        """Get the job as it is now; with `wait`, at its next change of state or after so many seconds."""
+        if wait is None:
+            self._take(await self._transport.get(self._path))
+            return self
+        before, asked = self.state, time.monotonic()
+        waiting = self._transport.waiting
+        waiting.add(id(self))
+        try:
+            self._take(await self._transport.get(self._path, longer=wait, wait=wait))
+            # A server with many waiters answers some at once: they must not come back at once.
+            early = wait - (time.monotonic() - asked)
+            if self.state == before and early > 0 and not self.done:
+                breath = max(BREATH_SECONDS, len(waiting) / MAX_LOOKS_PER_SECOND)
+                await AsyncRuntime.sleep(min(early, breath))
+        finally:
+            waiting.discard(id(self))
+        return self
+
+    async def wait(self, timeout: float | None = None, *, check: bool = True) -> Self:
+        """Return when the job has ended.
+
+        Raises WaitTimeout after `timeout` seconds, and JobFailed if the job failed or was cancelled
+        (not with check=False).
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self.done:
+            left = POLL_SECONDS if deadline is None else min(POLL_SECONDS, deadline - time.monotonic())
+            if left <= 0:
+                raise WaitTimeout(f"job {self.id} is still {self.state} after {timeout:g} seconds")
+            await self.refresh(wait=round(left, 3))
+        if check and not self.succeeded:
+            raise JobFailed(self)
+        return self
+
+    async def cancel(self) -> Self:
+        """Cancel the job: a queued one at once, a running one at its next step (`wait` for it).
+
+        Raises Conflict if it has ended.
+        """
+        self._take(await self._transport.post(f"{self._path}/cancel"))
+        return self
+
+    async def pause(self) -> Self:
+        """Pause the job: a queued one at once, a running one at its next step. A training keeps its progress.
+
+        Raises Conflict if it is not queued, running or waiting.
+        """
+        self._take(await self._transport.post(f"{self._path}/pause"))
+        return self
+
+    async def resume(self) -> Self:
+        """Resume a paused job. Raises Conflict if it is not paused."""
+        self._take(await self._transport.post(f"{self._path}/resume"))
+        return self
+
+    async def retry(self) -> Self:
+        """Run a failed or cancelled job again, from the start. Raises Conflict in any other state."""
+        self._take(await self._transport.post(f"{self._path}/retry"))
+        return self
+
+    async def request(self) -> Json:
+        """What would run the job again: {request, alternatives, missing}.
+
+        `request` is {kind, priority, spec, name, labels}; `missing` are the ids of uploads that it read and
+        that were deleted since. Raises Conflict for a part of another job.
+        """
+        return await self._transport.get(f"{self._path}/request")
+
+    async def again(self, *, priority: int | None = None, **changes: object) -> "AsyncJob":
+        """Submit what the job was asked to do once more, with other values of some fields of its spec.
+
+        `changes` are fields of the spec, as for `Client.submit`; None is the default. What the job read is
+        not uploaded again. A source takes the place of another one: texts=[…] that of a file. Name and labels
+        are the job's own. Returns the new job. Raises Conflict for a part of another job, and BadRequest for
+        a wrong field, or for a file that was deleted since and that nothing replaces.
+        """
+        return AsyncJob(self._transport, await run_again(self._transport, self.id, changes, priority))
+
+    async def delete(self) -> None:
+        """Delete the job, which has ended, with its results and files, and uploads that no other job reads.
+
+        Data sets and models that it made are kept. Raises NotFound, and Conflict if it has not ended, or
+        something needs it.
+        """
+        await self._transport.delete(self._path)
+
+    async def update(self, **changes: object) -> Self:
+        """Change `name`, `labels`, `note`, `keep`, and the `priority` of a queued or paused job.
+
+        What is left out stays. None removes a name or a note. Of `labels`, those given are set, and those
+        that are None removed; labels=None removes all. Raises Conflict for the priority of any other job.
+        """
+        self._take(await self._transport.patch(self._path, changes))
+        return self
+
+    async def metrics(
+        self, name: str | None = None, points: int | None = None, *, system: bool = False
+    ) -> list[Json]:
+        """The metric history by name and step: [{name, step, epoch, value, at}].
+
+        Of the metric `name`, or all; at most `points` of each, extremes included. A value that was not
+        finite is None. With `system` what the job used, by seconds of its attempt: `system/memory_bytes`, ….
+        """
+        kind = {"system": "true"} if system else {}
+        return await self._transport.all_items(f"{self._path}/metrics", name=name, points=points, **kind)
+
+    async def events(self) -> list[Json]:
+        """The timeline, oldest first: [{id, at, state, attempt, phase, message, worker, traceback}]."""
+        return await self._transport.all_items(f"{self._path}/events", following="after")
+
+    async def logs(self, *, attempt: int | None = None, after: str | None = None) -> list[Json]:
+        """What its work printed and logged: [{attempt, begins, left_out, text, at, cursor}], pieces in order.
+
+        Of one attempt, or of all. `after`: the `cursor` of the last piece that was read.
+        """
+        found: list[Json] = []
+        while True:
+            page = await self._transport.get(f"{self._path}/logs", attempt=attempt, after=after)
+            found += page["items"]
+            if (after := page.get("next")) is None:
+                return found
+
+    def predictions(self, *, label: str | None = None, sort: str | None = None) -> AsyncIterator[Json]:
+        """All rows of a prediction: {image, label, probability, probabilities, error, overlay}.
+
+        With `label`, only those; `sort` is "row" (the order of the pictures) or "probability" (the least
+        probable label first).
+        """
+        return self._transport.items(f"{self._path}/predictions", limit=500, label=label, sort=sort)
+
+    async def save_predictions(self, path: str | Path, *, escape_formulas: bool = False) -> Path:
+        """Save all rows of a prediction as a table: Parquet if the path ends in .parquet, else CSV.
+
+        `escape_formulas`: in CSV, put an apostrophe before what a spreadsheet would run as a formula.
+
+        Raises NotFound if the job is not a prediction, and Conflict until it has succeeded.
+        """
+        path = Path(path)
+        kind = "parquet" if path.suffix == ".parquet" else "csv"
+        query = "?escape_formulas=true" if escape_formulas and kind == "csv" else ""
+        await self._transport.download(f"{self._path}/predictions.{kind}{query}", path)
+        return path
+
+    def scores(
+        self, *, label: str | None = None, sort: str | None = None, search: str | None = None
+    ) -> AsyncIterator[Json]:
+        """Rows of a file that was scored as Parquet: {row, columns, neg, neu, pos, compound, label}.
+
+        With `label` or `search` (in the texts, in any case), only those; `sort` is "row", "compound" (the
+        most negative first) or "-compound". Raises Conflict until the job has succeeded.
+        """
+        given: Json = {"label": label, "sort": sort, "search": search}
+        return self._transport.items(f"{self._path}/scores", limit=200, **given)
+
+    def groups(self) -> AsyncIterator[Json]:
+        """Groups of a scored file, the largest first: {value, rows, nulls, labels, mean, std, histogram}.
+
+        Raises NotFound if the job has no groups, and Conflict until it has succeeded.
+        """
+        return self._transport.items(f"{self._path}/groups", limit=200)
+
+    async def files(self) -> list[Json]:
+        """The job's artifacts: [{name, bytes, sha256, media_type, links}]."""
+        return await self._transport.all_items(f"{self._path}/files")
+
+    async def download(self, name: str, path: str | Path) -> Path:
+        """Save the artifact `name` as `path`, which is returned. Raises NotFound."""
+        path = Path(path)
+        await self._transport.download(f"{self._path}/files/{segment(name)}", path)
+        return path
+
+    async def save_history(self, path: str | Path) -> Path:
+        """Save a training's chart of accuracy and loss as a PNG. Raises NotFound before its first epoch."""
+        path = Path(path)
+        await self._transport.download(f"{self._path}/history.png", path)
+        return path

@@ -1,0 +1,43 @@
+"""Sending the request of a job, after the files that its spec names."""
+
+import uuid
+from typing import Any
+
+from jobyard.client import uploads
+from jobyard.client._async.transport import AsyncTransport
+from jobyard.client._async.uploads import AsyncUploads
+from jobyard.client.errors import Json
+from jobyard.client.parameters import given
+from jobyard.client.runtime import AsyncRuntime
+
+
+async def send(
+    transport: AsyncTransport,
+    kind: str,
+    spec: Json,
+    *,
+    priority: int | None,
+    marks: Json,
+    idempotency_key: str | None = None,
+    wait: float | None = None,
+) -> Json:
+    """The new job as the server answers; `marks` are the members of the request beside its spec."""
+    if any(uploads.paths(spec)):
+        await check(transport, kind, spec, priority=priority, marks=marks)
+    async with AsyncUploads(transport) as sent:
+        body = _request(kind, await sent.placed(spec), priority) | marks
+        key = idempotency_key or str(uuid.uuid4())
+        return await transport.post("/jobs", body, key=key, longer=wait or 0.0, wait=wait)
+
+
+async def check(
+    transport: AsyncTransport, kind: str, spec: Json, *, priority: int | None, marks: Json
+) -> None:
+    """Raise what `send` would raise, and send no file."""
+    for path in uploads.paths(spec):
+        await AsyncRuntime.run(uploads.check_readable, path)
+    await transport.check("/jobs/check", _request(kind, uploads.pending(spec), priority) | marks)
+
+
+def _request(kind: str, spec: Any, priority: int | None) -> Json:
+    return {"kind": kind, "spec": spec} | given({"priority": priority})

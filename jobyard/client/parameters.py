@@ -1,0 +1,33 @@
+"""Values as requests have them: parts of paths, what is left out, what JSON lacks."""
+
+import math
+from urllib.parse import quote
+
+from jobyard.client.errors import BadRequest, Json
+
+
+def given(params: Json) -> Json:
+    """Without those that are None: they take the server's defaults."""
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def segment(name: str) -> str:
+    """A name as a part of a path: `pets@1`. Raises BadRequest for what is none."""
+    try:
+        return quote(name, safe="@")
+    except (TypeError, UnicodeError):
+        raise BadRequest(f"should be a name, but is {name!r}") from None
+
+
+def not_finite(value: object, path: str = "") -> str | None:
+    """Where the first number is that JSON lacks, as `.spec.thresholds.positive: is nan`; None if nowhere."""
+    match value:
+        case float() if not math.isfinite(value):
+            return f"{path}: is {value}"
+        case dict():
+            inner = value.items()
+        case list() | tuple():
+            inner = dict(enumerate(value)).items()
+        case _:
+            return None
+    return next((found for name, one in inner if (found := not_finite(one, f"{path}.{name}"))), None)

@@ -1,0 +1,1 @@
+"""Code that is written from other code: `make client` writes it, and tests compare it with its source."""
