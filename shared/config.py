@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     url: str | None = Field(
         default=None, description="Address of the server that the command line and the client talk to"
     )
+    profile: str | None = Field(
+        default=None,
+        description="Server that the command line and the client talk to, by its name in their `config.toml`",
+    )
     database_url: str = Field(
         default="", description="SQLAlchemy URL of the database; default: SQLite in HOME"
     )

@@ -113,8 +113,9 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"max_content_width": 100})
 @click.version_option(__version__)
+@click.option("-s", "--server", metavar="NAME", help="Talk to this server of ~/.config/jobyard/config.toml.")
 @click.pass_context
-def cli(context: click.Context) -> None:
+def cli(context: click.Context, server: str | None) -> None:
     """Jobyard: train image classifiers, predict pictures and score texts on your own machines.
 
     Start with `jobyard up`, or `jobyard demo` for a tour of everything. Set JOBYARD_URL

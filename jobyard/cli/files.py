@@ -1,6 +1,5 @@
 """The command files: uploads, and until when they are kept."""
 
-import itertools
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -25,7 +24,7 @@ def files(context: click.Context, limit: int, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     with connect() as client:
-        found = itertools.islice(client.files(limit=min(limit, 200)), limit)
+        found = client.files(limit=limit)
         print_list(found, _row, *COLUMNS, as_json=as_json, nothing="no files")
 
 

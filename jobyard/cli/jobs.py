@@ -1,6 +1,5 @@
 """Commands on existing jobs: jobs, watch, pause, resume, cancel, retry, logs."""
 
-import itertools
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -101,7 +100,7 @@ def jobs(
         "sort": "oldest" if oldest else sort,
     }
     with connect() as client:
-        found = itertools.islice(client.jobs(limit=min(limit, 200), **asked), limit)
+        found = client.jobs(limit=limit, **asked)
         if as_json:
             for job in found:
                 print_json(job.raw)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import click
 
-from jobyard.cli.settings import ClientSettings, ConfigError
+from jobyard.client.errors import ConfigError
+from jobyard.client.settings import ClientSettings
 
 # One package of each extra that a server on one machine is made of.
 NEEDED = ("sqlalchemy", "flask", "nltk", "tensorflow", "flower", "honcho")
@@ -50,11 +51,16 @@ def demo(data: Path | None, keep: bool) -> int:
 @click.command()
 def url() -> None:
     """Print the dashboard's address, with the login token."""
-    settings = ClientSettings.load()
-    token = settings.find_token()
+    try:
+        settings = ClientSettings.load()
+        token, address = settings.find_token(), settings.find_url()
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from None
     if token is None:
-        raise ConfigError(f"JOBYARD_HOME: there is no token in {settings.home}; `jobyard up` creates one")
-    click.echo(f"{settings.find_url()}/login?token={token}")
+        raise click.ClickException(
+            f"JOBYARD_HOME: there is no token in {settings.home}; `jobyard up` creates one"
+        )
+    click.echo(f"{address}/login?token={token}")
 
 
 @contextmanager

@@ -12,8 +12,16 @@ from rich.console import Console
 from rich.table import Table
 
 from jobyard.cli import FAILED
-from jobyard.cli.settings import ClientSettings, ConfigError
-from jobyard.client import Client, ConnectionFailed, Job, JobFailed, JobyardClientError, Refused
+from jobyard.client import (
+    Client,
+    ConfigError,
+    ConnectionFailed,
+    Job,
+    JobFailed,
+    JobyardClientError,
+    Refused,
+    servers,
+)
 from jobyard.client.errors import Json
 
 WIDE = 160
@@ -21,24 +29,23 @@ WIDE = 160
 
 @contextmanager
 def connect() -> Iterator[Client]:
-    """The server of the settings; what goes wrong with it becomes one line."""
-    settings = ClientSettings.load()
-    token = settings.find_token()
-    if token is None:
-        raise ConfigError(
-            f"JOBYARD_TOKEN: no token is set, and there is none in {settings.home / 'token'}; "
-            "start a server with `jobyard up`, or set JOBYARD_URL and JOBYARD_TOKEN for a remote one"
-        )
-    url = settings.find_url()
+    """The server of `jobyard -s`, or of the settings; what goes wrong with it becomes one line."""
+    context = click.get_current_context(silent=True)
+    named = None if context is None else context.find_root().params.get("server")
     try:
-        with Client(url, token) as client:
+        server = servers.find(profile=named)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from None
+    of_profile = f"profile {server.profile.name!r}" if server.profile is not None else None
+    try:
+        with Client(server.url, server.token) as client:
             yield client
     except ConnectionFailed as error:
-        raise click.ClickException(
-            f"{error}; is `jobyard up` running? (JOBYARD_URL sets another address)"
-        ) from None
+        hint = of_profile or "is `jobyard up` running? (JOBYARD_URL sets another address)"
+        raise click.ClickException(f"{error}; {hint}") from None
     except Refused as error:
-        raise click.ClickException(f"{url} refused the token: {error}; set JOBYARD_TOKEN") from None
+        hint = f"that of {of_profile}" if of_profile else "set JOBYARD_TOKEN"
+        raise click.ClickException(f"{server.url} refused the token: {error}; {hint}") from None
     except JobyardClientError as error:
         raise click.ClickException(str(error)) from None
 

@@ -1,6 +1,5 @@
 """The command webhooks: who is told of what, and what each was sent."""
 
-import itertools
 from collections.abc import Iterator
 
 import click
@@ -119,8 +118,7 @@ def test(webhook: str, as_json: bool) -> None:
 def deliveries(webhook: str, status: str | None, limit: int, as_json: bool) -> None:
     """List what WEBHOOK was sent and will be, newest first."""
     with connect() as client:
-        pages = client.deliveries(_found(client, webhook)["id"], status=status, limit=min(limit, 200))
-        found = itertools.islice(pages, limit)
+        found = client.deliveries(_found(client, webhook)["id"], status=status, limit=limit)
         print_list(found, _delivery, *OF_A_DELIVERY, as_json=as_json, nothing="no deliveries")
 
 

@@ -7,10 +7,9 @@ lies beside them, once for both.
 import importlib
 from typing import TYPE_CHECKING
 
-from jobyard.client._sync.client import Client
-from jobyard.client._sync.job import Job
 from jobyard.client.errors import (
     BadRequest,
+    ConfigError,
     Conflict,
     ConnectionFailed,
     JobFailed,
@@ -24,12 +23,15 @@ from jobyard.client.errors import (
 if TYPE_CHECKING:
     from jobyard.client._async.client import AsyncClient
     from jobyard.client._async.job import AsyncJob
+    from jobyard.client._sync.client import Client
+    from jobyard.client._sync.job import Job
 
 __all__ = [
     "AsyncClient",
     "AsyncJob",
     "BadRequest",
     "Client",
+    "ConfigError",
     "Conflict",
     "ConnectionFailed",
     "Job",
@@ -41,8 +43,13 @@ __all__ = [
     "WaitTimeout",
 ]
 
-# Loaded when they are first used: few programs need both clients.
-_LATER = {"AsyncClient": "jobyard.client._async.client", "AsyncJob": "jobyard.client._async.job"}
+# Loaded when they are first used: few programs need both clients, and what is beside them needs no HTTP.
+_LATER = {
+    "AsyncClient": "jobyard.client._async.client",
+    "AsyncJob": "jobyard.client._async.job",
+    "Client": "jobyard.client._sync.client",
+    "Job": "jobyard.client._sync.job",
+}
 
 
 def __getattr__(name: str) -> object:

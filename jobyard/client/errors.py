@@ -1,8 +1,9 @@
 """What a request can come back with instead of an answer."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
+if TYPE_CHECKING:
+    import httpx
 
 Json = dict[str, Any]
 
@@ -20,6 +21,10 @@ class JobyardClientError(Exception):
 
 class ConnectionFailed(JobyardClientError):
     """The server can't be reached."""
+
+
+class ConfigError(JobyardClientError):
+    """A setting or a profile is wrong or missing; the message names it and says what would be right."""
 
 
 class BadRequest(JobyardClientError):
@@ -63,7 +68,7 @@ _BY_STATUS: dict[int, type[JobyardClientError]] = {
 }
 
 
-def error_of(response: httpx.Response) -> JobyardClientError:
+def error_of(response: "httpx.Response") -> JobyardClientError:
     """The exception for an answer of status 400 or more, whose body has been read."""
     status = response.status_code
     kind = _BY_STATUS.get(status, ServerError if status >= 500 else BadRequest)

@@ -5,10 +5,20 @@ from urllib.parse import quote
 
 from jobyard.client.errors import BadRequest, Json
 
+# So many items of a list are asked for at once.
+PAGE = 200
+
 
 def given(params: Json) -> Json:
     """Without those that are None: they take the server's defaults."""
     return {name: value for name, value in params.items() if value is not None}
+
+
+def at_most(limit: int | None) -> int | None:
+    """How many items of a list are asked for; None for all. Raises BadRequest for what is no number."""
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+        raise BadRequest(f"limit: should be a whole number from 0, or None for all, but is {limit!r:.50}")
+    return limit
 
 
 def segment(name: str) -> str:

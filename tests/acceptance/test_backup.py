@@ -121,7 +121,7 @@ def test_a_backup_that_is_made_while_jobs_run_restores_all_of_it_elsewhere(folde
         restored = again.metrics("loss")
         until(lambda: again.metrics("loss") != restored, "it learns", show=stack.log)
         again.cancel()
-        jobs = {str(job.id): job for job in client.jobs(limit=200)}
+        jobs = {str(job.id): job for job in client.jobs()}
         for job in jobs.values():
             job.wait(check=False)
             if job.state == "succeeded":

@@ -53,6 +53,7 @@ JOBYARDS = {"migrate", "web", *WORKERS, "sweeper", "flower"}
 # The settings that whoever writes .env does not choose for the containers, and why.
 DECIDED = {
     "JOBYARD_HOME": "the image has its folder",
+    "JOBYARD_PROFILE": "clients use it, and no container does",
     "JOBYARD_URL": "clients use it, and no container does",
     "JOBYARD_DATABASE_URL": "PostgreSQL is a service here, with a password of its own in .env",
     "JOBYARD_BROKER_URL": "Redis is a service here, with a password of its own in .env",

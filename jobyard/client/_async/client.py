@@ -2,6 +2,7 @@
 
 from typing import Self
 
+from jobyard.client import servers
 from jobyard.client._async.files import AsyncFiles
 from jobyard.client._async.kinds import AsyncKinds
 from jobyard.client._async.many import AsyncManyJobs
@@ -15,9 +16,9 @@ from jobyard.client._async.webhooks import AsyncWebhooks
 class AsyncClient(
     AsyncKinds, AsyncManyJobs, AsyncFiles, AsyncRegistry, AsyncOperations, AsyncWebhooks, AsyncTokens
 ):
-    """A Jobyard server, by its address and token.
+    """A Jobyard server, by its address and token, or by its name in ~/.config/jobyard/config.toml.
 
-        async with AsyncClient("http://127.0.0.1:8642", token) as client:
+        async with AsyncClient() as client:
             data = await client.import_pictures("pets", "photos/")
             await data.wait()
             training = await client.train(data.result["dataset"], epochs=10)
@@ -25,6 +26,9 @@ class AsyncClient(
             prediction = await client.predict(training.result["model"], ["rex.jpg"])
             await prediction.wait()
             prediction.result["predictions"]
+
+    Without an address and a token, the `profile` has them, else JOBYARD_URL and JOBYARD_TOKEN, else the
+    default profile, else the server of this machine; a ConfigError says what is missing.
 
     `timeout` is for each answer, in seconds. Every method raises a JobyardClientError whose message says what
     is wrong: ConnectionFailed if the server can't be reached, Refused for a wrong token, BadRequest for a
@@ -36,8 +40,16 @@ class AsyncClient(
     3339.
     """
 
-    def __init__(self, url: str, token: str, *, timeout: float = 60.0) -> None:
-        self._transport = AsyncTransport(url, token, timeout)
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        profile: str | None = None,
+        timeout: float = 60.0,
+    ) -> None:
+        server = servers.find(url, token, profile)
+        self._transport = AsyncTransport(server.url, server.token, timeout)
         self.url = self._transport.url
 
     async def __aenter__(self) -> Self:

@@ -7,7 +7,7 @@ from pathlib import Path
 from jobyard.client import uploads
 from jobyard.client._async.transport import AsyncTransport
 from jobyard.client.errors import Json
-from jobyard.client.parameters import segment
+from jobyard.client.parameters import PAGE, at_most, segment
 from jobyard.client.runtime import AsyncRuntime
 
 
@@ -22,13 +22,13 @@ class AsyncFiles:
         await AsyncRuntime.run(uploads.check_readable, path)
         return await self._transport.upload(path, path.name)
 
-    def files(self, *, limit: int = 50) -> AsyncIterator[Json]:
+    def files(self, *, limit: int | None = None) -> AsyncIterator[Json]:
         """All uploads, newest first: {id, name, bytes, sha256, jobs, kept_until, kept_because, …}.
 
         `jobs` is how many jobs read it. `kept_until` is when retention deletes it; where that is None,
-        `kept_because` says why. They are fetched lazily, `limit` (1 to 1,000) at a time.
+        `kept_because` says why. There are `limit` of them at most, or all; they are fetched lazily.
         """
-        return self._transport.items("/files", limit=limit)
+        return self._transport.items("/files", most=at_most(limit), limit=PAGE)
 
     async def delete_file(self, file_id: str | uuid.UUID) -> None:
         """Delete an upload. Jobs that have ended and read it can't be retried any more.

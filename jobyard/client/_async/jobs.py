@@ -9,7 +9,7 @@ from jobyard.client._async.job import AsyncJob
 from jobyard.client._async.lookups import whole_id
 from jobyard.client._async.transport import AsyncTransport
 from jobyard.client.errors import Json
-from jobyard.client.parameters import given
+from jobyard.client.parameters import PAGE, at_most, given
 
 
 class AsyncJobs:
@@ -97,7 +97,7 @@ class AsyncJobs:
         before: datetime | str | None = None,
         sort: str | None = None,
         parent: str | None = None,
-        limit: int = 50,
+        limit: int | None = None,
     ) -> AsyncIterator[AsyncJob]:
         """The jobs that meet every condition, or the parts of the job `parent`, newest first.
 
@@ -108,8 +108,8 @@ class AsyncJobs:
         "oldest", "finished" (jobs that have ended, the last one first) or "priority" (those that are queued,
         the highest priority first, then the oldest).
 
-        They are fetched lazily, `limit` (1 to 1,000) at a time. Long values of `spec` and `result` are cut in
-        a list; `raw["truncated"]` has their paths, and `refresh` gets the job whole.
+        There are `limit` of them at most, or all; they are fetched lazily. Long values of `spec` and `result`
+        are cut in a list; `raw["truncated"]` has their paths, and `refresh` gets the job whole.
         """
         if isinstance(label, Mapping):
             label = [f"{key}:{value}" for key, value in label.items()]
@@ -123,7 +123,9 @@ class AsyncJobs:
             "before": _moment(before),
             "sort": sort,
         }
-        return self._jobs(self._transport.items("/jobs", parent=parent, limit=limit, **asked))
+        return self._jobs(
+            self._transport.items("/jobs", most=at_most(limit), limit=PAGE, parent=parent, **asked)
+        )
 
     async def compare(
         self, jobs: Sequence[AsyncJob | str | uuid.UUID], name: str | None = None, points: int | None = None

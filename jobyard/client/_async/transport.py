@@ -34,7 +34,7 @@ class AsyncTransport:
         if not isinstance(url, str):
             raise ConnectionFailed(f"the address of a server should be a text, but is {url!r}")
         if not isinstance(token, str):
-            raise Refused(f"the token should be a text, but is {token!r}")
+            raise Refused(f"the token should be a text, but is a {type(token).__name__}")
         self.url = url.rstrip("/")
         self._timeout = timeout
         self._reached = False
@@ -117,17 +117,25 @@ class AsyncTransport:
         """Send a file's bytes under a name; a repetition after a lost answer only leaves a spare copy."""
         return self._json(await self._send("POST", "/files", file=(name, path)))
 
-    async def items(self, path: str, *, following: str = "cursor", **params: Any) -> AsyncIterator[Json]:
-        """Everything in a list, page after page; `following` is the parameter that asks for the next one."""
+    async def items(
+        self, path: str, *, following: str = "cursor", most: int | None = None, **params: Any
+    ) -> AsyncIterator[Json]:
+        """Everything in a list, or the first `most`, page after page, of `limit` items where that is given.
+
+        `following` is the parameter that asks for the next page.
+        """
         cursor = None
-        while True:
+        while most is None or most > 0:
             asked: Json = {following: cursor, **params}
+            if most is not None:
+                asked["limit"] = min(most, params.get("limit", most))
             page = await self.get(path, **asked)
-            for item in page.get("items", []):
+            for item in page.get("items", [])[:most]:
                 yield item
             cursor = page.get("next")
             if cursor is None:
                 return
+            most = None if most is None else most - len(page["items"])
 
     async def all_items(self, path: str, *, following: str = "cursor", **params: Any) -> list[Json]:
         """Everything in a list at once."""

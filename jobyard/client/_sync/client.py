@@ -3,6 +3,7 @@
 
 from typing import Self
 
+from jobyard.client import servers
 from jobyard.client._sync.files import Files
 from jobyard.client._sync.kinds import Kinds
 from jobyard.client._sync.many import ManyJobs
@@ -14,9 +15,9 @@ from jobyard.client._sync.webhooks import Webhooks
 
 
 class Client(Kinds, ManyJobs, Files, Registry, Operations, Webhooks, Tokens):
-    """A Jobyard server, by its address and token.
+    """A Jobyard server, by its address and token, or by its name in ~/.config/jobyard/config.toml.
 
-        with Client("http://127.0.0.1:8642", token) as client:
+        with Client() as client:
             data = client.import_pictures("pets", "photos/")
             data.wait()
             training = client.train(data.result["dataset"], epochs=10)
@@ -24,6 +25,9 @@ class Client(Kinds, ManyJobs, Files, Registry, Operations, Webhooks, Tokens):
             prediction = client.predict(training.result["model"], ["rex.jpg"])
             prediction.wait()
             prediction.result["predictions"]
+
+    Without an address and a token, the `profile` has them, else JOBYARD_URL and JOBYARD_TOKEN, else the
+    default profile, else the server of this machine; a ConfigError says what is missing.
 
     `timeout` is for each answer, in seconds. Every method raises a JobyardClientError whose message says what
     is wrong: ConnectionFailed if the server can't be reached, Refused for a wrong token, BadRequest for a
@@ -35,8 +39,16 @@ class Client(Kinds, ManyJobs, Files, Registry, Operations, Webhooks, Tokens):
     3339.
     """
 
-    def __init__(self, url: str, token: str, *, timeout: float = 60.0) -> None:
-        self._transport = Transport(url, token, timeout)
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        profile: str | None = None,
+        timeout: float = 60.0,
+    ) -> None:
+        server = servers.find(url, token, profile)
+        self._transport = Transport(server.url, server.token, timeout)
         self.url = self._transport.url
 
     def __enter__(self) -> Self:

@@ -8,7 +8,7 @@ from pathlib import Path
 from jobyard.client import uploads
 from jobyard.client._sync.transport import Transport
 from jobyard.client.errors import Json
-from jobyard.client.parameters import segment
+from jobyard.client.parameters import PAGE, at_most, segment
 from jobyard.client.runtime import Runtime
 
 
@@ -23,13 +23,13 @@ class Files:
         Runtime.run(uploads.check_readable, path)
         return self._transport.upload(path, path.name)
 
-    def files(self, *, limit: int = 50) -> Iterator[Json]:
+    def files(self, *, limit: int | None = None) -> Iterator[Json]:
         """All uploads, newest first: {id, name, bytes, sha256, jobs, kept_until, kept_because, …}.
 
         `jobs` is how many jobs read it. `kept_until` is when retention deletes it; where that is None,
-        `kept_because` says why. They are fetched lazily, `limit` (1 to 1,000) at a time.
+        `kept_because` says why. There are `limit` of them at most, or all; they are fetched lazily.
         """
-        return self._transport.items("/files", limit=limit)
+        return self._transport.items("/files", most=at_most(limit), limit=PAGE)
 
     def delete_file(self, file_id: str | uuid.UUID) -> None:
         """Delete an upload. Jobs that have ended and read it can't be retried any more.

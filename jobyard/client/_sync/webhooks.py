@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from jobyard.client._sync.transport import Transport
 from jobyard.client.errors import Json
-from jobyard.client.parameters import given, segment
+from jobyard.client.parameters import PAGE, at_most, given, segment
 
 
 class Webhooks:
@@ -83,14 +83,15 @@ class Webhooks:
         return self._transport.post(f"{_path(webhook_id)}/test")
 
     def deliveries(
-        self, webhook_id: str | uuid.UUID, *, status: str | None = None, limit: int = 50
+        self, webhook_id: str | uuid.UUID, *, status: str | None = None, limit: int | None = None
     ) -> Iterator[Json]:
         """What a webhook was sent, newest first: {id, event, job_id, status, attempts, last_error, …}.
 
-        `status` is pending, delivered or failed. They are fetched lazily, `limit` (1 to 1,000) at a time.
-        Raises NotFound.
+        `status` is pending, delivered or failed. There are `limit` of them at most, or all; they are fetched
+        lazily. Raises NotFound.
         """
-        return self._transport.items(f"{_path(webhook_id)}/deliveries", limit=limit, status=status)
+        path = f"{_path(webhook_id)}/deliveries"
+        return self._transport.items(path, most=at_most(limit), limit=PAGE, status=status)
 
     def resend(self, webhook_id: str | uuid.UUID, delivery_id: int) -> Json:
         """Send a delivery again, under the same `webhook-id`; returns it. Raises NotFound, and Conflict."""

@@ -15,6 +15,7 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[An
     """Let a function answer each request of a client, which has a home, a token and a working folder here."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JOBYARD_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("JOBYARD_TOKEN", "a-token-of-the-test")
 
     def use(answers: Answers) -> None:

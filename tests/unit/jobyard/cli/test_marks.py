@@ -144,7 +144,7 @@ def test_the_client_finds_jobs_and_shows_and_changes_their_marks(server: Server)
             ("after", "2026-01-02T00:00:00+00:00"),
             ("label", "a:b"),
             ("label", "c:d:e"),
-            ("limit", "50"),
+            ("limit", "200"),
             ("q", "May"),
             ("state", "failed"),
         ]

@@ -190,9 +190,27 @@ def test_lists_are_read_page_by_page(script: Script, client: Client) -> None:
     script.answers = [(200, {"items": [JOB], "next": "c1"}), (200, {"items": [JOB, JOB], "next": None})]
     assert len(list(client.jobs(kind="sentiment"))) == 3
     assert [path for _, path, _, _ in script.seen] == [
-        "/api/v1/jobs?limit=50&kind=sentiment",
-        "/api/v1/jobs?cursor=c1&limit=50&kind=sentiment",
+        "/api/v1/jobs?limit=200&kind=sentiment",
+        "/api/v1/jobs?cursor=c1&limit=200&kind=sentiment",
     ]
+
+
+def test_a_limit_is_of_all_pages_together(script: Script, client: Client) -> None:
+    many = [JOB] * 200
+    pages = [(200, {"items": many, "next": "c1"}), (200, {"items": many[:100], "next": "c2"})]
+    script.answers = [(200, {"items": many[:4], "next": "c1"}), *pages]
+    assert len(list(client.jobs(limit=3))) == 3
+    assert len(list(client.files(limit=250))) == 250
+    assert list(client.jobs(limit=0)) == []
+    assert [path.partition("?")[2] for _, path, _, _ in script.seen] == [
+        "limit=3",
+        "limit=200",
+        "cursor=c1&limit=50",
+    ]
+    wrong: Any
+    for wrong in (-1, 2.5, True, "3"):
+        with pytest.raises(BadRequest, match="limit: should be a whole number from 0, or None for all, but"):
+            client.jobs(limit=wrong)
 
 
 def test_scores_and_groups_are_read_page_by_page(script: Script, client: Client) -> None:

@@ -59,10 +59,10 @@ def test_a_value_that_is_not_meant_is_named(
 
 
 def test_a_server_and_a_token_that_are_not_there_are_said() -> None:
-    missing: Any = None
-    with pytest.raises(ConnectionFailed, match="the address of a server should be a text, but is None"):
+    missing: Any = 5
+    with pytest.raises(ConnectionFailed, match="the address of a server should be a text, but is 5"):
         Client(missing, "token")
-    with pytest.raises(Refused, match="the token should be a text, but is None"):
+    with pytest.raises(Refused, match="the token should be a text, but is a int"):
         Client("http://127.0.0.1:9", missing)
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from jobyard.cli.settings import ClientSettings, ConfigError
+from jobyard.client import ConfigError
+from jobyard.client.settings import ClientSettings
 from jobyard.shared import errors
 from jobyard.shared.config import Settings
 
@@ -66,7 +67,7 @@ def test_a_wrong_value_is_the_line_that_the_server_has_for_it(
         Settings.load()
     with pytest.raises(ConfigError) as client:
         ClientSettings.load()
-    assert client.value.message == server.value.message
+    assert str(client.value) == server.value.message
 
 
 def test_the_token_is_the_one_that_the_server_made(home: Path) -> None:

@@ -1,4 +1,4 @@
-"""The settings of a client on this machine: which server, and which token.
+"""The settings of the environment that say which server a client talks to, and by which token.
 
 The server's own settings are `jobyard.shared.config`, which a client alone does not have installed. What both
 read, they read in the same way.
@@ -7,14 +7,14 @@ read, they read in the same way.
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import click
-
+from jobyard.client.errors import ConfigError
 from jobyard.hosts import host_and_port, reachable, unbracketed
 
 PREFIX = "JOBYARD_"
+NAMES = ("HOME", "URL", "TOKEN", "HOST", "PORT")
 DEFAULT_HOME = "~/.jobyard"
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8642
@@ -24,19 +24,18 @@ WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+(_[0-9]+)*(\.0*)?")
 MIN_TOKEN_CHARACTERS = 16
 
 
-class ConfigError(click.ClickException):
-    """A setting is wrong or missing; the message names it and says what would be right."""
-
-
 @dataclass(frozen=True)
 class ClientSettings:
-    """JOBYARD_HOME, JOBYARD_URL, JOBYARD_TOKEN, JOBYARD_HOST and JOBYARD_PORT, defaults filled in."""
+    """JOBYARD_HOME, _URL, _TOKEN, _HOST, _PORT and _PROFILE, defaults filled in."""
 
     home: Path
     url: str | None
-    token: str | None
+    token: str | None = field(repr=False)
     host: str
     port: int
+    profile: str | None
+    # Whether any but the profile is set.
+    is_any_set: bool
 
     @classmethod
     def load(cls) -> "ClientSettings":
@@ -49,6 +48,8 @@ class ClientSettings:
             host=unbracketed(given.get(f"{PREFIX}HOST", DEFAULT_HOST)),
             port=_port(given),
             token=_token(given),
+            profile=given.get(f"{PREFIX}PROFILE"),
+            is_any_set=any(f"{PREFIX}{name}" in given for name in NAMES),
         )
 
     def find_token(self) -> str | None:
