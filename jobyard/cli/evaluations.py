@@ -57,7 +57,7 @@ def evaluate(
             client.check("evaluate", spec, priority=priority)
 
         found = find_dataset(client, data, name, labels, allow_partial, as_json=as_json, check=check)
-        job = follow(client.evaluate(model, found, split=split, priority=priority, **marks))
+        job = follow(client.evaluate(model, found, priority=priority, **marks, **given({"split": split})))
         if as_json:
             print_json(job.raw)
         elif job.succeeded:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.markup import escape
@@ -109,7 +110,8 @@ def _exported(client: Client, card: Json, format_: str, quantize: str) -> tuple[
     for one in card["exports"]:
         if (one["format"], one["quantize"]) == (format_, quantize):
             return card, one
-    job = follow(client.export_model(card["reference"], format_, quantize=quantize))
+    wanted: dict[str, Any] = {"format": format_, "quantize": quantize}
+    job = follow(client.export_model(card["reference"], **wanted))
     if status := outcome(job):
         raise click.exceptions.Exit(status)
     return client.model_card(card["reference"]), job.result or {}
@@ -158,10 +160,9 @@ def add(
                 file,
                 name=name,
                 classes=names,
-                rescale=rescale,
                 image_size=image_size,
                 priority=priority,
-                **given({"background": background}),
+                **given({"background": background, "rescale": rescale}),
             )
         follow(job)
         if as_json:

@@ -12,6 +12,7 @@ from jobyard.cli.follow import follow, working
 from jobyard.cli.session import outcome, print_json
 from jobyard.cli.targets import expanded
 from jobyard.client import Client, Job
+from jobyard.client.parameters import given
 from jobyard.client.uploads import PENDING
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -57,7 +58,9 @@ def import_pictures(
 ) -> Job:
     """Upload and import; prints where the classes are from, which files were left out, and warnings."""
     with working(f"uploading {source} …"):
-        job = client.import_pictures(name, source, labels=labels, allow_partial=allow_partial or None)
+        job = client.import_pictures(
+            name, source, **given({"labels": labels, "allow_partial": allow_partial or None})
+        )
     follow(job)
     result = job.result or {}
     if result.get("read_as"):

@@ -164,8 +164,8 @@ OF_A_FILE = (
 class Thresholds(Parameters):
     """The compound scores from which a text counts as positive or negative."""
 
-    positive: float = Field(default=0.05, ge=-1, le=1)
-    negative: float = Field(default=-0.05, ge=-1, le=1)
+    positive: float = Field(default=0.05, ge=-1, le=1, description="From this on a text is positive")
+    negative: float = Field(default=-0.05, ge=-1, le=1, description="Up to this a text is negative")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

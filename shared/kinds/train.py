@@ -140,14 +140,18 @@ class TrainSpec(Spec):
         default=None,
         description="Start from the weights of this model; for other classes, the last layer is replaced",
     )
-    epochs: int = Field(default=20, ge=1, le=10_000)
+    epochs: int = Field(
+        default=20, ge=1, le=10_000, description="How often every training picture is learned from"
+    )
     fine_tune_epochs: int = Field(
         default=0,
         ge=0,
         le=10_000,
         description="Of a pretrained network: epochs in which all of it is trained, after the others",
     )
-    fine_tune_learning_rate: float = Field(default=0.00002, gt=0, le=1)
+    fine_tune_learning_rate: float = Field(
+        default=0.00002, gt=0, le=1, description="Learning rate of the epochs of `fine_tune_epochs`"
+    )
     views: int = Field(
         default=1,
         ge=1,
@@ -155,7 +159,9 @@ class TrainSpec(Spec):
         description="Of a pretrained network: how often each training picture is in an epoch of the last "
         "layer's, once as it is, and else changed at random",
     )
-    batch_size: int = Field(default=32, ge=1, le=4_096)
+    batch_size: int = Field(
+        default=32, ge=1, le=4_096, description="Pictures per step, after which the weights are changed"
+    )
     image_size: int | None = Field(
         default=256,
         ge=32,
@@ -171,7 +177,9 @@ class TrainSpec(Spec):
     optimizer: Literal["muon", "adam"] = Field(
         default="adam", description="`muon`: Muon for convolutions, Adam for all other weights"
     )
-    learning_rate: float = Field(default=0.003, gt=0, le=1)
+    learning_rate: float = Field(
+        default=0.003, gt=0, le=1, description="How far each step changes the weights; the highest one"
+    )
     schedule: Literal["constant", "cosine"] = Field(
         default="cosine", description="`cosine`: the learning rate falls to 0 over all epochs"
     )
@@ -210,7 +218,12 @@ class TrainSpec(Spec):
     patience: int | None = Field(
         default=None, ge=1, description="Stop after this many epochs of which none was the best"
     )
-    seed: int = Field(default=0, ge=0, lt=2**31)
+    seed: int = Field(
+        default=0,
+        ge=0,
+        lt=2**31,
+        description="Of all that is random; equal seeds give equal weights on a CPU",
+    )
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = Field(
         default="auto",
         description="`auto`: mixed precision where the hardware supports it, else float32",

@@ -4,17 +4,19 @@ from typing import Self
 
 from jobyard.client import servers
 from jobyard.client._async.files import AsyncFiles
-from jobyard.client._async.kinds import AsyncKinds
 from jobyard.client._async.many import AsyncManyJobs
 from jobyard.client._async.operations import AsyncOperations
 from jobyard.client._async.registry import AsyncRegistry
 from jobyard.client._async.tokens import AsyncTokens
 from jobyard.client._async.transport import AsyncTransport
+from jobyard.client._async.typed_kinds import AsyncTypedKinds
 from jobyard.client._async.webhooks import AsyncWebhooks
+from jobyard.client.arguments import checked
 
 
+@checked
 class AsyncClient(
-    AsyncKinds, AsyncManyJobs, AsyncFiles, AsyncRegistry, AsyncOperations, AsyncWebhooks, AsyncTokens
+    AsyncTypedKinds, AsyncManyJobs, AsyncFiles, AsyncRegistry, AsyncOperations, AsyncWebhooks, AsyncTokens
 ):
     """A Jobyard server, by its address and token, or by its name in ~/.config/jobyard/config.toml.
 

@@ -7,6 +7,7 @@ from typing import Self
 
 from jobyard.client._async.again import run_again
 from jobyard.client._async.transport import AsyncTransport
+from jobyard.client.arguments import checked
 from jobyard.client.errors import JobFailed, Json, WaitTimeout
 from jobyard.client.job import JobFields
 from jobyard.client.parameters import segment
@@ -19,6 +20,7 @@ BREATH_SECONDS = 0.5
 MAX_LOOKS_PER_SECOND = 100
 
 
+@checked
 class AsyncJob(JobFields):
     """One job, as the server last sent it (`refresh` gets it again).
 

@@ -21,9 +21,9 @@ MARKS = ("name", "labels", "note", "keep")
 
 
 class AsyncKinds(AsyncJobs):
-    """Methods of the client, each for a kind of job."""
+    """What the methods of the client do that make a job of one kind; `typed_kinds` has these methods."""
 
-    async def train(
+    async def _train(
         self,
         dataset: str,
         *,
@@ -34,9 +34,9 @@ class AsyncKinds(AsyncJobs):
         """Train on an imported data set, by name, `name@version` or id; returns the job.
 
         `architecture` is a network of your own: a file with what `model.to_json()` of Keras 3 writes, or a
-        `.keras` file, of which the architecture is uploaded; or an id. `spec` has the other fields of the
-        job's spec (epochs=10, batch_size=64); left out, they take their defaults. `name`, `labels`, `note`
-        and `keep` are as for `submit`. The result of the job has "model", the reference of the trained model.
+        `.keras` file, of which the architecture is uploaded; or an id. The defaults below are those of the
+        network `efficientnet-lite0`; others have their own. The result of the job has "model", the reference
+        of the trained model.
         """
         marks = _marks_of(spec)
         with ExitStack() as opened:
@@ -47,7 +47,7 @@ class AsyncKinds(AsyncJobs):
             spec = {"dataset": dataset, "architecture": architecture, **spec}
             return await self.submit("train", given(spec), priority=priority, **marks)
 
-    async def predict(
+    async def _predict(
         self,
         model: str,
         images: Sequence[str | Path | uuid.UUID] | None = None,
@@ -87,7 +87,7 @@ class AsyncKinds(AsyncJobs):
             }
             return await self.submit("predict", given(spec), priority=priority, **marks)
 
-    async def evaluate(
+    async def _evaluate(
         self, model: str, dataset: str, *, split: str | None = None, priority: int | None = None, **spec: Any
     ) -> AsyncJob:
         """Judge a model, by name, `name@version`, `name@alias` or id, on a data set; returns the job.
@@ -100,7 +100,7 @@ class AsyncKinds(AsyncJobs):
         spec = {"model": model, "dataset": dataset, "split": split, **spec}
         return await self.submit("evaluate", given(spec), priority=priority, **marks)
 
-    async def score(
+    async def _score(
         self,
         texts: str | Iterable[str] | None = None,
         *,
@@ -165,7 +165,7 @@ class AsyncKinds(AsyncJobs):
         }
         return await self.submit("sentiment", given(spec), priority=priority, wait=wait, **marks)
 
-    async def import_pictures(
+    async def _import_pictures(
         self,
         name: str,
         source: str | Path,
@@ -173,6 +173,7 @@ class AsyncKinds(AsyncJobs):
         labels: str | None = None,
         allow_partial: bool | None = None,
         priority: int | None = None,
+        **spec: Any,
     ) -> AsyncJob:
         """Make the data set `name` of an archive (zip, tar) or a folder, which is zipped and uploaded.
 
@@ -183,20 +184,21 @@ class AsyncKinds(AsyncJobs):
         classes were found, and "warnings".
         """
         source = Path(source)
-        spec = given({"name": name, "labels": labels, "allow_partial": allow_partial})
+        marks = _marks_of(spec)
+        spec = given({"name": name, "labels": labels, "allow_partial": allow_partial, **spec})
         if not source.is_dir():
-            return await self._import(spec, source, priority)
+            return await self._import(spec, source, priority, marks)
         files = await AsyncRuntime.run(packing.classes_in, source)
         if not files:
             raise BadRequest(f"there are no files in {source}")
         with ExitStack() as opened:
             archive = await AsyncRuntime.run(opened.enter_context, packing.packed(files, name))
-            return await self._import(spec, archive, priority)
+            return await self._import(spec, archive, priority, marks)
 
-    async def _import(self, spec: Json, archive: Path, priority: int | None) -> AsyncJob:
-        return await self.submit("import", spec | {"file": archive}, priority=priority)
+    async def _import(self, spec: Json, archive: Path, priority: int | None, marks: Json) -> AsyncJob:
+        return await self.submit("import", spec | {"file": archive}, priority=priority, **marks)
 
-    async def add_model(
+    async def _add_model(
         self,
         path: str | Path | uuid.UUID,
         *,
@@ -213,6 +215,7 @@ class AsyncKinds(AsyncJobs):
         "-1..1" or "none") where no layer of its own makes it of 0…255; `image_size` is for networks that take
         any. Returns the job; its result has "model", the reference of the new model, and "warnings".
         """
+        marks = _marks_of(spec)
         spec = {
             "file": file_or_id(path),
             "name": name,
@@ -221,9 +224,9 @@ class AsyncKinds(AsyncJobs):
             "image_size": image_size,
             **spec,
         }
-        return await self.submit("register", given(spec), priority=priority)
+        return await self.submit("register", given(spec), priority=priority, **marks)
 
-    async def export_model(
+    async def _export_model(
         self,
         reference: str,
         format: str,  # noqa: A002 - the spec's own word
@@ -231,14 +234,16 @@ class AsyncKinds(AsyncJobs):
         quantize: str | None = None,
         force: bool | None = None,
         priority: int | None = None,
+        **spec: Any,
     ) -> AsyncJob:
         """Make a file of a model in another format: "onnx", "tflite" or "savedmodel"; returns the job.
 
         `quantize`, of tflite, is "none", "float16" or "dynamic". A file that there is already is not made
         again, unless `force`. `download_model` saves it; the model's card says what it takes and gives.
         """
-        spec = {"model": reference, "format": format, "quantize": quantize, "force": force}
-        return await self.submit("export", given(spec), priority=priority)
+        marks = _marks_of(spec)
+        spec = {"model": reference, "format": format, "quantize": quantize, "force": force, **spec}
+        return await self.submit("export", given(spec), priority=priority, **marks)
 
 
 def _marks_of(spec: Json) -> Json:

@@ -5,16 +5,18 @@ from typing import Self
 
 from jobyard.client import servers
 from jobyard.client._sync.files import Files
-from jobyard.client._sync.kinds import Kinds
 from jobyard.client._sync.many import ManyJobs
 from jobyard.client._sync.operations import Operations
 from jobyard.client._sync.registry import Registry
 from jobyard.client._sync.tokens import Tokens
 from jobyard.client._sync.transport import Transport
+from jobyard.client._sync.typed_kinds import TypedKinds
 from jobyard.client._sync.webhooks import Webhooks
+from jobyard.client.arguments import checked
 
 
-class Client(Kinds, ManyJobs, Files, Registry, Operations, Webhooks, Tokens):
+@checked
+class Client(TypedKinds, ManyJobs, Files, Registry, Operations, Webhooks, Tokens):
     """A Jobyard server, by its address and token, or by its name in ~/.config/jobyard/config.toml.
 
         with Client() as client:

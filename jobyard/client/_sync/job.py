@@ -8,6 +8,7 @@ from typing import Self
 
 from jobyard.client._sync.again import run_again
 from jobyard.client._sync.transport import Transport
+from jobyard.client.arguments import checked
 from jobyard.client.errors import JobFailed, Json, WaitTimeout
 from jobyard.client.job import JobFields
 from jobyard.client.parameters import segment
@@ -20,6 +21,7 @@ BREATH_SECONDS = 0.5
 MAX_LOOKS_PER_SECOND = 100
 
 
+@checked
 class Job(JobFields):
     """One job, as the server last sent it (`refresh` gets it again).
 

@@ -22,9 +22,9 @@ MARKS = ("name", "labels", "note", "keep")
 
 
 class Kinds(Jobs):
-    """Methods of the client, each for a kind of job."""
+    """What the methods of the client do that make a job of one kind; `typed_kinds` has these methods."""
 
-    def train(
+    def _train(
         self,
         dataset: str,
         *,
@@ -35,9 +35,9 @@ class Kinds(Jobs):
         """Train on an imported data set, by name, `name@version` or id; returns the job.
 
         `architecture` is a network of your own: a file with what `model.to_json()` of Keras 3 writes, or a
-        `.keras` file, of which the architecture is uploaded; or an id. `spec` has the other fields of the
-        job's spec (epochs=10, batch_size=64); left out, they take their defaults. `name`, `labels`, `note`
-        and `keep` are as for `submit`. The result of the job has "model", the reference of the trained model.
+        `.keras` file, of which the architecture is uploaded; or an id. The defaults below are those of the
+        network `efficientnet-lite0`; others have their own. The result of the job has "model", the reference
+        of the trained model.
         """
         marks = _marks_of(spec)
         with ExitStack() as opened:
@@ -46,7 +46,7 @@ class Kinds(Jobs):
             spec = {"dataset": dataset, "architecture": architecture, **spec}
             return self.submit("train", given(spec), priority=priority, **marks)
 
-    def predict(
+    def _predict(
         self,
         model: str,
         images: Sequence[str | Path | uuid.UUID] | None = None,
@@ -86,7 +86,7 @@ class Kinds(Jobs):
             }
             return self.submit("predict", given(spec), priority=priority, **marks)
 
-    def evaluate(
+    def _evaluate(
         self, model: str, dataset: str, *, split: str | None = None, priority: int | None = None, **spec: Any
     ) -> Job:
         """Judge a model, by name, `name@version`, `name@alias` or id, on a data set; returns the job.
@@ -99,7 +99,7 @@ class Kinds(Jobs):
         spec = {"model": model, "dataset": dataset, "split": split, **spec}
         return self.submit("evaluate", given(spec), priority=priority, **marks)
 
-    def score(
+    def _score(
         self,
         texts: str | Iterable[str] | None = None,
         *,
@@ -164,7 +164,7 @@ class Kinds(Jobs):
         }
         return self.submit("sentiment", given(spec), priority=priority, wait=wait, **marks)
 
-    def import_pictures(
+    def _import_pictures(
         self,
         name: str,
         source: str | Path,
@@ -172,6 +172,7 @@ class Kinds(Jobs):
         labels: str | None = None,
         allow_partial: bool | None = None,
         priority: int | None = None,
+        **spec: Any,
     ) -> Job:
         """Make the data set `name` of an archive (zip, tar) or a folder, which is zipped and uploaded.
 
@@ -182,20 +183,21 @@ class Kinds(Jobs):
         classes were found, and "warnings".
         """
         source = Path(source)
-        spec = given({"name": name, "labels": labels, "allow_partial": allow_partial})
+        marks = _marks_of(spec)
+        spec = given({"name": name, "labels": labels, "allow_partial": allow_partial, **spec})
         if not source.is_dir():
-            return self._import(spec, source, priority)
+            return self._import(spec, source, priority, marks)
         files = Runtime.run(packing.classes_in, source)
         if not files:
             raise BadRequest(f"there are no files in {source}")
         with ExitStack() as opened:
             archive = Runtime.run(opened.enter_context, packing.packed(files, name))
-            return self._import(spec, archive, priority)
+            return self._import(spec, archive, priority, marks)
 
-    def _import(self, spec: Json, archive: Path, priority: int | None) -> Job:
-        return self.submit("import", spec | {"file": archive}, priority=priority)
+    def _import(self, spec: Json, archive: Path, priority: int | None, marks: Json) -> Job:
+        return self.submit("import", spec | {"file": archive}, priority=priority, **marks)
 
-    def add_model(
+    def _add_model(
         self,
         path: str | Path | uuid.UUID,
         *,
@@ -212,6 +214,7 @@ class Kinds(Jobs):
         "-1..1" or "none") where no layer of its own makes it of 0…255; `image_size` is for networks that take
         any. Returns the job; its result has "model", the reference of the new model, and "warnings".
         """
+        marks = _marks_of(spec)
         spec = {
             "file": file_or_id(path),
             "name": name,
@@ -220,9 +223,9 @@ class Kinds(Jobs):
             "image_size": image_size,
             **spec,
         }
-        return self.submit("register", given(spec), priority=priority)
+        return self.submit("register", given(spec), priority=priority, **marks)
 
-    def export_model(
+    def _export_model(
         self,
         reference: str,
         format: str,  # noqa: A002 - the spec's own word
@@ -230,14 +233,16 @@ class Kinds(Jobs):
         quantize: str | None = None,
         force: bool | None = None,
         priority: int | None = None,
+        **spec: Any,
     ) -> Job:
         """Make a file of a model in another format: "onnx", "tflite" or "savedmodel"; returns the job.
 
         `quantize`, of tflite, is "none", "float16" or "dynamic". A file that there is already is not made
         again, unless `force`. `download_model` saves it; the model's card says what it takes and gives.
         """
-        spec = {"model": reference, "format": format, "quantize": quantize, "force": force}
-        return self.submit("export", given(spec), priority=priority)
+        marks = _marks_of(spec)
+        spec = {"model": reference, "format": format, "quantize": quantize, "force": force, **spec}
+        return self.submit("export", given(spec), priority=priority, **marks)
 
 
 def _marks_of(spec: Json) -> Json:

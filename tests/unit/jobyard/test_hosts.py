@@ -3,7 +3,7 @@
 import pytest
 
 from jobyard import hosts
-from jobyard.cli.settings import ClientSettings
+from jobyard.client.settings import ClientSettings
 from jobyard.shared.config import Settings
 from jobyard.shared.errors import ConfigError
 from jobyard.up.stack import flower_url, web_url

@@ -1,0 +1,75 @@
+"""Arguments that a method doesn't have: an error of the client that says which were meant."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from jobyard.client.errors import BadRequest
+from jobyard.client.suggestions import instead
+
+C = TypeVar("C", bound=type)
+PACKAGE = "jobyard.client"
+KEYWORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+def checked(cls: C) -> C:
+    """A class whose public methods raise BadRequest for arguments for which Python would raise TypeError."""
+    for base in cls.__mro__:
+        if not base.__module__.startswith(PACKAGE):
+            continue
+        for name, method in vars(base).copy().items():
+            is_public = name == "__init__" or not name.startswith("_")
+            if is_public and inspect.isfunction(method) and not hasattr(method, "__wrapped__"):
+                setattr(base, name, _checked(method))
+    return cls
+
+
+def _checked(method: Callable[..., Any]) -> Callable[..., Any]:
+    signature = inspect.signature(method)
+    called = method.__qualname__.partition(".")[0] if method.__name__ == "__init__" else method.__name__
+
+    def check(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise BadRequest(_wrong(called, signature, args, kwargs) or f"{called}: {error}") from None
+
+    if inspect.iscoroutinefunction(method):
+
+        @functools.wraps(method)
+        async def awaited(*args: Any, **kwargs: Any) -> Any:
+            check(args, kwargs)
+            return await method(*args, **kwargs)
+
+        return awaited
+
+    @functools.wraps(method)
+    def called_at_once(*args: Any, **kwargs: Any) -> Any:
+        check(args, kwargs)
+        return method(*args, **kwargs)
+
+    return called_at_once
+
+
+def _wrong(
+    called: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> str | None:
+    """Which argument is wrong, and what would be right."""
+    known = [one for one in signature.parameters.values() if one.name != "self" and one.kind in KEYWORDS]
+    places = [one.name for one in known if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    names = [one.name for one in known]
+    given = len(args) - 1
+    for name in kwargs:
+        if name not in names:
+            hint = instead(name, names) if names else "it takes none"
+            return f"{name}: is no argument of {called}; {hint}"
+        if name in places[:given]:
+            return f"{name}: is given twice, by its place and by its name"
+    if given > len(places):
+        takes = f"{len(places)} at most" if places else "none"
+        return f"{called}: {given} arguments have no name; should be {takes}, and others as name=value"
+    for one in known:
+        if one.default is one.empty and one.name not in (*places[:given], *kwargs):
+            return f"{one.name}: is missing; {called} needs it"
+    return None
