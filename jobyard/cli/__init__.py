@@ -1,5 +1,6 @@
 """The command `jobyard`."""
 
+import difflib
 import importlib
 import os
 import signal
@@ -81,7 +82,13 @@ COMMANDS = {
         "jobyard.cli.keeping", "Move all rows to another, empty database, while the server is stopped."
     ),
     "logs": Command("jobyard.cli.jobs", "Print a job's timeline, and what its work printed and logged."),
+    "results": Command("jobyard.cli.saving", "Show or save the results of a job that has succeeded."),
+    "completion": Command("jobyard.cli.completion", "Print what makes bash, zsh or fish complete commands."),
 }
+# What other programs call them.
+SYNONYMS = {"ls": "jobs", "list": "jobs", "ps": "jobs", "status": "jobs", "rm": "delete", "kill": "cancel",
+            "stop": "cancel", "start": "up", "serve": "up", "download": "results", "import": "train",
+            "run": "submit", "sentiment": "score"}  # fmt: skip
 
 
 class _Commands(click.Group):
@@ -95,6 +102,17 @@ class _Commands(click.Group):
             return None
         command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name].module), cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            near = difflib.get_close_matches(name.lower(), COMMANDS, n=1)
+            meant = SYNONYMS.get(name.lower(), next(iter(near), None))
+            hint = f"; did you mean {meant!r}?" if meant is not None else ""
+            raise click.UsageError(f"there is no command {name!r}{hint}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

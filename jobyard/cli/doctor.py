@@ -3,10 +3,11 @@
 import logging
 
 import click
+from rich.markup import escape
 
 from jobyard.cli import FAILED
 from jobyard.cli.keeping import require_server
-from jobyard.cli.session import json_option, on_a_line, print_json
+from jobyard.cli.session import json_option, on_a_line, output, print_json
 
 COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 
@@ -29,6 +30,7 @@ def doctor(as_json: bool) -> int:
 def _show(as_json: bool) -> int:
     from jobyard.shared.doctor import examine
 
+    console = output()
     levels = []
     shown = []
     for found in examine():
@@ -43,10 +45,10 @@ def _show(as_json: bool) -> int:
                 }
             )
             continue
-        level = click.style(f"{found.level:<7}", fg=COLOURS[found.level])
-        click.echo(f"{level}  {found.topic:<10}  {on_a_line(found.text)}")
+        level = f"[{COLOURS[found.level]}]{found.level:<7}[/]"
+        console.print(f"{level}  {found.topic:<10}  {escape(on_a_line(found.text))}", soft_wrap=True)
         if found.remedy:
-            click.echo(f"{'':21}→ {on_a_line(found.remedy)}")
+            console.print(f"{'':21}→ {escape(on_a_line(found.remedy))}", soft_wrap=True)
     errors, warnings = levels.count("error"), levels.count("warning")
     if as_json:
         print_json({"errors": errors, "warnings": warnings, "findings": shown})

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from jobyard.cli import INTERRUPTED
-from jobyard.cli.session import on_a_line
+from jobyard.cli.session import is_terminal, on_a_line
 from jobyard.client import Job
 from jobyard.client.positions import place_in_queue
 from jobyard.client.stalls import no_progress
@@ -64,7 +64,7 @@ def show_progress(job: Job) -> Job:
 def working(text: str) -> Iterator[None]:
     """Show what is being done until it is done."""
     console = Console(stderr=True, highlight=False)
-    if console.is_terminal:
+    if is_terminal(console):
         with console.status(escape(text)):
             yield
     else:
@@ -75,7 +75,7 @@ def working(text: str) -> Iterator[None]:
 @contextmanager
 def _display(job: Job) -> Iterator[Display]:
     console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
+    if not is_terminal(console):
         yield _Lines()
         return
     columns = (

@@ -9,8 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from jobyard.cli.follow import follow, working
+from jobyard.cli.outputs import check_printable, save_file, write_text
 from jobyard.cli.session import connect, json_option, outcome, output, print_json, priority_option
-from jobyard.cli.targets import check_writable, expanded
+from jobyard.cli.targets import check_target, expanded, is_standard_output
 from jobyard.client import Client, Job
 from jobyard.client.errors import Json
 from jobyard.client.parameters import given
@@ -79,7 +80,7 @@ def models(context: click.Context, as_json: bool) -> None:
 @click.option(
     "-o",
     "target",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="Where to save it; default: NAME-VERSION.keras, .onnx, .tflite or -savedmodel.zip.",
 )
 @click.option(
@@ -87,11 +88,20 @@ def models(context: click.Context, as_json: bool) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Save the model card as this JSON file, too.",
 )
-def download(model: str, format_: str, quantize: str, target: Path | None, card: Path | None) -> None:
-    """Save a file of MODEL; with --card, save its model card as JSON, too."""
-    for option, file in (("-o", target), ("--card", card)):
-        if file is not None:
-            check_writable(file, force=True, option=option)
+@click.option("--force", is_flag=True, help="Overwrite files that are there already.")
+def download(
+    model: str, format_: str, quantize: str, target: Path | None, card: Path | None, force: bool
+) -> None:
+    """Save a file of MODEL; with --card, save its model card as JSON, too. With -o - the model is printed to
+    standard output, and nothing else.
+    """
+    if target is not None and target == card:
+        raise click.UsageError(f"--card {card}: is the file of -o; name another one")
+    if target is not None:
+        check_target(target, [], force=force)
+        check_printable(target, format_, as_json=False)
+    if card is not None:
+        check_target(card, [target] if target is not None else [], force=force, option="--card")
     with connect() as client:
         # By its version: an alias may be moved between the two.
         known = client.model_card(model)
@@ -99,10 +109,16 @@ def download(model: str, format_: str, quantize: str, target: Path | None, card:
         if format_ != "keras":
             known, made = _exported(client, known, format_, quantize)
         path = target or Path(made["file"])
-        client.download_model(known["reference"], path, format=format_, quantize=quantize)
+
+        def write(draft: Path) -> None:
+            client.download_model(known["reference"], draft, format=format_, quantize=quantize)
+
+        save_file(path, write, format_, force=force)
         if card is not None:
-            card.write_text(json.dumps(known, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    click.echo(f"{path}: {known['reference']}, SHA-256 {made['sha256']}")
+            text = json.dumps(known, indent=2, ensure_ascii=False) + "\n"
+            save_file(card, lambda draft: write_text(draft, text), "json", force=force, option="--card")
+    said = f"{path}: {known['reference']}, SHA-256 {made['sha256']}"
+    click.echo(said, err=any(map(is_standard_output, filter(None, (target, card)))))
 
 
 def _exported(client: Client, card: Json, format_: str, quantize: str) -> tuple[Json, Json]:

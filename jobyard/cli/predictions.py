@@ -1,34 +1,23 @@
 """The command predict."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
-from rich.markup import escape
-from rich.table import Table
 
 from jobyard.cli.follow import follow, working
-from jobyard.cli.pipes import STANDARD_INPUT, copied, standard_input
-from jobyard.cli.session import (
-    connect,
-    json_option,
-    marks_options,
-    outcome,
-    output,
-    print_json,
-    priority_option,
-)
-from jobyard.cli.sources import ARCHIVES
-from jobyard.cli.targets import check_folder, check_target
-from jobyard.client import Job, JobyardClientError
+from jobyard.cli.outputs import check_printable, save
+from jobyard.cli.pictures import Sent, matching, pictures_of
+from jobyard.cli.pipes import STANDARD_INPUT
+from jobyard.cli.predicted import print_lines, show_predictions, write_table
+from jobyard.cli.session import connect, json_option, marks_options, outcome, priority_option
+from jobyard.cli.targets import check_folder, check_target, is_standard_output
+from jobyard.client import Job
 from jobyard.client.errors import Json
-from jobyard.client.packing import files_in, named, packed
 from jobyard.client.uploads import PENDING
-
-MAX_ROWS = 50
 
 
 @click.command(short_help="Classify pictures with a trained model.")
@@ -37,7 +26,7 @@ MAX_ROWS = 50
     "images",
     metavar="IMAGE|FOLDER|ARCHIVE...",
     nargs=-1,
-    type=click.Path(path_type=Path, exists=True, allow_dash=True),
+    type=click.Path(path_type=Path),
 )
 @click.option("--dataset", help="Predict every picture of this data set instead.")
 @click.option("--top", type=int, help="How many of the most probable classes to keep for each picture.")
@@ -48,11 +37,16 @@ MAX_ROWS = 50
     "-o",
     "--output",
     "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the pictures of --explain.",
+    type=click.Path(path_type=Path, file_okay=False, allow_dash=True),
+    help="Folder for the pictures of --explain; or - to print all rows to standard output, and nothing else.",
 )
 @click.option(
-    "--csv", type=click.Path(path_type=Path, dir_okay=False), help="Save all rows as this CSV file."
+    "--csv",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="Save all rows as this CSV file; - is standard output.",
+)
+@click.option(
+    "--format", "format_", type=click.Choice(["csv", "jsonl"]), help="What -o - prints; default: csv."
 )
 @click.option(
     "--escape-formulas", is_flag=True,
@@ -72,6 +66,7 @@ def predict(
     explain: bool,
     folder: Path | None,
     csv: Path | None,
+    format_: str | None,
     escape_formulas: bool,
     force: bool,
     priority: int | None,
@@ -86,9 +81,13 @@ def predict(
     """
     if bool(images) == (dataset is not None):
         raise click.UsageError("give either pictures or --dataset")
+    wanted = _wanted(folder, csv, format_, explain, escape_formulas, force, as_json)
+    images = matching(images)
     with ExitStack() as opened:
-        sent = _sent(images, Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="jobyard-"))))
-        _check_targets(folder, csv, [*images, *sent.files.values()], explain, escape_formulas, force)
+        if STANDARD_INPUT.intersection(map(str, images)):  # which may take long to read
+            wanted.check([])
+        sent = pictures_of(images, Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="jobyard-"))))
+        wanted.check([*images, *sent.files.values()])
         client = opened.enter_context(connect())
         if explain and len(sent.files) > 1:  # of a zip, only its job would find out how many they are
             client.check("predict", {"model": model, "images": [PENDING] * len(sent.files), "explain": True})
@@ -101,94 +100,81 @@ def predict(
             )
         follow(job)
         if job.succeeded:
-            if csv is not None:
-                job.save_predictions(csv, escape_formulas=escape_formulas)
-            if folder is not None:
-                _save_overlays(job, folder)
-            rows = sent.named(job.predictions())
-            if as_json:
-                for row in rows:
-                    print_json(_line(row))
-            else:
-                show_predictions(job, rows)
+            wanted.show(job, sent)
         return outcome(job)
 
 
-def _check_targets(
-    folder: Path | None, csv: Path | None, sources: list[Path], explain: bool, escape: bool, force: bool
-) -> None:
-    """Raises UsageError where what is to be saved isn't made, or can't be written."""
-    if folder is not None:
-        if not explain:
-            raise click.UsageError("-o needs --explain")
-        check_folder(folder)
-        # How many there will be, only the job of an archive would find out.
-        if not force and (there := sorted(folder.glob("overlay-*.png"))):
-            raise click.UsageError(f"-o {folder}: {there[0].name} is there already; --force overwrites it")
-    if csv is not None:
-        check_target(csv, sources, force=force, option="--csv")
-    elif escape:
+class _Wanted(NamedTuple):
+    """What is to be saved and printed: the explained pictures in `folder`, and `table`, as `option` says."""
+
+    folder: Path | None
+    table: Path | None
+    option: str
+    format: str
+    escape: bool
+    force: bool
+    as_json: bool
+
+    def check(self, sources: Sequence[Path]) -> None:
+        """Raises UsageError for what can't be written, or would overwrite what it should not."""
+        if self.folder is not None:
+            _check_overlays(self.folder, force=self.force)
+        if self.table is not None:
+            check_target(self.table, sources, force=self.force, option=self.option)
+
+    def show(self, job: Job, sent: Sent) -> None:
+        """Save and print it."""
+        called = sent.called()
+
+        def write(path: Path) -> None:
+            write_table(job, path, self.format, called, escape=self.escape)
+
+        if self.table is not None:
+            save(job, self.table, write, self.format, force=self.force, option=self.option)
+        if self.folder is not None:
+            _save_overlays(job, self.folder)
+        if self.as_json:
+            print_lines(job, called)
+        elif self.table is None or not is_standard_output(self.table):
+            show_predictions(job, sent.named(job.predictions()))
+
+
+def _wanted(
+    output: Path | None,
+    csv: Path | None,
+    format_: str | None,
+    explain: bool,
+    escape: bool,
+    force: bool,
+    as_json: bool,
+) -> _Wanted:
+    """Raises UsageError where options don't fit."""
+    folder, table, option = output, csv, "--csv"
+    if output is not None and is_standard_output(output):
+        if csv is not None:
+            raise click.UsageError(f"give either -o {output} or --csv; `jobyard results` saves the other")
+        folder, table, option = None, output, "-o"
+    elif format_ is not None:
+        raise click.UsageError("--format is for -o -")
+    if folder is not None and not explain:
+        raise click.UsageError("-o needs --explain, or should be -")
+    if escape and (table is None or format_ == "jsonl"):
         raise click.UsageError("--escape-formulas needs --csv")
+    if table is not None and table.suffix.lower() == ".parquet":
+        raise click.UsageError(
+            f"--csv {table}: should be the name of a CSV file; `jobyard results ID -o {table}` saves Parquet"
+        )
+    if table is not None:
+        check_printable(table, format_ or "csv", as_json=as_json, option=option)
+    return _Wanted(folder, table, option, format_ or "csv", escape, force, as_json)
 
 
-class Sent(NamedTuple):
-    """What travels: an archive as it is, or files by the paths that their rows have, or nothing.
-
-    `given` is what the user calls the copy of a pipe.
-    """
-
-    archive: Path | None
-    files: Mapping[str, Path]
-    given: Mapping[Path, Path] = {}
-
-    @property
-    def description(self) -> str:
-        if self.archive is None and len(self.files) != 1:
-            return f"{len(self.files):,} files"
-        return str(self.archive or self._shown(next(iter(self.files.values()))))
-
-    @contextmanager
-    def source(self) -> Iterator[dict[str, Any]]:
-        """What `Client.predict` is to be given: one picture alone, or a zip of all."""
-        if self.archive is not None or not self.files:
-            yield {"archive": self.archive}
-        elif len(self.files) == 1:
-            yield {"images": list(self.files.values())}
-        else:
-            with packed(self.files, "pictures") as archive:
-                yield {"archive": archive}
-
-    def named(self, rows: Iterator[Json]) -> Iterator[Json]:
-        """The rows, each picture by the path that was given; those of an archive by their names in there."""
-        if len(self.files) == 1:
-            (path,) = self.files.values()
-            return ({**row, "image": str(self._shown(path))} for row in rows)
-        files = {name: self._shown(path) for name, path in self.files.items()}
-        return ({**row, "image": str(files.get(row["image"], row["image"]))} for row in rows)
-
-    def _shown(self, path: Path) -> Path:
-        return self.given.get(path, path)
-
-
-def _sent(images: tuple[Path, ...], folder: Path) -> Sent:
-    """What is to be sent; pipes are copied to `folder`. Raises UsageError, and ClickException."""
-    if len(images) == 1 and images[0].is_file() and images[0].name.lower().endswith(ARCHIVES):
-        return Sent(images[0], {})
-    pipes = [path for path in images if str(path) in STANDARD_INPUT or not (path.is_file() or path.is_dir())]
-    copies = {_copy(path, folder): path for path in dict.fromkeys(pipes)}
-    there = [path for path in images if path not in pipes]
-    try:
-        files = files_in(there)
-    except JobyardClientError as error:
-        raise click.ClickException(str(error)) from None
-    if there and not files:
-        raise click.UsageError(f"there are no pictures in {', '.join(map(str, images))}")
-    names = named(files, there)
-    return Sent(None, names | {f"{copy.name}-{n}": copy for n, copy in enumerate(copies, 1)}, copies)
-
-
-def _copy(pipe: Path, folder: Path) -> Path:
-    return standard_input(folder, "a picture") if str(pipe) in STANDARD_INPUT else copied(pipe, folder)
+def _check_overlays(folder: Path, *, force: bool) -> None:
+    """Raises UsageError where pictures can't be written, or would overwrite others."""
+    check_folder(folder)
+    # How many there will be, only the job of an archive would find out.
+    if not force and (there := sorted(folder.glob("overlay-*.png"))):
+        raise click.UsageError(f"-o {folder}: {there[0].name} is there already; --force overwrites it")
 
 
 def _save_overlays(job: Job, folder: Path) -> None:
@@ -197,29 +183,3 @@ def _save_overlays(job: Job, folder: Path) -> None:
         if row["overlay"]:
             job.download(row["overlay"], folder / row["overlay"])
     click.echo(f"jobyard: the explained pictures are in {folder}", err=True)
-
-
-def _line(row: Json) -> Json:
-    line = {key: row[key] for key in ("image", "label", "probability", "probabilities")}
-    return line | {"error": row["error"]} if row["error"] else line
-
-
-def show_predictions(job: Job, rows: Iterator[Json]) -> None:
-    """A table of the first answers."""
-    table = Table("picture", "label", "probability")
-    count = 0
-    for count, row in enumerate(rows, start=1):
-        if count > MAX_ROWS:
-            break
-        if row["error"]:
-            table.add_row(escape(row["image"]), "[red]–", escape(row["error"]))
-        else:
-            table.add_row(escape(row["image"]), escape(row["label"]), f"{row['probability']:.4f}")
-    console = output()
-    console.print(table)
-    if count > MAX_ROWS:
-        total = (job.result or {}).get("count")
-        console.print(
-            f"only the first {MAX_ROWS} of {total} are shown; for all, see {job.link('page')} or use --json",
-            soft_wrap=True,
-        )

@@ -7,8 +7,8 @@ from rich.table import Table
 
 from jobyard.cli.evaluations import show_evaluation
 from jobyard.cli.models import show_foreign
-from jobyard.cli.predictions import show_predictions
-from jobyard.cli.scores import show_file, show_texts
+from jobyard.cli.predicted import show_predictions
+from jobyard.cli.scored import show_file, show_texts
 from jobyard.cli.session import on_a_line, output
 from jobyard.cli.trainings import show_training
 from jobyard.client import Job

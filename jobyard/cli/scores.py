@@ -8,36 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from jobyard.cli.dialects import dialect_options, fields_of, show_read_as
+from jobyard.cli.dialects import dialect_options, fields_of
 from jobyard.cli.follow import POLL_SECONDS, follow, working
+from jobyard.cli.outputs import check_printable, save
 from jobyard.cli.pipes import STANDARD_INPUT
+from jobyard.cli.scored import show_file, show_texts
 from jobyard.cli.session import (
     connect,
     json_option,
     marks_options,
-    on_a_line,
     outcome,
-    output,
     print_json,
     priority_option,
 )
 from jobyard.cli.tables import tables_of
-from jobyard.cli.targets import check_target
-from jobyard.client import Job, reading, unseen
+from jobyard.cli.targets import check_target, is_standard_output
+from jobyard.client import Job
 from jobyard.client.errors import Json
-from jobyard.client.explanations import reasons, that_matter
 
 FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
-SHOWN_ERRORS = 5
-SHOWN_ROWS = 3
-LABELS = ("positive", "neutral", "negative")
 # Of fields of the spec that are called otherwise on the command line.
 OPTIONS = {"null_values": "null_value"}
-STYLES = {"positive": "green", "neutral": "yellow", "negative": "red"}
 
 
 @click.command(short_help="Score the sentiment of texts, or of a file of texts.")
@@ -50,8 +42,14 @@ STYLES = {"positive": "green", "neutral": "yellow", "negative": "red"}
     help="Fail at a broken row of FILE (default), or skip and report it.",
 )  # fmt: skip
 @click.option(
-    "-o", "--output", "target", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-    help="Save the scored file; the suffix sets its format: .parquet, .csv or .jsonl.",
+    "-o", "--output", "target", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Save the scored file; the suffix sets its format: .parquet, .csv or .jsonl. - prints it to "
+    "standard output, and nothing else.",
+)  # fmt: skip
+@click.option(
+    "--format", "format_", type=click.Choice(sorted(FORMATS.values())),
+    help="The format of the scored file; default: by the suffix of -o; csv for -o -.",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="With -o: overwrite a file that is there, but no source.")
 @click.option(
@@ -85,6 +83,7 @@ STYLES = {"positive": "green", "neutral": "yellow", "negative": "red"}
 def score(
     what: tuple[str, ...],
     target: Path | None,
+    format_: str | None,
     force: bool,
     as_texts: bool,
     positive: float | None,
@@ -102,16 +101,18 @@ def score(
     VADER. FILE is a path, a folder, a pattern, - for standard input, or an address (https://…, s3://…) that
     the server fetches it from; several are scored as one.
     """
+    options = {**of_file, "format": format_, "output": target}
+    format_ = _format(target, format_)
     if target is not None and STANDARD_INPUT.intersection(what):  # which may take long to read
-        _format(target)
         check_target(target, [], force=force)
     files = click.get_current_context().with_resource(tables_of(what, as_texts=as_texts))
-    _check_options(files, {**of_file, "output": target}, explain)
-    if of_file["escape_formulas"] and (target is None or _format(target) != "csv"):
+    _check_options(files, options, explain)
+    if of_file["escape_formulas"] and format_ != "csv":
         raise click.UsageError("--escape-formulas needs a .csv file, as in -o scored.csv")
     if target is not None:
-        _format(target)
-        check_target(target, [file for file in files if isinstance(file, Path)], force=force)
+        sources = [file for file in (*files, lexicon_file) if isinstance(file, Path)]
+        check_target(target, sources, force=force)
+        check_printable(target, str(format_), as_json=as_json)
     given = {"positive": positive, "negative": negative}
     spec: Json = {
         "thresholds": {key: value for key, value in given.items() if value is not None} or None,
@@ -121,7 +122,7 @@ def score(
     }
     if files:
         spec |= fields_of(of_file)
-        spec["format"] = None if target is None else _format(target)
+        spec["format"] = format_
     with connect() as client:
         if not files:
             job = client.score(what, priority=priority, wait=POLL_SECONDS, **marks, **spec)
@@ -131,11 +132,13 @@ def score(
                 job = client.score(**given_files, priority=priority, **marks, **spec)
         follow(job)
         if job.succeeded and target is not None:
-            with working(f"saving {target} …"):
-                job.download(scored_file(job), target)
+            with working(f"saving {target} …") if not is_standard_output(target) else nullcontext():
+                save(
+                    job, target, lambda path: job.download(scored_file(job), path), str(format_), force=force
+                )
         if as_json:
             print_json(job.raw)
-        elif job.succeeded:
+        elif job.succeeded and not (target is not None and is_standard_output(target)):
             show_file(job, target) if files else show_texts(job, what)
         return outcome(job)
 
@@ -192,97 +195,15 @@ def scored_file(job: Job) -> str:
     return str((job.result or {})["file"])
 
 
-def _format(target: Path) -> str:
-    try:
-        found = FORMATS[target.suffix.lower()]
-    except KeyError:
-        raise click.UsageError(f"-o {target}: should end in {', '.join(FORMATS)}") from None
-    return found
-
-
-def show_texts(job: Job, texts: tuple[str, ...]) -> None:
-    """A table with a row for each text, and below it what each word added where that was asked for."""
-    table = Table("text", "label", "compound", "neg", "neu", "pos")
-    rows = (job.result or {})["scores"]
-    for text, row in zip(texts, rows, strict=True):
-        numbers = [f"{row[name]:.4f}" for name in ("compound", "neg", "neu", "pos")]
-        table.add_row(escape(text), f"[{STYLES[row['label']]}]{row['label']}", *numbers)
-    console = output()
-    console.print(table)
-    for text, row in zip(texts, rows, strict=True):
-        if "words" in row and (telling := that_matter(row["words"])):
-            console.print(_why(row.get("scored_as") or text, row, telling))
-    _show_unseen(console, job)
-
-
-def _why(text: str, row: Json, telling: list[Json]) -> Table:
-    """What each word and the punctuation add, and their sum."""
-    table = Table("word", "adds", "why", title=escape(text[:80]), title_justify="left")
-    for word in telling:
-        table.add_row(escape(word["word"]), f"{word['score']:+.4f}", escape(reasons(word)))
-    if row["punctuation"]:
-        table.add_row("! ?", f"{row['punctuation']:+.4f}", "")
-    total = sum(word["score"] for word in row["words"]) + row["punctuation"]
-    table.add_section()
-    table.add_row("sum", f"{total:+.4f}", f"compound {row['compound']:+.4f}")
-    return table
-
-
-def show_file(job: Job, target: Path | None) -> None:
-    """Counts per label, mean and deviation, what was left out, the extremes, and where the scored file is."""
-    result = job.result or {}
-    rows = sum(result["labels"].values())
-    table = Table("label", "rows", "share")
-    for label in LABELS:
-        count = result["labels"][label]
-        table.add_row(f"[{STYLES[label]}]{label}", f"{count:,}", f"{count / rows:.1%}" if rows else "–")
-    console = output()
-    console.print(table)
-    texts = "1 text" if rows == 1 else f"{rows:,} texts"
-    if result["mean"] is not None:
-        spread = f" ± {result['std']:.4f}" if result.get("std") is not None else ""
-        console.print(f"mean compound {result['mean']:.4f}{spread} of {texts}; {result['nulls']:,} empty")
-    else:
-        console.print(f"{texts}; {result['nulls']:,} empty")
-    for name in ("most_positive", "most_negative"):
-        for row in result.get(name, [])[:SHOWN_ROWS]:
-            text = on_a_line(row["text"])
-            console.print(
-                f"{name.replace('_', ' ')}  {row['compound']:+.4f}  {escape(text)}",
-                no_wrap=True,
-                overflow="ellipsis",
-            )
-    if result.get("group_by") is not None:
-        console.print(
-            f"groups        {result['groups']:,} of {escape(result['group_by'])}, see {job.link('page')}",
-            soft_wrap=True,
-        )
-    _show_unseen(console, job)
-    show_read_as(console, result)
-    _show_errors(console, result)
-    where = f"{target}" if target is not None else f"download it from {job.link('page')}, or use -o FILE"
-    console.print(f"scored file   {escape(where)}", soft_wrap=True)
-
-
-def _show_unseen(console: Console, job: Job) -> None:
-    found = (job.result or {}).get("unseen")
-    if found is None:  # a job of a version that didn't look
-        return
-    if (seen := unseen.kinds(found)) and job.raw["spec"].get("normalize") == "none":
-        console.print(f"[yellow]VADER doesn't see {seen}: use --normalize standard to score them as words")
-    elif seen:
-        console.print(f"put into words: {seen}")
-    if foreign := unseen.foreign(found):
-        console.print(f"[yellow]{foreign}")
-
-
-def _show_errors(console: Console, result: Json) -> None:
-    report = result.get("errors") or {"count": 0, "first": []}
-    if report["count"]:
-        rows = "1 broken row was" if report["count"] == 1 else f"{report['count']:,} broken rows were"
-        console.print(f"[yellow]{rows} skipped:")
-    for found in report["first"][:SHOWN_ERRORS]:
-        where = reading.place(result.get("read_as") or {}, found)
-        console.print(f"  {escape(on_a_line(where + ': ' + found['error']))}", soft_wrap=True)
-    if report["count"] > SHOWN_ERRORS:
-        console.print("  …")
+def _format(target: Path | None, given: str | None) -> str | None:
+    """The scored file's: of --format, or of the suffix. Raises UsageError where they don't fit."""
+    if target is None:
+        return given
+    if is_standard_output(target):
+        return given or "csv"
+    found = FORMATS.get(target.suffix.lower())
+    if found is None and given is None:
+        raise click.UsageError(f"-o {target}: should end in {', '.join(FORMATS)}")
+    if None not in (found, given) and found != given:
+        raise click.UsageError(f"-o {target}: should end in .{given}, as --format says")
+    return given or found

@@ -156,7 +156,12 @@ def local(moment: str | None, never: str = "") -> str:
 def output() -> Console:
     """Standard output for people; where it is no terminal, wide enough not to cut anything useful."""
     console = Console(highlight=False, emoji=False)
-    return console if console.is_terminal else Console(highlight=False, emoji=False, width=WIDE)
+    return console if is_terminal(console) else Console(highlight=False, emoji=False, width=WIDE)
+
+
+def is_terminal(console: Console) -> bool:
+    """Whether it shows one; FORCE_COLOR asks for colours, and not for bars and lines of its width."""
+    return console.is_terminal and console.file.isatty()
 
 
 def outcome(job: Job) -> int:

@@ -6,8 +6,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 import click
+
+STANDARD_OUTPUT: Final = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 
 
 def expanded(path: str) -> Path:
@@ -15,11 +18,18 @@ def expanded(path: str) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111 - Path's own raises for such a user
 
 
+def is_standard_output(target: Path) -> bool:
+    """Whether `-o` names it."""
+    return str(target) in STANDARD_OUTPUT
+
+
 def check_target(target: Path, sources: Sequence[Path], *, force: bool, option: str = "-o") -> None:
     """Raises UsageError where a file can't be written, or would overwrite what it should not.
 
     `option` is the one that names it, and `sources` is what the command reads.
     """
+    if is_standard_output(target):
+        return
     check_no_source(target, sources, option=option)
     check_writable(target, force=force, option=option)
 
@@ -30,8 +40,7 @@ def check_no_source(target: Path, sources: Sequence[Path], *, option: str = "-o"
         if not target.exists():
             return
         if any(source.exists() and target.samefile(source) for source in sources) or _is_read(target):
-            does = "scored" if option == "-o" else "read"
-            raise click.UsageError(f"{option} {target}: is the file that is {does}; name another one")
+            raise click.UsageError(f"{option} {target}: is a file that is read; name another one")
 
 
 def check_writable(target: Path, *, force: bool, option: str = "-o") -> None:
@@ -39,7 +48,7 @@ def check_writable(target: Path, *, force: bool, option: str = "-o") -> None:
     with _named(f"{option} {target}"):
         if not target.parent.is_dir():
             raise click.UsageError(f"{option} {target}: there is no folder {target.parent}")
-        if target.exists() and not force:
+        if (target.exists() or target.is_symlink()) and not force:
             raise click.UsageError(f"{option} {target}: is there already; --force overwrites it")
         # As the download will have it, whose draft has a longer name.
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}"):

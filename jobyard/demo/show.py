@@ -11,7 +11,8 @@ from rich.table import Table
 
 from jobyard.cli import FAILED
 from jobyard.cli.follow import show_progress, working
-from jobyard.cli.scores import LABELS, scored_file
+from jobyard.cli.scored import LABELS
+from jobyard.cli.scores import scored_file
 from jobyard.cli.session import output
 from jobyard.cli.sources import folder_name
 from jobyard.client import Client, Job, JobFailed, JobyardClientError

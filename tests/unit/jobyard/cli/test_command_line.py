@@ -12,7 +12,7 @@ from typing import Any
 import click
 import pytest
 
-from jobyard.cli import COMMANDS, cli, run
+from jobyard.cli import COMMANDS, FAILED, INTERRUPTED, WRONG, cli, run
 from jobyard.cli.sources import folder_name
 
 
@@ -91,7 +91,18 @@ def test_a_client_alone_says_what_to_install(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["dance"], "No such command 'dance'"),
+        (["dance"], "there is no command 'dance'"),
+        (["scor", "x"], "there is no command 'scor'; did you mean 'score'?"),
+        (["ps"], "there is no command 'ps'; did you mean 'jobs'?"),
+        (["models", "dowload", "pets"], "Did you mean 'download'?"),
+        (["score", "x", "--colunm", "a"], "Did you mean"),
+        (["results", "@last", "--format", "csv"], "--format needs -o"),
+        (["results", "@last", "-o", "nowhere/x.csv"], "-o nowhere/x.csv: there is no folder nowhere"),
+        (["score", "I love it", "--format", "csv"], "--format is for a file"),
+        (["predict", "pets", ".", "-o", "-", "--json"], "-o - and --json would both print"),
+        (["predict", "pets", ".", "--format", "csv"], "--format is for -o -"),
+        (["predict", "pets", ".", "--csv", "x.parquet"], "should be the name of a CSV file"),
+        (["models", "download", "pets", "-o", "x", "--card", "x"], "--card x: is the file of -o"),
         (["train"], "Missing argument 'DIR|DATASET'"),
         (["train", "pets", "--epochs", "many"], "'many' is not a valid integer"),
         (["predict", "pets"], "give either pictures or --dataset"),
@@ -141,7 +152,7 @@ def test_a_mistake_is_one_line_and_status_2(
     [
         ("x.xlsx", "should end in .parquet"),
         ("nowhere/x.csv", "there is no folder nowhere"),
-        ("texts.csv", "is the file that is scored; name another one"),
+        ("texts.csv", "is a file that is read; name another one"),
         ("other.csv", "is there already; --force overwrites it"),
     ],
 )
@@ -247,3 +258,18 @@ def test_names_of_classes_that_can_not_be_read_are_one_line(capsys: pytest.Captu
         assert f"--classes: {file}" in shown
         assert said in shown
         assert shown.count("\n") == 1
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_told_how_to_complete(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert f"_JOBYARD_COMPLETE={shell}_complete" in script
+    assert "%(" not in script
+
+
+def test_the_page_about_exit_codes_has_those_of_the_code() -> None:
+    page = (Path(__file__).parents[4] / "docs/how-to/use-the-command-line.md").read_text()
+    table = page.partition("## Exit codes")[2].partition("```")[0]
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
+    assert documented == {0, FAILED, WRONG, INTERRUPTED, 128 + signal.SIGTERM}

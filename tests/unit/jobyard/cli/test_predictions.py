@@ -10,7 +10,8 @@ import click
 import pytest
 
 from jobyard.cli import run
-from jobyard.cli.predictions import Sent, _line, _sent
+from jobyard.cli.pictures import Sent, pictures_of
+from jobyard.cli.predicted import _line
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def shown(sent: Sent, *names: str) -> list[str]:
 
 
 def test_every_file_of_a_folder_travels_and_is_called_as_it_was_given(photos: Path) -> None:
-    sent = _sent((photos,), Path())
+    sent = pictures_of((photos,), Path())
     names = ["photos/a/1.PNG", "photos/b/2.jpg", "photos/notes.txt"]
     with sent.source() as source, zipfile.ZipFile(source["archive"]) as packed:
         assert set(source) == {"archive"}
@@ -37,23 +38,23 @@ def test_every_file_of_a_folder_travels_and_is_called_as_it_was_given(photos: Pa
         assert packed.read("photos/b/2.jpg") == b"b/2.jpg"
     assert not source["archive"].exists()
     assert shown(sent, *names) == names
-    sent = _sent((photos.absolute(), photos), Path())
+    sent = pictures_of((photos.absolute(), photos), Path())
     assert shown(sent, *names) == [str(Path(name).absolute()) for name in names]
 
 
 def test_one_picture_travels_alone(photos: Path) -> None:
-    sent = _sent((photos / "b",), Path())
+    sent = pictures_of((photos / "b",), Path())
     with sent.source() as source:
         assert source == {"images": [photos / "b" / "2.jpg"]}
     assert shown(sent, "2.jpg") == ["photos/b/2.jpg"]
-    assert (sent.description, _sent((photos,), Path()).description) == ("photos/b/2.jpg", "3 files")
+    assert (sent.description, pictures_of((photos,), Path()).description) == ("photos/b/2.jpg", "3 files")
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (["-o", "photos/notes.txt/drawn", "--explain"], "notes.txt is a file, and no folder"),
-        (["--csv", "photos/notes.txt", "--force"], "--csv photos/notes.txt: is the file that is read"),
+        (["--csv", "photos/notes.txt", "--force"], "--csv photos/notes.txt: is a file that is read"),
         (["--csv", "nowhere/x.csv"], "--csv nowhere/x.csv: there is no folder nowhere"),
         (["--escape-formulas"], "--escape-formulas needs --csv"),
         (["/dev/null"], "/dev/null is a device, and no file"),
@@ -70,7 +71,7 @@ def test_standard_input_and_pipes_are_pictures(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"picture")))
-    sent = _sent((Path("-"),), tmp_path)
+    sent = pictures_of((Path("-"),), tmp_path)
     with sent.source() as source:
         assert [path.read_bytes() for path in source["images"]] == [b"picture"]
     assert (sent.description, shown(sent, "stdin")) == ("-", ["-"])
@@ -78,7 +79,7 @@ def test_standard_input_and_pipes_are_pictures(
     read, write = os.pipe()
     os.write(write, b"piped")
     os.close(write)
-    sent = _sent((Path(f"/dev/fd/{read}"), photos / "b"), tmp_path)
+    sent = pictures_of((Path(f"/dev/fd/{read}"), photos / "b"), tmp_path)
     os.close(read)
     names = ["photos/b/2.jpg", f"{read}-1"]
     with sent.source() as source, zipfile.ZipFile(source["archive"]) as packed:
@@ -99,7 +100,7 @@ def test_explained_pictures_are_overwritten_only_with_force(
 def test_an_archive_is_sent_as_it_is(tmp_path: Path) -> None:
     archive = tmp_path / "photos.TAR.gz"
     archive.write_bytes(b"")
-    sent = _sent((archive,), Path())
+    sent = pictures_of((archive,), Path())
     with sent.source() as source:
         assert source == {"archive": archive}
     assert shown(sent, "in/there.jpg") == ["in/there.jpg"]
@@ -109,7 +110,7 @@ def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty" / ".git").mkdir(parents=True)
     (tmp_path / "empty" / ".git" / "config").write_bytes(b"x")
     with pytest.raises(click.UsageError, match="there are no pictures in"):
-        _sent((tmp_path / "empty",), Path())
+        pictures_of((tmp_path / "empty",), Path())
 
 
 def test_a_line_of_json_has_the_probabilities_and_the_reason() -> None:
@@ -131,7 +132,7 @@ def test_a_line_of_json_has_the_probabilities_and_the_reason() -> None:
     ("target", "said"),
     [
         (["labels.csv"], "--csv labels.csv: is there already; --force overwrites it"),
-        (["photos/notes.txt", "--force"], "is the file that is read; name another one"),
+        (["photos/notes.txt", "--force"], "is a file that is read; name another one"),
         (["nowhere/labels.csv"], "there is no folder nowhere"),
     ],
 )

@@ -200,7 +200,7 @@ def test_what_standard_input_comes_from_is_a_source() -> None:
     )
     with Path("a.csv").open() as stream:
         run = subprocess.run([sys.executable, "-c", code], stdin=stream, capture_output=True, text=True)
-    assert "-o a.csv: is the file that is scored" in run.stderr
+    assert "-o a.csv: is a file that is read" in run.stderr
 
 
 def test_a_name_that_no_file_can_have_is_said() -> None:
@@ -231,7 +231,7 @@ def test_a_source_is_never_overwritten_and_others_only_when_that_was_said() -> N
     Path("hard.csv").hardlink_to("a.csv")
     for target in ("a.csv", "link.csv", "hard.csv"):
         for force in (False, True):
-            with pytest.raises(click.UsageError, match="is the file that is scored; name another one"):
+            with pytest.raises(click.UsageError, match="is a file that is read; name another one"):
                 check_target(Path(target), [Path("a.csv")], force=force)
     with pytest.raises(click.UsageError, match=r"-o b.csv: is there already; --force overwrites it"):
         check_target(Path("b.csv"), [Path("a.csv")], force=False)

@@ -1,0 +1,90 @@
+"""What came of a prediction, each picture by the path that was given: a table for people, a file, JSON."""
+
+import csv
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from rich.markup import escape
+from rich.table import Table
+
+from jobyard.cli.outputs import whole
+from jobyard.cli.pictures import Called, as_it_is
+from jobyard.cli.session import output, print_json
+from jobyard.client import Job
+from jobyard.client.errors import Json
+
+MAX_ROWS = 50
+# What a spreadsheet would run, as the server has it.
+FORMULA: Final = re.compile(r"[=@\t\r\n\uff1d\uff20+\-\uff0b\uff0d]")
+NUMBER: Final = re.compile(r"[+-](?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+def write_table(
+    job: Job, path: Path, format_: str, called: Called = as_it_is, *, escape: bool = False
+) -> None:
+    """Write all rows to a file: csv, jsonl or parquet, which has the names of the server."""
+    if format_ == "jsonl":
+        with whole(path) as file:
+            for row in job.predictions():
+                line = _line({**row, "image": called(row["image"])})
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    elif called is as_it_is or format_ == "parquet":
+        job.save_predictions(path, escape_formulas=escape)
+    else:
+        _write_renamed(job, path, called, escape)
+
+
+def print_lines(job: Job, called: Called = as_it_is) -> None:
+    """A line of JSON for each picture."""
+    for row in job.predictions():
+        print_json(_line({**row, "image": called(row["image"])}))
+
+
+def _write_renamed(job: Job, path: Path, called: Called, is_escaped: bool) -> None:
+    """The server's CSV with other names of pictures."""
+    with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:
+        theirs = job.save_predictions(Path(folder) / "predictions.csv")
+        with theirs.open(encoding="utf-8", newline="") as source, whole(path) as file:
+            writer = csv.writer(file)
+            rows = csv.reader(source)
+            header = next(rows)
+            place = header.index("image")
+            writer.writerow(map(escaped, header) if is_escaped else header)
+            for row in rows:
+                row[place] = called(row[place])
+                writer.writerow(map(escaped, row) if is_escaped else row)
+
+
+def escaped(field: str) -> str:
+    """With an apostrophe before what a spreadsheet would take for a formula, as the server has it."""
+    return f"'{field}" if FORMULA.match(field) and not NUMBER.fullmatch(field) else field
+
+
+def _line(row: Json) -> Json:
+    line = {key: row[key] for key in ("image", "label", "probability", "probabilities")}
+    return line | {"error": row["error"]} if row["error"] else line
+
+
+def show_predictions(job: Job, rows: Iterator[Json]) -> None:
+    """A table of the first answers."""
+    table = Table("picture", "label", "probability")
+    count = 0
+    for count, row in enumerate(rows, start=1):
+        if count > MAX_ROWS:
+            break
+        if row["error"]:
+            table.add_row(escape(row["image"]), "[red]–", escape(row["error"]))
+        else:
+            table.add_row(escape(row["image"]), escape(row["label"]), f"{row['probability']:.4f}")
+    console = output()
+    console.print(table)
+    if count > MAX_ROWS:
+        total = (job.result or {}).get("count")
+        console.print(
+            f"only the first {MAX_ROWS} of {total} are shown; for all, see {job.link('page')} or use --json",
+            soft_wrap=True,
+        )
