@@ -54,7 +54,7 @@ def evaluate(
 
         def check(dataset: str) -> None:
             spec = given({"model": model, "dataset": dataset, "split": split})
-            client.check("evaluate", spec, priority=priority)
+            client.check("evaluate", spec, priority=priority, **marks)
 
         found = find_dataset(client, data, name, labels, allow_partial, as_json=as_json, check=check)
         job = follow(client.evaluate(model, found, priority=priority, **marks, **given({"split": split})))

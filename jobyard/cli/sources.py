@@ -3,15 +3,19 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
 from jobyard.cli.follow import follow, working
 from jobyard.cli.session import outcome, print_json
 from jobyard.cli.targets import expanded
-from jobyard.client import Client, Job
+from jobyard.client import BadRequest, Client, Job
+from jobyard.client.errors import Json
+from jobyard.client.packing import classes_in, digest_of, packed
 from jobyard.client.parameters import given
 from jobyard.client.uploads import PENDING
 
@@ -36,16 +40,23 @@ def find_dataset(
     it prints why, and its job `as_json`. Raises UsageError.
     """
     source = _source(data)
-    given = {"--name": name, "--labels": labels, "--allow-partial": allow_partial or None}
-    for option, value in given.items():
+    options = {"--name": name, "--labels": labels, "--allow-partial": allow_partial or None}
+    for option, value in options.items():
         if source is None and value is not None:
             raise click.UsageError(f"{option} needs a folder or an archive; there is none at {data}")
     if source is None:
         return data
+    name = name or folder_name(source)
+    spec = given({"name": name, "file": PENDING, "labels": labels, "allow_partial": allow_partial or None})
     check(PENDING)
-    imported = import_pictures(
-        client, source, name or folder_name(source), labels, allow_partial=allow_partial
-    )
+    client.check("import", spec)
+    with archive_of(source, name) as archive:
+        if (known := _known(client, archive, name, labels, allow_partial)) is not None:
+            left_out = known["rejected_count"]
+            note = f" ({left_out:,} files were left out then)" if left_out else ""
+            click.echo(f"{known['reference']} has these pictures already; not uploaded again{note}", err=True)
+            return str(known["reference"])
+        imported = import_pictures(client, archive, name, labels, allow_partial=allow_partial, shown=source)
     if not imported.succeeded or imported.result is None:
         if as_json:
             print_json(imported.raw)
@@ -54,10 +65,19 @@ def find_dataset(
 
 
 def import_pictures(
-    client: Client, source: Path, name: str, labels: str | None = None, *, allow_partial: bool = False
+    client: Client,
+    source: Path,
+    name: str,
+    labels: str | None = None,
+    *,
+    allow_partial: bool = False,
+    shown: Path | None = None,
 ) -> Job:
-    """Upload and import; prints where the classes are from, which files were left out, and warnings."""
-    with working(f"uploading {source} …"):
+    """Upload and import; prints where the classes are from, which files were left out, and warnings.
+
+    `shown` is what is said to be uploaded.
+    """
+    with working(f"uploading {shown or source} …"):
         job = client.import_pictures(
             name, source, **given({"labels": labels, "allow_partial": allow_partial or None})
         )
@@ -75,6 +95,33 @@ def import_pictures(
     if len(rejected) > 5:
         click.echo(f"  … for all, see {job.link('page')}", err=True)
     return job
+
+
+@contextmanager
+def archive_of(source: Path, name: str) -> Iterator[Path]:
+    """What is uploaded: an archive as it is, or a zip of a folder that the same pictures always make.
+
+    Raises UsageError for a folder without files, and BadRequest for what can't be read.
+    """
+    if not source.is_dir():
+        yield source
+        return
+    if not (files := classes_in(source)):
+        raise click.UsageError(f"there are no files in {source}")
+    with ExitStack() as opened:
+        with working(f"packing {source} …"):
+            archive = opened.enter_context(packed(files, name))
+        yield archive
+
+
+def _known(client: Client, archive: Path, name: str, labels: str | None, allow_partial: bool) -> Json | None:
+    """The version of this name that the server made of this archive; None of one that doesn't tell."""
+    asked: Any = {"labels": labels, "allow_partial": allow_partial or None}
+    try:
+        found = client.datasets(name=name, source_sha256=digest_of(archive), **asked)
+        return next(iter(found), None)
+    except BadRequest:  # an earlier server, which knows no such question
+        return None
 
 
 def folder_name(source: Path) -> str:

@@ -158,7 +158,7 @@ def train(
             spec["architecture"] = opened.enter_context(architecture_file(spec["architecture"]))
 
         def check(dataset: str) -> None:
-            client.check("train", given({"dataset": dataset, **spec}), priority=priority)
+            client.check("train", given({"dataset": dataset, **spec}), priority=priority, **marks)
 
         found = find_dataset(client, data, name, labels, allow_partial, as_json=as_json, check=check)
         job = follow(client.train(found, priority=priority, **marks, **spec))

@@ -1,8 +1,10 @@
 """Pictures in one zip: the files that are to be predicted, or a folder to train on, under harmless paths."""
 
 import errno
+import hashlib
 import os
 import re
+import shutil
 import stat
 import tempfile
 import unicodedata
@@ -14,6 +16,9 @@ from pathlib import Path, PurePosixPath
 from jobyard.client.errors import BadRequest
 from jobyard.client.folders import shown, unreadable, walk
 
+# The first moment that a zip can write.
+EPOCH = (1980, 1, 1, 0, 0, 0)
+CHUNK_BYTES = 1 << 20
 # What a path in an archive may not begin with.
 DRIVE = re.compile("^([A-Za-z]):")
 
@@ -82,14 +87,22 @@ def packed(files: Mapping[str, Path], name: str) -> Iterator[Path]:
 def write_zip(files: Mapping[str, Path], archive: Path) -> None:
     """Write `archive`, not compressed: pictures are compressed already.
 
+    The same files under the same paths make the same bytes, whenever they were written and whoever may read
+    them: so a server knows by the SHA-256 whether it has them.
+
     Raises BadRequest for a file that can't be read, and for a disk that is full.
     """
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED, strict_timestamps=False) as target:
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as target:
         for inside, file in files.items():
             try:
-                if not (inside.endswith("/") or stat.S_ISREG(file.stat().st_mode)):
+                status = file.stat()
+                if inside.endswith("/"):
+                    target.writestr(_entry(inside, 0), b"")
+                    continue
+                if not stat.S_ISREG(status.st_mode):
                     raise BadRequest(f"{shown(file)} can't be read: it is no file")
-                target.write(file, inside)
+                with file.open("rb") as source, target.open(_entry(inside, status.st_size), "w") as copy:
+                    shutil.copyfileobj(source, copy, CHUNK_BYTES)
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise BadRequest(
@@ -97,6 +110,24 @@ def write_zip(files: Mapping[str, Path], archive: Path) -> None:
                         "folder of another disk"
                     ) from None
                 raise unreadable(file, error) from None
+
+
+def _entry(inside: str, size: int) -> zipfile.ZipInfo:
+    """Of a file or a folder; zipfile is to know beforehand which are over 2 GB."""
+    entry = zipfile.ZipInfo(inside, EPOCH)
+    entry.create_system = 3  # Unix, on any system
+    entry.external_attr = (0o40755 << 16 | 0x10) if inside.endswith("/") else 0o100644 << 16
+    entry.file_size = size
+    return entry
+
+
+def digest_of(archive: Path) -> str:
+    """SHA-256 of a file. Raises BadRequest where it can't be read."""
+    try:
+        with archive.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable(archive, error) from None
 
 
 def _absolute(path: Path) -> Path:

@@ -13,6 +13,7 @@ from jobyard.shared.registry.predictions import (
     read_predictions,
 )
 from jobyard.shared.registry.scores import ScoreGroup, keep_score_groups, score_groups
+from jobyard.shared.registry.sources import DatasetSource, came_of, note_source
 from jobyard.shared.registry.versions import (
     LATEST,
     LastVersion,
@@ -29,6 +30,7 @@ __all__ = [
     "BEST",
     "LATEST",
     "Dataset",
+    "DatasetSource",
     "LastVersion",
     "Model",
     "ModelAlias",
@@ -42,6 +44,7 @@ __all__ = [
     "add",
     "add_dataset",
     "add_evaluation",
+    "came_of",
     "count_predictions",
     "each",
     "each_prediction",
@@ -49,6 +52,7 @@ __all__ = [
     "find",
     "keep_predictions",
     "keep_score_groups",
+    "note_source",
     "page",
     "read_predictions",
     "references",

@@ -130,10 +130,14 @@ def page(
 
 
 def each(
-    session: Session, kind: type[Thing], *, before: uuid.UUID | None = None, limit: int = 50
+    session: Session,
+    kind: type[Thing],
+    *where: "sa.ColumnElement[bool]",
+    before: uuid.UUID | None = None,
+    limit: int = 50,
 ) -> Iterator[Thing]:
     """A page's, a few at a time read: they may be long. They are as `listing` has them."""
-    query = kind.listing().order_by(kind.id.desc()).limit(limit)
+    query = kind.listing().where(*where).order_by(kind.id.desc()).limit(limit)
     query = query if before is None else query.where(kind.id < before)
     with closing(session.execute(query, execution_options={"yield_per": ROWS_AT_ONCE})) as rows:
         for row in rows:

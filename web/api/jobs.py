@@ -30,7 +30,13 @@ from jobyard.web.services.deletion import remove_job
 from jobyard.web.services.edits import Changes, edit_of
 from jobyard.web.services.long_polling import MAX_WAIT_SECONDS, until_it_ends, wait_until
 from jobyard.web.services.retries import retry
-from jobyard.web.services.submission import check, checked_key, submit, submit_many
+from jobyard.web.services.submission import (
+    check,
+    check_quota,
+    checked_key,
+    submit,
+    submit_many,
+)
 
 api = APIBlueprint(
     "jobs",
@@ -131,6 +137,8 @@ def check_job(body: Submit) -> Response:
 
     The id 00000000-0000-0000-0000-000000000000 stands for an upload or a data set that is not there yet.
     """
+    count = len(body.root) if isinstance(body.root, list) else 1
+    check_quota(current_backend(), current_identity(), count)
     for number, one in enumerate(body.root) if isinstance(body.root, list) else [(None, body.root)]:
         try:
             check(current_backend(), one)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final, Generic, Literal, NamedTuple, TypeVar
 
+import sqlalchemy as sa
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
@@ -80,14 +81,35 @@ class Meant(Parameters):
     version: int = Field(ge=1, lt=10**9, description="Version of the model")
 
 
+class DatasetsQuery(PageQuery):
+    """Which data sets."""
+
+    name: Name | None = Field(default=None, description="Only versions of this name")
+    source_sha256: str | None = Field(
+        default=None,
+        pattern="^[0-9a-f]{64}$",
+        description="Only those that the import of an archive with this SHA-256 makes, with `labels` and "
+        "`allow_partial` as here: who has the archive need not upload it again",
+    )
+    labels: Literal["auto", "folders", "table"] = Field(
+        default="auto", description="Of the import from `source_sha256`"
+    )
+    allow_partial: bool = Field(default=False, description="Of the import from `source_sha256`")
+
+
 @api.get("/datasets", responses={200: schemas.Page[schemas.Dataset]}, summary="List data sets, newest first")
-def list_datasets(query: PageQuery) -> Response:
-    """All versions. Long lists of classes, rejected files and reports are cut, as `truncated` says.
+def list_datasets(query: DatasetsQuery) -> Response:
+    """All versions, or some. Long lists of classes, rejected files and reports are cut, as `truncated` says.
 
     A page may have fewer than `limit`; there are more as long as `next` is not null.
     """
+    where = [] if query.name is None else [registry.Dataset.name == query.name]
+    if query.source_sha256 is not None:
+        where.append(
+            registry.came_of(query.source_sha256, labels=query.labels, allow_partial=query.allow_partial)
+        )
     with current_backend().database.read() as session:
-        rows, more = _listed(session, registry.Dataset, schemas.Dataset.model_validate, query)
+        rows, more = _listed(session, registry.Dataset, schemas.Dataset.model_validate, query, *where)
     return answer(schemas.Page[schemas.Dataset](items=[row.item for row in rows], next=more))
 
 
@@ -230,9 +252,10 @@ def _listed(
     kind: type[registry.Thing],
     show: Callable[[registry.Thing], Item],
     query: PageQuery,
+    *where: sa.ColumnElement[bool],
 ) -> tuple[list[Row[registry.Thing, Item]], str | None]:
     """As many as fit into a page, and the cursor of those after them."""
-    found = registry.each(session, kind, before=query.cursor, limit=query.limit + 1)
+    found = registry.each(session, kind, *where, before=query.cursor, limit=query.limit + 1)
     rows = (Row(thing, *_shortened(show(thing))) for thing in found)
     shown, has_more = budgets.take(rows, lambda row: row.size, limit=query.limit)
     return shown, str(shown[-1].thing.id) if has_more else None

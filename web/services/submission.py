@@ -141,6 +141,12 @@ def _still_there(
         raise
 
 
+def check_quota(backend: Backend, submitter: Identity, count: int) -> None:
+    """Raises QuotaReached where so many jobs would be too many now."""
+    if submitter.max_queued is not None:
+        _check_quota(backend, submitter, count, None, None)
+
+
 def check(backend: Backend, submission: AnySubmission) -> None:
     """Raises what `submit` would, and makes no job. PENDING stands for uploads and data sets to come."""
     if _has_to_be_checked(submission):

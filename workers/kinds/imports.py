@@ -37,6 +37,14 @@ def work(attempt: Attempt, spec: ImportSpec) -> Finish:
         dataset = registry.add_dataset(session, made)
         if dataset is not made:
             attempt.unwanted.append(stored.key)
+        if spec.file is not None:
+            registry.note_source(
+                session,
+                dataset,
+                storage.get_file(session, spec.file).sha256,
+                labels=spec.labels,
+                allow_partial=spec.allow_partial,
+            )
         return {
             "dataset": dataset.reference,
             "classes": imported.classes,

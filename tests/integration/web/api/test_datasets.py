@@ -77,3 +77,23 @@ def test_the_page_deletes_a_version_and_says_why_not(world: World, app: Flask, a
     response = web.post("/datasets/pets@2/delete")
     assert (response.status_code, response.headers["Location"]) == (303, "/datasets")
     assert web.get("/datasets/pets@2").status_code == 404
+
+
+def test_who_has_the_archive_of_a_version_finds_it(world: World, api: FlaskClient) -> None:
+    first = world.dataset()
+    world.dataset()
+    digest = "ab" * 32
+    with world.backend.database.write() as session:
+        registry.note_source(session, first, digest, labels="auto", allow_partial=False)
+        registry.note_source(session, first, digest, labels="auto", allow_partial=False)
+
+    def found(**asked: str) -> list[str]:
+        return [row["reference"] for row in api.get("/api/v1/datasets", query_string=asked).json["items"]]
+
+    assert found(name="pets") == ["pets@2", "pets@1"]
+    assert found(name="pets", source_sha256=digest) == ["pets@1"]
+    assert found(source_sha256=digest, allow_partial="true") == ["pets@1"]
+    assert found(name="cats", source_sha256=digest) == []
+    assert found(source_sha256=digest, labels="table") == []
+    assert found(source_sha256="cd" * 32) == []
+    assert api.get("/api/v1/datasets?source_sha256=x").status_code == 422

@@ -81,6 +81,19 @@ def test_a_repeated_submit_is_answered_with_its_job_at_the_quota_too(
         assert api.post("/api/v1/jobs/cancel", json={"created_by": ["ci"]}).json["moved"] == MOST
 
 
+def test_a_request_over_the_quota_is_refused_before_its_files_are_uploaded(
+    bounded: "Callable[[], FlaskClient]",
+) -> None:
+    client = bounded()
+    assert client.post("/api/v1/jobs/check", json=[JOB] * MOST).status_code == 204
+    assert client.post("/api/v1/jobs/check", json=[JOB] * (MOST + 1)).status_code == 429
+    for _ in range(MOST):
+        post_job(client, **JOB)
+    refused = client.post("/api/v1/jobs/check", json=JOB)
+    assert refused.status_code == 429
+    assert "the token 'ci' may have 5 queued jobs, and has 5" in refused.json["detail"]
+
+
 @pytest.mark.parametrize(("away", "back"), [("pause", "resume"), ("cancel", "retry")])
 def test_jobs_that_were_set_aside_come_back_as_far_as_there_is_room(
     app: "Flask", api: "FlaskClient", bounded: "Callable[[], FlaskClient]", away: str, back: str

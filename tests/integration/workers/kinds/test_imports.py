@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from jobyard.client.packing import classes_in, digest_of, packed
 from jobyard.shared import registry, retention
 from jobyard.shared.kinds.imports import ImportSpec
 from jobyard.workers.datasets import identical
@@ -13,7 +14,7 @@ from jobyard.workers.prediction.archives import ZipOfPictures
 from jobyard.workers.runtime.attempt import Attempt, Finish, Work
 from jobyard.workers.runtime.context import Context
 from jobyard.workers.runtime.dataset_cache import find_dataset, folder_of
-from tests.factories import draw, draw_dataset, get_job, new_job
+from tests.factories import draw, draw_dataset, get_job, new_job, put_file
 from tests.workers import run_queue, stored_files
 
 
@@ -141,3 +142,53 @@ def test_pictures_that_are_the_same_are_known_to_trainings_and_evaluations_alike
     assert set(found[0]) == {
         f"train/{path.parent.name}/{name}" for path in copies for name in (path.name, "001.png")
     }
+
+
+def upload_and_import(context: Context, folder: Path, **spec: Any) -> tuple[str, str]:
+    """The version that the zip of a folder becomes, as a client makes it, and its SHA-256."""
+    with packed(classes_in(folder), "drawn") as archive:
+        digest = digest_of(archive)
+        file = put_file(context, archive.name, archive)
+    assert file.sha256 == digest
+    asked = ImportSpec(name="drawn", file=file.id, **spec).model_dump(mode="json")
+    job_id = new_job(context.database, kind="import", spec=asked)
+    run_queue(context, imports.work, kind="import")
+    result = get_job(context.database, job_id).result
+    assert result is not None
+    return str(result["dataset"]), digest
+
+
+def versions_of(context: Context, digest: str, *, allow_partial: bool = False) -> list[str]:
+    """What the server says that it made of an archive."""
+    made = registry.came_of(digest, labels="auto", allow_partial=allow_partial)
+    with context.database.read() as session:
+        return [one.reference for one in registry.each(session, registry.Dataset, made)]
+
+
+def test_a_version_is_known_by_the_archive_that_it_came_of(context: Context, tmp_path: Path) -> None:
+    folder = draw_dataset(tmp_path / "set", per_class=3)
+    first, digest = upload_and_import(context, folder)
+    assert (first, versions_of(context, digest)) == ("drawn@1", ["drawn@1"])
+
+    (folder / "discs" / "000.png").rename(folder / "discs" / "renamed.png")
+    renamed, other = upload_and_import(context, folder)
+    assert (renamed, versions_of(context, other)) == ("drawn@1", ["drawn@1"])
+    assert versions_of(context, digest) == ["drawn@1"], "one version may come of several archives"
+
+    (folder / "discs" / "renamed.png").rename(folder / "squares" / "renamed.png")
+    moved, third = upload_and_import(context, folder)
+    assert (moved, versions_of(context, third)) == ("drawn@2", ["drawn@2"])
+
+    with context.database.write() as session:
+        retention.delete_dataset(session, "drawn@1")
+    assert versions_of(context, digest) == []
+    assert versions_of(context, third) == ["drawn@2"]
+
+
+def test_what_needed_leave_to_be_imported_is_not_there_without_it(context: Context, tmp_path: Path) -> None:
+    folder = draw_dataset(tmp_path / "set", per_class=2)
+    for number in range(4):
+        (folder / "discs" / f"broken-{number}.png").write_bytes(b"no picture")
+    made, digest = upload_and_import(context, folder, allow_partial=True)
+    assert versions_of(context, digest, allow_partial=True) == [made]
+    assert versions_of(context, digest) == []

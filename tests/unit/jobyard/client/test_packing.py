@@ -2,13 +2,14 @@
 
 import errno
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from jobyard.client.errors import BadRequest
-from jobyard.client.packing import classes_in, files_in, named, packed
+from jobyard.client.packing import classes_in, digest_of, files_in, named, packed
 from jobyard.shared.archives.unlabelled import unlabelled_pictures
 from jobyard.shared.archives.walk import walk
 
@@ -147,12 +148,33 @@ def test_a_disk_without_room_is_no_fault_of_the_pictures(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(zipfile.ZipFile, "write", full)
+    monkeypatch.setattr(zipfile.ZipFile, "open", full)
     with (
         pytest.raises(BadRequest, match=r"no room to zip the pictures in .*: set TMPDIR"),
         packed({"2.jpg": photos / "b/2.jpg"}, "pictures"),
     ):
         pass
+
+
+def test_the_same_pictures_make_the_same_zip(photos: Path, tmp_path: Path) -> None:
+    def digest(folder: Path) -> str:
+        with packed(classes_in(folder), "pets") as archive:
+            return digest_of(archive)
+
+    first = digest(photos)
+    copy = shutil.copytree(photos, tmp_path / "copy", copy_function=shutil.copyfile)
+    for path in copy.rglob("*"):
+        os.utime(path, (1, 1))
+        path.chmod(0o755 if path.is_dir() else 0o400)
+    assert digest(copy) == first
+    moved = copy / "a/2.jpg"
+    (copy / "b/2.jpg").rename(moved)
+    assert digest(copy) != first
+    moved.rename(copy / "b/2.jpg")
+    assert digest(copy) == first
+    (copy / "b/2.jpg").chmod(0o600)
+    (copy / "b/2.jpg").write_bytes(b"other")
+    assert digest(copy) != first
 
 
 def test_the_name_of_a_zip_is_no_path(photos: Path) -> None:

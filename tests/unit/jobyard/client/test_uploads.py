@@ -35,6 +35,7 @@ class Server:
         self.bodies: list[Any] = []
         self.refused: set[str] = set()
         self.names: list[str] = []
+        self.known: list[dict[str, Any]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         content = request.read()
@@ -47,6 +48,8 @@ class Server:
             return httpx.Response(201, json={"id": f"file-{self.asked.count(asked)}"})
         if request.method == "DELETE":
             return httpx.Response(204)
+        if request.method == "GET":
+            return httpx.Response(200, json={"items": self.known, "next": None})
         self.bodies.append(json.loads(content))
         return httpx.Response(204) if asked.endswith("/check") else httpx.Response(202, json=RAW)
 
@@ -141,8 +144,31 @@ def test_a_folder_is_not_imported_for_a_command_that_is_wrong(
     assert server.asked == ["POST /jobs/check"]
     server.refused = {"POST /files"}
     assert run(command) == 2
-    assert [one["kind"] for one in server.bodies] == [kind, "import"]
+    assert [one["kind"] for one in server.bodies] == [kind, "import", "import"]
     assert server.bodies[0]["spec"]["dataset"] == PENDING
+    assert server.bodies[1]["spec"] == {"name": "pets", "file": PENDING}
+
+
+def test_nothing_is_packed_for_a_data_set_that_may_not_be_called_so(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pets").mkdir()  # packing it would say that there are no files
+    server.refused.add("POST /jobs/check")
+    assert run(["train", "pets", "--name", "no name"]) == 2
+    assert "should be at least 1" in capsys.readouterr().err
+
+
+def test_pictures_that_the_server_has_are_not_uploaded_again(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pets" / "cats").mkdir(parents=True)
+    (tmp_path / "pets" / "cats" / "1.jpg").write_bytes(b"cat")
+    server.known = [{"reference": "pets@3", "rejected_count": 2}]
+    assert run(["train", "pets", "--json"]) == 0
+    said = capsys.readouterr().err
+    assert "pets@3 has these pictures already; not uploaded again (2 files were left out then)" in said
+    assert server.asked == [*["POST /jobs/check"] * 2, "GET /datasets", "POST /jobs"]
+    assert server.bodies[-1]["spec"]["dataset"] == "pets@3"
 
 
 @pytest.mark.parametrize(
