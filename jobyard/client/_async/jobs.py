@@ -53,13 +53,24 @@ class AsyncJobs:
         )
         return self._job(made)
 
-    async def check(self, kind: str, spec: Json, *, priority: int | None = None) -> None:
+    async def check(
+        self,
+        kind: str,
+        spec: Json,
+        *,
+        priority: int | None = None,
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        note: str | None = None,
+        keep: bool | None = None,
+    ) -> None:
         """Raise what `submit` would raise, but upload nothing and make no job.
 
         A Path stands for a file that would be uploaded, and must be readable; PENDING as the name of a data
         set for one that is yet to be imported.
         """
-        await submission.check(self._transport, kind, spec, priority=priority, marks={})
+        marks = given({"name": name, "labels": labels and dict(labels), "note": note, "keep": keep})
+        await submission.check(self._transport, kind, spec, priority=priority, marks=marks)
 
     async def kinds(self) -> list[Json]:
         """The kinds of job of the server: [{kind, queue, title, description, schema}].

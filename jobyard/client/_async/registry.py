@@ -14,9 +14,23 @@ class AsyncRegistry:
 
     _transport: AsyncTransport
 
-    def datasets(self) -> AsyncIterator[Json]:
-        """All versions of all data sets, newest first: {id, name, version, reference, classes, report, …}."""
-        return self._transport.items("/datasets")
+    def datasets(
+        self,
+        *,
+        name: str | None = None,
+        source_sha256: str | None = None,
+        labels: str | None = None,
+        allow_partial: bool | None = None,
+    ) -> AsyncIterator[Json]:
+        """Versions of data sets, newest first: {id, name, version, reference, classes, report, …}.
+
+        All, those of a `name`, or those that an import of the archive with this SHA-256 makes, with `labels`
+        and `allow_partial` as for `import_pictures`: who finds one need not upload the archive again.
+        """
+        partial = None if allow_partial is None else str(allow_partial).lower()
+        return self._transport.items(
+            "/datasets", name=name, source_sha256=source_sha256, labels=labels, allow_partial=partial
+        )
 
     async def dataset(self, reference: str) -> Json:
         """A data set by name (its newest version), `name@version` or id. Raises NotFound."""

@@ -12,7 +12,7 @@ import pytest
 
 from jobyard.cli import run
 from jobyard.cli.predicted import escaped
-from jobyard.client import Job
+from jobyard.client.job import JobFields
 from jobyard.web.services.predictions import _escaped
 from tests.unit.jobyard.conftest import Answers
 
@@ -26,7 +26,7 @@ class Server:
     """Has one job, and files below it."""
 
     def __init__(self) -> None:
-        self.job: dict[str, Any] = dict.fromkeys(Job.__annotations__) | {
+        self.job: dict[str, Any] = dict.fromkeys(JobFields.__annotations__) | {
             "id": ID, "state": "succeeded", "links": {"page": f"/jobs/{ID}"},
         }  # fmt: skip
         self.files: dict[str, bytes] = {}
