@@ -96,7 +96,7 @@ format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-client: $(INSTALLED) ## Write the generated part of the client after a change of jobyard/client/_async or of a spec
+client: $(INSTALLED) ## Write what is generated: parts of the client, and the schema of what --json prints
 	$(BIN)/python -m tests.generate
 
 docs: $(INSTALLED) ## Build the documentation into build/site; whatever is wrong with a link is an error

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from jobyard.cli import run
@@ -25,6 +26,8 @@ def test_what_does_not_run_is_an_error_with_a_remedy(capsys: pytest.CaptureFixtu
     assert found["errors"] == sum(one["level"] == "error" for one in found["findings"])
     assert all(one["remedy"] for one in found["findings"] if one["level"] != "ok")
     assert TOKEN not in line
+    schema = json.loads((Path(__file__).parents[4] / "docs/reference/cli.schema.json").read_text())
+    jsonschema.validate(found, {**schema, "$ref": "#/$defs/jobyard%20doctor"})
 
 
 def test_people_read_a_line_for_each_and_the_remedy_below(
