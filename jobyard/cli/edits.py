@@ -2,12 +2,13 @@
 
 import click
 
+from jobyard.cli.completers import complete_job
 from jobyard.cli.session import connect, json_option, label_option, labels_of, print_json
 from jobyard.client.errors import Json
 
 
 @click.command(short_help="Change a job's name, labels, note or priority.")
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=complete_job)
 @click.option("--name", help='What to call the job; "": by what it does.')
 @label_option
 @click.option("--remove-label", "removed", multiple=True, metavar="KEY", help="Remove a label.")

@@ -4,6 +4,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
+from jobyard.cli.completers import complete_model
 from jobyard.cli.follow import follow
 from jobyard.cli.session import (
     connect,
@@ -21,7 +22,7 @@ from jobyard.client.parameters import given
 
 
 @click.command(short_help="Judge a model on a folder of pictures or an imported data set.")
-@click.argument("model")
+@click.argument("model", shell_complete=complete_model)
 @click.argument("data", metavar="DIR|DATASET")
 @click.option("--split", help="auto, test, validation, train or all pictures of it; default: auto.")
 @click.option("--name", help="Name of the data set that DIR becomes; default: the folder's name.")

@@ -6,6 +6,7 @@ import click
 from rich.markup import escape
 from rich.table import Column, Table
 
+from jobyard.cli.completers import complete_job
 from jobyard.cli.each import for_each, look_up
 from jobyard.cli.follow import follow
 from jobyard.cli.logs import JobLog
@@ -128,7 +129,7 @@ def jobs(
 
 
 @click.command()
-@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+@click.argument("job_ids", metavar="ID...", nargs=-1, required=True, shell_complete=complete_job)
 @json_option
 def watch(job_ids: tuple[str, ...], as_json: bool) -> int:
     """Follow a job to its end.
@@ -194,7 +195,7 @@ def retry(choice: Choice, as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+@click.argument("job_ids", metavar="ID...", nargs=-1, required=True, shell_complete=complete_job)
 @click.option("--follow", "-f", "keep_on", is_flag=True, help="Follow the job until it ends.")
 @click.option("--attempt", type=click.IntRange(1), help="Only what this attempt printed and logged.")
 @click.option("--output", "only_output", is_flag=True, help="Without the timeline.")

@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import click
 
+from jobyard.cli.completers import complete_job
 from jobyard.cli.session import connect, labels_of, print_json
 from jobyard.client.errors import Json
 
@@ -91,7 +92,7 @@ def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--after", metavar="DATE", help="With --all: created on this date or later."),
         click.option("--before", metavar="DATE", help="With --all: created before this date."),
         click.option("--all", "for_all", is_flag=True, help="All jobs that match, or all that there are."),
-        click.argument("job_ids", metavar="[ID]...", nargs=-1),
+        click.argument("job_ids", metavar="[ID]...", nargs=-1, shell_complete=complete_job),
     ):
         run = option(run)
     return run

@@ -8,6 +8,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
+from jobyard.cli.completers import complete_model
 from jobyard.cli.follow import follow, working
 from jobyard.cli.outputs import check_printable, save_file, write_text
 from jobyard.cli.session import connect, json_option, outcome, output, print_json, priority_option
@@ -61,7 +62,7 @@ def models(context: click.Context, as_json: bool) -> None:
 
 
 @models.command()
-@click.argument("model")
+@click.argument("model", shell_complete=complete_model)
 @click.option(
     "--format",
     "format_",
@@ -217,7 +218,7 @@ def _class_names(given: str) -> list[str]:
 
 
 @models.command()
-@click.argument("model")
+@click.argument("model", shell_complete=complete_model)
 @click.argument("alias")
 def alias(model: str, alias: str) -> None:
     """Set ALIAS of this MODEL; another version of its name loses it."""
@@ -240,7 +241,7 @@ def unalias(reference: str) -> None:
 
 
 @models.command()
-@click.argument("model", metavar="NAME@VERSION|ID")
+@click.argument("model", metavar="NAME@VERSION|ID", shell_complete=complete_model)
 @click.option(
     "--alias", "aliases", multiple=True, help="An alias of it that is deleted, too; repeat it for several."
 )

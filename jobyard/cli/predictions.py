@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import click
 
+from jobyard.cli.completers import complete_model
 from jobyard.cli.follow import follow, working
 from jobyard.cli.outputs import check_printable, save
 from jobyard.cli.pictures import Sent, matching, pictures_of
@@ -21,7 +22,7 @@ from jobyard.client.uploads import PENDING
 
 
 @click.command(short_help="Classify pictures with a trained model.")
-@click.argument("model")
+@click.argument("model", shell_complete=complete_model)
 @click.argument(
     "images",
     metavar="IMAGE|FOLDER|ARCHIVE...",

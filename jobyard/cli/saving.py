@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import click
 
+from jobyard.cli.completers import complete_job
 from jobyard.cli.outputs import check_printable, save, whole
 from jobyard.cli.predicted import escaped, write_table
 from jobyard.cli.results import show_result
@@ -28,7 +29,7 @@ class Way(NamedTuple):
 
 
 @click.command("results")
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=complete_job)
 @click.option(
     "-o", "--output", "target", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     metavar="FILE",
