@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -25,6 +26,8 @@ from jobyard.client import (
 from jobyard.client.errors import Json
 
 WIDE = 160
+# How the server names the field of a request, of a part of it, or of its spec.
+FIELD = re.compile(r"(?P<spec>spec\.)?(\w+\.)*(?P<name>\w+): ")
 
 
 @contextmanager
@@ -47,7 +50,19 @@ def connect() -> Iterator[Client]:
         hint = f"that of {of_profile}" if of_profile else "set JOBYARD_TOKEN"
         raise click.ClickException(f"{server.url} refused the token: {error}; {hint}") from None
     except JobyardClientError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(_in_options(str(error), context)) from None
+
+
+def _in_options(message: str, context: click.Context | None) -> str:
+    """With the option that was given in place of the field of a request that is wrong: `--epochs: …`."""
+    found = FIELD.match(message)
+    if found is None or context is None:
+        return message
+    field = "job_name" if found["spec"] is None and found["name"] == "name" else found["name"]
+    for option in context.command.params:
+        if isinstance(option, click.Option) and (option.name or "").rstrip("_") == field:
+            return f"{max(option.opts, key=len)}{message[found.end() - 2 :]}"
+    return message
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:

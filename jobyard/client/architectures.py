@@ -1,5 +1,6 @@
 """Architectures of networks: what Keras writes, as a file to upload."""
 
+import json
 import tempfile
 import zipfile
 import zlib
@@ -11,6 +12,7 @@ from jobyard.client.errors import BadRequest
 
 # What a server reads of one at most.
 MAX_BYTES = 8 * 1024**2
+OUGHT = "should be what model.to_json() of Keras 3 writes, or a .keras file"
 # What reading a part of a damaged zip, or of one that has no such part, raises.
 BROKEN = (KeyError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
@@ -19,9 +21,14 @@ BROKEN = (KeyError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipF
 def architecture_file(path: Path) -> Iterator[Path]:
     """The JSON of an architecture as a file: `path` itself, or the config.json of a `.keras` file.
 
-    Raises BadRequest for a `.keras` file that has none, or can't be read.
+    Raises BadRequest for a `.keras` file that has none, what can't be read, and what is no JSON object.
     """
     if path.suffix.lower() != ".keras":
+        try:
+            with path.open("rb") as written:
+                _check_json(path, written.read(MAX_BYTES + 1))
+        except OSError as error:
+            raise BadRequest(f"{path} can't be read: {error.strerror or error}") from None
         yield path
         return
     try:
@@ -31,9 +38,21 @@ def architecture_file(path: Path) -> Iterator[Path]:
         raise BadRequest(f"{path} should be a .keras file of Keras 3, with a config.json in it") from error
     except OSError as error:
         raise BadRequest(f"{path} can't be read: {error.strerror or error}") from None
-    if len(text) > MAX_BYTES:
-        raise BadRequest(f"the config.json in {path} should have at most {MAX_BYTES:,} bytes")
+    _check_json(f"the config.json in {path}", text)
     with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:
         extracted = Path(folder) / f"{path.stem}.json"
         extracted.write_bytes(text)
         yield extracted
+
+
+def _check_json(what: str | Path, text: bytes) -> None:
+    """Only a worker reads the architecture itself, after the upload."""
+    if len(text) > MAX_BYTES:
+        raise BadRequest(f"{what} should have at most {MAX_BYTES:,} bytes")
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or too deep
+        where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise BadRequest(f"{what} is not JSON{where}: {OUGHT}") from None
+    if not isinstance(found, dict):
+        raise BadRequest(f"{what} is no architecture, but a {type(found).__name__} as JSON: {OUGHT}")

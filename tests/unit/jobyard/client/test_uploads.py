@@ -149,6 +149,34 @@ def test_a_folder_is_not_imported_for_a_command_that_is_wrong(
     assert server.bodies[1]["spec"] == {"name": "pets", "file": PENDING}
 
 
+def test_what_is_wrong_is_said_of_the_option_that_it_was_given_by(
+    server: Server, images: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.refused.add("POST /jobs/check")
+    assert run(["predict", "pets", *map(str, images)]) == 2
+    assert "jobyard: --top: should be at least 1\n" in capsys.readouterr().err
+    assert run(["train", str(images[0].parent)]) == 2  # which has no such option
+    assert "jobyard: spec.top: should be at least 1\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"x\n", "is not JSON (line 1): should be what model.to_json() of Keras 3 writes"),
+        (b"\xff", "is not JSON: should be"),
+        (b"[" * 100_000, "is not JSON: should be"),
+        (b"[1]", "is no architecture, but a list as JSON"),
+    ],
+)
+def test_an_architecture_that_is_none_is_not_uploaded(
+    server: Server, tmp_path: Path, content: bytes, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "net.json").write_bytes(content)
+    assert run(["train", "pets", "--architecture", "net.json"]) == 2
+    assert said in capsys.readouterr().err
+    assert server.asked == []
+
+
 def test_nothing_is_packed_for_a_data_set_that_may_not_be_called_so(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
