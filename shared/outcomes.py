@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from jobyard.shared.database import Base, by_dialect, insert_into, utcnow
 from jobyard.shared.jobs import Job
+from jobyard.shared.kinds.preview import Preview
 
 JOBS: Final = cast(sa.Table, Job.__table__)
 BUCKET_SECONDS: Final = 300
@@ -104,7 +105,7 @@ def count(session: Session) -> Counted:
     bucket = _bucket_of(JOBS.c.finished_at).label("bucket")
     query = (
         sa.select(bucket, JOBS.c.queue, JOBS.c.state, sa.func.count())
-        .where(JOBS.c.finished_at >= since, JOBS.c.parent_id.is_(None))
+        .where(JOBS.c.finished_at >= since, JOBS.c.parent_id.is_(None), JOBS.c.kind != Preview.name)
         .group_by(bucket, JOBS.c.queue, JOBS.c.state)
     )
     return [(at, queue, state, number) for at, queue, state, number in session.execute(query)]

@@ -11,12 +11,15 @@ from jobyard.shared import jobs, registry, storage
 from jobyard.shared.database import utcnow
 from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.shared.jobs import TERMINAL, Job, State, needed_by_parent
+from jobyard.shared.kinds.preview import Preview
 from jobyard.shared.needs import JobInput, job_that_needs, note_lost, unended_job_that_names
 from jobyard.shared.storage import File, PendingKey, Reason, complete, plan_deletion
 
 DAY_SECONDS = 86_400.0
 # What was begun to be written later than that may belong to an upload that still runs.
 ABANDONED_SECONDS = 2 * DAY_SECONDS
+# A preview that has ended is deleted by the request that asked for it, or after so long.
+PREVIEW_SECONDS = 300.0
 # A sweep deletes at most so many files, or that share of all if it is more: a mistake does not empty the
 # storage within a pass, and stands in the log before it has done much.
 MOST_AT_ONCE, MOST_SHARE = 100, 0.01
@@ -98,6 +101,31 @@ def delete_jobs(session: Session, job_ids: Sequence[uuid.UUID], *where: sa.Colum
     unused = _unused(session, sorted(keys))
     plan_deletion(session, unused, Reason.DELETED)
     return Deletion(ids, unused, refused)
+
+
+def delete_previews(session: Session, job_ids: Sequence[uuid.UUID]) -> list[str]:
+    """Delete those of these previews that have ended, and what was uploaded for them alone.
+
+    Returns the storage's keys to delete after the commit.
+    """
+    ids, _ = jobs.sort_out(session, "delete", job_ids, Job.kind == Preview.name)
+    specs = session.scalars(sa.select(Job.spec).where(Job.id.in_(ids))).all()
+    heads = [uuid.UUID(spec["file"]) for spec in specs if spec["head_bytes"] is not None]
+    keys = jobs.delete_locked(session, ids) | _delete_unread(session, heads)
+    unused = _unused(session, sorted(keys))
+    plan_deletion(session, unused, Reason.UNUSED)
+    return unused
+
+
+def forget_previews(session: Session, limit: int = 1_000) -> None:
+    """Delete what is left of previews whose reader has gone."""
+    left = sa.select(Job.id).where(Job.kind == Preview.name).order_by(Job.id).limit(limit).subquery()
+    old = sa.select(Job.id).where(
+        Job.id.in_(sa.select(left.c.id)),
+        Job.state.in_(TERMINAL),
+        Job.finished_at < utcnow(-PREVIEW_SECONDS),
+    )
+    delete_previews(session, session.scalars(old).all())
 
 
 def _makers_of_cards(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, jobs.Refusal]:

@@ -13,6 +13,9 @@ from jobyard.web.schemas import API
 
 LOGIN: Final = "login"
 LOGIN_BYTES: Final = 4_000
+# Of a file that is looked at before it is uploaded.
+HEAD: Final = "previews.preview_head"
+HEAD_BYTES: Final = 16 << 20
 # Of a form without files, and of everything that is neither JSON nor a file.
 FORM_BYTES: Final = 1_000_000
 FORM_FIELDS: Final = 1_000
@@ -24,6 +27,7 @@ OVERHEAD_BYTES: Final = 1 << 20
 # Which endpoints take files, in how many parts of a multipart body: files and fields.
 PARTS: Final = {
     "files.upload": 10,
+    "previews.preview_head": 10,
     "registry.upload_dataset": 10,
     # A field for each class, or one for all of them.
     "registry.upload_model": 1_010,
@@ -52,6 +56,12 @@ def _limit_of_request() -> Limit:
     if endpoint == LOGIN:
         return Limit(LOGIN_BYTES, remedy="it should be a form with the field token")
     if media_type == "multipart/form-data":
+        if endpoint == HEAD:
+            return Limit(
+                min(HEAD_BYTES, current_backend().settings.max_upload_bytes) + OVERHEAD_BYTES,
+                PARTS[endpoint],
+                "it should have the file's head and not all of it",
+            )
         if parts := PARTS.get(endpoint):
             return Limit(current_backend().settings.max_upload_bytes + OVERHEAD_BYTES, parts)
         return Limit(FORM_BYTES, remedy="a larger one should be sent to where files are uploaded")

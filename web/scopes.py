@@ -57,6 +57,8 @@ SCOPES: Final[dict[str, Scope | None]] = {
     "kinds.list_kinds": READ,
     "logs.get_logs": READ,
     "prometheus.metrics": READ,
+    "previews.preview_head": SUBMIT,
+    "previews.preview_upload": SUBMIT,
     "queues.limit_queue": ADMIN,
     "queues.list_queues": READ,
     "queues.pause_queue": ADMIN,

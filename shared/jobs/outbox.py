@@ -24,6 +24,8 @@ _COLUMNS: Final = (
 )
 # Written out: each parameter of a statement costs every job something.
 _ZERO: Final = sa.literal_column("0", sa.Integer)
+# The kind whose jobs are the server's own: `shared.kinds.preview`.
+UNTOLD: Final = sa.literal_column("'preview'", sa.String)
 # A sweep looks at so many queued jobs at once for each webhook.
 WAITS_AT_ONCE: Final = 500
 
@@ -32,6 +34,7 @@ def _wanted(job: Any, event: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
     """Whether a webhook wants to know of this event of the job, if that `_is_theirs`, too."""
     return sa.and_(
         WEBHOOKS.c.enabled,
+        job.kind != UNTOLD,
         has_word(WEBHOOKS.c.events, event),
         sa.or_(WEBHOOKS.c.kinds.is_(None), has_word(WEBHOOKS.c.kinds, job.kind)),
     )

@@ -7,12 +7,16 @@ from typing import Any, Final
 from jobyard.shared.errors import NotFound
 from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Source, Spec
 from jobyard.shared.kinds.loading import installed
+from jobyard.shared.kinds.preview import Preview
 
 log = logging.getLogger(__name__)
 
 TITLE_CHARACTERS: Final = 200
+# Of these only the server itself asks for jobs: they are in no list or form, and no request can name them.
+INTERNAL: Final[Mapping[str, Kind[Any]]] = {kind.name: kind for kind in [Preview()]}
 
 __all__ = [
+    "INTERNAL",
     "Kind",
     "Parameters",
     "Queue",
@@ -24,18 +28,24 @@ __all__ = [
     "label",
     "links",
     "of",
+    "of_job",
     "problems",
     "title",
 ]
 
 
 def by_name() -> Mapping[str, Kind[Any]]:
-    """All installed kinds by their names, in their order."""
+    """The installed kinds that may be asked for, by their names, in their order."""
     return installed().kinds
 
 
+def of_job(name: str) -> Kind[Any] | None:
+    """The kind of a job that there is, which may be internal. None if it is not installed."""
+    return installed().kinds.get(name) or INTERNAL.get(name)
+
+
 def find(name: str) -> Kind[Any]:
-    """The kind of that name. Raises NotFound, which lists the installed kinds."""
+    """The kind of that name that may be asked for. Raises NotFound, which lists them."""
     kinds = by_name()
     if name not in kinds:
         raise NotFound(f"there is no kind {name!r}; should be one of {', '.join(kinds)}")
@@ -47,7 +57,7 @@ def title(kind: str, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:
 
     At most TITLE_CHARACTERS: the rest is cut.
     """
-    declared = by_name().get(kind)
+    declared = of_job(kind)
     if declared is None:
         return kind
     try:
@@ -60,13 +70,13 @@ def title(kind: str, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:
 
 def label(kind: str) -> str:
     """A kind's name for people: "Training"; of one that is not installed, its own name."""
-    declared = by_name().get(kind)
+    declared = of_job(kind)
     return kind if declared is None else declared.label
 
 
 def links(kind: str, spec: str) -> Sequence[str]:
     """What a job has beside events and files; nothing where its kind is unknown, or fails at it."""
-    declared = by_name().get(kind)
+    declared = of_job(kind)
     if declared is None:
         return ()
     try:
@@ -83,4 +93,4 @@ def problems() -> tuple[str, ...]:
 
 def of(spec: Spec) -> Kind[Any]:
     """The kind whose spec this is."""
-    return next(kind for kind in by_name().values() if kind.Spec is type(spec))
+    return next(kind for kind in (*by_name().values(), *INTERNAL.values()) if kind.Spec is type(spec))

@@ -50,14 +50,14 @@ def kind_name(kind: str) -> str:
 @routes.app_template_filter()
 def kind_icon(kind: str) -> str:
     """The name of a Bootstrap icon."""
-    found = kinds.by_name().get(kind)
+    found = kinds.of_job(kind)
     return found.icon if found else "question"
 
 
 @routes.app_template_filter()
 def has_metrics(kind: str) -> bool:
     """Whether jobs of the kind have a metric history, and so can be compared."""
-    found = kinds.by_name().get(kind)
+    found = kinds.of_job(kind)
     return found is not None and found.has_metrics
 
 

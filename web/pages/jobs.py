@@ -41,7 +41,7 @@ def _page(job_id: uuid.UUID, not_deleted: str | None = None) -> Response:
         artifacts = storage.artifacts(session, job_id, limit=MAX_FILES)
         events, earlier = jobs.last_events(session, job_id, MAX_EVENTS)
         seen = jobs.read_version(session.connection(), job_id)
-        kind = kinds.by_name().get(found.kind)
+        kind = kinds.of_job(found.kind)
         charts = _charts(metrics.names_of(session, [job_id])) if kind and kind.has_metrics else []
         used = metrics.names_of(session, [job_id], system=True) if found.usage else []
         return live(
@@ -130,7 +130,7 @@ def _hidden(job: jobs.Job) -> set[str]:
 
     None are hidden where its source is one that forms don't offer.
     """
-    kind = kinds.by_name().get(job.kind)
+    kind = kinds.of_job(job.kind)
     sources = kind.sources if kind else ()
     given = {name for name, value in job.spec.items() if value is not None}
     others = [source for source in sources if given.isdisjoint({source.field, source.several})]

@@ -26,6 +26,7 @@ from jobyard.web.schemas.operations import (
     Worker,
     WorkersJob,
 )
+from jobyard.web.schemas.previews import FilePreview
 from jobyard.web.schemas.registry import Dataset, Model, ModelCard, ModelEvaluation, ModelExport
 from jobyard.web.schemas.results import Prediction, ScoredRow, ScoredRows, ScoreGroup
 from jobyard.web.schemas.tokens import AuditEntry, NewToken, Token
@@ -43,6 +44,7 @@ __all__ = [
     "Event",
     "Failures",
     "File",
+    "FilePreview",
     "FilesTotal",
     "Job",
     "JobError",

@@ -38,7 +38,7 @@ def again(session: Session, job_id: uuid.UUID) -> Again:
     job = jobs.get(session, job_id)
     if job.parent_id is not None:
         raise Conflict(f"the job is a part of job {job.parent_id}; run that one again")
-    declared = kinds.by_name().get(job.kind)
+    declared = kinds.of_job(job.kind)
     if declared is None:
         raise Conflict(f"the kind {job.kind!r} is not installed any more")
     spec = dict(job.spec)

@@ -54,7 +54,7 @@ def lost(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, set[
 
 def _named(session: Session, job: jobs.Job, missing: set[uuid.UUID]) -> tuple[str, str]:
     """The first field whose thing is gone, and what is to be said of it."""
-    kind = kinds.by_name().get(job.kind)
+    kind = kinds.of_job(job.kind)
     try:
         spec: Any = None if kind is None else kind.Spec.model_validate(job.spec)
     except ValidationError:  # of a spec from before the kind was changed

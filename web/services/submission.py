@@ -182,6 +182,11 @@ def _asked(submission: AnySubmission) -> bytes:
     return submission.model_dump_json(exclude=unset).encode()
 
 
+def _kind_of(submission: AnySubmission) -> Kind[Any]:
+    """Also one that only the server itself asks for."""
+    return kinds.of_job(submission.kind) or kinds.find(submission.kind)
+
+
 def _request(
     backend: Backend,
     submission: AnySubmission,
@@ -190,7 +195,7 @@ def _request(
     idempotency_key: str | None = None,
     digest: str | None = None,
 ) -> jobs.Request:
-    kind, spec = kinds.find(submission.kind), submission.spec
+    kind, spec = _kind_of(submission), submission.spec
     document = spec.model_dump(mode="json")
     return jobs.Request(
         kind=kind.name,
@@ -219,7 +224,7 @@ def _does(kind: Kind[Any], spec: Spec, document: dict[str, Any], files: Mapping[
 
 def _found_by(submission: AnySubmission, needs: Needs) -> Needs:
     """With what the job is found by: its marks, its files, and the data sets and models it names or makes."""
-    kind = kinds.find(submission.kind)
+    kind = _kind_of(submission)
     names = [
         *needs.file_names.values(),
         *(addresses.parse(address).shown for address in needs.addresses.values()),
@@ -235,7 +240,7 @@ def _found_by(submission: AnySubmission, needs: Needs) -> Needs:
 
 def _has_to_be_checked(submission: AnySubmission) -> bool:
     """Whether the spec names anything that this server has, or has not, or its kind has checks of its own."""
-    kind = kinds.find(submission.kind)
+    kind = _kind_of(submission)
     if type(kind).resolve is not Kind.resolve:
         return True
     uploads = any(file_id is not None for file_id in kind.inputs(submission.spec).values())
@@ -255,7 +260,7 @@ def _resolve(
 ) -> tuple[AnySubmission, Needs]:
     """`_resolved`; `where` comes before the names of fields in errors."""
     try:
-        spec, needs = _resolved(session, backend, kinds.find(submission.kind), submission.spec, pending)
+        spec, needs = _resolved(session, backend, _kind_of(submission), submission.spec, pending)
     except BadInput as error:
         raise BadInput(f"{where}{error.field}", error.message) from None
     return submission.model_copy(update={"spec": spec}), needs

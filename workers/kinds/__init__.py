@@ -40,7 +40,7 @@ def work_of(kind: Kind[Any]) -> Work:
 def missing_works(queue: Queue) -> list[str]:
     """A line for each kind of the queue whose work is not installed; only packages around it are imported."""
     problems = []
-    for kind in kinds.by_name().values():
+    for kind in (*kinds.by_name().values(), *kinds.INTERNAL.values()):
         if kind.queue != queue:
             continue
         module = kind.work.partition(":")[0]
@@ -68,7 +68,7 @@ class Works(dict[str, Work]):
     """The work of each kind by its name."""
 
     def __missing__(self, name: str) -> Work:
-        self[name] = work_of(kinds.find(name))
+        self[name] = work_of(kinds.of_job(name) or kinds.find(name))
         return self[name]
 
 

@@ -54,7 +54,7 @@ def work(attempt: Attempt, spec: SentimentSpec | SentimentPart) -> Made:
     """Score the texts of the spec, or those of a file, or a part of one."""
     if isinstance(spec, SentimentSpec) and spec.texts is not None:
         return score_texts(spec, _scorer(attempt, spec), attempt.progress)
-    wait_for(_compiling(), attempt, "starting")
+    wait_for(compiling(), attempt, "starting")
     if isinstance(spec, SentimentPart):
         return _score_part(attempt, spec)
     if attempt.claim.child_window is not None:
@@ -79,7 +79,7 @@ def _words(spec: SentimentSpec) -> tuple[tuple[str, float], ...]:
 
 
 @functools.cache
-def _compiling() -> "Future[None]":
+def compiling() -> "Future[None]":
     """What reads and scores files, once per process: in a thread, for where it was never compiled that takes
     seconds, and a cancelled job doesn't wait for it."""
 

@@ -297,7 +297,7 @@ class Executor:
 
 def _spec_of(claim: jobs.Claim) -> Parameters:
     """The job's checked spec. Raises WorkError if this worker can't do such a job."""
-    kind = kinds.by_name().get(claim.kind)
+    kind = kinds.of_job(claim.kind)
     if kind is None:
         known = f"it has {', '.join(kinds.by_name())}"
         why = next((line for line in kinds.problems() if repr(claim.kind) in line), known)
@@ -309,7 +309,8 @@ def _spec_of(claim: jobs.Claim) -> Parameters:
 
 
 def _limits_of(claim: jobs.Claim, settings: Settings) -> Limits:
-    stall_seconds = settings.stall_seconds_of(claim.kind, kinds.find(claim.kind).stall_seconds)
+    kind = kinds.of_job(claim.kind) or kinds.find(claim.kind)
+    stall_seconds = settings.stall_seconds_of(claim.kind, kind.stall_seconds)
     # No longer than a lost worker keeps its job.
     return Limits(stall_seconds, settings.stall_action, settings.lease_seconds)
 

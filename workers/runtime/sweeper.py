@@ -159,6 +159,7 @@ class Sweeper:
             return
         with self._database.write() as session:
             jobs.forget_checkpoints(session)
+            retention.forget_previews(session)
         if self._retention_days:
             with self._database.write() as session:
                 _, is_more = retention.forget(session, self._retention_days)

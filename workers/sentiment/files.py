@@ -195,15 +195,14 @@ def read_file(
     with opened.path.open("rb") as stream:
         is_json = "rows_of" in opened.read_as
         longer = partial(head_of, stream, LONG_BYTES)
-        asked = _written_as(opened, spec)
+        asked = written_as(opened, spec)
         kind = Found("jsonl") if is_json else find(head, opened.name, asked, longer)
-        table = open_table(kind.kind, [], dialect=kind.dialect)
         size = stream.seek(0, 2)
-        whole = table.begin(stream, Part(text_begin(head), size, 0), broken, progress)
-        column = table.choose(stream, whole, _inside(opened, spec.column), progress)
+        table, whole = begun(kind, stream, Part(text_begin(head), size, 0), broken, progress)
+        column = table.choose(stream, whole, named_inside(opened, spec.column), progress)
         group_by = None
         if spec.group_by is not None:
-            group_by = table.choose(stream, whole, _inside(opened, spec.group_by), progress)
+            group_by = table.choose(stream, whole, named_inside(opened, spec.group_by), progress)
         batch = table.check(stream, column, limit, progress) if isinstance(table, ParquetTable) else 0
         # A little more than that: parts end with a row, before it is reached, and no scrap is to be left.
         part_size = min(max(size // PARTS + size // 1_000, MIN_PART_BYTES), MAX_PART_BYTES)
@@ -220,7 +219,7 @@ def read_file(
         batch,
         [part for part, _ in found],
         [rows for _, rows in found],
-        {"format": table.kind, **table.read_as, **opened.read_as, **_numbered(opened)},
+        read_as_of(table, opened),
         [
             *opened.warnings,
             *([] if isinstance(table, ParquetTable) or "encoding" in opened.read_as else doubts(head)),
@@ -231,18 +230,27 @@ def read_file(
     )
 
 
-def _written_as(opened: Opened, spec: SentimentSpec) -> SentimentSpec:
+def written_as(opened: Opened, spec: SentimentSpec) -> SentimentSpec:
     """A sheet was written aside as CSV, which is not how the file is written that the job speaks of."""
     is_sheet = "sheet" in opened.read_as
     return spec.model_copy(update={"delimiter": ",", "quote": "double"}) if is_sheet else spec
 
 
-def _numbered(opened: Opened) -> dict[str, str]:
-    """For `read_as`: whether rows are counted, and not lines."""
-    return {} if opened.numbered == "line" else {"numbered": opened.numbered}
+def begun(
+    kind: Found, stream: IO[bytes], every: Part, broken: Broken, progress: Progress
+) -> tuple[Table, Part]:
+    """The table that is found in `every` byte, and where its rows are. Raises WorkError."""
+    table = open_table(kind.kind, [], dialect=kind.dialect)
+    return table, table.begin(stream, every, broken, progress)
 
 
-def _inside(opened: Opened, column: str | int | ColumnNumber | None) -> str | int | ColumnNumber | None:
+def read_as_of(table: Table, opened: Opened) -> dict[str, Any]:
+    """What was found out about a file, for the result; also whether rows are counted, and not lines."""
+    numbered = {} if opened.numbered == "line" else {"numbered": opened.numbered}
+    return {"format": table.kind, **table.read_as, **opened.read_as, **numbered}
+
+
+def named_inside(opened: Opened, column: str | int | ColumnNumber | None) -> str | int | ColumnNumber | None:
     """A column as it is called in a row, where it may be said with what the rows are in."""
     return (column.removeprefix(opened.prefix) or column) if isinstance(column, str) else column
 

@@ -192,6 +192,19 @@ def _asked(suffix: str, spec: SentimentSpec) -> Asked:
     )
 
 
+def table_in(head: bytes, name: str, spec: SentimentSpec) -> Found | None:
+    """The table with columns that text seems to be, whatever else it may be."""
+    if head[text_begin(head) :].lstrip().startswith(b"{") and spec.delimiter is None:
+        return Found("jsonl")
+    with suppress(WorkError):
+        sniffed = sniff(
+            head, text_begin(head), _asked(suffix_of(name), spec), is_whole=len(head) < HEAD_BYTES
+        )
+        if sniffed.is_wide:
+            return Found(sniffed.dialect.kind, sniffed.dialect, sniffed.warnings)
+    return None
+
+
 def open_table(
     kind: str, columns: list[str], wanted: list[str] | None = None, dialect: Dialect | None = None
 ) -> Table:

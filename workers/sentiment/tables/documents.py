@@ -36,9 +36,10 @@ class FromDocument(Step):
             skimmed = document.elements_at(rows.place, SKIMMED)
             lines = _Lines(document.elements_at(rows.place, MAX_LINE + 1), skimmed, rows)
             target.write(iter(lines))
-            is_program = begin > text_begin(opened.head)
-            end = _End(document, rows, lines.elements, is_program=is_program)
-            end.check(opened, is_strict=spec.errors == "fail")
+            if not target.is_cut:
+                is_program = begin > text_begin(opened.head)
+                end = _End(document, rows, lines.elements, is_program=is_program)
+                end.check(opened, is_strict=spec.errors == "fail")
         opened.read_as |= {"format": "json", "rows_of": rows.name or rows.layout}
         opened.numbered = lines.numbered
         opened.prefix = f"{rows.name}." if rows.name else ""

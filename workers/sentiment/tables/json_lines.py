@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import IO, Any
 
@@ -71,6 +71,9 @@ class JsonLines(TextTable):
                 )
             return choose([*self.columns, *inner], column)
         return choose(self.columns, column)
+
+    def within(self, stream: IO[bytes], whole: Part, progress: Progress) -> Sequence[str]:
+        return self._inner(stream, whole, progress)[0]
 
     def finder(self) -> LineFinder:
         return LineFinder()

@@ -4,6 +4,7 @@ A file may be compressed, or in another encoding: each step undoes one such thin
 aside, and says so. Steps are taken until what is left is plain.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from jobyard.shared.disk import Room
@@ -44,26 +45,40 @@ class Decode(Step):
         opened.read_as["encoding"] = encoding
 
 
+def _target(_opened: Opened, path: Path, limit: int, room: Room, progress: Progress) -> Target:
+    return Target(path, limit, room, progress)
+
+
 # In this order: a workbook is a zip archive of its own, what is packed has an encoding, too, and lines end in
 # letters.
 STEPS: tuple[Step, ...] = (Unpack(), ReadWorkbook(), Extract(), Decode(), LineEnds(), FromDocument())
 
 
 def open_plain(
-    spec: SentimentSpec, source: Path, name: str, copy: Path, limit: int, progress: Progress, room: Room
+    spec: SentimentSpec,
+    source: Path,
+    name: str,
+    copy: Path,
+    limit: int,
+    progress: Progress,
+    room: Room,
+    target_of: Callable[[Opened, Path, int, Room, Progress], Target] = _target,
+    *,
+    is_cut: bool = False,
 ) -> Opened:
     """Find the plain bytes of `source`, uploaded as `name`: its own, or `copy` if they had to be written.
 
-    Raises WorkError for what can't be read, and for over `limit` bytes; and what `room` raises.
+    `is_cut`: `source` has only the file's first bytes. Raises WorkError for what can't be read, and for over
+    `limit` bytes; and what `room` raises.
     """
-    opened = Opened(source, name, _head_of(source))
+    opened = Opened(source, name, _head_of(source), is_cut=is_cut)
     scratch = [copy.with_name(f"{copy.name}.{number}") for number in range(2)]
     try:
         while (step := _next_step(opened, spec)) is not None:
             path = scratch[0]
-            with Target(path, limit, room.afresh(), progress) as target:
+            with target_of(opened, path, limit, room.afresh(), progress) as target:
                 step.take(opened, spec, target, progress)
-            opened.path, opened.head = path, _head_of(path)
+            opened.path, opened.head, opened.is_cut = path, _head_of(path), opened.is_cut or target.is_cut
             scratch.reverse()
         if not opened.head.startswith(PARQUET):
             refuse_binary(opened.head, spec.encoding if "encoding" not in opened.read_as else "utf-8")

@@ -68,6 +68,14 @@ class ParquetTable(Table):
             return column if found else choose([*self.columns, *names_within(schema)], column)
         return choose(self.columns, column)
 
+    def within(self, stream: IO[bytes], whole: Part, progress: Progress) -> Sequence[str]:
+        return names_within(_opened(stream).schema_arrow)
+
+    def texts(self, stream: IO[bytes]) -> list[str]:
+        """The columns that may be scored."""
+        schema = _opened(stream).schema_arrow
+        return [name for name, field in zip(self.columns, schema, strict=True) if may_be_texts(field.type)]
+
     def check(self, stream: IO[bytes], texts: str, limit: int, progress: Progress) -> int:
         """Look at the column of texts and at every page. Returns how many rows may be read at once.
 

@@ -44,6 +44,8 @@ def main() -> None:
 
     def work() -> dict[str, Any]:
         with calamine.load_workbook(told["path"]) as workbook:
+            if told.get("lists"):
+                return {"sheets": names_of(workbook)}
             asked = Asked(**{name: told[name] for name in Asked._fields})
             return read(workbook, asked, told["limit"])
 
@@ -70,7 +72,7 @@ def read(workbook: calamine.CalamineWorkbook, asked: Asked, limit: int) -> dict[
 
     Returns {"sheet", "warnings"}. Raises WorkError, and what the library raises.
     """
-    sheets = [sheet for sheet in workbook.sheets_metadata if sheet.typ == calamine.SheetTypeEnum.WorkSheet]
+    sheets = _sheets_of(workbook)
     names = [sheet.name for sheet in sheets]
     warnings: list[str] = []
     if asked.sheet is not None:
@@ -99,6 +101,15 @@ def read(workbook: calamine.CalamineWorkbook, asked: Asked, limit: int) -> dict[
         rows = without_titles(chosen, asked, warnings)
     write(rows, limit)
     return {"sheet": chosen.name, "warnings": warnings}
+
+
+def _sheets_of(workbook: calamine.CalamineWorkbook) -> list[calamine.SheetMetadata]:
+    return [sheet for sheet in workbook.sheets_metadata if sheet.typ == calamine.SheetTypeEnum.WorkSheet]
+
+
+def names_of(workbook: calamine.CalamineWorkbook) -> list[str]:
+    """Of the sheets that have cells, and no charts, in their order."""
+    return [sheet.name for sheet in _sheets_of(workbook)]
 
 
 def choose(

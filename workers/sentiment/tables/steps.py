@@ -30,10 +30,17 @@ class Opened:
     prefix: str = ""
     # What rows are counted by in messages: "line" or "row".
     numbered: str = "line"
+    # Whether these are only the first bytes of the file, so that its end tells nothing.
+    is_cut: bool = False
 
 
 class Target:
-    """Where a step writes: at most `limit` bytes, for which there is `room`; its own files go to `folder`."""
+    """Where a step writes: at most `limit` bytes, for which there is `room`; its own files go to `folder`.
+
+    `is_cut`: what was written is only the beginning of what there is.
+    """
+
+    is_cut = False
 
     def __init__(self, path: Path, limit: int, room: Room, progress: Progress) -> None:
         self._file = path.open("wb")

@@ -89,6 +89,10 @@ class Table(ABC):
         """The column of that name or number (from 1); else `text`, else the only one. Raises WorkError."""
         return choose(self.columns, column)
 
+    def within(self, stream: IO[bytes], whole: Part, progress: Progress) -> Sequence[str]:
+        """Names of what is within columns: `user.name`."""
+        return ()
+
     @abstractmethod
     def parts(
         self, stream: IO[bytes], whole: Part, size: int, broken: Broken, progress: Progress

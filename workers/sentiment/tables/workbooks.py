@@ -73,6 +73,20 @@ class ReadWorkbook(Step):
         opened.name = f"{without_suffix(opened.name)}.csv"
 
 
+def sheets_of(path: Path, folder: Path, progress: Progress) -> list[str]:
+    """The names of a workbook's sheets. Raises WorkError where it can't be read."""
+    told = {
+        "path": str(path.resolve()),
+        "lists": True,
+        "memory_bytes": LIMITS.memory_bytes,
+        "no_memory": _no_memory(),
+    }
+    with tempfile.TemporaryDirectory(dir=folder, prefix="sheets-") as scratch:
+        ended = child.run(READER, told, Path(scratch), progress, LIMITS)
+        names: list[str] = child.result_of(ended, _why)["sheets"]
+    return names
+
+
 def is_workbook(path: Path) -> bool:
     """Whether a zip archive is a workbook of Excel or OpenDocument. Raises WorkError where it is damaged."""
     with path.open("rb") as file, open_zip(file) as archive:

@@ -99,7 +99,7 @@ def test_a_file_that_is_cancelled_while_loops_are_compiled_is_left_at_once(
     from jobyard.workers.kinds import sentiment
 
     never: Future[None] = Future()
-    monkeypatch.setattr(sentiment, "_compiling", lambda: never)
+    monkeypatch.setattr(sentiment, "compiling", lambda: never)
     attempt: Any = SimpleNamespace(progress=Progress())
     for spec in (SentimentSpec(file=uuid.uuid4()), SentimentPart(part=0, parts=2, rows=1)):
         with pytest.raises(Cancelled):
