@@ -20,6 +20,8 @@ from jobyard.web.pages.fields import Field, fields_of
 MAX_FILES = 1_000
 # Before the name of a field of files: the ids of uploads that are to be used again, with blanks between them.
 KEPT = "kept."
+# The fields whose value is the name of a column, even where it is one of digits.
+NAMED = "named"
 # For the ids of files until everything else is known to be right.
 UNSTORED = PENDING
 
@@ -122,7 +124,8 @@ def _entered(filled: Filled, field: Field) -> Any:
             return _json(filled, field.name)
     # A checkbox sends its hidden "false" first: the last value counts.
     written = (request.form.getlist(field.name) or [""])[-1].strip()
-    return column(written) if written and field.input == "column" else written or None
+    is_name = field.name in request.form.getlist(NAMED)
+    return column(written) if written and field.input == "column" and not is_name else written or None
 
 
 def _pairs(filled: Filled, name: str) -> Mapping[str, float] | None:

@@ -1,14 +1,13 @@
 // Comfort for forms, which work without it: it shows what was chosen and what the defaults are then, refuses what
-// is too large before it is sent, and shows the progress of a long upload.
+// is too large before it is sent, and keeps what is filled in where a login was lost.
 
-const UNITS = ["bytes", "kB", "MB", "GB", "TB"];
+import { logIn, mayUse } from "./login_dialog.js";
+import { Look } from "./look.js";
+import { send } from "./sending.js";
+import { size } from "./sizes.js";
+
 const MOST_PREVIEWS = 24;
-
-function size(bytes) {
-  let unit = 0;
-  for (; bytes >= 1000 && unit < UNITS.length - 1; unit += 1) bytes /= 1000;
-  return `${Number(bytes.toPrecision(3))} ${UNITS[unit]}`;
-}
+const LOST = "You were logged out, or your token may not submit jobs. Log in, and the form is sent as it is.";
 
 const total = (files) => [...files].reduce((sum, file) => sum + file.size, 0);
 
@@ -41,41 +40,17 @@ function preview(place, files) {
   if (pictures.length > shown.length) place.append(`and ${pictures.length - shown.length} more`);
 }
 
-/** Send the form with its progress shown, and go where the answer leads. */
-function send(form, inputs) {
-  const panel = form.querySelector("[data-upload-progress]");
-  const status = form.querySelector("[data-upload-status]");
-  const button = form.querySelector("[type=submit]");
-  const request = new XMLHttpRequest();
-  request.upload.onprogress = ({ loaded, total: all }) => {
-    panel.querySelector("progress").value = loaded / all;
-    status.textContent = loaded < all ? `${size(loaded)} of ${size(all)} sent` : "Sent; the server is processing it…";
-  };
-  request.onload = () => {
-    if (request.status < 400) location.assign(request.responseURL);
-    else replaceForm(request.responseText, inputs);
-  };
-  request.onerror = () => {
-    button.disabled = false;
-    status.textContent = "The upload failed. Check that the server is running and that the file is not too large.";
-  };
-  button.disabled = true;
-  panel.hidden = false;
-  request.open("POST", form.action);
-  request.setRequestHeader("Accept", "text/html");
-  request.send(new FormData(form));
-}
-
 /** The form again, with what is wrong; the files that were chosen stay chosen. */
-function replaceForm(html, inputs) {
-  const fresh = new DOMParser().parseFromString(html, "text/html").querySelector("main");
+function replaceForm(fresh, inputs) {
   document.querySelector("main").replaceWith(fresh);
   for (const { name, files } of inputs) {
     const input = fresh.querySelector(`input[type=file][name="${name}"]`);
     if (input) input.files = files;
   }
   enhance(fresh);
-  fresh.querySelector("[role=alert]")?.scrollIntoView({ block: "center" });
+  const wrong = fresh.querySelector("[aria-invalid=true]");
+  (wrong ?? fresh.querySelector("[role=alert]"))?.scrollIntoView({ block: "center" });
+  wrong?.focus({ preventScroll: true });
 }
 
 /** Say in fields without a value what they default to: of some it depends on what is chosen in another field. */
@@ -117,6 +92,7 @@ function enhance(root) {
     form.addEventListener("submit", (event) => submit(event, form));
     form.addEventListener("change", () => showDefaults(form));
     showDefaults(form);
+    if (form.dataset.look) new Look(form);
   }
 }
 
@@ -126,15 +102,20 @@ function submit(event, form) {
   for (const input of chosen) input.disabled = input.offsetParent === null;
   const inputs = chosen.filter((input) => !input.disabled);
   const wrong = inputs.find((input) => !input.validity.valid);
-  if (!inputs.length) {
-    // A double click is one job, not two.
-    if (form.dataset.sent) event.preventDefault();
-    form.dataset.sent = "yes";
-    return;
-  }
   event.preventDefault();
   if (wrong) wrong.closest("[data-drop]").scrollIntoView({ block: "center" });
-  else send(form, inputs);
+  else if (inputs.length) send(form, (page) => replaceForm(page, inputs));
+  else sendTexts(form);
+}
+
+/** Send a form without files as browsers do, once it is known that the answer is no login page. */
+async function sendTexts(form) {
+  // A double click is one job, not two.
+  if (form.dataset.sent) return;
+  form.dataset.sent = "yes";
+  const isOut = (await mayUse(form.action)) === false;
+  if (isOut && !(await logIn(form.dataset.login, LOST))) delete form.dataset.sent;
+  else form.submit();
 }
 
 // Back from the job's page, the form can be sent again; and the browser has filled it in as it was.

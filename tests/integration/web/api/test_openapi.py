@@ -19,7 +19,7 @@ BLUEPRINTS = (
     *("tokens.", "audit."),
     *("job_ids.",),
     *("job_ids.", "requests."),
-    *("failures.",),
+    *("failures.", "previews."),
 )
 
 

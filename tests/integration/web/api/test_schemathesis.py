@@ -15,6 +15,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import (
     ignored_auth,
@@ -37,6 +38,8 @@ EXAMPLES = int(os.environ.get("EXAMPLES", "6"))
 EXCLUDED = [positive_data_acceptance, ignored_auth]
 # The fields of a form are texts, whatever they were made from: null is the name "null".
 UNTYPED = {"multipart/form-data": [negative_data_rejection]}
+# What a worker has to look at is answered with 503 here, where there is none.
+FOR_WORKERS = ("POST /api/v1/previews", "POST /api/v1/files/{id}/preview")
 KINDS = ("train", "predict", "texts", "file", "import")
 STATES = ("queued", "running", "succeeded", "failed")
 
@@ -106,7 +109,11 @@ def test_every_answer_is_as_the_document_says(
         if mode == GenerationMode.POSITIVE and number % 2 and case.path.startswith("/api/v1/jobs/"):
             case.path_parameters["id"] = job_ids[number // 2 % len(job_ids)]
         try:
-            case.call_and_validate(excluded_checks=EXCLUDED + UNTYPED.get(case.media_type or "", []))
+            response = case.call()
+            excluded = EXCLUDED + UNTYPED.get(case.media_type or "", [])
+            if response.status_code == 503 and case.operation.label in FOR_WORKERS:
+                excluded = [*excluded, not_a_server_error]
+            case.validate_response(response, excluded_checks=excluded)
         except FailureGroup as group:
             failures.extend(f"{case.operation.label}: {failure}" for failure in group.exceptions)
 
