@@ -148,6 +148,13 @@ class Kind(ABC, Generic[S]):
         """
         return self.action
 
+    def wrong_field(self, spec: Mapping[str, Any], error: str) -> str | None:
+        """The field of a failed job's spec that its error is about: its page offers to run it with another.
+
+        None where an error is about no one field, or about what a retry may do.
+        """
+        return None
+
     def made(self, spec: S) -> Sequence[str | None]:
         """The names of the data sets and models that the job makes: it is found by them."""
         return ()

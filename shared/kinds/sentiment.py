@@ -300,6 +300,11 @@ class SentimentPart(Parameters):
 _OF_A_FILE = re.compile(r'"texts":\s*null')
 
 
+# What errors of the work say of a column, and of another field that says how a file is read.
+_WRONG_COLUMN = re.compile(r"(?:there is no column |^(?:.*: )?column )('.*?'|\".*?\"|\d+)(?:;|:| is )")
+_NAMED_FIELD = re.compile(r"`(column|sheet|delimiter|encoding|header|quote|skip_lines)`")
+
+
 def _called(file: str) -> str:
     """A file by what its address says; one that was deleted is just a file."""
     try:
@@ -352,6 +357,15 @@ class Sentiment(Kind[SentimentSpec]):
             return f"{len(texts):,} texts"
         # In a list, a long one is left out.
         return first_words(next(iter(texts), "")) or "1 text"
+
+    def wrong_field(self, spec: Mapping[str, Any], error: str) -> str | None:
+        """That of a file's reading which the error names, as all do that another one may mend."""
+        if found := _WRONG_COLUMN.search(error):
+            grouped = spec.get("group_by")
+            is_group = "to group by" in error or (grouped is not None and repr(grouped) == found[1])
+            return "group_by" if is_group else "column"
+        named = _NAMED_FIELD.search(error)
+        return None if named is None or spec.get("texts") is not None else named[1]
 
     def links(self, spec: str) -> Sequence[str]:
         if not _OF_A_FILE.search(spec):

@@ -7,7 +7,7 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from jobyard.shared import kinds
+from jobyard.shared import jobs, kinds
 from jobyard.web.backend import current_backend
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.fields import Field, fields_of
@@ -21,10 +21,20 @@ def run_again(job_id: uuid.UUID) -> Response:
     """The form of the job's kind, filled in. Raises NotFound and Conflict."""
     with current_backend().database.read() as session:
         asked = again(session, job_id)
+        wrong = _wrong(jobs.get(session, job_id))
     values = dict(values_of(asked.kind, asked.spec))
     values["job.name"] = asked.name or ""
     values["job.labels"] = "\n".join(f"{key}={value}" for key, value in asked.labels.items())
-    return show_form(asked.kind, values, _changed_by_a_form(asked.kind, asked.spec))
+    return show_form(asked.kind, values, {**_changed_by_a_form(asked.kind, asked.spec), **wrong})
+
+
+def _wrong(job: jobs.Job) -> dict[str, str]:
+    """What a failed job says of a field, beside that field."""
+    declared = kinds.of_job(job.kind)
+    why = job.error_message
+    if declared is None or why is None or (field := declared.wrong_field(job.spec, why)) is None:
+        return {}
+    return {"form": "the job failed: change what is marked below, and run it again", field: why}
 
 
 def values_of(kind: str, spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

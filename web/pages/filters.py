@@ -55,6 +55,13 @@ def kind_icon(kind: str) -> str:
 
 
 @routes.app_template_filter()
+def wrong_field(job: Job) -> str | None:
+    """The field of a failed job's spec that its error is about."""
+    found = kinds.of_job(job.kind)
+    return found.wrong_field(job.spec, job.error_message) if found and job.error_message else None
+
+
+@routes.app_template_filter()
 def has_metrics(kind: str) -> bool:
     """Whether jobs of the kind have a metric history, and so can be compared."""
     found = kinds.of_job(kind)

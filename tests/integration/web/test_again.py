@@ -7,9 +7,11 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
+from jobyard.shared.database import utcnow
 from jobyard.shared.jobs import State
 from jobyard.shared.needs import JobAddress
 from tests.factories import change_job, dataset, model, new_job, post_file, post_job, register
+from tests.integration.web.world import browser
 
 TABLE = b"text,group\nfine,a\n"
 
@@ -145,3 +147,26 @@ def test_an_ended_job_offers_it_too(api: FlaskClient) -> None:
     api.post(f"/api/v1/jobs/{job_id}/cancel")
     assert api.get(f"/api/v1/jobs/{job_id}").json["state"] == State.CANCELLED
     assert 'id="again"' in api.get(f"/jobs/{job_id}").text
+
+
+def test_a_job_whose_column_was_wrong_is_run_again_with_another(api: FlaskClient) -> None:
+    database = api.application.extensions["jobyard"].database
+    file_id = post_file(api, b"5,shop\nfine,a\n", "table.csv")["id"]
+    job_id = post_job(api, spec={"file": file_id, "column": "review"})
+    why = "there is no column 'review'; should be one of '5', 'shop'"
+    change_job(database, uuid.UUID(job_id), state=State.FAILED, error_message=why, finished_at=utcnow())
+    page = api.get(f"/jobs/{job_id}").text
+    assert f'href="/jobs/{job_id}/again#column">Run again with another column…</a>' in page
+    form = api.get(f"/jobs/{job_id}/again").text
+    assert re.search(r'<div class="invalid-feedback[^>]* id="column-error">There is no column', form)
+    assert "The job failed: change what is marked below, and run it again" in form
+    # What a list says is a name, even if it is one of digits.
+    sent = {"source": "file", "kept.file": file_id, "column": "5", "group_by": "2", "named": "column"}
+    answer = browser(api.application).post("/new/sentiment", data=sent)
+    again = answer.headers["Location"].rpartition("/")[2]
+    spec = api.get(f"/api/v1/jobs/{again}").json["spec"]
+    assert (spec["file"], spec["column"], spec["group_by"]) == (file_id, "5", 2)
+
+    other = post_job(api, spec={"file": file_id})
+    change_job(database, uuid.UUID(other), state=State.FAILED, error_message="lost", finished_at=utcnow())
+    assert "Run again with another" not in api.get(f"/jobs/{other}").text

@@ -169,7 +169,9 @@ export class Look {
       const column = this.listOfColumns("column", options, names, { empty: usual, ...more });
       const group = this.listOfColumns("group_by", grouping, names, { empty: "No groups", ...more });
       for (const [list, name] of [[column, "column"], [group, "group_by"]]) {
-        list.classList.toggle("is-invalid", problem === name && list.value !== "");
+        const isWrong = problem === name && list.value !== "";
+        list.classList.toggle("is-invalid", isWrong);
+        if (!isWrong && list.value) this.right(list);
       }
     }
     const told = DELIMITERS.find(([character]) => character === found.read_as.delimiter)?.[1];
@@ -185,6 +187,12 @@ export class Look {
       const only = found.read_as.sheet && !this.form.elements.namedItem("sheet").value ? `${found.read_as.sheet} (found)` : "Choose…";
       asList(this.form, "sheet", found.sheets.map((name) => [name, name]), { empty: only, missing: "not in the file" });
     }
+  }
+
+  /** What an earlier job, or an answer, said of a field holds no more. */
+  right(list) {
+    list.removeAttribute("aria-invalid");
+    document.getElementById(`${list.name}-error`)?.remove();
   }
 
   /** A list of columns, in which a number that was written becomes the name of its column. */
