@@ -20,7 +20,7 @@ export async function mayUse(address) {
 
 function ask(address, why) {
   const dialog = document.createElement("dialog");
-  dialog.className = "login-dialog card p-4";
+  dialog.className = "login-dialog p-4";
   dialog.setAttribute("aria-labelledby", "login-dialog-title");
   dialog.innerHTML = `
     <form>

@@ -124,8 +124,9 @@ export class Look {
   show(found) {
     this.status.textContent = this.summary(found);
     const parts = [];
-    const isOpen = found.problem?.field === "column" && !this.form.elements.namedItem("column").value;
-    if (isOpen && found.columns.length) parts.push(alert("info", "choose the column that has the texts"));
+    const field = found.problem?.field;
+    const isOpen = ["column", "sheet"].includes(field) && !this.form.elements.namedItem(field).value;
+    if (isOpen && (field === "sheet" || found.columns.length)) parts.push(alert("info", `choose the ${field} that has the texts`));
     else if (found.problem) parts.push(alert("warning", found.problem.message));
     for (const warning of found.warnings.slice(0, 5)) parts.push(alert("info", warning));
     if (found.broken.count) {
@@ -151,6 +152,7 @@ export class Look {
         encoding ? `in ${encoding}` : "", compression ? `packed with ${compression}` : "", archive ? `in a ${archive} archive` : "",
       ].filter(Boolean).join(", "));
     }
+    if (!format && found.sheets) parts.push(`A workbook of ${counted(found.sheets.length, "sheet")}`);
     if (found.columns.length) parts.push(counted(found.columns.length, "column"));
     if (found.row_estimate !== null) parts.push(`${found.is_whole ? "" : "about "}${counted(rounded(found), "row")}`);
     if (found.seconds_estimate !== null && files < 2) parts.push(`about ${duration(found.seconds_estimate)} to score`);
@@ -235,7 +237,12 @@ async function reason(response) {
 function alert(kind, text) {
   const made = document.createElement("p");
   made.className = `alert alert-${kind} py-2 mb-2 text-break`;
-  made.textContent = text.charAt(0).toUpperCase() + text.slice(1);
+  // Names of fields are between backticks.
+  (text.charAt(0).toUpperCase() + text.slice(1)).split("`").forEach((part, place) => {
+    const inner = document.createElement(place % 2 ? "code" : "span");
+    inner.textContent = part;
+    made.append(inner);
+  });
   return made;
 }
 
