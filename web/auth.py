@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from jobyard.shared import logins
 from jobyard.shared.tokens import Identity, Scope
+from jobyard.web import return_address
 from jobyard.web.backend import current_backend
 from jobyard.web.problems import problem
 from jobyard.web.scopes import OPEN, needed_for
@@ -23,7 +24,7 @@ def register(app: Flask) -> None:
 
     @app.route("/login", methods=["GET", "POST"])
     def login() -> AnyResponse:
-        """The login link, or the login form: sets the cookie and goes to the dashboard without the token."""
+        """The login link, or the login form: sets the cookie, and leads to the page in `next`."""
         given = request.values.get("token", "").strip()
         if not given:
             return _ask_to_log_in(None, 200)
@@ -40,7 +41,7 @@ def register(app: Flask) -> None:
         with backend.database.write() as session:
             _end_login(session)
             secret = logins.begin(session, found.digest)
-        response = redirect(url_for("pages.index"))
+        response = redirect(_next() or url_for("pages.index"))
         response.set_cookie(
             COOKIE,
             secret,
@@ -138,7 +139,14 @@ def _unauthorized(detail: str) -> Response:
     return problem(401, "Unauthorized", detail, WWW_Authenticate="Bearer")
 
 
+def _next() -> str | None:
+    """The page to open after the login; None for the first one."""
+    if request.endpoint != "login":
+        return return_address.asked_for(request)
+    return return_address.local(request.values.get("next"), request.root_path)
+
+
 def _ask_to_log_in(why: str | None, status: int) -> AnyResponse:
     from jobyard.web.pages import login_needed
 
-    return login_needed(why, status)
+    return login_needed(why, status, _next())

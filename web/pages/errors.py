@@ -7,9 +7,9 @@ from jobyard.web.pages.blueprint import routes
 from jobyard.web.problems import Problem
 
 
-def login_needed(why: str | None, status: int) -> Response:
-    """The page that a visitor without a cookie sees."""
-    return make_response(render_template("login.html", why=why), status)
+def login_needed(why: str | None, status: int, following: str | None) -> Response:
+    """The page that a visitor without a cookie sees; `following` is the address that the login leads to."""
+    return make_response(render_template("login.html", why=why, following=following), status)
 
 
 @routes.after_app_request

@@ -2,6 +2,7 @@
 
 import datetime
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -227,6 +228,37 @@ def share_done(job: Job) -> float | None:
     if job.progress_done is None or not job.progress_total:
         return None
     return min(job.progress_done / job.progress_total, 1.0)
+
+
+@routes.app_template_filter()
+def stands(job: Job, quarters: bool = False) -> str:
+    """ "running 45 %"; in `quarters` "running 25 %", for those to whom each change is read aloud."""
+    if not job.terminal and job.cancel_requested_at is not None:
+        return "cancelling"
+    if job.state == State.RUNNING and job.pause_requested_at is not None:
+        return "pausing"
+    share = share_done(job) if job.state == State.RUNNING else None
+    if share is None:
+        return str(job.state)
+    return f"{job.state} {int(share * 4) * 25 if quarters else int(share * 100)} %"
+
+
+@routes.app_template_filter()
+def list_title(counts: Mapping[State, Count]) -> str:
+    """ "2 running, 5 queued · Jobs · Jobyard": how much there is to do, seen from another window."""
+    working = [
+        f"{how_many(counts[state])} {state}"
+        for state in (State.RUNNING, State.QUEUED)
+        if state in counts and counts[state].jobs
+    ]
+    return " · ".join([*([", ".join(working)] if working else []), "Jobs", "Jobyard"])
+
+
+@routes.app_template_filter()
+def isolated(name: str) -> str:
+    """For plain text, as a title is: a name from right to left leaves what is around it in its order."""
+    turns = any(unicodedata.bidirectional(letter) in ("R", "AL", "RLE", "RLO", "RLI") for letter in name)
+    return f"\u2068{name}\u2069" if turns else name
 
 
 @routes.app_template_filter()

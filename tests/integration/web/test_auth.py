@@ -1,6 +1,8 @@
 """Who may come in, from where, and that the token stays where it belongs."""
 
+import html
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -137,6 +139,34 @@ def test_the_cookie_from_another_origins_page_is_refused(
     assert response.status_code == 403
     assert response.mimetype == "application/problem+json"
     assert browser.get("/api/v1/jobs").json["items"] == []
+
+
+def test_a_login_leads_to_the_page_that_was_asked_for(app: "Flask") -> None:
+    visitor = app.test_client()
+    address = "/?q=birds%20%26%20bees&state=failed"
+    shown = visitor.get(address, headers={"Accept": "text/html"})
+    assert shown.status_code == 401
+    (following,) = re.findall(r'name="next" value="([^"]*)"', shown.text)
+    data = {"token": "wrong", "next": html.unescape(following)}
+    refused = visitor.post("/login", data=data)
+    assert following in refused.text
+    assert visitor.post("/login", data=data | {"token": TOKEN}).headers["Location"] == address
+    link = {"token": TOKEN, "next": "/models/birds@1"}
+    assert visitor.get("/login", query_string=link).headers["Location"] == "/models/birds@1"
+    for elsewhere in ("//evil.example", "https://evil.example", "/\\evil.example", "/a\r\nSet-Cookie: a=b"):
+        response = visitor.get("/login", query_string={"token": TOKEN, "next": elsewhere})
+        assert response.headers["Location"] == "/"
+        assert "evil" not in app.test_client().get("/login", query_string={"next": elsewhere}).text
+
+
+def test_behind_a_prefix_a_login_stays_below_it(app: "Flask") -> None:
+    visitor = app.test_client()
+    shown = visitor.get("/models?a=b", base_url="http://localhost/yard/")
+    assert 'name="next" value="/yard/models?a=b"' in shown.text
+    for following, leads_to in (("/yard/models", "/yard/models"), ("/models", "/yard/"), (None, "/yard/")):
+        data = {"token": TOKEN} | ({"next": following} if following else {})
+        response = visitor.post("/login", data=data, base_url="http://localhost/yard/")
+        assert response.headers["Location"] == leads_to
 
 
 def test_a_logout_ends_the_cookie_wherever_it_was_copied_to(app: "Flask", browser: "FlaskClient") -> None:

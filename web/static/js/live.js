@@ -3,12 +3,18 @@
 // that has `data-hold`, nothing changes: rows that move would be chosen by mistake, and those that leave the page
 // would be chosen no more.
 import { morph } from "./morph.js";
+import { clearNotice, notice } from "./notice.js";
+import { clock, localize } from "./times.js";
 
 const live = document.querySelector("[data-live]");
-const LONGEST_PAUSE = 15000;
+const LONGEST_PAUSE = 5000;
+// A server that does not answer for so long is said not to; it may still, until the request is given up.
+const PATIENCE = 5000;
+const LONGEST_WAIT = 20000;
 let etag = null;
 let failures = 0;
 let timer = null;
+let answered = clock();
 
 const isHeld = () => live.querySelector("[data-hold]:checked") !== null;
 
@@ -17,26 +23,57 @@ async function refresh() {
   const headers = { "X-Fragment": "live" };
   if (etag) headers["If-None-Match"] = etag;
   // The answer is a part of this page under the same address: the browser must not keep it as the page.
-  const response = await fetch(location.href, { headers, cache: "no-store" });
-  if (response.status === 304) return;
-  if (response.status === 401) return location.reload();
-  if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
-  const template = document.createElement("template");
-  template.innerHTML = await response.text();
+  const signal = AbortSignal.timeout(LONGEST_WAIT);
+  const response = await fetch(location.href, { headers, signal, cache: "no-store" });
+  if (response.status === 401) return askToLogIn();
+  if (response.status !== 304) {
+    if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
+    show(await response.text(), response.headers.get("ETag"));
+  }
+  failures = 0;
+  answered = clock();
+  clearNotice();
+}
+
+function show(html, tag) {
   if (isHeld()) return; // something was chosen while the answer was on its way
-  etag = response.headers.get("ETag");
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  localize(template.content);
+  etag = tag;
   morph(live, template.content.firstElementChild);
+  document.title = live.dataset.title ?? document.title;
+  say(live.dataset.says);
   document.dispatchEvent(new Event("live:changed"));
 }
 
+/** Read aloud what is new: states and quarters of the work, not each step. */
+function say(words) {
+  const place = document.getElementById("announcement");
+  if (words && place.textContent !== words) place.textContent = words;
+}
+
+/** The page stays as it is, with what was typed in it, and continues after a login in another window. */
+function askToLogIn() {
+  failures += 1;
+  const next = encodeURIComponent(location.pathname + location.search);
+  const base = document.documentElement.dataset.login;
+  notice(`You were logged out at ${clock()}.`, { href: `${base}?next=${next}`, text: "Log in again in a new tab" });
+}
+
+function sayAway() {
+  notice(`The server has not answered since ${answered}. Trying again…`);
+}
+
 async function turn() {
+  const late = setTimeout(sayAway, PATIENCE);
   try {
     await refresh();
-    failures = 0;
   } catch {
     failures += 1; // for example, the server restarts
+    if (failures > 1) sayAway();
   }
-  document.documentElement.toggleAttribute("data-away", failures > 1);
+  clearTimeout(late);
   schedule();
 }
 

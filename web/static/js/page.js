@@ -1,0 +1,18 @@
+// What every page does: times in the reader's zone, the focus on what is wrong, and nothing shown after a logout.
+import { focusOnError } from "./focus.js";
+import { localize } from "./times.js";
+
+const LOGGED_OUT = "logged-out";
+
+localize(document);
+// What stands in `data-refused` was sent and refused: it is no message that the page always has.
+if (document.querySelector("[data-refused]")) focusOnError(document.querySelector("main"));
+
+// The history of this window may hold pages of a login that has ended: the server is asked for them again.
+document.getElementById("logout")?.addEventListener("submit", () => sessionStorage.setItem(LOGGED_OUT, "yes"));
+addEventListener("pageshow", ({ persisted }) => {
+  const isFromHistory = persisted || performance.getEntriesByType("navigation")[0]?.type === "back_forward";
+  if (!isFromHistory || !sessionStorage.getItem(LOGGED_OUT)) return;
+  document.documentElement.hidden = true;
+  location.reload();
+});
