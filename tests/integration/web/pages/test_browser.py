@@ -11,8 +11,12 @@ from jobyard.shared import jobs
 from jobyard.shared.jobs import Job
 from jobyard.shared.logins import Login
 from tests.conftest import TOKEN
-from tests.integration.web.world import World
+from tests.integration.web.world import KINDS, World
 
+# What stands out of the window.
+WIDEST = """() => [...document.querySelectorAll("main *")]
+    .filter((each) => each.getBoundingClientRect().right > innerWidth + 1)
+    .map((each) => each.outerHTML.slice(0, 120)).slice(0, 3)"""
 expect.set_options(timeout=60_000)
 
 
@@ -94,11 +98,13 @@ def test_the_title_has_the_state_and_changes_are_read_aloud_by_quarters(
     page.goto(f"{site}/jobs/{job.id}")
     expect(page).to_have_title("running 37 % · \u2068שלום birds\u2069 · Jobyard")
     said = page.locator("#announcement")
+    page.locator("#cancel").focus()
     progress(world, job, 49)
     expect(page).to_have_title(re.compile("^running 49 %"))
     expect(said).to_have_text("Running 25 %")
     progress(world, job, 80)
     expect(said).to_have_text("Running 75 %")
+    expect(page.locator("#cancel")).to_be_focused()
     with world.backend.database.write() as session:
         jobs.cancel(session, job.id)
     expect(page).to_have_title(re.compile("^cancelling"))
@@ -182,6 +188,37 @@ def test_texts_are_submitted_and_a_job_opened_with_the_keyboard_alone(site: str,
     tab_to(page, f"a[href='{address.removeprefix(site)}']")
     page.keyboard.press("Enter")
     page.wait_for_url(address)
+
+
+# From right to left, with as few places to break a line at as names have, and as long as they may be.
+LONG = ("שלום_" * 20 + "🐦‍⬛" + "birdsbirds" * 20)[:150]
+
+
+def test_long_names_and_those_from_right_to_left_break_no_layout(page: Page, site: str, world: World) -> None:
+    long = World(world.backend, LONG)
+    addresses = ["/", "/files", "/datasets/pets@1", "/models/pets@1", "/operations"]
+    for kind in KINDS:
+        job = long.job(kind, "succeeded")
+        addresses.append(f"/jobs/{job.id}")
+        with world.backend.database.write() as session:
+            jobs.edit(
+                session, job.id, jobs.Edit({"name": LONG + LONG[:50], "note": LONG}, {"team": LONG[:63]})
+            )
+    failed = long.job("texts", "failed")
+    addresses.append(f"/jobs/{long.job('texts', 'running').id}")
+    addresses += [
+        f"/jobs/{failed.id}",
+        f"/jobs/{failed.id}/edit",
+        f"/compare?jobs={long.job('train', 'succeeded').id}",
+    ]
+    wide = []
+    for address in addresses:
+        page.goto(site + address)
+        for width in (390, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            if page.evaluate("() => document.documentElement.scrollWidth > innerWidth"):
+                wide.append((address, width, page.evaluate(WIDEST)))
+    assert wide == []
 
 
 def tab_to(page: Page, selector: str, key: str = "Tab") -> None:
