@@ -35,7 +35,7 @@ NO_PAGES = frozenset(
         "pages.dataset_thumbnail",
         "pages.file_thumbnail",
         "pages.member_thumbnail",
-        "pages.plotly",
+        "pages.assets",
     }
 )
 
