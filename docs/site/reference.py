@@ -26,6 +26,18 @@ PYTHON_CLIENT = """# Python client
     options:
       inherited_members: true
 
+## Results as rows and as tables
+
+::: jobyard.client._sync.scores.Scores
+    options:
+      inherited_members: true
+
+::: jobyard.client._sync.predictions.Predictions
+
+::: jobyard.client._sync.groups.Groups
+
+::: jobyard.client.metric_history.MetricHistory
+
 ## In an event loop
 
 `AsyncClient` and `AsyncJob` have the same methods with the same arguments, of which those that ask the server

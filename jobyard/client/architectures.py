@@ -23,7 +23,7 @@ def architecture_file(path: Path) -> Iterator[Path]:
 
     Raises BadRequest for a `.keras` file that has none, what can't be read, and what is no JSON object.
     """
-    if path.suffix.lower() != ".keras":
+    if path.suffix.lower() != ".keras" and not zipfile.is_zipfile(path):
         try:
             with path.open("rb") as written:
                 _check_json(path, written.read(MAX_BYTES + 1))

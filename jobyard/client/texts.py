@@ -1,47 +1,35 @@
 """Texts as people have them: one, a list, a column of a data frame."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from typing import TypeVar
 
 from jobyard.client.errors import BadRequest
+from jobyard.client.series import is_missing
 
 T = TypeVar("T")
 
 
-def texts_of(texts: str | Iterable[str]) -> list[str]:
-    """One text, or all of a list, an array or a column of a data frame. Raises BadRequest at what is none.
-
-    An empty value is refused rather than left out: the scores would no longer belong to their rows.
-    """
-    if isinstance(texts, str):
-        texts = [texts]
-    if isinstance(texts, bytes | Mapping | Set) or hasattr(texts, "columns"):  # a set has no order
-        kind = type(texts).__name__
-        raise BadRequest(
-            f"texts: is a {kind}; should be a text, a list of texts or a column of a data frame, "
-            'as frame["text"]'
-        )
-    if hasattr(texts, "to_pylist"):  # of PyArrow, whose elements are no `str`
-        texts = texts.to_pylist()
-    try:
-        found = list(texts)
-    except TypeError:
-        raise BadRequest(f"texts: is a {type(texts).__name__}; should be a text or a list of texts") from None
-    for place, text in enumerate(found):
-        if not isinstance(text, str):
-            raise BadRequest(
-                f"texts[{place}]: is {text!r:.50}, and no text; leave it out, or score a file, in which "
-                "a row without a text keeps its place"
-            )
+def checked_texts(values: Iterable[object], name: str = "texts") -> Iterator[str | None]:
+    """Texts, and None for what is missing. Raises BadRequest, with the place, at what is no text."""
+    for place, value in enumerate(values):
+        if type(value) is not str and not isinstance(value, str):
+            if not is_missing(value):
+                raise BadRequest(
+                    f"{name}[{place}]: is {value!r:.50}, and no text; should be a text, or None where "
+                    "there is none"
+                )
+            yield None
+            continue
         try:
-            text.encode()
+            value.encode()
         except UnicodeEncodeError as error:
             raise BadRequest(
-                f"texts[{place}]: character {error.start + 1} is half of a surrogate pair, and no character; "
-                'text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") mends it'
+                f"{name}[{place}]: character {error.start + 1} is half of a surrogate pair, and no "
+                'character; text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") mends it'
             ) from None
-    return [str(text) for text in found]
+        # Of a subclass, as those of NumPy and of enumerations, the text alone.
+        yield str.__str__(value)
 
 
 def listed(values: Iterable[T], name: str) -> list[T]:

@@ -1,18 +1,25 @@
 """A job, as the client sees it."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from jobyard.client._async.again import run_again
+from jobyard.client._async.groups import AsyncGroups
+from jobyard.client._async.predictions import AsyncPredictions
+from jobyard.client._async.scores import AsyncScores
 from jobyard.client._async.transport import AsyncTransport
 from jobyard.client.arguments import checked
 from jobyard.client.errors import JobFailed, Json, WaitTimeout
 from jobyard.client.job import JobFields
+from jobyard.client.metric_history import MetricHistory
 from jobyard.client.parameters import segment
 from jobyard.client.runtime import AsyncRuntime
+from jobyard.client.score_tables import Question
 
+# Fields of a spec that say what a job works on: rows of another source belong to nothing that was given.
+SOURCES = frozenset({"texts", "file", "files", "images", "archive", "dataset", "errors"})
 # The longest wait of one request for a change of state.
 POLL_SECONDS = 20.0
 BREATH_SECONDS = 0.5
@@ -32,6 +39,14 @@ class AsyncJob(JobFields):
     def __init__(self, transport: AsyncTransport, raw: Json) -> None:
         super().__init__(raw)
         self._transport = transport
+        self._joined_to: Any = None
+        self._called: Mapping[str, str | int] = {}
+
+    def remember(self, joined_to: Any, called: Mapping[str, str | int] | None = None) -> Self:
+        """What it was made of, in this program: a frame or series that its results are joined to, and what
+        pictures were given as, by their names on the server."""
+        self._joined_to, self._called = joined_to, called or {}
+        return self
 
     def link(self, name: str) -> str:
         """The absolute URL of one of its `links`: page, metrics, history, …"""
@@ -114,7 +129,8 @@ class AsyncJob(JobFields):
         are the job's own. Returns the new job. Raises Conflict for a part of another job, and BadRequest for
         a wrong field, or for a file that was deleted since and that nothing replaces.
         """
-        return AsyncJob(self._transport, await run_again(self._transport, self.id, changes, priority))
+        job = AsyncJob(self._transport, await run_again(self._transport, self.id, changes, priority))
+        return job if SOURCES & set(changes) else job.remember(self._joined_to, self._called)
 
     async def delete(self) -> None:
         """Delete the job, which has ended, with its results and files, and uploads that no other job reads.
@@ -135,14 +151,16 @@ class AsyncJob(JobFields):
 
     async def metrics(
         self, name: str | None = None, points: int | None = None, *, system: bool = False
-    ) -> list[Json]:
+    ) -> MetricHistory:
         """The metric history by name and step: [{name, step, epoch, value, at}].
 
         Of the metric `name`, or all; at most `points` of each, extremes included. A value that was not
         finite is None. With `system` what the job used, by seconds of its attempt: `system/memory_bytes`, ….
+        Its `to_pandas()`, `to_polars()` and `to_arrow()` have a column for each metric.
         """
         kind = {"system": "true"} if system else {}
-        return await self._transport.all_items(f"{self._path}/metrics", name=name, points=points, **kind)
+        found = await self._transport.all_items(f"{self._path}/metrics", name=name, points=points, **kind)
+        return MetricHistory(found)
 
     async def events(self) -> list[Json]:
         """The timeline, oldest first: [{id, at, state, attempt, phase, message, worker, traceback}]."""
@@ -160,13 +178,13 @@ class AsyncJob(JobFields):
             if (after := page.get("next")) is None:
                 return found
 
-    def predictions(self, *, label: str | None = None, sort: str | None = None) -> AsyncIterator[Json]:
+    def predictions(self, *, label: str | None = None, sort: str | None = None) -> AsyncPredictions:
         """All rows of a prediction: {image, label, probability, probabilities, error, overlay}.
 
         With `label`, only those; `sort` is "row" (the order of the pictures) or "probability" (the least
-        probable label first).
+        probable label first). `to_pandas()`, `to_polars()` and `to_arrow()` give them as a table.
         """
-        return self._transport.items(f"{self._path}/predictions", limit=500, label=label, sort=sort)
+        return AsyncPredictions(self, label, sort, self._joined_to, self._called)
 
     async def save_predictions(self, path: str | Path, *, escape_formulas: bool = False) -> Path:
         """Save all rows of a prediction as a table: Parquet if the path ends in .parquet, else CSV.
@@ -183,21 +201,22 @@ class AsyncJob(JobFields):
 
     def scores(
         self, *, label: str | None = None, sort: str | None = None, search: str | None = None
-    ) -> AsyncIterator[Json]:
-        """Rows of a file that was scored as Parquet: {row, columns, neg, neu, pos, compound, label}.
+    ) -> AsyncScores:
+        """Rows of texts, or of a file scored as Parquet: {row, columns, neg, neu, pos, compound, label}.
 
         With `label` or `search` (in the texts, in any case), only those; `sort` is "row", "compound" (the
-        most negative first) or "-compound". Raises Conflict until the job has succeeded.
+        most negative first) or "-compound". `to_pandas()`, `to_polars()` and `to_arrow()` give them as a
+        table, joined to the data frame or series that was given. Raises Conflict until the job has succeeded.
         """
-        given: Json = {"label": label, "sort": sort, "search": search}
-        return self._transport.items(f"{self._path}/scores", limit=200, **given)
+        return AsyncScores(self, Question(label, sort, search), self._joined_to)
 
-    def groups(self) -> AsyncIterator[Json]:
+    def groups(self) -> AsyncGroups:
         """Groups of a scored file, the largest first: {value, rows, nulls, labels, mean, std, histogram}.
 
-        Raises NotFound if the job has no groups, and Conflict until it has succeeded.
+        `to_pandas()`, `to_polars()` and `to_arrow()` give them as a table. Raises NotFound if the job has no
+        groups, and Conflict until it has succeeded.
         """
-        return self._transport.items(f"{self._path}/groups", limit=200)
+        return AsyncGroups(self)
 
     async def files(self) -> list[Json]:
         """The job's artifacts: [{name, bytes, sha256, media_type, links}]."""

@@ -2,9 +2,9 @@
 """The part of the client that makes jobs of one kind: all fields of their specs."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import IO, Any, Literal
 
 from jobyard.client._async.job import AsyncJob
 from jobyard.client._async.kinds import AsyncKinds
@@ -20,7 +20,7 @@ class AsyncTypedKinds(AsyncKinds):
         dataset: str,
         *,
         network: Literal["efficientnet-lite0", "compact", "classic", "custom"] | None = None,
-        architecture: str | Path | uuid.UUID | None = None,
+        architecture: str | Path | uuid.UUID | IO[Any] | None = None,
         head: Literal["auto", "keep"] | None = None,
         rescale: Literal["auto", "0..1", "-1..1", "none"] | None = None,
         init_from: str | None = None,
@@ -56,10 +56,10 @@ class AsyncTypedKinds(AsyncKinds):
     ) -> AsyncJob:
         """Train on an imported data set, by name, `name@version` or id; returns the job.
 
-        `architecture` is a network of your own: a file with what `model.to_json()` of Keras 3 writes, or a
-        `.keras` file, of which the architecture is uploaded; or an id. The defaults below are those of the
-        network `efficientnet-lite0`; others have their own. The result of the job has "model", the reference
-        of the trained model.
+        `architecture` is a network of your own: a path or an open file with what `model.to_json()` of Keras 3
+        writes, or a `.keras` file, of which the architecture is uploaded; or an id. The defaults below are
+        those of the network `efficientnet-lite0`; others have their own. The result of the job has "model",
+        the reference of the trained model.
 
         Args:
             dataset: A name (its latest version), `name@version`, `name@latest`, or an id.
@@ -160,10 +160,10 @@ class AsyncTypedKinds(AsyncKinds):
     async def predict(
         self,
         model: str,
-        images: Sequence[str | Path | uuid.UUID] | None = None,
+        images: Any = None,
         *,
         dataset: str | None = None,
-        archive: str | Path | uuid.UUID | None = None,
+        archive: str | Path | uuid.UUID | IO[Any] | None = None,
         top: int | None = None,
         explain: bool | None = None,
         deadline_seconds: float | None = None,
@@ -175,8 +175,11 @@ class AsyncTypedKinds(AsyncKinds):
     ) -> AsyncJob:
         """Predict pictures with a model, by name, `name@version`, `name@alias` or id; returns the job.
 
-        The pictures are either `images` (paths, which are uploaded, or ids of files), a `dataset`, or an
-        `archive` (a zip or tar: a path or an id; or a folder, every file of which is a row). Each row keeps
+        The pictures are either `images`, a `dataset`, or an `archive` (a zip or tar: a path, an open file or
+        an id; or a folder, every file of which is a row). `images` are one or several of: paths, folders and
+        patterns as "photos/*.jpg"; open files and bytes; pictures of PIL; arrays of NumPy (height × width, or
+        height × width × 1, 3 or 4, of uint8 or of floats from 0 to 1; or a batch of these); ids of files; in
+        a list, a generator, or a series of pandas, polars or PyArrow. Each row keeps
         the `top` most probable classes, or all. With `explain`, each row of `job.predictions` names an
         overlay, which `job.download` saves. `name`, `labels`, `note` and `keep` are as for `submit`.
 
@@ -264,10 +267,10 @@ class AsyncTypedKinds(AsyncKinds):
 
     async def score(
         self,
-        texts: str | Iterable[str] | None = None,
+        texts: Any = None,
         *,
-        file: str | Path | uuid.UUID | None = None,
-        files: Sequence[str | Path | uuid.UUID] | None = None,
+        file: str | Path | uuid.UUID | IO[Any] | None = None,
+        files: str | Path | Sequence[str | Path | uuid.UUID | IO[Any]] | None = None,
         column: str | int | ColumnNumber | None = None,
         group_by: str | int | ColumnNumber | None = None,
         sheet: str | None = None,
@@ -294,10 +297,15 @@ class AsyncTypedKinds(AsyncKinds):
     ) -> AsyncJob:
         """Score the sentiment of texts, or of a file's column.
 
-        A file is a path, which is uploaded, an id, or an address (https://… or s3://…), from which the server
-        fetches it if its settings allow that.
+        `texts` is one text, or several: a list, a generator, an array of NumPy, a series of pandas, polars or
+        PyArrow; or a data frame of any library, in which `column` names the texts and `group_by` the groups;
+        or a path or an open file, as `file`. None, NaN and the like are rows without a text, which keep their
+        places. Only the columns of a data frame that are needed are sent; `job.scores().to_pandas()` gives
+        all of it back with the scores. Texts that are many, long or missing are sent as a file that the
+        client writes.
 
-        `texts` is one text, a list or array of texts, or a column of a data frame without empty values.
+        A file is a path, or a pattern as "data/*.csv", which is uploaded; an open file; an id; or an address
+        (https://… or s3://…), from which the server fetches it if its settings allow that.
         `files` are several that are scored as one, with the name of each row's file in a column "source".
         `column` and `group_by` are names, or numbers from 1; where 5 is also the name of another column,
         {"number": 5} is the number and "5" the name. A file's dialect is detected, unless
@@ -382,7 +390,7 @@ class AsyncTypedKinds(AsyncKinds):
     async def import_pictures(
         self,
         name: str,
-        source: str | Path,
+        source: str | Path | IO[Any],
         *,
         labels: Literal["auto", "folders", "table"] | None = None,
         allow_partial: bool | None = None,
@@ -392,6 +400,8 @@ class AsyncTypedKinds(AsyncKinds):
         keep: bool | None = None,
     ) -> AsyncJob:
         """Make the data set `name` of an archive (zip, tar) or a folder, which is zipped and uploaded.
+
+        `source` is a path, or an open file.
 
         `labels` says where the classes come from: "folders", or the "table" beside the pictures (labels.csv,
         metadata.csv or metadata.jsonl); by default the table, if there is one. Where more than a
@@ -429,7 +439,7 @@ class AsyncTypedKinds(AsyncKinds):
 
     async def add_model(
         self,
-        path: str | Path | uuid.UUID,
+        path: str | Path | uuid.UUID | IO[Any],
         *,
         name: str,
         classes: Sequence[str],
@@ -442,7 +452,7 @@ class AsyncTypedKinds(AsyncKinds):
         note: str | None = None,
         keep: bool | None = None,
     ) -> AsyncJob:
-        """Register a model that Keras 3 saved elsewhere, as a `.keras` file (a path, or a file's id).
+        """Register a model that Keras 3 saved elsewhere, as a `.keras` file (a path, an open file, or an id).
 
         `classes` are in the order of the network's outputs; `rescale` says what it expects pixels as ("0..1",
         "-1..1" or "none") where no layer of its own makes it of 0…255; `image_size` is for networks that take

@@ -2,19 +2,22 @@
 """The part of the client that makes jobs of one kind."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from jobyard.client import packing
 from jobyard.client._sync.job import Job
 from jobyard.client._sync.jobs import Jobs
 from jobyard.client.architectures import architecture_file
 from jobyard.client.errors import BadRequest, Json
+from jobyard.client.open_files import is_open_file, saved, temporary_folder
 from jobyard.client.parameters import given
+from jobyard.client.picture_inputs import pictures
 from jobyard.client.runtime import Runtime
-from jobyard.client.texts import listed, texts_of
+from jobyard.client.score_inputs import score_input
+from jobyard.client.texts import listed
 from jobyard.client.uploads import file_or_id
 
 # How a job is marked: arguments of `submit`, and of the methods that make a job of one kind.
@@ -28,31 +31,32 @@ class Kinds(Jobs):
         self,
         dataset: str,
         *,
-        architecture: str | Path | uuid.UUID | None = None,
+        architecture: str | Path | uuid.UUID | IO[Any] | None = None,
         priority: int | None = None,
         **spec: Any,
     ) -> Job:
         """Train on an imported data set, by name, `name@version` or id; returns the job.
 
-        `architecture` is a network of your own: a file with what `model.to_json()` of Keras 3 writes, or a
-        `.keras` file, of which the architecture is uploaded; or an id. The defaults below are those of the
-        network `efficientnet-lite0`; others have their own. The result of the job has "model", the reference
-        of the trained model.
+        `architecture` is a network of your own: a path or an open file with what `model.to_json()` of Keras 3
+        writes, or a `.keras` file, of which the architecture is uploaded; or an id. The defaults below are
+        those of the network `efficientnet-lite0`; others have their own. The result of the job has "model",
+        the reference of the trained model.
         """
         marks = _marks_of(spec)
         with ExitStack() as opened:
-            if architecture is not None and not isinstance(architecture, uuid.UUID):
-                architecture = Runtime.run(opened.enter_context, architecture_file(Path(architecture)))
-            spec = {"dataset": dataset, "architecture": architecture, **spec}
+            network: Any = _copied(architecture, opened, "architecture", "architecture.json")
+            if network is not None and not isinstance(network, uuid.UUID):
+                network = Runtime.run(opened.enter_context, architecture_file(Path(network)))
+            spec = {"dataset": dataset, "architecture": network, **spec}
             return self.submit("train", given(spec), priority=priority, **marks)
 
     def _predict(
         self,
         model: str,
-        images: Sequence[str | Path | uuid.UUID] | None = None,
+        images: Any = None,
         *,
         dataset: str | None = None,
-        archive: str | Path | uuid.UUID | None = None,
+        archive: str | Path | uuid.UUID | IO[Any] | None = None,
         top: int | None = None,
         explain: bool | None = None,
         priority: int | None = None,
@@ -60,31 +64,41 @@ class Kinds(Jobs):
     ) -> Job:
         """Predict pictures with a model, by name, `name@version`, `name@alias` or id; returns the job.
 
-        The pictures are either `images` (paths, which are uploaded, or ids of files), a `dataset`, or an
-        `archive` (a zip or tar: a path or an id; or a folder, every file of which is a row). Each row keeps
+        The pictures are either `images`, a `dataset`, or an `archive` (a zip or tar: a path, an open file or
+        an id; or a folder, every file of which is a row). `images` are one or several of: paths, folders and
+        patterns as "photos/*.jpg"; open files and bytes; pictures of PIL; arrays of NumPy (height × width, or
+        height × width × 1, 3 or 4, of uint8 or of floats from 0 to 1; or a batch of these); ids of files; in
+        a list, a generator, or a series of pandas, polars or PyArrow. Each row keeps
         the `top` most probable classes, or all. With `explain`, each row of `job.predictions` names an
         overlay, which `job.download` saves. `name`, `labels`, `note` and `keep` are as for `submit`.
         """
         marks = _marks_of(spec)
+        called: dict[str, str | int] = {}
+        joined_to = None
         with ExitStack() as opened:
-            if not isinstance(archive, uuid.UUID | None) and Path(archive).is_dir():
-                folder = Path(archive)
-                found = Runtime.run(packing.files_in, [folder])
-                files = packing.named(found, [folder])
+            packed: Any = _copied(archive, opened, "archive", "pictures.zip")
+            if isinstance(images, str | Path) and Path(images).is_dir() and packed is None:
+                images, packed = None, images
+            if images is not None:
+                found = Runtime.run(pictures, images, temporary_folder(opened))
+                images, called, joined_to = found.files, found.names(), found.given
+            if not isinstance(packed, uuid.UUID | None) and Path(packed).is_dir():
+                folder = Path(packed)
+                inside = Runtime.run(packing.files_in, [folder])
+                files = packing.named(inside, [folder])
                 zipped = packing.packed(files, folder.resolve().name)
-                archive = Runtime.run(opened.enter_context, zipped)
+                packed = Runtime.run(opened.enter_context, zipped)
             spec = {
                 "model": model,
-                "images": None
-                if images is None
-                else [file_or_id(image) for image in listed(images, "images")],
+                "images": images,
                 "dataset": dataset,
-                "archive": None if archive is None else file_or_id(archive),
+                "archive": None if packed is None else file_or_id(packed),
                 "top": top,
                 "explain": explain,
                 **spec,
             }
-            return self.submit("predict", given(spec), priority=priority, **marks)
+            job = self.submit("predict", given(spec), priority=priority, **marks)
+        return job.remember(joined_to, called)
 
     def _evaluate(
         self, model: str, dataset: str, *, split: str | None = None, priority: int | None = None, **spec: Any
@@ -101,10 +115,10 @@ class Kinds(Jobs):
 
     def _score(
         self,
-        texts: str | Iterable[str] | None = None,
+        texts: Any = None,
         *,
-        file: str | Path | uuid.UUID | None = None,
-        files: Sequence[str | Path | uuid.UUID] | None = None,
+        file: str | Path | uuid.UUID | IO[Any] | None = None,
+        files: str | Path | Sequence[str | Path | uuid.UUID | IO[Any]] | None = None,
         column: str | int | Mapping[str, int] | None = None,
         group_by: str | int | Mapping[str, int] | None = None,
         sheet: str | None = None,
@@ -126,10 +140,15 @@ class Kinds(Jobs):
     ) -> Job:
         """Score the sentiment of texts, or of a file's column.
 
-        A file is a path, which is uploaded, an id, or an address (https://… or s3://…), from which the server
-        fetches it if its settings allow that.
+        `texts` is one text, or several: a list, a generator, an array of NumPy, a series of pandas, polars or
+        PyArrow; or a data frame of any library, in which `column` names the texts and `group_by` the groups;
+        or a path or an open file, as `file`. None, NaN and the like are rows without a text, which keep their
+        places. Only the columns of a data frame that are needed are sent; `job.scores().to_pandas()` gives
+        all of it back with the scores. Texts that are many, long or missing are sent as a file that the
+        client writes.
 
-        `texts` is one text, a list or array of texts, or a column of a data frame without empty values.
+        A file is a path, or a pattern as "data/*.csv", which is uploaded; an open file; an id; or an address
+        (https://… or s3://…), from which the server fetches it if its settings allow that.
         `files` are several that are scored as one, with the name of each row's file in a column "source".
         `column` and `group_by` are names, or numbers from 1; where 5 is also the name of another column,
         {"number": 5} is the number and "5" the name. A file's dialect is detected, unless
@@ -142,9 +161,9 @@ class Kinds(Jobs):
         """
         marks = _marks_of(spec)
         spec = {
-            "texts": None if texts is None else texts_of(texts),
-            "file": None if file is None else file_or_id(file),
-            "files": None if files is None else [file_or_id(one) for one in listed(files, "files")],
+            "texts": texts,
+            "file": file,
+            "files": files,
             "column": column,
             "group_by": group_by,
             "sheet": sheet,
@@ -162,12 +181,15 @@ class Kinds(Jobs):
             "explain": explain,
             **spec,
         }
-        return self.submit("sentiment", given(spec), priority=priority, wait=wait, **marks)
+        with ExitStack() as opened:
+            found = Runtime.run(score_input, spec, opened)
+            job = self.submit("sentiment", found.spec, priority=priority, wait=wait, **marks)
+        return job.remember(found.given)
 
     def _import_pictures(
         self,
         name: str,
-        source: str | Path,
+        source: str | Path | IO[Any],
         *,
         labels: str | None = None,
         allow_partial: bool | None = None,
@@ -176,21 +198,23 @@ class Kinds(Jobs):
     ) -> Job:
         """Make the data set `name` of an archive (zip, tar) or a folder, which is zipped and uploaded.
 
+        `source` is a path, or an open file.
+
         `labels` says where the classes come from: "folders", or the "table" beside the pictures (labels.csv,
         metadata.csv or metadata.jsonl); by default the table, if there is one. Where more than a
         fifth of the files would be left out, the import fails, unless `allow_partial`. Returns the import
         job; its result has "dataset", the reference of the new version, "read_as", which says where the
         classes were found, and "warnings".
         """
-        source = Path(source)
         marks = _marks_of(spec)
         spec = given({"name": name, "labels": labels, "allow_partial": allow_partial, **spec})
-        if not source.is_dir():
-            return self._import(spec, source, priority, marks)
-        files = Runtime.run(packing.classes_in, source)
-        if not files:
-            raise BadRequest(f"there are no files in {source}")
         with ExitStack() as opened:
+            source = Path(_copied(source, opened, "source", "pictures.zip"))
+            if not source.is_dir():
+                return self._import(spec, source, priority, marks)
+            files = Runtime.run(packing.classes_in, source)
+            if not files:
+                raise BadRequest(f"there are no files in {source}")
             archive = Runtime.run(opened.enter_context, packing.packed(files, name))
             return self._import(spec, archive, priority, marks)
 
@@ -199,7 +223,7 @@ class Kinds(Jobs):
 
     def _add_model(
         self,
-        path: str | Path | uuid.UUID,
+        path: str | Path | uuid.UUID | IO[Any],
         *,
         name: str,
         classes: Sequence[str],
@@ -208,7 +232,7 @@ class Kinds(Jobs):
         priority: int | None = None,
         **spec: Any,
     ) -> Job:
-        """Register a model that Keras 3 saved elsewhere, as a `.keras` file (a path, or a file's id).
+        """Register a model that Keras 3 saved elsewhere, as a `.keras` file (a path, an open file, or an id).
 
         `classes` are in the order of the network's outputs; `rescale` says what it expects pixels as ("0..1",
         "-1..1" or "none") where no layer of its own makes it of 0…255; `image_size` is for networks that take
@@ -216,14 +240,15 @@ class Kinds(Jobs):
         """
         marks = _marks_of(spec)
         spec = {
-            "file": file_or_id(path),
             "name": name,
             "classes": listed(classes, "classes"),
             "rescale": rescale,
             "image_size": image_size,
             **spec,
         }
-        return self.submit("register", given(spec), priority=priority, **marks)
+        with ExitStack() as opened:
+            file = file_or_id(_copied(path, opened, "path", "model.keras"))
+            return self.submit("register", {"file": file} | given(spec), priority=priority, **marks)
 
     def _export_model(
         self,
@@ -243,6 +268,13 @@ class Kinds(Jobs):
         marks = _marks_of(spec)
         spec = {"model": reference, "format": format, "quantize": quantize, "force": force, **spec}
         return self.submit("export", given(spec), priority=priority, **marks)
+
+
+def _copied(file: Any, opened: ExitStack, argument: str, otherwise: str) -> Any:
+    """The path of what is left to read of an open file; anything else as it is."""
+    if not is_open_file(file):
+        return file
+    return Runtime.run(saved, file, temporary_folder(opened), argument, otherwise)
 
 
 def _marks_of(spec: Json) -> Json:

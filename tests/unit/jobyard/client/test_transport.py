@@ -225,9 +225,9 @@ def test_scores_and_groups_are_read_page_by_page(script: Script, client: Client)
     assert list(job.groups()) == [{"value": "a"}]
     path, asked = f"/api/v1/jobs/{JOB['id']}", "label=negative&sort=compound&search=50%25+%26+more"
     assert [path for _, path, _, _ in script.seen[1:]] == [
-        f"{path}/scores?limit=200&{asked}",
-        f"{path}/scores?cursor=0.5%3A7&limit=200&{asked}",
-        f"{path}/groups?limit=200",
+        f"{path}/scores?limit=1000&{asked}",
+        f"{path}/scores?cursor=0.5%3A7&limit=1000&{asked}",
+        f"{path}/groups?limit=1000",
     ]
 
 

@@ -40,7 +40,12 @@ def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Client]:
         (lambda c: c.score(file="empty.csv"), "empty.csv is empty"),
         (lambda c: c.score(file="a\0.csv"), "can't be read: embedded null"),
         (lambda c: c.upload("empty.csv"), "empty.csv is empty"),
-        (lambda c: c.predict("pets", "a.jpg"), "images: should be a list, as ['a.jpg']"),
+        (lambda c: c.predict("pets", "a.jpg"), "a.jpg can't be read: No such file"),
+        (
+            lambda c: c.predict("pets", {"a.jpg"}),
+            "images: is a set; should be one or several of a path, bytes,",
+        ),
+        (lambda c: c.predict("pets", ["a.csv", 5]), "images[1]: is 5; should be a path, bytes, an open file"),
         (lambda c: c.add_model("a.csv", name="x", classes="cat"), "classes: should be a list, as ['cat']"),
         (lambda c: c.import_pictures("pets", "folder"), "there are no files in folder"),
         (lambda c: c.score("fine", wait="soon"), "wait: should be a number of seconds, but is 'soon'"),

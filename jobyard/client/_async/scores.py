@@ -1,0 +1,59 @@
+"""The scores of a job, of a file or of texts."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from jobyard.client._async.rows import AsyncRows
+from jobyard.client.errors import Json, NotFound
+from jobyard.client.libraries import needed
+from jobyard.client.parameters import given
+from jobyard.client.runtime import AsyncRuntime
+from jobyard.client.score_tables import TEXT, Question, chosen, of_texts, scored_file, table_of
+
+if TYPE_CHECKING:
+    from jobyard.client._async.job import AsyncJob
+
+# Of a page.
+LIMIT = 1_000
+
+
+class AsyncScores(AsyncRows):
+    """Rows {row, columns, neg, neu, pos, compound, label}, or a table with the same columns.
+
+    The table of a job that this program made of a data frame or series has that, with its index and all its
+    columns, before `neg`, `neu`, `pos`, `compound` and `label`; of its own columns, those called like these
+    get `_original` behind their names, as in a scored file. Without one, it is the scored file as it is; in
+    pandas the numbers of its rows are the index. It comes in one request, however many rows it has.
+    """
+
+    def __init__(self, job: "AsyncJob", question: Question, joined_to: Any) -> None:
+        super().__init__(job)
+        self._question = question
+        self._given = joined_to
+
+    async def _each(self) -> AsyncIterator[Json]:
+        if self._job.spec.get("texts") is not None and self._job.kind == "sentiment":
+            await self._result()
+            for row in chosen(of_texts(self._job.raw), self._question.check()):
+                yield row
+        else:
+            asked = given(self._question._asdict())
+            async for row in self._job._transport.items(f"{self._job._path}/scores", limit=LIMIT, **asked):
+                yield row
+
+    async def _table(self, library: str, purpose: str) -> Any:
+        needed(library, purpose)
+        question = self._question.check()
+        if self._job.kind != "sentiment":
+            raise NotFound(f"job {self._job.id} does not score texts")
+        result = await self._result()
+        if self._job.spec.get("texts") is not None:
+            rows = of_texts(self._job.raw)
+            return await AsyncRuntime.run(table_of, rows, TEXT, question, self._given, library, purpose)
+        name = scored_file(self._job.raw)
+        with TemporaryDirectory(prefix="jobyard-") as folder:
+            file = await self._job.download(name, Path(folder) / "scored.parquet")
+            texts = str(result["column"])
+            return await AsyncRuntime.run(table_of, file, texts, question, self._given, library, purpose)

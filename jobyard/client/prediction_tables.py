@@ -1,0 +1,99 @@
+"""Predictions as a table: what the server gives as Parquet, with the names and the index that were given."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jobyard.client.errors import BadRequest
+from jobyard.client.joins import converted, joined, library_of, taken
+from jobyard.client.libraries import needed
+
+SORTS = ("row", "probability")
+IMAGE = "image"
+
+
+def check_sort(sort: str | None) -> None:
+    """Raises BadRequest for one that there is not."""
+    if sort is not None and sort not in SORTS:
+        raise BadRequest(f"sort: is {sort!r:.50}; should be row or probability")
+
+
+def table_of(
+    file: Path,
+    *,
+    label: str | None,
+    sort: str | None,
+    given: Any,
+    called: Mapping[str, str | int],
+    library: str,
+    purpose: str,
+) -> Any:
+    """A frame of `library` with the columns row, image, label, probability, error and those of the classes.
+
+    `called` is what pictures were given as, by their names on the server. Of `given`, a series of paths, the
+    column and index take the place of `row` and `image`.
+    """
+    needed(library, purpose)
+    if library == "polars" and library_of(given) in (None, "polars"):
+        table, rows = _with_polars(file, label, sort)
+    else:
+        table, rows = _with_pyarrow(file, label, sort, purpose)
+    if given is not None:
+        kept = [name for name in _names(table) if name not in ("row", IMAGE)]
+        return converted(joined(given, table.select(kept), rows, IMAGE), library, purpose, given)
+    return converted(_called(taken(table, rows), called), library, purpose)
+
+
+def _names(table: Any) -> list[str]:
+    return list(table.column_names if hasattr(table, "column_names") else table.columns)
+
+
+def _called(table: Any, called: Mapping[str, str | int]) -> Any:
+    """With what was given in place of the server's names."""
+    if not called:
+        return table
+    if hasattr(table, "column_names"):
+        arrow = needed("pyarrow", "to_arrow()")
+        names = [str(called.get(name, name)) for name in table.column(IMAGE).to_pylist()]
+        return table.set_column(table.column_names.index(IMAGE), IMAGE, arrow.array(names, arrow.string()))
+    polars = needed("polars", "to_polars()")
+    names = [str(called.get(name, name)) for name in table[IMAGE].to_list()]
+    return table.with_columns(polars.Series(IMAGE, names, polars.String))
+
+
+def _with_pyarrow(
+    file: Path, label: str | None, sort: str | None, purpose: str
+) -> tuple[Any, list[int] | None]:
+    arrow = needed("pyarrow", purpose)
+    compute = needed("pyarrow.compute", purpose)
+    with needed("pyarrow.parquet", purpose).ParquetFile(file) as opened:
+        table = opened.read()
+    if label is None and sort != "probability":
+        return table, None
+    picked = arrow.table(
+        {
+            "row": arrow.array(range(table.num_rows), arrow.int64()),
+            "label": table.column("label"),
+            "probability": table.column("probability"),
+        }
+    )
+    if label is not None:
+        picked = picked.filter(compute.equal(picked["label"], label))
+    if sort == "probability":
+        keys = [("probability", "ascending"), ("row", "ascending")]
+        picked = picked.take(compute.sort_indices(picked, keys))
+    return table, picked["row"].to_pylist()
+
+
+def _with_polars(file: Path, label: str | None, sort: str | None) -> tuple[Any, list[int] | None]:
+    polars = needed("polars", "to_polars()")
+    table = polars.read_parquet(file)
+    if label is None and sort != "probability":
+        return table, None
+    rows = polars.DataFrame({"number": range(table.height)}, schema={"number": polars.Int64})
+    picked = rows.with_columns(table["label"], table["probability"])
+    if label is not None:
+        picked = picked.filter(polars.col("label") == label)
+    if sort == "probability":
+        picked = picked.sort(["probability", "number"], nulls_last=True)
+    return table, picked["number"].to_list()

@@ -1,0 +1,186 @@
+"""Scores as a table: those of a scored file, or of texts that a job was given; which rows, in which order."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jobyard.client.errors import BadRequest, JobyardClientError, Json
+from jobyard.client.joins import SUFFIX, converted, joined, library_of, taken
+from jobyard.client.libraries import needed
+
+OURS = ("neg", "neu", "pos", "compound", "label")
+LABELS = ("positive", "neutral", "negative")
+SORTS = ("row", "compound", "-compound")
+# What texts that were given without a name are called.
+TEXT = "text"
+
+
+class Question(NamedTuple):
+    """Which rows, and in which order, as `Job.scores` has it."""
+
+    label: str | None = None
+    sort: str | None = None
+    search: str | None = None
+
+    @property
+    def is_all(self) -> bool:
+        return not self.search and self.label is None and self.sort in (None, "row")
+
+    def check(self) -> "Question":
+        """Raises BadRequest for a value that there is not."""
+        for name, value, right in (("label", self.label, LABELS), ("sort", self.sort, SORTS)):
+            if value is not None and value not in right:
+                raise BadRequest(
+                    f"{name}: is {value!r:.50}; should be {', '.join(right[:-1])} or {right[-1]}"
+                )
+        if self.search is not None and not isinstance(self.search, str):
+            raise BadRequest(f"search: is {self.search!r:.50}; should be a text")
+        return self
+
+
+def of_texts(job: Json) -> list[Json]:
+    """Rows of a job that scored texts, as those of a file: {row, columns, neg, neu, pos, compound, label}."""
+    texts = job["spec"]["texts"]
+    return [
+        {"row": row, "columns": {TEXT: text}, **{name: one[name] for name in OURS}}
+        for row, (text, one) in enumerate(zip(texts, job["result"]["scores"], strict=True))
+    ]
+
+
+def chosen(rows: Sequence[Json], question: Question) -> list[Json]:
+    """Those of `of_texts` that are asked for."""
+    found = [row for row in rows if question.label in (None, row["label"])]
+    if question.search:
+        wanted = question.search.lower()
+        found = [row for row in found if wanted in row["columns"][TEXT].lower()]
+    if question.sort in ("compound", "-compound"):
+        found.sort(key=lambda row: row["compound"], reverse=question.sort == "-compound")
+    return found
+
+
+def table_of(
+    scored: Path | Sequence[Json], texts: str, question: Question, given: Any, library: str, purpose: str
+) -> Any:
+    """A frame of `library` (pandas, polars or pyarrow) with the rows that are asked for.
+
+    `scored` is a Parquet file whose column of texts came from `texts`, or what `of_texts` gives; `given` is
+    what is joined to the scores, None for nothing. `purpose` is the method that needs the library.
+    """
+    needed(library, purpose)
+    is_polars = library == "polars" and library_of(given) in (None, "polars")
+    table = (
+        _with_polars(scored, texts, question, given, purpose)
+        if is_polars
+        else _with_pyarrow(scored, texts, question, given, purpose)
+    )
+    return converted(table, library, purpose, given)
+
+
+def text_column(texts: str, names: Sequence[str]) -> str:
+    """What the texts are called in a scored file, in which columns called like ours have other names.
+
+    Raises BadRequest where they are within another column.
+    """
+    name = texts
+    if texts.lower() in OURS:
+        name += SUFFIX
+        while name not in names and len(name) < len(texts) + len(SUFFIX) * len(names):
+            name += SUFFIX
+    if name in names:
+        return name
+    raise BadRequest(
+        f"search: the texts are within a column, as {texts!r:.80}; a loop over scores(search=…) finds them"
+    )
+
+
+def _columns(rows: Sequence[Json]) -> Mapping[str, list[Any]]:
+    texts = {TEXT: [row["columns"][TEXT] for row in rows]}
+    return texts | {name: [row[name] for row in rows] for name in OURS}
+
+
+def _with_pyarrow(
+    scored: Path | Sequence[Json], texts: str, question: Question, given: Any, purpose: str
+) -> Any:
+    arrow = needed("pyarrow", purpose)
+    compute = needed("pyarrow.compute", purpose)
+    if isinstance(scored, Path):
+        parquet = needed("pyarrow.parquet", purpose)
+        wanted = None
+        with parquet.ParquetFile(scored) as file:
+            names = file.schema_arrow.names
+            found = text_column(texts, names) if question.search else None
+            if given is not None:
+                wanted = [*OURS, *([] if found is None else [found])]
+            table = file.read(wanted)
+    else:
+        table, found = arrow.table(_columns(scored)), TEXT
+    rows = None
+    if not question.is_all:
+        keys = {"row": arrow.array(range(table.num_rows), arrow.int64())}
+        keys |= {name: table.column(name) for name in ("compound", "label")}
+        picked = arrow.table(keys)
+        mask = compute.is_valid(picked["row"])
+        if question.label is not None:
+            mask = compute.and_(mask, compute.equal(picked["label"], question.label))
+        if question.search and found is not None:
+            lower = compute.utf8_lower(table.column(found).cast(arrow.string()))
+            mask = compute.and_(mask, compute.match_substring(lower, question.search.lower()))
+        picked = picked.filter(mask)
+        if question.sort in ("compound", "-compound"):
+            order = "ascending" if question.sort == "compound" else "descending"
+            picked = picked.take(compute.sort_indices(picked, [("compound", order), ("row", "ascending")]))
+        rows = picked["row"].to_pylist()
+    if given is not None:
+        return joined(given, table.select(list(OURS)), rows, TEXT)
+    return table if rows is None else _numbered(taken(table, rows), rows, purpose)
+
+
+def _numbered(table: Any, rows: list[int], purpose: str) -> Any:
+    """In pandas, the rows' numbers are the index."""
+    if purpose != "to_pandas()":
+        return table
+    frame = converted(table, "pandas", purpose)
+    return frame.set_axis(rows, axis="index")
+
+
+def _with_polars(
+    scored: Path | Sequence[Json], texts: str, question: Question, given: Any, purpose: str
+) -> Any:
+    polars = needed("polars", purpose)
+    if isinstance(scored, Path):
+        names = list(polars.read_parquet_schema(scored))
+        found = text_column(texts, names) if question.search else None
+        wanted = None if given is None else [*OURS, *([] if found is None else [found])]
+        table = polars.read_parquet(scored, columns=wanted)
+    else:
+        table, found = polars.DataFrame(_columns(scored)), TEXT
+    rows = None
+    if not question.is_all:
+        picked = polars.DataFrame({"row": range(table.height)}, schema={"row": polars.Int64})
+        picked = picked.with_columns(table["compound"].alias("compound"), table["label"].alias("label"))
+        if question.search and found is not None:
+            lower = table[found].cast(polars.String).str.to_lowercase()
+            is_found = lower.str.contains(question.search.lower(), literal=True).fill_null(value=False)
+            picked = picked.filter(is_found)
+        if question.label is not None:
+            picked = picked.filter(polars.col("label") == question.label)
+        if question.sort in ("compound", "-compound"):
+            picked = picked.sort(
+                ["compound", "row"], descending=[question.sort == "-compound", False], nulls_last=True
+            )
+        rows = picked["row"].to_list()
+    if given is not None:
+        return joined(given, table.select(OURS), rows, TEXT)
+    return taken(table, rows)
+
+
+def scored_file(job: Json) -> str:
+    """The name of the artifact with the scores. Raises JobyardClientError where it is no Parquet."""
+    result = job["result"]
+    if result.get("format", "parquet") != "parquet":
+        raise JobyardClientError(
+            f"the scored file of job {job['id']} is {result['format']}; tables are read of a job with "
+            'format="parquet", or from what job.download(job.result["file"], path) saves'
+        )
+    name: str = result["file"]
+    return name
