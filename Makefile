@@ -20,7 +20,7 @@ DEPLOYED := $(filter-out dev build,$(LOCKS))
 # for a seventh of the time.
 PROCESSES ?= 4
 
-.PHONY: help install demo up test test-unit architectures attack exports lint format client docs chaos fuzz-text fuzz-tables fuzz-trees fuzz-api fuzz-parquet older-keras kill-training screenshot lock sbom bench-depth bench-find bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-scrape bench-text bench-train bench-wal clean
+.PHONY: help install demo up test test-unit architectures attack exports lint format client docs chaos fuzz-text fuzz-tables fuzz-trees fuzz-api fuzz-parquet older-keras kill-training screenshot lock sbom bench-client bench-depth bench-find bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-scrape bench-text bench-train bench-wal clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -105,6 +105,9 @@ docs: $(INSTALLED) ## Build the documentation into build/site; whatever is wrong
 
 screenshot: $(INSTALLED) ## Run the demo and make docs/dashboard.png from its training's page
 	$(BIN)/python docs/screenshot.py
+
+bench-client: $(INSTALLED) ## Measure what a scored data frame costs on its way back, against pandas; QUICK=1 is shorter
+	$(BIN)/python -m benchmarks.client $(if $(filter-out 0,$(QUICK)),--quick)
 
 bench-depth: $(INSTALLED) ## Measure what a million queued jobs cost, against a thousand; QUICK=1 is shorter
 	$(BIN)/python -m benchmarks.depth $(if $(filter-out 0,$(QUICK)),--quick)
