@@ -23,12 +23,13 @@ def architecture_file(path: Path) -> Iterator[Path]:
 
     Raises BadRequest for a `.keras` file that has none, what can't be read, and what is no JSON object.
     """
-    if path.suffix.lower() != ".keras" and not zipfile.is_zipfile(path):
+    if path.suffix.lower() != ".keras" and not _is_zip(path):
         try:
             with path.open("rb") as written:
-                _check_json(path, written.read(MAX_BYTES + 1))
-        except OSError as error:
-            raise BadRequest(f"{path} can't be read: {error.strerror or error}") from None
+                content = written.read(MAX_BYTES + 1)
+        except (OSError, ValueError) as error:
+            raise _unreadable(path, error) from None
+        _check_json(path, content)
         yield path
         return
     try:
@@ -36,13 +37,28 @@ def architecture_file(path: Path) -> Iterator[Path]:
             text = part.read(MAX_BYTES + 1)
     except BROKEN as error:
         raise BadRequest(f"{path} should be a .keras file of Keras 3, with a config.json in it") from error
-    except OSError as error:
-        raise BadRequest(f"{path} can't be read: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
     _check_json(f"the config.json in {path}", text)
     with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:
         extracted = Path(folder) / f"{path.stem}.json"
         extracted.write_bytes(text)
         yield extracted
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> BadRequest:
+    """A ValueError is a null character in the path, or half of a surrogate pair."""
+    if isinstance(error, OSError):
+        return BadRequest(f"{path} can't be read: {error.strerror or error}")
+    return BadRequest(f"{str(path)!r:.80} can't be read: {error}")
+
+
+def _is_zip(path: Path) -> bool:
+    """Whether it is a `.keras` file by another name, as an open file may have none."""
+    try:
+        return path.is_file() and zipfile.is_zipfile(path)
+    except (OSError, ValueError):
+        return False
 
 
 def _check_json(what: str | Path, text: bytes) -> None:

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from jobyard.client.errors import BadRequest
-from jobyard.client.libraries import installed, is_of, needed
+from jobyard.client.libraries import installed, is_of, needed, translated
 from jobyard.client.series import Series, is_missing, of_arrow
 
 # The column of texts is called so, unless another one is named.
@@ -35,7 +35,8 @@ def frame_of(value: Any, argument: str) -> Frame | Series | None:
     if is_of(value, "pandas", "DataFrame"):
         return _of_pandas(value)
     if is_of(value, "polars", "LazyFrame"):
-        return _of_polars(value.collect())
+        with translated(f"{argument}: the LazyFrame can't be collected"):
+            return _of_polars(value.collect())
     if is_of(value, "polars", "DataFrame"):
         return _of_polars(value)
     if is_of(value, "pyarrow", "Table"):
@@ -91,7 +92,7 @@ def _of_arrow(table: Any) -> Frame:
 def _of_stream(value: Any, argument: str) -> Frame | Series:
     kind = type(value).__name__
     arrow, polars = installed("pyarrow"), installed("polars")
-    try:
+    with translated(f"{argument}: the {kind} can't be read as a table"):
         if arrow is not None:
             array = arrow.chunked_array(value)
             if arrow.types.is_struct(array.type):
@@ -99,21 +100,17 @@ def _of_stream(value: Any, argument: str) -> Frame | Series:
             return of_arrow(array)
         if polars is not None:
             return _of_polars(polars.DataFrame(value))
-    except Exception as error:  # noqa: BLE001 - what is another library's may raise anything
-        raise BadRequest(f"{argument}: the {kind} can't be read as a table: {_line(error)}") from None
     raise _neither(argument, kind)
 
 
 def _of_interchange(value: Any, argument: str) -> Frame:
     kind = type(value).__name__
     arrow, polars = installed("pyarrow"), installed("polars")
-    try:
+    with translated(f"{argument}: the {kind} can't be read as a table"):
         if arrow is not None:
             return _of_arrow(needed("pyarrow.interchange", argument).from_dataframe(value))
         if polars is not None:
             return _of_polars(polars.from_dataframe(value))
-    except Exception as error:  # noqa: BLE001
-        raise BadRequest(f"{argument}: the {kind} can't be read as a table: {_line(error)}") from None
     raise _neither(argument, kind)
 
 
@@ -121,10 +118,6 @@ def _neither(argument: str, kind: str) -> BadRequest:
     return BadRequest(
         f'{argument}: a {kind} is read with PyArrow, which is not installed: pip install "jobyard[notebook]"'
     )
-
-
-def _line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 # ---- which column
@@ -160,6 +153,11 @@ def place_of(names: Sequence[Hashable], wanted: object, argument: str) -> int:
         raise BadRequest(
             f'{argument}: is {dict(wanted)!r:.80}; should be a name, or {{"number": 1}} to {len(names)}'
         )
+    try:
+        hash(wanted)
+    except TypeError:
+        kind = type(wanted).__name__
+        raise BadRequest(f"{argument}: is a {kind}; should be the name of a column, or its number") from None
     places = [place for place, name in enumerate(names) if _is(name, wanted)]
     if len(places) == 1:
         return places[0]

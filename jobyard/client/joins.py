@@ -6,8 +6,8 @@ Row i of the result belongs to row i of what was given, whose own columns, types
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from jobyard.client.errors import BadRequest, JobyardClientError
-from jobyard.client.libraries import is_of, needed
+from jobyard.client.errors import JobyardClientError
+from jobyard.client.libraries import is_of, needed, translated
 
 # What a column that was given is renamed to where a result's is called so, as in a scored file.
 SUFFIX = "_original"
@@ -50,7 +50,7 @@ def converted(table: Any, library: str, purpose: str, given: Any = None) -> Any:
     if library_of(table) == library:
         return table
     target = needed(library, purpose)
-    try:
+    with translated(f"{purpose}: the data frame that was given can't be converted"):
         if library == "pandas":
             needed("pyarrow", purpose)
             return table.to_pandas()
@@ -59,11 +59,6 @@ def converted(table: Any, library: str, purpose: str, given: Any = None) -> Any:
                 return target.Table.from_pandas(table, preserve_index=not _counts(given))
             return target.from_pandas(table, include_index=not _counts(given))
         return target.from_arrow(table) if library == "polars" else table.to_arrow()
-    except JobyardClientError:
-        raise
-    except Exception as error:  # noqa: BLE001 - what is another library's may raise anything
-        line = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise BadRequest(f"{purpose}: the data frame that was given can't be converted: {line}") from None
 
 
 def _counts(given: Any) -> bool:

@@ -4,6 +4,8 @@ Whether a value is one of theirs is found out without loading them: whoever has 
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -40,8 +42,25 @@ def installed(library: str) -> Any | None:
         return None
 
 
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Errors of other libraries become JobyardClientErrors that begin with `what`."""
+    try:
+        yield
+    except JobyardClientError:
+        raise
+    except Exception as error:
+        line = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise JobyardClientError(f"{what}: {line}") from error
+
+
 def is_of(value: object, library: str, *names: str) -> bool:
     """Whether a value is of one of these classes of a library, which isn't loaded for that."""
     module = sys.modules.get(library)
     classes = tuple(kind for name in names if isinstance(kind := getattr(module, name, None), type))
     return isinstance(value, classes)
+
+
+def has_columns(value: object) -> bool:
+    """Whether it is a data frame of any library; one that has yet to be computed is not, for that."""
+    return hasattr(type(value), "columns") or "columns" in getattr(value, "__dict__", {})

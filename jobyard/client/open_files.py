@@ -76,7 +76,7 @@ def saved(file: Any, folder: Path, argument: str, otherwise: str = "file") -> Pa
         raise JobyardClientError(
             f"{argument}: {_shown(file, name)} can't be read: {error.strerror or error}"
         ) from None
-    except ValueError as error:  # closed
+    except (ValueError, TypeError) as error:  # closed, or no file at all
         raise BadRequest(f"{argument}: {_shown(file, name)} can't be read: {error}") from None
     return target
 

@@ -15,7 +15,7 @@ from jobyard.client.folders import walk
 from jobyard.client.libraries import is_of
 from jobyard.client.open_files import copy_of, is_of_text, is_open_file, saved
 from jobyard.client.series import is_missing, series_of
-from jobyard.client.sources import matching
+from jobyard.client.sources import is_folder, matching
 from jobyard.client.uploads import is_address, names
 
 SUFFIXES = {
@@ -129,20 +129,13 @@ def _of_path(image: Any, folder: Path, argument: str) -> Iterator[tuple[str | in
     if isinstance(image, str) and is_address(image):
         raise BadRequest(f"{argument}: is an address; should be a path, or the id of an uploaded file")
     for file in matching(image, folder, argument):
-        if isinstance(file, Path) and _is_folder(file):
+        if isinstance(file, Path) and is_folder(file):
             inside = [found.path for found in walk(file)]
             if not inside:
                 raise BadRequest(f"{argument}: there are no files in {file}")
             yield from ((str(path), path) for path in inside)
         else:
             yield str(file), file
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
 
 
 def _written(content: bytes, number: int, folder: Path) -> Path:

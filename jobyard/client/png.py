@@ -1,11 +1,11 @@
 """Pictures in memory as files that lose nothing: of PIL, arrays of NumPy, and what turns into one."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jobyard.client.errors import BadRequest
-from jobyard.client.libraries import is_of, needed
+from jobyard.client.libraries import has_columns, is_of, needed, translated
 
 # What PNG holds as it is, and what other modes become.
 MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
@@ -32,17 +32,14 @@ def of_pil(image: Any, argument: str) -> bytes:
     if (unread := _unread(image)) is not None:
         return unread
     exif = image.info.get("exif")
-    if image.mode in CONVERTED:
-        image = image.convert(CONVERTED[image.mode])
-    if image.mode not in MODES:
+    if image.mode not in MODES and image.mode not in CONVERTED:
         raise BadRequest(
             f'{argument}: is a picture of mode {image.mode}; should be of 8 bits, as image.convert("RGB") is'
         )
     target = io.BytesIO()
-    try:
+    with translated(f"{argument}: the picture can't be read"):
+        image = image.convert(CONVERTED.get(image.mode, image.mode))
         image.save(target, "PNG", compress_level=1, **({} if exif is None else {"exif": exif}))
-    except (OSError, ValueError, SystemError, MemoryError) as error:
-        raise BadRequest(f"{argument}: the picture can't be read: {error}") from None
     return target.getvalue()
 
 
@@ -71,7 +68,10 @@ def is_array(value: object) -> bool:
         return False
     if is_of(value, "pyarrow", "Array", "ChunkedArray"):
         return False
-    return hasattr(value, "__array__") and hasattr(value, "shape") and not is_pil(value)
+    if is_pil(value) or has_columns(value) or not hasattr(value, "__array__"):
+        return False
+    shape = getattr(value, "shape", ())
+    return isinstance(shape, Sequence) and len(shape) > 1
 
 
 def of_array(value: Any, argument: str) -> Iterator[bytes]:
@@ -81,10 +81,8 @@ def of_array(value: Any, argument: str) -> Iterator[bytes]:
     """
     numpy = needed("numpy", argument)
     image = needed("PIL.Image", argument)
-    try:
+    with translated(f"{argument}: the {type(value).__name__} is no array"):  # a tensor elsewhere, say
         array = numpy.asarray(value)
-    except Exception as error:  # noqa: BLE001 - of a tensor elsewhere, say
-        raise BadRequest(f"{argument}: the {type(value).__name__} is no array: {error}") from None
     _check_shape(array, argument)
     scale = _scale(numpy, array, argument)
     for one in array if array.ndim == 4 else [array]:

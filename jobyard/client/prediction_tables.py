@@ -6,7 +6,7 @@ from typing import Any
 
 from jobyard.client.errors import BadRequest
 from jobyard.client.joins import converted, joined, library_of, taken
-from jobyard.client.libraries import needed
+from jobyard.client.libraries import needed, translated
 
 SORTS = ("row", "probability")
 IMAGE = "image"
@@ -14,7 +14,7 @@ IMAGE = "image"
 
 def check_sort(sort: str | None) -> None:
     """Raises BadRequest for one that there is not."""
-    if sort is not None and sort not in SORTS:
+    if sort is not None and not (isinstance(sort, str) and sort in SORTS):
         raise BadRequest(f"sort: is {sort!r:.50}; should be row or probability")
 
 
@@ -34,14 +34,15 @@ def table_of(
     column and index take the place of `row` and `image`.
     """
     needed(library, purpose)
-    if library == "polars" and library_of(given) in (None, "polars"):
-        table, rows = _with_polars(file, label, sort)
-    else:
-        table, rows = _with_pyarrow(file, label, sort, purpose)
-    if given is not None:
-        kept = [name for name in _names(table) if name not in ("row", IMAGE)]
-        return converted(joined(given, table.select(kept), rows, IMAGE), library, purpose, given)
-    return converted(_called(taken(table, rows), called), library, purpose)
+    is_polars = library == "polars" and library_of(given) in (None, "polars")
+    with translated(f"{purpose}: the predictions can't be read"):
+        table, rows = (_with_polars if is_polars else _with_pyarrow)(file, label, sort, purpose)
+        if given is None:
+            table = _called(taken(table, rows), called)
+        else:
+            kept = [name for name in _names(table) if name not in ("row", IMAGE)]
+            table = joined(given, table.select(kept), rows, IMAGE)
+    return converted(table, library, purpose, given)
 
 
 def _names(table: Any) -> list[str]:
@@ -85,8 +86,10 @@ def _with_pyarrow(
     return table, picked["row"].to_pylist()
 
 
-def _with_polars(file: Path, label: str | None, sort: str | None) -> tuple[Any, list[int] | None]:
-    polars = needed("polars", "to_polars()")
+def _with_polars(
+    file: Path, label: str | None, sort: str | None, purpose: str
+) -> tuple[Any, list[int] | None]:
+    polars = needed("polars", purpose)
     table = polars.read_parquet(file)
     if label is None and sort != "probability":
         return table, None

@@ -46,14 +46,17 @@ def score_input(spec: Mapping[str, Any], opened: ExitStack) -> ScoreInput:
     if isinstance(texts, PathLike) or is_open_file(texts):
         spec = _without(spec, "texts") | {"file": texts}
         texts = None
-    elif isinstance(texts, list | tuple) and any(
-        isinstance(one, PathLike) or is_open_file(one) for one in texts
-    ):
+    elif isinstance(texts, list | tuple) and any(map(_is_file, texts)):
         spec = _without(spec, "texts") | {"files": texts}
         texts = None
     if texts is None or "file" in spec or "files" in spec:
         return ScoreInput(_with_files(spec, folder))
     return _with_texts(texts, spec, folder)
+
+
+def _is_file(value: object) -> bool:
+    """Whether one of a list is a file, and no text. Most are texts."""
+    return not isinstance(value, str) and (isinstance(value, PathLike) or is_open_file(value))
 
 
 def _with_files(spec: Json, folder: Path) -> Json:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from jobyard.client.errors import BadRequest, JobyardClientError, Json
 from jobyard.client.joins import SUFFIX, converted, joined, library_of, taken
-from jobyard.client.libraries import needed
+from jobyard.client.libraries import needed, translated
 
 OURS = ("neg", "neu", "pos", "compound", "label")
 LABELS = ("positive", "neutral", "negative")
@@ -29,7 +29,7 @@ class Question(NamedTuple):
     def check(self) -> "Question":
         """Raises BadRequest for a value that there is not."""
         for name, value, right in (("label", self.label, LABELS), ("sort", self.sort, SORTS)):
-            if value is not None and value not in right:
+            if value is not None and not (isinstance(value, str) and value in right):
                 raise BadRequest(
                     f"{name}: is {value!r:.50}; should be {', '.join(right[:-1])} or {right[-1]}"
                 )
@@ -68,11 +68,9 @@ def table_of(
     """
     needed(library, purpose)
     is_polars = library == "polars" and library_of(given) in (None, "polars")
-    table = (
-        _with_polars(scored, texts, question, given, purpose)
-        if is_polars
-        else _with_pyarrow(scored, texts, question, given, purpose)
-    )
+    read = _with_polars if is_polars else _with_pyarrow
+    with translated(f"{purpose}: the scores can't be read"):
+        table = read(scored, texts, question, given, purpose)
     return converted(table, library, purpose, given)
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from jobyard.client.errors import BadRequest
-from jobyard.client.libraries import is_of, needed
+from jobyard.client.libraries import has_columns, is_of, needed
 
 # What pandas and NumPy call values that are missing.
 MISSING = frozenset({"NAType", "NaTType", "MaskedConstant"})
@@ -34,7 +34,7 @@ def series_of(values: object, argument: str, right: str = TEXTS) -> Series:
 
     Raises BadRequest for anything else, which says what would be right.
     """
-    if isinstance(values, bytes | bytearray | memoryview | Mapping | Set) or hasattr(values, "columns"):
+    if isinstance(values, bytes | bytearray | memoryview | Mapping | Set) or has_columns(values):
         raise BadRequest(f"{argument}: is a {type(values).__name__}; {right}")
     if is_of(values, "pandas", "Series", "Index"):
         pandas: Any = values

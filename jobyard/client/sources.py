@@ -37,6 +37,22 @@ def files_of(values: Iterable[Any], folder: Path, argument: str, otherwise: str 
     return found
 
 
+def path_of(value: Any, argument: str) -> Path:
+    """A path. Raises BadRequest for what is none."""
+    try:
+        return Path(value)
+    except TypeError:
+        raise BadRequest(f"{argument}: is {value!r:.50}; should be a path, or an open file") from None
+
+
+def is_folder(path: object) -> bool:
+    """Whether it is the path of a folder."""
+    try:
+        return isinstance(path, str | PathLike) and Path(path).is_dir()
+    except (OSError, ValueError, TypeError):  # too long, or no text
+        return False
+
+
 def matching(value: Any, folder: Path, argument: str, otherwise: str = "file") -> list[str | Path]:
     """One file, or, by their names, all that match a pattern: `data/*.csv`, `**/*.csv`. Raises BadRequest."""
     if is_open_file(value):

@@ -2,13 +2,17 @@
 
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import IO, Any
 
 from jobyard.client import uploads
 from jobyard.client._async.transport import AsyncTransport
 from jobyard.client.errors import Json
+from jobyard.client.open_files import is_open_file, saved, temporary_folder
 from jobyard.client.parameters import PAGE, at_most, segment
 from jobyard.client.runtime import AsyncRuntime
+from jobyard.client.sources import path_of
 
 
 class AsyncFiles:
@@ -16,11 +20,17 @@ class AsyncFiles:
 
     _transport: AsyncTransport
 
-    async def upload(self, path: str | Path) -> Json:
-        """Upload a file, for a spec to refer to by its id: {id, name, bytes, sha256, media_type}."""
-        path = Path(path)
-        await AsyncRuntime.run(uploads.check_readable, path)
-        return await self._transport.upload(path, path.name)
+    async def upload(self, path: str | Path | IO[Any]) -> Json:
+        """Upload a file, for a spec to refer to by its id: {id, name, bytes, sha256, media_type}.
+
+        `path` is a path, or an open file.
+        """
+        with ExitStack() as opened:
+            if is_open_file(path):
+                path = await AsyncRuntime.run(saved, path, temporary_folder(opened), "path")
+            file = path_of(path, "path")
+            await AsyncRuntime.run(uploads.check_readable, file)
+            return await self._transport.upload(file, file.name)
 
     def files(self, *, limit: int | None = None) -> AsyncIterator[Json]:
         """All uploads, newest first: {id, name, bytes, sha256, jobs, kept_until, kept_because, …}.

@@ -3,13 +3,17 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import IO, Any
 
 from jobyard.client import uploads
 from jobyard.client._sync.transport import Transport
 from jobyard.client.errors import Json
+from jobyard.client.open_files import is_open_file, saved, temporary_folder
 from jobyard.client.parameters import PAGE, at_most, segment
 from jobyard.client.runtime import Runtime
+from jobyard.client.sources import path_of
 
 
 class Files:
@@ -17,11 +21,17 @@ class Files:
 
     _transport: Transport
 
-    def upload(self, path: str | Path) -> Json:
-        """Upload a file, for a spec to refer to by its id: {id, name, bytes, sha256, media_type}."""
-        path = Path(path)
-        Runtime.run(uploads.check_readable, path)
-        return self._transport.upload(path, path.name)
+    def upload(self, path: str | Path | IO[Any]) -> Json:
+        """Upload a file, for a spec to refer to by its id: {id, name, bytes, sha256, media_type}.
+
+        `path` is a path, or an open file.
+        """
+        with ExitStack() as opened:
+            if is_open_file(path):
+                path = Runtime.run(saved, path, temporary_folder(opened), "path")
+            file = path_of(path, "path")
+            Runtime.run(uploads.check_readable, file)
+            return self._transport.upload(file, file.name)
 
     def files(self, *, limit: int | None = None) -> Iterator[Json]:
         """All uploads, newest first: {id, name, bytes, sha256, jobs, kept_until, kept_because, …}.

@@ -17,6 +17,7 @@ from jobyard.client.parameters import given
 from jobyard.client.picture_inputs import pictures
 from jobyard.client.runtime import Runtime
 from jobyard.client.score_inputs import score_input
+from jobyard.client.sources import is_folder, path_of
 from jobyard.client.texts import listed
 from jobyard.client.uploads import file_or_id
 
@@ -46,7 +47,9 @@ class Kinds(Jobs):
         with ExitStack() as opened:
             network: Any = _copied(architecture, opened, "architecture", "architecture.json")
             if network is not None and not isinstance(network, uuid.UUID):
-                network = Runtime.run(opened.enter_context, architecture_file(Path(network)))
+                network = Runtime.run(
+                    opened.enter_context, architecture_file(path_of(network, "architecture"))
+                )
             spec = {"dataset": dataset, "architecture": network, **spec}
             return self.submit("train", given(spec), priority=priority, **marks)
 
@@ -77,12 +80,12 @@ class Kinds(Jobs):
         joined_to = None
         with ExitStack() as opened:
             packed: Any = _copied(archive, opened, "archive", "pictures.zip")
-            if isinstance(images, str | Path) and Path(images).is_dir() and packed is None:
+            if is_folder(images) and packed is None:
                 images, packed = None, images
             if images is not None:
                 found = Runtime.run(pictures, images, temporary_folder(opened))
                 images, called, joined_to = found.files, found.names(), found.given
-            if not isinstance(packed, uuid.UUID | None) and Path(packed).is_dir():
+            if is_folder(packed):
                 folder = Path(packed)
                 inside = Runtime.run(packing.files_in, [folder])
                 files = packing.named(inside, [folder])
@@ -209,12 +212,12 @@ class Kinds(Jobs):
         marks = _marks_of(spec)
         spec = given({"name": name, "labels": labels, "allow_partial": allow_partial, **spec})
         with ExitStack() as opened:
-            source = Path(_copied(source, opened, "source", "pictures.zip"))
-            if not source.is_dir():
-                return self._import(spec, source, priority, marks)
-            files = Runtime.run(packing.classes_in, source)
+            folder = path_of(_copied(source, opened, "source", "pictures.zip"), "source")
+            if not is_folder(folder):
+                return self._import(spec, folder, priority, marks)
+            files = Runtime.run(packing.classes_in, folder)
             if not files:
-                raise BadRequest(f"there are no files in {source}")
+                raise BadRequest(f"there are no files in {folder}")
             archive = Runtime.run(opened.enter_context, packing.packed(files, name))
             return self._import(spec, archive, priority, marks)
 

@@ -93,7 +93,7 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
 
 
 @given(frames(), QUESTIONS)
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_row_i_of_a_frame_gets_score_i(frame: pd.DataFrame, question: Question) -> None:
     texts = frame.iloc[:, 0].tolist()
     before = frame.copy(deep=True)
