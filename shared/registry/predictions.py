@@ -33,6 +33,7 @@ ROWS_AT_ONCE = 16
 
 # Where a list of predictions continues: after this probability and row.
 Place = tuple[float | None, int]
+Rows = sa.Select[Prediction]
 
 
 def read_predictions(
@@ -43,13 +44,23 @@ def read_predictions(
     label: str | None = None,
     after: Place | None = None,
     limit: int = 50,
+    backwards: bool = False,
 ) -> list[Prediction]:
     """Rows of a prediction, in the order of the pictures, or the least sure first and those with errors last.
 
-    Those with a label, and after a place; in the pictures' order only the row of that counts.
+    Those with a label, and after a place; in the pictures' order only the row of that counts. With
+    `backwards` those before the place, the nearest first.
     """
     return list(
-        each_prediction(session, job_id, unsure_first=unsure_first, label=label, after=after, limit=limit)
+        each_prediction(
+            session,
+            job_id,
+            unsure_first=unsure_first,
+            label=label,
+            after=after,
+            limit=limit,
+            backwards=backwards,
+        )
     )
 
 
@@ -61,31 +72,50 @@ def each_prediction(
     label: str | None = None,
     after: Place | None = None,
     limit: int = 50,
+    backwards: bool = False,
 ) -> Iterator[Prediction]:
     """The same, a few at a time read: of many classes one may be a megabyte."""
-    rows = sa.select(Prediction).where(Prediction.job_id == job_id).limit(limit)
+    rows = sa.select(Prediction).where(Prediction.job_id == job_id)
     rows = rows.execution_options(yield_per=ROWS_AT_ONCE)
     if label is not None:
         rows = rows.where(Prediction.label == label)
-    if not unsure_first:
-        beyond = rows if after is None else rows.where(Prediction.row > after[1])
-        with closing(session.scalars(beyond.order_by(Prediction.row))) as read:
-            yield from read
-        return
-    count = 0
-    probability, row = after or (0.0, -1)
-    # One after the other, as an index has them: databases differ about where nulls belong.
-    if probability is not None:
-        beyond = rows.where(sa.tuple_(Prediction.probability, Prediction.row) > (probability, row))
-        with closing(session.scalars(beyond.order_by(Prediction.probability, Prediction.row))) as read:
+    parts = _unsure_first(rows, after, backwards) if unsure_first else [_by_row(rows, after, backwards)]
+    left = limit
+    for part in parts:
+        if left <= 0:
+            return
+        with closing(session.scalars(part.limit(left))) as read:
             for found in read:
-                count += 1
+                left -= 1
                 yield found
-        row = -1
-    failed = rows.where(Prediction.probability.is_(None), Prediction.row > row).order_by(Prediction.row)
-    if count < limit:
-        with closing(session.scalars(failed.limit(limit - count))) as read:
-            yield from read
+
+
+def _by_row(rows: Rows, after: Place | None, backwards: bool) -> Rows:
+    if after is not None:
+        rows = rows.where(Prediction.row < after[1] if backwards else Prediction.row > after[1])
+    return rows.order_by(Prediction.row.desc() if backwards else Prediction.row)
+
+
+def _unsure_first(rows: Rows, after: Place | None, backwards: bool) -> list[Rows]:
+    """One after the other, as an index has them: databases differ about where nulls belong."""
+    sure, failed = (
+        rows.where(Prediction.probability.is_not(None)),
+        rows.where(Prediction.probability.is_(None)),
+    )
+    ordered = (Prediction.probability, Prediction.row)
+    if backwards:
+        sure, failed = sure.order_by(*(one.desc() for one in ordered)), failed.order_by(Prediction.row.desc())
+    else:
+        sure, failed = sure.order_by(*ordered), failed.order_by(Prediction.row)
+    if after is None:
+        return [failed, sure] if backwards else [sure, failed]
+    probability, row = after
+    if probability is None:
+        failed = failed.where(Prediction.row < row if backwards else Prediction.row > row)
+        return [failed, sure] if backwards else [failed]
+    place, given = sa.tuple_(*ordered), sa.tuple_(sa.literal(probability), sa.literal(row))
+    sure = sure.where(place < given if backwards else place > given)
+    return [sure] if backwards else [sure, failed]
 
 
 def count_predictions(session: Session, job_id: uuid.UUID) -> dict[str | None, int]:

@@ -75,17 +75,32 @@ class TableQuery(Query):
     )
 
 
-class PredictionsQuery(Query):
-    """A page of the predictions."""
+class ChosenPredictionsQuery(Query):
+    """Which rows of a prediction, and their order."""
 
     label: str | None = Field(default=None, max_length=200, pattern=r"^[^\x00]*$")
     sort: Literal["row", "probability"] = Field(
         default="row", description="In the order of the pictures, or the least probable label first"
     )
+
+    @property
+    def chosen(self) -> predictions.Chosen:
+        return predictions.Chosen(self.label, self.sort == "probability")
+
+
+class PredictionsQuery(ChosenPredictionsQuery):
+    """A page of the predictions."""
+
     limit: int = Field(default=50, ge=1, le=1_000)
     cursor: str | None = Field(
-        default=None, pattern=r"^([0-9.e-]{0,30}:)?[0-9]{1,9}$", description="`next` of the previous page"
+        default=None,
+        pattern=r"^-?([0-9.e-]{0,30}:)?[0-9]{1,9}$",
+        description="`next` or `previous` of another page of these rows",
     )
+
+
+class PredictionsTableQuery(ChosenPredictionsQuery, TableQuery):
+    """Which rows of a prediction, their order, and how names are written."""
 
 
 class ScoredRowsQuery(Query):
@@ -200,7 +215,7 @@ def get_history(path: JobPath) -> Response:
     return Response(draw(rows), mimetype="image/png", headers={"ETag": etag})
 
 
-@api.get("/predictions", responses={200: schemas.Page[schemas.Prediction]}, summary="Rows of a prediction")
+@api.get("/predictions", responses={200: schemas.Predictions}, summary="Rows of a prediction")
 def get_predictions(path: JobPath, query: PredictionsQuery) -> Response:
     """All rows; the job's result holds the first thousand only. Pictures with an error have no label."""
     unsure_first = query.sort == "probability"
@@ -209,15 +224,15 @@ def get_predictions(path: JobPath, query: PredictionsQuery) -> Response:
         rows = predictions.read(
             session, job, query.label, query.cursor, query.limit, unsure_first=unsure_first
         )
-    return answer(schemas.Page[schemas.Prediction](items=rows.items, next=rows.next))
+    return answer(schemas.Predictions(items=rows.items, next=rows.next, previous=rows.previous))
 
 
 @api.get(
     "/predictions.csv",
     responses={200: binary("text/csv"), 304: None, 409: Problem},
-    summary="All rows of a prediction as a table",
+    summary="Rows of a prediction as a table",
 )
-def get_predictions_csv(path: JobPath, query: TableQuery) -> Response:
+def get_predictions_csv(path: JobPath, query: PredictionsTableQuery) -> Response:
     """Row, image, label, probability, error, and the probability of each class, as UTF-8.
 
     Names are as submitted, and a spreadsheet runs one that begins with `=` as a formula, unless
@@ -226,10 +241,12 @@ def get_predictions_csv(path: JobPath, query: TableQuery) -> Response:
     database = current_backend().database
     with database.read() as session:
         job = jobs.get(session, path.id)
-        classes, etag = predictions.classes_of(session, job), _etag_of_table(job)
+        classes, etag = predictions.classes_of(session, job), _etag_of_table(job, query)
     if unchanged := not_modified(etag):
         return unchanged
-    lines = predictions.as_csv(database, path.id, classes, escape_formulas=query.escape_formulas)
+    lines = predictions.as_csv(
+        database, path.id, classes, query.chosen, escape_formulas=query.escape_formulas
+    )
     headers = {"Content-Disposition": f"attachment; filename=predictions-{path.id}.csv", "ETag": etag}
     return Response(lines, mimetype="text/csv", headers=headers)
 
@@ -237,20 +254,20 @@ def get_predictions_csv(path: JobPath, query: TableQuery) -> Response:
 @api.get(
     "/predictions.parquet",
     responses={200: binary("application/vnd.apache.parquet"), 304: None, 409: Problem},
-    summary="All rows of a prediction as Parquet",
+    summary="Rows of a prediction as Parquet",
 )
-def get_predictions_parquet(path: JobPath) -> AnyResponse:
+def get_predictions_parquet(path: JobPath, query: ChosenPredictionsQuery) -> AnyResponse:
     """With the columns of the CSV."""
     database = current_backend().database
     with database.read() as session:
         job = jobs.get(session, path.id)
-        classes, etag = predictions.classes_of(session, job), _etag_of_table(job)
+        classes, etag = predictions.classes_of(session, job), _etag_of_table(job, query)
     if unchanged := not_modified(etag):
         return unchanged
     # DuckDB is 50 MB that an idle web process does without.
     from jobyard.web.services.parquet import write
 
-    file = write(predictions.columns(classes), predictions.table(database, path.id, classes))
+    file = write(predictions.columns(classes), predictions.table(database, path.id, classes, query.chosen))
     response = send_file(
         file,
         mimetype="application/vnd.apache.parquet",
@@ -261,9 +278,10 @@ def get_predictions_parquet(path: JobPath) -> AnyResponse:
     return response
 
 
-def _etag_of_table(job: jobs.Job) -> str:
+def _etag_of_table(job: jobs.Job, query: Query) -> str:
     """Weak: the rows of a prediction that has succeeded stay, the bytes of their table may not."""
-    return f'W/"{job.id}.{job.version}"'
+    asked = hashlib.sha256(query.model_dump_json().encode()).hexdigest()
+    return f'W/"{job.id}.{job.version}.{asked[:16]}"'
 
 
 @api.get("/scores", responses={200: schemas.ScoredRows, 409: Problem}, summary="Rows of a scored file")

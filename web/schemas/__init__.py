@@ -28,7 +28,7 @@ from jobyard.web.schemas.operations import (
 )
 from jobyard.web.schemas.previews import FilePreview
 from jobyard.web.schemas.registry import Dataset, Model, ModelCard, ModelEvaluation, ModelExport
-from jobyard.web.schemas.results import Prediction, ScoredRow, ScoredRows, ScoreGroup
+from jobyard.web.schemas.results import Prediction, Predictions, ScoredRow, ScoredRows, ScoreGroup
 from jobyard.web.schemas.tokens import AuditEntry, NewToken, Token
 
 __all__ = [
@@ -62,6 +62,7 @@ __all__ = [
     "Outcomes",
     "Page",
     "Prediction",
+    "Predictions",
     "Progress",
     "Queue",
     "QueueOwner",

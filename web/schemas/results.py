@@ -19,6 +19,14 @@ class Prediction(Out):
     )
 
 
+class Predictions(Page[Prediction]):
+    """A page of the rows of a prediction."""
+
+    previous: str | None = Field(
+        default=None, description="The `cursor` of the page before it; null if it is the first"
+    )
+
+
 class ScoredRow(Out):
     """A row of a scored file; the scores are null if the text is null."""
 

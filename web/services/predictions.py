@@ -1,12 +1,13 @@
 """Rows of a prediction: page by page, and all of them as a table."""
 
 import csv
+import functools
 import io
 import math
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -32,11 +33,12 @@ FIRST_COLUMNS = {
 
 
 class PredictionPage(NamedTuple):
-    """A part of the list, the rows' numbers, and the cursor of the part after it."""
+    """A part of the list, the rows' numbers, and the cursors of the parts after it and before it."""
 
     items: list[schemas.Prediction]
     numbers: list[int]
     next: str | None
+    previous: str | None
 
     @property
     def numbered(self) -> list[tuple[int, schemas.Prediction]]:
@@ -46,18 +48,34 @@ class PredictionPage(NamedTuple):
 def read(
     session: Session, job: Job, label: str | None, cursor: str | None, limit: int, *, unsure_first: bool
 ) -> PredictionPage:
-    """Those with a label, after a cursor. Raises BadInput for an invalid cursor, or one of another order."""
-    after = None if cursor is None else _place(cursor, unsure_first)
-    found = registry.each_prediction(
-        session, job.id, unsure_first=unsure_first, label=label, after=after, limit=limit + 1
+    """Those with a label, after a cursor, or before it if it begins with `-`.
+
+    Raises BadInput for an invalid cursor, or one of another order.
+    """
+    after = None if cursor is None else _place(cursor.removeprefix("-"), unsure_first)
+    is_before = cursor is not None and cursor.startswith("-")
+    each = functools.partial(
+        registry.each_prediction, session, job.id, unsure_first=unsure_first, label=label
     )
+    found = each(after=after, limit=limit + 1, backwards=is_before)
     shown, has_more = budgets.take(found, _size, limit=limit)
-    following = _cursor(shown[-1], unsure_first) if has_more else None
+    if is_before:
+        shown.reverse()
+
+    def are_beyond(row: registry.Prediction, *, backwards: bool) -> bool:
+        place = row.probability, row.row
+        return next(iter(each(after=place, limit=1, backwards=backwards)), None) is not None
+
+    following = previous = None
+    if shown and (are_beyond(shown[-1], backwards=False) if is_before else has_more):
+        following = _cursor(shown[-1], unsure_first)
+    if shown and (has_more if is_before else after is not None and are_beyond(shown[0], backwards=True)):
+        previous = f"-{_cursor(shown[0], unsure_first)}"
     explained = job.spec.get("explain", False)
     items = [schemas.Prediction.model_validate(row) for row in shown]
     for row, item in zip(shown, items, strict=True):
         item.overlay = overlay_name(row.row) if explained and row.error is None else None
-    return PredictionPage(items, [row.row for row in shown], following)
+    return PredictionPage(items, [row.row for row in shown], following, previous)
 
 
 def _size(row: registry.Prediction) -> int:
@@ -113,12 +131,26 @@ def columns(classes: list[str]) -> dict[str, str]:
     return FIRST_COLUMNS | {f"probability_{name}": "DOUBLE" for name in classes}
 
 
-def table(database: Database, job_id: uuid.UUID, classes: list[str]) -> Iterator[tuple[Any, ...]]:
+class Chosen(NamedTuple):
+    """Which rows, and their order."""
+
+    label: str | None = None
+    unsure_first: bool = False
+
+
+ALL: Final = Chosen()
+
+
+def table(
+    database: Database, job_id: uuid.UUID, classes: list[str], chosen: Chosen = ALL
+) -> Iterator[tuple[Any, ...]]:
     """The table's rows, as a few at a time are read."""
     after: registry.Place | None = None
     while True:
         with database.read() as session:
-            found = registry.each_prediction(session, job_id, after=after, limit=ROWS_AT_ONCE + 1)
+            found = registry.each_prediction(
+                session, job_id, **chosen._asdict(), after=after, limit=ROWS_AT_ONCE + 1
+            )
             rows, has_more = budgets.take(found, _size, limit=ROWS_AT_ONCE)
         for row in rows:
             each = row.probabilities or {}
@@ -126,11 +158,16 @@ def table(database: Database, job_id: uuid.UUID, classes: list[str]) -> Iterator
             yield first + tuple(each.get(name) for name in classes)
         if not has_more:
             return
-        after = None, rows[-1].row
+        after = rows[-1].probability, rows[-1].row
 
 
 def as_csv(
-    database: Database, job_id: uuid.UUID, classes: list[str], *, escape_formulas: bool = False
+    database: Database,
+    job_id: uuid.UUID,
+    classes: list[str],
+    chosen: Chosen = ALL,
+    *,
+    escape_formulas: bool = False,
 ) -> Iterator[str]:
     """The table's lines, many at a time."""
     text = io.StringIO()
@@ -140,7 +177,7 @@ def as_csv(
         return map(escaped, row) if escape_formulas else row
 
     writer.writerow(fields(columns(classes)))
-    for number, row in enumerate(table(database, job_id, classes), 1):
+    for number, row in enumerate(table(database, job_id, classes, chosen), 1):
         writer.writerow(fields(row))
         if number % ROWS_AT_ONCE == 0:
             yield text.getvalue()

@@ -244,6 +244,12 @@ HOT: dict[str, Verb] = {
     "unsure_predictions": lambda session, filled: registry.read_predictions(
         session, filled.running.id, unsure_first=True, after=UNSURE
     ),
+    "predictions_before": lambda session, filled: registry.read_predictions(
+        session, filled.running.id, after=(None, 99), backwards=True
+    ),
+    "unsure_predictions_before": lambda session, filled: registry.read_predictions(
+        session, filled.running.id, unsure_first=True, after=UNSURE, backwards=True
+    ),
     "failed_predictions": lambda session, filled: registry.read_predictions(
         session, filled.running.id, unsure_first=True, after=(None, 99)
     ),
@@ -361,7 +367,9 @@ def test_the_first_in_line_is_the_first_of_an_index_and_nothing_is_sorted(filled
         assert all(scan.narrowed for scan in line)
 
 
-@pytest.mark.parametrize("verb", ["predictions", "unsure_predictions"])
+@pytest.mark.parametrize(
+    "verb", ["predictions", "unsure_predictions", "predictions_before", "unsure_predictions_before"]
+)
 def test_the_next_predictions_are_those_after_a_place_in_an_index_and_nothing_is_sorted(
     filled: Filled, verb: str
 ) -> None:

@@ -59,16 +59,26 @@ def answer(number: int) -> dict[str, Any]:
 
 
 def pages(api: "FlaskClient", address: str, **query: Any) -> list[dict[str, Any]]:
+    """All rows. The pages lead back as well."""
     found: list[dict[str, Any]] = []
+    passed: list[list[dict[str, Any]]] = []
     cursor: str | None = None
     while True:
         given = {**query, "cursor": cursor} if cursor else query
         response = api.get(address, query_string=given)
         assert response.status_code == 200, response.text
         found += response.json["items"]
+        passed.append(response.json["items"])
         cursor = response.json["next"]
         if cursor is None:
-            return found
+            break
+    while cursor := response.json["previous"]:
+        passed.pop()
+        response = api.get(address, query_string={**query, "cursor": cursor})
+        assert response.json["items"] == passed[-1]
+        assert response.json["next"] is not None
+    assert len(passed) == 1
+    return found
 
 
 @pytest.mark.parametrize("limit", [1, 7, 23, 24, 1000])
@@ -138,6 +148,31 @@ def test_tables_hold_every_row_as_it_is(
         table = connection.execute("SELECT * FROM read_parquet(?)", [str(path)])
         assert [column[0] for column in table.description] == header
         assert table.fetchall() == expected
+
+
+@pytest.mark.parametrize("sort", ["row", "probability"])
+def test_tables_hold_the_rows_that_were_asked_for(
+    api: "FlaskClient", backend: Backend, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, sort: str
+) -> None:
+    monkeypatch.setattr(predictions, "ROWS_AT_ONCE", 3)
+    address = f"/api/v1/jobs/{predict(backend, 23)}/predictions"
+    etags = set()
+    for label in (None, *CLASSES):
+        query = {"sort": sort} | ({"label": label} if label else {})
+        expected = [(row["image"], row["probability"]) for row in pages(api, address, **query)]
+        response = api.get(f"{address}.csv", query_string=query)
+        etags.add(response.headers["ETag"])
+        lines = list(csv.DictReader(io.StringIO(response.text, newline="")))
+        assert [
+            (line["image"], float(line["probability"]) if line["probability"] else None) for line in lines
+        ] == expected
+        path = tmp_path / "table.parquet"
+        with api.get(f"{address}.parquet", query_string=query) as response:
+            path.write_bytes(response.data)
+        with duckdb.connect() as connection:
+            table = connection.execute("SELECT image, probability FROM read_parquet(?)", [str(path)])
+            assert table.fetchall() == expected
+    assert len(etags) == 3
 
 
 def test_there_is_no_table_of_a_prediction_that_has_not_ended_nor_of_other_jobs(
