@@ -26,12 +26,26 @@ class Question(NamedTuple):
     def is_all(self) -> bool:
         return not self.search and self.label is None and self.sort in (None, "row")
 
-    def check(self) -> "Question":
-        """Raises BadRequest for a value that there is not."""
-        for name, value, right in (("label", self.label, LABELS), ("sort", self.sort, SORTS)):
+    def is_local(self, texts: str) -> bool:
+        """Whether it is answered by the scored file, whose column of texts came from `texts`, alone.
+
+        The server can sort by any column, and finds texts within a column.
+        """
+        return self.sort in (None, *SORTS) and not (self.search and "." in texts)
+
+    def check(self, *, of_server: bool = False) -> "Question":
+        """Raises BadRequest for a value that there is not; the columns of a file are known to the server."""
+        rights = (
+            {"label": LABELS}
+            if of_server and isinstance(self.sort, str)
+            else {"label": LABELS, "sort": SORTS}
+        )
+        for name, right in rights.items():
+            value = getattr(self, name)
             if value is not None and not (isinstance(value, str) and value in right):
+                hint = "; the table that comes back can be sorted by any column" if name == "sort" else ""
                 raise BadRequest(
-                    f"{name}: is {value!r:.50}; should be {', '.join(right[:-1])} or {right[-1]}"
+                    f"{name}: is {value!r:.50}; should be {', '.join(right[:-1])} or {right[-1]}{hint}"
                 )
         if self.search is not None and not isinstance(self.search, str):
             raise BadRequest(f"search: is {self.search!r:.50}; should be a text")

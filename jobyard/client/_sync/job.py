@@ -206,8 +206,9 @@ class Job(JobFields):
         """Rows of texts, or of a file scored as Parquet: {row, columns, neg, neu, pos, compound, label}.
 
         With `label` or `search` (in the texts, in any case), only those; `sort` is "row", "compound" (the
-        most negative first) or "-compound". `to_pandas()`, `to_polars()` and `to_arrow()` give them as a
-        table, joined to the data frame or series that was given. Raises Conflict until the job has succeeded.
+        most negative first), "-compound", or any other column of a file. `to_pandas()`, `to_polars()` and
+        `to_arrow()` give them as a table, joined to the data frame or series that was given. Raises Conflict
+        until the job has succeeded.
         """
         return Scores(self, Question(label, sort, search), self._joined_to)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from jobyard.client._sync.rows import Rows
 from jobyard.client.errors import Json, NotFound
@@ -26,7 +27,8 @@ class Scores(Rows):
     The table of a job that this program made of a data frame or series has that, with its index and all its
     columns, before `neg`, `neu`, `pos`, `compound` and `label`; of its own columns, those called like these
     get `_original` behind their names, as in a scored file. Without one, it is the scored file as it is; in
-    pandas the numbers of its rows are the index. It comes in one request, however many rows it has.
+    pandas the numbers of its rows are the index, unless it is sorted by a column of the file's own. It comes
+    in one request, however many rows it has.
     """
 
     def __init__(self, job: "Job", question: Question, joined_to: Any) -> None:
@@ -46,15 +48,21 @@ class Scores(Rows):
 
     def _table(self, library: str, purpose: str) -> Any:
         needed(library, purpose)
-        question = self._question.check()
         if self._job.kind != "sentiment":
             raise NotFound(f"job {self._job.id} does not score texts")
+        is_of_texts = self._job.spec.get("texts") is not None
+        question = self._question.check(of_server=not is_of_texts and self._given is None)
         result = self._result()
-        if self._job.spec.get("texts") is not None:
+        if is_of_texts:
             rows = of_texts(self._job.raw)
             return Runtime.run(table_of, rows, TEXT, question, self._given, library, purpose)
-        name = scored_file(self._job.raw)
+        name, texts = scored_file(self._job.raw), str(result["column"])
         with TemporaryDirectory(prefix="jobyard-") as folder:
-            file = self._job.download(name, Path(folder) / "scored.parquet")
-            texts = str(result["column"])
+            file = Path(folder) / "scored.parquet"
+            if self._given is not None or question.is_local(texts):
+                self._job.download(name, file)
+            else:
+                asked = urlencode(given(question._asdict()))
+                self._job._transport.download(f"{self._job._path}/scores.parquet?{asked}", file)
+                question = Question()
             return Runtime.run(table_of, file, texts, question, self._given, library, purpose)

@@ -58,6 +58,12 @@ def test_a_frame_comes_back_with_its_index_its_columns_and_its_scores(
         ]
         assert client.job(job.id).scores().to_pandas().columns.tolist() == ["review", "team", *OURS]
 
+        assert client.job(job.id).scores(sort="-team", label="neutral").to_polars()["team"].to_list() == ["y"]
+        with pytest.raises(BadRequest, match="no column 'teams'"):
+            client.job(job.id).scores(sort="teams").to_pandas()
+        with pytest.raises(BadRequest, match="can be sorted by any column"):
+            job.scores(sort="team").to_pandas()
+
         again = job.again(thresholds={"positive": 0.9, "negative": -0.9})
         few = client.score(pl.DataFrame({"id": [7, 8], "text": ["good", "bad"]}))
         run_queue(process, work)

@@ -217,18 +217,30 @@ def test_texts_of_a_request_are_rows_like_those_of_a_file() -> None:
     ]
 
 
+def test_what_the_scored_file_alone_does_not_answer_is_asked_of_the_server() -> None:
+    assert Question("positive", "-compound", "battery").is_local("text")
+    assert not Question(sort="stars").check(of_server=True).is_local("text")
+    assert not Question(search="battery").is_local("user.text")
+    assert Question().is_local("user.text")
+    with pytest.raises(BadRequest, match=r"^label: is 5; should be"):
+        Question(label=5, sort="stars").check(of_server=True)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("question", "said"),
     [
         (Question(label="good"), "label: is 'good'; should be positive, neutral or negative"),
-        (Question(sort="text"), "sort: is 'text'; should be row, compound or -compound"),
+        (
+            Question(sort="text"),
+            "sort: is 'text'; should be row, compound or -compound; the table that comes",
+        ),
         (Question(search=5), "search: is 5; should be a text"),  # type: ignore[arg-type]
     ],
 )
 def test_a_question_that_has_no_answer_is_refused(question: Question, said: str) -> None:
     with pytest.raises(BadRequest) as refused:
         question.check()
-    assert str(refused.value) == said
+    assert str(refused.value).startswith(said)
 
 
 def test_a_library_that_is_missing_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
