@@ -10,13 +10,21 @@ from jobyard.client._async.registry import AsyncRegistry
 from jobyard.client._async.tokens import AsyncTokens
 from jobyard.client._async.transport import AsyncTransport
 from jobyard.client._async.typed_kinds import AsyncTypedKinds
+from jobyard.client._async.waiting import AsyncWaiting
 from jobyard.client._async.webhooks import AsyncWebhooks
 from jobyard.client.arguments import checked
 
 
 @checked
 class AsyncClient(
-    AsyncTypedKinds, AsyncManyJobs, AsyncFiles, AsyncRegistry, AsyncOperations, AsyncWebhooks, AsyncTokens
+    AsyncTypedKinds,
+    AsyncManyJobs,
+    AsyncFiles,
+    AsyncRegistry,
+    AsyncOperations,
+    AsyncWebhooks,
+    AsyncTokens,
+    AsyncWaiting,
 ):
     """A Jobyard server, by its address and token, or by its name in ~/.config/jobyard/config.toml.
 

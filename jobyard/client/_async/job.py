@@ -1,6 +1,5 @@
 """A job, as the client sees it."""
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -10,35 +9,31 @@ from jobyard.client._async.groups import AsyncGroups
 from jobyard.client._async.predictions import AsyncPredictions
 from jobyard.client._async.scores import AsyncScores
 from jobyard.client._async.transport import AsyncTransport
+from jobyard.client._async.watching import AsyncWatching
 from jobyard.client.arguments import checked
-from jobyard.client.errors import JobFailed, Json, WaitTimeout
-from jobyard.client.job import JobFields
+from jobyard.client.errors import Json
 from jobyard.client.metric_history import MetricHistory
 from jobyard.client.parameters import segment
-from jobyard.client.runtime import AsyncRuntime
 from jobyard.client.score_tables import Question
 
 # Fields of a spec that say what a job works on: rows of another source belong to nothing that was given.
 SOURCES = frozenset({"texts", "file", "files", "images", "archive", "dataset", "errors"})
-# The longest wait of one request for a change of state.
-POLL_SECONDS = 20.0
-BREATH_SECONDS = 0.5
-# However many wait at once, they ask so often together.
-MAX_LOOKS_PER_SECOND = 100
 
 
 @checked
-class AsyncJob(JobFields):
+class AsyncJob(AsyncWatching):
     """One job, as the server last sent it (`refresh` gets it again).
 
     The fields of the API's JSON are attributes; `raw` is all of it. `progress` is {done, total, unit,
     eta_seconds, per_second}, `error` {type, message}; times are texts in RFC 3339. Methods raise a
     JobyardClientError, as those of `AsyncClient` do.
+
+    In an `async with` block the job is cancelled where an exception or an interrupt leaves the block, and
+    waited for at its end.
     """
 
     def __init__(self, transport: AsyncTransport, raw: Json) -> None:
-        super().__init__(raw)
-        self._transport = transport
+        super().__init__(transport, raw)
         self._joined_to: Any = None
         self._called: Mapping[str, str | int] = {}
 
@@ -46,53 +41,6 @@ class AsyncJob(JobFields):
         """What it was made of, in this program: a frame or series that its results are joined to, and what
         pictures were given as, by their names on the server."""
         self._joined_to, self._called = joined_to, called or {}
-        return self
-
-    def link(self, name: str) -> str:
-        """The absolute URL of one of its `links`: page, metrics, history, …"""
-        return self._transport.url + self.links[name]
-
-    async def refresh(self, wait: float | None = None) -> Self:
-        """Get the job as it is now; with `wait`, at its next change of state or after so many seconds."""
-        if wait is None:
-            self._take(await self._transport.get(self._path))
-            return self
-        before, asked = self.state, time.monotonic()
-        waiting = self._transport.waiting
-        waiting.add(id(self))
-        try:
-            self._take(await self._transport.get(self._path, longer=wait, wait=wait))
-            # A server with many waiters answers some at once: they must not come back at once.
-            early = wait - (time.monotonic() - asked)
-            if self.state == before and early > 0 and not self.done:
-                breath = max(BREATH_SECONDS, len(waiting) / MAX_LOOKS_PER_SECOND)
-                await AsyncRuntime.sleep(min(early, breath))
-        finally:
-            waiting.discard(id(self))
-        return self
-
-    async def wait(self, timeout: float | None = None, *, check: bool = True) -> Self:
-        """Return when the job has ended.
-
-        Raises WaitTimeout after `timeout` seconds, and JobFailed if the job failed or was cancelled
-        (not with check=False).
-        """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while not self.done:
-            left = POLL_SECONDS if deadline is None else min(POLL_SECONDS, deadline - time.monotonic())
-            if left <= 0:
-                raise WaitTimeout(f"job {self.id} is still {self.state} after {timeout:g} seconds")
-            await self.refresh(wait=round(left, 3))
-        if check and not self.succeeded:
-            raise JobFailed(self)
-        return self
-
-    async def cancel(self) -> Self:
-        """Cancel the job: a queued one at once, a running one at its next step (`wait` for it).
-
-        Raises Conflict if it has ended.
-        """
-        self._take(await self._transport.post(f"{self._path}/cancel"))
         return self
 
     async def pause(self) -> Self:
@@ -160,6 +108,8 @@ class AsyncJob(JobFields):
         """
         kind = {"system": "true"} if system else {}
         found = await self._transport.all_items(f"{self._path}/metrics", name=name, points=points, **kind)
+        if name is None and not system:
+            self._history = found
         return MetricHistory(found)
 
     async def events(self) -> list[Json]:

@@ -11,12 +11,22 @@ from jobyard.client._sync.registry import Registry
 from jobyard.client._sync.tokens import Tokens
 from jobyard.client._sync.transport import Transport
 from jobyard.client._sync.typed_kinds import TypedKinds
+from jobyard.client._sync.waiting import Waiting
 from jobyard.client._sync.webhooks import Webhooks
 from jobyard.client.arguments import checked
 
 
 @checked
-class Client(TypedKinds, ManyJobs, Files, Registry, Operations, Webhooks, Tokens):
+class Client(
+    TypedKinds,
+    ManyJobs,
+    Files,
+    Registry,
+    Operations,
+    Webhooks,
+    Tokens,
+    Waiting,
+):
     """A Jobyard server, by its address and token, or by its name in ~/.config/jobyard/config.toml.
 
         with Client() as client:
