@@ -20,7 +20,7 @@ DEPLOYED := $(filter-out dev build,$(LOCKS))
 # for a seventh of the time.
 PROCESSES ?= 4
 
-.PHONY: help install demo up test test-unit architectures attack exports lint format client docs chaos fuzz-text fuzz-tables fuzz-trees fuzz-api fuzz-parquet older-keras kill-training screenshot lock sbom bench-client bench-depth bench-find bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-scrape bench-text bench-train bench-wal clean
+.PHONY: help install demo up test test-unit architectures attack exports lint format client docs chaos fuzz-text fuzz-tables fuzz-trees fuzz-api fuzz-parquet older-keras kill-training screenshot lock sbom bench-client bench-depth bench-find bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-scrape bench-text bench-train bench-wal notebooks clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -102,6 +102,9 @@ client: $(INSTALLED) ## Write what is generated: parts of the client, and the sc
 docs: $(INSTALLED) ## Build the documentation into build/site; whatever is wrong with a link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "build/site/index.html"
+
+notebooks: $(INSTALLED) ## Run the tutorials that are notebooks, and write what comes out into build/notebooks
+	@$(BIN)/python -m tests.notebooks
 
 screenshot: $(INSTALLED) ## Run the demo and make docs/dashboard.png from its training's page
 	$(BIN)/python docs/screenshot.py

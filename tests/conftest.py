@@ -55,7 +55,7 @@ hypothesis.settings.load_profile("jobyard")
 
 # These share the stack of the session.
 ON_ONE_STACK = tuple(
-    f"tests/acceptance/test_{name}.py" for name in ("browser", "faults", "jobs", "large_file")
+    f"tests/acceptance/test_{name}.py" for name in ("browser", "faults", "jobs", "large_file", "notebooks")
 )
 
 # And so do these, after them.

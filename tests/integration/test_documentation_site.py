@@ -1,6 +1,7 @@
 """`make docs` builds a site that has everything the code has, and that asks no other server for anything."""
 
 import html
+import json
 import os
 import re
 import subprocess
@@ -92,3 +93,16 @@ def test_every_method_of_the_client_is_there(site: Path) -> None:
     methods = [name for name in dir(Client) if callable(getattr(Client, name)) and not name.startswith("_")]
     assert len(methods) > 15
     assert [name for name in methods if not re.search(rf"\b{name}\b", page)] == []
+
+
+def test_notebooks_are_pages_with_their_code_and_can_be_downloaded(site: Path) -> None:
+    for source in sorted((ROOT / "docs/tutorials").glob("*.ipynb")):
+        page = site / "tutorials" / f"{source.stem}.html"
+        assert "from jobyard import Client" in words(page)
+        assert f'href="{source.name}"' in page.read_text()
+        assert (page.parent / source.name).read_bytes() == source.read_bytes()
+        assert not any(cell.get("outputs") for cell in json.loads(source.read_text())["cells"])
+    # Elsewhere links to them lead to these pages.
+    assert (
+        'href="../tutorials/reviews-in-a-notebook.html"' in (site / "how-to/use-notebooks.html").read_text()
+    )
