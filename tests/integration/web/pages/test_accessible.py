@@ -123,6 +123,9 @@ def test_axe_finds_no_fault_in_menus_refused_forms_and_the_login(page: Page, sit
         page.get_by_role("button", name=menu).click()
         look(f"the menu {menu}")
         page.keyboard.press("Escape")
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.get_by_role("button", name="Menu").click()
+    look("the menu of a narrow window")
     for address, button in (
         *((f"/new/{kind}", None) for kind in ("train", "predict", "sentiment", "import", "register")),
         ("/tokens", "Create token"),

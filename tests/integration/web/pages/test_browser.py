@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Browser, Page, expect
 
-from jobyard.shared import jobs
+from jobyard.shared import jobs, tokens
 from jobyard.shared.jobs import Job
 from jobyard.shared.logins import Login
 from tests.conftest import TOKEN
@@ -188,6 +188,23 @@ def test_texts_are_submitted_and_a_job_opened_with_the_keyboard_alone(site: str,
     tab_to(page, f"a[href='{address.removeprefix(site)}']")
     page.keyboard.press("Enter")
     page.wait_for_url(address)
+
+
+def test_a_reader_s_list_has_no_box_for_all_rows_unless_there_are_rows_to_compare(
+    page: Page, site: str, chromium: Browser, world: World
+) -> None:
+    world.job("texts", "succeeded"), world.job("train", "succeeded")
+    with world.backend.database.write() as session:
+        made = {"name": "reader", "scope": tokens.Scope.READ, "expires_seconds": None, "created_by": "admin"}
+        _, secret = tokens.create(session, **made)
+    reader = chromium.new_page()
+    reader.goto(f"{site}/login?token={secret}")
+    for query, boxes in (("", 1), ("?kind=sentiment", 0)):
+        reader.goto(f"{site}/{query}")
+        expect(reader.locator(".run-choice")).to_have_count(boxes)
+        expect(reader.locator("#select-page")).to_be_visible(visible=bool(boxes))
+    page.goto(f"{site}/?kind=sentiment")
+    expect(page.locator("#select-page")).to_be_visible()
 
 
 # From right to left, with as few places to break a line at as names have, and as long as they may be.
