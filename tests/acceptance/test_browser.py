@@ -1,42 +1,26 @@
 """The dashboard in a real browser: Debian's Chromium."""
 
-import os
 import re
-import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Locator, Page, expect, sync_playwright
+from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 from tests.acceptance.conftest import PATIENCE, Stack
+from tests.axe import violations
+from tests.browsers import launched
 from tests.factories import draw, draw_dataset
 
 MILLISECONDS = PATIENCE * 1_000
 expect.set_options(timeout=MILLISECONDS)
-NO_NETWORK = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    """The browser. In CI a missing one is a failure."""
-    found = shutil.which("chromium")
-    if found is None:
-        message = "there is no chromium here: apt-get install chromium"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
 
 
 @pytest.fixture
-def page(chromium: str, stack: Stack) -> Iterator[Page]:
+def page(stack: Stack) -> Iterator[Page]:
     """Logged in by the link that `jobyard up` prints. Any error in the page's console fails the test."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", *NO_NETWORK]
-        )
+    with launched() as browser:
         opened = browser.new_page(viewport={"width": 1280, "height": 900})
         opened.set_default_timeout(MILLISECONDS)
         complaints: list[str] = []
@@ -51,7 +35,6 @@ def page(chromium: str, stack: Stack) -> Iterator[Page]:
         )
         opened.goto(f"{stack.url}/login?token={stack.token}")
         yield opened
-        browser.close()
     assert complaints == []
     assert elsewhere == [], "no asset comes from another host"
 
@@ -119,6 +102,7 @@ def test_a_file_is_looked_at_its_columns_are_chosen_by_keyboard_and_a_lost_login
     expect(group).to_be_focused()
     page.keyboard.type("title")
     expect(look.locator("th.is-chosen")).to_have_text("review")
+    assert [*violations(page)] == []
 
     page.context.clear_cookies()
     page.get_by_role("button", name="Score").focus()
@@ -128,6 +112,7 @@ def test_a_file_is_looked_at_its_columns_are_chosen_by_keyboard_and_a_lost_login
     page.keyboard.type("wrong")
     page.keyboard.press("Enter")
     expect(dialog.get_by_role("alert")).to_have_text("This token is wrong, expired or revoked.")
+    assert [*violations(page)] == []
     page.keyboard.type(stack.token)
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("/jobs/[0-9a-f-]+$"))
@@ -277,12 +262,10 @@ def test_a_login_ends_by_its_button(page: Page, stack: Stack) -> None:
     expect(page.get_by_role("button", name="Log out")).to_be_visible()
 
 
-def test_a_visitor_without_the_token_sees_nothing(chromium: str, stack: Stack) -> None:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", *NO_NETWORK])
+def test_a_visitor_without_the_token_sees_nothing(stack: Stack) -> None:
+    with launched() as browser:
         visitor = browser.new_page()
         answer = visitor.goto(f"{stack.url}/")
         assert answer is not None
         assert answer.status == 401
         assert "jobyard up" in visitor.inner_text("body")
-        browser.close()

@@ -9,5 +9,6 @@ export function focusOnError(root) {
     folded.open = true;
   }
   if (target !== wrong) target.tabIndex = -1;
-  target.focus();
+  target.focus({ preventScroll: true });
+  target.scrollIntoView({ block: "center" });
 }

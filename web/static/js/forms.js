@@ -1,6 +1,7 @@
 // Comfort for forms, which work without it: it shows what was chosen and what the defaults are then, refuses what
 // is too large before it is sent, and keeps what is filled in where a login was lost.
 
+import { focusOnError } from "./focus.js";
 import { logIn, mayUse } from "./login_dialog.js";
 import { Look } from "./look.js";
 import { send } from "./sending.js";
@@ -48,9 +49,7 @@ function replaceForm(fresh, inputs) {
     if (input) input.files = files;
   }
   enhance(fresh);
-  const wrong = fresh.querySelector("[aria-invalid=true]");
-  (wrong ?? fresh.querySelector("[role=alert]"))?.scrollIntoView({ block: "center" });
-  wrong?.focus({ preventScroll: true });
+  focusOnError(fresh);
 }
 
 /** Say in fields without a value what they default to: of some it depends on what is chosen in another field. */

@@ -2,31 +2,16 @@
 
 import uuid
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
-from axe_playwright_python.base import AXE_SCRIPT
 from flask import Flask
 from playwright.sync_api import Page
 from werkzeug.routing import Rule
 
 from jobyard.shared import jobs, registrations, webhooks
+from tests.axe import violations
 from tests.integration.web.world import KINDS, STATES, World
 
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-OPTIONS: dict[str, Any] = {
-    "runOnly": {"type": "tag", "values": TAGS},
-    "rules": {"target-size": {"enabled": True}},
-    "resultTypes": ["violations"],
-}
-RUN = """async (options) => (await axe.run(options)).violations.flatMap(({ id, nodes }) =>
-    nodes.map(({ target, html, any, all, none }) => [
-        `${id}: ${target.join(" ")}`, html.slice(0, 200),
-        ...[...any, ...all, ...none].map((one) => one.message),
-    ].join("; ")))"""
-SHOWN = "([scheme, width]) => document.documentElement.dataset.bsTheme === scheme && innerWidth === width"
-# What a reader may unfold or open stands open: it is looked at, too.
-UNFOLD = "() => { for (const each of document.querySelectorAll('details')) each.open = true; }"
 # They are no pages: pictures, downloads, what the charts are drawn with.
 NO_PAGES = frozenset(
     {
@@ -38,17 +23,6 @@ NO_PAGES = frozenset(
         "pages.assets",
     }
 )
-
-
-def violations(page: Page) -> Iterator[str]:
-    """Of the page as it is, in both themes and in both widths."""
-    page.evaluate(UNFOLD)
-    page.evaluate(AXE_SCRIPT)
-    for scheme, width in (("light", 390), ("dark", 1280)):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        page.wait_for_function(SHOWN, arg=[scheme, width])
-        yield from (f"{scheme}, {width}: {found}" for found in page.evaluate(RUN, OPTIONS))
 
 
 def addresses(world: World) -> Iterator[str]:
