@@ -72,6 +72,10 @@ class ScorePage(NamedTuple):
         """Those of the source without the texts."""
         return [column for column in self.columns[: -len(OURS)] if column.name != self.texts]
 
+    def name_of(self, sort: str) -> str:
+        """What the column is called that `sort` names; of one that it names in another way, that."""
+        return next((column.name for column in self.columns if column.sort == sort), sort)
+
     @property
     def sort_of_texts(self) -> str:
         """What the texts are called in `sort`."""

@@ -291,7 +291,7 @@ def test_a_method_that_is_not_there_is_405_and_says_which_are(
         (f"jobs/{ID}/metrics?points=0", "points"),
         (f"jobs/{ID}/metrics?name={'x' * 65}", "name"),
         (f"jobs/{ID}/predictions?sort=colour", "sort"),
-        (f"jobs/{ID}/predictions?cursor=-1", "cursor"),
+        (f"jobs/{ID}/predictions?cursor=--1", "cursor"),
         (f"jobs/{ID}/predictions?cursor={10**30}", "cursor"),
     ],
 )

@@ -123,6 +123,7 @@ def test_heads_of_columns_are_links_that_sort_by_them(world: World, web: FlaskCl
     assert rows(last) == [0, 2, 1]
     assert last.count('aria-sort="descending"') == 1
     assert "Descending by stars" in last
+    assert "Ascending by row<" in look(web, f"/jobs/{job_id}?sort=@2")
     by_its_name = next(address for address in map(html.unescape, heads) if "script" in address)
     assert rows(look(web, f"/jobs/{job_id}{by_its_name}")) == [0, 1, 2]
 
