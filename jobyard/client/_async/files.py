@@ -1,18 +1,19 @@
 """The part of the client that is about uploaded files."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-from jobyard.client import uploads
+from jobyard.client import heads, uploads
 from jobyard.client._async.transport import AsyncTransport
 from jobyard.client.errors import Json
 from jobyard.client.open_files import is_open_file, saved, temporary_folder
 from jobyard.client.parameters import PAGE, at_most, segment
 from jobyard.client.runtime import AsyncRuntime
 from jobyard.client.sources import path_of
+from jobyard.client.texts import listed
 
 
 class AsyncFiles:
@@ -31,6 +32,42 @@ class AsyncFiles:
             file = path_of(path, "path")
             await AsyncRuntime.run(uploads.check_readable, file)
             return await self._transport.upload(file, file.name)
+
+    async def preview(
+        self,
+        path: str | Path,
+        *,
+        column: str | int | Mapping[str, int] | None = None,
+        group_by: str | int | Mapping[str, int] | None = None,
+        sheet: str | None = None,
+        delimiter: str | None = None,
+        quote: str | None = None,
+        header: str | None = None,
+        skip_lines: int | None = None,
+        null_values: Sequence[str] | None = None,
+        encoding: str | None = None,
+    ) -> Json:
+        """What `score` would read a file as, by its first 2 MiB, which are not kept.
+
+        {columns, rows (the first five), read_as, row_estimate, seconds_estimate, warnings, problem, …};
+        `problem` is None, or has the field for which a job would be refused and says why. The arguments are
+        those of `score`. Raises ServerError while no worker is free.
+        """
+        file = path_of(path, "path")
+        await AsyncRuntime.run(uploads.check_readable, file)
+        head = await AsyncRuntime.run(heads.head_of, file)
+        reading = {
+            "column": column,
+            "group_by": group_by,
+            "sheet": sheet,
+            "delimiter": delimiter,
+            "quote": quote,
+            "header": header,
+            "skip_lines": skip_lines,
+            "null_values": None if null_values is None else listed(null_values, "null_values"),
+            "encoding": encoding,
+        }
+        return await self._transport.look(head, file.name, heads.reading_of(reading))
 
     def files(self, *, limit: int | None = None) -> AsyncIterator[Json]:
         """All uploads, newest first: {id, name, bytes, sha256, jobs, kept_until, kept_because, …}.

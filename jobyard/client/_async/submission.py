@@ -3,10 +3,10 @@
 import uuid
 from typing import Any
 
-from jobyard.client import uploads
+from jobyard.client import heads, uploads
 from jobyard.client._async.transport import AsyncTransport
 from jobyard.client._async.uploads import AsyncUploads
-from jobyard.client.errors import Json
+from jobyard.client.errors import BadRequest, ConnectionFailed, Json, NotFound, ServerError
 from jobyard.client.parameters import given
 from jobyard.client.runtime import AsyncRuntime
 
@@ -24,6 +24,7 @@ async def send(
     """The new job as the server answers; `marks` are the members of the request beside its spec."""
     if any(uploads.paths(spec)):
         await check(transport, kind, spec, priority=priority, marks=marks)
+        await _look(transport, kind, spec)
     async with AsyncUploads(transport) as sent:
         body = _request(kind, await sent.placed(spec), priority) | marks
         key = idempotency_key or str(uuid.uuid4())
@@ -37,6 +38,23 @@ async def check(
     for path in uploads.paths(spec):
         await AsyncRuntime.run(uploads.check_readable, path)
     await transport.check("/jobs/check", _request(kind, uploads.pending(spec), priority) | marks)
+
+
+async def _look(transport: AsyncTransport, kind: str, spec: Json) -> None:
+    """Raise BadRequest for a large file of texts that would be refused once it is there: no such column.
+
+    Where nobody can look at it, it is sent all the same.
+    """
+    if not heads.is_worth_a_look(kind, spec):
+        return
+    path = spec["file"]
+    head = await AsyncRuntime.run(heads.head_of, path)
+    try:
+        found = await transport.look(head, path.name, heads.reading_of(spec))
+    except (ServerError, NotFound, ConnectionFailed):  # no worker is free; or the server is an older one
+        return
+    if (why := heads.refusal(found, spec, path)) is not None:
+        raise BadRequest(why)
 
 
 def _request(kind: str, spec: Any, priority: int | None) -> Json:

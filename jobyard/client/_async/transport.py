@@ -1,5 +1,6 @@
 """Requests to the server: the token, retries, and errors."""
 
+import json
 import math
 import time
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from typing import IO, Any
 import httpx
 
 from jobyard.client.errors import BadRequest, ConnectionFailed, JobyardClientError, Json, Refused, error_of
+from jobyard.client.heads import Head
 from jobyard.client.parameters import given, not_finite
 from jobyard.client.proxies import proxy_for
 from jobyard.client.runtime import AsyncRuntime
@@ -25,6 +27,8 @@ LONGEST_PAUSE_SECONDS = 5.0
 
 AWAY = frozenset({502, 503})
 CHUNK_BYTES = 1 << 20
+# How long the server waits for a worker that looks at a file.
+LOOK_SECONDS = 20.0
 
 
 class AsyncTransport:
@@ -116,6 +120,24 @@ class AsyncTransport:
     async def upload(self, path: Path, name: str) -> Json:
         """Send a file's bytes under a name; a repetition after a lost answer only leaves a spare copy."""
         return self._json(await self._send("POST", "/files", file=(name, path)))
+
+    async def look(self, head: Head, name: str, reading: Json) -> Json:
+        """What the server finds in a file's head. It is not asked again while no worker is free for that."""
+        try:
+            fields = given(
+                {"bytes": head.size, "head_bytes": head.head_bytes, "reading": json.dumps(reading)}
+            )
+        except (TypeError, ValueError, RecursionError) as error:
+            raise BadRequest(f"the request can't be sent: {_reason(error)}") from None
+        answer = await self._send(
+            "POST",
+            "/previews",
+            repeatable=False,
+            files={"head": (name, head.content)},
+            data=fields,
+            timeout=self._patience(LOOK_SECONDS),
+        )
+        return self._json(answer)
 
     async def items(
         self, path: str, *, following: str = "cursor", most: int | None = None, **params: Any

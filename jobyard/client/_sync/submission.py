@@ -4,10 +4,10 @@
 import uuid
 from typing import Any
 
-from jobyard.client import uploads
+from jobyard.client import heads, uploads
 from jobyard.client._sync.transport import Transport
 from jobyard.client._sync.uploads import Uploads
-from jobyard.client.errors import Json
+from jobyard.client.errors import BadRequest, ConnectionFailed, Json, NotFound, ServerError
 from jobyard.client.parameters import given
 from jobyard.client.runtime import Runtime
 
@@ -25,6 +25,7 @@ def send(
     """The new job as the server answers; `marks` are the members of the request beside its spec."""
     if any(uploads.paths(spec)):
         check(transport, kind, spec, priority=priority, marks=marks)
+        _look(transport, kind, spec)
     with Uploads(transport) as sent:
         body = _request(kind, sent.placed(spec), priority) | marks
         key = idempotency_key or str(uuid.uuid4())
@@ -36,6 +37,23 @@ def check(transport: Transport, kind: str, spec: Json, *, priority: int | None, 
     for path in uploads.paths(spec):
         Runtime.run(uploads.check_readable, path)
     transport.check("/jobs/check", _request(kind, uploads.pending(spec), priority) | marks)
+
+
+def _look(transport: Transport, kind: str, spec: Json) -> None:
+    """Raise BadRequest for a large file of texts that would be refused once it is there: no such column.
+
+    Where nobody can look at it, it is sent all the same.
+    """
+    if not heads.is_worth_a_look(kind, spec):
+        return
+    path = spec["file"]
+    head = Runtime.run(heads.head_of, path)
+    try:
+        found = transport.look(head, path.name, heads.reading_of(spec))
+    except (ServerError, NotFound, ConnectionFailed):  # no worker is free; or the server is an older one
+        return
+    if (why := heads.refusal(found, spec, path)) is not None:
+        raise BadRequest(why)
 
 
 def _request(kind: str, spec: Any, priority: int | None) -> Json:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
+from jobyard.client import BadRequest, Client, heads
 from jobyard.shared import kinds as declared
 from jobyard.shared import outcomes, retention, storage
 from jobyard.shared.database import utcnow
@@ -20,12 +21,14 @@ from jobyard.shared.kinds.preview import Preview
 from jobyard.web.backend import Backend
 from jobyard.web.services import previews
 from jobyard.workers import kinds
+from tests.conftest import TOKEN, served
 from tests.factories import change_job, get_job, new_job, post_file
 from tests.waiting import PATIENCE
 from tests.webhooks import deliveries, new_webhook
 from tests.workers import make_context, run_queue
 
 if TYPE_CHECKING:
+    from flask import Flask
     from flask.testing import FlaskClient
     from werkzeug.test import TestResponse
 
@@ -192,3 +195,22 @@ def test_a_sweep_deletes_previews_whose_reader_has_gone(api: "FlaskClient", back
         assert session.scalars(sa.select(Job.id)).all() == [recent]
         assert [str(one) for one in session.scalars(sa.select(storage.File.id))] == [kept]
     assert get_job(backend.database, recent).kind == "preview"
+
+
+def test_the_client_refuses_a_wrong_column_before_it_uploads_a_large_file(
+    app: "Flask", backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "reviews.csv"
+    path.write_bytes(CONTENT)
+    with served(app) as url, Client(url, TOKEN) as client:
+        with working(backend, tmp_path / "home"):
+            assert client.preview(path, column="review")["problem"] is None
+            assert client.preview(path, delimiter="none")["rows"][0] == ["id;review;shop"]
+            client.score(file=path, column="shop")  # it is small: the job says what is wrong
+            monkeypatch.setattr(heads, "LARGE_BYTES", len(CONTENT))
+            with pytest.raises(BadRequest, match="has no column 'reveiw'; did you mean 'review'"):
+                client.score(file=path, column="reveiw")
+        assert left_behind(backend) == (1, 1)
+        monkeypatch.setattr(previews, "WAIT_SECONDS", 0.01)
+        client.score(file=path, column="reveiw")  # nobody could look at it
+    assert left_behind(backend) == (2, 2)
