@@ -16,9 +16,12 @@ from jobyard.cli.session import connect, json_option, outcome, print_json
 from jobyard.cli.targets import check_target, is_standard_output
 from jobyard.client import Client, Job
 from jobyard.client.errors import Json
+from jobyard.client.job import SCORES_FORMATS
+from jobyard.client.parameters import given
 
 SCORES = ("neg", "neu", "pos", "compound", "label")
 METRICS = ("name", "step", "epoch", "value", "at")
+SCORED = "scored file"
 
 
 class Way(NamedTuple):
@@ -26,6 +29,13 @@ class Way(NamedTuple):
 
     what: str
     write: Callable[[Path], object]
+
+
+class Asked(NamedTuple):
+    """Which rows of a scored file, and whether formulas are escaped."""
+
+    rows: dict[str, str]
+    escape: bool
 
 
 @click.command("results")
@@ -37,6 +47,14 @@ class Way(NamedTuple):
     "them to standard output, and nothing else.",
 )  # fmt: skip
 @click.option("--format", "format_", help="As a suffix of -o: csv, parquet, …; of -o - the default is csv.")
+@click.option(
+    "--label", help="With -o, of a scored file: only rows with this label, positive, neutral or negative."
+)
+@click.option("--search", metavar="TEXT", help="Likewise: only rows whose text contains this.")
+@click.option(
+    "--sort", metavar="COLUMN",
+    help="Likewise: in the order of this column; -COLUMN is the other way round.",
+)  # fmt: skip
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
 @click.option(
     "--escape-formulas", is_flag=True,
@@ -44,26 +62,38 @@ class Way(NamedTuple):
 )  # fmt: skip
 @json_option
 def results(
-    job_id: str, target: Path | None, format_: str | None, force: bool, escape_formulas: bool, as_json: bool
+    job_id: str,
+    target: Path | None,
+    format_: str | None,
+    label: str | None,
+    search: str | None,
+    sort: str | None,
+    force: bool,
+    escape_formulas: bool,
+    as_json: bool,
 ) -> int:
     """Show or save the results of a job that has succeeded.
 
     Without -o, what its command showed at its end. ID is the beginning or the end of a job's id, at least 4
     characters, or @last for your newest job.
     """
-    if target is None and (format_ is not None or escape_formulas):
-        raise click.UsageError(f"{'--format' if format_ else '--escape-formulas'} needs -o")
+    rows = given({"label": label, "search": search, "sort": sort})
+    needing = {**rows, "format": format_, "escape-formulas": escape_formulas or None}
+    if target is None:
+        for name in given(needing):
+            raise click.UsageError(f"--{name} needs -o")
+    asked = Asked(rows, escape_formulas)
     if target is not None:
         check_target(target, [], force=force)
     with connect() as client:
         job = client.job(job_id)
         if target is not None:
-            _save(client, job, target, format_, force=force, escape=escape_formulas, as_json=as_json)
+            _save(client, job, target, format_, asked, force=force, as_json=as_json)
         if as_json:
             print_json(job.raw)
         elif target is None and job.succeeded:
             show_result(job)
-            click.echo(f"save     {_offer(job, _ways(client, job, escape=False))}", err=True)
+            click.echo(f"save     {_offer(job, _ways(client, job, Asked({}, False)))}", err=True)
         if not job.done and target is None:
             raise click.ClickException(_not_yet(job))
         return outcome(job) if job.done else 0
@@ -74,19 +104,21 @@ def _save(
     job: Job,
     target: Path,
     format_: str | None,
+    asked: Asked,
     *,
     force: bool,
-    escape: bool,
     as_json: bool,
 ) -> None:
-    ways = _ways(client, job, escape=escape)
+    ways = _ways(client, job, asked)
     if not ways:
         raise click.ClickException(_not_yet(job) if not job.done else f"job {job.id} {job.state}: no results")
     known = (format_ or "").lower().lstrip(".") or _default(target, ways)
     if known not in ways:
         option = f"-o {target}" if format_ is None else f"--format {format_}"
         raise click.UsageError(f"{option}: a {job.kind} job is saved by {_offer(job, ways)}")
-    if escape and known != "csv":
+    if asked.rows and ways[known].what != SCORED:
+        raise click.UsageError(f"--{next(iter(asked.rows))} is for the rows of a scored file")
+    if asked.escape and known != "csv":
         raise click.UsageError("--escape-formulas needs a .csv file, as in -o results.csv")
     check_printable(target, known, as_json=as_json)
     save(job, target, ways[known].write, known, force=force)
@@ -110,12 +142,12 @@ def _not_yet(job: Job) -> str:
     return f"job {job.id} is {job.state} and has no results yet; `jobyard watch {job.id}` follows it"
 
 
-def _ways(client: Client, job: Job, *, escape: bool) -> dict[str, Way]:
+def _ways(client: Client, job: Job, asked: Asked) -> dict[str, Way]:
     """How the results of a job can be saved, by suffix."""
     ways: dict[str, Way] = {}
     result = job.result or {}
     if job.kind == "train":  # also of one that is running or that failed
-        ways["csv"] = Way("metrics", lambda path: _write_rows(path, METRICS, job.metrics(), escape=escape))
+        ways["csv"] = Way("metrics", lambda path: _write_rows(path, METRICS, job.metrics(), asked.escape))
         ways["png"] = Way("history", job.save_history)
     if not job.succeeded:
         return ways
@@ -125,24 +157,34 @@ def _ways(client: Client, job: Job, *, escape: bool) -> dict[str, Way]:
         ways |= _exported(client, job)
     elif job.kind == "predict":
         for suffix in ("csv", "parquet", "jsonl"):
-            ways[suffix] = Way("predictions", _table(job, suffix, escape))
+            ways[suffix] = Way("predictions", _table(job, suffix, asked.escape))
     elif job.kind == "sentiment":
-        ways |= _scored(job, escape)
+        ways |= _scored(job, asked)
     return ways | {"json": Way("result", lambda path: _write_json(path, result))}
 
 
-def _scored(job: Job, escape: bool) -> dict[str, Way]:
-    """Texts in their scores' table; a file as it was scored."""
+def _scored(job: Job, asked: Asked) -> dict[str, Way]:
+    """Texts in their scores' table; a file as it was scored, or its rows in other formats."""
     result = job.result or {}
     if "file" in result:
         name = str(result["file"])
-        return {Path(name).suffix.lstrip("."): Way("scored file", lambda path: job.download(name, path))}
+        own = Path(name).suffix.lstrip(".")
+        ways = {
+            suffix: Way(SCORED, _rows(job, suffix, asked)) for suffix in SCORES_FORMATS if own == "parquet"
+        }
+        if not asked.rows and not (own == "csv" and asked.escape):
+            ways[own] = Way(SCORED, lambda path: job.download(name, path))
+        return ways
     both = zip(job.spec["texts"], result["scores"], strict=True)
     rows = [{"text": text, **{name: row[name] for name in SCORES}} for text, row in both]
     return {
-        "csv": Way("scores", lambda path: _write_rows(path, ("text", *SCORES), rows, escape=escape)),
+        "csv": Way("scores", lambda path: _write_rows(path, ("text", *SCORES), rows, asked.escape)),
         "jsonl": Way("scores", lambda path: _write_lines(path, rows)),
     }
+
+
+def _rows(job: Job, format_: str, asked: Asked) -> Callable[[Path], object]:
+    return lambda path: job.save_scores(path, format=format_, escape_formulas=asked.escape, **asked.rows)
 
 
 def _exported(client: Client, job: Job) -> dict[str, Way]:
@@ -159,7 +201,7 @@ def _table(job: Job, format_: str, escape: bool) -> Callable[[Path], object]:
     return lambda path: write_table(job, path, format_, escape=escape)
 
 
-def _write_rows(path: Path, columns: Sequence[str], rows: Iterable[Json], *, escape: bool) -> None:
+def _write_rows(path: Path, columns: Sequence[str], rows: Iterable[Json], escape: bool) -> None:
     with whole(path) as file:
         writer = csv.writer(file)
         writer.writerow(columns)

@@ -27,7 +27,7 @@ from jobyard.cli.targets import check_target, is_standard_output
 from jobyard.client import Job
 from jobyard.client.errors import Json
 
-FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
+FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".xlsx": "xlsx"}
 # Of fields of the spec that are called otherwise on the command line.
 OPTIONS = {"null_values": "null_value"}
 
@@ -44,7 +44,7 @@ OPTIONS = {"null_values": "null_value"}
 @click.option(
     "-o", "--output", "target", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     metavar="FILE",
-    help="Save the scored file; the suffix sets its format: .parquet, .csv or .jsonl. - prints it to "
+    help="Save the scored file; the suffix sets its format: .parquet, .csv, .jsonl or .xlsx. - prints it to "
     "standard output, and nothing else.",
 )  # fmt: skip
 @click.option(
@@ -122,7 +122,8 @@ def score(
     }
     if files:
         spec |= fields_of(of_file)
-        spec["format"] = format_
+        # A workbook is made of the rows of a scored Parquet.
+        spec["format"] = "parquet" if format_ == "xlsx" else format_
     with connect() as client:
         if not files:
             job = client.score(what, priority=priority, wait=POLL_SECONDS, **marks, **spec)
@@ -132,15 +133,19 @@ def score(
                 job = client.score(**given_files, priority=priority, **marks, **spec)
         follow(job)
         if job.succeeded and target is not None:
-            with working(f"saving {target} …") if not is_standard_output(target) else nullcontext():
-                save(
-                    job, target, lambda path: job.download(scored_file(job), path), str(format_), force=force
-                )
+            with nullcontext() if is_standard_output(target) else working(f"saving {target} …"):
+                save(job, target, lambda path: _download(job, path, format_), str(format_), force=force)
         if as_json:
             print_json(job.raw)
         elif job.succeeded and not (target is not None and is_standard_output(target)):
             show_file(job, target) if files else show_texts(job, what)
         return outcome(job)
+
+
+def _download(job: Job, path: Path, format_: str | None) -> Path:
+    if format_ == "xlsx":
+        return job.save_scores(path, format="xlsx")
+    return job.download(scored_file(job), path)
 
 
 def _uploading(files: Sequence[Path], what: Sequence[str]) -> AbstractContextManager[object]:

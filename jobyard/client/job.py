@@ -2,6 +2,8 @@
 
 from jobyard.client.errors import JobyardClientError, Json
 
+# What the rows of a scored file are saved as.
+SCORES_FORMATS = ("csv", "parquet", "jsonl", "xlsx")
 TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
 
 

@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlencode
 
 from jobyard.client._sync.again import run_again
 from jobyard.client._sync.groups import Groups
@@ -12,9 +13,10 @@ from jobyard.client._sync.scores import Scores
 from jobyard.client._sync.transport import Transport
 from jobyard.client._sync.watching import Watching
 from jobyard.client.arguments import checked
-from jobyard.client.errors import Json
+from jobyard.client.errors import BadRequest, Json
+from jobyard.client.job import SCORES_FORMATS
 from jobyard.client.metric_history import MetricHistory
-from jobyard.client.parameters import segment
+from jobyard.client.parameters import given, segment
 from jobyard.client.score_tables import Question
 
 # Fields of a spec that say what a job works on: rows of another source belong to nothing that was given.
@@ -178,6 +180,31 @@ class Job(Watching):
         """Save the artifact `name` as `path`, which is returned. Raises NotFound."""
         path = Path(path)
         self._transport.download(f"{self._path}/files/{segment(name)}", path)
+        return path
+
+    def save_scores(
+        self,
+        path: str | Path,
+        *,
+        format: str | None = None,  # noqa: A002 - the word of the API
+        label: str | None = None,
+        search: str | None = None,
+        sort: str | None = None,
+        escape_formulas: bool = False,
+    ) -> Path:
+        """Save the rows of a file that was scored as Parquet, all or as for `scores`, as `path`: returned.
+
+        `format` is "csv", "parquet", "jsonl" or "xlsx"; by default the suffix of the path. `escape_formulas`:
+        in CSV, put an apostrophe before what a spreadsheet would run as a formula. Raises BadRequest for
+        another format, NotFound if the job scored no file, and Conflict until it has succeeded.
+        """
+        path = Path(path)
+        asked = given({"label": label, "search": search, "sort": sort})
+        query = urlencode(asked | ({"escape_formulas": "true"} if escape_formulas else {}))
+        kind = format or path.suffix.lower().lstrip(".")
+        if kind not in SCORES_FORMATS:
+            raise BadRequest(f"{path}: should end in .{', .'.join(SCORES_FORMATS)}, or give a format")
+        self._transport.download(f"{self._path}/scores.{kind}?{query}".rstrip("?"), path)
         return path
 
     def save_history(self, path: str | Path) -> Path:

@@ -150,7 +150,7 @@ def test_a_mistake_is_one_line_and_status_2(
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ("x.xlsx", "should end in .parquet"),
+        ("x.docx", "should end in .parquet, .csv, .jsonl, .xlsx"),
         ("nowhere/x.csv", "there is no folder nowhere"),
         ("texts.csv", "is a file that is read; name another one"),
         ("other.csv", "is there already; --force overwrites it"),

@@ -13,7 +13,7 @@ import pytest
 from jobyard.cli import run
 from jobyard.cli.predicted import escaped
 from jobyard.client.job import JobFields
-from jobyard.web.services.predictions import _escaped
+from jobyard.web.services.cells import escaped as theirs
 from tests.unit.jobyard.conftest import Answers
 
 ID = "0198c5b0-0000-7000-8000-000000000001"
@@ -151,4 +151,4 @@ def test_a_prediction_is_saved_with_the_paths_that_were_given(
 
 @pytest.mark.parametrize("field", ["=1", "+1", "+1a", "-0.5", "-x", "@a", "\t", "a=1", "", "＝1", "1e-5"])
 def test_formulas_are_escaped_as_the_server_does_it(field: str) -> None:
-    assert escaped(field) == _escaped(field)
+    assert escaped(field) == theirs(field)

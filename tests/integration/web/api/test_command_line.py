@@ -1,5 +1,6 @@
-"""What commands print with --json is what the schema in the documentation says."""
+"""Commands against the server: what they print with --json is as documented, and what they save."""
 
+import csv
 import functools
 import json
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 import click
 import httpx
 import jsonschema
+import pyarrow.parquet
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -16,6 +18,7 @@ from flask.testing import FlaskClient
 from jobyard.cli import cli, run
 from jobyard.cli.predicted import print_lines
 from jobyard.cli.session import connect
+from jobyard.client.job import SCORES_FORMATS
 from jobyard.shared import registrations
 from tests.conftest import TOKEN
 from tests.generate import command_line_json
@@ -132,6 +135,23 @@ def test_what_is_printed_is_as_documented(world: World, api: FlaskClient, printe
     check("workers drain", "cpu@a")
     check("workers undrain", "cpu@a")
     assert done == set(COMMANDS) - LOCAL - FOLLOWING
+
+
+def test_rows_of_a_scored_file_are_saved_in_each_format(world: World, printed: Lines) -> None:
+    job_id = str(world.job("file", "succeeded").id)
+    printed("results", job_id)  # the environment is the server's
+    for format_ in SCORES_FORMATS:
+        assert run(["results", job_id, "-o", f"all.{format_}"]) == 0
+    with Path("all.csv").open(newline="") as file:
+        labels = [row["label"] for row in csv.DictReader(file)]
+    assert labels == ["neutral", "", "positive"]
+    assert pyarrow.parquet.read_table("all.parquet").num_rows == 3
+    assert len(Path("all.jsonl").read_text().splitlines()) == 3
+    assert Path("all.xlsx").read_bytes().startswith(b"PK")
+    chosen = ["--search", "great", "--label", "positive", "--sort", "-compound"]
+    assert run(["results", job_id, "-o", "some.jsonl", *chosen]) == 0
+    (line,) = Path("some.jsonl").read_text().splitlines()
+    assert json.loads(line)["compound"] == 0.6249
 
 
 def test_a_line_of_a_prediction_is_as_documented(
