@@ -40,14 +40,14 @@ class Pictures(NamedTuple):
     called: list[str | int]
     given: Any = None
 
-    def names(self) -> dict[str, str | int]:
+    def names(self) -> dict[str, str]:
         """What each was given as, by the name that its row has on the server, where it is only one."""
         uploaded = names([file for file in self.files if isinstance(file, Path)])
-        found: dict[str, str | int] = {}
+        found: dict[str, str] = {}
         unclear = set()
         for file, called in zip(self.files, self.called, strict=True):
             name = uploaded[file] if isinstance(file, Path) else str(called)
-            if found.setdefault(name, called) != called:
+            if found.setdefault(name, str(called)) != str(called):
                 unclear.add(name)
         return {name: called for name, called in found.items() if name not in unclear}
 

@@ -24,7 +24,7 @@ def table_of(
     label: str | None,
     sort: str | None,
     given: Any,
-    called: Mapping[str, str | int],
+    called: Mapping[str, str],
     library: str,
     purpose: str,
 ) -> Any:
@@ -49,16 +49,16 @@ def _names(table: Any) -> list[str]:
     return list(table.column_names if hasattr(table, "column_names") else table.columns)
 
 
-def _called(table: Any, called: Mapping[str, str | int]) -> Any:
+def _called(table: Any, called: Mapping[str, str]) -> Any:
     """With what was given in place of the server's names."""
     if not called:
         return table
     if hasattr(table, "column_names"):
         arrow = needed("pyarrow", "to_arrow()")
-        names = [str(called.get(name, name)) for name in table.column(IMAGE).to_pylist()]
+        names = [called.get(name, name) for name in table.column(IMAGE).to_pylist()]
         return table.set_column(table.column_names.index(IMAGE), IMAGE, arrow.array(names, arrow.string()))
     polars = needed("polars", "to_polars()")
-    names = [str(called.get(name, name)) for name in table[IMAGE].to_list()]
+    names = [called.get(name, name) for name in table[IMAGE].to_list()]
     return table.with_columns(polars.Series(IMAGE, names, polars.String))
 
 

@@ -13,7 +13,7 @@ T = TypeVar("T")
 def checked_texts(values: Iterable[object], name: str = "texts") -> Iterator[str | None]:
     """Texts, and None for what is missing. Raises BadRequest, with the place, at what is no text."""
     for place, value in enumerate(values):
-        if type(value) is not str and not isinstance(value, str):
+        if not isinstance(value, str):
             if not is_missing(value):
                 raise BadRequest(
                     f"{name}[{place}]: is {value!r:.50}, and no text; should be a text, or None where "
@@ -21,15 +21,20 @@ def checked_texts(values: Iterable[object], name: str = "texts") -> Iterator[str
                 )
             yield None
             continue
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise BadRequest(
-                f"{name}[{place}]: character {error.start + 1} is half of a surrogate pair, and no "
-                'character; text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") mends it'
-            ) from None
+        if not value.isascii():
+            _check_characters(value, f"{name}[{place}]")
         # Of a subclass, as those of NumPy and of enumerations, the text alone.
-        yield str.__str__(value)
+        yield value if type(value) is str else str.__str__(value)
+
+
+def _check_characters(text: str, where: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadRequest(
+            f"{where}: character {error.start + 1} is half of a surrogate pair, and no character; "
+            'text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") mends it'
+        ) from None
 
 
 def listed(values: Iterable[T], name: str) -> list[T]:

@@ -5,7 +5,7 @@ Both hold nulls exactly. A file is written a batch of rows at a time, whatever t
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from jobyard.client.errors import JobyardClientError
 from jobyard.client.libraries import installed
 
 BATCH_ROWS = 20_000
-# Of a batch, where texts are long.
+# Of a batch, where texts are long; it is looked at after so many rows.
 BATCH_CHARACTERS = 20_000_000
+LOOK_ROWS = 500
 # polars writes a table that it holds as a whole.
 POLARS_ROWS = 5_000_000
 
@@ -73,16 +74,14 @@ def _as_lines(names: list[str], rows: Iterator[Row], target: Path) -> None:
 
 
 def _batches(rows: Iterator[Row]) -> Iterator[list[tuple[str | None, ...]]]:
-    """Rows as columns, of at most so many rows and characters."""
-    for first in rows:
-        batch, size = [first], _size(first)
-        for row in islice(rows, BATCH_ROWS - 1):
-            batch.append(row)
-            size += _size(row)
-            if size > BATCH_CHARACTERS:
-                break
+    """Rows as columns, of at most about so many rows and characters."""
+    batch: list[Row] = []
+    size = 0
+    while few := list(islice(rows, LOOK_ROWS)):
+        batch += few
+        size += sum(map(len, filter(None, chain.from_iterable(few))))
+        if len(batch) >= BATCH_ROWS or size >= BATCH_CHARACTERS:
+            yield list(zip(*batch, strict=True))
+            batch, size = [], 0
+    if batch:
         yield list(zip(*batch, strict=True))
-
-
-def _size(row: Row) -> int:
-    return sum(len(one) for one in row if one)

@@ -37,9 +37,9 @@ class AsyncJob(AsyncWatching):
     def __init__(self, transport: AsyncTransport, raw: Json) -> None:
         super().__init__(transport, raw)
         self._joined_to: Any = None
-        self._called: Mapping[str, str | int] = {}
+        self._called: Mapping[str, str] = {}
 
-    def remember(self, joined_to: Any, called: Mapping[str, str | int] | None = None) -> Self:
+    def remember(self, joined_to: Any, called: Mapping[str, str] | None = None) -> Self:
         """What it was made of, in this program: a frame or series that its results are joined to, and what
         pictures were given as, by their names on the server."""
         self._joined_to, self._called = joined_to, called or {}

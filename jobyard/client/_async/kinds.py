@@ -75,7 +75,7 @@ class AsyncKinds(AsyncJobs):
         overlay, which `job.download` saves. `name`, `labels`, `note` and `keep` are as for `submit`.
         """
         marks = _marks_of(spec)
-        called: dict[str, str | int] = {}
+        called: dict[str, str] = {}
         joined_to = None
         with ExitStack() as opened:
             packed: Any = await _copied(archive, opened, "archive", "pictures.zip")

@@ -76,7 +76,7 @@ class Kinds(Jobs):
         overlay, which `job.download` saves. `name`, `labels`, `note` and `keep` are as for `submit`.
         """
         marks = _marks_of(spec)
-        called: dict[str, str | int] = {}
+        called: dict[str, str] = {}
         joined_to = None
         with ExitStack() as opened:
             packed: Any = _copied(archive, opened, "archive", "pictures.zip")

@@ -32,7 +32,7 @@ class Predictions(Rows):
         label: str | None,
         sort: str | None,
         joined_to: Any,
-        called: Mapping[str, str | int],
+        called: Mapping[str, str],
     ) -> None:
         super().__init__(job)
         self._label, self._sort = label, sort

@@ -130,8 +130,8 @@ def test_each_picture_keeps_the_name_that_it_was_given_by(folder: Path) -> None:
     assert found.names() == {
         "a.jpg": "a.jpg",
         "c.png": "pets/c.png",
-        "2.png": 2,
-        "3.png": 3,
+        "2.png": "2",
+        "3.png": "3",
         "b.png": "pets/../b.png",
     }
     series = pd.Series(["a.jpg", "b.png"], index=["x", "y"])
