@@ -19,7 +19,7 @@ from jobyard.shared import jobs, registry
 from jobyard.shared.kinds.predict import PredictSpec
 from jobyard.shared.registry import many_classes
 from tests.conftest import TOKEN
-from tests.factories import picture
+from tests.factories import dataset, picture, register
 from tests.integration.web.structure import faults
 from tests.integration.web.world import HOSTILE, HTML, KINDS, SCORE, STATES, Page, World, browser, requests
 
@@ -284,6 +284,11 @@ def test_pages_of_a_thousand_classes_show_the_worst_pairs_and_name_the_file_with
         assert f"/api/v1/jobs/{job.id}/files/confusion.csv" in page.addresses
         job = world.job("evaluate", "succeeded")
         assert len(look(web, f"/jobs/{job.id}").text) < 200_000
+    splits = {split: dict.fromkeys(classes, 3) for split in ("train", "validation")}
+    imported = register(world.backend.database, dataset("thousand", classes=splits))
+    page = look(web, f"/datasets/{imported.reference}")
+    assert len(page.text) < 200_000
+    assert 'class="table-responsive long"' in page.text, "it scrolls"
 
 
 def test_a_model_s_page_lists_its_evaluations(world: World, web: FlaskClient) -> None:
