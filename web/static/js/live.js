@@ -14,24 +14,23 @@ const LONGEST_WAIT = 20000;
 let etag = null;
 let failures = 0;
 let timer = null;
-let answered = clock();
+// When the first request was sent that has no answer yet, and when the login was first found to have ended.
+let since = null;
+let loggedOut = null;
 
 const isHeld = () => live.querySelector("[data-hold]:checked") !== null;
 
 async function refresh() {
-  if (isHeld()) return;
   const headers = { "X-Fragment": "live" };
   if (etag) headers["If-None-Match"] = etag;
   // The answer is a part of this page under the same address: the browser must not keep it as the page.
   const signal = AbortSignal.timeout(LONGEST_WAIT);
   const response = await fetch(location.href, { headers, signal, cache: "no-store" });
   if (response.status === 401) return askToLogIn();
-  if (response.status !== 304) {
-    if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
-    show(await response.text(), response.headers.get("ETag"));
-  }
+  if (response.status >= 400) return sayRefused(response.status);
+  if (response.status !== 304) show(await response.text(), response.headers.get("ETag"));
   failures = 0;
-  answered = clock();
+  since = loggedOut = null;
   clearNotice();
 }
 
@@ -56,16 +55,27 @@ function say(words) {
 /** The page stays as it is, with what was typed in it, and continues after a login in another window. */
 function askToLogIn() {
   failures += 1;
+  since = null;
+  loggedOut ??= clock();
   const next = encodeURIComponent(location.pathname + location.search);
   const base = document.documentElement.dataset.login;
-  notice(`You were logged out at ${clock()}.`, { href: `${base}?next=${next}`, text: "Log in again in a new tab" });
+  notice(`You were logged out at ${loggedOut}.`, { href: `${base}?next=${next}`, text: "Log in again in a new tab" });
+}
+
+function sayRefused(status) {
+  failures += 1;
+  since = null;
+  if (status === 404) notice("What this page shows was deleted.");
+  else if (failures > 1) notice(`The server answers with an error (${status}). Trying again…`);
 }
 
 function sayAway() {
-  notice(`The server has not answered since ${answered}. Trying again…`);
+  notice(`The server has not answered since ${since}. Trying again…`);
 }
 
 async function turn() {
+  if (isHeld()) return schedule();
+  since ??= clock();
   const late = setTimeout(sayAway, PATIENCE);
   try {
     await refresh();

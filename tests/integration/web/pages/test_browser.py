@@ -87,6 +87,11 @@ def test_a_server_that_stops_to_answer_is_noticed_within_ten_seconds_and_its_ret
     open_gate.set()
     progress(world, job, 80)
     expect(notice).to_be_empty()
+    with world.backend.database.write() as session:
+        jobs.cancel(session, job.id)
+        session.execute(sa.delete(Job))
+    page.clock.run_for(9_900)
+    expect(notice).to_have_text("What this page shows was deleted.")
 
 
 def test_the_title_has_the_state_and_changes_are_read_aloud_by_quarters(
