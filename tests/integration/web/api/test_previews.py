@@ -89,8 +89,9 @@ def test_a_head_is_looked_at_and_nothing_of_it_stays(
 
 
 def test_rows_and_seconds_are_estimated_by_the_head_and_by_the_jobs_that_ended_last(
-    api: "FlaskClient", backend: Backend, tmp_path: Path
+    client: "FlaskClient", tmp_path: Path
 ) -> None:
+    api, backend = client, client.application.extensions["jobyard"]
     file = post_file(api, CONTENT, "reviews.csv")
     for rows, seconds in ((10_000, 10), (40_000, 20), (30_000, 10), (5, 600)):
         job = api.post("/api/v1/jobs", json={"kind": "sentiment", "spec": {"file": file["id"]}}).get_json()
@@ -177,7 +178,8 @@ def test_no_request_can_name_the_kind_and_no_count_knows_of_its_jobs(
         assert outcomes.count(session) == before == []
 
 
-def test_a_sweep_deletes_previews_whose_reader_has_gone(api: "FlaskClient", backend: Backend) -> None:
+def test_a_sweep_deletes_previews_whose_reader_has_gone(client: "FlaskClient") -> None:
+    api, backend = client, client.application.extensions["jobyard"]
     head, kept = (post_file(api, CONTENT, name)["id"] for name in ("head.csv", "kept.csv"))
     old, recent = (
         new_job(
