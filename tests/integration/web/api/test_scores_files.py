@@ -8,7 +8,7 @@ import json
 import math
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,12 +17,17 @@ import python_calamine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jobyard.shared.database import Database
 from jobyard.web.backend import Backend
 from jobyard.web.services import score_exports
+from jobyard.web.services.exports import Export, Filter, Format
+from tests import factories
 from tests.integration.web.api.test_scores import COMPOUNDS, NAMES, TEXTS, refused
-from tests.integration.web.scored import scored_job, scored_table
+from tests.integration.web.scored import parquet, scored_job, scored_table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flask.testing import FlaskClient
     from werkzeug.test import TestResponse
 
@@ -261,6 +266,26 @@ def test_writing_ends_where_the_disk_is_full_or_it_takes_too_long(
     full: Callable[[], float] = lambda: 0.0  # noqa: E731
     monkeypatch.setattr("jobyard.shared.disk.free_bytes", lambda _: full())
     refused(api.get(f"/api/v1/jobs/{job_id}/scores.csv"), 507, "the disk is full")
+
+
+def test_a_file_in_a_remote_storage_is_copied_and_nothing_stays_behind(
+    sqlite_url: str, tmp_path: "Path", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    database = Database(sqlite_url)
+    stored = factories.storage_of(database)
+    key = stored.put("scored", io.BytesIO(parquet(scored_table({"text": TEXTS}, COMPOUNDS)))).key
+    for kind in get_args(Format):
+        export = Export(Filter(search="a"), "-compound", kind)
+        written = score_exports.write(stored, key, "text", export, 0)
+        data = b"".join(written.chunks())
+        assert len(data) > 20
+        if kind == "csv":
+            assert [row[0] for row in csv_of(data)] == ["text", TEXTS[3], TEXTS[1]]
+    assert list(temporary.iterdir()) == []
+    database.dispose()
 
 
 def test_only_some_files_are_written_at_once(api: "FlaskClient", backend: Backend) -> None:
