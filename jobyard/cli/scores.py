@@ -138,7 +138,8 @@ def score(
         if as_json:
             print_json(job.raw)
         elif job.succeeded and not (target is not None and is_standard_output(target)):
-            show_file(job, target) if files else show_texts(job, what)
+            # Texts that are long or empty, or over a thousand, went as a file.
+            show_texts(job, what) if "scores" in (job.result or {}) else show_file(job, target)
         return outcome(job)
 
 

@@ -319,3 +319,12 @@ def test_an_address_is_sent_as_it_is_and_nothing_uploaded(
     assert run(["score", "s3://reviews/a.csv", "texts.csv"]) == 0
     assert given(sent)["files"] == ["s3://reviews/a.csv", Path("texts.csv")]
     assert "uploading texts.csv" in capsys.readouterr().err
+
+
+def test_texts_that_went_as_a_file_are_shown_as_one(
+    serve: Callable[[dict[str, Any]], Sent], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent = serve(OF_A_FILE | {"group_by": None, "groups": None, "errors": None})
+    assert run(["score", "fine", " "]) == 0
+    assert sent[0]["texts"] == ("fine", " ")
+    assert "saves it" in capsys.readouterr().out
