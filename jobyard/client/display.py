@@ -37,6 +37,7 @@ class Shown(Protocol):
 
     id: str
     kind: str
+    raw: Json
     state: str
     phase: str | None
     spec: Json
@@ -131,7 +132,9 @@ def facts(job: Shown) -> list[tuple[str, str]]:
     if (pictures := result.get("count")) is not None and job.kind == "predict":
         found["pictures"] = f"{pictures:,}"
         labels = sorted((result.get("labels") or {}).items(), key=lambda item: -item[1])
-        found["labels"] = ", ".join(f"{name} {number:,}" for name, number in labels[:SHOWN_LABELS])
+        # A job of a list may lack the most frequent ones.
+        if labels and not any(path.startswith("result") for path in job.raw.get("truncated") or ()):
+            found["labels"] = ", ".join(f"{name} {number:,}" for name, number in labels[:SHOWN_LABELS])
     if job.kind == "sentiment":
         count = result.get("rows", result.get("count"))
         found |= {} if count is None else {"texts": f"{count:,}"}
@@ -155,7 +158,9 @@ def _judged(evaluation: Json) -> dict[str, str]:
     said = f"{evaluation['accuracy']:.1%}"
     if interval := evaluation.get("accuracy_interval"):
         said += f" ({interval[0]:.1%} to {interval[1]:.1%})"
-    return {"accuracy": f"{said} of {evaluation['pictures']:,} pictures ({evaluation['split']})"}
+    if (pictures := evaluation.get("pictures")) is not None:
+        said += f" of {pictures:,} pictures ({evaluation.get('split')})"
+    return {"accuracy": said}
 
 
 def _chart(job: Shown, history: Iterable[Json]) -> str:

@@ -26,8 +26,6 @@ BAR: Final = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{unit} [{elaps
 class Followed(Shown, Protocol):
     """What is read of a job: `Job` and `AsyncJob` have it."""
 
-    raw: Json
-
     @property
     def stalled_since(self) -> str | None: ...
 

@@ -117,9 +117,10 @@ def _runs(points: Iterable[tuple[int, float | None]]) -> list[list[tuple[int, fl
 
 def _histogram(histogram: Json) -> str:
     """Of compounds from −1 to 1, as bars."""
-    edges, counts = histogram["edges"], histogram["counts"]
+    edges, counts = histogram.get("edges") or [], histogram.get("counts") or []
     most = max(counts, default=0)
-    if not most:
+    # A job of a list may lack some of them.
+    if not most or len(edges) != len(counts) + 1:
         return ""
     wide, tall = 560 / len(counts), 50
     bars = "".join(

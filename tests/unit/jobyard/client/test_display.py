@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from jobyard.client.display import BADGES, card, table
 from jobyard.client.job import JobFields
 from jobyard.client.sparklines import LABELS, TRAINING, VALIDATION
+from jobyard.shared.jobs.briefs import brief_of
 from tests.unit.jobyard.client.jobs import history, job
 
 PAGE = "http://127.0.0.1:8642/jobs/1"
@@ -103,6 +104,26 @@ def test_a_prediction_shows_its_most_frequent_labels() -> None:
     assert "labels: b 2,000, f 3, a 1, c 0, d 0" in read.words
 
 
+@pytest.mark.parametrize("padding", [0, 300, 3_000, 30_000])
+def test_a_job_of_a_list_is_shown_whatever_was_cut(padding: int) -> None:
+    classes = [f"class {number}" for number in range(padding // 30)]
+    long = {
+        "warnings": ["x" * 90] * (padding // 100),
+        "labels": dict.fromkeys(classes, 1) | {"positive": 3, "neutral": 0, "negative": 1},
+        "histogram": {"edges": [round(-1 + number / 20, 2) for number in range(41)], "counts": [1] * 40},
+        "evaluation": {"accuracy": 0.5, "pictures": 2, "split": "test", "confusion": [[1] * 9] * 9},
+        "metrics": {"best": {"epoch": 2, **dict.fromkeys(classes, 0.5)}},
+        "model": "pets@1" + "x" * padding,
+        "count": 4,
+    }
+    value, cuts = brief_of(long)
+    cut = [".".join(("result", *one["path"])) for one in cuts]
+    for kind in ("train", "evaluate", "predict", "sentiment"):
+        shown = job(kind, result=value, truncated=cut)
+        Read(card(shown, PAGE))
+        Read(table([listed(shown)]))
+
+
 def test_a_failure_shows_its_error() -> None:
     failed = Read(card(job(state="failed", error={"type": "BadInput", "message": "no column 'x'"}), PAGE))
     assert "BadInput: no column 'x'" in failed.words
@@ -146,3 +167,23 @@ def test_a_link_leads_to_a_web_server_only(address: str | None) -> None:
 def test_an_address_stays_in_its_attribute() -> None:
     hostile = 'http://a/"onmouseover="alert(1)'
     assert Read(card(job(), hostile)).links == [hostile]
+
+
+def luminance(colour: str) -> float:
+    """As WCAG 2 defines it."""
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_states_can_be_read_and_charts_seen_on_light_and_on_dark() -> None:
+    assert {state for state, colour in BADGES.items() if contrast(colour, "#ffffff") < 4.5} == set()
+    drawn = (TRAINING, VALIDATION, *LABELS.values())
+    # White, and the backgrounds of JupyterLab's and VS Code's dark themes.
+    for background in ("#ffffff", "#111111", "#1f1f1f"):
+        assert [colour for colour in drawn if contrast(colour, background) < 3] == []
