@@ -20,7 +20,7 @@ DEPLOYED := $(filter-out dev build,$(LOCKS))
 # for a seventh of the time.
 PROCESSES ?= 4
 
-.PHONY: help install demo up test test-unit architectures attack exports lint format client docs chaos fuzz-text fuzz-tables fuzz-trees fuzz-api fuzz-parquet older-keras kill-training screenshot lock sbom bench-client bench-depth bench-find bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-scrape bench-text bench-train bench-wal notebooks clean
+.PHONY: help install demo up test test-unit architectures attack exports lint format client docs chaos fuzz-text fuzz-tables fuzz-trees fuzz-api fuzz-client fuzz-parquet older-keras kill-training screenshot lock sbom bench-client bench-depth bench-find bench-idle bench-metrics bench-networks bench-pictures bench-predict bench-queue bench-scrape bench-text bench-train bench-wal notebooks clean
 
 help: ## Explain the targets
 	@echo "Jobyard: make TARGET"
@@ -70,6 +70,9 @@ fuzz-trees: $(INSTALLED) ## Import TREES=300 random trees of pictures, from SEED
 
 fuzz-api: $(INSTALLED) ## Send EXAMPLES=200 right and as many wrong requests to every operation of the API
 	EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest tests/integration/web/api/test_schemathesis.py
+
+fuzz-client: $(INSTALLED) ## Call every method of the client EXAMPLES=1000 times with arguments that nobody means
+	EXAMPLES=$(or $(EXAMPLES),1000) $(BIN)/python -m pytest -n $(PROCESSES) tests/integration/web/api/test_client_fuzz.py
 
 architectures: $(INSTALLED) ## Train, kill, resume and import networks of keras.applications, all or ARCHITECTURES="MobileNetV2 VGG16"
 	ARCHITECTURES="$(or $(ARCHITECTURES),all)" $(BIN)/python -m pytest -v -n 0 \

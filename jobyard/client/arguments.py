@@ -1,12 +1,14 @@
-"""Arguments that a method doesn't have: an error of the client that says which were meant."""
+"""Arguments that a method doesn't have or can't take: an error of the client that says what is right."""
 
 import functools
 import inspect
+import typing
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from jobyard.client.errors import BadRequest
+from jobyard.client.errors import BadRequest, JobyardClientError
 from jobyard.client.suggestions import instead
+from jobyard.client.types import fits, shown, words
 
 C = TypeVar("C", bound=type)
 PACKAGE = "jobyard.client"
@@ -29,9 +31,9 @@ def _checked(method: Callable[..., Any]) -> Callable[..., Any]:
     signature = inspect.signature(method)
     called = method.__qualname__.partition(".")[0] if method.__name__ == "__init__" else method.__name__
 
-    def check(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def check(args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
         try:
-            signature.bind(*args, **kwargs)
+            return signature.bind(*args, **kwargs)
         except TypeError as error:
             raise BadRequest(_wrong(called, signature, args, kwargs) or f"{called}: {error}") from None
 
@@ -39,17 +41,41 @@ def _checked(method: Callable[..., Any]) -> Callable[..., Any]:
 
         @functools.wraps(method)
         async def awaited(*args: Any, **kwargs: Any) -> Any:
-            check(args, kwargs)
-            return await method(*args, **kwargs)
+            bound = check(args, kwargs)
+            try:
+                return await method(*args, **kwargs)
+            except Exception as error:
+                if (explained := _explained(error, method, bound)) is None:
+                    raise
+                raise explained from error
 
         return awaited
 
     @functools.wraps(method)
     def called_at_once(*args: Any, **kwargs: Any) -> Any:
-        check(args, kwargs)
-        return method(*args, **kwargs)
+        bound = check(args, kwargs)
+        try:
+            return method(*args, **kwargs)
+        except Exception as error:
+            if (explained := _explained(error, method, bound)) is None:
+                raise
+            raise explained from error
 
     return called_at_once
+
+
+def _explained(
+    error: Exception, method: Callable[..., Any], bound: inspect.BoundArguments
+) -> BadRequest | None:
+    """Names the argument whose type made an error that is none of the client's; None where all types fit."""
+    if isinstance(error, JobyardClientError):
+        return None
+    known = typing.get_type_hints(method)
+    for name, value in bound.arguments.items():
+        is_typed = name in known and bound.signature.parameters[name].kind in KEYWORDS
+        if is_typed and not fits(value, known[name]):
+            return BadRequest(f"{name}: should be {words(known[name])}, but is {shown(value)}")
+    return None
 
 
 def _wrong(

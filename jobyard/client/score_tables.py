@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from jobyard.client.errors import BadRequest, JobyardClientError, Json
 from jobyard.client.joins import SUFFIX, converted, joined, library_of, taken
 from jobyard.client.libraries import needed, translated
+from jobyard.client.types import shown
 
 OURS = ("neg", "neu", "pos", "compound", "label")
 LABELS = ("positive", "neutral", "negative")
@@ -45,10 +46,10 @@ class Question(NamedTuple):
             if value is not None and not (isinstance(value, str) and value in right):
                 hint = "; the table that comes back can be sorted by any column" if name == "sort" else ""
                 raise BadRequest(
-                    f"{name}: is {value!r:.50}; should be {', '.join(right[:-1])} or {right[-1]}{hint}"
+                    f"{name}: is {shown(value)}; should be {', '.join(right[:-1])} or {right[-1]}{hint}"
                 )
         if self.search is not None and not isinstance(self.search, str):
-            raise BadRequest(f"search: is {self.search!r:.50}; should be a text")
+            raise BadRequest(f"search: is {shown(self.search)}; should be a text")
         return self
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from jobyard.client.errors import BadRequest
 from jobyard.client.open_files import is_open_file, saved
 from jobyard.client.texts import listed
+from jobyard.client.types import shown
 from jobyard.client.uploads import file_or_id, is_address
 
 PATTERN = re.compile(r"[*?\[]")
@@ -42,7 +43,7 @@ def path_of(value: Any, argument: str) -> Path:
     try:
         return Path(value)
     except TypeError:
-        raise BadRequest(f"{argument}: is {value!r:.50}; should be a path, or an open file") from None
+        raise BadRequest(f"{argument}: is {shown(value)}; should be a path, or an open file") from None
 
 
 def is_folder(path: object) -> bool:

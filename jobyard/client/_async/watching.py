@@ -9,10 +9,11 @@ from typing import Any, Self
 from jobyard.client import display, plots
 from jobyard.client._async.transport import AsyncTransport
 from jobyard.client.deadlines import deadline_of
-from jobyard.client.errors import Conflict, JobFailed, JobyardClientError, Json, WaitTimeout
+from jobyard.client.errors import Conflict, JobFailed, JobyardClientError, Json, NotFound, WaitTimeout
 from jobyard.client.job import JobFields
 from jobyard.client.progress import Following, check_progress, following
 from jobyard.client.runtime import AsyncRuntime
+from jobyard.client.suggestions import instead
 
 # The longest wait of one request for a change of state.
 POLL_SECONDS = 20.0
@@ -34,6 +35,8 @@ class AsyncWatching(JobFields):
 
     def link(self, name: str) -> str:
         """The absolute URL of one of its `links`: page, metrics, history, …"""
+        if name not in self.links:
+            raise NotFound(f"name: there is no link {name!r}; {instead(name, self.links)}")
         return self._transport.url + self.links[name]
 
     @property

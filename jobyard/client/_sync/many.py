@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from jobyard.client._sync.transport import Transport
-from jobyard.client.errors import Json
+from jobyard.client.errors import BadRequest, Json
 from jobyard.client.parameters import given
+from jobyard.client.types import fits
 
 # So many ids are sent in one request.
 IDS_AT_ONCE = 10_000
@@ -85,6 +86,8 @@ def _written(name: str, value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
+        if not fits(value, Mapping[str, str]):
+            raise BadRequest(f"{name}: should have texts, as in {{'team': 'birds'}}")
         return [f"{key}:{one}" for key, one in value.items()]
     return [value] if name in LISTS and isinstance(value, str) else value
 

@@ -168,13 +168,17 @@ class Transport:
 
         Raises JobyardClientError also where it can't be written.
         """
+        if not target.name:
+            raise BadRequest(f"path: should be that of a file, but is {str(target)!r}")
         draft = target.with_name(f".{target.name}.part")
         try:
             self._download(path, draft, target)
         except OSError as error:
             raise JobyardClientError(f"{target} can't be written: {error.strerror or error}") from None
+        except ValueError:  # a null character, half of a surrogate pair
+            raise BadRequest(f"path: {str(target)!r} is none that a file can have") from None
         finally:
-            with suppress(OSError):
+            with suppress(OSError, ValueError):
                 draft.unlink(missing_ok=True)
 
     def _download(self, path: str, draft: Path, target: Path) -> None:
@@ -234,7 +238,7 @@ class Transport:
         """Raises BadRequest for what can't be sent: values that JSON lacks, characters that UTF-8 lacks."""
         try:
             return self._http.build_request(method, f"{self.url}{API}{path}", **options)
-        except (TypeError, ValueError, RecursionError, httpx.InvalidURL) as error:
+        except Exception as error:  # noqa: BLE001 - of values whose own methods fail, too
             if (number := not_finite(options.get("json"))) is not None:
                 raise BadRequest(
                     f"the request can't be sent: {number[1:]}; should be a finite number"

@@ -10,10 +10,11 @@ from typing import Any, Self
 from jobyard.client import display, plots
 from jobyard.client._sync.transport import Transport
 from jobyard.client.deadlines import deadline_of
-from jobyard.client.errors import Conflict, JobFailed, JobyardClientError, Json, WaitTimeout
+from jobyard.client.errors import Conflict, JobFailed, JobyardClientError, Json, NotFound, WaitTimeout
 from jobyard.client.job import JobFields
 from jobyard.client.progress import Following, check_progress, following
 from jobyard.client.runtime import Runtime
+from jobyard.client.suggestions import instead
 
 # The longest wait of one request for a change of state.
 POLL_SECONDS = 20.0
@@ -35,6 +36,8 @@ class Watching(JobFields):
 
     def link(self, name: str) -> str:
         """The absolute URL of one of its `links`: page, metrics, history, …"""
+        if name not in self.links:
+            raise NotFound(f"name: there is no link {name!r}; {instead(name, self.links)}")
         return self._transport.url + self.links[name]
 
     @property
