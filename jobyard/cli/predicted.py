@@ -4,7 +4,7 @@ import csv
 import json
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -18,22 +18,32 @@ from jobyard.client import Job
 from jobyard.client.errors import Json
 
 MAX_ROWS = 50
+NO_CHOICE: Final[Mapping[str, str]] = {}
 # What a spreadsheet would run, as the server has it.
 FORMULA: Final = re.compile(r"[=@\t\r\n\uff1d\uff20+\-\uff0b\uff0d]")
 NUMBER: Final = re.compile(r"[+-](?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 def write_table(
-    job: Job, path: Path, format_: str, called: Called = as_it_is, *, escape: bool = False
+    job: Job,
+    path: Path,
+    format_: str,
+    called: Called = as_it_is,
+    *,
+    escape: bool = False,
+    rows: Mapping[str, str] = NO_CHOICE,
 ) -> None:
-    """Write all rows to a file: csv, jsonl or parquet, which has the names of the server."""
+    """Write rows to a file: csv, jsonl or parquet, which has the names of the server.
+
+    `rows` is which of them and their order, as `Job.predictions` has it.
+    """
     if format_ == "jsonl":
         with whole(path) as file:
-            for row in job.predictions():
+            for row in job.predictions(**rows):
                 line = _line({**row, "image": called(row["image"])})
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
     elif called is as_it_is or format_ == "parquet":
-        job.save_predictions(path, escape_formulas=escape)
+        job.save_predictions(path, format=format_, escape_formulas=escape, **rows)
     else:
         _write_renamed(job, path, called, escape)
 

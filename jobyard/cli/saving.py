@@ -21,7 +21,9 @@ from jobyard.client.parameters import given
 
 SCORES = ("neg", "neu", "pos", "compound", "label")
 METRICS = ("name", "step", "epoch", "value", "at")
-SCORED = "scored file"
+SCORED, PREDICTED = "scored file", "predictions"
+# By what rows are chosen and ordered.
+CHOICES = {SCORED: {"label", "search", "sort"}, PREDICTED: {"label", "sort"}}
 
 
 class Way(NamedTuple):
@@ -47,13 +49,12 @@ class Asked(NamedTuple):
     "them to standard output, and nothing else.",
 )  # fmt: skip
 @click.option("--format", "format_", help="As a suffix of -o: csv, parquet, …; of -o - the default is csv.")
-@click.option(
-    "--label", help="With -o, of a scored file: only rows with this label, positive, neutral or negative."
-)
-@click.option("--search", metavar="TEXT", help="Likewise: only rows whose text contains this.")
+@click.option("--label", help="With -o, of a scored file or a prediction: only rows with this label.")
+@click.option("--search", metavar="TEXT", help="With -o, of a scored file: only rows that contain this.")
 @click.option(
     "--sort", metavar="COLUMN",
-    help="Likewise: in the order of this column; -COLUMN is the other way round.",
+    help="With -o, of a scored file: in the order of this column; -COLUMN is the other way round. Of a "
+    "prediction: probability, the least probable first.",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
 @click.option(
@@ -116,8 +117,8 @@ def _save(
     if known not in ways:
         option = f"-o {target}" if format_ is None else f"--format {format_}"
         raise click.UsageError(f"{option}: a {job.kind} job is saved by {_offer(job, ways)}")
-    if asked.rows and ways[known].what != SCORED:
-        raise click.UsageError(f"--{next(iter(asked.rows))} is for the rows of a scored file")
+    if others := asked.rows.keys() - CHOICES.get(ways[known].what, set()):
+        raise click.UsageError(f"--{min(others)} is not for {ways[known].what} of a {job.kind} job")
     if asked.escape and known != "csv":
         raise click.UsageError("--escape-formulas needs a .csv file, as in -o results.csv")
     check_printable(target, known, as_json=as_json)
@@ -157,7 +158,7 @@ def _ways(client: Client, job: Job, asked: Asked) -> dict[str, Way]:
         ways |= _exported(client, job)
     elif job.kind == "predict":
         for suffix in ("csv", "parquet", "jsonl"):
-            ways[suffix] = Way("predictions", _table(job, suffix, asked.escape))
+            ways[suffix] = Way(PREDICTED, _table(job, suffix, asked))
     elif job.kind == "sentiment":
         ways |= _scored(job, asked)
     return ways | {"json": Way("result", lambda path: _write_json(path, result))}
@@ -197,8 +198,8 @@ def _exported(client: Client, job: Job) -> dict[str, Way]:
     return {suffix: Way("model", write)}
 
 
-def _table(job: Job, format_: str, escape: bool) -> Callable[[Path], object]:
-    return lambda path: write_table(job, path, format_, escape=escape)
+def _table(job: Job, format_: str, asked: Asked) -> Callable[[Path], object]:
+    return lambda path: write_table(job, path, format_, escape=asked.escape, rows=asked.rows)
 
 
 def _write_rows(path: Path, columns: Sequence[str], rows: Iterable[Json], escape: bool) -> None:

@@ -2,8 +2,9 @@
 
 from jobyard.client.errors import JobyardClientError, Json
 
-# What the rows of a scored file are saved as.
+# What the rows of a scored file, and those of a prediction, are saved as.
 SCORES_FORMATS = ("csv", "parquet", "jsonl", "xlsx")
+PREDICTIONS_FORMATS = ("csv", "parquet")
 TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
 
 

@@ -14,7 +14,7 @@ from jobyard.client._sync.transport import Transport
 from jobyard.client._sync.watching import Watching
 from jobyard.client.arguments import checked
 from jobyard.client.errors import BadRequest, Json
-from jobyard.client.job import SCORES_FORMATS
+from jobyard.client.job import PREDICTIONS_FORMATS, SCORES_FORMATS
 from jobyard.client.metric_history import MetricHistory
 from jobyard.client.parameters import given, segment
 from jobyard.client.score_tables import Question
@@ -139,17 +139,29 @@ class Job(Watching):
         """
         return Predictions(self, label, sort, self._joined_to, self._called)
 
-    def save_predictions(self, path: str | Path, *, escape_formulas: bool = False) -> Path:
-        """Save all rows of a prediction as a table: Parquet if the path ends in .parquet, else CSV.
+    def save_predictions(
+        self,
+        path: str | Path,
+        *,
+        format: str | None = None,  # noqa: A002 - the word of the API
+        label: str | None = None,
+        sort: str | None = None,
+        escape_formulas: bool = False,
+    ) -> Path:
+        """Save rows of a prediction as a table, all or as for `predictions`: `path`, which is returned.
 
+        `format` is "csv" or "parquet"; by default Parquet if the path ends in .parquet, else CSV.
         `escape_formulas`: in CSV, put an apostrophe before what a spreadsheet would run as a formula.
 
         Raises NotFound if the job is not a prediction, and Conflict until it has succeeded.
         """
         path = Path(path)
-        kind = "parquet" if path.suffix == ".parquet" else "csv"
-        query = "?escape_formulas=true" if escape_formulas and kind == "csv" else ""
-        self._transport.download(f"{self._path}/predictions.{kind}{query}", path)
+        kind = format or ("parquet" if path.suffix.lower() == ".parquet" else "csv")
+        if kind not in PREDICTIONS_FORMATS:
+            raise BadRequest(f"format: should be {' or '.join(PREDICTIONS_FORMATS)}, but is {kind!r}")
+        escape = {"escape_formulas": "true"} if escape_formulas and kind == "csv" else {}
+        query = urlencode(given({"label": label, "sort": sort}) | escape)
+        self._transport.download(f"{self._path}/predictions.{kind}?{query}".rstrip("?"), path)
         return path
 
     def scores(

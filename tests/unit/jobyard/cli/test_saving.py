@@ -121,6 +121,21 @@ def test_a_suffix_that_the_job_has_nothing_for_is_answered_with_those_it_has(
     assert not Path("x.docx").exists()
 
 
+def test_the_format_is_what_was_said_whatever_the_file_is_called(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.job |= {"kind": "predict", "result": {"count": 2}}
+    server.files[f"/jobs/{ID}/predictions.parquet"] = b"PAR1"
+    for options in (
+        ["x.PARQUET"],
+        ["x.dat", "--format", "parquet", "--label", "cats", "--sort", "probability"],
+    ):
+        assert run(["results", ID, "-o", *options]) == 0
+        assert Path(options[0]).read_bytes() == b"PAR1"
+    assert run(["results", ID, "-o", "y.csv", "--search", "x"]) == 2
+    assert "--search is not for predictions of a predict job" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("state", "status", "said"),
     [("running", 2, "is running and has no results yet"), ("failed", 1, "failed: broken")],
