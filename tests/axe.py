@@ -23,7 +23,7 @@ UNFOLD = "() => { for (const each of document.querySelectorAll('details')) each.
 
 
 def violations(page: Page) -> Iterator[str]:
-    """Of the page as it is, in both themes and in both widths."""
+    """Of the page with all its parts unfolded: light in a narrow window, then dark in a wide one."""
     page.evaluate(UNFOLD)
     page.evaluate(AXE_SCRIPT)
     for scheme, width in (("light", 390), ("dark", 1280)):

@@ -77,6 +77,7 @@ LONGEST = (
     "tests/acceptance/test_documentation.py",
     "tests/integration/workers/training/test_fit.py",
     "tests/acceptance/test_chaos.py",
+    "tests/integration/web/pages/test_accessible.py",
     "tests/integration/workers/training/test_kill.py",
     WITH_WHEEL[0],
     "tests/acceptance/test_clocks.py",
