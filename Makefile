@@ -72,7 +72,7 @@ fuzz-api: $(INSTALLED) ## Send EXAMPLES=200 right and as many wrong requests to 
 	EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest tests/integration/web/api/test_schemathesis.py
 
 fuzz-client: $(INSTALLED) ## Call every method of the client EXAMPLES=1000 times with arguments that nobody means
-	EXAMPLES=$(or $(EXAMPLES),1000) $(BIN)/python -m pytest -n $(PROCESSES) tests/integration/web/api/test_client_fuzz.py
+	EXAMPLES=$(or $(EXAMPLES),1000) $(BIN)/python -m pytest tests/integration/web/api/test_client_fuzz.py
 
 architectures: $(INSTALLED) ## Train, kill, resume and import networks of keras.applications, all or ARCHITECTURES="MobileNetV2 VGG16"
 	ARCHITECTURES="$(or $(ARCHITECTURES),all)" $(BIN)/python -m pytest -v -n 0 \

@@ -84,15 +84,15 @@ def client(app: Flask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Itera
         yield opened
 
 
-@pytest.mark.parametrize("name", methods(Client))
-def test_no_other_error_leaves_the_client(client: Client, name: str) -> None:
-    fuzz(getattr(client, name))
+def test_no_other_error_leaves_the_client(client: Client) -> None:
+    for name in methods(Client):
+        fuzz(getattr(client, name))
 
 
-@pytest.mark.parametrize("name", methods(Job))
-def test_no_other_error_leaves_a_job(client: Client, world: World, name: str) -> None:
-    job = client.job(world.job("texts", "succeeded").id)
-    fuzz(getattr(job, name))
+def test_no_other_error_leaves_a_job(client: Client, world: World) -> None:
+    for name in methods(Job):
+        # Each has a job of its own: one of them deletes it.
+        fuzz(getattr(client.job(world.job("texts", "succeeded").id), name))
 
 
 def test_no_other_error_leaves_its_making() -> None:
