@@ -41,7 +41,10 @@ def fits(value: object, kind: Any) -> bool:
         if isinstance(value, list | tuple):
             return all(fits(one, inner[0]) for one in value)
         return isinstance(value, Iterable)
-    return kind not in SIMPLE or isinstance(value, SIMPLE[kind][0])
+    if kind in SIMPLE:
+        return isinstance(value, SIMPLE[kind][0])
+    is_class = isinstance(kind, type) and kind.__module__ != "typing"
+    return not is_class or isinstance(value, kind)
 
 
 def words(kind: Any) -> str:
@@ -54,7 +57,10 @@ def words(kind: Any) -> str:
         return f"one of {', '.join(map(repr, inner))}"
     if origin in (Sequence, Iterable, list):
         return f"a list, each of it {words(inner[0])}"
-    return SIMPLE[kind][1] if kind in SIMPLE else "a mapping"
+    if kind in SIMPLE:
+        return SIMPLE[kind][1]
+    is_mapping = origin in (Mapping, dict) or typing.is_typeddict(kind)
+    return "a mapping" if is_mapping else f"a {getattr(kind, '__name__', kind)}"
 
 
 def shown(value: object) -> str:
