@@ -36,7 +36,7 @@ def test_a_form_gives_a_job_its_marks_and_pages_show_them(world: World, web: Fla
         page = web.get(path).text
         assert "May &lt;again&gt;" in page
         assert "<again>" not in page
-        assert "team: birds" in page
+        assert "<bdi>team</bdi>: <bdi>birds</bdi>" in page
         assert "so good" in page
     assert "line two" in web.get(f"/jobs/{job_id}").text
 
