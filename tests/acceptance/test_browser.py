@@ -81,7 +81,7 @@ def test_a_file_is_scored_and_its_rows_are_found(page: Page, stack: Stack, tmp_p
     page.get_by_label("Search in the texts").fill("HATE IT 8")
     page.get_by_role("button", name="Show").click()
     page.wait_for_url(re.compile("label=negative"))
-    expect(page.locator("#rows .score")).to_have_count(3)  # 81, 84 and 87
+    expect(page.locator("#rows tbody tr")).to_have_count(3)  # 81, 84 and 87
     expect(page.get_by_label("Label", exact=True)).to_have_value("negative")
 
 
