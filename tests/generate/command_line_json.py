@@ -140,8 +140,8 @@ over members that it doesn't know. Errors are lines of text on standard error, w
 [exit code](../how-to/use-the-command-line.md#exit-codes).
 
 [cli.schema.json](cli.schema.json) is a JSON Schema (2020-12) of all of it; `#/$defs/jobyard%20jobs` is that
-of a line of `jobyard jobs --json`. Most lines are objects of the [HTTP API](http-api.md#schemas), under the
-names that they have there.
+of a line of `jobyard jobs --json`. Most lines are objects of the HTTP API, under the names that they have
+there: a running server shows them at `/api/docs`.
 
 | command | lines | object |
 | --- | --- | --- |
