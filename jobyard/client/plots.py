@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from jobyard.client.display import best_epoch
-from jobyard.client.errors import JobyardClientError, Json
+from jobyard.client.errors import BadRequest, JobyardClientError, Json
 from jobyard.client.sparklines import LABELS, TRAINING, VALIDATION, by_name
+from jobyard.client.types import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +33,13 @@ def check(kind: str, state: str, result: Json | None, job_id: str) -> None:
 
 
 def of_job(kind: str, spec: Json, result: Json | None, history: Iterable[Json], ax: Any) -> Any:
-    """Draw a job that `check` has let pass. Returns the axes: of a training, an array of two."""
+    """Draw a job that `check` has let pass. Returns the axes: of a training, an array of two.
+
+    Raises BadRequest where `ax` is nothing that can be drawn on.
+    """
+    parts = list(ax) if isinstance(ax, Iterable) else [ax]
+    if ax is not None and not (parts and all(hasattr(one, "plot") for one in parts)):
+        raise BadRequest(f"ax: should be axes of matplotlib, but is {shown(ax)}")
     if kind == "train":
         best = best_epoch(result)
         return training(history, best=best, monitor=str(spec.get("monitor") or "val_loss"), ax=ax)
