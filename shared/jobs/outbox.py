@@ -25,7 +25,7 @@ _COLUMNS: Final = (
 # Written out: each parameter of a statement costs every job something.
 _ZERO: Final = sa.literal_column("0", sa.Integer)
 # The kind whose jobs are the server's own: `shared.kinds.preview`.
-UNTOLD: Final = sa.literal_column("'preview'", sa.String)
+UNTOLD: Final = sa.literal_column("'file_preview'", sa.String)
 # A sweep looks at so many queued jobs at once for each webhook.
 WAITS_AT_ONCE: Final = 500
 

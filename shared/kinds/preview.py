@@ -49,7 +49,8 @@ class PreviewSpec(Spec):
 class Preview(Kind[PreviewSpec]):
     """Look at a file."""
 
-    name = "preview"
+    # With an underscore, which the name of no other package's kind has: their jobs are not deleted as previews.
+    name = "file_preview"
     queue = Queue.CPU
     Spec = PreviewSpec
     work = "jobyard.workers.kinds.preview:work"

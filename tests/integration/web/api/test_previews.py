@@ -136,6 +136,7 @@ def test_without_a_worker_it_is_said_and_nothing_stays(
     [
         ({"bytes": "4"}, "bytes"),
         ({"bytes": "many"}, "bytes"),
+        ({"bytes": str(2**40)}, "bytes"),
         ({"bytes": "100", "head_bytes": "100"}, "head_bytes"),
         ({"bytes": "100", "reading": '{"delimiter": "ab"}'}, "reading.delimiter"),
         ({"bytes": "100", "reading": '{"colum": "a"}'}, "reading.colum"),
@@ -165,12 +166,12 @@ def test_a_head_of_more_than_sixteen_megabytes_is_refused_before_it_is_read(api:
 def test_no_request_can_name_the_kind_and_no_count_knows_of_its_jobs(
     api: "FlaskClient", backend: Backend
 ) -> None:
-    answer = api.post("/api/v1/jobs", json={"kind": "preview", "spec": {"file": str(uuid.uuid4())}})
+    answer = api.post("/api/v1/jobs", json={"kind": Preview.name, "spec": {"file": str(uuid.uuid4())}})
     assert answer.status_code == 422
-    assert "preview" not in declared.by_name()
-    assert api.get("/new/preview").status_code == 404
+    assert Preview.name not in declared.by_name()
+    assert api.get(f"/new/{Preview.name}").status_code == 404
     spec = {"file": "x", "bytes": 1, "head_bytes": None}
-    job_id = new_job(backend.database, kind="preview", spec=spec)
+    job_id = new_job(backend.database, kind=Preview.name, spec=spec)
     with backend.database.read() as session:
         before = outcomes.count(session)
     change_job(backend.database, job_id, state="succeeded", finished_at=utcnow())
@@ -184,7 +185,7 @@ def test_a_sweep_deletes_previews_whose_reader_has_gone(client: "FlaskClient") -
     old, recent = (
         new_job(
             backend.database,
-            kind="preview",
+            kind=Preview.name,
             spec={"file": file, "bytes": 9, "head_bytes": head_bytes},
         )
         for file, head_bytes in ((head, 9), (kept, None))
@@ -196,7 +197,7 @@ def test_a_sweep_deletes_previews_whose_reader_has_gone(client: "FlaskClient") -
     with backend.database.read() as session:
         assert session.scalars(sa.select(Job.id)).all() == [recent]
         assert [str(one) for one in session.scalars(sa.select(storage.File.id))] == [kept]
-    assert get_job(backend.database, recent).kind == "preview"
+    assert get_job(backend.database, recent).kind == Preview.name
 
 
 def test_the_client_refuses_a_wrong_column_before_it_uploads_a_large_file(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from jobyard.shared import kinds
+from jobyard.shared.jobs.outbox import UNTOLD
 from jobyard.shared.kinds import loading
 from jobyard.shared.kinds.base import Kind, Queue
 from tests.echo import Echo, EchoSpec
@@ -115,6 +116,11 @@ def test_a_kind_that_fails_at_a_title_or_at_links_still_has_both(
 def test_a_kind_whose_package_was_removed_is_called_by_its_name() -> None:
     assert kinds.title("removed", {}, {}) == "removed"
     assert kinds.links("removed", "{}") == ()
+
+
+def test_no_package_can_bring_a_kind_of_the_name_of_an_internal_one() -> None:
+    assert not [name for name in kinds.INTERNAL if loading.NAME.fullmatch(name)]
+    assert [f"'{name}'" for name in kinds.INTERNAL] == [str(UNTOLD)]
 
 
 def test_every_built_in_kind_has_its_page_its_form_and_its_work() -> None:
