@@ -49,6 +49,8 @@ def preview_head(form: HeadForm) -> Response:
     503 while all workers are busy; a job may be submitted all the same.
     """
     backend = current_backend()
+    if form.bytes > (most := backend.settings.max_upload_bytes):
+        raise BadInput("bytes", f"should be at most {most:,}, as no larger file can be uploaded")
     with Uploads() as uploads:
         file = uploads.keep(form.head, "head")
         first = file.bytes if form.head_bytes is None else form.head_bytes

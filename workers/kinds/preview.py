@@ -19,7 +19,8 @@ HEAD_BYTES: Final = 2 << 20
 # Of formats that have their directory at the end, so much is read as a whole, and so much of the end.
 WHOLE_BYTES: Final = 16 << 20
 TAIL_BYTES: Final = 1 << 20
-LAST_BEGIN: Final = (b"PAR1", b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+OLD_OFFICE: Final = b"\xd0\xcf\x11\xe0"
+LAST_BEGIN: Final = (b"PAR1", b"PK\x03\x04", OLD_OFFICE)
 
 
 def work(attempt: Attempt, spec: PreviewSpec) -> dict[str, Any]:
@@ -35,7 +36,8 @@ def work(attempt: Attempt, spec: PreviewSpec) -> dict[str, Any]:
     source = attempt.scratch / "head"
     with attempt.context.storage.open(file.storage_key) as stream:
         is_cut = write_head(stream, file.bytes, spec, source)
-    limit = attempt.context.settings.max_unpacked_bytes_of(spec.bytes)
+    # Of the bytes that are there: how large the whole file is, the request only says.
+    limit = attempt.context.settings.max_unpacked_bytes_of(file.bytes)
     return preview(spec.reading, source, file.name, limit, attempt.progress, is_cut=is_cut)
 
 
@@ -47,7 +49,8 @@ def write_head(stream: IO[bytes], held: int, spec: PreviewSpec, path: Path) -> b
         head += stream.read()
     with path.open("wb") as target:
         target.write(head)
-        if len(head) == spec.bytes or not ends_with_directory:
+        # A file of old Office is searched from its first byte to its last, and a hole may have terabytes.
+        if len(head) == spec.bytes or not ends_with_directory or head.startswith(OLD_OFFICE):
             return len(head) < spec.bytes
         stream.seek(spec.head_bytes if spec.head_bytes is not None else max(len(head), held - TAIL_BYTES))
         tail = stream.read(TAIL_BYTES)

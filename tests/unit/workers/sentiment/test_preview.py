@@ -23,6 +23,7 @@ from jobyard.workers.kinds.preview import HEAD_BYTES, write_head
 from jobyard.workers.runtime.progress import NoProgress
 from jobyard.workers.sentiment.files import read_file
 from jobyard.workers.sentiment.preview import DIRECTORY_LAST, preview
+from jobyard.workers.sentiment.tables.workbooks import OLE
 from tests.factories import tarred, zipped
 from tests.unit.workers.sentiment.conftest import LIMIT
 from tests.workbooks import xlsx
@@ -172,6 +173,16 @@ def test_an_archive_that_is_cut_says_that_it_is(tmp_path: Path) -> None:
     content = tarred({"in.csv": table(60_000).encode(), "more.csv": table(60_000).encode()})
     assert tarfile.is_tarfile(io.BytesIO(content))
     found = looked_at(tmp_path, content, "in.tar", HEAD_BYTES)
+    assert found["problem"] == {"field": "file", "message": DIRECTORY_LAST}
+
+
+def test_a_file_of_old_office_that_is_cut_is_written_without_its_hole(tmp_path: Path) -> None:
+    head = OLE + bytes(600)
+    sent = head + b"end"
+    spec = PreviewSpec(file=FILE, bytes=2**40, head_bytes=len(head))
+    assert write_head(io.BytesIO(sent), len(sent), spec, tmp_path / "head")
+    assert (tmp_path / "head").stat().st_size == len(head)
+    found = preview(Reading(), tmp_path / "head", "in.xls", LIMIT, NoProgress(), is_cut=True)
     assert found["problem"] == {"field": "file", "message": DIRECTORY_LAST}
 
 
