@@ -8,7 +8,7 @@ from typing import Final
 
 from jobyard.shared.archives.members import DAMAGED, Member, is_meant, printable, reason
 from jobyard.shared.archives.tars import walk_tar
-from jobyard.shared.archives.zips import open_member, open_zip, walk_zip
+from jobyard.shared.archives.zips import PIECE, open_member, open_zip, walk_zip
 from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.runtime.progress import Progress
@@ -16,7 +16,6 @@ from jobyard.workers.sentiment.tables.contents import WORKBOOKS
 from jobyard.workers.sentiment.tables.packing import SUFFIXES as PACKED
 from jobyard.workers.sentiment.tables.packing import without_suffix
 from jobyard.workers.sentiment.tables.steps import Opened, Step, Target
-from jobyard.workers.sentiment.tables.window import BLOCK_BYTES
 
 TAR: Final = "a tar archive"
 ZIPPED: Final = "a zip archive"
@@ -169,7 +168,7 @@ def _shown(names: Sequence[str]) -> str:
 def _blocks(member: Member) -> Iterator[bytes]:
     try:
         with member.open() as stream:
-            while block := stream.read(BLOCK_BYTES):
+            while block := stream.read(PIECE):
                 yield block
     except DAMAGED as error:
         raise WorkError(f"the archive is damaged at {member.name!r}: {reason(error)}") from None
