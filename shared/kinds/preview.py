@@ -49,7 +49,7 @@ class PreviewSpec(Spec):
 class Preview(Kind[PreviewSpec]):
     """Look at a file."""
 
-    # With an underscore, which the name of no other package's kind has: their jobs are not deleted as previews.
+    # No other package's kind has an underscore in its name: none of its jobs is deleted as a preview.
     name = "file_preview"
     queue = Queue.CPU
     Spec = PreviewSpec
