@@ -11,6 +11,8 @@ from jobyard.client import Client
 
 # Of so many newest ones those are offered that begin so.
 NEWEST = 50
+# Longer, nobody waits for a shell.
+TIMEOUT_SECONDS = 3.0
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -18,9 +20,10 @@ Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]
 def _completer(ask: Callable[[Client], Iterable[CompletionItem]]) -> Completer:
     """Offers nothing where the server doesn't answer: a shell shows no errors."""
 
-    def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         try:
-            with connect() as client:
+            # Of the words so far, which may name the server: `jobyard -s lab …`.
+            with context.scope(cleanup=False), connect(TIMEOUT_SECONDS) as client:
                 return [item for item in ask(client) if str(item.value).startswith(incomplete)]
         except click.ClickException:
             return []

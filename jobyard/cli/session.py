@@ -31,8 +31,11 @@ FIELD = re.compile(r"(?P<spec>spec\.)?(\w+\.)*(?P<name>\w+): ")
 
 
 @contextmanager
-def connect() -> Iterator[Client]:
-    """The server of `jobyard -s`, or of the settings; what goes wrong with it becomes one line."""
+def connect(timeout: float = 60.0) -> Iterator[Client]:
+    """The server of `jobyard -s`, or of the settings; what goes wrong with it becomes one line.
+
+    `timeout`, in seconds, is for each answer.
+    """
     context = click.get_current_context(silent=True)
     named = None if context is None else context.find_root().params.get("server")
     try:
@@ -41,7 +44,7 @@ def connect() -> Iterator[Client]:
         raise click.ClickException(str(error)) from None
     of_profile = f"profile {server.profile.name!r}" if server.profile is not None else None
     try:
-        with Client(server.url, server.token) as client:
+        with Client(server.url, server.token, timeout=timeout) as client:
             yield client
     except ConnectionFailed as error:
         hint = of_profile or "is `jobyard up` running? (JOBYARD_URL sets another address)"

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from jobyard.client.errors import BadRequest
-from jobyard.client.libraries import installed, is_of, needed, translated
+from jobyard.client.libraries import as_it_is_now, installed, is_of, needed, translated
 from jobyard.client.series import Series, is_missing, of_arrow
 
 # The column of texts is called so, unless another one is named.
@@ -55,6 +55,7 @@ def frame_of(value: Any, argument: str) -> Frame | Series | None:
 
 
 def _of_pandas(frame: Any) -> Frame:
+    frame = as_it_is_now(frame)
     api = needed("pandas", "a data frame").api.types
 
     def column(place: int) -> Series:
@@ -70,6 +71,8 @@ def _of_pandas(frame: Any) -> Frame:
 
 
 def _of_polars(frame: Any) -> Frame:
+    frame = as_it_is_now(frame)
+
     def column(place: int) -> Series:
         return Series(frame.to_series(place), rows=frame.height)
 

@@ -61,6 +61,16 @@ def is_of(value: object, library: str, *names: str) -> bool:
     return isinstance(value, classes)
 
 
+def as_it_is_now(value: Any) -> Any:
+    """A frame or series of pandas or polars that stays as it is where the caller changes its rows in place.
+
+    The values are not copied.
+    """
+    if is_of(value, "pandas", "DataFrame", "Series"):
+        return value.copy(deep=False)
+    return value.clone() if is_of(value, "polars", "DataFrame", "Series") else value
+
+
 def has_columns(value: object) -> bool:
     """Whether it is a data frame of any library; one that has yet to be computed is not, for that."""
     return hasattr(type(value), "columns") or "columns" in getattr(value, "__dict__", {})

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from jobyard.client.errors import BadRequest
-from jobyard.client.libraries import has_columns, is_of, needed
+from jobyard.client.libraries import as_it_is_now, has_columns, is_of, needed
 
 # What pandas and NumPy call values that are missing.
 MISSING = frozenset({"NAType", "NaTType", "MaskedConstant"})
@@ -37,10 +37,10 @@ def series_of(values: object, argument: str, right: str = TEXTS) -> Series:
     if isinstance(values, bytes | bytearray | memoryview | Mapping | Set) or has_columns(values):
         raise BadRequest(f"{argument}: is a {type(values).__name__}; {right}")
     if is_of(values, "pandas", "Series", "Index"):
-        pandas: Any = values
+        pandas: Any = as_it_is_now(values)
         return Series(pandas, _named(pandas.name), pandas, len(pandas))
     if is_of(values, "polars", "Series"):
-        polars: Any = values
+        polars: Any = as_it_is_now(values)
         return Series(polars, _named(polars.name), polars, len(polars))
     if is_of(values, "numpy", "ndarray"):
         return _of_numpy(values, argument)

@@ -254,6 +254,10 @@ class Transport:
                 response.read()
         except OSError as error:
             raise JobyardClientError(f"what is sent can't be read: {_reason(error)}") from None
+        except RuntimeError as error:  # of an event loop
+            raise JobyardClientError(
+                f"the request can't be sent: {_reason(error)}; make the client in the event loop that uses it"
+            ) from None
         return response
 
     def _json(self, response: httpx.Response) -> Json:

@@ -1,11 +1,13 @@
 """What a shell offers of the server: models and the newest jobs, and nothing where it doesn't answer."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 import httpx
 import pytest
+from click.shell_completion import BashComplete
 
 from jobyard.cli import cli
 from jobyard.cli.completers import complete_job, complete_model
@@ -51,3 +53,24 @@ def test_without_a_server_nothing_is(
     answer_with(lambda _: httpx.Response(401, json={"title": "no"}))
     assert offered(complete_job, "") == {}
     assert capsys.readouterr().err == ""
+
+
+def test_what_is_offered_is_of_the_server_that_is_named(
+    answer_with: Callable[[Answers], None], tmp_path: Path
+) -> None:
+    asked = []
+
+    def noted(request: httpx.Request) -> httpx.Response:
+        asked.append((request.url.host, request.headers["Authorization"]))
+        return answers(request)
+
+    answer_with(noted)
+    config = tmp_path / "config/jobyard/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('[profiles.lab]\nurl = "http://lab.example"\ntoken = "the-token-of-the-lab"\n')
+    config.chmod(0o600)
+    offers = BashComplete(cli, {}, "jobyard", "_JOBYARD_COMPLETE").get_completions(
+        ["-s", "lab", "watch"], "@"
+    )
+    assert [one.value for one in offers] == ["@last"]
+    assert asked == [("lab.example", "Bearer the-token-of-the-lab")]

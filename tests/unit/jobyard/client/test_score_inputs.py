@@ -71,6 +71,21 @@ def test_of_a_frame_only_the_columns_are_sent_that_are_needed(opened: ExitStack,
     assert len(found.given) == 2 if not isinstance(frame, pl.LazyFrame) else found.given.height == 2
 
 
+def test_scores_belong_to_the_rows_as_they_were_given(opened: ExitStack) -> None:
+    texts = ["bad", "good"]
+    frame = pd.DataFrame({"text": texts}, index=["x", "y"])
+    series, polars, polar = frame["text"].copy(), pl.DataFrame({"text": texts}), pl.Series("text", texts)
+    found = [score_input({"texts": one}, opened).given for one in (frame, series, polars, polar)]
+    for changed in (frame, series):
+        changed.loc["z"] = "new"
+        changed.index = pd.Index(["c", "b", "a"])
+    polars.insert_column(0, pl.Series("row", [0, 1]))
+    polar.sort(descending=True, in_place=True)
+    assert [list(one["text"] if hasattr(one, "columns") else one) for one in found] == [texts] * 4
+    assert list(found[0].index) == ["x", "y"]
+    assert found[2].columns == ["text"]
+
+
 def test_few_texts_travel_with_the_request_whatever_holds_them(opened: ExitStack) -> None:
     good = FRAME[:1]
     for texts in [

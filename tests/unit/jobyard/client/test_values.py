@@ -1,12 +1,13 @@
 """What is given instead of what is meant is an error of the client before anything is sent."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobyard.client import BadRequest, Client, ConnectionFailed, JobyardClientError, Refused
+from jobyard.client import AsyncClient, BadRequest, Client, ConnectionFailed, JobyardClientError, Refused
 
 ITSELF: dict[str, Any] = {}
 ITSELF["spec"] = ITSELF
@@ -76,3 +77,15 @@ def test_a_client_that_was_closed_says_so() -> None:
         pass
     with pytest.raises(JobyardClientError, match="the client is closed; make another one"):
         client.score("fine")
+
+
+def test_a_client_of_another_event_loop_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def send(*_: object, **__: object) -> None:  # of a connection that the loop has closed
+        raise RuntimeError("Event loop is closed")
+
+    client = AsyncClient("http://127.0.0.1:9", "token")
+    monkeypatch.setattr(client._transport._http, "send", send)
+    with pytest.raises(
+        JobyardClientError, match="can't be sent: Event loop is closed; make the client in the"
+    ):
+        asyncio.run(client.queues())
