@@ -10,6 +10,8 @@ from flask import Request
 MOST_CHARACTERS: Final = 2_000
 # A browser takes `//host` and `/\host` for another host, and leaves tabs and newlines out before it looks.
 _PATH: Final = re.compile(r"/(?![/\\])[!-\[\]-~]*")
+# A browser resolves these before it asks, written as they are or in percent: `/jobyard/../other`.
+_DOTS: Final = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 # A login that leads to one of these would end there or ask again.
 _NO_PAGES: Final = ("/login", "/logout")
 
@@ -19,7 +21,7 @@ def local(written: str | None, root: str = "") -> str | None:
     if not written or len(written) > MOST_CHARACTERS or not _PATH.fullmatch(written):
         return None
     path = re.split(r"[?#]", written, maxsplit=1)[0]
-    if not path.startswith(f"{root}/") or path.removeprefix(root).startswith("//"):
+    if not path.startswith(f"{root}/") or path.removeprefix(root).startswith("//") or _DOTS.search(path):
         return None
     return None if path.removeprefix(root).rstrip("/") in _NO_PAGES else written
 

@@ -82,7 +82,9 @@ def test_pages_with_queries_and_behind_a_prefix_are_local() -> None:
     for written in ("/", "/jobs/1?label=a%20b&label=c#rows", "/%2Fevil.example", "/models/a@1", "/loginx"):
         assert local(written) == written
     assert local("/jobyard/jobs/1", "/jobyard") == "/jobyard/jobs/1"
-    for written in ("/jobs/1", "/jobyardx/jobs", "/jobyard//evil.example", "/jobyard/login"):
+    assert local("/jobyard/files/..a", "/jobyard") == "/jobyard/files/..a"
+    outside = ("/jobyard/../other", "/jobyard/jobs/..", "/jobyard/.%2E/other?a=b", "/jobyard/%2e%2e#a")
+    for written in (*outside, "/jobs/1", "/jobyardx/jobs", "/jobyard//evil.example", "/jobyard/login"):
         assert local(written, "/jobyard") is None
 
 
