@@ -31,6 +31,7 @@ __all__ = [
     "of_job",
     "problems",
     "title",
+    "wrong_field",
 ]
 
 
@@ -84,6 +85,18 @@ def links(kind: str, spec: str) -> Sequence[str]:
     except Exception as error:  # noqa: BLE001 - the job is answered all the same
         log.warning("the kind %r can't say what a job has: %s: %s", kind, type(error).__name__, error)
         return ()
+
+
+def wrong_field(kind: str, spec: Mapping[str, Any], error: str) -> str | None:
+    """The field that a failed job's error is about; None where its kind is unknown, or fails at it."""
+    declared = of_job(kind)
+    if declared is None:
+        return None
+    try:
+        return declared.wrong_field(spec, error)
+    except Exception as failure:  # noqa: BLE001 - the job's page is shown all the same
+        log.warning("the kind %r can't say what was wrong: %s: %s", kind, type(failure).__name__, failure)
+        return None
 
 
 def problems() -> tuple[str, ...]:

@@ -30,9 +30,8 @@ def run_again(job_id: uuid.UUID) -> Response:
 
 def _wrong(job: jobs.Job) -> dict[str, str]:
     """What a failed job says of a field, beside that field."""
-    declared = kinds.of_job(job.kind)
     why = job.error_message
-    if declared is None or why is None or (field := declared.wrong_field(job.spec, why)) is None:
+    if why is None or (field := kinds.wrong_field(job.kind, job.spec, why)) is None:
         return {}
     return {"form": "the job failed: change what is marked below, and run it again", field: why}
 

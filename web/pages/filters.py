@@ -58,8 +58,7 @@ def kind_icon(kind: str) -> str:
 @routes.app_template_filter()
 def wrong_field(job: Job) -> str | None:
     """The field of a failed job's spec that its error is about."""
-    found = kinds.of_job(job.kind)
-    return found.wrong_field(job.spec, job.error_message) if found and job.error_message else None
+    return kinds.wrong_field(job.kind, job.spec, job.error_message) if job.error_message else None
 
 
 @routes.app_template_filter()

@@ -104,13 +104,14 @@ def test_a_wrong_declaration_is_one_line_and_hurts_no_other(load: Load, declared
     assert "\n" not in problem
 
 
-def test_a_kind_that_fails_at_a_title_or_at_links_still_has_both(
+def test_a_kind_that_fails_at_what_pages_ask_of_it_has_an_answer_all_the_same(
     load: Load, caplog: pytest.LogCaptureFixture
 ) -> None:
-    load(changed(title=lambda *_: 1 / 0, links=lambda *_: 1 / 0))
+    load(changed(title=lambda *_: 1 / 0, links=lambda *_: 1 / 0, wrong_field=lambda *_: 1 / 0))
     assert kinds.title("echo", {}, {}) == "Echo"
     assert kinds.links("echo", "{}") == ()
-    assert caplog.text.count("division by zero") == 2
+    assert kinds.wrong_field("echo", {}, "x") is None
+    assert caplog.text.count("division by zero") == 3
 
 
 def test_a_kind_whose_package_was_removed_is_called_by_its_name() -> None:
