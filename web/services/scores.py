@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import duckdb
 
-from jobyard.shared.errors import BadInput, Conflict
+from jobyard.shared.errors import BadInput, Busy, Conflict
 from jobyard.web.services.budgets import PAGE_BYTES
 from jobyard.web.services.cells import JSON_TYPES
 from jobyard.web.services.exports import BY_ROW, Filter
@@ -21,8 +21,10 @@ log = logging.getLogger(__name__)
 
 # A page ends early if its rows are longer than this: they are held in memory.
 MAX_CHARACTERS = PAGE_BYTES
-# Others wait: a search through a large file takes both threads.
-_readers = threading.BoundedSemaphore(2)
+# Others wait: a search through a large file takes both threads. Each holds a thread of the server meanwhile.
+READERS: Final = 2
+PATIENCE_SECONDS = 30.0
+_readers = threading.BoundedSemaphore(READERS)
 CURSOR: Final = re.compile(r"(-?)([0-9]{1,18})")
 
 
@@ -89,13 +91,23 @@ def read(
 
     Nulls come last in either order, equal ones in the file's order. There are fewer rows than asked for,
     and at least one, where they are very long. Raises BadInput for a column or a cursor that isn't there,
-    Conflict for a file that DuckDB can't read, unless `check` raises because it is
-    the storage that can't be read.
+    Busy if others are read for long, Conflict for a file that DuckDB can't read, unless `check` raises because
+    it is the storage that can't be read.
     """
     is_before, row = _place(question.cursor)
-    with readable(check), _readers, opened(*address) as connection:
+    with readable(check), _turn(), opened(*address) as connection:
         reader = _Reader(ScoredTable(connection, address[0], column), question)
         return reader.read(row, is_before=is_before)
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    if not _readers.acquire(timeout=PATIENCE_SECONDS):
+        raise Busy("the rows of other files are being read; try again in a few seconds")
+    try:
+        yield
+    finally:
+        _readers.release()
 
 
 @contextmanager

@@ -518,6 +518,17 @@ def test_a_file_that_is_gone_is_404(api: "FlaskClient", backend: Backend, few: s
     refused(api.get(f"/api/v1/jobs/{few}/scores"), 404, "missing from the storage")
 
 
+def test_while_others_are_read_for_long_a_request_is_told_to_come_back(
+    api: "FlaskClient", few: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scores, "PATIENCE_SECONDS", 0.01)
+    with contextlib.ExitStack() as stack:
+        for _ in range(scores.READERS):
+            stack.enter_context(scores._turn())
+        refused(api.get(f"/api/v1/jobs/{few}/scores"), 503, "are being read; try again")
+    assert numbers(api, few) == [0, 1, 2, 3]
+
+
 def test_a_reader_that_runs_out_of_memory_is_no_crash(
     tmp_path: "Path", monkeypatch: pytest.MonkeyPatch
 ) -> None:
