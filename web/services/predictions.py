@@ -98,7 +98,7 @@ def _place(cursor: str, unsure_first: bool) -> registry.Place:
         if found is not None and not math.isfinite(found):
             raise ValueError
     except ValueError:
-        raise BadInput("cursor", "should be `next` of the previous page, in the same order") from None
+        raise BadInput("cursor", "should be `next` or `previous` of another page of these rows") from None
     return found, int(row)
 
 

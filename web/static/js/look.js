@@ -15,7 +15,9 @@ const DELIMITERS = [
   [" ", "Spaces", "space"], ["\x01", "^A", "^A"], ["none", "None: every line is a text", "none"],
 ];
 const FORMATS = { csv: "CSV", tsv: "TSV", jsonl: "JSON lines", json: "JSON", parquet: "Parquet", lines: "One text per line" };
+// While workers are busy the head is sent again, less and less often.
 const RETRY_SECONDS = 5;
+const LONGEST_PAUSE = 60;
 const LOST = "You were logged out. Log in, and the form stays as it is filled in.";
 
 export class Look {
@@ -26,6 +28,7 @@ export class Look {
     this.body = this.panel.querySelector("[data-look-body]");
     this.sheet = form.querySelector("[data-look-sheet]");
     this.input = form.querySelector("input[type=file][name=file]");
+    this.pause = RETRY_SECONDS;
     // A name of digits is not the number of a column.
     this.named = ["column", "group_by"].map((name) => {
       const hidden = Object.assign(document.createElement("input"), { type: "hidden", name: "named", value: name, disabled: true });
@@ -118,10 +121,12 @@ export class Look {
 
   later(why) {
     if (!this.body.childElementCount) this.clear(`The columns can't be shown yet: ${why}. The form works without them.`);
-    this.timer = setTimeout(() => this.begin(), RETRY_SECONDS * 1000);
+    this.timer = setTimeout(() => this.begin(), this.pause * 1000);
+    this.pause = Math.min(2 * this.pause, LONGEST_PAUSE);
   }
 
   show(found) {
+    this.pause = RETRY_SECONDS;
     this.status.textContent = this.summary(found);
     const parts = [];
     const field = found.problem?.field;
