@@ -91,8 +91,8 @@ def read(
 
     Nulls come last in either order, equal ones in the file's order. There are fewer rows than asked for,
     and at least one, where they are very long. Raises BadInput for a column or a cursor that isn't there,
-    Busy if others are read for long, Conflict for a file that DuckDB can't read, unless `check` raises because
-    it is the storage that can't be read.
+    Busy if others are read for long, Conflict for a file that DuckDB can't read, unless `check` raises
+    because it is the storage that can't be read.
     """
     is_before, row = _place(question.cursor)
     with readable(check), _turn(), opened(*address) as connection:
