@@ -119,7 +119,7 @@ class _Wanted(NamedTuple):
     def check(self, sources: Sequence[Path]) -> None:
         """Raises UsageError for what can't be written, or would overwrite what it should not."""
         if self.folder is not None:
-            _check_overlays(self.folder, force=self.force)
+            _check_overlays(self.folder, sources, force=self.force)
         if self.table is not None:
             check_target(self.table, sources, force=self.force, option=self.option)
 
@@ -170,12 +170,25 @@ def _wanted(
     return _Wanted(folder, table, option, format_ or "csv", escape, force, as_json)
 
 
-def _check_overlays(folder: Path, *, force: bool) -> None:
+def _check_overlays(folder: Path, sources: Sequence[Path], *, force: bool) -> None:
     """Raises UsageError where pictures can't be written, or would overwrite others."""
     check_folder(folder)
     # How many there will be, only the job of an archive would find out.
-    if not force and (there := sorted(folder.glob("overlay-*.png"))):
+    there = sorted(folder.glob("overlay-*.png"))
+    if not there:
+        return
+    read = {_identity(source) for source in sources if source.exists()}
+    for picture in there:
+        if _identity(picture) in read:
+            raise click.UsageError(f"-o {folder}: {picture.name} is a file that is read; name another folder")
+    if not force:
         raise click.UsageError(f"-o {folder}: {there[0].name} is there already; --force overwrites it")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """The same for all links to a file."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _save_overlays(job: Job, folder: Path) -> None:

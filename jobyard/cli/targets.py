@@ -48,6 +48,9 @@ def check_writable(target: Path, *, force: bool, option: str = "-o") -> None:
     with _named(f"{option} {target}"):
         if not target.parent.is_dir():
             raise click.UsageError(f"{option} {target}: there is no folder {target.parent}")
+        if target.exists() and not target.is_file():
+            # A download takes its place, and a device would be gone.
+            raise click.UsageError(f"{option} {target}: is no file; name another one")
         if (target.exists() or target.is_symlink()) and not force:
             raise click.UsageError(f"{option} {target}: is there already; --force overwrites it")
         # As the download will have it, whose draft has a longer name.

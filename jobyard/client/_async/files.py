@@ -35,7 +35,7 @@ class AsyncFiles:
 
     async def preview(
         self,
-        path: str | Path,
+        path: str | Path | IO[Any],
         *,
         column: str | int | Mapping[str, int] | None = None,
         group_by: str | int | Mapping[str, int] | None = None,
@@ -49,13 +49,18 @@ class AsyncFiles:
     ) -> Json:
         """What `score` would read a file as, by its first 2 MiB, which are not kept.
 
+        `path` is a path, or an open file.
+
         {columns, rows (the first five), read_as, row_estimate, seconds_estimate, warnings, problem, …};
         `problem` is None, or has the field for which a job would be refused and says why. The arguments are
         those of `score`. Raises ServerError while no worker is free.
         """
-        file = path_of(path, "path")
-        await AsyncRuntime.run(uploads.check_readable, file)
-        head = await AsyncRuntime.run(heads.head_of, file)
+        with ExitStack() as opened:
+            if is_open_file(path):
+                path = await AsyncRuntime.run(saved, path, temporary_folder(opened), "path")
+            file = path_of(path, "path")
+            await AsyncRuntime.run(uploads.check_readable, file)
+            head = await AsyncRuntime.run(heads.head_of, file)
         reading = {
             "column": column,
             "group_by": group_by,

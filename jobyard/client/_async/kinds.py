@@ -87,6 +87,8 @@ class AsyncKinds(AsyncJobs):
             if is_folder(packed):
                 folder = Path(packed)
                 inside = await AsyncRuntime.run(packing.files_in, [folder])
+                if not inside:
+                    raise BadRequest(f"there are no files in {folder}")
                 files = packing.named(inside, [folder])
                 zipped = packing.packed(files, folder.resolve().name)
                 packed = await AsyncRuntime.run(opened.enter_context, zipped)

@@ -172,6 +172,9 @@ class AsyncTransport:
             raise BadRequest(f"path: should be that of a file, but is {str(target)!r}")
         draft = target.with_name(f".{target.name}.part")
         try:
+            if target.exists() and not target.is_file():
+                # It would be replaced: /dev/null, say.
+                raise BadRequest(f"path: {str(target)!r} is a folder or a device; should be that of a file")
             await self._download(path, draft, target)
         except OSError as error:
             raise JobyardClientError(f"{target} can't be written: {error.strerror or error}") from None

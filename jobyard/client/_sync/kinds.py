@@ -88,6 +88,8 @@ class Kinds(Jobs):
             if is_folder(packed):
                 folder = Path(packed)
                 inside = Runtime.run(packing.files_in, [folder])
+                if not inside:
+                    raise BadRequest(f"there are no files in {folder}")
                 files = packing.named(inside, [folder])
                 zipped = packing.packed(files, folder.resolve().name)
                 packed = Runtime.run(opened.enter_context, zipped)

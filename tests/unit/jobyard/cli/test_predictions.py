@@ -95,6 +95,8 @@ def test_explained_pictures_are_overwritten_only_with_force(
     Path("drawn/overlay-7.png").write_bytes(b"earlier")
     assert run(["predict", "pets", str(photos), "--explain", "-o", "drawn"]) == 2
     assert "-o drawn: overlay-7.png is there already; --force overwrites it" in capsys.readouterr().err
+    assert run(["predict", "pets", str(photos), "drawn", "--explain", "-o", "drawn", "--force"]) == 2
+    assert "-o drawn: overlay-7.png is a file that is read; name another folder" in capsys.readouterr().err
 
 
 def test_an_archive_is_sent_as_it_is(tmp_path: Path) -> None:
@@ -134,6 +136,7 @@ def test_a_line_of_json_has_the_probabilities_and_the_reason() -> None:
         (["labels.csv"], "--csv labels.csv: is there already; --force overwrites it"),
         (["photos/notes.txt", "--force"], "is a file that is read; name another one"),
         (["nowhere/labels.csv"], "there is no folder nowhere"),
+        (["pipe", "--force"], "--csv pipe: is no file; name another one"),
     ],
 )
 @pytest.mark.usefixtures("photos")
@@ -141,6 +144,7 @@ def test_a_table_that_would_overwrite_something_is_refused_before_the_work(
     capsys: pytest.CaptureFixture[str], target: list[str], said: str
 ) -> None:
     Path("labels.csv").write_text("mine")
+    os.mkfifo("pipe")
     assert run(["predict", "pets", "photos", "--csv", *target]) == 2
     assert said in capsys.readouterr().err
     assert Path("labels.csv").read_text() == "mine"

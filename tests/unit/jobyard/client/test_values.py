@@ -1,6 +1,8 @@
 """What is given instead of what is meant is an error of the client before anything is sent."""
 
 import asyncio
+import io
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,11 @@ def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Client]:
             "images: is a set; should be one or several of a path, bytes,",
         ),
         (lambda c: c.predict("pets", ["a.csv", 5]), "images[1]: is 5; should be a path, bytes, an open file"),
+        (lambda c: c.predict("pets", "folder"), "there are no files in folder"),
+        (lambda c: c.predict("pets", archive=Path("folder")), "there are no files in folder"),
+        (lambda c: c.preview(io.BytesIO()), "path: there is nothing to read in the BytesIO"),
+        (lambda c: c.download_model("pets", "folder"), "path: 'folder' is a folder or a device"),
+        (lambda c: c.download_model("pets", os.devnull), "is a folder or a device; should be that of a file"),
         (lambda c: c.add_model("a.csv", name="x", classes="cat"), "classes: should be a list, as ['cat']"),
         (lambda c: c.import_pictures("pets", "folder"), "there are no files in folder"),
         (lambda c: c.score("fine", wait="soon"), "wait: should be a number of seconds, but is 'soon'"),
