@@ -179,6 +179,19 @@ def test_no_request_can_name_the_kind_and_no_count_knows_of_its_jobs(
         assert outcomes.count(session) == before == []
 
 
+def test_while_it_lasts_it_is_a_job_in_lists_and_on_its_page(client: "FlaskClient") -> None:
+    api, backend = client, client.application.extensions["jobyard"]
+    head = post_file(api, CONTENT, "head.csv")["id"]
+    spec = {"file": head, "bytes": 9, "head_bytes": 9, "reading": {"column": "a"}, "deadline_seconds": 60.0}
+    job_id = new_job(backend.database, kind=Preview.name, spec=spec)
+    change_job(backend.database, job_id, state="failed", error_message="x", finished_at=utcnow())
+    assert [job["id"] for job in api.get("/api/v1/jobs").get_json()["items"]] == [str(job_id)]
+    for address in (f"/api/v1/jobs/{job_id}", f"/api/v1/jobs/{job_id}/events", "/", f"/jobs/{job_id}"):
+        assert api.get(address).status_code == 200, address
+    assert api.get(f"/jobs/{job_id}/again").status_code == 404
+    assert api.post(f"/api/v1/jobs/{job_id}/retry").status_code < 500
+
+
 def test_a_sweep_deletes_previews_whose_reader_has_gone(client: "FlaskClient") -> None:
     api, backend = client, client.application.extensions["jobyard"]
     head, kept = (post_file(api, CONTENT, name)["id"] for name in ("head.csv", "kept.csv"))
