@@ -230,7 +230,7 @@ def share_done(job: Job) -> float | None:
 
 
 @routes.app_template_filter()
-def stands(job: Job, quarters: bool = False) -> str:
+def state_in_words(job: Job, quarters: bool = False) -> str:
     """ "running 45 %"; in `quarters` "running 25 %", for those to whom each change is read aloud."""
     if not job.terminal and job.cancel_requested_at is not None:
         return "cancelling"
