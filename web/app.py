@@ -9,6 +9,7 @@ from jinja2 import BaseLoader, ChoiceLoader, PackageLoader
 from werkzeug.wrappers import Response
 
 import jobyard.web.api.bulk
+import jobyard.web.api.scores
 import jobyard.web.auth
 import jobyard.web.problems
 from jobyard.shared import logs
