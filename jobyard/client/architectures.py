@@ -1,14 +1,14 @@
 """Architectures of networks: what Keras writes, as a file to upload."""
 
 import json
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from jobyard.client.errors import BadRequest
+from jobyard.client.open_files import copy_of, temporary_folder
 
 # What a server reads of one at most.
 MAX_BYTES = 8 * 1024**2
@@ -40,10 +40,8 @@ def architecture_file(path: Path) -> Iterator[Path]:
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from None
     _check_json(f"the config.json in {path}", text)
-    with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:
-        extracted = Path(folder) / f"{path.stem}.json"
-        extracted.write_bytes(text)
-        yield extracted
+    with ExitStack() as opened:
+        yield copy_of(text, temporary_folder(opened), f"{path.stem}.json")
 
 
 def _unreadable(path: Path, error: OSError | ValueError) -> BadRequest:

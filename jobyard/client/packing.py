@@ -6,19 +6,20 @@ import os
 import re
 import shutil
 import stat
-import tempfile
 import unicodedata
 import zipfile
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 
 from jobyard.client.errors import BadRequest
 from jobyard.client.folders import shown, unreadable, walk
+from jobyard.client.open_files import temporary_folder
 
 # The first moment that a zip can write.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 CHUNK_BYTES = 1 << 20
+FULL = (errno.ENOSPC, errno.EDQUOT)
 # What a path in an archive may not begin with.
 DRIVE = re.compile("^([A-Za-z]):")
 
@@ -76,10 +77,12 @@ def classes_in(folder: Path) -> dict[str, Path]:
 def packed(files: Mapping[str, Path], name: str) -> Iterator[Path]:
     """A zip of these files by their paths in there; it is called `name`.zip, and deleted at the end.
 
-    Raises BadRequest for a file that can't be read.
+    Raises BadRequest for a file that can't be read, and JobyardClientError where there is no room.
     """
-    with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:
-        archive = Path(folder) / f"{_harmless(name).replace('/', '_')[:100]}.zip"
+    with ExitStack() as opened:
+        # A file system counts bytes.
+        called = _harmless(name).replace("/", "_").encode()[:100].decode(errors="ignore")
+        archive = temporary_folder(opened) / f"{called}.zip"
         write_zip(files, archive)
         yield archive
 
@@ -92,24 +95,32 @@ def write_zip(files: Mapping[str, Path], archive: Path) -> None:
 
     Raises BadRequest for a file that can't be read, and for a disk that is full.
     """
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as target:
-        for inside, file in files.items():
-            try:
-                status = file.stat()
-                if inside.endswith("/"):
-                    target.writestr(_entry(inside, 0), b"")
-                    continue
-                if not stat.S_ISREG(status.st_mode):
-                    raise BadRequest(f"{shown(file)} can't be read: it is no file")
-                with file.open("rb") as source, target.open(_entry(inside, status.st_size), "w") as copy:
-                    shutil.copyfileobj(source, copy, CHUNK_BYTES)
-            except OSError as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                    raise BadRequest(
-                        f"there is no room to zip the pictures in {archive.parent.parent}: set TMPDIR to a "
-                        "folder of another disk"
-                    ) from None
-                raise unreadable(file, error) from None
+    try:
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as target:
+            for inside, file in files.items():
+                _add(target, inside, file)
+    except OSError as error:  # also of what is written last, when the zip is closed
+        where = archive.parent.parent
+        why = f"there is no room to zip the pictures in {where}"
+        if error.errno not in FULL:
+            why = f"the pictures can't be zipped in {where}: {error.strerror or error}"
+        raise BadRequest(f"{why}; set TMPDIR to a folder of another disk") from None
+
+
+def _add(target: zipfile.ZipFile, inside: str, file: Path) -> None:
+    try:
+        status = file.stat()
+        if inside.endswith("/"):
+            target.writestr(_entry(inside, 0), b"")
+            return
+        if not stat.S_ISREG(status.st_mode):
+            raise BadRequest(f"{shown(file)} can't be read: it is no file")
+        with file.open("rb") as source, target.open(_entry(inside, status.st_size), "w") as copy:
+            shutil.copyfileobj(source, copy, CHUNK_BYTES)
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise unreadable(file, error) from None
 
 
 def _entry(inside: str, size: int) -> zipfile.ZipInfo:

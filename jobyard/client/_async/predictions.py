@@ -1,13 +1,13 @@
 """The rows of a prediction."""
 
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from jobyard.client._async.rows import AsyncRows
 from jobyard.client.errors import Json
 from jobyard.client.libraries import needed
+from jobyard.client.open_files import temporary_folder
 from jobyard.client.prediction_tables import check_sort, table_of
 from jobyard.client.runtime import AsyncRuntime
 
@@ -46,8 +46,8 @@ class AsyncPredictions(AsyncRows):
     async def _table(self, library: str, purpose: str) -> Any:
         needed(library, purpose)
         check_sort(self._sort)
-        with TemporaryDirectory(prefix="jobyard-") as folder:
-            file = await self._job.save_predictions(Path(folder) / "predictions.parquet")
+        with ExitStack() as opened:
+            file = await self._job.save_predictions(temporary_folder(opened) / "predictions.parquet")
             return await AsyncRuntime.run(
                 table_of,
                 file,

@@ -1,14 +1,14 @@
 """The scores of a job, of a file or of texts."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from jobyard.client._async.rows import AsyncRows
 from jobyard.client.errors import Json, NotFound
 from jobyard.client.libraries import needed
+from jobyard.client.open_files import temporary_folder
 from jobyard.client.parameters import given
 from jobyard.client.runtime import AsyncRuntime
 from jobyard.client.score_tables import TEXT, Question, chosen, of_texts, scored_file, table_of
@@ -56,8 +56,8 @@ class AsyncScores(AsyncRows):
             rows = of_texts(self._job.raw)
             return await AsyncRuntime.run(table_of, rows, TEXT, question, self._given, library, purpose)
         name, texts = scored_file(self._job.raw), str(result["column"])
-        with TemporaryDirectory(prefix="jobyard-") as folder:
-            file = Path(folder) / "scored.parquet"
+        with ExitStack() as opened:
+            file = temporary_folder(opened) / "scored.parquet"
             if self._given is not None or question.is_local(texts):
                 await self._job.download(name, file)
             else:

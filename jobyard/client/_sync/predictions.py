@@ -2,13 +2,13 @@
 """The rows of a prediction."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from jobyard.client._sync.rows import Rows
 from jobyard.client.errors import Json
 from jobyard.client.libraries import needed
+from jobyard.client.open_files import temporary_folder
 from jobyard.client.prediction_tables import check_sort, table_of
 from jobyard.client.runtime import Runtime
 
@@ -47,8 +47,8 @@ class Predictions(Rows):
     def _table(self, library: str, purpose: str) -> Any:
         needed(library, purpose)
         check_sort(self._sort)
-        with TemporaryDirectory(prefix="jobyard-") as folder:
-            file = self._job.save_predictions(Path(folder) / "predictions.parquet")
+        with ExitStack() as opened:
+            file = self._job.save_predictions(temporary_folder(opened) / "predictions.parquet")
             return Runtime.run(
                 table_of,
                 file,

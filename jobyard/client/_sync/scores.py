@@ -2,14 +2,14 @@
 """The scores of a job, of a file or of texts."""
 
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from jobyard.client._sync.rows import Rows
 from jobyard.client.errors import Json, NotFound
 from jobyard.client.libraries import needed
+from jobyard.client.open_files import temporary_folder
 from jobyard.client.parameters import given
 from jobyard.client.runtime import Runtime
 from jobyard.client.score_tables import TEXT, Question, chosen, of_texts, scored_file, table_of
@@ -57,8 +57,8 @@ class Scores(Rows):
             rows = of_texts(self._job.raw)
             return Runtime.run(table_of, rows, TEXT, question, self._given, library, purpose)
         name, texts = scored_file(self._job.raw), str(result["column"])
-        with TemporaryDirectory(prefix="jobyard-") as folder:
-            file = Path(folder) / "scored.parquet"
+        with ExitStack() as opened:
+            file = temporary_folder(opened) / "scored.parquet"
             if self._given is not None or question.is_local(texts):
                 self._job.download(name, file)
             else:

@@ -3,12 +3,13 @@
 import errno
 import os
 import shutil
+import tempfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from jobyard.client.errors import BadRequest
+from jobyard.client.errors import BadRequest, JobyardClientError
 from jobyard.client.packing import classes_in, digest_of, files_in, named, packed
 from jobyard.shared.archives.unlabelled import unlabelled_pictures
 from jobyard.shared.archives.walk import walk
@@ -142,15 +143,16 @@ def test_a_folder_to_train_on_has_its_own_paths(photos: Path) -> None:
         assert inside.namelist() == list(found)
 
 
+@pytest.mark.parametrize("method", ["open", "_write_end_record"])  # the second one when it is closed
 def test_a_disk_without_room_is_no_fault_of_the_pictures(
-    photos: Path, monkeypatch: pytest.MonkeyPatch
+    photos: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(zipfile.ZipFile, "open", full)
+    monkeypatch.setattr(zipfile.ZipFile, method, full)
     with (
-        pytest.raises(BadRequest, match=r"no room to zip the pictures in .*: set TMPDIR"),
+        pytest.raises(BadRequest, match=r"no room to zip the pictures in .*; set TMPDIR"),
         packed({"2.jpg": photos / "b/2.jpg"}, "pictures"),
     ):
         pass
@@ -180,3 +182,21 @@ def test_the_same_pictures_make_the_same_zip(photos: Path, tmp_path: Path) -> No
 def test_the_name_of_a_zip_is_no_path(photos: Path) -> None:
     with packed({"2.jpg": photos / "b/2.jpg"}, "../my pictures\n") as archive:
         assert archive.name == ".._my pictures_.zip"
+    with packed({"2.jpg": photos / "b/2.jpg"}, "猫" * 85) as archive:
+        assert archive.name == "猫" * 33 + ".zip"
+
+
+def test_a_zip_that_can_not_be_made_is_an_error_of_the_client(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(tempfile, "mkdtemp", read_only)
+    with (
+        pytest.raises(
+            JobyardClientError, match="no temporary folder can be made: Read-only file system; set"
+        ),
+        packed({"2.jpg": photos / "b/2.jpg"}, "pictures"),
+    ):
+        pass
