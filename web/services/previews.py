@@ -4,13 +4,14 @@ deleted with what was sent for it once its result is known.
 
 import json
 import uuid
+from contextlib import suppress
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from jobyard.shared import jobs, retention
-from jobyard.shared.errors import Busy
+from jobyard.shared.errors import Busy, Conflict
 from jobyard.shared.jobs import Job, State
 from jobyard.shared.kinds.preview import Preview, PreviewSpec, Reading
 from jobyard.shared.kinds.submission import Submission
@@ -78,7 +79,8 @@ def _forget(backend: Backend, job_id: uuid.UUID) -> None:
     """One that runs for longer than it was waited for is left to the sweeper."""
     with backend.database.write() as session:
         if not jobs.read_version(session.connection(), job_id).terminal:
-            jobs.cancel(session, job_id)
+            with suppress(Conflict):  # it has ended at this moment
+                jobs.cancel(session, job_id)
         keys = retention.delete_previews(session, [job_id])
     backend.storage.remove(keys, Reason.UNUSED)
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from jobyard.client import BadRequest, Client, heads
+from jobyard.shared import jobs, outcomes, retention, storage
 from jobyard.shared import kinds as declared
-from jobyard.shared import outcomes, retention, storage
 from jobyard.shared.database import utcnow
 from jobyard.shared.jobs import Job
 from jobyard.shared.kinds.preview import Preview
@@ -128,6 +129,22 @@ def test_without_a_worker_it_is_said_and_nothing_stays(
     answer = post(api)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert "no worker of the queue cpu has time" in answer.get_json()["detail"]
+    assert left_behind(backend) == (0, 0)
+
+
+def test_one_that_ends_when_it_is_given_up_is_no_conflict_and_is_deleted(
+    api: "FlaskClient", backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancel = jobs.cancel
+
+    def ended_first(session: Session, job_id: uuid.UUID) -> Job:
+        ended = {"state": "failed", "error_message": "x", "finished_at": utcnow()}
+        session.execute(sa.update(Job).where(Job.id == job_id).values(ended))
+        return cancel(session, job_id)
+
+    monkeypatch.setattr(jobs, "cancel", ended_first)
+    monkeypatch.setattr(previews, "WAIT_SECONDS", 0.01)
+    assert post(api).status_code == 503
     assert left_behind(backend) == (0, 0)
 
 
