@@ -15,7 +15,7 @@ from jobyard.shared.errors import BadInput, JobyardError
 from jobyard.web.backend import current_backend
 from jobyard.web.pages import pictures
 from jobyard.web.services import predictions
-from jobyard.web.services.exports import BY_ROW, Format
+from jobyard.web.services.exports import BY_ROW, Format, fits_a_workbook
 from jobyard.web.services.scored_files import scored_file
 
 if TYPE_CHECKING:
@@ -86,15 +86,18 @@ def _scored(session: Session, job: jobs.Job, query: RowsQuery) -> dict[str, obje
         )
         found["groups_per_page"] = GROUPS_PER_PAGE
     try:
-        found["asked"], found["scored"] = _rows(session, job, query)
-        found["shown_columns"], found["formats"] = COLUMNS_SHOWN, _formats(job)
+        found["asked"], scored = _rows(session, job, query)
+        found["scored"], found["shown_columns"] = scored, COLUMNS_SHOWN
+        columns, all_rows = len(scored.columns), int((job.result or {}).get("rows", 0))
+        found["formats"] = _formats(job, all_rows, columns)
+        found["formats_of_these"] = _formats(job, scored.total or 0, columns)
     except JobyardError as error:
         found["unreadable"] = error.message
     return found
 
 
-def _formats(job: jobs.Job) -> dict[Format, str]:
-    """What the rows can be downloaded as, by name: first as what was scored."""
+def _formats(job: jobs.Job, rows: int, columns: int) -> dict[Format, str]:
+    """What so many rows can be downloaded as, by name: first as what was scored."""
     read_as = (job.result or {}).get("read_as") or {}
     kind = str(read_as.get("format"))
     first: Format = "csv"
@@ -104,7 +107,10 @@ def _formats(job: jobs.Job) -> dict[Format, str]:
         first = "parquet"
     elif kind in ("json", "jsonl"):
         first = "jsonl"
-    return {first: FORMATS[first]} | FORMATS
+    formats = {first: FORMATS[first]} | FORMATS
+    if not fits_a_workbook(rows, columns):
+        del formats["xlsx"]
+    return formats
 
 
 def _rows(session: Session, job: jobs.Job, query: RowsQuery) -> "tuple[scores.Question, scores.ScorePage]":

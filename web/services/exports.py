@@ -9,6 +9,10 @@ MEDIA_TYPES: Final[dict[Format, str]] = {
     "jsonl": "application/x-ndjson",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
+# What a sheet holds: rows with that of the names, and columns. A workbook with more cells takes minutes.
+MAX_ROWS: Final = 1_048_576
+MAX_COLUMNS: Final = 16_384
+MAX_CELLS: Final = 10_000_000
 # The order of the file.
 BY_ROW: Final = "row"
 
@@ -41,3 +45,8 @@ class Export(NamedTuple):
     def file_name(self, stem: str) -> str:
         """What the file is called, by the name of the scored file without its suffix."""
         return f"{stem}.{self.format}" if self.filter.is_all else f"{stem}.filtered.{self.format}"
+
+
+def fits_a_workbook(rows: int, columns: int) -> bool:
+    """Whether so many rows are written as a workbook."""
+    return rows < MAX_ROWS and columns <= MAX_COLUMNS and rows * columns <= MAX_CELLS

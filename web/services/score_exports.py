@@ -24,12 +24,11 @@ from jobyard.shared.disk import Disk
 from jobyard.shared.errors import Busy, Conflict, JobyardError
 from jobyard.shared.storage import Storage
 from jobyard.web.services.cells import as_cell, as_json, as_text, escaped
-from jobyard.web.services.exports import Export
+from jobyard.web.services.exports import MAX_CELLS, MAX_COLUMNS, MAX_ROWS, Export
 from jobyard.web.services.footers import Placeholders
 from jobyard.web.services.row_orders import order_of
 from jobyard.web.services.scored_table import ScoredTable, opened, quoted
 from jobyard.web.services.scores import readable
-from jobyard.web.services.workbook import MAX_COLUMNS, MAX_ROWS
 
 # So many files are written at once; so many requests wait for their turn, each of which holds a thread.
 WRITERS: Final = 2
@@ -37,8 +36,6 @@ WAITERS: Final = 4
 # Writing one takes no longer, for nothing is sent before its end.
 MAX_SECONDS: Final = 300.0
 WATCH_SECONDS: Final = 0.2
-# A workbook with more takes minutes.
-MAX_CELLS: Final = 10_000_000
 # A row group of Parquet has about so many bytes, and rows between these.
 GROUP_BYTES: Final = 32_000_000
 CHUNK_BYTES: Final = 256 << 10

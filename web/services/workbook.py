@@ -13,9 +13,7 @@ from typing import Final
 
 import xlsxwriter
 
-# What a sheet holds: rows with that of the names, columns, and characters of a cell.
-MAX_ROWS: Final = 1_048_576
-MAX_COLUMNS: Final = 16_384
+# What a cell holds.
 MAX_CHARACTERS: Final = 32_767
 # Larger numbers are texts: a cell holds a double.
 MAX_EXACT: Final = 2**53

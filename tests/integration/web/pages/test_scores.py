@@ -100,6 +100,14 @@ def test_pages_lead_back_and_say_where_they_are(web: FlaskClient, many: str) -> 
     assert "60 of 4 rows" in page  # the result says that the file has four
 
 
+def test_no_workbook_is_offered_of_more_rows_than_a_sheet_holds(world: World, web: FlaskClient) -> None:
+    table = scored_table({"text": ["a", "b", "a"]}, [0.5, 0.1, -0.5])
+    job_id = scored_job(world.backend, table, rows=2_000_000)
+    assert "scores.csv" in (page := look(web, f"/jobs/{job_id}"))
+    assert "scores.xlsx" not in page
+    assert look(web, f"/jobs/{job_id}?search=a").count("scores.xlsx") == 1
+
+
 def test_heads_of_columns_are_links_that_sort_by_them(world: World, web: FlaskClient) -> None:
     columns = {
         "text": ["a", "b", "c"],
