@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jobyard.client.errors import BadRequest
 from jobyard.client.open_files import copy_of, temporary_folder
+from jobyard.client.types import kind_of
 
 # What a server reads of one at most.
 MAX_BYTES = 8 * 1024**2
@@ -69,4 +70,4 @@ def _check_json(what: str | Path, text: bytes) -> None:
         where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise BadRequest(f"{what} is not JSON{where}: {OUGHT}") from None
     if not isinstance(found, dict):
-        raise BadRequest(f"{what} is no architecture, but a {type(found).__name__} as JSON: {OUGHT}")
+        raise BadRequest(f"{what} is no architecture, but {kind_of(found)} as JSON: {OUGHT}")

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from jobyard.client.errors import BadRequest
 from jobyard.client.libraries import as_it_is_now, installed, is_of, needed, translated
 from jobyard.client.series import Series, is_missing, of_arrow
+from jobyard.client.types import kind_of
 
 # The column of texts is called so, unless another one is named.
 TEXT = "text"
@@ -159,8 +160,8 @@ def place_of(names: Sequence[Hashable], wanted: object, argument: str) -> int:
     try:
         hash(wanted)
     except TypeError:
-        kind = type(wanted).__name__
-        raise BadRequest(f"{argument}: is a {kind}; should be the name of a column, or its number") from None
+        kind = kind_of(wanted)
+        raise BadRequest(f"{argument}: is {kind}; should be the name of a column, or its number") from None
     places = [place for place, name in enumerate(names) if _is(name, wanted)]
     if len(places) == 1:
         return places[0]

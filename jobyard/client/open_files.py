@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from jobyard.client.errors import BadRequest, JobyardClientError
+from jobyard.client.types import kind_of
 
 CHUNK = 1 << 20
 
@@ -88,7 +89,7 @@ def _copy(file: Any, copy: IO[bytes]) -> None:
         elif isinstance(chunk, bytes | bytearray | memoryview):
             copy.write(chunk)
         else:
-            raise ValueError(f"reading gives a {type(chunk).__name__}")
+            raise ValueError(f"reading gives {kind_of(chunk)}")
 
 
 def _whole_on_disk(file: Any) -> Path | None:

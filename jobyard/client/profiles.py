@@ -9,6 +9,7 @@ from typing import Any
 
 from jobyard.client.errors import ConfigError
 from jobyard.client.suggestions import instead
+from jobyard.client.types import kind_of
 
 TOP = ("default", "profiles")
 # Others must not read a file that holds a token.
@@ -70,7 +71,7 @@ class Profiles:
     def find(self, name: object) -> Profile:
         """A profile by its name. Raises ConfigError that says what there is instead."""
         if not isinstance(name, str):
-            raise ConfigError(f"profile: should be a name, but is a {type(name).__name__}")
+            raise ConfigError(f"profile: should be a name, but is {kind_of(name)}")
         if name in self.named:
             return self.named[name]
         raise ConfigError(f"profile: there is no {name!r} in {self.path}; {_meant(name, self.named)}")

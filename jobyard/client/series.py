@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from jobyard.client.errors import BadRequest
 from jobyard.client.libraries import as_it_is_now, has_columns, is_of, needed
+from jobyard.client.types import kind_of
 
 # What pandas and NumPy call values that are missing.
 MISSING = frozenset({"NAType", "NaTType", "MaskedConstant"})
@@ -35,7 +36,7 @@ def series_of(values: object, argument: str, right: str = TEXTS) -> Series:
     Raises BadRequest for anything else, which says what would be right.
     """
     if isinstance(values, bytes | bytearray | memoryview | Mapping | Set) or has_columns(values):
-        raise BadRequest(f"{argument}: is a {type(values).__name__}; {right}")
+        raise BadRequest(f"{argument}: is {kind_of(values)}; {right}")
     if is_of(values, "pandas", "Series", "Index"):
         pandas: Any = as_it_is_now(values)
         return Series(pandas, _named(pandas.name), pandas, len(pandas))
@@ -53,7 +54,7 @@ def series_of(values: object, argument: str, right: str = TEXTS) -> Series:
     try:
         return Series(iter(values))  # type: ignore[call-overload]
     except TypeError:
-        raise BadRequest(f"{argument}: is a {type(values).__name__}; {right}") from None
+        raise BadRequest(f"{argument}: is {kind_of(values)}; {right}") from None
 
 
 def of_arrow(array: Any, name: str | None = None) -> Series:

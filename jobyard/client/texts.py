@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from jobyard.client.errors import BadRequest
 from jobyard.client.series import is_missing
+from jobyard.client.types import kind_of
 
 T = TypeVar("T")
 
@@ -44,4 +45,4 @@ def listed(values: Iterable[T], name: str) -> list[T]:
     try:
         return list(values)
     except TypeError:
-        raise BadRequest(f"{name}: is a {type(values).__name__}; should be a list") from None
+        raise BadRequest(f"{name}: is {kind_of(values)}; should be a list") from None

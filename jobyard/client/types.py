@@ -69,4 +69,10 @@ def shown(value: object) -> str:
         return f"{value!r:.{SHOWN_CHARACTERS}}"
     if type(value) is int:
         return str(value) if value.bit_length() < 100 else "a number of many digits"
-    return f"a {type(value).__name__}"
+    return kind_of(value)
+
+
+def kind_of(value: object) -> str:
+    """The type of a value in a message: "a list", "an int"."""
+    name = type(value).__name__
+    return f"an {name}" if name[:1] in "aeiouAEIO" else f"a {name}"

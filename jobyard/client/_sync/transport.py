@@ -16,6 +16,7 @@ from jobyard.client.heads import Head
 from jobyard.client.parameters import given, not_finite
 from jobyard.client.proxies import proxy_for
 from jobyard.client.runtime import Runtime
+from jobyard.client.types import kind_of
 
 API = "/api/v1"
 
@@ -39,7 +40,7 @@ class Transport:
         if not isinstance(url, str):
             raise ConnectionFailed(f"the address of a server should be a text, but is {url!r}")
         if not isinstance(token, str):
-            raise Refused(f"the token should be a text, but is a {type(token).__name__}")
+            raise Refused(f"the token should be a text, but is {kind_of(token)}")
         self.url = url.rstrip("/")
         self._timeout = timeout
         self._reached = False

@@ -147,7 +147,7 @@ def test_a_profile_that_there_is_not_is_said(
         client(profile="labs")
     with pytest.raises(ConfigError, match=r"should be one of 'lab' and 'other'"):
         client(profile="x")
-    with pytest.raises(ConfigError, match="profile: should be a name, but is a int"):
+    with pytest.raises(ConfigError, match="profile: should be a name, but is an int"):
         client(profile=5)
     with pytest.raises(ConfigError, match="profile: is given beside url; give one of them"):
         client("http://127.0.0.1:9", profile="lab")

@@ -92,7 +92,7 @@ def test_each_kind_of_series_gives_the_texts_that_it_was_made_of(texts: list[str
         ({"a": "good"}, "texts: is a dict; should be"),
         (b"good", "texts: is a bytes; should be"),
         ({"good"}, "texts: is a set; should be"),
-        (5, "texts: is a int; should be"),
+        (5, "texts: is an int; should be"),
         (np.array([["good"]]), "texts: has 2 dimensions; should have one"),
         (np.array([b"good"]), "texts: is an array of bytes; should be of texts"),
     ],

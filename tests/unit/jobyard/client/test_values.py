@@ -36,7 +36,7 @@ def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Client]:
     [
         (lambda c: c.score(files="a.csv"), "files: should be a list, as ['a.csv'], but is 'a.csv'"),
         (lambda c: c.score(files=Path("a.csv")), "files: should be a list, as ['a.csv']"),
-        (lambda c: c.score(files=5), "files: is a int; should be a list"),
+        (lambda c: c.score(files=5), "files: is an int; should be a list"),
         (lambda c: c.score(files=["a.csv", None]), "None is no file: should be a path, or the id of"),
         (lambda c: c.score(file="a.csv", null_values="NA"), "null_values: should be a list, as ['NA']"),
         (lambda c: c.score(file=["a.csv"]), "['a.csv'] is no file"),
@@ -75,7 +75,7 @@ def test_a_server_and_a_token_that_are_not_there_are_said() -> None:
     missing: Any = 5
     with pytest.raises(ConnectionFailed, match="the address of a server should be a text, but is 5"):
         Client(missing, "token")
-    with pytest.raises(Refused, match="the token should be a text, but is a int"):
+    with pytest.raises(Refused, match="the token should be a text, but is an int"):
         Client("http://127.0.0.1:9", missing)
 
 
