@@ -11,7 +11,7 @@ from typing import IO, Final
 import click
 
 from jobyard.cli.targets import check_writable, is_standard_output
-from jobyard.client import Job, JobyardClientError
+from jobyard.client import Job, JobyardClientError, NotFound
 
 # Formats that a terminal can show; the others are bytes.
 TEXTS: Final = frozenset({"csv", "json", "jsonl"})
@@ -39,6 +39,8 @@ def save(
     """
     try:
         save_file(target, write, format_, force=force, option=option)
+    except NotFound as error:  # another path would not help
+        raise click.ClickException(str(error)) from None
     except (click.UsageError, JobyardClientError) as error:
         what = error.format_message() if isinstance(error, click.UsageError) else str(error)
         raise click.ClickException(f"{what}; `jobyard results {job.id} -o FILE` saves it elsewhere") from None

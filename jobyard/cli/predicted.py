@@ -13,7 +13,7 @@ from rich.table import Table
 
 from jobyard.cli.outputs import whole
 from jobyard.cli.pictures import Called, as_it_is
-from jobyard.cli.session import output, print_json
+from jobyard.cli.session import on_a_line, output, print_json
 from jobyard.client import Job
 from jobyard.client.errors import Json
 
@@ -45,7 +45,7 @@ def write_table(
     elif called is as_it_is or format_ == "parquet":
         job.save_predictions(path, format=format_, escape_formulas=escape, **rows)
     else:
-        _write_renamed(job, path, called, escape)
+        _write_renamed(job, path, called, rows, is_escaped=escape)
 
 
 def print_lines(job: Job, called: Called = as_it_is) -> None:
@@ -54,10 +54,12 @@ def print_lines(job: Job, called: Called = as_it_is) -> None:
         print_json(_line({**row, "image": called(row["image"])}))
 
 
-def _write_renamed(job: Job, path: Path, called: Called, is_escaped: bool) -> None:
+def _write_renamed(
+    job: Job, path: Path, called: Called, chosen: Mapping[str, str], *, is_escaped: bool
+) -> None:
     """The server's CSV with other names of pictures."""
     with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:
-        theirs = job.save_predictions(Path(folder) / "predictions.csv")
+        theirs = job.save_predictions(Path(folder) / "predictions.csv", escape_formulas=False, **chosen)
         with theirs.open(encoding="utf-8", newline="") as source, whole(path) as file:
             writer = csv.writer(file)
             rows = csv.reader(source)
@@ -79,6 +81,10 @@ def _line(row: Json) -> Json:
     return line | {"error": row["error"]} if row["error"] else line
 
 
+def _cell(text: str) -> str:
+    return escape(on_a_line(text))
+
+
 def show_predictions(job: Job, rows: Iterator[Json]) -> None:
     """A table of the first answers."""
     table = Table("picture", "label", "probability")
@@ -87,9 +93,9 @@ def show_predictions(job: Job, rows: Iterator[Json]) -> None:
         if count > MAX_ROWS:
             break
         if row["error"]:
-            table.add_row(escape(row["image"]), "[red]–", escape(row["error"]))
+            table.add_row(_cell(row["image"]), "[red]–", _cell(row["error"]))
         else:
-            table.add_row(escape(row["image"]), escape(row["label"]), f"{row['probability']:.4f}")
+            table.add_row(_cell(row["image"]), _cell(row["label"]), f"{row['probability']:.4f}")
     console = output()
     console.print(table)
     if count > MAX_ROWS:

@@ -24,7 +24,7 @@ def show_texts(job: Job, texts: tuple[str, ...]) -> None:
     rows = (job.result or {})["scores"]
     for text, row in zip(texts, rows, strict=True):
         numbers = [f"{row[name]:.4f}" for name in ("compound", "neg", "neu", "pos")]
-        table.add_row(escape(text), f"[{STYLES[row['label']]}]{row['label']}", *numbers)
+        table.add_row(escape(on_a_line(text)), f"[{STYLES[row['label']]}]{row['label']}", *numbers)
     console = output()
     console.print(table)
     for text, row in zip(texts, rows, strict=True):
@@ -35,7 +35,7 @@ def show_texts(job: Job, texts: tuple[str, ...]) -> None:
 
 def _why(text: str, row: Json, telling: list[Json]) -> Table:
     """What each word and the punctuation add, and their sum."""
-    table = Table("word", "adds", "why", title=escape(text[:80]), title_justify="left")
+    table = Table("word", "adds", "why", title=escape(on_a_line(text)[:80]), title_justify="left")
     for word in telling:
         table.add_row(escape(word["word"]), f"{word['score']:+.4f}", escape(reasons(word)))
     if row["punctuation"]:

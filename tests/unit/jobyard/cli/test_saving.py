@@ -72,6 +72,30 @@ def test_standard_output_has_what_was_asked_for_and_nothing_else(
     assert lines == [{"text": text, **SCORE} for text in server.job["spec"]["texts"]]
 
 
+def test_texts_of_others_move_no_cursor(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    of_texts(server)
+    server.job["spec"] = {"texts": ["fine\x1b[2J", "good\r\x9b1m"]}
+    assert run(["results", ID]) == 0
+    said = capsys.readouterr().out
+    assert "fine[2J" in said
+    assert not {"\x1b", "\x9b", "\r"} & set(said)
+
+
+def test_what_is_not_there_is_not_to_be_had_under_another_name(
+    server: Server, answer_with: Callable[[Answers], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.job |= {"kind": "train", "state": "running"}
+
+    def answers(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/history.png"):
+            return httpx.Response(404, json={"detail": "no epoch has ended"})
+        return server(request)
+
+    answer_with(answers)
+    assert run(["results", ID, "-o", "x.png"]) == 2
+    assert capsys.readouterr().err == "jobyard: no epoch has ended\n"
+
+
 def test_bytes_are_kept_from_a_terminal(
     server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
