@@ -39,4 +39,4 @@ class FilePreview(BaseModel):
     )
     broken: PreviewBroken = PreviewBroken(count=0, first=[])
     warnings: list[str] = []
-    problem: PreviewProblem | None = Field(default=None, description="null: it can be scored as it is asked")
+    problem: PreviewProblem | None = Field(default=None, description="null: nothing is known against it")

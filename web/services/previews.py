@@ -86,8 +86,8 @@ def _forget(backend: Backend, job_id: uuid.UUID) -> None:
 
 
 def _failed(why: str | None) -> dict[str, Any]:
-    """Of a job that failed: with the file something is wrong that no reading can tell."""
-    return {"problem": {"field": "file", "message": why or "the file can't be looked at"}}
+    """Of a job that failed: nothing is known of the file, and nothing against it."""
+    return {"warnings": [why or "the file can't be looked at"]}
 
 
 def _row_estimate(found: dict[str, Any], size: int) -> int | None:

@@ -26,6 +26,7 @@ from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.contents import HEAD_BYTES, PARQUET, Found, find, head_of, table_in
 from jobyard.workers.sentiment.tables.encodings import doubts, text_begin
 from jobyard.workers.sentiment.tables.opening import open_plain
+from jobyard.workers.sentiment.tables.packing import packing_of
 from jobyard.workers.sentiment.tables.parquet import ParquetTable
 from jobyard.workers.sentiment.tables.readings import LONG_BYTES
 from jobyard.workers.sentiment.tables.steps import Opened, Target
@@ -39,9 +40,7 @@ CELLS: Final = 30
 CHARACTERS: Final = 200
 # What is unpacked of a file that is packed.
 MOST_BYTES: Final = 8 << 20
-DIRECTORY_LAST: Final = (
-    "what is in the file stands at its end, and it is too large to be looked at before it is uploaded"
-)
+NOT_TOLD: Final = "what is in the file can't be told from its beginning; its job will say"
 
 
 class _Head(Target):
@@ -77,6 +76,10 @@ class _Refused(Exception):
         self.message = error.message
 
 
+class _NotTold(Exception):
+    """What is in the file stands further on: nothing is known against it."""
+
+
 def preview(
     reading: Reading, source: Path, name: str, limit: int, progress: Progress, *, is_cut: bool
 ) -> dict[str, Any]:
@@ -86,7 +89,7 @@ def preview(
     "column" and "group_by": names, or None where they are yet to be said, "rows": [[text or None]] of the
     first columns, "row_count" of what was read, "read_bytes" that these rows take of plain text, or None,
     "broken": {"count", "first": [{"line", "error"}]}, "sheets": [name] or None, "warnings": [sentence],
-    "problem": {"field", "message"} or None, "is_whole"}.
+    "problem": {"field", "message"} or None where nothing is known against it, "is_whole"}.
     """
     found: dict[str, Any] = {
         "read_as": {},
@@ -108,6 +111,8 @@ def preview(
         _read(found, reading, source, name, copy, limit, progress, is_cut=is_cut)
     except _Refused as refused:
         found["problem"] = {"field": refused.field, "message": refused.message}
+    except _NotTold:
+        found["warnings"] = [NOT_TOLD]
     finally:
         copy.unlink(missing_ok=True)
     return found
@@ -138,8 +143,9 @@ def _read(
         try:
             table, whole = begun(kind, stream, _range(opened, stream), broken, progress)
         except WorkError as error:
-            is_footer_away = opened.is_cut and kind.kind == "parquet"
-            raise _Refused("file", WorkError(DIRECTORY_LAST) if is_footer_away else error) from None
+            if opened.is_cut and _begins_elsewhere(opened.head):
+                raise _NotTold from None
+            raise _Refused("file", error) from None
         _tell_of(found, opened, spec, kind, table, whole, stream, progress)
         _count(found, opened, table, whole, stream, progress)
         found["warnings"] = [*opened.warnings, *_doubts(opened, table), *kind.warnings, *table.warnings]
@@ -158,14 +164,22 @@ def _sheets(source: Path, progress: Progress) -> list[str] | None:
 
 def _why_not_opened(
     error: WorkError, source: Path, sheets: list[str] | None, reading: Reading, *, is_cut: bool
-) -> _Refused:
+) -> _Refused | _NotTold:
     with source.open("rb") as stream:
         head = head_of(stream)
-    if is_cut and (head.startswith((PARQUET, OLE)) or archive_of(head) is not None):
-        return _Refused("file", WorkError(DIRECTORY_LAST))
+    if is_cut and _begins_elsewhere(head):
+        return _NotTold()
     if sheets and (reading.sheet is not None or len(sheets) > 1):
         return _Refused("sheet", error)
     return _Refused("encoding" if "encoding" in error.message else "file", error)
+
+
+def _begins_elsewhere(head: bytes) -> bool:
+    """Whether what is read of such a file need not be at its beginning: packed, an archive, or a document."""
+    is_packed = archive_of(head) is not None or packing_of(head) is not None
+    return (
+        is_packed or head.startswith((PARQUET, OLE)) or head[text_begin(head) :].lstrip()[:1] in (b"{", b"[")
+    )
 
 
 def _range(opened: Opened, stream: IO[bytes]) -> Part:

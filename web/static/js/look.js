@@ -161,7 +161,7 @@ export class Look {
     if (found.columns.length) parts.push(counted(found.columns.length, "column"));
     if (found.row_estimate !== null) parts.push(`${found.is_whole ? "" : "about "}${counted(rounded(found), "row")}`);
     if (found.seconds_estimate !== null && files < 2) parts.push(`about ${duration(found.seconds_estimate)} to score`);
-    return parts.join(" · ") || "The file can't be read";
+    return parts.join(" · ") || (found.problem ? "The file can't be read" : "The columns can't be shown");
   }
 
   /** Lists in place of text fields. */

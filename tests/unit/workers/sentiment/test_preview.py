@@ -4,7 +4,7 @@ import bz2
 import gzip
 import io
 import json
-import tarfile
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.kinds.preview import HEAD_BYTES, write_head
 from jobyard.workers.runtime.progress import NoProgress
 from jobyard.workers.sentiment.files import read_file
-from jobyard.workers.sentiment.preview import DIRECTORY_LAST, preview
+from jobyard.workers.sentiment.preview import NOT_TOLD, preview
 from jobyard.workers.sentiment.tables.workbooks import OLE
 from tests.factories import tarred, zipped
 from tests.unit.workers.sentiment.conftest import LIMIT
@@ -124,7 +124,7 @@ def test_the_footer_of_large_parquet_has_its_columns_and_rows(tmp_path: Path) ->
     assert (found["row_count"], found["is_whole"], found["rows"]) == (100_000, True, [])
     (tmp_path / "head").write_bytes(content[:HEAD_BYTES])
     cut = preview(Reading(), tmp_path / "head", "large.parquet", LIMIT, NoProgress(), is_cut=True)
-    assert cut["problem"] == {"field": "file", "message": DIRECTORY_LAST}
+    assert (cut["problem"], cut["warnings"]) == (None, [NOT_TOLD])
 
 
 @pytest.mark.parametrize(
@@ -169,11 +169,21 @@ def test_little_of_what_is_packed_very_well_is_unpacked(tmp_path: Path) -> None:
     assert found["row_count"] < 3_000_000
 
 
-def test_an_archive_that_is_cut_says_that_it_is(tmp_path: Path) -> None:
-    content = tarred({"in.csv": table(60_000).encode(), "more.csv": table(60_000).encode()})
-    assert tarfile.is_tarfile(io.BytesIO(content))
-    found = looked_at(tmp_path, content, "in.tar", HEAD_BYTES)
-    assert found["problem"] == {"field": "file", "message": DIRECTORY_LAST}
+@pytest.mark.parametrize("name", ["in.tar", "in.tar.gz", "in.json", "in.xlsx"])
+def test_nothing_is_said_against_a_file_that_begins_further_on(tmp_path: Path, name: str) -> None:
+    noise = random.Random(0).randbytes(HEAD_BYTES * 2).hex()
+    archive = tarred({"in.csv": table(60_000).encode(), "README": noise.encode()})
+    content = {
+        "in.tar": archive,
+        "in.tar.gz": gzip.compress(archive, 1),
+        "in.json": json.dumps({"about": noise, "rows": objects(9)}).encode(),
+        "in.xlsx": xlsx(
+            {"one": [["text"], *([noise[at : at + 9_000]] for at in range(0, len(noise), 9_000))]}
+        ),
+    }[name]
+    found = looked_at(tmp_path, content, name, HEAD_BYTES // 2)
+    assert (found["problem"], found["columns"], found["warnings"]) == (None, [], [NOT_TOLD])
+    assert read(tmp_path, content, name).rows > 0
 
 
 def test_a_file_of_old_office_that_is_cut_is_written_without_its_hole(tmp_path: Path) -> None:
@@ -183,7 +193,7 @@ def test_a_file_of_old_office_that_is_cut_is_written_without_its_hole(tmp_path: 
     assert write_head(io.BytesIO(sent), len(sent), spec, tmp_path / "head")
     assert (tmp_path / "head").stat().st_size == len(head)
     found = preview(Reading(), tmp_path / "head", "in.xls", LIMIT, NoProgress(), is_cut=True)
-    assert found["problem"] == {"field": "file", "message": DIRECTORY_LAST}
+    assert (found["problem"], found["warnings"]) == (None, [NOT_TOLD])
 
 
 @given(content=st.binary(max_size=2_000), cut=st.booleans(), name=st.sampled_from(sorted(FILES)))
@@ -192,5 +202,5 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes, cut: bool
     whole = b"\x1f\x8b\x08" + content if cut else content
     (tmp_path / "head").write_bytes(whole)
     found = preview(Reading(), tmp_path / "head", name, LIMIT, NoProgress(), is_cut=cut)
-    assert found["problem"] or found["columns"]
+    assert found["problem"] or found["columns"] or found["warnings"] == [NOT_TOLD]
     json.dumps(found).encode()
