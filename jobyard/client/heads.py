@@ -13,6 +13,8 @@ HEAD_BYTES = 2 << 20
 WHOLE_BYTES = 16 << 20
 TAIL_BYTES = 1 << 20
 DIRECTORY_LAST = (b"PAR1", b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+# Formats whose rows each say what columns they have.
+KEYED = ("json", "jsonl")
 # A file of less is uploaded as soon as it is looked at.
 LARGE_BYTES = 8 << 20
 
@@ -84,6 +86,8 @@ def refusal(found: Mapping[str, Any], spec: Mapping[str, Any], path: Path) -> st
     near = difflib.get_close_matches(str(asked or "text"), columns, n=1)
     if asked is None:
         why = f"should say which one has the texts, of {_shown(columns)}"
+    elif not near and not found.get("is_whole") and found.get("read_as", {}).get("format") in KEYED:
+        return None  # later rows may have it; what looks mistyped is refused all the same
     elif near and near[0] != asked:
         why = f"{path.name} has no column {asked!r}; did you mean {near[0]!r}? It has {_shown(columns)}"
     else:

@@ -81,3 +81,17 @@ def test_a_refusal_names_the_field_and_the_nearest_column(
         "problem": None if problem is None else dict(zip(("field", "message"), problem, strict=True)),
     }
     assert refusal(found, spec, Path("in/a.csv")) == message
+
+
+def test_a_column_that_later_rows_may_have_is_no_reason_to_refuse() -> None:
+    found = {
+        "columns": ["id", "review"],
+        "problem": {"field": "column", "message": "there is no column"},
+        "read_as": {"format": "jsonl"},
+        "is_whole": False,
+    }
+    assert refusal(found, {"column": "answer"}, Path("a.jsonl")) is None
+    assert "did you mean 'review'" in str(refusal(found, {"column": "reveiw"}, Path("a.jsonl")))
+    assert refusal(found | {"is_whole": True}, {"column": "answer"}, Path("a.jsonl")) is not None
+    read_as = {"format": "csv"}
+    assert refusal(found | {"read_as": read_as}, {"column": "answer"}, Path("a.csv")) is not None
