@@ -7,7 +7,8 @@ from typing import Any
 from jobyard.client.errors import BadRequest
 from jobyard.client.libraries import has_columns, is_of, needed, translated
 
-# What PNG holds as it is, and what other modes become.
+# Files that a server reads; what PNG holds as it is, and what other modes become.
+FORMATS = frozenset({"JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF"})
 MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
 CONVERTED = {
     **dict.fromkeys(("CMYK", "YCbCr", "LAB", "HSV", "RGBX"), "RGB"),
@@ -47,7 +48,7 @@ def _unread(image: Any) -> bytes | None:
     """The file's own bytes: once pixels were read, they may have been changed in place."""
     if not is_of(image, "PIL.ImageFile", "ImageFile") or getattr(image, "_im", image) is not None:
         return None
-    if image.tell():  # a picture behind the first one
+    if image.format not in FORMATS or image.tell():  # a picture behind the first one
         return None
     try:
         place = image.fp.tell()

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from jobyard.client.display import Shown, where
-from jobyard.client.errors import JobyardClientError, Json
+from jobyard.client.errors import BadRequest, Json
 from jobyard.client.stalls import no_progress
 
 # How long a request waits for news while a bar is shown.
@@ -156,9 +156,9 @@ def hint(job: Followed) -> str:
 
 
 def check_progress(progress: object) -> None:
-    """Raises JobyardClientError for what is neither True, False nor None."""
+    """Raises BadRequest for what is neither True, False nor None."""
     if progress is not None and not isinstance(progress, bool):
-        raise JobyardClientError(f"progress: should be True, False or None, but is {progress!r:.80}")
+        raise BadRequest(f"progress: should be True, False or None, but is {progress!r:.80}")
 
 
 def tqdm_class() -> Any:

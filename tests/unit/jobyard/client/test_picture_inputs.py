@@ -112,6 +112,14 @@ def test_a_file_that_was_only_opened_is_sent_as_it_is(folder: Path) -> None:
         assert found.called == [0, "a.jpg", 2, 3]
 
 
+def test_a_file_of_a_format_that_no_server_reads_becomes_a_png(folder: Path) -> None:
+    Image.open("a.jpg").save("a.ppm")
+    with Image.open("a.ppm") as image:
+        (file,) = pictures(image, folder).files
+        assert Path(file).suffix == ".png"
+        np.testing.assert_array_equal(np.asarray(Image.open(file)), np.asarray(image))
+
+
 def test_the_orientation_of_a_photo_is_kept(folder: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
