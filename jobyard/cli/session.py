@@ -2,7 +2,6 @@
 
 import functools
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -24,10 +23,9 @@ from jobyard.client import (
     servers,
 )
 from jobyard.client.errors import Json
+from jobyard.client.fields import renamed
 
 WIDE = 160
-# How the server names the field of a request, of a part of it, or of its spec.
-FIELD = re.compile(r"(?P<spec>spec\.)?(\w+\.)*(?P<name>\w+): ")
 
 
 @contextmanager
@@ -53,19 +51,21 @@ def connect(timeout: float = 60.0) -> Iterator[Client]:
         hint = f"that of {of_profile}" if of_profile else "set JOBYARD_TOKEN"
         raise click.ClickException(f"{server.url} refused the token: {error}; {hint}") from None
     except JobyardClientError as error:
-        raise click.ClickException(_in_options(str(error), context)) from None
+        raise click.ClickException(_in_options(error, context)) from None
 
 
-def _in_options(message: str, context: click.Context | None) -> str:
-    """With the option that was given in place of the field of a request that is wrong: `--epochs: …`."""
-    found = FIELD.match(message)
-    if found is None or context is None:
-        return message
-    field = "job_name" if found["spec"] is None and found["name"] == "name" else found["name"]
-    for option in context.command.params:
-        if isinstance(option, click.Option) and (option.name or "").rstrip("_") == field:
-            return f"{max(option.opts, key=len)}{message[found.end() - 2 :]}"
-    return message
+def _in_options(error: JobyardClientError, context: click.Context | None) -> str:
+    """With the options that were given in place of the fields of a request that are wrong: `--epochs: …`."""
+
+    def called(field: str) -> str:
+        name = field.rpartition(".")[2]
+        wanted = "job_name" if field == "name" else name
+        for option in context.command.params if context is not None else ():
+            if isinstance(option, click.Option) and (option.name or "").rstrip("_") == wanted:
+                return max(option.opts, key=len)
+        return field
+
+    return renamed(error, called)
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:

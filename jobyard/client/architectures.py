@@ -37,7 +37,9 @@ def architecture_file(path: Path) -> Iterator[Path]:
         with zipfile.ZipFile(path) as file, file.open("config.json") as part:
             text = part.read(MAX_BYTES + 1)
     except BROKEN as error:
-        raise BadRequest(f"{path} should be a .keras file of Keras 3, with a config.json in it") from error
+        raise BadRequest(
+            f"architecture: {path} should be a .keras file of Keras 3, with a config.json in it"
+        ) from error
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from None
     _check_json(f"the config.json in {path}", text)
@@ -48,8 +50,8 @@ def architecture_file(path: Path) -> Iterator[Path]:
 def _unreadable(path: Path, error: OSError | ValueError) -> BadRequest:
     """A ValueError is a null character in the path, or half of a surrogate pair."""
     if isinstance(error, OSError):
-        return BadRequest(f"{path} can't be read: {error.strerror or error}")
-    return BadRequest(f"{str(path)!r:.80} can't be read: {error}")
+        return BadRequest(f"architecture: {path} can't be read: {error.strerror or error}")
+    return BadRequest(f"architecture: {str(path)!r:.80} can't be read: {error}")
 
 
 def _is_zip(path: Path) -> bool:
@@ -63,11 +65,11 @@ def _is_zip(path: Path) -> bool:
 def _check_json(what: str | Path, text: bytes) -> None:
     """Only a worker reads the architecture itself, after the upload."""
     if len(text) > MAX_BYTES:
-        raise BadRequest(f"{what} should have at most {MAX_BYTES:,} bytes")
+        raise BadRequest(f"architecture: {what} should have at most {MAX_BYTES:,} bytes")
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or too deep
         where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise BadRequest(f"{what} is not JSON{where}: {OUGHT}") from None
+        raise BadRequest(f"architecture: {what} is not JSON{where}: {OUGHT}") from None
     if not isinstance(found, dict):
-        raise BadRequest(f"{what} is no architecture, but {kind_of(found)} as JSON: {OUGHT}")
+        raise BadRequest(f"architecture: {what} is no architecture, but {kind_of(found)} as JSON: {OUGHT}")

@@ -2,16 +2,28 @@
 
 import functools
 import inspect
+import re
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from jobyard.client.errors import BadRequest, JobyardClientError
+from jobyard.client.fields import renamed
 from jobyard.client.suggestions import instead
 from jobyard.client.types import fits, shown, words
 
 C = TypeVar("C", bound=type)
 PACKAGE = "jobyard.client"
+# What arguments are called that are sent as another field of the request, or of its spec.
+SENT_AS = {
+    "file": ("path", "source", "texts"),
+    "files": ("file", "texts"),
+    "archive": ("images",),
+    "model": ("reference",),
+    "id": ("reference", "part", "job_id"),
+    "alias": ("aliases",),
+    "part": ("job_id",),
+}
 KEYWORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -55,20 +67,54 @@ def _checked(method: Callable[..., Any]) -> Callable[..., Any]:
     def called_at_once(*args: Any, **kwargs: Any) -> Any:
         bound = check(args, kwargs)
         try:
-            return method(*args, **kwargs)
+            found = method(*args, **kwargs)
         except Exception as error:
             if (explained := _explained(error, method, bound)) is None:
                 raise
             raise explained from error
+        return _lazy(found, bound)
 
     return called_at_once
+
+
+def _lazy(found: Any, bound: inspect.BoundArguments) -> Any:
+    """What a method returns; errors of a list that is fetched lazily name arguments, too."""
+    if inspect.isasyncgen(found):
+        return _each_awaited(found, bound)
+    return _each(found, bound) if inspect.isgenerator(found) else found
+
+
+def _each(items: Iterator[Any], bound: inspect.BoundArguments) -> Iterator[Any]:
+    try:
+        yield from items
+    except JobyardClientError as error:
+        _name(error, bound)
+        raise
+
+
+async def _each_awaited(items: AsyncIterator[Any], bound: inspect.BoundArguments) -> AsyncIterator[Any]:
+    try:
+        async for one in items:
+            yield one
+    except JobyardClientError as error:
+        _name(error, bound)
+        raise
+
+
+def _name(error: JobyardClientError, bound: inspect.BoundArguments) -> None:
+    """Let the message name arguments for the fields of the request."""
+    error.args = (renamed(error, lambda field: _argument(field, bound)),)
 
 
 def _explained(
     error: Exception, method: Callable[..., Any], bound: inspect.BoundArguments
 ) -> BadRequest | None:
-    """Names the argument whose type made an error that is none of the client's; None where all types fit."""
+    """Names the argument whose type made an error that is none of the client's; None where all types fit.
+
+    An error of the client's gets the names of arguments for those of the request's fields.
+    """
     if isinstance(error, JobyardClientError):
+        _name(error, bound)
         return None
     known = typing.get_type_hints(method)
     for name, value in bound.arguments.items():
@@ -76,6 +122,21 @@ def _explained(
         if is_typed and not fits(value, known[name]):
             return BadRequest(f"{name}: should be {words(known[name])}, but is {shown(value)}")
     return None
+
+
+def _argument(field: str, bound: inspect.BoundArguments) -> str:
+    """What a field of the request is called in the call: `epochs` for `spec.epochs`."""
+    known = bound.signature.parameters
+    if "spec" in known and known["spec"].kind in KEYWORDS:
+        return field
+    if field in ("spec", "body"):  # all of it, and no argument
+        return ""
+    field = field.removeprefix("spec.")
+    first = re.split(r"\W", field)[0]
+    for other in SENT_AS.get(first, ()):
+        if bound.arguments.get(first) is None and bound.arguments.get(other) is not None:
+            return f"{other}{field.removeprefix(first)}"
+    return field
 
 
 def _wrong(

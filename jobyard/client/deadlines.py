@@ -4,6 +4,7 @@ import math
 import time
 
 from jobyard.client.errors import BadRequest
+from jobyard.client.types import shown
 
 
 def deadline_of(timeout: float | None) -> float:
@@ -13,6 +14,9 @@ def deadline_of(timeout: float | None) -> float:
     """
     if timeout is None:
         return math.inf
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or math.isnan(timeout):
-        raise BadRequest(f"timeout: should be a number of seconds, or None, but is {timeout!r:.50}")
-    return time.monotonic() + timeout
+    try:
+        if isinstance(timeout, int | float) and not isinstance(timeout, bool) and not math.isnan(timeout):
+            return time.monotonic() + timeout
+    except OverflowError:  # more digits than a float has
+        pass
+    raise BadRequest(f"timeout: should be a number of seconds, or None, but is {shown(timeout)}")

@@ -7,15 +7,20 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+# A longer message has its middle left out: it begins with what is wrong and ends with what is right.
+LONGEST = 400
+END = 100
+
 
 class JobyardClientError(Exception):
     """The root of all errors of the client.
 
-    `problem` is the server's problem document (RFC 9457: title, status, detail, errors), if it sent one.
+    The message is one line. `problem` is the server's problem document (RFC 9457: title, status, detail,
+    errors), if it sent one; the message calls its fields as the arguments of the method are called.
     """
 
     def __init__(self, message: str, problem: Json | None = None) -> None:
-        super().__init__(message)
+        super().__init__(shortened(on_a_line(message)))
         self.problem = problem
 
 
@@ -52,12 +57,28 @@ class JobFailed(JobyardClientError):
 
     def __init__(self, job: Any) -> None:
         why = f": {job.error['message']}" if job.error else ""
-        super().__init__(f"job {job.id} {'was cancelled' if job.state == 'cancelled' else job.state}{why}")
+        super().__init__("")
+        # Whole, however long: nobody else says why it failed.
+        self.args = (
+            on_a_line(f"job {job.id} {'was cancelled' if job.state == 'cancelled' else job.state}{why}"),
+        )
         self.job = job
 
 
 class WaitTimeout(JobyardClientError):
     """The job is still running, but the time to wait for it is over."""
+
+
+def on_a_line(message: str) -> str:
+    """With what can't be printed as its escape: values in a message are anybody's."""
+    return "".join(
+        one if one.isprintable() else " " if one.isspace() else one.encode("unicode_escape").decode()
+        for one in message
+    )
+
+
+def shortened(message: str) -> str:
+    return message if len(message) <= LONGEST else f"{message[: LONGEST - END - 1]}…{message[-END:]}"
 
 
 _BY_STATUS: dict[int, type[JobyardClientError]] = {

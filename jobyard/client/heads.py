@@ -34,14 +34,14 @@ class Head(NamedTuple):
     head_bytes: int | None
 
 
-def head_of(path: Path) -> Head:
+def head_of(path: Path, argument: str) -> Head:
     """Raises BadRequest where the file can't be read."""
     try:
         with path.open("rb") as file:
             return _head_of(file)
     except (OSError, ValueError) as error:  # a null character
         reason = error.strerror if isinstance(error, OSError) else error
-        raise BadRequest(f"{path} can't be read: {reason}") from None
+        raise BadRequest(f"{argument}: {path} can't be read: {reason}") from None
 
 
 def _head_of(file: IO[bytes]) -> Head:

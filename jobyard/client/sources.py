@@ -63,7 +63,7 @@ def matching(value: Any, folder: Path, argument: str, otherwise: str = "file") -
     if isinstance(value, PathLike) and not isinstance(value, Path):
         value = Path(value)
     if not _is_pattern(value):
-        return [file_or_id(value)]
+        return [file_or_id(value, argument)]
     found = [Path(name) for name in sorted(glob.glob(str(value), recursive=True)) if not Path(name).is_dir()]  # noqa: PTH207
     if not found:
         raise BadRequest(f"{argument}: no file matches {str(value)!r}")

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from jobyard.client.errors import BadRequest
 from jobyard.client.series import is_missing
-from jobyard.client.types import kind_of
+from jobyard.client.types import kind_of, shown
 
 T = TypeVar("T")
 
@@ -41,7 +41,8 @@ def _check_characters(text: str, where: str) -> None:
 def listed(values: Iterable[T], name: str) -> list[T]:
     """The values of a field that takes several. Raises BadRequest for a text: its letters are not meant."""
     if isinstance(values, str | bytes | PathLike):
-        raise BadRequest(f"{name}: should be a list, as [{str(values)!r}], but is {str(values)!r}")
+        text = values.decode(errors="replace") if isinstance(values, bytes) else str(values)
+        raise BadRequest(f"{name}: should be a list, as [{shown(text)}], but is {shown(text)}")
     try:
         return list(values)
     except TypeError:

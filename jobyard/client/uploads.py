@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from jobyard.client.errors import BadRequest
+from jobyard.client.parameters import DEEPEST
+from jobyard.client.types import shown
 
 # Stands for what is not on the server yet: an upload, or a data set that will have been imported by then.
 PENDING = str(uuid.UUID(int=0))
@@ -32,24 +34,26 @@ def pending(value: Any) -> Any:
     return value
 
 
-def paths(value: Any) -> list[Path]:
-    """Those of the files that a spec names. Raises BadRequest for a spec that is deeper than any."""
-    try:
-        return list(_paths(value))
-    except RecursionError:
-        raise BadRequest("spec: is nested too deep, or holds itself") from None
+def paths(spec: Any) -> dict[str, Path]:
+    """Those of the files that a spec names, by their fields: `spec.file`, `spec.images.0`.
+
+    Raises BadRequest for a spec that is deeper than any.
+    """
+    return dict(_paths(spec, "spec"))
 
 
-def _paths(value: Any) -> Iterator[Path]:
+def _paths(value: Any, field: str) -> Iterator[tuple[str, Path]]:
+    if field.count(".") > DEEPEST:
+        raise BadRequest(f"{'.'.join(field.split('.')[:2])}: is nested too deep, or holds itself")
     match value:
         case Path():
-            yield value
+            yield field, value
         case dict():
-            for inner in value.values():
-                yield from _paths(inner)
+            for name, inner in value.items():
+                yield from _paths(inner, f"{field}.{name}")
         case list() | tuple():
-            for inner in value:
-                yield from _paths(inner)
+            for place, inner in enumerate(value):
+                yield from _paths(inner, f"{field}.{place}")
 
 
 def names(given: Iterable[Path]) -> dict[Path, str]:
@@ -70,16 +74,16 @@ def names(given: Iterable[Path]) -> dict[Path, str]:
     return found
 
 
-def check_readable(path: Path) -> None:
+def check_readable(path: Path, argument: str) -> None:
     """Raises BadRequest for a path that is no file, that can't be read, or that is empty."""
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
     except (OSError, ValueError) as error:  # a null character
         reason = error.strerror if isinstance(error, OSError) else error
-        raise BadRequest(f"{path} can't be read: {reason}") from None
+        raise BadRequest(f"{argument}: {path} can't be read: {reason}") from None
     if stat.S_ISREG(status.st_mode) and not status.st_size:
-        raise BadRequest(f"{path} is empty")
+        raise BadRequest(f"{argument}: {path} is empty")
 
 
 def is_address(file: str) -> bool:
@@ -87,8 +91,11 @@ def is_address(file: str) -> bool:
     return file.lower().startswith(ADDRESSES)
 
 
-def file_or_id(file: str | Path | uuid.UUID) -> str | Path:
-    """The id or the address of a file, or the path of one that is to be uploaded."""
+def file_or_id(file: str | Path | uuid.UUID, argument: str) -> str | Path:
+    """The id or the address of a file, or the path of one that is to be uploaded.
+
+    Raises BadRequest for what is none.
+    """
     if isinstance(file, str):
         if is_address(file):
             return file
@@ -97,4 +104,6 @@ def file_or_id(file: str | Path | uuid.UUID) -> str | Path:
         return Path(file)
     if isinstance(file, Path | uuid.UUID):
         return file if isinstance(file, Path) else str(file)
-    raise BadRequest(f"{file!r:.50} is no file: should be a path, or the id of an uploaded one")
+    raise BadRequest(
+        f"{argument}: is {shown(file)}, and no file; should be a path, or the id of an uploaded one"
+    )

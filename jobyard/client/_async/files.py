@@ -10,7 +10,7 @@ from jobyard.client import heads, uploads
 from jobyard.client._async.transport import AsyncTransport
 from jobyard.client.errors import Json
 from jobyard.client.open_files import is_open_file, saved, temporary_folder
-from jobyard.client.parameters import PAGE, at_most, segment
+from jobyard.client.parameters import PAGE, at_most, id_segment
 from jobyard.client.runtime import AsyncRuntime
 from jobyard.client.sources import path_of
 from jobyard.client.texts import listed
@@ -30,7 +30,7 @@ class AsyncFiles:
             if is_open_file(path):
                 path = await AsyncRuntime.run(saved, path, temporary_folder(opened), "path")
             file = path_of(path, "path")
-            await AsyncRuntime.run(uploads.check_readable, file)
+            await AsyncRuntime.run(uploads.check_readable, file, "path")
             return await self._transport.upload(file, file.name)
 
     async def preview(
@@ -59,8 +59,8 @@ class AsyncFiles:
             if is_open_file(path):
                 path = await AsyncRuntime.run(saved, path, temporary_folder(opened), "path")
             file = path_of(path, "path")
-            await AsyncRuntime.run(uploads.check_readable, file)
-            head = await AsyncRuntime.run(heads.head_of, file)
+            await AsyncRuntime.run(uploads.check_readable, file, "path")
+            head = await AsyncRuntime.run(heads.head_of, file, "path")
         reading = {
             "column": column,
             "group_by": group_by,
@@ -88,4 +88,4 @@ class AsyncFiles:
         Raises NotFound, and Conflict while an unfinished job needs it, or if any job has read it and the
         token's scope is `submit`.
         """
-        await self._transport.delete(f"/files/{segment(str(file_id))}")
+        await self._transport.delete(f"/files/{id_segment(file_id, 'file_id', 'an upload')}")

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlencode
 
 from jobyard.client._async.again import run_again
 from jobyard.client._async.groups import AsyncGroups
@@ -15,8 +14,9 @@ from jobyard.client.arguments import checked
 from jobyard.client.errors import BadRequest, Json
 from jobyard.client.job import PREDICTIONS_FORMATS, SCORES_FORMATS
 from jobyard.client.metric_history import MetricHistory
-from jobyard.client.parameters import given, segment
+from jobyard.client.parameters import query, segment
 from jobyard.client.score_tables import Question
+from jobyard.client.types import shown
 
 # Fields of a spec that say what a job works on: rows of another source belong to nothing that was given.
 SOURCES = frozenset({"texts", "file", "files", "images", "archive", "dataset", "errors"})
@@ -157,10 +157,10 @@ class AsyncJob(AsyncWatching):
         path = Path(path)
         kind = format or ("parquet" if path.suffix.lower() == ".parquet" else "csv")
         if kind not in PREDICTIONS_FORMATS:
-            raise BadRequest(f"format: should be {' or '.join(PREDICTIONS_FORMATS)}, but is {kind!r}")
+            raise BadRequest(f"format: should be {' or '.join(PREDICTIONS_FORMATS)}, but is {shown(kind)}")
         escape = {"escape_formulas": "true"} if escape_formulas and kind == "csv" else {}
-        query = urlencode(given({"label": label, "sort": sort}) | escape)
-        await self._transport.download(f"{self._path}/predictions.{kind}?{query}".rstrip("?"), path)
+        asked = query({"label": label, "sort": sort} | escape)
+        await self._transport.download(f"{self._path}/predictions.{kind}?{asked}".rstrip("?"), path)
         return path
 
     def scores(
@@ -190,7 +190,7 @@ class AsyncJob(AsyncWatching):
     async def download(self, name: str, path: str | Path) -> Path:
         """Save the artifact `name` as `path`, which is returned. Raises NotFound."""
         path = Path(path)
-        await self._transport.download(f"{self._path}/files/{segment(name)}", path)
+        await self._transport.download(f"{self._path}/files/{segment(name, 'name')}", path)
         return path
 
     async def save_scores(
@@ -210,12 +210,15 @@ class AsyncJob(AsyncWatching):
         another format, NotFound if the job scored no file, and Conflict until it has succeeded.
         """
         path = Path(path)
-        asked = given({"label": label, "search": search, "sort": sort})
-        query = urlencode(asked | ({"escape_formulas": "true"} if escape_formulas else {}))
+        escape = {"escape_formulas": "true"} if escape_formulas else {}
+        asked = query({"label": label, "search": search, "sort": sort} | escape)
         kind = format or path.suffix.lower().lstrip(".")
         if kind not in SCORES_FORMATS:
-            raise BadRequest(f"{path}: should end in .{', .'.join(SCORES_FORMATS)}, or give a format")
-        await self._transport.download(f"{self._path}/scores.{kind}?{query}".rstrip("?"), path)
+            if format:
+                raise BadRequest(f"format: should be {' or '.join(SCORES_FORMATS)}, but is {shown(format)}")
+            right = f"should end in .{', .'.join(SCORES_FORMATS)}, or give a format"
+            raise BadRequest(f"path: {right}, but is {str(path)!r}")
+        await self._transport.download(f"{self._path}/scores.{kind}?{asked}".rstrip("?"), path)
         return path
 
     async def save_history(self, path: str | Path) -> Path:

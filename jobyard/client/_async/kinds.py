@@ -88,7 +88,7 @@ class AsyncKinds(AsyncJobs):
                 folder = Path(packed)
                 inside = await AsyncRuntime.run(packing.files_in, [folder])
                 if not inside:
-                    raise BadRequest(f"there are no files in {folder}")
+                    raise BadRequest(f"archive: there are no files in {folder}")
                 files = packing.named(inside, [folder])
                 zipped = packing.packed(files, folder.resolve().name)
                 packed = await AsyncRuntime.run(opened.enter_context, zipped)
@@ -96,7 +96,7 @@ class AsyncKinds(AsyncJobs):
                 "model": model,
                 "images": images,
                 "dataset": dataset,
-                "archive": None if packed is None else file_or_id(packed),
+                "archive": None if packed is None else file_or_id(packed, "archive"),
                 "top": top,
                 "explain": explain,
                 **spec,
@@ -218,7 +218,7 @@ class AsyncKinds(AsyncJobs):
                 return await self._import(spec, folder, priority, marks)
             files = await AsyncRuntime.run(packing.classes_in, folder)
             if not files:
-                raise BadRequest(f"there are no files in {folder}")
+                raise BadRequest(f"source: there are no files in {folder}")
             archive = await AsyncRuntime.run(opened.enter_context, packing.packed(files, name))
             return await self._import(spec, archive, priority, marks)
 
@@ -251,7 +251,7 @@ class AsyncKinds(AsyncJobs):
             **spec,
         }
         with ExitStack() as opened:
-            file = file_or_id(await _copied(path, opened, "path", "model.keras"))
+            file = file_or_id(await _copied(path, opened, "path", "model.keras"), "path")
             return await self.submit("register", {"file": file} | given(spec), priority=priority, **marks)
 
     async def _export_model(

@@ -5,6 +5,7 @@ from typing import Final
 
 from jobyard.client._async.transport import AsyncTransport
 from jobyard.client.errors import BadRequest, Json, NotFound
+from jobyard.client.types import shown
 
 LAST: Final = "@last"
 LEAST_CHARACTERS: Final = 4
@@ -23,19 +24,21 @@ async def whole_id(transport: AsyncTransport, part: str) -> str:
     digits = asked.replace("-", "")
     if asked != LAST and (not _PART.fullmatch(asked) or len(digits) < LEAST_CHARACTERS):
         raise NotFound(
-            f"there is no job {part!r}: an id is like 00000000-0000-0000-0000-000000000000; the first or "
-            f"last {LEAST_CHARACTERS} characters or more will do, and {LAST} is the newest of this token"
+            f"there is no job {shown(part)}: an id is like 00000000-0000-0000-0000-000000000000; the first "
+            f"or last {LEAST_CHARACTERS} characters or more will do, and {LAST} is the newest of this token"
         )
     found: Json = await transport.get("/jobs/find", id=asked)
     items: list[Json] = found["items"]
     if not items:
         where = (
-            "yet" if asked == LAST else f"whose id begins with {part!r}, and none of the newest ends with it"
+            "yet"
+            if asked == LAST
+            else f"whose id begins with {shown(part)}, and none of the newest ends with it"
         )
         raise NotFound(f"there is no job {where}")
     if len(items) > 1:
         some = ", ".join(f"{one['id']} ({one['kind']}, {one['state']})" for one in items[:NAMED])
         more = " and others" if len(items) > NAMED or found["next"] else ""
-        raise BadRequest(f"several jobs have {part!r} in their ids: {some}{more}; write more of the id")
+        raise BadRequest(f"several jobs have {shown(part)} in their ids: {some}{more}; write more of the id")
     whole: str = items[0]["id"]
     return whole

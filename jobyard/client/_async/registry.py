@@ -2,11 +2,10 @@
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from urllib.parse import urlencode
 
 from jobyard.client._async.transport import AsyncTransport
 from jobyard.client.errors import Json
-from jobyard.client.parameters import segment
+from jobyard.client.parameters import query, segment
 
 
 class AsyncRegistry:
@@ -34,14 +33,14 @@ class AsyncRegistry:
 
     async def dataset(self, reference: str) -> Json:
         """A data set by name (its newest version), `name@version` or id. Raises NotFound."""
-        return await self._transport.get(f"/datasets/{segment(reference)}")
+        return await self._transport.get(f"/datasets/{segment(reference, 'reference')}")
 
     async def delete_dataset(self, reference: str) -> None:
         """Delete a data set, by `name@version` or id; a name alone is a BadRequest. Its models are kept.
 
         Raises NotFound, and Conflict while an unfinished job needs it.
         """
-        await self._transport.delete(f"/datasets/{segment(reference)}")
+        await self._transport.delete(f"/datasets/{segment(reference, 'reference')}")
 
     def models(self) -> AsyncIterator[Json]:
         """All versions of all models, newest first: {id, name, version, reference, aliases, accuracy, …}."""
@@ -82,7 +81,7 @@ class AsyncRegistry:
         """
         path = Path(path)
         asked = {"format": format, "quantize": quantize}
-        which = "" if asked == {"format": "keras", "quantize": "none"} else f"?{urlencode(asked)}"
+        which = "" if asked == {"format": "keras", "quantize": "none"} else f"?{query(asked)}"
         await self._transport.download(f"{_model(reference)}/file{which}", path)
         return path
 
@@ -92,8 +91,8 @@ class AsyncRegistry:
         `aliases` are those that people set for it, which are deleted with it. Raises NotFound, and Conflict
         while an unfinished job needs it, or if it has an alias that is not named.
         """
-        query = f"?{urlencode({'alias': ','.join(aliases)})}" if aliases else ""
-        await self._transport.delete(f"{_model(reference)}{query}")
+        which = f"?{query({'alias': ','.join(aliases)})}" if aliases else ""
+        await self._transport.delete(f"{_model(reference)}{which}")
 
     async def set_alias(self, name: str, alias: str, version: int) -> Json:
         """Set or move `name@alias` to this version of the model; returns the model.
@@ -108,8 +107,8 @@ class AsyncRegistry:
 
 
 def _model(reference: str) -> str:
-    return f"/models/{segment(reference)}"
+    return f"/models/{segment(reference, 'reference')}"
 
 
 def _alias(name: str, alias: str) -> str:
-    return f"/models/{segment(name)}/aliases/{segment(alias)}"
+    return f"/models/{segment(name, 'name')}/aliases/{segment(alias, 'alias')}"

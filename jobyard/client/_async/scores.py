@@ -3,13 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from jobyard.client._async.rows import AsyncRows
 from jobyard.client.errors import Json, NotFound
 from jobyard.client.libraries import needed
 from jobyard.client.open_files import temporary_folder
-from jobyard.client.parameters import given
+from jobyard.client.parameters import given, query
 from jobyard.client.runtime import AsyncRuntime
 from jobyard.client.score_tables import TEXT, Question, chosen, of_texts, scored_file, table_of
 
@@ -61,7 +60,7 @@ class AsyncScores(AsyncRows):
             if self._given is not None or question.is_local(texts):
                 await self._job.download(name, file)
             else:
-                asked = urlencode(given(question._asdict()))
+                asked = query(question._asdict())
                 await self._job._transport.download(f"{self._job._path}/scores.parquet?{asked}", file)
                 question = Question()
             return await AsyncRuntime.run(table_of, file, texts, question, self._given, library, purpose)

@@ -7,8 +7,9 @@ from jobyard.client import heads, uploads
 from jobyard.client._async.transport import AsyncTransport
 from jobyard.client._async.uploads import AsyncUploads
 from jobyard.client.errors import BadRequest, ConnectionFailed, Json, NotFound, ServerError
-from jobyard.client.parameters import given
+from jobyard.client.parameters import given, is_header
 from jobyard.client.runtime import AsyncRuntime
+from jobyard.client.types import shown
 
 
 async def send(
@@ -22,9 +23,13 @@ async def send(
     wait: float | None = None,
 ) -> Json:
     """The new job as the server answers; `marks` are the members of the request beside its spec."""
-    if any(uploads.paths(spec)):
+    if uploads.paths(spec):
         await check(transport, kind, spec, priority=priority, marks=marks)
         await _look(transport, kind, spec)
+    if idempotency_key is not None and not is_header(idempotency_key):
+        raise BadRequest(
+            f"idempotency_key: should be a text of letters, digits and signs, but is {shown(idempotency_key)}"
+        )
     async with AsyncUploads(transport) as sent:
         body = _request(kind, await sent.placed(spec), priority) | marks
         key = idempotency_key or str(uuid.uuid4())
@@ -35,8 +40,8 @@ async def check(
     transport: AsyncTransport, kind: str, spec: Json, *, priority: int | None, marks: Json
 ) -> None:
     """Raise what `send` would raise, and send no file."""
-    for path in uploads.paths(spec):
-        await AsyncRuntime.run(uploads.check_readable, path)
+    for field, path in uploads.paths(spec).items():
+        await AsyncRuntime.run(uploads.check_readable, path, field)
     await transport.check("/jobs/check", _request(kind, uploads.pending(spec), priority) | marks)
 
 
@@ -48,7 +53,7 @@ async def _look(transport: AsyncTransport, kind: str, spec: Json) -> None:
     if not heads.is_worth_a_look(kind, spec):
         return
     path = spec["file"]
-    head = await AsyncRuntime.run(heads.head_of, path)
+    head = await AsyncRuntime.run(heads.head_of, path, "spec.file")
     try:
         found = await transport.look(head, path.name, heads.reading_of(spec))
     except (ServerError, NotFound, ConnectionFailed):  # no worker is free; or the server is an older one

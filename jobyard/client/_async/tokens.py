@@ -45,7 +45,7 @@ class AsyncTokens:
 
     async def revoke_token(self, name: str) -> None:
         """End a token, and the logins that were made with it. Raises NotFound, and Refused as `tokens`."""
-        await self._transport.delete(f"/tokens/{segment(name)}")
+        await self._transport.delete(f"/tokens/{segment(name, 'name')}")
 
     def audit(self, *, actor: str | None = None, action: str | None = None) -> AsyncIterator[Json]:
         """What was changed for others, newest first: {at, actor, action, object, details}.

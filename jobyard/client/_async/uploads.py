@@ -35,7 +35,7 @@ class AsyncUploads:
 
     async def placed(self, spec: Any) -> Any:
         """A spec as it is sent: with the ids of files instead of their paths."""
-        return await self._placed(spec, names(paths(spec)))
+        return await self._placed(spec, names(paths(spec).values()))
 
     async def _placed(self, value: Any, called: Mapping[Path, str]) -> Any:
         match value:

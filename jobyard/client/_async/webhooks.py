@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from jobyard.client._async.transport import AsyncTransport
 from jobyard.client.errors import Json
-from jobyard.client.parameters import PAGE, at_most, given, segment
+from jobyard.client.parameters import PAGE, at_most, given, id_segment, segment
 
 
 class AsyncWebhooks:
@@ -94,8 +94,10 @@ class AsyncWebhooks:
 
     async def resend(self, webhook_id: str | uuid.UUID, delivery_id: int) -> Json:
         """Send a delivery again, under the same `webhook-id`; returns it. Raises NotFound, and Conflict."""
-        return await self._transport.post(f"{_path(webhook_id)}/deliveries/{delivery_id}/resend")
+        return await self._transport.post(
+            f"{_path(webhook_id)}/deliveries/{segment(str(delivery_id), 'delivery_id')}/resend"
+        )
 
 
 def _path(webhook_id: str | uuid.UUID) -> str:
-    return f"/webhooks/{segment(str(webhook_id))}"
+    return f"/webhooks/{id_segment(webhook_id, 'webhook_id', 'a webhook')}"

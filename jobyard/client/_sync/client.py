@@ -43,9 +43,12 @@ class Client(
 
     `timeout` is for each answer, in seconds. Every method raises a JobyardClientError whose message says what
     is wrong: ConnectionFailed if the server can't be reached, Refused for a wrong token, BadRequest for a
-    wrong value, NotFound, Conflict or ServerError. Requests to an unreachable server are repeated for 2
-    seconds, or for 30 if it has answered before; jobs are sent with an Idempotency-Key, so that none is made
-    twice.
+    wrong value, NotFound, Conflict or ServerError. The message is one line; that of a BadRequest begins with
+    the argument that is wrong, as in `epochs: should be …`. What an object that is given raises itself, as
+    where it is iterated over or asked for its path, may pass through.
+
+    Requests to an unreachable server are repeated for 2 seconds, or for 30 if it has answered before; jobs
+    are sent with an Idempotency-Key, so that none is made twice.
 
     JSON is returned as it is in the API: the field names in braces are its keys, and times are texts in RFC
     3339.

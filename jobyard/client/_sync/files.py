@@ -11,7 +11,7 @@ from jobyard.client import heads, uploads
 from jobyard.client._sync.transport import Transport
 from jobyard.client.errors import Json
 from jobyard.client.open_files import is_open_file, saved, temporary_folder
-from jobyard.client.parameters import PAGE, at_most, segment
+from jobyard.client.parameters import PAGE, at_most, id_segment
 from jobyard.client.runtime import Runtime
 from jobyard.client.sources import path_of
 from jobyard.client.texts import listed
@@ -31,7 +31,7 @@ class Files:
             if is_open_file(path):
                 path = Runtime.run(saved, path, temporary_folder(opened), "path")
             file = path_of(path, "path")
-            Runtime.run(uploads.check_readable, file)
+            Runtime.run(uploads.check_readable, file, "path")
             return self._transport.upload(file, file.name)
 
     def preview(
@@ -60,8 +60,8 @@ class Files:
             if is_open_file(path):
                 path = Runtime.run(saved, path, temporary_folder(opened), "path")
             file = path_of(path, "path")
-            Runtime.run(uploads.check_readable, file)
-            head = Runtime.run(heads.head_of, file)
+            Runtime.run(uploads.check_readable, file, "path")
+            head = Runtime.run(heads.head_of, file, "path")
         reading = {
             "column": column,
             "group_by": group_by,
@@ -89,4 +89,4 @@ class Files:
         Raises NotFound, and Conflict while an unfinished job needs it, or if any job has read it and the
         token's scope is `submit`.
         """
-        self._transport.delete(f"/files/{segment(str(file_id))}")
+        self._transport.delete(f"/files/{id_segment(file_id, 'file_id', 'an upload')}")

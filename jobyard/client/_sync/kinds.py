@@ -89,7 +89,7 @@ class Kinds(Jobs):
                 folder = Path(packed)
                 inside = Runtime.run(packing.files_in, [folder])
                 if not inside:
-                    raise BadRequest(f"there are no files in {folder}")
+                    raise BadRequest(f"archive: there are no files in {folder}")
                 files = packing.named(inside, [folder])
                 zipped = packing.packed(files, folder.resolve().name)
                 packed = Runtime.run(opened.enter_context, zipped)
@@ -97,7 +97,7 @@ class Kinds(Jobs):
                 "model": model,
                 "images": images,
                 "dataset": dataset,
-                "archive": None if packed is None else file_or_id(packed),
+                "archive": None if packed is None else file_or_id(packed, "archive"),
                 "top": top,
                 "explain": explain,
                 **spec,
@@ -219,7 +219,7 @@ class Kinds(Jobs):
                 return self._import(spec, folder, priority, marks)
             files = Runtime.run(packing.classes_in, folder)
             if not files:
-                raise BadRequest(f"there are no files in {folder}")
+                raise BadRequest(f"source: there are no files in {folder}")
             archive = Runtime.run(opened.enter_context, packing.packed(files, name))
             return self._import(spec, archive, priority, marks)
 
@@ -252,7 +252,7 @@ class Kinds(Jobs):
             **spec,
         }
         with ExitStack() as opened:
-            file = file_or_id(_copied(path, opened, "path", "model.keras"))
+            file = file_or_id(_copied(path, opened, "path", "model.keras"), "path")
             return self.submit("register", {"file": file} | given(spec), priority=priority, **marks)
 
     def _export_model(

@@ -20,18 +20,18 @@ class Operations:
 
         Returns the queue. Raises NotFound.
         """
-        return self._transport.post(f"/queues/{segment(name)}/pause", given({"reason": reason}))
+        return self._transport.post(f"/queues/{segment(name, 'name')}/pause", given({"reason": reason}))
 
     def resume_queue(self, name: str) -> Json:
         """Start jobs of a queue again; returns the queue. Raises NotFound."""
-        return self._transport.post(f"/queues/{segment(name)}/resume")
+        return self._transport.post(f"/queues/{segment(name, 'name')}/resume")
 
     def limit_queue(self, name: str, limit: int | None) -> Json:
         """Let at most so many jobs of a queue run at once, or with None any number; returns the queue.
 
         Raises NotFound, and BadRequest for a limit below 1.
         """
-        return self._transport.patch(f"/queues/{segment(name)}", {"limit": limit})
+        return self._transport.patch(f"/queues/{segment(name, 'name')}", {"limit": limit})
 
     def setbacks(self) -> list[Json]:
         """Jobs that are tried again, and why: [{queue, kind, message, jobs, last_at, newest}]."""
@@ -43,11 +43,11 @@ class Operations:
 
     def drain_worker(self, name: str) -> Json:
         """Let a worker finish its jobs and claim no more; returns the worker. Raises NotFound."""
-        return self._transport.post(f"/workers/{segment(name)}/drain")
+        return self._transport.post(f"/workers/{segment(name, 'name')}/drain")
 
     def undrain_worker(self, name: str) -> Json:
         """Let a worker claim jobs again; returns the worker. Raises NotFound."""
-        return self._transport.post(f"/workers/{segment(name)}/undrain")
+        return self._transport.post(f"/workers/{segment(name, 'name')}/undrain")
 
     def failures(self) -> list[Json]:
         """What failed alike within a day, the most frequent first.
@@ -63,4 +63,4 @@ class Operations:
         Those are refused that name something that was deleted, and those of this token beyond its quota of
         queued jobs. Raises NotFound if none failed so within a day, and BadRequest for what is no key.
         """
-        return self._transport.post(f"/failures/{segment(key)}/retry")
+        return self._transport.post(f"/failures/{segment(key, 'key')}/retry")

@@ -3,11 +3,10 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.parse import urlencode
 
 from jobyard.client._sync.transport import Transport
 from jobyard.client.errors import Json
-from jobyard.client.parameters import segment
+from jobyard.client.parameters import query, segment
 
 
 class Registry:
@@ -35,14 +34,14 @@ class Registry:
 
     def dataset(self, reference: str) -> Json:
         """A data set by name (its newest version), `name@version` or id. Raises NotFound."""
-        return self._transport.get(f"/datasets/{segment(reference)}")
+        return self._transport.get(f"/datasets/{segment(reference, 'reference')}")
 
     def delete_dataset(self, reference: str) -> None:
         """Delete a data set, by `name@version` or id; a name alone is a BadRequest. Its models are kept.
 
         Raises NotFound, and Conflict while an unfinished job needs it.
         """
-        self._transport.delete(f"/datasets/{segment(reference)}")
+        self._transport.delete(f"/datasets/{segment(reference, 'reference')}")
 
     def models(self) -> Iterator[Json]:
         """All versions of all models, newest first: {id, name, version, reference, aliases, accuracy, …}."""
@@ -83,7 +82,7 @@ class Registry:
         """
         path = Path(path)
         asked = {"format": format, "quantize": quantize}
-        which = "" if asked == {"format": "keras", "quantize": "none"} else f"?{urlencode(asked)}"
+        which = "" if asked == {"format": "keras", "quantize": "none"} else f"?{query(asked)}"
         self._transport.download(f"{_model(reference)}/file{which}", path)
         return path
 
@@ -93,8 +92,8 @@ class Registry:
         `aliases` are those that people set for it, which are deleted with it. Raises NotFound, and Conflict
         while an unfinished job needs it, or if it has an alias that is not named.
         """
-        query = f"?{urlencode({'alias': ','.join(aliases)})}" if aliases else ""
-        self._transport.delete(f"{_model(reference)}{query}")
+        which = f"?{query({'alias': ','.join(aliases)})}" if aliases else ""
+        self._transport.delete(f"{_model(reference)}{which}")
 
     def set_alias(self, name: str, alias: str, version: int) -> Json:
         """Set or move `name@alias` to this version of the model; returns the model.
@@ -109,8 +108,8 @@ class Registry:
 
 
 def _model(reference: str) -> str:
-    return f"/models/{segment(reference)}"
+    return f"/models/{segment(reference, 'reference')}"
 
 
 def _alias(name: str, alias: str) -> str:
-    return f"/models/{segment(name)}/aliases/{segment(alias)}"
+    return f"/models/{segment(name, 'name')}/aliases/{segment(alias, 'alias')}"

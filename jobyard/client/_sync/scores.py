@@ -4,13 +4,12 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from jobyard.client._sync.rows import Rows
 from jobyard.client.errors import Json, NotFound
 from jobyard.client.libraries import needed
 from jobyard.client.open_files import temporary_folder
-from jobyard.client.parameters import given
+from jobyard.client.parameters import given, query
 from jobyard.client.runtime import Runtime
 from jobyard.client.score_tables import TEXT, Question, chosen, of_texts, scored_file, table_of
 
@@ -62,7 +61,7 @@ class Scores(Rows):
             if self._given is not None or question.is_local(texts):
                 self._job.download(name, file)
             else:
-                asked = urlencode(given(question._asdict()))
+                asked = query(question._asdict())
                 self._job._transport.download(f"{self._job._path}/scores.parquet?{asked}", file)
                 question = Question()
             return Runtime.run(table_of, file, texts, question, self._given, library, purpose)

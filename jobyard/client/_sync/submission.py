@@ -8,8 +8,9 @@ from jobyard.client import heads, uploads
 from jobyard.client._sync.transport import Transport
 from jobyard.client._sync.uploads import Uploads
 from jobyard.client.errors import BadRequest, ConnectionFailed, Json, NotFound, ServerError
-from jobyard.client.parameters import given
+from jobyard.client.parameters import given, is_header
 from jobyard.client.runtime import Runtime
+from jobyard.client.types import shown
 
 
 def send(
@@ -23,9 +24,13 @@ def send(
     wait: float | None = None,
 ) -> Json:
     """The new job as the server answers; `marks` are the members of the request beside its spec."""
-    if any(uploads.paths(spec)):
+    if uploads.paths(spec):
         check(transport, kind, spec, priority=priority, marks=marks)
         _look(transport, kind, spec)
+    if idempotency_key is not None and not is_header(idempotency_key):
+        raise BadRequest(
+            f"idempotency_key: should be a text of letters, digits and signs, but is {shown(idempotency_key)}"
+        )
     with Uploads(transport) as sent:
         body = _request(kind, sent.placed(spec), priority) | marks
         key = idempotency_key or str(uuid.uuid4())
@@ -34,8 +39,8 @@ def send(
 
 def check(transport: Transport, kind: str, spec: Json, *, priority: int | None, marks: Json) -> None:
     """Raise what `send` would raise, and send no file."""
-    for path in uploads.paths(spec):
-        Runtime.run(uploads.check_readable, path)
+    for field, path in uploads.paths(spec).items():
+        Runtime.run(uploads.check_readable, path, field)
     transport.check("/jobs/check", _request(kind, uploads.pending(spec), priority) | marks)
 
 
@@ -47,7 +52,7 @@ def _look(transport: Transport, kind: str, spec: Json) -> None:
     if not heads.is_worth_a_look(kind, spec):
         return
     path = spec["file"]
-    head = Runtime.run(heads.head_of, path)
+    head = Runtime.run(heads.head_of, path, "spec.file")
     try:
         found = transport.look(head, path.name, heads.reading_of(spec))
     except (ServerError, NotFound, ConnectionFailed):  # no worker is free; or the server is an older one

@@ -46,7 +46,7 @@ class Tokens:
 
     def revoke_token(self, name: str) -> None:
         """End a token, and the logins that were made with it. Raises NotFound, and Refused as `tokens`."""
-        self._transport.delete(f"/tokens/{segment(name)}")
+        self._transport.delete(f"/tokens/{segment(name, 'name')}")
 
     def audit(self, *, actor: str | None = None, action: str | None = None) -> Iterator[Json]:
         """What was changed for others, newest first: {at, actor, action, object, details}.

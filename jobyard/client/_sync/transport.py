@@ -2,7 +2,6 @@
 """Requests to the server: the token, retries, and errors."""
 
 import json
-import math
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -13,10 +12,10 @@ import httpx
 
 from jobyard.client.errors import BadRequest, ConnectionFailed, JobyardClientError, Json, Refused, error_of
 from jobyard.client.heads import Head
-from jobyard.client.parameters import given, not_finite
+from jobyard.client.parameters import given, unsendable
 from jobyard.client.proxies import proxy_for
 from jobyard.client.runtime import Runtime
-from jobyard.client.types import kind_of
+from jobyard.client.types import kind_of, shown
 
 API = "/api/v1"
 
@@ -26,6 +25,9 @@ PATIENCE_SECONDS = 30.0
 FIRST_PATIENCE_SECONDS = 2.0
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
+
+# More is no wait that anybody means, and overflows the clock.
+LONGEST_SECONDS = 1e9
 
 AWAY = frozenset({502, 503})
 CHUNK_BYTES = 1 << 20
@@ -38,7 +40,7 @@ class Transport:
 
     def __init__(self, url: str, token: str, timeout: float) -> None:
         if not isinstance(url, str):
-            raise ConnectionFailed(f"the address of a server should be a text, but is {url!r}")
+            raise ConnectionFailed(f"url: should be the address of a server, but is {shown(url)}")
         if not isinstance(token, str):
             raise Refused(f"the token should be a text, but is {kind_of(token)}")
         self.url = url.rstrip("/")
@@ -49,10 +51,10 @@ class Transport:
         try:
             host = httpx.URL(self.url).host
         except httpx.InvalidURL as error:
-            raise ConnectionFailed(f"{url!r} is not the address of a server: {error}") from None
+            raise ConnectionFailed(f"url: {url!r} is not the address of a server: {error}") from None
         if not self.url.startswith(("http://", "https://")) or not host:
             raise ConnectionFailed(
-                f"{url!r} is not the address of a server: should be like http://127.0.0.1:8642"
+                f"url: {url!r} is not the address of a server: should be like http://127.0.0.1:8642"
             )
         if not token.isascii() or not token.isprintable():
             raise Refused("the token has characters that no token has; copy it again")
@@ -114,8 +116,8 @@ class Transport:
 
     def _patience(self, longer: float) -> httpx.Timeout:
         """Raises BadRequest where `longer` is no number of seconds."""
-        if not isinstance(longer, int | float) or not math.isfinite(longer):
-            raise BadRequest(f"wait: should be a number of seconds, but is {longer!r}")
+        if not isinstance(longer, int | float) or not abs(longer) <= LONGEST_SECONDS:
+            raise BadRequest(f"wait: should be a number of seconds, but is {shown(longer)}")
         # With more requests at once than connections, some wait for one.
         return httpx.Timeout(self._timeout + longer, connect=5.0, pool=None)
 
@@ -130,7 +132,8 @@ class Transport:
                 {"bytes": head.size, "head_bytes": head.head_bytes, "reading": json.dumps(reading)}
             )
         except (TypeError, ValueError, RecursionError) as error:
-            raise BadRequest(f"the request can't be sent: {_reason(error)}") from None
+            why = unsendable(reading) or f"the request can't be sent: {_reason(error)}"
+            raise BadRequest(why) from None
         answer = self._send(
             "POST",
             "/previews",
@@ -178,7 +181,7 @@ class Transport:
                 raise BadRequest(f"path: {str(target)!r} is a folder or a device; should be that of a file")
             self._download(path, draft, target)
         except OSError as error:
-            raise JobyardClientError(f"{target} can't be written: {error.strerror or error}") from None
+            raise JobyardClientError(f"path: {target} can't be written: {error.strerror or error}") from None
         except ValueError:  # a null character, half of a surrogate pair
             raise BadRequest(f"path: {str(target)!r} is none that a file can have") from None
         finally:
@@ -243,10 +246,9 @@ class Transport:
         try:
             return self._http.build_request(method, f"{self.url}{API}{path}", **options)
         except Exception as error:  # noqa: BLE001 - of values whose own methods fail, too
-            if (number := not_finite(options.get("json"))) is not None:
-                raise BadRequest(
-                    f"the request can't be sent: {number[1:]}; should be a finite number"
-                ) from None
+            for part in ("json", "params"):
+                if (why := unsendable(options.get(part))) is not None:
+                    raise BadRequest(why) from None
             raise BadRequest(f"the request can't be sent: {_reason(error)}") from None
 
     def _sent(self, request: httpx.Request, *, stream: bool) -> httpx.Response:

@@ -36,7 +36,7 @@ class Uploads:
 
     def placed(self, spec: Any) -> Any:
         """A spec as it is sent: with the ids of files instead of their paths."""
-        return self._placed(spec, names(paths(spec)))
+        return self._placed(spec, names(paths(spec).values()))
 
     def _placed(self, value: Any, called: Mapping[Path, str]) -> Any:
         match value:

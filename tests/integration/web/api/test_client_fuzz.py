@@ -1,4 +1,5 @@
-"""Whatever its methods are given, nothing but a JobyardClientError leaves the client.
+"""Whatever its methods are given, nothing but a JobyardClientError leaves the client, and its message is one
+line that names an argument.
 
 `make fuzz-client` tries more.
 """
@@ -7,8 +8,8 @@ import inspect
 import itertools
 import os
 import random
+import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ import pytest
 from flask import Flask
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from matplotlib import pyplot
 
 from jobyard import Client, Job, JobyardClientError
+from jobyard.client import Conflict, NotFound
+from jobyard.client.errors import LONGEST
 from tests.conftest import TOKEN, served
 from tests.integration.web.world import World
 
@@ -60,10 +64,22 @@ def call(method: Callable[..., Any], drawn: random.Random) -> None:
             places.append(drawn.choice(ODD))
         elif one.default is one.empty or drawn.random() < 0.2:
             named[one.name] = drawn.choice(ODD)
-    with suppress(JobyardClientError):
+    try:
         found = method(*places, **named)
         if isinstance(found, Iterator):
             list(itertools.islice(found, 3))
+    except JobyardClientError as error:
+        check(error, {*inspect.signature(method).parameters, *named})
+
+
+def check(error: JobyardClientError, arguments: set[str]) -> None:
+    message = str(error)
+    assert message.isprintable()  # on one line, too
+    assert 0 < len(message) <= LONGEST
+    # Of these, no argument need be wrong: what it names is not there, or does not allow this now.
+    if not isinstance(error, NotFound | Conflict) and not message.startswith("JOBYARD_"):
+        names = "|".join(map(re.escape, arguments))
+        assert re.match(rf"(the |should have .*)?\b({names})\b", message), message
 
 
 def fuzz(method: Callable[..., Any]) -> None:
@@ -78,6 +94,8 @@ def fuzz(method: Callable[..., Any]) -> None:
     @given(st.randoms(use_true_random=False, note_method_calls=False))
     def tried(drawn: random.Random) -> None:
         call(method, random.Random(drawn.getrandbits(64)))
+        # Nobody looks at what `Job.plot` has drawn.
+        pyplot.close("all")
 
     tried()
 

@@ -24,24 +24,24 @@ def test_a_text_is_sent_by_its_head_and_what_has_its_directory_last_whole_or_wit
 ) -> None:
     path = tmp_path / "in"
     path.write_bytes(b"text\n" * 3)
-    assert head_of(path) == Head(b"text\n" * 3, 15, None)
+    assert head_of(path, "file") == Head(b"text\n" * 3, 15, None)
     path.write_bytes(bytes(HEAD_BYTES + 9))
-    assert head_of(path) == Head(bytes(HEAD_BYTES), HEAD_BYTES + 9, None)
+    assert head_of(path, "file") == Head(bytes(HEAD_BYTES), HEAD_BYTES + 9, None)
     parquet = b"PAR1" + bytes(HEAD_BYTES) + b"end"
     path.write_bytes(parquet)
-    assert head_of(path) == Head(parquet, len(parquet), None)
+    assert head_of(path, "file") == Head(parquet, len(parquet), None)
     with path.open("wb") as file:
         file.write(b"PAR1")
         file.seek(WHOLE_BYTES)
         file.write(b"end")
-    head = head_of(path)
+    head = head_of(path, "file")
     assert (head.size, head.head_bytes) == (WHOLE_BYTES + 3, HEAD_BYTES)
     assert len(head.content) == HEAD_BYTES + TAIL_BYTES
     assert head.content.endswith(b"\0end")
     with pytest.raises(BadRequest, match="can't be read: Is a directory"):
-        head_of(tmp_path)
+        head_of(tmp_path, "file")
     with pytest.raises(BadRequest, match="can't be read"):
-        head_of(Path("a\0b"))
+        head_of(Path("a\0b"), "file")
 
 
 def test_only_a_large_local_file_of_texts_is_looked_at(tmp_path: Path) -> None:

@@ -37,29 +37,32 @@ def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Client]:
         (lambda c: c.score(files="a.csv"), "files: should be a list, as ['a.csv'], but is 'a.csv'"),
         (lambda c: c.score(files=Path("a.csv")), "files: should be a list, as ['a.csv']"),
         (lambda c: c.score(files=5), "files: is an int; should be a list"),
-        (lambda c: c.score(files=["a.csv", None]), "None is no file: should be a path, or the id of"),
+        (
+            lambda c: c.score(files=["a.csv", None]),
+            "files: is None, and no file; should be a path, or the id of",
+        ),
         (lambda c: c.score(file="a.csv", null_values="NA"), "null_values: should be a list, as ['NA']"),
-        (lambda c: c.score(file=["a.csv"]), "['a.csv'] is no file"),
-        (lambda c: c.score(file="empty.csv"), "empty.csv is empty"),
-        (lambda c: c.score(file="a\0.csv"), "can't be read: embedded null"),
-        (lambda c: c.upload("empty.csv"), "empty.csv is empty"),
-        (lambda c: c.predict("pets", "a.jpg"), "a.jpg can't be read: No such file"),
+        (lambda c: c.score(file=["a.csv"]), "file: is a list, and no file"),
+        (lambda c: c.score(file="empty.csv"), "file: empty.csv is empty"),
+        (lambda c: c.score(file="a\0.csv"), "file: a\\x00.csv can't be read: embedded null"),
+        (lambda c: c.upload("empty.csv"), "path: empty.csv is empty"),
+        (lambda c: c.predict("pets", "a.jpg"), "images.0: a.jpg can't be read: No such file"),
         (
             lambda c: c.predict("pets", {"a.jpg"}),
             "images: is a set; should be one or several of a path, bytes,",
         ),
         (lambda c: c.predict("pets", ["a.csv", 5]), "images[1]: is 5; should be a path, bytes, an open file"),
-        (lambda c: c.predict("pets", "folder"), "there are no files in folder"),
-        (lambda c: c.predict("pets", archive=Path("folder")), "there are no files in folder"),
+        (lambda c: c.predict("pets", "folder"), "images: there are no files in folder"),
+        (lambda c: c.predict("pets", archive=Path("folder")), "archive: there are no files in folder"),
         (lambda c: c.preview(io.BytesIO()), "path: there is nothing to read in the BytesIO"),
         (lambda c: c.download_model("pets", "folder"), "path: 'folder' is a folder or a device"),
         (lambda c: c.download_model("pets", os.devnull), "is a folder or a device; should be that of a file"),
         (lambda c: c.add_model("a.csv", name="x", classes="cat"), "classes: should be a list, as ['cat']"),
-        (lambda c: c.import_pictures("pets", "folder"), "there are no files in folder"),
+        (lambda c: c.import_pictures("pets", "folder"), "source: there are no files in folder"),
         (lambda c: c.score("fine", wait="soon"), "wait: should be a number of seconds, but is 'soon'"),
         (lambda c: c.score("fine", wait=float("nan")), "wait: should be a number of seconds, but is nan"),
-        (lambda c: c.dataset(None), "should be a name, but is None"),
-        (lambda c: c.model("\ud83d"), "should be a name, but is "),
+        (lambda c: c.dataset(None), "reference: should be a name, but is None"),
+        (lambda c: c.model("\ud83d"), "reference: should be a name, but is "),
         (lambda c: c.submit("sentiment", ITSELF), "spec: is nested too deep, or holds itself"),
     ],
 )
@@ -73,7 +76,7 @@ def test_a_value_that_is_not_meant_is_named(
 
 def test_a_server_and_a_token_that_are_not_there_are_said() -> None:
     missing: Any = 5
-    with pytest.raises(ConnectionFailed, match="the address of a server should be a text, but is 5"):
+    with pytest.raises(ConnectionFailed, match=r"^url: should be the address of a server, but is 5"):
         Client(missing, "token")
     with pytest.raises(Refused, match="the token should be a text, but is an int"):
         Client("http://127.0.0.1:9", missing)
