@@ -28,6 +28,7 @@ LONGEST_PAUSE_SECONDS = 5.0
 # More is no wait that anybody means, and overflows the clock.
 LONGEST_SECONDS = 1e9
 
+MAX_PORT = 65_535
 AWAY = frozenset({502, 503})
 CHUNK_BYTES = 1 << 20
 # How long the server waits for a worker that looks at a file.
@@ -48,9 +49,15 @@ class AsyncTransport:
         # The ids of objects that wait for a change of their jobs.
         self.waiting: set[int] = set()
         try:
-            host = httpx.URL(self.url).host
-        except httpx.InvalidURL as error:
+            address = httpx.URL(self.url)
+            host = address.host
+            host.encode("idna")  # as the system will do it
+        except (httpx.InvalidURL, UnicodeError) as error:
             raise ConnectionFailed(f"url: {url!r} is not the address of a server: {error}") from None
+        if (address.port or 0) > MAX_PORT:
+            raise ConnectionFailed(
+                f"url: {url!r} is not the address of a server: the port should be at most {MAX_PORT}"
+            )
         if not self.url.startswith(("http://", "https://")) or not host:
             raise ConnectionFailed(
                 f"url: {url!r} is not the address of a server: should be like http://127.0.0.1:8642"

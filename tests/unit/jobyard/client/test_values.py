@@ -99,3 +99,10 @@ def test_a_client_of_another_event_loop_says_so(monkeypatch: pytest.MonkeyPatch)
         JobyardClientError, match="can't be sent: Event loop is closed; make the client in the"
     ):
         asyncio.run(client.queues())
+
+
+@pytest.mark.parametrize("url", ["http://a..b", f"http://{'a' * 70}.example", "http://127.0.0.1:65536"])
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+def test_an_address_that_no_server_can_have_is_said(client: type, url: str) -> None:
+    with pytest.raises(ConnectionFailed, match="is not the address of a server: "):
+        client(url, "token")
