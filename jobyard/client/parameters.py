@@ -74,7 +74,9 @@ def unsendable(value: object, path: str = "", depth: int = 0) -> str | None:
         case dict() | list() | tuple():
             found = (unsendable(one, where, depth + 1) for where, one in _inside(value, path))
             return next(filter(None, found), None)
-    return f"{path}: is {shown(value)}, which JSON has not; should be a text, a number, a list or a mapping"
+    return (
+        f"{path}: is {shown(value)}, which JSON doesn't have; should be a text, a number, a list or a mapping"
+    )
 
 
 def _inside(value: object, path: str) -> Iterator[tuple[str, object]]:

@@ -312,7 +312,7 @@ def test_what_can_not_be_read_sent_or_written_is_an_error_of_the_client(
         client.score("x", thresholds={"positive": float("nan")})
     with pytest.raises(BadRequest, match=r"^spec\.lexicon: has half of a surrogate pair"):
         client.submit("sentiment", {"texts": ["x"], "lexicon": {"\ud83d": 1.0}})
-    with pytest.raises(BadRequest, match=r"^spec\.texts: is a set, which JSON has not"):
+    with pytest.raises(BadRequest, match=r"^spec\.texts: is a set, which JSON doesn't have"):
         client.submit("sentiment", {"texts": {1, 2}})
     assert script.seen == []
     job = client.score("x")
