@@ -167,7 +167,7 @@ def test_control_characters_in_strings_are_read_and_counted(desk: Desk) -> None:
     result = desk.score('[\n{"text": "a good\nday\t", "n":\t1}]', "in.json", format="jsonl")
     assert [row["text"] for row in desk.jsonl()] == ["a good\nday\t"]
     assert result["warnings"] == [
-        "control characters in strings, which JSON doesn't have, were read as they are (2 in all)"
+        "control characters in strings, which JSON has not, were read as they are (2 in all)"
     ]
 
 

@@ -22,7 +22,7 @@ def test_nan_and_infinity_are_null_and_counted(desk: Desk, format: str) -> None:
     ]
     result = desk.score("\n".join(lines), "in.jsonl", format=format)
     assert (result["rows"], result["nulls"], result["skipped"]) == (3, 1, 0)
-    assert result["warnings"] == ["NaN and infinity, which JSON doesn't have, became null (4 in all)"]
+    assert result["warnings"] == ["NaN and infinity, which JSON has not, became null (4 in all)"]
     found: list[dict[str, Any]] = getattr(desk, format)()
     assert [row["text"] for row in found[:2]] == ["good", 'NaN " Infinity']
     assert found[0]["x"] == ("" if format == "csv" else None)
