@@ -134,7 +134,8 @@ def _argument(field: str, bound: inspect.BoundArguments) -> str:
     field = field.removeprefix("spec.")
     first = re.split(r"\W", field)[0]
     for other in SENT_AS.get(first, ()):
-        if bound.arguments.get(first) is None and bound.arguments.get(other) is not None:
+        is_other_given = bound.arguments.get(first) is None and bound.arguments.get(other) is not None
+        if is_other_given or (first not in known and other in known):
             return f"{other}{field.removeprefix(first)}"
     return field
 

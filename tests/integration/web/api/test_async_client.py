@@ -79,7 +79,7 @@ def test_what_is_wrong_is_said_and_leaves_no_upload(app: Flask, tmp_path: Path) 
         assert [one async for one in client.files()] == []
         with pytest.raises(NotFound, match="no model 'nothing'"):
             await client.model("nothing")
-        with pytest.raises(BadRequest, match=r"missing\.csv can't be read"):
+        with pytest.raises(BadRequest, match=r"^file: .*missing\.csv can't be read"):
             await client.score(file=tmp_path / "missing.csv")
         await client.aclose()
         with pytest.raises(JobyardClientError, match="the client is closed"):
