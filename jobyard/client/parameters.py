@@ -3,6 +3,7 @@
 import math
 import uuid
 from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from jobyard.client.errors import BadRequest, Json, NotFound
@@ -55,6 +56,17 @@ def query(params: Json) -> str:
 def is_header(value: object) -> bool:
     """Whether it can be the value of a header."""
     return isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()
+
+
+def plain(value: Any) -> Any:
+    """A value with Python's numbers in place of NumPy's; others stay as they are."""
+    match value:
+        case dict():
+            return {key: plain(one) for key, one in value.items()}
+        case list() | tuple():
+            return [plain(one) for one in value]
+    is_scalar = hasattr(value, "dtype") and getattr(value, "ndim", None) == 0
+    return value.item() if is_scalar else value
 
 
 def unsendable(value: object, path: str = "", depth: int = 0) -> str | None:

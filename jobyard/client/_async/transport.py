@@ -9,9 +9,10 @@ from typing import IO, Any
 
 import httpx
 
+from jobyard.client import server_addresses
 from jobyard.client.errors import BadRequest, ConnectionFailed, JobyardClientError, Json, Refused, error_of
 from jobyard.client.heads import Head
-from jobyard.client.parameters import given, unsendable
+from jobyard.client.parameters import given, plain, unsendable
 from jobyard.client.proxies import proxy_for
 from jobyard.client.runtime import AsyncRuntime
 from jobyard.client.types import kind_of, shown
@@ -28,7 +29,6 @@ LONGEST_PAUSE_SECONDS = 5.0
 # More is no wait that anybody means, and overflows the clock.
 LONGEST_SECONDS = 1e9
 
-MAX_PORT = 65_535
 AWAY = frozenset({502, 503})
 CHUNK_BYTES = 1 << 20
 # How long the server waits for a worker that looks at a file.
@@ -39,31 +39,16 @@ class AsyncTransport:
     """One server's API; `timeout` in seconds is for one answer."""
 
     def __init__(self, url: str, token: str, timeout: float) -> None:
-        if not isinstance(url, str):
-            raise ConnectionFailed(f"url: should be the address of a server, but is {shown(url)}")
+        host = server_addresses.check(url)
         if not isinstance(token, str):
             raise Refused(f"the token should be a text, but is {kind_of(token)}")
+        if not token.isascii() or not token.isprintable():
+            raise Refused("the token has characters that no token has; copy it again")
         self.url = url.rstrip("/")
         self._timeout = timeout
         self._reached = False
         # The ids of objects that wait for a change of their jobs.
         self.waiting: set[int] = set()
-        try:
-            address = httpx.URL(self.url)
-            host = address.host
-            host.encode("idna")  # as the system will do it
-        except (httpx.InvalidURL, UnicodeError) as error:
-            raise ConnectionFailed(f"url: {url!r} is not the address of a server: {error}") from None
-        if (address.port or 0) > MAX_PORT:
-            raise ConnectionFailed(
-                f"url: {url!r} is not the address of a server: the port should be at most {MAX_PORT}"
-            )
-        if not self.url.startswith(("http://", "https://")) or not host:
-            raise ConnectionFailed(
-                f"url: {url!r} is not the address of a server: should be like http://127.0.0.1:8642"
-            )
-        if not token.isascii() or not token.isprintable():
-            raise Refused("the token has characters that no token has; copy it again")
         try:
             self._http = httpx.AsyncClient(
                 headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
@@ -250,8 +235,13 @@ class AsyncTransport:
 
     def _request(self, method: str, path: str, options: Json) -> httpx.Request:
         """Raises BadRequest for what can't be sent: values that JSON lacks, characters that UTF-8 lacks."""
+        address = f"{self.url}{API}{path}"
         try:
-            return self._http.build_request(method, f"{self.url}{API}{path}", **options)
+            try:
+                return self._http.build_request(method, address, **options)
+            except TypeError:  # what JSON lacks: numbers of NumPy, say
+                options = options | {"json": plain(options.get("json"))}
+                return self._http.build_request(method, address, **options)
         except Exception as error:  # noqa: BLE001 - of values whose own methods fail, too
             for part in ("json", "params"):
                 if (why := unsendable(options.get(part))) is not None:

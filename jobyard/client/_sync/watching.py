@@ -10,7 +10,16 @@ from typing import Any, Self
 from jobyard.client import display, plots
 from jobyard.client._sync.transport import Transport
 from jobyard.client.deadlines import deadline_of
-from jobyard.client.errors import Conflict, JobFailed, JobyardClientError, Json, NotFound, WaitTimeout
+from jobyard.client.errors import (
+    Conflict,
+    ConnectionFailed,
+    JobFailed,
+    JobyardClientError,
+    Json,
+    NotFound,
+    ServerError,
+    WaitTimeout,
+)
 from jobyard.client.job import JobFields
 from jobyard.client.progress import Following, check_progress, following
 from jobyard.client.runtime import Runtime
@@ -151,8 +160,12 @@ class Watching(JobFields):
             raise
 
     def _abandon(self, error: BaseException) -> None:
-        """Cancel the job, whose block an exception leaves."""
+        """Cancel the job, whose block an exception leaves; one that says that the server is away does not."""
         if self.done:
+            return
+        if isinstance(error, ConnectionFailed | ServerError):
+            # A server that restarts is no reason to end a training of days.
+            error.add_note(f"job {self.id} was not cancelled")
             return
         try:
             self.cancel()

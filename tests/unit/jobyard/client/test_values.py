@@ -2,11 +2,14 @@
 
 import asyncio
 import io
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
+import numpy as np
 import pytest
 
 from jobyard.client import AsyncClient, BadRequest, Client, ConnectionFailed, JobyardClientError, Refused
@@ -99,6 +102,26 @@ def test_a_client_of_another_event_loop_says_so(monkeypatch: pytest.MonkeyPatch)
         JobyardClientError, match="can't be sent: Event loop is closed; make the client in the"
     ):
         asyncio.run(client.queues())
+
+
+def test_an_address_with_a_password_is_refused_and_not_shown() -> None:
+    with pytest.raises(ConnectionFailed, match="should have no user and password") as raised:
+        Client("http://ann:secret@127.0.0.1:9", "token")
+    assert "secret" not in str(raised.value)
+
+
+def test_numbers_of_numpy_are_sent_as_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = []
+
+    def send(request: httpx.Request, **_: object) -> httpx.Response:
+        sent.append(json.loads(request.content))
+        return httpx.Response(422, json={"detail": "seen"})
+
+    with Client("http://127.0.0.1:9", "token") as client:
+        monkeypatch.setattr(client._transport._http, "send", send)
+        with pytest.raises(BadRequest, match="seen"):
+            client.train("pets", epochs=np.int64(3), learning_rate=np.float32(0.5))
+    assert sent == [{"kind": "train", "spec": {"dataset": "pets", "epochs": 3, "learning_rate": 0.5}}]
 
 
 @pytest.mark.parametrize("url", ["http://a..b", f"http://{'a' * 70}.example", "http://127.0.0.1:65536"])

@@ -10,7 +10,7 @@ import pytest
 from matplotlib import pyplot
 
 from jobyard import AsyncClient, Client
-from jobyard.client import JobFailed, JobyardClientError, WaitTimeout
+from jobyard.client import ConnectionFailed, JobFailed, JobyardClientError, WaitTimeout
 from tests.unit.jobyard.client.jobs import ID, history, raw
 
 URL = "http://127.0.0.1:1"
@@ -130,6 +130,14 @@ def test_an_exception_in_a_block_cancels_the_job_once(use: Callable[[Server], Cl
         _ = 1 / 0
     assert server.asked == ["job", "cancel"]
     assert job.state == "cancelled"
+
+
+def test_a_server_that_is_away_is_no_reason_to_cancel(use: Callable[[Server], Client]) -> None:
+    server = Server("running")
+    with pytest.raises(ConnectionFailed) as raised, use(server).job(ID):
+        raise ConnectionFailed("can't reach the server")
+    assert server.asked == ["job"]
+    assert raised.value.__notes__ == [f"job {ID} was not cancelled"]
 
 
 def test_an_exception_says_where_the_job_could_not_be_cancelled(
