@@ -40,8 +40,12 @@ def page(stack: Stack) -> Iterator[Page]:
 
 
 def _is_complaint(said: ConsoleMessage) -> bool:
-    """Chromium also reports an answer of 422, as a refused form has it, and of 401, as a lost login has."""
-    return said.type == "error" and not re.search("status of (401|422)", said.text)
+    """Chromium also reports an answer of 422, as a refused form has it, and of 401, as a lost login has.
+
+    It reports one of 503, too: a file is looked at again when a worker is free.
+    """
+    is_busy = "status of 503" in said.text and "/preview" in said.location["url"]
+    return said.type == "error" and not is_busy and not re.search("status of (401|422)", said.text)
 
 
 def _has_succeeded(page: Page) -> None:
