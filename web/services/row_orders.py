@@ -18,6 +18,8 @@ COMPARED: Final = re.compile(
 NUMBERED: Final = re.compile(r"@([0-9]{1,9})")
 # A name in an address is not longer.
 MAX_NAME: Final = 200
+# Among so many names the one that was meant is looked for.
+MAX_COMPARED: Final = 1_000
 
 
 class Term(NamedTuple):
@@ -88,7 +90,9 @@ def _keys(table: ScoredTable, name: str) -> list[str]:
     elif name == table.texts.name:
         return _texts(table.texts.sql)
     else:
-        near = difflib.get_close_matches(name, [*table.names, table.texts.name], 1)
+        # A file may have thousands of columns with names of any length.
+        short = [one for one in (*table.names[:MAX_COMPARED], table.texts.name) if len(one) <= MAX_NAME]
+        near = difflib.get_close_matches(name[:MAX_NAME], short, 1)
         guess = f"; did you mean {near[0]!r}?" if near else "; it may also be @ and the number of a column"
         raise BadInput("sort", f"there is no column {name[:MAX_NAME]!r}{guess}")
     column, kind = table.columns[place], str(table.types[place])

@@ -8,10 +8,13 @@ localize(document);
 // What stands in `data-refused` was sent and refused: it is no message that the page always has.
 if (document.querySelector("[data-refused]")) focusOnError(document.querySelector("main"));
 
-// The history of this window may hold pages of a login that has ended: the server is asked for them again.
-document.getElementById("logout")?.addEventListener("submit", () => sessionStorage.setItem(LOGGED_OUT, "yes"));
+// The history of this window may hold pages of a login that has ended: until the next login, the server is asked for
+// them again.
+const logout = document.getElementById("logout");
+logout?.addEventListener("submit", () => sessionStorage.setItem(LOGGED_OUT, "yes"));
 addEventListener("pageshow", ({ persisted }) => {
   const isFromHistory = persisted || performance.getEntriesByType("navigation")[0]?.type === "back_forward";
+  if (!isFromHistory && logout) sessionStorage.removeItem(LOGGED_OUT);
   if (!isFromHistory || !sessionStorage.getItem(LOGGED_OUT)) return;
   document.documentElement.hidden = true;
   location.reload();
