@@ -96,7 +96,8 @@ def addresses(app: Flask, database: Database) -> Iterator[list[str]]:
 def every_value(rule: Rule, everything: dict[str, list[str]]) -> Iterator[dict[str, str]]:
     others = {"name": ["scored.parquet", "%00", "last.keras"], "kind": ["train", "%00"]}
     others |= {"alias": ["best", "%00"], "member": ["train/cats/1.png", "%00"]}
-    others |= {"webhook_id": [str(uuid.UUID(int=1))]}
+    others |= {"webhook_id": [str(uuid.UUID(int=1))], "version": ["1", "%00"]}
+    others |= {"format": ["%00", "xlsx", "jsonl", "parquet", "csv"]}
     choices = [
         everything["job"]
         if name == "job_id" or (name == "id" and "/jobs/" in rule.rule)
