@@ -7,10 +7,10 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from jobyard.cli.session import on_a_line
 from jobyard.client import reading
 from jobyard.client.columns import MAX_COLUMNS, column
 from jobyard.client.errors import Json
+from jobyard.client.lines import on_a_line
 
 # A function that is a command, or is to become one.
 Command = Callable[..., Any]

@@ -7,7 +7,8 @@ from rich.markup import escape
 
 from jobyard.cli import FAILED
 from jobyard.cli.keeping import require_server
-from jobyard.cli.session import json_option, on_a_line, output, print_json
+from jobyard.cli.session import json_option, output, print_json
+from jobyard.client.lines import on_a_line
 
 COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 

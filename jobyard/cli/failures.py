@@ -5,10 +5,11 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from jobyard.cli import WRONG
-from jobyard.cli.session import connect, json_option, on_a_line, output, print_json
+from jobyard.cli.session import connect, json_option, output, print_json
 from jobyard.cli.times import since
 from jobyard.client import BadRequest, NotFound
 from jobyard.client.errors import Json
+from jobyard.client.lines import on_a_line
 
 WHY_NOT = "what they name was deleted, or the quota of their token is reached"
 

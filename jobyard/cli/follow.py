@@ -12,9 +12,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from jobyard.cli import INTERRUPTED
-from jobyard.cli.session import is_terminal, on_a_line
+from jobyard.cli.session import is_terminal
 from jobyard.client import Job
-from jobyard.client.positions import place_in_queue
+from jobyard.client.lines import on_a_line
+from jobyard.client.positions import state_and_place
 from jobyard.client.stalls import no_progress
 
 POLL_SECONDS = 0.5
@@ -103,7 +104,7 @@ class _Bar:
             total = 1
         self._progress.update(
             self._task,
-            description=f"{job.kind} [dim]{escape(_where(job))}",
+            description=f"{job.kind} [dim]{escape(on_a_line(state_and_place(job)))}",
             total=total,
             completed=total if job.succeeded and total else now.get("done") or 0,
             count=_count(job),
@@ -126,7 +127,7 @@ class _Lines:
         if now == self._shown and time.monotonic() < self._shown_at + LINE_SECONDS:
             return
         self._shown, self._shown_at = now, time.monotonic()
-        parts = [_where(job), _count(job), _left(job)]
+        parts = [on_a_line(state_and_place(job)), _count(job), _left(job)]
         self.note(f"{job.kind} {job.id}: {', '.join(part for part in parts if part)}")
 
     def note(self, text: str) -> None:
@@ -158,13 +159,6 @@ class _Epochs:
 def _values(metrics: dict[str, float | None]) -> str:
     known = [(name, metrics.get(name)) for name in METRICS]
     return "  ".join(f"{name} {value:.4f}" for name, value in known if value is not None)
-
-
-def _where(job: Job) -> str:
-    if job.state == "queued" and job.position is not None:
-        why = job.waiting_for
-        return f"queued, {place_in_queue(job.position)}" + (f": {on_a_line(why)}" if why else "")
-    return job.phase if job.state in ("running", "waiting") and job.phase else job.state
 
 
 def _count(job: Job) -> str:

@@ -18,13 +18,13 @@ from jobyard.cli.session import (
     label_option,
     labels_of,
     local,
-    on_a_line,
     outcome,
     output,
     print_json,
 )
 from jobyard.client import Job, WaitTimeout
 from jobyard.client.errors import Json
+from jobyard.client.lines import on_a_line
 from jobyard.client.positions import place_in_queue
 from jobyard.client.stalls import no_progress
 

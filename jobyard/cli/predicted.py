@@ -13,9 +13,10 @@ from rich.table import Table
 
 from jobyard.cli.outputs import whole
 from jobyard.cli.pictures import Called, as_it_is
-from jobyard.cli.session import on_a_line, output, print_json
+from jobyard.cli.session import output, print_json
 from jobyard.client import Job
 from jobyard.client.errors import Json
+from jobyard.client.lines import on_a_line
 
 MAX_ROWS = 50
 NO_CHOICE: Final[Mapping[str, str]] = {}

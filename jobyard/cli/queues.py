@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import click
 from rich.markup import escape
 
-from jobyard.cli.session import connect, json_option, on_a_line, print_json, print_list
+from jobyard.cli.session import connect, json_option, print_json, print_list
 from jobyard.cli.times import lasted
 from jobyard.client.errors import Json
+from jobyard.client.lines import on_a_line
 
 COLUMNS = (
     *("queue", "queued", "oldest wait", "running", "limit", "workers"),

@@ -9,9 +9,10 @@ from jobyard.cli.evaluations import show_evaluation
 from jobyard.cli.models import show_foreign
 from jobyard.cli.predicted import show_predictions
 from jobyard.cli.scored import show_file, show_texts
-from jobyard.cli.session import on_a_line, output
+from jobyard.cli.session import output
 from jobyard.cli.trainings import show_training
 from jobyard.client import Job
+from jobyard.client.lines import on_a_line
 
 MAX_CHARACTERS = 300
 

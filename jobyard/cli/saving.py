@@ -18,8 +18,8 @@ from jobyard.client import Client, Job
 from jobyard.client.errors import Json
 from jobyard.client.job import SCORES_FORMATS
 from jobyard.client.parameters import given
+from jobyard.client.sentiment import SCORES
 
-SCORES = ("neg", "neu", "pos", "compound", "label")
 METRICS = ("name", "step", "epoch", "value", "at")
 SCORED, PREDICTED = "scored file", "predictions"
 # By what rows are chosen and ordered.

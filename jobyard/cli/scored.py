@@ -7,14 +7,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from jobyard.cli.dialects import show_read_as
-from jobyard.cli.session import on_a_line, output
+from jobyard.cli.session import output
 from jobyard.client import Job, reading, unseen
 from jobyard.client.errors import Json
 from jobyard.client.explanations import reasons, that_matter
+from jobyard.client.lines import on_a_line
+from jobyard.client.sentiment import LABELS
 
 SHOWN_ERRORS = 5
 SHOWN_ROWS = 3
-LABELS = ("positive", "neutral", "negative")
 STYLES = {"positive": "green", "neutral": "yellow", "negative": "red"}
 
 

@@ -159,11 +159,6 @@ def print_list(
         click.echo(nothing)
 
 
-def on_a_line(text: str) -> str:
-    """What a file or a result holds must not move the cursor of a terminal."""
-    return "".join(character for character in " ".join(text.split()) if character.isprintable())
-
-
 def local(moment: str | None, never: str = "") -> str:
     """A moment of the API by this machine's clock; `never` if there is none."""
     if moment is None:

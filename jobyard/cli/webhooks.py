@@ -11,13 +11,13 @@ from jobyard.cli.session import (
     json_option,
     label_option,
     labels_of,
-    on_a_line,
     print_json,
     print_list,
 )
 from jobyard.cli.times import since
 from jobyard.client import Client
 from jobyard.client.errors import Json
+from jobyard.client.lines import on_a_line
 
 EVENTS = ("succeeded", "failed", "cancelled", "waiting_long", "queue_paused")
 ENDS = EVENTS[:3]

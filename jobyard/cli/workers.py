@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 import click
 from rich.markup import escape
 
-from jobyard.cli.session import connect, json_option, on_a_line, print_json, print_list
+from jobyard.cli.session import connect, json_option, print_json, print_list
 from jobyard.cli.times import since
 from jobyard.client import Client
 from jobyard.client.errors import Json
+from jobyard.client.lines import on_a_line
 
 COLUMNS = ("worker", "queue", "version", "running for", "free disk", "jobs", "state")
 

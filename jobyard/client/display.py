@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from jobyard.client import sparklines
 from jobyard.client.errors import Json
-from jobyard.client.positions import place_in_queue
+from jobyard.client.positions import where
 
 # Behind white letters, with a contrast of at least 4.5.
 BADGES: Final = {
@@ -106,14 +106,6 @@ def table(jobs: Sequence[Listed]) -> str:
         for head in ("state", "job", "kind", "took", "what is known")
     )
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-
-
-def where(job: Shown) -> str:
-    """Where a job is that has not ended: its phase, or its place in the queue and what keeps it there."""
-    if job.state == "queued" and job.position is not None:
-        why = f": {job.waiting_for}" if job.waiting_for else ""
-        return f"{place_in_queue(job.position)}{why}"
-    return job.phase or job.state
 
 
 def facts(job: Shown) -> list[tuple[str, str]]:

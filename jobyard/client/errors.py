@@ -20,7 +20,7 @@ class JobyardClientError(Exception):
     """
 
     def __init__(self, message: str, problem: Json | None = None) -> None:
-        super().__init__(shortened(on_a_line(message)))
+        super().__init__(shortened(with_escapes(message)))
         self.problem = problem
 
 
@@ -60,7 +60,7 @@ class JobFailed(JobyardClientError):
         super().__init__("")
         # Whole, however long: nobody else says why it failed.
         self.args = (
-            on_a_line(f"job {job.id} {'was cancelled' if job.state == 'cancelled' else job.state}{why}"),
+            with_escapes(f"job {job.id} {'was cancelled' if job.state == 'cancelled' else job.state}{why}"),
         )
         self.job = job
 
@@ -69,7 +69,7 @@ class WaitTimeout(JobyardClientError):
     """The job is still running, but the time to wait for it is over."""
 
 
-def on_a_line(message: str) -> str:
+def with_escapes(message: str) -> str:
     """With what can't be printed as its escape: values in a message are anybody's."""
     return "".join(
         one if one.isprintable() else " " if one.isspace() else one.encode("unicode_escape").decode()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from jobyard.client.errors import JobyardClientError, on_a_line, shortened
+from jobyard.client.errors import JobyardClientError, shortened, with_escapes
 
 # How a message begins that names a field of a request, of a part of it, or of its spec.
 FIELD = re.compile(r"(?P<field>\w+(\.\w+|\[\d+\])*): ")
@@ -20,7 +20,7 @@ def renamed(error: JobyardClientError, called: Callable[[str], str]) -> str:
     if wrong:
         said = [_said(called(str(one["field"])), str(one["message"])) for one in wrong[:SAID]]
         more = [f"and {len(wrong) - SAID} more"] if len(wrong) > SAID else []
-        return shortened(on_a_line("; ".join(said + more)))
+        return shortened(with_escapes("; ".join(said + more)))
     message = str(error)
     found = FIELD.match(message)
     return message if found is None else _said(called(found["field"]), message[found.end() :])

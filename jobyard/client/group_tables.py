@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jobyard.client.errors import Json
-
-LABELS = ("positive", "neutral", "negative")
+from jobyard.client.sentiment import LABELS
 
 
 def group_columns(groups: Sequence[Json]) -> dict[str, list[Any]]:

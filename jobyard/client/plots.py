@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jobyard.client.display import best_epoch
 from jobyard.client.errors import BadRequest, JobyardClientError, Json
-from jobyard.client.sparklines import LABELS, TRAINING, VALIDATION, by_name
+from jobyard.client.sparklines import LABEL_COLOURS, TRAINING, VALIDATION, by_name
 from jobyard.client.types import shown
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def sentiment(result: Json, *, thresholds: Json | None = None, ax: Any = None) -
         **{name: value for name, value in (thresholds or {}).items() if value is not None},
     }
     told = result.get("labels") or {}
-    for label, colour in LABELS.items():
+    for label, colour in LABEL_COLOURS.items():
         mine = [
             place for place in range(len(counts)) if _label(edges[place], edges[place + 1], limits) == label
         ]

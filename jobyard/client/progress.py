@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
-from jobyard.client.display import Shown, where
+from jobyard.client.display import Shown
 from jobyard.client.errors import BadRequest, Json
+from jobyard.client.lines import on_a_line
+from jobyard.client.positions import state_and_place
 from jobyard.client.stalls import no_progress
 
 # How long a request waits for news while a bar is shown.
@@ -178,15 +180,13 @@ def _left(seconds: float | None) -> list[str]:
 
 def _words(job: Followed) -> str:
     """What is said before the bar, on one line: others have written names and reasons."""
-    said = job.state if job.done else where(job)
-    if job.state == "queued" and said != "queued":
-        said = f"queued, {said}"
+    said = state_and_place(job)
     if job.stalled_since and not job.done:
         said = f"{said}, {no_progress(datetime.fromisoformat(job.stalled_since))}"
-    return f"{job.kind}: {on_a_line(said)}"
+    return f"{job.kind}: {short_line(said)}"
 
 
-def on_a_line(text: str) -> str:
-    """A text without what moves a terminal's cursor, and cut."""
-    line = "".join(character for character in " ".join(text.split()) if character.isprintable())
+def short_line(text: str) -> str:
+    """A text on one line, and cut."""
+    line = on_a_line(text)
     return line if len(line) <= LONGEST_WORDS else f"{line[: LONGEST_WORDS - 1]}…"

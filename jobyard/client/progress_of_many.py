@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from jobyard.client.display import where
+from jobyard.client.positions import where
 from jobyard.client.progress import (
     BAR,
     SHOWN_SECONDS,
     Followed,
     in_notebook,
     is_interrupt,
-    on_a_line,
+    short_line,
     tqdm_class,
 )
 
@@ -38,8 +38,8 @@ class FollowingAll:
         said = "all have ended"
         if place < len(self._jobs):
             job = self._jobs[place]
-            said = f"{job.title}: {job.state if job.done else where(job)}"
-        self._bar.set_description_str(on_a_line(said), refresh=False)
+            said = f"{job.title}: {where(job)}"
+        self._bar.set_description_str(short_line(said), refresh=False)
         bad = [f"{count:,} {state}" for state, count in counts.items() if count]
         self._bar.set_postfix_str(", ".join(bad), refresh=False)
         self._bar.refresh()

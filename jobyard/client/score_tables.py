@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 from jobyard.client.errors import BadRequest, JobyardClientError, Json
 from jobyard.client.joins import SUFFIX, converted, joined, library_of, taken
 from jobyard.client.libraries import needed, translated
+from jobyard.client.sentiment import LABELS, SCORES
 from jobyard.client.types import shown
 
-OURS = ("neg", "neu", "pos", "compound", "label")
-LABELS = ("positive", "neutral", "negative")
 SORTS = ("row", "compound", "-compound")
 # What texts that were given without a name are called.
 TEXT = "text"
@@ -57,7 +56,7 @@ def of_texts(job: Json) -> list[Json]:
     """Rows of a job that scored texts, as those of a file: {row, columns, neg, neu, pos, compound, label}."""
     texts = job["spec"]["texts"]
     return [
-        {"row": row, "columns": {TEXT: text}, **{name: one[name] for name in OURS}}
+        {"row": row, "columns": {TEXT: text}, **{name: one[name] for name in SCORES}}
         for row, (text, one) in enumerate(zip(texts, job["result"]["scores"], strict=True))
     ]
 
@@ -95,7 +94,7 @@ def text_column(texts: str, names: Sequence[str]) -> str:
     Raises BadRequest where they are within another column.
     """
     name = texts
-    if texts.lower() in OURS:
+    if texts.lower() in SCORES:
         name += SUFFIX
         while name not in names and len(name) < len(texts) + len(SUFFIX) * len(names):
             name += SUFFIX
@@ -108,7 +107,7 @@ def text_column(texts: str, names: Sequence[str]) -> str:
 
 def _columns(rows: Sequence[Json]) -> Mapping[str, list[Any]]:
     texts = {TEXT: [row["columns"][TEXT] for row in rows]}
-    return texts | {name: [row[name] for row in rows] for name in OURS}
+    return texts | {name: [row[name] for row in rows] for name in SCORES}
 
 
 def _with_pyarrow(
@@ -123,7 +122,7 @@ def _with_pyarrow(
             names = file.schema_arrow.names
             found = text_column(texts, names) if question.search else None
             if given is not None:
-                wanted = [*OURS, *([] if found is None else [found])]
+                wanted = [*SCORES, *([] if found is None else [found])]
             table = file.read(wanted)
     else:
         table, found = arrow.table(_columns(scored)), TEXT
@@ -144,7 +143,7 @@ def _with_pyarrow(
             picked = picked.take(compute.sort_indices(picked, [("compound", order), ("row", "ascending")]))
         rows = picked["row"].to_pylist()
     if given is not None:
-        return joined(given, table.select(list(OURS)), rows, TEXT)
+        return joined(given, table.select(list(SCORES)), rows, TEXT)
     return table if rows is None else _numbered(taken(table, rows), rows, purpose)
 
 
@@ -163,7 +162,7 @@ def _with_polars(
     if isinstance(scored, Path):
         names = list(polars.read_parquet_schema(scored))
         found = text_column(texts, names) if question.search else None
-        wanted = None if given is None else [*OURS, *([] if found is None else [found])]
+        wanted = None if given is None else [*SCORES, *([] if found is None else [found])]
         table = polars.read_parquet(scored, columns=wanted)
     else:
         table, found = polars.DataFrame(_columns(scored)), TEXT
@@ -183,7 +182,7 @@ def _with_polars(
             )
         rows = picked["row"].to_list()
     if given is not None:
-        return joined(given, table.select(OURS), rows, TEXT)
+        return joined(given, table.select(SCORES), rows, TEXT)
     return taken(table, rows)
 
 

@@ -9,7 +9,7 @@ from jobyard.client.errors import Json
 # Each has a contrast of at least 3 on white and on the dark themes of Jupyter and VS Code.
 TRAINING: Final = "#3b82f6"
 VALIDATION: Final = "#ea580c"
-LABELS: Final = {"positive": "#2da44e", "neutral": "#848d97", "negative": "#e5534b"}
+LABEL_COLOURS: Final = {"positive": "#2da44e", "neutral": "#848d97", "negative": "#e5534b"}
 
 WIDTH, HEIGHT = 270, 130
 # Around what is drawn: left, top, right, bottom.
@@ -51,12 +51,12 @@ def labels(counts: Mapping[str, int], histogram: Json | None) -> str:
     if not total:
         return ""
     left, parts = 0.0, []
-    for name, colour in LABELS.items():
+    for name, colour in LABEL_COLOURS.items():
         width = 100 * counts.get(name, 0) / total
         parts.append(f'<rect x="{left:.3f}%" width="{width:.3f}%" height="12" fill="{colour}"/>')
         left += width
     said = {f"{name} {counts.get(name, 0):,} ({counts.get(name, 0) / total:.0%})": colour
-            for name, colour in LABELS.items()}  # fmt: skip
+            for name, colour in LABEL_COLOURS.items()}  # fmt: skip
     bar = _svg("100%", 12, f"Labels of {total:,} texts", "".join(parts), "max-width:560px")
     bins = _histogram(histogram) if histogram else ""
     return f'<div style="margin-top:.5em">{bar}</div>{_legend(said)}{bins}'

@@ -11,11 +11,11 @@ from rich.table import Table
 
 from jobyard.cli import FAILED
 from jobyard.cli.follow import show_progress, working
-from jobyard.cli.scored import LABELS
 from jobyard.cli.scores import scored_file
 from jobyard.cli.session import output
 from jobyard.cli.sources import folder_name
 from jobyard.client import Client, Job, JobFailed, JobyardClientError
+from jobyard.client.sentiment import LABELS
 from jobyard.demo.pictures import draw_set
 from jobyard.demo.reviews import write_reviews
 from jobyard.demo.server import DemoFailed, make_folder, server

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jobyard.client.display import BADGES, card, table
 from jobyard.client.job import JobFields
-from jobyard.client.sparklines import LABELS, TRAINING, VALIDATION
+from jobyard.client.sparklines import LABEL_COLOURS, TRAINING, VALIDATION
 from jobyard.shared.jobs.briefs import brief_of
 from tests.unit.jobyard.client.jobs import history, job
 
@@ -93,7 +93,7 @@ def test_scored_texts_show_their_labels_and_the_histogram() -> None:
     assert "positive 3 (75%)" in Read(html).words
     assert "mean compound: +0.250" in Read(html).words
     assert 'width="75.000%"' in html
-    assert all(colour in html for colour in LABELS.values())
+    assert all(colour in html for colour in LABEL_COLOURS.values())
     assert "0.50 to 1.00: 3" in Read(html).words
 
 
@@ -183,7 +183,7 @@ def contrast(one: str, other: str) -> float:
 
 def test_states_can_be_read_and_charts_seen_on_light_and_on_dark() -> None:
     assert {state for state, colour in BADGES.items() if contrast(colour, "#ffffff") < 4.5} == set()
-    drawn = (TRAINING, VALIDATION, *LABELS.values())
+    drawn = (TRAINING, VALIDATION, *LABEL_COLOURS.values())
     # White, and the backgrounds of JupyterLab's and VS Code's dark themes.
     for background in ("#ffffff", "#111111", "#1f1f1f"):
         assert [colour for colour in drawn if contrast(colour, background) < 3] == []

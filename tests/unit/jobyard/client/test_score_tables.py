@@ -15,12 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobyard.client import BadRequest, JobyardClientError
-from jobyard.client.score_tables import OURS, Question, chosen, of_texts, scored_file, table_of
+from jobyard.client.score_tables import Question, chosen, of_texts, scored_file, table_of
+from jobyard.client.sentiment import SCORES
 from tests.integration.web.scored import scored_table
 
 TEXTS = st.lists(st.none() | st.sampled_from(["Good", "GOOD!", "bad", "é", "", "go%od"]), max_size=12)
 NAMES = st.one_of(
-    st.sampled_from([*OURS, "label_original", "a"]), st.text(max_size=3), st.integers(), st.none()
+    st.sampled_from([*SCORES, "label_original", "a"]), st.text(max_size=3), st.integers(), st.none()
 )
 LABELS = st.one_of(st.integers(), st.text(max_size=2), st.floats(allow_nan=False), st.none())
 QUESTIONS = st.builds(
@@ -110,7 +111,7 @@ def test_row_i_of_a_frame_gets_score_i(frame: pd.DataFrame, question: Question) 
         == frame.iloc[rows].to_numpy(dtype=object).tolist()
     )
     ours = [name[0] if isinstance(name, tuple) else name for name in found.columns[width:]]
-    assert ours == list(OURS)
+    assert ours == list(SCORES)
     compounds = found.iloc[:, -2].astype(object)
     assert compounds.where(compounds.notna(), None).tolist() == [compound_of(texts[row]) for row in rows]
     if not isinstance(frame.columns, pd.MultiIndex):
@@ -134,7 +135,7 @@ def test_every_library_gives_the_same_rows(texts: list[str | None], question: Qu
         path = scored(texts, Path(temporary), "review")
         for given_frame in givens:
             found = table_of(path, "review", question, given_frame, "polars", "to_polars()")
-            assert found.columns == ["review", "label_original", *OURS]
+            assert found.columns == ["review", "label_original", *SCORES]
             assert found["label_original"].to_list() == rows
             assert found["review"].to_list() == [texts[row] for row in rows]
             assert found["compound"].to_list() == [compound_of(texts[row]) for row in rows]
@@ -143,7 +144,7 @@ def test_every_library_gives_the_same_rows(texts: list[str | None], question: Qu
             assert arrow.column("compound").to_pylist() == found["compound"].to_list()
             assert pandas["label_original"].tolist() == rows
         alone = table_of(path, "review", question, None, "polars", "to_polars()")
-        assert alone.columns == ["review", *OURS]
+        assert alone.columns == ["review", *SCORES]
         assert alone["compound"].to_list() == [compound_of(texts[row]) for row in rows]
         numbered = table_of(path, "review", question, None, "pandas", "to_pandas()")
         assert numbered.index.tolist() == rows
@@ -167,7 +168,7 @@ def test_a_series_becomes_the_first_column(folder: Path, series: Any) -> None:
         "pandas",
         "to_pandas()",
     )
-    assert list(found.columns) == ["text" if series.name is None else series.name, *OURS]
+    assert list(found.columns) == ["text" if series.name is None else series.name, *SCORES]
     assert found.index.tolist() == (series.index.tolist() if isinstance(series, pd.Series) else [0, 1])
     assert found["compound"].iloc[0] == 0.5
 
@@ -178,10 +179,10 @@ def test_an_index_becomes_a_column_where_there_is_no_index(folder: Path) -> None
     assert table_of(path, "text", Question(), frame, "polars", "to_polars()").columns == [
         "day",
         "text",
-        *OURS,
+        *SCORES,
     ]
     frame = frame.reset_index(drop=True)
-    assert table_of(path, "text", Question(), frame, "polars", "to_polars()").columns == ["text", *OURS]
+    assert table_of(path, "text", Question(), frame, "polars", "to_polars()").columns == ["text", *SCORES]
 
 
 def test_a_frame_that_has_another_number_of_rows_is_refused(folder: Path) -> None:
