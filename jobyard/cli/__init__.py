@@ -1,6 +1,5 @@
 """The command `jobyard`."""
 
-import difflib
 import importlib
 import os
 import signal
@@ -108,8 +107,9 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
-            near = difflib.get_close_matches(name.lower(), COMMANDS, n=1)
-            meant = SYNONYMS.get(name.lower(), next(iter(near), None))
+            from jobyard.client.suggestions import nearest
+
+            meant = SYNONYMS.get(name.lower()) or nearest(name.lower(), COMMANDS)
             hint = f"; did you mean {meant!r}?" if meant is not None else ""
             raise click.UsageError(f"there is no command {name!r}{hint}", ctx)
         return super().resolve_command(ctx, args)

@@ -43,7 +43,7 @@ def _models(client: Client) -> Iterator[CompletionItem]:
 
 def _jobs(client: Client) -> Iterator[CompletionItem]:
     yield CompletionItem("@last", help="your newest job")
-    for job in itertools.islice(client.jobs(limit=NEWEST), NEWEST):
+    for job in client.jobs(limit=NEWEST):
         yield CompletionItem(job.id, help=f"{job.state}: {job.title}")
 
 

@@ -1,6 +1,5 @@
 """FIELD=VALUE from a command line, made JSON by the JSON Schema of a kind's spec."""
 
-import difflib
 import json
 import math
 import re
@@ -12,6 +11,7 @@ import click
 
 from jobyard.cli.targets import expanded
 from jobyard.client.errors import Json
+from jobyard.client.suggestions import nearest
 
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 UPLOAD = "@"
@@ -31,11 +31,6 @@ UNREADABLE = object()
 
 class FieldError(click.UsageError):
     """A field or its value is not what the schema says."""
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The name that was probably meant."""
-    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
 
 
 def fill(spec: Json, given: Iterable[str], schema: Json) -> Json:

@@ -17,10 +17,10 @@ from jobyard.cli.targets import check_target, is_standard_output
 from jobyard.client import Client, Job
 from jobyard.client.errors import Json
 from jobyard.client.job import SCORES_FORMATS
+from jobyard.client.metric_history import POINT
 from jobyard.client.parameters import given
 from jobyard.client.sentiment import SCORES
 
-METRICS = ("name", "step", "epoch", "value", "at")
 SCORED, PREDICTED = "scored file", "predictions"
 # By what rows are chosen and ordered.
 CHOICES = {SCORED: {"label", "search", "sort"}, PREDICTED: {"label", "sort"}}
@@ -148,7 +148,7 @@ def _ways(client: Client, job: Job, asked: Asked) -> dict[str, Way]:
     ways: dict[str, Way] = {}
     result = job.result or {}
     if job.kind == "train":  # also of one that is running or that failed
-        ways["csv"] = Way("metrics", lambda path: _write_rows(path, METRICS, job.metrics(), asked.escape))
+        ways["csv"] = Way("metrics", lambda path: _write_rows(path, POINT, job.metrics(), asked.escape))
         ways["png"] = Way("history", job.save_history)
     if not job.succeeded:
         return ways

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 import click
 
-from jobyard.cli.fields import fill, nearest, uploads
+from jobyard.cli.fields import fill, uploads
 from jobyard.cli.follow import follow, working
 from jobyard.cli.results import show_result
 from jobyard.cli.session import connect, json_option, marks_options, outcome, print_json, priority_option
@@ -14,6 +14,7 @@ from jobyard.cli.targets import expanded
 from jobyard.client import Client
 from jobyard.client.again import marks_of, require_files, without_others
 from jobyard.client.errors import Json
+from jobyard.client.suggestions import nearest
 
 
 @click.command(short_help="Submit a job of any kind, given the fields of its spec.")

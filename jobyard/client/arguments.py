@@ -155,8 +155,8 @@ def _wrong(
         if name in places[:given]:
             return f"{name}: is given twice, by its place and by its name"
     if given > len(places):
-        takes = f"{len(places)} at most" if places else "none"
-        return f"{called}: {given} arguments have no name; should be {takes}, and others as name=value"
+        takes = f"at most {len(places)}" if places else "no"
+        return f"{called}: takes {takes} positional arguments, but got {given}; give others as name=value"
     for one in known:
         if one.default is one.empty and one.name not in (*places[:given], *kwargs):
             return f"{one.name}: is missing; {called} needs it"

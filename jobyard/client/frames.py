@@ -1,12 +1,12 @@
 """Data frames of any library: their columns, and the one that is meant."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from jobyard.client.errors import BadRequest
 from jobyard.client.libraries import as_it_is_now, installed, is_of, needed, translated
 from jobyard.client.series import Series, is_missing, of_arrow
+from jobyard.client.suggestions import nearest
 from jobyard.client.types import kind_of
 
 # The column of texts is called so, unless another one is named.
@@ -42,7 +42,7 @@ def frame_of(value: Any, argument: str) -> Frame | Series | None:
         return _of_polars(value)
     if is_of(value, "pyarrow", "Table"):
         return _of_arrow(value)
-    if is_of(value, "pyarrow", "Array", "ChunkedArray", "Series") or is_of(value, "polars", "Series"):
+    if is_of(value, "pyarrow", "Array", "ChunkedArray") or is_of(value, "polars", "Series"):
         return None
     if is_of(value, "pandas", "Series", "Index"):
         return None
@@ -170,9 +170,9 @@ def place_of(names: Sequence[Hashable], wanted: object, argument: str) -> int:
         raise BadRequest(f"{argument}: {len(places)} columns are called {wanted!r:.80}; should be {numbers}")
     if _is_number(wanted, len(names)):
         return int(wanted) - 1  # type: ignore[call-overload,no-any-return]
-    near = get_close_matches(str(wanted), map(str, names), 1)
-    meant = [name for name in names if near and str(name) == near[0]]
-    hint = f"; did you mean {meant[0]!r:.80}?" if meant else ""
+    near = nearest(str(wanted), map(str, names))
+    meant = next((name for name in names if str(name) == near), None)
+    hint = "" if near is None else f"; did you mean {meant!r:.80}?"
     raise BadRequest(f"{argument}: there is no column {wanted!r:.80}{hint or ';'} {_columns(names)}")
 
 

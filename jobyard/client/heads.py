@@ -1,11 +1,11 @@
 """The head of a file of texts, which the server looks at before the file is uploaded."""
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from jobyard.client.errors import BadRequest, Json
+from jobyard.client.suggestions import nearest
 
 # What a dialect may depend on.
 HEAD_BYTES = 2 << 20
@@ -62,7 +62,7 @@ def reading_of(spec: Mapping[str, Any]) -> Json:
 
 
 def is_worth_a_look(kind: str, spec: Mapping[str, Any]) -> bool:
-    """Whether a job's file is that large that it is better known before what a job would refuse."""
+    """Whether a job's file is so large that what the job would refuse should be found before the upload."""
     file = spec.get("file")
     try:
         return kind == "sentiment" and isinstance(file, Path) and file.stat().st_size >= LARGE_BYTES
@@ -83,13 +83,13 @@ def refusal(found: Mapping[str, Any], spec: Mapping[str, Any], path: Path) -> st
     asked = spec.get(field)
     if field not in ("column", "group_by") or not columns:
         return f"{path.name}: {message}" if field == "file" else f"{field}: {path.name}: {message}"
-    near = difflib.get_close_matches(str(asked or "text"), columns, n=1)
+    near = nearest(str(asked or "text"), columns)
     if asked is None:
         why = f"should say which one has the texts, of {_shown(columns)}"
-    elif not near and not found.get("is_whole") and found.get("read_as", {}).get("format") in KEYED:
+    elif near is None and not found.get("is_whole") and found.get("read_as", {}).get("format") in KEYED:
         return None  # later rows may have it; what looks mistyped is refused all the same
-    elif near and near[0] != asked:
-        why = f"{path.name} has no column {asked!r}; did you mean {near[0]!r}? It has {_shown(columns)}"
+    elif near is not None and near != asked:
+        why = f"{path.name} has no column {asked!r}; did you mean {near!r}? It has {_shown(columns)}"
     else:
         why = f"{path.name}: {message}"
     return f"{field}: {why}"

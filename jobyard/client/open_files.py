@@ -123,11 +123,9 @@ def _shown(file: object, name: str) -> str:
 
 def copy_of(content: bytes, folder: Path, name: str) -> Path:
     """A file of these bytes."""
-    target = _free(folder, name)
     try:
+        target = _free(folder, name)
         target.write_bytes(content)
     except OSError as error:
-        raise JobyardClientError(
-            f"{target.name} can't be written to {folder}: {error.strerror or error}"
-        ) from None
+        raise JobyardClientError(f"{name} can't be written to {folder}: {error.strerror or error}") from None
     return target

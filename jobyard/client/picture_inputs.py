@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jobyard.client import png
-from jobyard.client.errors import BadRequest, JobyardClientError
+from jobyard.client.errors import BadRequest
 from jobyard.client.folders import walk
 from jobyard.client.libraries import is_of
 from jobyard.client.open_files import copy_of, is_of_text, is_open_file, saved
@@ -140,9 +140,4 @@ def _of_path(image: Any, folder: Path, argument: str) -> Iterator[tuple[str | in
 
 def _written(content: bytes, number: int, folder: Path) -> Path:
     suffix = next((one for start, one in SUFFIXES.items() if content.startswith(start)), "")
-    try:
-        return copy_of(content, folder, f"{number}{suffix}")
-    except OSError as error:
-        raise JobyardClientError(
-            f"pictures can't be written to {folder}: {error.strerror or error}"
-        ) from None
+    return copy_of(content, folder, f"{number}{suffix}")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jobyard.client.display import best_epoch
 from jobyard.client.errors import BadRequest, JobyardClientError, Json
+from jobyard.client.libraries import needed
 from jobyard.client.sparklines import LABEL_COLOURS, TRAINING, VALIDATION, by_name
 from jobyard.client.types import shown
 
@@ -37,9 +38,6 @@ def of_job(kind: str, spec: Json, result: Json | None, history: Iterable[Json], 
 
     Raises BadRequest where `ax` is nothing that can be drawn on.
     """
-    parts = list(ax) if isinstance(ax, Iterable) else [ax]
-    if ax is not None and not (parts and all(hasattr(one, "plot") for one in parts)):
-        raise BadRequest(f"ax: should be axes of matplotlib, but is {shown(ax)}")
     if kind == "train":
         best = best_epoch(result)
         return training(history, best=best, monitor=str(spec.get("monitor") or "val_loss"), ax=ax)
@@ -124,21 +122,18 @@ def confusion(evaluation: Json, *, ax: Any = None) -> "Axes":
 
 
 def _axes(given: Any, count: int) -> Any:
-    """Axes to draw in: those that were given, or new ones of pyplot. Raises JobyardClientError."""
-    try:
-        import numpy as np
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise JobyardClientError(
-            f'plots need matplotlib ({error}): pip install "jobyard[notebook]", or pip install matplotlib'
-        ) from None
+    """Axes to draw in: those that were given, or new ones of pyplot.
+
+    Raises BadRequest, and JobyardClientError without matplotlib.
+    """
+    np, pyplot = needed("numpy", "plot()"), needed("matplotlib.pyplot", "plot()")
     if given is None:
         width = 10 if count == 2 else 6
         return np.atleast_1d(pyplot.subplots(1, count, figsize=(width, 4), layout="constrained")[1])
     axes = np.atleast_1d(given).ravel()
     if len(axes) != count or not all(hasattr(one, "plot") for one in axes):
         what = "two axes of matplotlib: [loss, accuracy]" if count == 2 else "one axes of matplotlib"
-        raise JobyardClientError(f"ax: should be {what}, but is {given!r:.80}")
+        raise BadRequest(f"ax: should be {what}, but is {shown(given)}")
     return axes
 
 

@@ -2,7 +2,6 @@
 
 import os
 import stat
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,8 @@ class Profiles:
         path = config_file()
         try:
             with path.open("rb") as file:
+                import tomllib  # most users have no such file
+
                 mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
                 found = tomllib.load(file)
         except (FileNotFoundError, NotADirectoryError):

@@ -57,9 +57,9 @@ def series_of(values: object, argument: str, right: str = TEXTS) -> Series:
         raise BadRequest(f"{argument}: is {kind_of(values)}; {right}") from None
 
 
-def of_arrow(array: Any, name: str | None = None) -> Series:
+def of_arrow(array: Any) -> Series:
     """Of an Array or ChunkedArray of PyArrow."""
-    return Series(_of_chunks(array), name, array, len(array))
+    return Series(_of_chunks(array), None, array, len(array))
 
 
 def _of_chunks(array: Any) -> Iterator[object]:

@@ -3,9 +3,8 @@
 import httpx
 
 from jobyard.client.errors import ConnectionFailed
+from jobyard.client.settings import MAX_PORT
 from jobyard.client.types import shown
-
-MAX_PORT = 65_535
 
 
 def check(url: str) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from jobyard.client.errors import ConfigError
-from jobyard.client.profiles import Profile, Profiles
+from jobyard.client.profiles import Profile, Profiles, config_file
 from jobyard.client.settings import ClientSettings
 from jobyard.hosts import is_this_machine
 
@@ -57,7 +57,7 @@ def _token_for(settings: ClientSettings, url: str, profile: Profile | None) -> s
         return settings.token
     if _is_here(url) and (found := settings.find_token()) is not None:
         return found
-    where = "token" if profile is None else f"profiles.{profile.name}.token in {Profiles.load().path}"
+    where = "token" if profile is None else f"profiles.{profile.name}.token in {config_file()}"
     raise ConfigError(f"{where}: none is given for this server; give it, or set JOBYARD_TOKEN")
 
 

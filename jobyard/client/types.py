@@ -56,7 +56,7 @@ def words(kind: Any) -> str:
     if origin is typing.Literal:
         return f"one of {', '.join(map(repr, inner))}"
     if origin in (Sequence, Iterable, list):
-        return f"a list, each of it {words(inner[0])}"
+        return f"a list, each item {words(inner[0])}"
     if kind in SIMPLE:
         return SIMPLE[kind][1]
     is_mapping = origin in (Mapping, dict) or typing.is_typeddict(kind)

@@ -26,14 +26,14 @@ def client() -> Iterator[Any]:
         (lambda c: c.add_model("a.keras", name="a"), "classes: is missing; add_model needs it"),
         (
             lambda c: c.evaluate("pets", "pets", "test"),
-            "evaluate: 3 arguments have no name; should be 2 at most, and others as name=value",
+            "evaluate: takes at most 2 positional arguments, but got 3; give others as name=value",
         ),
         (
             lambda c: c.dataset("pets", reference="cats"),
             "reference: is given twice, by its place and by its name",
         ),
         (lambda c: c.queues(limit=3), "limit: is no argument of queues; it takes none"),
-        (lambda c: c.close(1), "close: 1 arguments have no name; should be none, and others as name=value"),
+        (lambda c: c.close(1), "close: takes no positional arguments, but got 1; give others as name=value"),
         (
             lambda _: Client(adress="here"),
             "adress: is no argument of Client; should be one of 'profile', 'timeout',",

@@ -120,8 +120,8 @@ def test_a_job_of_a_list_is_shown_whatever_was_cut(padding: int) -> None:
     cut = [".".join(("result", *one["path"])) for one in cuts]
     for kind in ("train", "evaluate", "predict", "sentiment"):
         shown = job(kind, result=value, truncated=cut)
-        Read(card(shown, PAGE))
-        Read(table([listed(shown)]))
+        assert shown.title in Read(card(shown, PAGE)).words
+        assert shown.title in Read(table([listed(shown)])).words
 
 
 def test_a_failure_shows_its_error() -> None:

@@ -68,7 +68,7 @@ def test_of_a_frame_only_the_columns_are_sent_that_are_needed(opened: ExitStack,
     assert found.spec == {"column": "review", "group_by": "team", "file": found.spec["file"]}
     assert found.spec["file"].name == "review.parquet"
     assert written(found) == {"review": ["good", None], "team": ["a", None]}
-    assert len(found.given) == 2 if not isinstance(frame, pl.LazyFrame) else found.given.height == 2
+    assert len(found.given) == 2
 
 
 def test_scores_belong_to_the_rows_as_they_were_given(opened: ExitStack) -> None:
@@ -232,7 +232,7 @@ def test_odd_names_of_columns_do_not_matter(opened: ExitStack) -> None:
         found = score_input({"texts": frame, "column": {"number": 1}, "group_by": "team"}, opened)
         assert list(written(found).values()) == [["good", None], ["x", "y"]]
         assert list(written(found)) == [found.spec["column"], found.spec["group_by"]]
-        assert found.spec["file"].parent.parent.exists()
+        assert found.spec["file"].parent.name.startswith("jobyard-")
 
 
 def test_without_pyarrow_polars_writes_parquet_and_without_both_there_are_lines(
