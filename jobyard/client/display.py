@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from jobyard.client import sparklines
 from jobyard.client.errors import Json
-from jobyard.client.positions import where
+from jobyard.client.positions import Placed, where
 
 # Behind white letters, with a contrast of at least 4.5.
 BADGES: Final = {
@@ -32,29 +32,22 @@ LONGEST_TEXT: Final = 2_000
 SHOWN_LABELS: Final = 5
 
 
-class Shown(Protocol):
+class Shown(Placed, Protocol):
     """What is shown of a job: `Job` and `AsyncJob` have it."""
 
     id: str
     kind: str
     raw: Json
-    state: str
-    phase: str | None
     spec: Json
     result: Json | None
     error: Json | None
     progress: Json | None
-    position: int | None
     created_at: str
     started_at: str | None
     finished_at: str | None
 
     @property
     def title(self) -> str: ...
-    @property
-    def waiting_for(self) -> str | None: ...
-    @property
-    def done(self) -> bool: ...
     @property
     def succeeded(self) -> bool: ...
 

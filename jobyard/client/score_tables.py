@@ -1,6 +1,7 @@
 """Scores as a table: those of a scored file, or of texts that a job was given; which rows, in which order."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,7 +83,8 @@ def table_of(
     """
     needed(library, purpose)
     is_polars = library == "polars" and library_of(given) in (None, "polars")
-    read = _with_polars if is_polars else _with_pyarrow
+    # In pandas, the rows' numbers are the index.
+    read = _with_polars if is_polars else partial(_with_pyarrow, is_numbered=library == "pandas")
     with translated(f"{purpose}: the scores can't be read"):
         table = read(scored, texts, question, given, purpose)
     return converted(table, library, purpose, given)
@@ -111,7 +113,13 @@ def _columns(rows: Sequence[Json]) -> Mapping[str, list[Any]]:
 
 
 def _with_pyarrow(
-    scored: Path | Sequence[Json], texts: str, question: Question, given: Any, purpose: str
+    scored: Path | Sequence[Json],
+    texts: str,
+    question: Question,
+    given: Any,
+    purpose: str,
+    *,
+    is_numbered: bool,
 ) -> Any:
     arrow = needed("pyarrow", purpose)
     compute = needed("pyarrow.compute", purpose)
@@ -144,15 +152,10 @@ def _with_pyarrow(
         rows = picked["row"].to_pylist()
     if given is not None:
         return joined(given, table.select(list(SCORES)), rows, TEXT)
-    return table if rows is None else _numbered(taken(table, rows), rows, purpose)
-
-
-def _numbered(table: Any, rows: list[int], purpose: str) -> Any:
-    """In pandas, the rows' numbers are the index."""
-    if purpose != "to_pandas()":
+    if rows is None:
         return table
-    frame = converted(table, "pandas", purpose)
-    return frame.set_axis(rows, axis="index")
+    found = taken(table, rows)
+    return converted(found, "pandas", purpose).set_axis(rows, axis="index") if is_numbered else found
 
 
 def _with_polars(
