@@ -15,7 +15,7 @@ from jobyard.shared.errors import BadInput, JobyardError
 from jobyard.web.backend import current_backend
 from jobyard.web.pages import pictures
 from jobyard.web.services import predictions
-from jobyard.web.services.exports import BY_ROW, Format, fits_a_workbook
+from jobyard.web.services.exports import BY_ROW, Format, why_no_workbook
 from jobyard.web.services.scored_files import scored_file
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _formats(job: jobs.Job, rows: int, columns: int) -> dict[Format, str]:
     elif kind in ("json", "jsonl"):
         first = "jsonl"
     formats = {first: FORMATS[first]} | FORMATS
-    if not fits_a_workbook(rows, columns):
+    if why_no_workbook(rows, columns) is not None:
         del formats["xlsx"]
     return formats
 

@@ -47,6 +47,16 @@ class Export(NamedTuple):
         return f"{stem}.{self.format}" if self.filter.is_all else f"{stem}.filtered.{self.format}"
 
 
-def fits_a_workbook(rows: int, columns: int) -> bool:
-    """Whether so many rows are written as a workbook."""
-    return rows < MAX_ROWS and columns <= MAX_COLUMNS and rows * columns <= MAX_CELLS
+def why_no_workbook(rows: int, columns: int) -> str | None:
+    """Why so many rows are not written as a workbook; None if they are."""
+    if rows >= MAX_ROWS or columns > MAX_COLUMNS:
+        return (
+            f"a sheet holds {MAX_ROWS - 1:,} rows and {MAX_COLUMNS:,} columns, and these are {rows:,} "
+            f"rows and {columns:,} columns; filter them, or take CSV or Parquet"
+        )
+    if rows * columns > MAX_CELLS:
+        return (
+            f"a workbook of {rows:,} rows and {columns:,} columns takes too long to write, for more than "
+            f"{MAX_CELLS:,} cells; filter the rows, or take CSV or Parquet"
+        )
+    return None

@@ -6,10 +6,12 @@ import decimal
 import io
 import json
 import math
+import time
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, get_args
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,8 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobyard.shared.database import Database
+from jobyard.shared.disk import Disk
+from jobyard.shared.errors import Conflict, DiskFull
 from jobyard.web.backend import Backend
-from jobyard.web.services import score_exports
+from jobyard.web.services import exports, score_exports
 from jobyard.web.services.exports import Export, Filter, Format
 from tests import factories
 from tests.integration.web.api.test_scores import COMPOUNDS, NAMES, TEXTS, refused
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
 AT = datetime.datetime(2026, 1, 31, 23, 59, 59, 123, tzinfo=datetime.UTC)
+# A query that takes hours.
+LONG = "SELECT count(*) FROM range(1_000_000_000_000) WHERE range % 3 = 1"
 NAN, INFINITY = float("nan"), float("inf")
 
 
@@ -248,24 +254,49 @@ def test_what_is_wrong_is_refused(
     refused(api.get(f"{address}.csv?cursor=1"), 422, "cursor")
     refused(api.get(f"/api/v1/jobs/{uuid.uuid4()}/scores.csv"), 404, "there is no job")
     refused(api.get(f"/api/v1/jobs/{scored_job(backend, b'PAR1')}/scores.csv"), 409, "can't be read")
-    monkeypatch.setattr(score_exports, "MAX_ROWS", 4)
+    monkeypatch.setattr(exports, "MAX_ROWS", 4)
     refused(api.get(f"{address}.xlsx"), 409, "a sheet holds 3 rows", "these are 4 rows")
     assert api.get(f"{address}.xlsx?label=neutral").status_code == 200
-    monkeypatch.setattr(score_exports, "MAX_ROWS", 9)
-    monkeypatch.setattr(score_exports, "MAX_CELLS", 20)
+    monkeypatch.setattr(exports, "MAX_ROWS", 9)
+    monkeypatch.setattr(exports, "MAX_CELLS", 20)
     refused(api.get(f"{address}.xlsx"), 409, "more than 20 cells")
 
 
-def test_writing_ends_where_the_disk_is_full_or_it_takes_too_long(
-    api: "FlaskClient", backend: Backend, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_full", [False, True])
+def test_a_query_is_interrupted_where_the_disk_is_full_or_it_takes_too_long(
+    tmp_path: "Path", monkeypatch: pytest.MonkeyPatch, is_full: bool
 ) -> None:
-    """DuckDB and the workbook's process are told, and nothing stays behind."""
+    """Also one that begins when it is too late already."""
+    monkeypatch.setattr(score_exports, "WATCH_SECONDS", 0.02)
+    monkeypatch.setattr(score_exports, "MAX_SECONDS", 300.0 if is_full else 0.0)
+    monkeypatch.setattr("jobyard.shared.disk.free_bytes", lambda _: 0.0 if is_full else 1e12)
+    disk = Disk([tmp_path], 1)
+    kind, why = (DiskFull, "is full") if is_full else (Conflict, "takes too long")
+    with duckdb.connect() as connection:
+
+        def run() -> None:
+            time.sleep(0.1)
+            connection.execute(LONG).fetchall()
+
+        with pytest.raises(kind, match=why), score_exports._watched(disk, connection.interrupt):
+            run()
+        assert connection.execute("SELECT 1").fetchall() == [(1,)]
+
+
+def test_writing_ends_where_the_disk_is_full_or_it_takes_too_long(
+    api: "FlaskClient", backend: Backend, tmp_path: "Path", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing stays behind."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
     job_id = scored_job(backend, scored_table({"text": ["x"] * 1_000}, [0.5] * 1_000))
     monkeypatch.setattr(score_exports, "MAX_SECONDS", -1.0)
     refused(api.get(f"/api/v1/jobs/{job_id}/scores.xlsx?sort=text"), 409, "takes too long")
     full: Callable[[], float] = lambda: 0.0  # noqa: E731
     monkeypatch.setattr("jobyard.shared.disk.free_bytes", lambda _: full())
     refused(api.get(f"/api/v1/jobs/{job_id}/scores.csv"), 507, "the disk is full")
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_file_in_a_remote_storage_is_copied_and_nothing_stays_behind(
