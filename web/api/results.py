@@ -170,12 +170,9 @@ def get_history(path: JobPath) -> Response:
 @api.get("/predictions", responses={200: schemas.Predictions}, summary="Rows of a prediction")
 def get_predictions(path: JobPath, query: PredictionsQuery) -> Response:
     """All rows; the job's result holds the first thousand only. Pictures with an error have no label."""
-    unsure_first = query.sort == "probability"
     with current_backend().database.read() as session:
         job = jobs.get(session, path.id)
-        rows = predictions.read(
-            session, job, query.label, query.cursor, query.limit, unsure_first=unsure_first
-        )
+        rows = predictions.read(session, job, query.chosen, query.cursor, query.limit)
     return answer(schemas.Predictions(items=rows.items, next=rows.next, previous=rows.previous))
 
 

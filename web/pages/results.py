@@ -62,10 +62,8 @@ def _predicted(session: Session, job: jobs.Job, query: RowsQuery) -> dict[str, o
     """Rows of a prediction."""
     if job.result is None:
         return {}
-    unsure_first = query.sort == "probability"
-    asked = functools.partial(
-        predictions.read, session, job, query.label, limit=ROWS_PER_PAGE, unsure_first=unsure_first
-    )
+    chosen = predictions.Chosen(query.label, query.sort == "probability")
+    asked = functools.partial(predictions.read, session, job, chosen, limit=ROWS_PER_PAGE)
     try:
         page = asked(query.cursor)
     except BadInput:  # a cursor of another order
@@ -119,7 +117,8 @@ def _rows(session: Session, job: jobs.Job, query: RowsQuery) -> "tuple[scores.Qu
     from jobyard.web.services import scores
 
     label = query.label if query.label in ("positive", "neutral", "negative") else None
-    asked = scores.Question(label, query.search, query.sort, ROWS_PER_PAGE, query.cursor, counted=True)
+    rows = (job.result or {}).get("rows")
+    asked = scores.Question(label, query.search, query.sort, ROWS_PER_PAGE, query.cursor, True, rows)
     stored, column = current_backend().storage, (job.result or {})["column"]
     read = functools.partial(scores.read, stored.address(file.storage_key), column, check=stored.check)
     first = asked._replace(cursor=None)

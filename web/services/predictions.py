@@ -1,7 +1,6 @@
 """Rows of a prediction: page by page, and all of them as a table."""
 
 import csv
-import functools
 import io
 import math
 import uuid
@@ -32,6 +31,16 @@ FIRST_COLUMNS = {
 }
 
 
+class Chosen(NamedTuple):
+    """Which rows, and their order."""
+
+    label: str | None = None
+    unsure_first: bool = False
+
+
+ALL: Final = Chosen()
+
+
 class PredictionPage(NamedTuple):
     """A part of the list, the rows' numbers, and the cursors of the parts after it and before it."""
 
@@ -45,32 +54,26 @@ class PredictionPage(NamedTuple):
         return list(zip(self.numbers, self.items, strict=True))
 
 
-def read(
-    session: Session, job: Job, label: str | None, cursor: str | None, limit: int, *, unsure_first: bool
-) -> PredictionPage:
-    """Those with a label, after a cursor, or before it if it begins with `-`.
+def read(session: Session, job: Job, chosen: Chosen, cursor: str | None, limit: int) -> PredictionPage:
+    """Those chosen, after a cursor, or before it if it begins with `-`.
 
     Raises BadInput for an invalid cursor, or one of another order.
     """
-    after = None if cursor is None else _place(cursor.removeprefix("-"), unsure_first)
+    after = None if cursor is None else _place(cursor.removeprefix("-"), chosen.unsure_first)
     is_before = cursor is not None and cursor.startswith("-")
-    each = functools.partial(
-        registry.each_prediction, session, job.id, unsure_first=unsure_first, label=label
+    found = registry.each_prediction(
+        session, job.id, **chosen._asdict(), after=after, limit=limit + 1, backwards=is_before
     )
-    found = each(after=after, limit=limit + 1, backwards=is_before)
     shown, has_more = budgets.take(found, _size, limit=limit)
     if is_before:
         shown.reverse()
 
-    def are_beyond(row: registry.Prediction, *, backwards: bool) -> bool:
-        place = row.probability, row.row
-        return next(iter(each(after=place, limit=1, backwards=backwards)), None) is not None
-
+    # A cursor names a row that was shown, which is on the page behind it.
     following = previous = None
-    if shown and (are_beyond(shown[-1], backwards=False) if is_before else has_more):
-        following = _cursor(shown[-1], unsure_first)
-    if shown and (has_more if is_before else after is not None and are_beyond(shown[0], backwards=True)):
-        previous = f"-{_cursor(shown[0], unsure_first)}"
+    if shown and (is_before or has_more):
+        following = _cursor(shown[-1], chosen.unsure_first)
+    if shown and (has_more if is_before else cursor is not None):
+        previous = f"-{_cursor(shown[0], chosen.unsure_first)}"
     explained = job.spec.get("explain", False)
     items = [schemas.Prediction.model_validate(row) for row in shown]
     for row, item in zip(shown, items, strict=True):
@@ -129,16 +132,6 @@ def classes_of(session: Session, job: Job) -> list[str]:
 def columns(classes: list[str]) -> dict[str, str]:
     """The table's columns, and their types in SQL."""
     return FIRST_COLUMNS | {f"probability_{name}": "DOUBLE" for name in classes}
-
-
-class Chosen(NamedTuple):
-    """Which rows, and their order."""
-
-    label: str | None = None
-    unsure_first: bool = False
-
-
-ALL: Final = Chosen()
 
 
 def table(

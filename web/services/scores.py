@@ -31,7 +31,7 @@ CURSOR: Final = re.compile(r"(-?)([0-9]{1,18})")
 class Question(NamedTuple):
     """Which page: of the rows that have this label and this in their text, in this order, after the row
     that the cursor names or, with `-` before it, before it. How many there are is only found out if they
-    `counted` are.
+    `counted` are; `rows`, how many the file has, spares most of it where no row is left out.
     """
 
     label: str | None = None
@@ -40,6 +40,7 @@ class Question(NamedTuple):
     limit: int = 50
     cursor: str | None = None
     counted: bool = False
+    rows: int | None = None
 
     @property
     def filter(self) -> Filter:
@@ -163,40 +164,17 @@ class _Reader:
         total = before = None
         if self._question.counted:
             total, before = self._counts(items[0]["row"] if items and row is not None else None)
-        is_first, is_last = self._ends(items, row, total, before, is_before=is_before, has_more=has_more)
+        # A cursor names a row that was shown, which is on the page behind it.
+        are_after, are_before = (True, has_more) if is_before else (has_more, row is not None)
         return ScorePage(
             items,
-            None if is_last else str(items[-1]["row"]),
-            None if is_first else f"-{items[0]['row']}",
+            str(items[-1]["row"]) if items and are_after else None,
+            f"-{items[0]['row']}" if items and are_before else None,
             self._table.texts.name,
             total,
             before,
             [Column(name, sort_of(self._table, name, place)) for place, name in enumerate(self._table.names)],
         )
-
-    def _ends(
-        self,
-        items: list[dict[str, Any]],
-        row: int | None,
-        total: int | None,
-        before: int | None,
-        *,
-        is_before: bool,
-        has_more: bool,
-    ) -> tuple[bool, bool]:
-        """Whether nothing comes before these, and whether nothing comes after."""
-        if not items:
-            return True, True
-        if total is not None and before is not None:
-            return before == 0, before + len(items) >= total
-        if is_before:
-            return not has_more, not self._are_beyond(self._order, items[-1]["row"])
-        is_first = row is None or not self._are_beyond(self._order.reversed(), items[0]["row"])
-        return is_first, not has_more
-
-    def _are_beyond(self, order: Order, row: int) -> bool:
-        rest = f"WHERE {self._where} AND {self._beyond(order, row)} LIMIT 1"
-        return self._table.select("1", rest, self._values).fetchone() is not None
 
     def _beyond(self, order: Order, row: int) -> str:
         condition = beyond(self._table, order, row)
@@ -206,6 +184,9 @@ class _Reader:
 
     def _counts(self, first: int | None) -> tuple[int, int]:
         """Of all rows, and of those before this one."""
+        rows, is_all = self._question.rows, self._question.filter.is_all
+        if rows is not None and is_all and (first is None or self._order.is_of_rows):
+            return rows, first or 0
         before = "false" if first is None else self._beyond(self._order.reversed(), first)
         what = f"count(*), count(*) FILTER (WHERE {before})"
         found = self._table.select(what, f"WHERE {self._where}", self._values).fetchone()

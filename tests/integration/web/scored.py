@@ -44,7 +44,7 @@ def scored_job(
     claim = claimed(backend.database, job_id, "w@host/1", lease_seconds=60)
     put_file(backend, "texts.scored.parquet", content, job_id=job_id)
     usual = {
-        "rows": 4,
+        "rows": 4 if isinstance(table, bytes) else table.num_rows,
         "nulls": 1,
         "skipped": 0,
         "labels": {"positive": 1, "neutral": 1, "negative": 1},

@@ -333,6 +333,7 @@ SORTS = ["row", "compound", "label", "text", "row@", "@3", "real", "list", "@9"]
     descending=st.booleans(),
     limit=st.integers(1, 9),
     counted=st.booleans(),
+    known=st.booleans(),
 )
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_page_by_page_there_and_back_is_what_sorting_and_filtering_all_rows_gives(
@@ -344,6 +345,7 @@ def test_page_by_page_there_and_back_is_what_sorting_and_filtering_all_rows_give
     descending: bool,
     limit: int,
     counted: bool,
+    known: bool,
 ) -> None:
     texts, compounds, values, reals, lists = ([row[place] for row in table] for place in range(5))
     columns = {
@@ -376,7 +378,8 @@ def test_page_by_page_there_and_back_is_what_sorting_and_filtering_all_rows_give
     }[sort]
     expected = in_order(matching, keys, descending=descending)
 
-    asked = scores.Question(label, search, "-" * descending + sort, limit, counted=counted)
+    count = len(table) if known else None
+    asked = scores.Question(label, search, "-" * descending + sort, limit, counted=counted, rows=count)
     pages = [scores.read((str(path), None), "text", asked)]
     while cursor := pages[-1].next:
         pages.append(scores.read((str(path), None), "text", asked._replace(cursor=cursor)))

@@ -97,7 +97,17 @@ def test_pages_lead_back_and_say_where_they_are(web: FlaskClient, many: str) -> 
     for earlier in reversed(pages[:-1]):
         page = look(web, f"/jobs/{many}{linked(page, 'previous-rows')}")
         assert rows(page) == rows(earlier)
-    assert "60 of 4 rows" in page  # the result says that the file has four
+    assert "60 of 60 rows" in page
+
+
+def test_where_no_row_is_left_out_the_result_says_how_many_there_are(world: World, web: FlaskClient) -> None:
+    """They are not counted again."""
+    table = scored_table({"id": [*range(60)], "text": TEXTS}, COMPOUNDS)
+    address = f"/jobs/{scored_job(world.backend, table, rows=1_000)}"
+    page = look(web, address)
+    assert "1–24 of 1,000" in page
+    assert "25–48 of 1,000" in look(web, f"{address}{after(page)}")
+    assert re.search(r"1–24 of 60", look(web, f"{address}?search=text"))
 
 
 def test_no_workbook_is_offered_of_more_rows_than_a_sheet_holds(world: World, web: FlaskClient) -> None:
