@@ -24,6 +24,7 @@ __all__ = [
     "Source",
     "Spec",
     "by_name",
+    "every",
     "find",
     "label",
     "links",
@@ -38,6 +39,11 @@ __all__ = [
 def by_name() -> Mapping[str, Kind[Any]]:
     """The installed kinds that may be asked for, by their names, in their order."""
     return installed().kinds
+
+
+def every() -> tuple[Kind[Any], ...]:
+    """The installed kinds and the internal ones."""
+    return (*by_name().values(), *INTERNAL.values())
 
 
 def of_job(name: str) -> Kind[Any] | None:
@@ -106,4 +112,4 @@ def problems() -> tuple[str, ...]:
 
 def of(spec: Spec) -> Kind[Any]:
     """The kind whose spec this is."""
-    return next(kind for kind in (*by_name().values(), *INTERNAL.values()) if kind.Spec is type(spec))
+    return next(kind for kind in every() if kind.Spec is type(spec))

@@ -35,7 +35,7 @@ def _rule(name: str, found: re.Match[str]) -> str:
 
 def _names() -> Iterator[str]:
     """Names that may be icons': more than are used, but none that is used is left out."""
-    yield from (kind.icon for kind in kinds.by_name().values())
+    yield from (kind.icon for kind in kinds.every())
     environment = current_app.jinja_env
     if environment.loader is not None:
         for template in environment.list_templates(extensions=["html"]):

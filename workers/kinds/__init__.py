@@ -40,7 +40,7 @@ def work_of(kind: Kind[Any]) -> Work:
 def missing_works(queue: Queue) -> list[str]:
     """A line for each kind of the queue whose work is not installed; only packages around it are imported."""
     problems = []
-    for kind in (*kinds.by_name().values(), *kinds.INTERNAL.values()):
+    for kind in kinds.every():
         if kind.queue != queue:
             continue
         module = kind.work.partition(":")[0]

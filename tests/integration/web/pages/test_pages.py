@@ -15,7 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
-from jobyard.shared import jobs, registry
+from jobyard.shared import jobs, kinds, registry
 from jobyard.shared.kinds.predict import PredictSpec
 from jobyard.shared.registry import many_classes
 from tests.conftest import TOKEN
@@ -374,6 +374,12 @@ def test_a_thumbnail_is_drawn_anew_and_never_the_file_itself(world: World, web: 
     assert web.get("/datasets/pets@1/thumbnail/train/cats/1.png").mimetype == "image/jpeg"
     look(web, "/datasets/pets@1/thumbnail/train/cats/2.svg", 404)
     look(web, "/datasets/pets@1/thumbnail/train/cats/none.png", 404)
+
+
+def test_there_is_an_icon_of_every_kind(web: FlaskClient) -> None:
+    """Also of those that only the server itself asks for."""
+    known = re.findall(r"\.bi-([a-z0-9-]+) ", web.get("/assets/any/icons.css").text)
+    assert {kind.icon for kind in kinds.every()} <= {*known}
 
 
 def test_style_sheets_and_scripts_are_sent_compressed_and_kept_until_they_change(

@@ -17,6 +17,7 @@ from jobyard.shared.kinds.fields import Alias, DatasetReference, Name
 from jobyard.shared.kinds.findings import Findings
 from jobyard.shared.kinds.imports import ImportSpec
 from jobyard.shared.kinds.predict import MAX_IMAGES, Predict, PredictSpec
+from jobyard.shared.kinds.preview import Reading
 from jobyard.shared.kinds.sentiment import MAX_TEXT_CHARACTERS, MAX_TEXTS, SentimentSpec, Thresholds
 from jobyard.shared.kinds.submission import Submit
 from jobyard.shared.kinds.train import (
@@ -34,6 +35,17 @@ NAMES = st.builds(str.__add__, st.sampled_from(NAME[:62]), st.text(NAME, max_siz
 name = TypeAdapter(Name).validate_python
 reference = TypeAdapter(DatasetReference).validate_python
 alias = TypeAdapter(Alias).validate_python
+
+
+def test_a_preview_reads_a_file_by_the_fields_of_its_scoring() -> None:
+    for name, field in Reading.model_fields.items():
+        same = SentimentSpec.model_fields[name]
+        assert (field.annotation, field.default, field.metadata, field.is_required()) == (
+            same.annotation,
+            same.default,
+            same.metadata,
+            same.is_required(),
+        ), name
 
 
 def test_each_kind_has_its_queue() -> None:
