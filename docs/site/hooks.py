@@ -23,4 +23,4 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Links to notebooks lead to their pages, except from these, which have them to download."""
-    return markdown if page.file.src_uri in notebooks.pages() else notebooks.linked(markdown)
+    return markdown if page.file.src_uri in notebooks.paths() else notebooks.linked(markdown)

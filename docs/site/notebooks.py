@@ -13,10 +13,15 @@ DOCS = Path(__file__).parents[1]
 LINK = re.compile(r"(\]\([\w./-]+)\.ipynb\)")
 
 
+def paths() -> dict[str, Path]:
+    """Each page's path below docs/, and its notebook."""
+    found = sorted((DOCS / "tutorials").glob("*.ipynb"))
+    return {path.relative_to(DOCS).with_suffix(".md").as_posix(): path for path in found}
+
+
 def pages() -> dict[str, str]:
     """Each page's path below docs/, and its Markdown."""
-    found = sorted((DOCS / "tutorials").glob("*.ipynb"))
-    return {path.relative_to(DOCS).with_suffix(".md").as_posix(): page(path) for path in found}
+    return {place: page(path) for place, path in paths().items()}
 
 
 def linked(markdown: str) -> str:
