@@ -3,7 +3,6 @@
 import logging
 
 from flask import Flask, redirect
-from flask_bootstrap import Bootstrap5
 from flask_openapi3 import Info
 from jinja2 import BaseLoader, ChoiceLoader, PackageLoader
 from werkzeug.wrappers import Response
@@ -70,10 +69,7 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
         log.error("%s", problem)
     app.jinja_options = {**app.jinja_options, "loader": _templates(app)}
     backend = app.extensions["jobyard"] = Backend.build(settings)
-    app.config.update(
-        BOOTSTRAP_SERVE_LOCAL=True,
-        SEND_FILE_MAX_AGE_DEFAULT=3600,
-    )
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 3600
     # Before all others: what is registered first sees an answer last, and some put another in its place.
     caching.register(app)
 
@@ -83,7 +79,6 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
             response.headers.setdefault(name, value)
         return response
 
-    Bootstrap5(app)
     jobyard.web.problems.register(app)
     jobyard.web.auth.register(app)
     limits.register(app)

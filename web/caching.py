@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 PRIVATE: Final = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
 NOT_KEPT: Final = "no-store"
 # The files that come with the code, which have `public` and their age already.
-STATIC: Final = frozenset({"static", "bootstrap.static", "pages.assets"})
+STATIC: Final = frozenset({"static", "pages.assets"})
 # Without a token; they are of this moment.
 MOMENTARY: Final = frozenset({"login", "logout", "health.healthz", "health.readyz"})
 # They answer with a new secret, once.

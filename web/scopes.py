@@ -13,7 +13,6 @@ READ, SUBMIT, ADMIN = Scope.READ, Scope.SUBMIT, Scope.ADMIN
 
 # None: no token is needed; these reveal only that the server is running.
 SCOPES: Final[dict[str, Scope | None]] = {
-    "bootstrap.static": None,
     "health.healthz": None,
     "health.readyz": None,
     "login": None,

@@ -26,7 +26,7 @@ FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 LOGIN = b"POST /login HTTP/1.1\r\nHost: x\r\n" + FORM
 UPLOAD = b"POST /api/v1/files HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
-STYLES = b"GET /bootstrap/static/bootstrap5/css/bootstrap.min.css HTTP/1.1\r\nHost: x\r\n\r\n"
+STYLES = b"GET /assets/any/bootstrap.css HTTP/1.1\r\nHost: x\r\n\r\n"
 
 KINDS = {
     "nothing": b"",

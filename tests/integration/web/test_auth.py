@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-OPEN = {"health.healthz", "health.readyz", "login", "static", "bootstrap.static", "pages.assets"}
+OPEN = {"health.healthz", "health.readyz", "login", "static", "pages.assets"}
 JOB: dict[str, Any] = {"kind": "sentiment", "spec": {"texts": ["one"]}}
 
 
