@@ -94,18 +94,25 @@ def test_a_file_is_looked_at_its_columns_are_chosen_by_keyboard_and_a_lost_login
 ) -> None:
     path = tmp_path / "reviews.csv"
     path.write_text("id;title;review\n7;Kettle;I love it, really\n8;Lamp;I hate it\n")
+    looks: list[str] = []
+    page.on("request", lambda request: looks.append(request.url) if "/previews" in request.url else None)
     page.goto(f"{stack.url}/new/sentiment?source=file")
     page.locator("input[type=file]").set_input_files(path)
     look = page.locator("[data-look-panel]")
     expect(look.get_by_role("status")).to_have_text("CSV, separated by semicolons · 3 columns · 2 rows")
     expect(look.get_by_role("cell", name="I love it, really")).to_be_visible()
     column, group = page.get_by_label("Column of texts"), page.get_by_label("Group by")
+    before = len(looks)
+    assert before
     column.focus()
     page.keyboard.type("review")
     page.keyboard.press("Tab")
     expect(group).to_be_focused()
     page.keyboard.type("title")
     expect(look.locator("th.is-chosen")).to_have_text("review")
+    expect(look.get_by_text("choose the column", exact=False)).to_have_count(0)
+    expect(group).to_have_value("title")
+    assert len(looks) == before, "what is chosen was known, so the head is not sent again"
     assert [*violations(page)] == []
 
     page.context.clear_cookies()

@@ -113,7 +113,7 @@ async function sendTexts(form) {
   if (form.dataset.sent) return;
   form.dataset.sent = "yes";
   const isOut = (await mayUse(form.action)) === false;
-  if (isOut && !(await logIn(form.dataset.login, LOST))) delete form.dataset.sent;
+  if (isOut && !(await logIn(LOST))) delete form.dataset.sent;
   else form.submit();
 }
 

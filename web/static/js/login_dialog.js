@@ -3,8 +3,8 @@
 let asking = null;
 
 /** Ask for a token until one is right. Resolves to whether there is a login now. `why` says what happened. */
-export function logIn(address, why) {
-  asking ??= ask(address, why).finally(() => { asking = null; });
+export function logIn(why) {
+  asking ??= ask(document.documentElement.dataset.login, why).finally(() => { asking = null; });
   return asking;
 }
 

@@ -2,6 +2,7 @@
 // form shows that, and what there is to choose from. Without an answer the form is as it was.
 import { asList, asText } from "./choices.js";
 import { logIn } from "./login_dialog.js";
+import { duration } from "./sizes.js";
 
 const HEAD_BYTES = 2 << 20;
 // Of formats whose directory is at their end.
@@ -18,6 +19,7 @@ const FORMATS = { csv: "CSV", tsv: "TSV", jsonl: "JSON lines", json: "JSON", par
 // While workers are busy the head is sent again, less and less often.
 const RETRY_SECONDS = 5;
 const LONGEST_PAUSE = 60;
+const MOST_RETRIES = 20;
 const LOST = "You were logged out. Log in, and the form stays as it is filled in.";
 
 export class Look {
@@ -29,6 +31,9 @@ export class Look {
     this.sheet = form.querySelector("[data-look-sheet]");
     this.input = form.querySelector("input[type=file][name=file]");
     this.pause = RETRY_SECONDS;
+    this.retries = 0;
+    // What the last look found; nothing while another is under way.
+    this.found = null;
     // A name of digits is not the number of a column.
     this.named = ["column", "group_by"].map((name) => {
       const hidden = Object.assign(document.createElement("input"), { type: "hidden", name: "named", value: name, disabled: true });
@@ -36,13 +41,34 @@ export class Look {
       return hidden;
     });
     form.addEventListener("change", ({ target }) => {
-      if (target === this.input || target.name?.startsWith("kept.") || READING.includes(target.name)) this.begin();
+      if (target !== this.input && !target.name?.startsWith("kept.") && !READING.includes(target.name)) return;
+      this.retries = 0;
+      if (this.isKnown(target)) this.mark(target);
+      else this.begin();
     });
     this.begin();
   }
 
+  /** Whether a column was chosen from a list of which the last look told all that another would tell. */
+  isKnown({ name, tagName }) {
+    if (!this.found || tagName !== "SELECT" || !["column", "group_by"].includes(name)) return false;
+    const [column, group] = ["column", "group_by"].map((one) => this.form.elements.namedItem(one).value);
+    const isThere = (one) => this.found.columns.includes(one);
+    const isSaid = [undefined, name].includes(this.found.problem?.field);
+    return isSaid && (name === "column" ? isThere(column) && (!group || isThere(group)) : isThere(group));
+  }
+
+  /** Show the column that was chosen. Its list stays: the reader may be typing in it. */
+  mark(list) {
+    this.found = { ...this.found, [list.name]: list.value, problem: null };
+    list.classList.remove("is-invalid");
+    this.right(list);
+    this.draw();
+  }
+
   /** Look at what is chosen now; a look that is under way is given up. */
   async begin() {
+    this.found = null;
     this.running?.abort();
     clearTimeout(this.timer);
     const { signal } = (this.running = new AbortController());
@@ -55,7 +81,7 @@ export class Look {
     try {
       const response = file ? await this.sendHead(file, signal) : await this.sendId(id, signal);
       if (response.status === 401) {
-        if (await logIn(this.form.dataset.login, LOST)) return this.begin();
+        if (await logIn(LOST)) return this.begin();
         return this.clear("The columns can't be shown: nobody is logged in.");
       }
       if (response.status === 503) return this.later(await reason(response));
@@ -120,6 +146,8 @@ export class Look {
   }
 
   later(why) {
+    this.retries += 1;
+    if (this.retries > MOST_RETRIES) return this.clear(`The columns can't be shown: ${why}.`);
     if (!this.body.childElementCount) this.clear(`The columns can't be shown yet: ${why}. The form works without them.`);
     this.timer = setTimeout(() => this.begin(), this.pause * 1000);
     this.pause = Math.min(2 * this.pause, LONGEST_PAUSE);
@@ -127,6 +155,15 @@ export class Look {
 
   show(found) {
     this.pause = RETRY_SECONDS;
+    this.retries = 0;
+    this.found = found;
+    this.draw();
+    this.choose(found);
+  }
+
+  /** What was found, above the first rows. */
+  draw() {
+    const { found } = this;
     this.status.textContent = this.summary(found);
     const parts = [];
     const field = found.problem?.field;
@@ -140,7 +177,6 @@ export class Look {
     }
     if (found.rows.length) parts.push(table(found));
     this.body.replaceChildren(...parts);
-    this.choose(found);
   }
 
   summary(found) {
@@ -224,11 +260,6 @@ function rounded({ row_estimate: rows, is_whole: isExact }) {
 
 function counted(number, noun) {
   return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
-}
-
-function duration(seconds) {
-  if (seconds < 1) return "1 s";
-  return seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
 }
 
 async function reason(response) {

@@ -1,7 +1,7 @@
 // Sends a form with files: shows how far it is, can be cancelled, outlasts a lost login, and asks before the page
 // is left meanwhile.
 import { logIn, mayUse } from "./login_dialog.js";
-import { size } from "./sizes.js";
+import { duration, size } from "./sizes.js";
 
 // Readers of screens are told at each tenth; the speed is that of the last few seconds.
 const TENTHS = 10;
@@ -14,7 +14,7 @@ const asksBefore = (event) => event.preventDefault();
 export async function send(form, refused) {
   const shown = new Shown(form);
   const may = await mayUse(form.action);
-  if (may === false && !(await logIn(form.dataset.login, LOST))) return shown.end("Not sent: nobody is logged in.");
+  if (may === false && !(await logIn(LOST))) return shown.end("Not sent: nobody is logged in.");
   shown.begin();
   window.addEventListener("beforeunload", asksBefore);
   const answer = await posted(form, shown);
@@ -23,7 +23,7 @@ export async function send(form, refused) {
   // A server that refuses may cut the connection in the middle of the body, which tells a browser nothing.
   const isOut = [401, 403].includes(answer.status) || (!answer.status && (await mayUse(form.action)) === false);
   if (isOut) {
-    if (await logIn(form.dataset.login, LOST)) return send(form, refused);
+    if (await logIn(LOST)) return send(form, refused);
     return shown.end("Not sent: nobody is logged in.");
   }
   if (!answer.status) {
@@ -93,11 +93,4 @@ class Shown {
     this.button.disabled = false;
     this.button.focus();
   }
-}
-
-function duration(seconds) {
-  if (!Number.isFinite(seconds)) return "unknown time";
-  if (seconds < 60) return `${Math.ceil(seconds)} s`;
-  const minutes = Math.ceil(seconds / 60);
-  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

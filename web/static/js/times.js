@@ -13,8 +13,8 @@ function nameOf(date) {
 const day = (date) => `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
 const time = (date) => [date.getHours(), date.getMinutes(), date.getSeconds()].map(pad).join(":");
 
-/** "14:03:12", of now or of a moment. */
-export const clock = (date = new Date()) => time(date);
+/** "14:03:12", of now. */
+export const clock = () => time(new Date());
 
 /** Put the times below `root` into the reader's zone. */
 export function localize(root) {

@@ -1,5 +1,6 @@
 // Memory, CPU and GPUs of a job, drawn when the reader opens them, and again when the job changes.
 import { plot } from "./charts.js";
+import { size } from "./sizes.js";
 
 const UNITS = [
   [86400, "d"],
@@ -7,22 +8,10 @@ const UNITS = [
   [60, "min"],
   [1, "s"],
 ];
-const BYTES = [
-  [1e12, "TB"],
-  [1e9, "GB"],
-  [1e6, "MB"],
-  [1e3, "kB"],
-];
 const HEIGHT = 180;
 // A sample is taken every 5 s; other things of a job change more often.
 const PAUSE = 4000;
 let fetched = -PAUSE;
-
-/** As the page writes sizes. */
-function size(bytes) {
-  const [power, unit] = BYTES.find(([power]) => bytes >= power) ?? [1, "B"];
-  return `${Number((bytes / power).toPrecision(3))} ${unit}`;
-}
 
 /** The charts that can be seen. */
 function shown() {
