@@ -15,7 +15,7 @@ LOGIN: Final = "login"
 LOGIN_BYTES: Final = 4_000
 # Of a file that is looked at before it is uploaded.
 HEAD: Final = "previews.preview_head"
-HEAD_BYTES: Final = 16 << 20
+MAX_HEAD_BYTES: Final = 16 << 20
 # Of a form without files, and of everything that is neither JSON nor a file.
 FORM_BYTES: Final = 1_000_000
 FORM_FIELDS: Final = 1_000
@@ -27,7 +27,7 @@ OVERHEAD_BYTES: Final = 1 << 20
 # Which endpoints take files, in how many parts of a multipart body: files and fields.
 PARTS: Final = {
     "files.upload": 10,
-    "previews.preview_head": 10,
+    HEAD: 10,
     "registry.upload_dataset": 10,
     # A field for each class, or one for all of them.
     "registry.upload_model": 1_010,
@@ -58,7 +58,7 @@ def _limit_of_request() -> Limit:
     if media_type == "multipart/form-data":
         if endpoint == HEAD:
             return Limit(
-                min(HEAD_BYTES, current_backend().settings.max_upload_bytes) + OVERHEAD_BYTES,
+                min(MAX_HEAD_BYTES, current_backend().settings.max_upload_bytes) + OVERHEAD_BYTES,
                 PARTS[endpoint],
                 "it should have the file's head and not all of it",
             )

@@ -89,7 +89,7 @@ class DatasetsQuery(PageQuery):
         default=None,
         pattern="^[0-9a-f]{64}$",
         description="Only those that the import of an archive with this SHA-256 makes, with `labels` and "
-        "`allow_partial` as here: who has the archive need not upload it again",
+        "`allow_partial` as here: whoever has the archive need not upload it again",
     )
     labels: Literal["auto", "folders", "table"] = Field(
         default="auto", description="Of the import from `source_sha256`"

@@ -25,7 +25,7 @@ from jobyard.web.services.submission import submit
 WAIT_SECONDS: Final = 20.0
 # Of a preview that was begun.
 DEADLINE_SECONDS: Final = 60.0
-FIRST: Final = 9
+PRIORITY: Final = 9
 
 # From which jobs it is known how fast files are scored: the newest, those of them that read a file, and of so
 # many rows that their start does not count.
@@ -52,7 +52,7 @@ def ask(
         reading=reading,
         deadline_seconds=DEADLINE_SECONDS,
     )
-    asked = Submission(kind=Preview.name, spec=spec, priority=FIRST)
+    asked = Submission(kind=Preview.name, spec=spec, priority=PRIORITY)
     return submit(backend, asked, None, submitter=submitter)[0].id
 
 
@@ -70,7 +70,7 @@ def answer_of(backend: Backend, job_id: uuid.UUID, size: int) -> dict[str, Any]:
     found = _failed(ended.error_message) if ended.result is None else json.loads(ended.result)
     rows = _row_estimate(found, size)
     with backend.database.read() as session:
-        rate = rows_per_second(session) if rows is not None else None
+        rate = _rows_per_second(session) if rows is not None else None
     seconds = None if rows is None or rate is None else rows / rate
     return {**found, "bytes": size, "row_estimate": rows, "seconds_estimate": seconds}
 
@@ -99,7 +99,7 @@ def _row_estimate(found: dict[str, Any], size: int) -> int | None:
     return round(rows * size / read) if read and is_plain else None
 
 
-def rows_per_second(session: Session) -> float | None:
+def _rows_per_second(session: Session) -> float | None:
     """How fast files were scored lately, from start to end: the median. None if none was."""
     newest = (
         sa.select(Job.id)

@@ -63,7 +63,7 @@ def table(*texts: str) -> str:
 
 
 @pytest.mark.parametrize("text", FORMULAS)
-def test_a_formula_isescaped(desk: Desk, text: str) -> None:
+def test_a_formula_is_escaped(desk: Desk, text: str) -> None:
     desk.score(table(text), format="csv", escape_formulas=True)
     assert desk.csv()[0]["text"] == f"'{text}"
     assert escaped(text) == f"'{text}"
