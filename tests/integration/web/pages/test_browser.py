@@ -2,6 +2,7 @@
 
 import re
 import threading
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -155,6 +156,33 @@ def test_a_refused_form_leads_to_the_first_wrong_field(
     expect(wrong).to_have_accessible_description(re.compile("[a-z]{3}"))
 
 
+def test_an_upload_asks_before_its_page_is_left_and_can_be_cancelled(
+    page: Page, site: str, world: World, tmp_path: Path
+) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_text("I love it\n")
+    page.goto(f"{site}/new/sentiment?source=file")
+    # What is posted stays under way.
+    page.route(
+        "**/new/sentiment", lambda route: None if route.request.method == "POST" else route.continue_()
+    )
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.locator("input[type=file]").set_input_files(path)
+    page.get_by_role("button", name="Score").click()
+    cancel = page.get_by_role("button", name="Cancel")
+    expect(cancel).to_be_visible()
+    with page.expect_event("dialog"):
+        page.evaluate("location.assign('/models')")
+    assert page.url == f"{site}/new/sentiment?source=file"
+    cancel.click()
+    expect(page.locator("[data-upload-status]")).to_have_text("Cancelled: nothing was submitted.")
+    page.goto(f"{site}/models")
+    assert asked == ["beforeunload"]
+    with world.backend.database.read() as session:
+        assert session.scalars(sa.select(Job.id).where(Job.kind == "sentiment")).all() == []
+
+
 def test_texts_are_submitted_and_a_job_opened_with_the_keyboard_alone(site: str, chromium: Browser) -> None:
     page = chromium.new_page()
     page.goto(site)
@@ -193,6 +221,15 @@ def test_texts_are_submitted_and_a_job_opened_with_the_keyboard_alone(site: str,
     tab_to(page, f"a[href='{address.removeprefix(site)}']")
     page.keyboard.press("Enter")
     page.wait_for_url(address)
+
+
+def test_a_choice_looks_chosen_only_once_it_is(page: Page, site: str) -> None:
+    page.goto(f"{site}/tokens")
+    scope = page.locator("#scope-read")
+    colour = scope.evaluate("each => getComputedStyle(each).backgroundColor")
+    expect(scope).not_to_be_checked()
+    scope.check()
+    expect(scope).not_to_have_css("background-color", colour)
 
 
 def test_a_reader_s_list_has_no_box_for_all_rows_unless_there_are_rows_to_compare(
