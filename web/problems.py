@@ -128,11 +128,17 @@ def _path(found: Any) -> str:
     if parts and parts[0] in (ONE, MANY):
         parts = parts[1:]
     kind = 1 if parts and parts[0].isdecimal() else 0
-    if len(parts) > kind and parts[kind] in kinds.by_name():
+    if _names_a_kind(found, parts[kind:]):
         del parts[kind]
     if found["type"] in ("union_tag_not_found", "union_tag_invalid"):
         parts.append("kind")
     return ".".join(parts)
+
+
+def _names_a_kind(found: Any, parts: Sequence[str]) -> bool:
+    """Whether a path begins with the tag of a kind, and not with an unknown field that is called like one."""
+    is_field = len(parts) == 1 and found["type"] == "extra_forbidden"
+    return bool(parts) and parts[0] in kinds.by_name() and not is_field
 
 
 def _message(found: Any) -> str:
@@ -188,11 +194,11 @@ def _guess(written: str, known: Iterable[str]) -> str:
 def _fields_beside(path: Sequence[str | int]) -> Iterable[str]:
     """The names that a field of a kind's spec could have had, by its path in the error."""
     names = [part for part in path if isinstance(part, str)]
-    kind = next((name for name in names if name in kinds.by_name()), None)
+    kind = next((name for name in names[:-1] if name in kinds.by_name()), None)
     if kind is None:
         return ()
     model: Any = kinds.find(kind).Spec
-    *outer, _ = names[names.index(kind) + 1 :]
+    outer = names[names.index(kind) + 1 : -1]
     if outer[:1] != ["spec"]:
         return ("kind", "priority", "spec", *MARKS)
     for name in outer[1:]:

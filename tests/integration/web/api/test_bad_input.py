@@ -432,6 +432,14 @@ def test_a_form_with_a_field_too_many_is_refused(api: "FlaskClient", address: st
     assert "there is no such field" in response.json["detail"]
 
 
+@pytest.mark.parametrize("kind", ["train", "predict", "sentiment", "import"])
+def test_an_unknown_field_may_be_called_like_a_kind(api: "FlaskClient", kind: str) -> None:
+    """A kind's name also tags the branch of a union in pydantic's paths."""
+    assert_problem(api.get(f"/api/v1/files?{kind}=1"), 422, kind, "there is no such field")
+    body = {"kind": "sentiment", "spec": ONE, kind: 1}
+    assert_problem(api.post("/api/v1/jobs", json=body), 422, kind, "there is no such field")
+
+
 # ---- too much
 
 
