@@ -3,6 +3,7 @@
 import functools
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ log = logging.getLogger(__name__)
 
 # What computes on a GPU: a process without any of them uses none.
 LIBRARIES: Final = ("tensorflow", "torch", "jax", "cupy")
+# CUDA reads a number as C's `atoi` does: whatever follows it is ignored.
+NUMBER: Final = re.compile(r"\+?[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,9 @@ def gpu_use() -> GpuUse | None:
     try:
         names = [str(pynvml.nvmlDeviceGetName(device)) for device in devices]
         busy = sum(pynvml.nvmlDeviceGetUtilizationRates(device).gpu for device in devices) / 100
-        used = sum(int(pynvml.nvmlDeviceGetMemoryInfo(device).used) for device in devices)
+        # The second version leaves out what the driver keeps for itself, as `nvidia-smi` does.
+        memory = [pynvml.nvmlDeviceGetMemoryInfo(device, pynvml.nvmlMemory_v2) for device in devices]
+        used = sum(int(one.used) for one in memory)
     except Exception as error:  # noqa: BLE001 - whatever a driver says, it is no reason to disturb the job
         log.debug("can't read how much of the GPU is used: %s", error)
         return None
@@ -49,14 +54,12 @@ def _devices(visible: str | None) -> Sequence[Any]:
         import pynvml
 
         pynvml.nvmlInit()
+        devices = [pynvml.nvmlDeviceGetHandleByIndex(number) for number in range(pynvml.nvmlDeviceGetCount())]
         if visible is None:
-            names: list[int | str] = list(range(pynvml.nvmlDeviceGetCount()))
-        else:
-            names = visible_devices(visible)
+            return devices
+        names = visible_devices(visible, [str(pynvml.nvmlDeviceGetUUID(device)) for device in devices])
         return [
-            pynvml.nvmlDeviceGetHandleByIndex(name)
-            if isinstance(name, int)
-            else pynvml.nvmlDeviceGetHandleByUUID(name)
+            devices[name] if isinstance(name, int) else pynvml.nvmlDeviceGetHandleByUUID(name)
             for name in names
         ]
     except Exception as error:  # noqa: BLE001 - no library, no driver, no permission, a GPU that is gone
@@ -64,14 +67,33 @@ def _devices(visible: str | None) -> Sequence[Any]:
         return []
 
 
-def visible_devices(value: str) -> list[int | str]:
-    """Numbers and UUIDs of GPUs in CUDA_VISIBLE_DEVICES: as CUDA does, up to the first that is neither."""
+def visible_devices(value: str, uuids: Sequence[str]) -> list[int | str]:
+    """The GPUs that CUDA_VISIBLE_DEVICES names, among those of these UUIDs: by number; parts of one by UUID.
+
+    As CUDA reads it, seen on driver 580: numbers or UUIDs, whichever comes first; the beginning of a UUID
+    will do where only one GPU's begins so; what is neither or isn't there ends the list, and a GPU that is
+    named twice leaves none.
+    """
+    entries = [entry.strip() for entry in value.split(",")]
+    by_number = NUMBER.match(entries[0])
     found: list[int | str] = []
-    for entry in map(str.strip, value.split(",")):
-        if entry.isdecimal():
-            found.append(int(entry))
-        elif entry.startswith(("GPU-", "MIG-")):
-            found.append(entry)
-        else:
+    for entry in entries:
+        name = _by_number(entry, uuids) if by_number else _by_uuid(entry, uuids)
+        if name is None:
             break
+        if name in found:
+            return []
+        found.append(name)
     return found
+
+
+def _by_number(entry: str, uuids: Sequence[str]) -> int | None:
+    number = NUMBER.match(entry)
+    return int(number[0]) if number and int(number[0]) < len(uuids) else None
+
+
+def _by_uuid(entry: str, uuids: Sequence[str]) -> int | str | None:
+    if entry.startswith("MIG-"):  # a part of a GPU, of which only NVML knows
+        return entry
+    numbers = [number for number, uuid in enumerate(uuids) if uuid.startswith(entry)]
+    return numbers[0] if len(entry) > len("GPU-") and len(numbers) == 1 else None

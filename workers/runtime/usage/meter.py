@@ -111,6 +111,8 @@ class Meter:
             self._due = now + SAMPLE_SECONDS
             return None
         gpu = gpu_use()
+        # What the first one takes is spent on imports and the driver, once.
+        cost = self._now() - now if self._is_read else 0.0
         self._is_read = True
         self._most = most
         # A child that ended may take its count with it.
@@ -125,7 +127,7 @@ class Meter:
             self._peak_gpu = max(self._peak_gpu, gpu.memory_bytes)
         points = self._points_at(now, has_gpu=gpu is not None)
         self._sampled_at = now
-        self._due = now + max(SAMPLE_SECONDS, (self._now() - now) / MOST_OF_THE_TIME)
+        self._due = now + max(SAMPLE_SECONDS, cost / MOST_OF_THE_TIME)
         usage = jobs.Usage(
             attempt=self._attempt,
             memory_bytes=memory,

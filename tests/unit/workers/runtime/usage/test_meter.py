@@ -79,13 +79,28 @@ assert usage['peak_memory_bytes'] - usage['memory_bytes'] > 0.95 * {ALLOCATED}, 
 def test_memory_that_jumps_does_not_wait_for_its_turn() -> None:
     code = f"""
 from jobyard.workers.runtime.usage import Meter
-made = Meter(None, 1)
+made = Meter(None, 1, now=lambda: 0.0)
 assert made.look() is None
 held = bytearray(b'x') * {2 * ALLOCATED}
 found = made.look()
-assert found.usage['memory_bytes'] > {2 * ALLOCATED} and found.points == ()
+assert found.usage['memory_bytes'] > {2 * ALLOCATED} and found.points == (), found
 """
     run_alone(code)
+
+
+def test_samples_that_take_long_are_taken_less_often(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But the first one, which has to load what reads them, doesn't delay the second."""
+
+    def slow() -> None:
+        clock.seconds += 1.0
+
+    monkeypatch.setattr(meter, "gpu_use", slow)
+    made = Meter(None, 1, now=clock)
+    assert [sampled(made, clock).usage["attempt"] for _ in range(2)] == [1, 1]
+    clock.seconds += 0.9 * 1.0 / meter.MOST_OF_THE_TIME
+    assert made.look() is None
+    clock.seconds += 0.1 * 1.0 / meter.MOST_OF_THE_TIME
+    assert made.look() is not None
 
 
 def test_a_quick_job_has_no_sample(clock: Clock) -> None:
