@@ -11,7 +11,7 @@ from typing import IO, Final
 import click
 
 from jobyard.cli.targets import check_writable, is_standard_output
-from jobyard.client import Job, JobyardClientError, NotFound
+from jobyard.client import ConnectionFailed, Job, JobyardClientError, NotFound, ServerError
 
 # Formats that a terminal can show; the others are bytes.
 TEXTS: Final = frozenset({"csv", "json", "jsonl"})
@@ -43,7 +43,8 @@ def save(
         raise click.ClickException(str(error)) from None
     except (click.UsageError, JobyardClientError) as error:
         what = error.format_message() if isinstance(error, click.UsageError) else str(error)
-        raise click.ClickException(f"{what}; `jobyard results {job.id} -o FILE` saves it elsewhere") from None
+        then = "later" if isinstance(error, ConnectionFailed | ServerError) else "elsewhere"
+        raise click.ClickException(f"{what}; `jobyard results {job.id} -o FILE` saves it {then}") from None
 
 
 def save_file(

@@ -3,12 +3,14 @@
 import csv
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 
 from jobyard.cli.completers import complete_job
+from jobyard.cli.follow import working
 from jobyard.cli.outputs import check_printable, save, whole
 from jobyard.cli.predicted import escaped, write_table
 from jobyard.cli.results import show_result
@@ -122,7 +124,9 @@ def _save(
     if asked.escape and known != "csv":
         raise click.UsageError("--escape-formulas needs a .csv file, as in -o results.csv")
     check_printable(target, known, as_json=as_json)
-    save(job, target, ways[known].write, known, force=force)
+    may_last = ways[known].what == SCORED and not is_standard_output(target)
+    with working(f"saving {target} …") if may_last else nullcontext():
+        save(job, target, ways[known].write, known, force=force)
     if not is_standard_output(target) and not as_json:
         click.echo(f"{target}: {ways[known].what}")
 

@@ -46,7 +46,7 @@ class HeadForm(BaseModel):
 def preview_head(form: HeadForm) -> Response:
     """A worker reads the head as a sentiment job would read the file, and nothing is kept.
 
-    503 while all workers are busy; a job may be submitted all the same.
+    503 while all workers are busy, or many requests wait for jobs; a job may be submitted all the same.
     """
     backend = current_backend()
     if form.bytes > (most := backend.settings.max_upload_bytes):

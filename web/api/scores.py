@@ -96,6 +96,7 @@ def get_scores_file(path: ScoresFilePath, query: ScoresFileQuery) -> AnyResponse
 
     All rows in the format that the job was scored with are that file itself, with ranges. Any others need a
     file that was scored with `format: parquet`. The answer begins when all of it has been written.
+    503 with `Retry-After` while others are written: after 20 seconds, or at once where four requests wait.
     """
     backend = current_backend()
     export = Export(Filter(query.label, query.search), query.sort, path.format, query.escape_formulas)

@@ -14,8 +14,9 @@ from jobyard.shared import jobs, registry
 from jobyard.shared.errors import BadInput, JobyardError
 from jobyard.web.backend import current_backend
 from jobyard.web.pages import pictures
+from jobyard.web.pages.filters import duration
 from jobyard.web.services import predictions
-from jobyard.web.services.exports import BY_ROW, Format, why_no_workbook
+from jobyard.web.services.exports import BY_ROW, Format, why_no_workbook, workbook_seconds
 from jobyard.web.services.scored_files import scored_file
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ FORMATS: Final[dict[Format, str]] = {
     "jsonl": "JSON lines",
 }
 GROUPS_PER_PAGE = 20
+# A download that begins later than this says so.
+SLOW_SECONDS = 10.0
 
 
 class RowsQuery(BaseModel):
@@ -108,6 +111,8 @@ def _formats(job: jobs.Job, rows: int, columns: int) -> dict[Format, str]:
     formats = {first: FORMATS[first]} | FORMATS
     if why_no_workbook(rows, columns) is not None:
         del formats["xlsx"]
+    elif (seconds := workbook_seconds(rows, columns)) >= SLOW_SECONDS:
+        formats["xlsx"] += f" (begins after about {duration(seconds)})"
     return formats
 
 

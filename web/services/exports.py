@@ -13,6 +13,8 @@ MEDIA_TYPES: Final[dict[Format, str]] = {
 MAX_ROWS: Final = 1_048_576
 MAX_COLUMNS: Final = 16_384
 MAX_CELLS: Final = 10_000_000
+# About so many are written in a second; the server sends nothing before the last one.
+CELLS_PER_SECOND: Final = 100_000
 # The order of the file.
 BY_ROW: Final = "row"
 
@@ -60,3 +62,8 @@ def why_no_workbook(rows: int, columns: int) -> str | None:
             f"{MAX_CELLS:,} cells; filter the rows, or take CSV or Parquet"
         )
     return None
+
+
+def workbook_seconds(rows: int, columns: int) -> float:
+    """How long it takes about to write so many rows as a workbook."""
+    return rows * columns / CELLS_PER_SECOND

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 import sqlalchemy as sa
 
 from jobyard.shared import jobs
+from jobyard.shared.errors import Busy
 from jobyard.web.backend import Backend
 
 MAX_WAIT_SECONDS: Final = 60
@@ -25,19 +26,33 @@ def wait_until(backend: Backend, seconds: float, check: Callable[[sa.Connection]
     if not backend.waiters.acquire(blocking=False):
         return None
     try:
-        began = time.monotonic()
-        pause = FIRST_CHECK_SECONDS
-        while (waited := time.monotonic() - began) < seconds:
-            time.sleep(min(pause, seconds - waited))
-            pause = min(max(SHORTEST_PAUSE_SECONDS, waited / 10), LONGEST_PAUSE_SECONDS)
-            with backend.database.autocommit() as connection:
-                if (found := check(connection)) is not None:
-                    return found
-        return None
+        return _checked(backend, seconds, check)
     finally:
         backend.waiters.release()
+
+
+def _checked(backend: Backend, seconds: float, check: Callable[[sa.Connection], T | None]) -> T | None:
+    began = time.monotonic()
+    pause = FIRST_CHECK_SECONDS
+    while (waited := time.monotonic() - began) < seconds:
+        time.sleep(min(pause, seconds - waited))
+        pause = min(max(SHORTEST_PAUSE_SECONDS, waited / 10), LONGEST_PAUSE_SECONDS)
+        with backend.database.autocommit() as connection:
+            if (found := check(connection)) is not None:
+                return found
+    return None
 
 
 def until_it_ends(backend: Backend, job_id: uuid.UUID, seconds: float) -> jobs.JobSnapshot | None:
     """The job when it has ended; None when the time is over."""
     return wait_until(backend, seconds, lambda connection: jobs.read_if_ended(connection, job_id))
+
+
+def surely_until_it_ends(backend: Backend, job_id: uuid.UUID, seconds: float) -> jobs.JobSnapshot | None:
+    """The same for a request that can't ask again: raises Busy where too many others wait."""
+    if not backend.waiters.acquire(blocking=False):
+        raise Busy("too many other requests wait for jobs; try again in a few seconds")
+    try:
+        return _checked(backend, seconds, lambda connection: jobs.read_if_ended(connection, job_id))
+    finally:
+        backend.waiters.release()

@@ -19,7 +19,7 @@ from jobyard.shared.needs import JobInput
 from jobyard.shared.storage import Reason
 from jobyard.shared.tokens import Identity
 from jobyard.web.backend import Backend
-from jobyard.web.services.long_polling import until_it_ends
+from jobyard.web.services.long_polling import surely_until_it_ends
 from jobyard.web.services.submission import submit
 
 WAIT_SECONDS: Final = 20.0
@@ -59,12 +59,14 @@ def ask(
 def answer_of(backend: Backend, job_id: uuid.UUID, size: int) -> dict[str, Any]:
     """`workers.sentiment.preview.preview`, with "bytes", "row_estimate" and "seconds_estimate".
 
-    Raises Busy where no worker has had time for it.
+    Raises Busy where no worker has had time for it, and where too many requests wait for one.
     """
     try:
-        ended = until_it_ends(backend, job_id, WAIT_SECONDS)
+        ended = surely_until_it_ends(backend, job_id, WAIT_SECONDS)
     finally:
-        _forget(backend, job_id)
+        was_running = _forget(backend, job_id)
+    if ended is None and was_running:
+        raise Busy(f"the worker that looks at the file needs more than {WAIT_SECONDS:g} seconds for it")
     if ended is None or ended.state == State.CANCELLED:
         raise Busy("no worker of the queue cpu has time to look at the file, or none is running")
     found = _failed(ended.error_message) if ended.result is None else json.loads(ended.result)
@@ -75,14 +77,16 @@ def answer_of(backend: Backend, job_id: uuid.UUID, size: int) -> dict[str, Any]:
     return {**found, "bytes": size, "row_estimate": rows, "seconds_estimate": seconds}
 
 
-def _forget(backend: Backend, job_id: uuid.UUID) -> None:
-    """One that runs for longer than it was waited for is left to the sweeper."""
+def _forget(backend: Backend, job_id: uuid.UUID) -> bool:
+    """Whether it was running: one that does so for longer than it was waited for is left to the sweeper."""
     with backend.database.write() as session:
-        if not jobs.read_version(session.connection(), job_id).terminal:
+        version = jobs.read_version(session.connection(), job_id)
+        if not version.terminal:
             with suppress(Conflict):  # it has ended at this moment
                 jobs.cancel(session, job_id)
         keys = retention.delete_previews(session, [job_id])
     backend.storage.remove(keys, Reason.UNUSED)
+    return version.state == State.RUNNING
 
 
 def _failed(why: str | None) -> dict[str, Any]:

@@ -30,9 +30,11 @@ from jobyard.web.services.row_orders import order_of
 from jobyard.web.services.scored_table import ScoredTable, opened, quoted
 from jobyard.web.services.scores import readable
 
-# So many files are written at once; so many requests wait for their turn, each of which holds a thread.
+# So many files are written at once; so many requests wait for their turn, not for longer than this, for each
+# holds a thread.
 WRITERS: Final = 2
 WAITERS: Final = 4
+PATIENCE_SECONDS: Final = 20.0
 # Writing one takes no longer, for nothing is sent before its end.
 MAX_SECONDS: Final = 300.0
 WATCH_SECONDS: Final = 0.2
@@ -40,6 +42,8 @@ WATCH_SECONDS: Final = 0.2
 GROUP_BYTES: Final = 32_000_000
 CHUNK_BYTES: Final = 256 << 10
 GROUP_ROWS: Final = (2_048, 122_880)
+
+OTHERS: Final = "other files are being written for downloads; try again in a few seconds"
 
 _writers = threading.BoundedSemaphore(WRITERS)
 _admitted = threading.BoundedSemaphore(WRITERS + WAITERS)
@@ -70,8 +74,8 @@ def write(
     """The rows of the scored file under a key, whose texts came from `column` and which has `size` bytes.
 
     At least so many bytes stay free on the disk. Raises BadInput for a column that isn't there, Busy if
-    too many others are being written, Conflict if the file can't be read, takes too long or doesn't fit
-    into a sheet, DiskFull.
+    others are being written for long or too many wait for that, Conflict if the file can't be read, takes
+    too long or doesn't fit into a sheet, DiskFull.
     """
     with _turn(), tempfile.TemporaryDirectory(prefix="jobyard-") as temporary:
         folder = Path(temporary)
@@ -94,10 +98,14 @@ def write(
 @contextmanager
 def _turn() -> Iterator[None]:
     if not _admitted.acquire(blocking=False):
-        raise Busy("other files are being written for downloads; try again in a few seconds")
+        raise Busy(OTHERS)
     try:
-        with _writers:
+        if not _writers.acquire(timeout=PATIENCE_SECONDS):
+            raise Busy(OTHERS)
+        try:
             yield
+        finally:
+            _writers.release()
     finally:
         _admitted.release()
 

@@ -8,7 +8,7 @@ from jobyard.client._async.again import run_again
 from jobyard.client._async.groups import AsyncGroups
 from jobyard.client._async.predictions import AsyncPredictions
 from jobyard.client._async.scores import AsyncScores
-from jobyard.client._async.transport import AsyncTransport
+from jobyard.client._async.transport import WRITING_SECONDS, AsyncTransport
 from jobyard.client._async.watching import AsyncWatching
 from jobyard.client.arguments import checked
 from jobyard.client.errors import BadRequest, Json
@@ -218,7 +218,8 @@ class AsyncJob(AsyncWatching):
                 raise BadRequest(f"format: should be {' or '.join(SCORES_FORMATS)}, but is {shown(format)}")
             right = f"should end in .{', .'.join(SCORES_FORMATS)}, or give a format"
             raise BadRequest(f"path: {right}, but is {str(path)!r}")
-        await self._transport.download(f"{self._path}/scores.{kind}?{asked}".rstrip("?"), path)
+        address = f"{self._path}/scores.{kind}?{asked}".rstrip("?")
+        await self._transport.download(address, path, longer=WRITING_SECONDS)
         return path
 
     async def save_history(self, path: str | Path) -> Path:

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from jobyard.client._async.rows import AsyncRows
+from jobyard.client._async.transport import WRITING_SECONDS
 from jobyard.client.errors import Json, NotFound
 from jobyard.client.libraries import needed
 from jobyard.client.open_files import temporary_folder
@@ -61,6 +62,7 @@ class AsyncScores(AsyncRows):
                 await self._job.download(name, file)
             else:
                 asked = query(question._asdict())
-                await self._job._transport.download(f"{self._job._path}/scores.parquet?{asked}", file)
+                address = f"{self._job._path}/scores.parquet?{asked}"
+                await self._job._transport.download(address, file, longer=WRITING_SECONDS)
                 question = Question()
             return await AsyncRuntime.run(table_of, file, texts, question, self._given, library, purpose)

@@ -9,7 +9,7 @@ from jobyard.client._sync.again import run_again
 from jobyard.client._sync.groups import Groups
 from jobyard.client._sync.predictions import Predictions
 from jobyard.client._sync.scores import Scores
-from jobyard.client._sync.transport import Transport
+from jobyard.client._sync.transport import WRITING_SECONDS, Transport
 from jobyard.client._sync.watching import Watching
 from jobyard.client.arguments import checked
 from jobyard.client.errors import BadRequest, Json
@@ -219,7 +219,8 @@ class Job(Watching):
                 raise BadRequest(f"format: should be {' or '.join(SCORES_FORMATS)}, but is {shown(format)}")
             right = f"should end in .{', .'.join(SCORES_FORMATS)}, or give a format"
             raise BadRequest(f"path: {right}, but is {str(path)!r}")
-        self._transport.download(f"{self._path}/scores.{kind}?{asked}".rstrip("?"), path)
+        address = f"{self._path}/scores.{kind}?{asked}".rstrip("?")
+        self._transport.download(address, path, longer=WRITING_SECONDS)
         return path
 
     def save_history(self, path: str | Path) -> Path:

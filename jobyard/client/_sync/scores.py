@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from jobyard.client._sync.rows import Rows
+from jobyard.client._sync.transport import WRITING_SECONDS
 from jobyard.client.errors import Json, NotFound
 from jobyard.client.libraries import needed
 from jobyard.client.open_files import temporary_folder
@@ -62,6 +63,7 @@ class Scores(Rows):
                 self._job.download(name, file)
             else:
                 asked = query(question._asdict())
-                self._job._transport.download(f"{self._job._path}/scores.parquet?{asked}", file)
+                address = f"{self._job._path}/scores.parquet?{asked}"
+                self._job._transport.download(address, file, longer=WRITING_SECONDS)
                 question = Question()
             return Runtime.run(table_of, file, texts, question, self._given, library, purpose)

@@ -34,6 +34,9 @@ AWAY = frozenset({502, 503})
 CHUNK_BYTES = 1 << 20
 # How long the server waits for a worker that looks at a file.
 LOOK_SECONDS = 20.0
+# How long it may take before it sends the rows of a scored file in another format: it waits for its turn,
+# writes the rows, and makes a workbook of them.
+WRITING_SECONDS = 620.0
 
 
 class Transport:
@@ -159,8 +162,10 @@ class Transport:
         """Everything in a list at once."""
         return list(self.items(path, following=following, **params))
 
-    def download(self, path: str, target: Path) -> None:
+    def download(self, path: str, target: Path, *, longer: float = 0.0) -> None:
         """Write an answer's body to `target`, which appears only when it is whole.
+
+        The answer may begin `longer` seconds later than others.
 
         Raises JobyardClientError also where it can't be written.
         """
@@ -171,7 +176,7 @@ class Transport:
             if target.exists() and not target.is_file():
                 # It would be replaced: /dev/null, say.
                 raise BadRequest(f"path: {str(target)!r} is a folder or a device; should be that of a file")
-            self._download(path, draft, target)
+            self._download(path, draft, target, longer)
         except OSError as error:
             raise JobyardClientError(f"path: {target} can't be written: {error.strerror or error}") from None
         except ValueError:  # a null character, half of a surrogate pair
@@ -180,9 +185,9 @@ class Transport:
             with suppress(OSError, ValueError):
                 draft.unlink(missing_ok=True)
 
-    def _download(self, path: str, draft: Path, target: Path) -> None:
+    def _download(self, path: str, draft: Path, target: Path, longer: float) -> None:
         with draft.open("wb") as file:
-            response = self._send("GET", path, stream=True)
+            response = self._send("GET", path, stream=True, timeout=self._patience(longer))
             try:
                 for chunk in response.iter_bytes(CHUNK_BYTES):
                     Runtime.run(file.write, chunk)

@@ -23,7 +23,7 @@ from jobyard.web.backend import Backend
 from jobyard.web.services import previews
 from jobyard.workers import kinds
 from tests.conftest import TOKEN, served
-from tests.factories import change_job, get_job, new_job, post_file
+from tests.factories import change_job, claimed, get_job, new_job, post_file
 from tests.waiting import PATIENCE
 from tests.webhooks import deliveries, new_webhook
 from tests.workers import make_context, run_queue
@@ -130,6 +130,35 @@ def test_without_a_worker_it_is_said_and_nothing_stays(
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert "no worker of the queue cpu has time" in answer.get_json()["detail"]
     assert left_behind(backend) == (0, 0)
+
+
+def test_where_too_many_wait_already_it_is_not_the_workers_who_are_blamed(
+    api: "FlaskClient", backend: Backend
+) -> None:
+    taken = 0
+    while backend.waiters.acquire(blocking=False):
+        taken += 1
+    try:
+        answer = post(api)
+    finally:
+        backend.waiters.release(taken)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.get_json()["detail"] == "too many other requests wait for jobs; try again in a few seconds"
+    assert left_behind(backend) == (0, 0)
+
+
+def test_a_worker_that_takes_too_long_is_said_to(
+    api: "FlaskClient", backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_claimed(_: Backend, job_id: uuid.UUID, seconds: float) -> None:
+        claimed(backend.database, job_id, "w@host/1", lease_seconds=60)
+
+    monkeypatch.setattr(previews, "surely_until_it_ends", is_claimed)
+    answer = post(api)
+    assert answer.status_code == 503
+    assert (
+        answer.get_json()["detail"] == "the worker that looks at the file needs more than 20 seconds for it"
+    )
 
 
 def test_one_that_ends_when_it_is_given_up_is_no_conflict_and_is_deleted(

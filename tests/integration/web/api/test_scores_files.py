@@ -332,3 +332,22 @@ def test_only_some_files_are_written_at_once(api: "FlaskClient", backend: Backen
             score_exports._admitted.release()
     assert taken == score_exports.WRITERS + score_exports.WAITERS
     assert api.get(f"/api/v1/jobs/{job_id}/scores.csv").status_code == 200
+
+
+def test_nobody_waits_for_a_turn_without_an_end(
+    api: "FlaskClient", backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"/api/v1/jobs/{scored_job(backend, scored_table({'text': TEXTS}, COMPOUNDS))}/scores.csv"
+    monkeypatch.setattr(score_exports, "PATIENCE_SECONDS", 0.01)
+    for _ in range(score_exports.WRITERS):
+        assert score_exports._writers.acquire(blocking=False)
+    try:
+        # More than may wait at once: each gives its place back.
+        for _ in range(score_exports.WRITERS + score_exports.WAITERS + 1):
+            answer = api.get(address)
+            refused(answer, 503, "other files are being written")
+            assert (answer.mimetype, answer.headers["Retry-After"]) == ("application/problem+json", "5")
+    finally:
+        for _ in range(score_exports.WRITERS):
+            score_exports._writers.release()
+    assert api.get(address).status_code == 200

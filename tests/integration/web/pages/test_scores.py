@@ -118,6 +118,13 @@ def test_no_workbook_is_offered_of_more_rows_than_a_sheet_holds(world: World, we
     assert look(web, f"/jobs/{job_id}?search=a").count("scores.xlsx") == 1
 
 
+def test_a_workbook_that_takes_long_to_write_says_so(world: World, web: FlaskClient) -> None:
+    table = scored_table({"text": ["a", "b", "a"]}, [0.5, 0.1, -0.5])
+    page = look(web, f"/jobs/{scored_job(world.backend, table, rows=500_000)}?search=a")
+    links = re.findall(r"/scores\.xlsx.*?([^<>]*)</a>", page)
+    assert [link.strip() for link in links] == ["Excel (begins after about 30 s)", "Excel"]
+
+
 def test_heads_of_columns_are_links_that_sort_by_them(world: World, web: FlaskClient) -> None:
     columns = {
         "text": ["a", "b", "c"],

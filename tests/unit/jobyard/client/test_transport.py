@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from jobyard.client import (
@@ -21,6 +22,7 @@ from jobyard.client import (
     WaitTimeout,
 )
 from jobyard.client._sync import transport
+from jobyard.web.services import score_exports
 from tests.serving import serving
 
 JOB: dict[str, Any] = {
@@ -338,3 +340,24 @@ def test_an_answer_that_is_no_job_is_an_error_of_the_client(
     script.answers = [(202, answer)]
     with pytest.raises(JobyardClientError, match="the server's answer is no job that this client knows"):
         client.score("x")
+
+
+def test_rows_that_others_are_written_before_are_asked_for_again(
+    script: Script, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their answer may begin when a server's has long been taken for lost."""
+    job = client.score("x")
+    script.answers = [(503, problem(503, "other files are being written")), (200, b"PK")]
+    patiences = []
+    sent = httpx.Client.build_request
+
+    def build(self: httpx.Client, *args: Any, **options: Any) -> httpx.Request:
+        request = sent(self, *args, **options)
+        patiences.append(request.extensions["timeout"]["read"])
+        return request
+
+    monkeypatch.setattr(httpx.Client, "build_request", build)
+    assert job.save_scores(tmp_path / "x.xlsx").read_bytes() == b"PK"
+    assert [path for _, path, *_ in script.seen[1:]] == [f"/api/v1/jobs/{JOB['id']}/scores.xlsx"] * 2
+    longest = score_exports.PATIENCE_SECONDS + 2 * score_exports.MAX_SECONDS
+    assert min(patiences) >= longest
