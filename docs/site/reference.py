@@ -11,6 +11,7 @@ from jobyard.cli import cli
 from jobyard.shared.config import Settings
 from jobyard.shared.kinds import by_name
 from jobyard.shared.kinds.submission import Submission
+from jobyard.shared.migrate import upgrade
 from jobyard.web.app import create_app
 
 # A socket that nobody listens on: no page needs a broker.
@@ -159,6 +160,7 @@ def _content(holder: Schema) -> str:
 def _openapi() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as home:
         settings = Settings(home=Path(home), broker_url=NO_BROKER, token="of-nobody-at-all")  # noqa: S106
+        upgrade(settings)  # an app looks into its database for whose storage it has
         app = create_app(settings)
         app.extensions["jobyard"].database.dispose()
         document: dict[str, Any] = app.api_doc

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jobyard.shared.config import Settings
+from jobyard.shared.migrate import upgrade
 from jobyard.web.app import create_app
 from tests.generate import command_line_json, sync_client, typed_kinds
 
@@ -25,7 +26,9 @@ def main() -> None:
 def openapi() -> dict[str, Any]:
     """The document of a server that was never started."""
     with tempfile.TemporaryDirectory() as home:
-        app = create_app(Settings.load(home=Path(home), broker_url=NO_BROKER))
+        settings = Settings.load(home=Path(home), broker_url=NO_BROKER)
+        upgrade(settings)  # an app looks into its database for whose storage it has
+        app = create_app(settings)
         app.extensions["jobyard"].database.dispose()
         document: dict[str, Any] = app.api_doc
         return document
