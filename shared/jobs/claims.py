@@ -8,7 +8,8 @@ from typing import Any, Final, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from jobyard.shared.database import AUTOCOMMIT, utcnow
+from jobyard.shared.database import utcnow
+from jobyard.shared.engines import AUTOCOMMIT
 from jobyard.shared.jobs.fronts import PRIORITIES, Front, parameter
 from jobyard.shared.jobs.progress import NO_PROGRESS
 from jobyard.shared.jobs.quotas import HAS_QUOTA, anybody_has_quota, owners_at_quota, quota_waits

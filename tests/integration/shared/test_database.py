@@ -5,8 +5,7 @@ import time
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared import database as room
-from jobyard.shared import jobs
+from jobyard.shared import engines, jobs
 from jobyard.shared.database import Database
 from jobyard.shared.registrations import Worker, register
 from tests.conftest import read_only
@@ -61,7 +60,7 @@ def test_threads_that_write_at_once_take_turns(database: Database) -> None:
 def test_who_waits_too_long_for_a_turn_hears_of_a_database_that_is_away(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(engines, "LOCK_SECONDS", 0.1)
     database, other = Database(sqlite_url), Database(sqlite_url)
 
     def write(into: Database) -> None:

@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from jobyard.shared import registrations
-from jobyard.shared.database import AUTOCOMMIT, Database
+from jobyard.shared.database import Database
+from jobyard.shared.engines import AUTOCOMMIT
 from jobyard.workers import kinds
 from jobyard.workers.runtime.attempt import Attempt
 from jobyard.workers.runtime.context import Context
