@@ -28,7 +28,7 @@ FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.0002, 0.005
 
 
 def engine_of(url: str) -> sa.Engine:
-    """An engine of PostgreSQL or SQLite. Raises ValueError or ArgumentError where the URL can't be understood."""
+    """An engine of PostgreSQL or SQLite. Raises ValueError or ArgumentError for what is no URL."""
     if not url.startswith("sqlite"):
         engine = sa.create_engine(
             url,

@@ -29,7 +29,8 @@ from jobyard.workers.sentiment.vader.scorer import Scorer
 from jobyard.workers.sentiment.vader.texts import score_texts
 
 if TYPE_CHECKING:
-    from jobyard.workers.sentiment.files import Outcome, Plan
+    from jobyard.workers.sentiment.outcome import Outcome
+    from jobyard.workers.sentiment.plans import Plan
     from jobyard.workers.sentiment.several import PlanOfSeveral
     from jobyard.workers.sentiment.vader.bulk import BulkScorer
 
@@ -130,7 +131,7 @@ def _bytes_of(files: Sequence[storage.File]) -> int:
 
 
 def _score_file(attempt: Attempt, spec: SentimentSpec) -> Finish | Split:
-    from jobyard.workers.sentiment.files import read_file
+    from jobyard.workers.sentiment.plans import read_file
 
     fetch(attempt)
     with attempt.context.database.read() as session:
@@ -174,7 +175,8 @@ def _split_or_score(
     attempt: Attempt, spec: SentimentSpec, plan: "Plan", copy: Path, plain: Path, room: Room
 ) -> Finish | Split:
     """`plain` has the bytes that the plan's parts are ranges of; `copy` is for the plan, behind them."""
-    from jobyard.workers.sentiment.files import MIN_PARTS, score_whole
+    from jobyard.workers.sentiment.files import score_whole
+    from jobyard.workers.sentiment.plans import MIN_PARTS
 
     if len(plan.parts) >= MIN_PARTS and plan.is_large:
         return _split(attempt, plan, copy)
@@ -225,7 +227,7 @@ def _split(attempt: Attempt, plan: "Plan", copy: Path) -> Split:
 
 
 def _score_part(attempt: Attempt, spec: SentimentPart) -> Finish:
-    from jobyard.workers.sentiment.files import score_part
+    from jobyard.workers.sentiment.parts import score_part
 
     with attempt.context.database.read() as session:
         parent = whole_of(session, attempt.claim)
@@ -283,7 +285,7 @@ def _planned(
 
 
 def _put_together(attempt: Attempt, spec: SentimentSpec) -> Finish:
-    from jobyard.workers.sentiment.files import put_together
+    from jobyard.workers.sentiment.outcome import put_together
 
     with attempt.context.database.read() as session:
         children = jobs.children(session, attempt.job_id)

@@ -19,7 +19,7 @@ from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.preview import Reading
 from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.runtime.progress import Progress
-from jobyard.workers.sentiment.files import begun, named_inside, read_as_of, written_as
+from jobyard.workers.sentiment.plans import begun, named_inside, read_as_of, written_as
 from jobyard.workers.sentiment.tables.archives import ZIPPED, archive_of
 from jobyard.workers.sentiment.tables.arrays import strings_of
 from jobyard.workers.sentiment.tables.broken import Broken

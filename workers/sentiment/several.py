@@ -17,7 +17,7 @@ from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.sentiment import SOURCE, SentimentSpec
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment import schemas
-from jobyard.workers.sentiment.files import MIN_PART_BYTES, MIN_PARTS, Place, Plan, read_file
+from jobyard.workers.sentiment.plans import MIN_PART_BYTES, MIN_PARTS, Place, Plan, read_file
 from jobyard.workers.sentiment.tables.parquet import ParquetTable
 from jobyard.workers.sentiment.tables.steps import too_large
 from jobyard.workers.sentiment.tables.table import check_columns

@@ -76,7 +76,8 @@ def raise_if_it_crashed(ended: child.Ended, name: str) -> None:
 
 def main() -> None:
     told = child.task()
-    from jobyard.workers.sentiment import files
+    from jobyard.workers.sentiment.files import score_file
+    from jobyard.workers.sentiment.parts import score_part
     from jobyard.workers.sentiment.several import plan_of
     from jobyard.workers.sentiment.vader.bulk import BulkScorer
     from jobyard.workers.sentiment.vader.scorer import Scorer
@@ -87,10 +88,10 @@ def main() -> None:
         if "plan" in told:
             plan = plan_of(told["plan"])
             with source.open("rb") as stream:
-                files.score_part(spec, plan, told["part"], stream, output, scorer, NoProgress(), room)
+                score_part(spec, plan, told["part"], stream, output, scorer, NoProgress(), room)
         else:
             limit = told["limit"]
-            files.score_file(spec, source, told["name"], output, scorer, limit, NoProgress(), room)
+            score_file(spec, source, told["name"], output, scorer, limit, NoProgress(), room)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Parts of scored files: Parquet, CSV or JSONL, written batch by batch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -174,3 +176,13 @@ class JsonLinesWriter(TextWriter):
 
 # By the spec's format.
 WRITERS: dict[str, type[Writer]] = {"parquet": ParquetWriter, "csv": CsvWriter, "jsonl": JsonLinesWriter}
+
+
+@contextmanager
+def written(output: Path) -> Iterator[None]:
+    """Leave no half of a file behind."""
+    try:
+        yield
+    except BaseException:
+        output.unlink(missing_ok=True)
+        raise

@@ -23,7 +23,7 @@ from jobyard.workers import kinds
 from jobyard.workers.kinds import fetching
 from jobyard.workers.runtime.attempt import Attempt
 from jobyard.workers.runtime.context import Context
-from jobyard.workers.sentiment import files
+from jobyard.workers.sentiment import plans
 from tests.buckets import put, serving
 from tests.factories import get_children, get_job, submit
 from tests.hosts import Host, redirect, status
@@ -112,8 +112,8 @@ def test_a_file_that_is_fetched_in_parts_has_the_bytes_of_one_that_is_not(
 ) -> None:
     host.has["/may.csv"] = TABLE
     once = run(context, ask(context, f"{host.url}/may.csv", format="csv"))
-    monkeypatch.setattr(files, "MIN_PART_BYTES", 1_500)
-    monkeypatch.setattr(files, "MAX_PART_BYTES", 1_500)
+    monkeypatch.setattr(plans, "MIN_PART_BYTES", 1_500)
+    monkeypatch.setattr(plans, "MAX_PART_BYTES", 1_500)
     job = run(context, ask(context, f"{host.url}/may.csv", format="csv"))
     assert job.state == "succeeded"
     assert len(get_children(context.database, job.id)) > 5

@@ -16,7 +16,7 @@ from jobyard.shared.jobs import Job
 from jobyard.workers import kinds
 from jobyard.workers.runtime.attempt import Attempt, Finish, Split
 from jobyard.workers.runtime.context import Context
-from jobyard.workers.sentiment import files, several
+from jobyard.workers.sentiment import plans, several
 from tests.factories import get_children, get_job, new_job, put_file
 from tests.workers import exit_code_of, make_context, run_queue, run_queue_until_killed, work_until_stopped
 
@@ -26,8 +26,8 @@ PART_BYTES = 1_500
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "MIN_PART_BYTES", PART_BYTES)
-    monkeypatch.setattr(files, "MAX_PART_BYTES", PART_BYTES)
+    monkeypatch.setattr(plans, "MIN_PART_BYTES", PART_BYTES)
+    monkeypatch.setattr(plans, "MAX_PART_BYTES", PART_BYTES)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def stored_folders(context: Context) -> list[str]:
 def at_once(context: Context, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> Job:
     """The same file, scored by one run."""
     with monkeypatch.context() as patch:
-        patch.setattr(files, "MIN_PARTS", 10**9)
+        patch.setattr(plans, "MIN_PARTS", 10**9)
         job_id = new_job(context.database, spec={"file": str(upload), **spec})
         run_queue(context, kinds.WORKS["sentiment"])
     return get_job(context.database, job_id)
@@ -111,8 +111,8 @@ def test_several_files_are_scored_in_parts_as_at_once(
 def test_a_small_file_is_scored_at_once(
     context: Context, upload: uuid.UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "MIN_PART_BYTES", ROWS * 20)
-    monkeypatch.setattr(files, "MAX_PART_BYTES", ROWS * 20)
+    monkeypatch.setattr(plans, "MIN_PART_BYTES", ROWS * 20)
+    monkeypatch.setattr(plans, "MAX_PART_BYTES", ROWS * 20)
     job_id = new_job(context.database, spec={"file": str(upload)})
     assert run_queue(context, kinds.WORKS["sentiment"]).begun == [job_id]
     assert get_job(context.database, job_id).state == "succeeded"
@@ -207,7 +207,7 @@ def test_a_worker_killed_in_a_part_changes_nothing_in_the_output(
 
 def work_until_killed(home: Path, url: str) -> None:
     """In a process of its own: dies in the middle of the third part."""
-    files.MIN_PART_BYTES = files.MAX_PART_BYTES = PART_BYTES
+    plans.MIN_PART_BYTES = plans.MAX_PART_BYTES = PART_BYTES
     run_queue_until_killed(make_context(Database(url), home), "sentiment", 4)
 
 

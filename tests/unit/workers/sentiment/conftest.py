@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobyard.shared.kinds.sentiment import SentimentSpec
-from jobyard.workers.sentiment.files import Outcome, score_file
+from jobyard.workers.sentiment.files import score_file
+from jobyard.workers.sentiment.outcome import Outcome
 from jobyard.workers.sentiment.vader.bulk import BulkScorer
 from jobyard.workers.sentiment.vader.scorer import Scorer
 from tests.reports import NoMetrics

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from jobyard.shared.errors import Cancelled
 from jobyard.shared.kinds.sentiment import SentimentSpec
-from jobyard.workers.sentiment.files import score_file, scored_name
+from jobyard.workers.sentiment.files import score_file
+from jobyard.workers.sentiment.outcome import scored_name
 from jobyard.workers.sentiment.tables import table, writers
 from jobyard.workers.sentiment.vader.bulk import BulkScorer
 from jobyard.workers.sentiment.vader.scorer import Scorer

@@ -21,8 +21,11 @@ from hypothesis import strategies as st
 
 from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.sentiment import SentimentSpec
-from jobyard.workers.sentiment import files
-from jobyard.workers.sentiment.files import Outcome, Plan, put_together, read_file, score_part, score_whole
+from jobyard.workers.sentiment import plans
+from jobyard.workers.sentiment.files import score_whole
+from jobyard.workers.sentiment.outcome import Outcome, put_together
+from jobyard.workers.sentiment.parts import score_part
+from jobyard.workers.sentiment.plans import Plan, read_file
 from jobyard.workers.sentiment.tables import json_lines, objects, table, window, writers
 from jobyard.workers.sentiment.vader.bulk import BulkScorer
 from jobyard.workers.sentiment.vader.scorer import Scorer
@@ -89,8 +92,8 @@ CONTENTS: dict[str, bytes] = {
 def sizes(part: int, block: int, rows: int, group: int = 4_000) -> Iterator[None]:
     """Parts, blocks, batches and row groups of so many bytes or rows."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "MIN_PART_BYTES", part)
-        patch.setattr(files, "MAX_PART_BYTES", part)
+        patch.setattr(plans, "MIN_PART_BYTES", part)
+        patch.setattr(plans, "MAX_PART_BYTES", part)
         patch.setattr(window, "BLOCK_BYTES", block)
         patch.setattr(json_lines, "JSON_BYTES", block)
         patch.setattr(objects, "JSON_BYTES", block)

@@ -21,7 +21,7 @@ from jobyard.shared.kinds.preview import PreviewSpec, Reading
 from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.kinds.preview import HEAD_BYTES, write_head
 from jobyard.workers.runtime.progress import NoProgress
-from jobyard.workers.sentiment.files import read_file
+from jobyard.workers.sentiment.plans import read_file
 from jobyard.workers.sentiment.preview import NOT_TOLD, preview
 from jobyard.workers.sentiment.tables.workbooks import OLE
 from tests.factories import tarred, zipped

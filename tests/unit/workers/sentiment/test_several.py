@@ -21,8 +21,10 @@ from jobyard.shared.disk import Room
 from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.runtime.progress import NoProgress
-from jobyard.workers.sentiment import files
-from jobyard.workers.sentiment.files import put_together, read_file, score_part
+from jobyard.workers.sentiment import plans
+from jobyard.workers.sentiment.outcome import put_together
+from jobyard.workers.sentiment.parts import score_part
+from jobyard.workers.sentiment.plans import read_file
 from jobyard.workers.sentiment.several import Slice, Upload, plan_of, read_files, unique
 from jobyard.workers.sentiment.vader.bulk import BulkScorer
 from tests.unit.workers.sentiment.conftest import Desk
@@ -227,8 +229,8 @@ def test_what_all_unpack_to_is_limited_together(tmp_path: Path, bulk: BulkScorer
 def test_every_part_of_every_file_is_scored(
     tmp_path: Path, bulk: BulkScorer, monkeypatch: pytest.MonkeyPatch, desk: Desk
 ) -> None:
-    monkeypatch.setattr(files, "MIN_PART_BYTES", 100)
-    monkeypatch.setattr(files, "MAX_PART_BYTES", 100)
+    monkeypatch.setattr(plans, "MIN_PART_BYTES", 100)
+    monkeypatch.setattr(plans, "MAX_PART_BYTES", 100)
     rows = [f"{number},good\n".encode() for number in range(200)]
     contents = {f"{number}.csv": b"id,text\n" + b"".join(rows[number::3]) for number in range(3)}
     assert score(tmp_path, bulk, contents)["rows"] == 200

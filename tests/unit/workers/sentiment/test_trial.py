@@ -13,7 +13,7 @@ from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.runtime.child import Ended
 from jobyard.workers.runtime.progress import NoProgress
 from jobyard.workers.sentiment import trial
-from jobyard.workers.sentiment.files import read_file
+from jobyard.workers.sentiment.plans import read_file
 from tests.reports import NoMetrics
 
 LIMIT = 10_000_000
