@@ -165,8 +165,12 @@ def run(arguments: Sequence[str]) -> int:
         return _complain(error.format_message().rstrip(".") + hint)
     except click.ClickException as error:
         return _complain(error.format_message())
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as interrupt:
+        _say_notes(interrupt)
         return INTERRUPTED
+    except SystemExit as end:
+        _say_notes(end)
+        raise
     except BrokenPipeError:
         # The reader (`| head`) has enough.
         _write_no_more()
@@ -181,6 +185,16 @@ def run(arguments: Sequence[str]) -> int:
 def _write_no_more() -> None:
     """Python's own flush at the end must not complain either."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _say_notes(end: BaseException | None) -> None:
+    """What was noted where the command was interrupted, or at what a second Ctrl-C took the place of."""
+    notes: dict[str, None] = {}
+    while end is not None:
+        notes |= dict.fromkeys(getattr(end, "__notes__", ()))
+        end = end.__cause__ or end.__context__
+    for note in notes:
+        click.echo(note, err=True)
 
 
 def _complain(message: str) -> int:

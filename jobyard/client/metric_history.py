@@ -6,14 +6,17 @@ from jobyard.client.errors import Json
 from jobyard.client.plain_tables import frame_of_columns
 
 POINT = ("name", "step", "epoch", "value", "at")
+# Ends the column of a metric that is called as another column.
+SUFFIX = "_metric"
 
 
 class MetricHistory(list[Json]):
     """Points in the order of name and step: {name, step, epoch, value, at}.
 
     As a table there is a row for each step, with the columns `step`, `epoch` and one of each metric, as Keras
-    and the CSV loggers of other frameworks have it; what a step doesn't have is missing. `tidy=True` gives a
-    row for each point, as MLflow's `get_metric_history` does: `name`, `step`, `epoch`, `value` and `at`.
+    and the CSV loggers of other frameworks have it; what a step doesn't have is missing. A metric that is
+    called as one of the first two has the column `step_metric` or `epoch_metric`. `tidy=True` gives a row for
+    each point, as MLflow's `get_metric_history` does: `name`, `step`, `epoch`, `value` and `at`.
     """
 
     def to_pandas(self, *, tidy: bool = False) -> Any:
@@ -40,4 +43,9 @@ class MetricHistory(list[Json]):
             values[point["name"]][point["step"]] = point["value"]
         order = sorted(steps)
         columns: dict[str, list[Any]] = {"step": order, "epoch": [steps[step]["epoch"] for step in order]}
-        return columns | {name: [values[name][step] for step in order] for name in names}
+        for name in names:
+            column = name
+            while column in columns or (column != name and column in names):
+                column += SUFFIX
+            columns[column] = [values[name][step] for step in order]
+        return columns

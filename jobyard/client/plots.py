@@ -130,7 +130,10 @@ def _axes(given: Any, count: int) -> Any:
     if given is None:
         width = 10 if count == 2 else 6
         return np.atleast_1d(pyplot.subplots(1, count, figsize=(width, 4), layout="constrained")[1])
-    axes = np.atleast_1d(given).ravel()
+    try:
+        axes = np.atleast_1d(given).ravel()
+    except Exception:  # noqa: BLE001 - lists of different lengths, or within themselves
+        axes = np.empty(0)
     if len(axes) != count or not all(hasattr(one, "plot") for one in axes):
         what = "two axes of matplotlib: [loss, accuracy]" if count == 2 else "one axes of matplotlib"
         raise BadRequest(f"ax: should be {what}, but is {shown(given)}")

@@ -7,6 +7,7 @@ from jobyard.client import heads, uploads
 from jobyard.client._async.transport import AsyncTransport
 from jobyard.client._async.uploads import AsyncUploads
 from jobyard.client.errors import BadRequest, ConnectionFailed, Json, NotFound, ServerError
+from jobyard.client.interrupts import noted
 from jobyard.client.parameters import given, is_header
 from jobyard.client.runtime import AsyncRuntime
 from jobyard.client.types import shown
@@ -22,7 +23,10 @@ async def send(
     idempotency_key: str | None = None,
     wait: float | None = None,
 ) -> Json:
-    """The new job as the server answers; `marks` are the members of the request beside its spec."""
+    """The new job as the server answers; `marks` are the members of the request beside its spec.
+
+    An interrupt while the answer is waited for has a note that the job may be there.
+    """
     if uploads.paths(spec):
         await check(transport, kind, spec, priority=priority, marks=marks)
         await _look(transport, kind, spec)
@@ -33,7 +37,8 @@ async def send(
     async with AsyncUploads(transport) as sent:
         body = _request(kind, await sent.placed(spec), priority) | marks
         key = idempotency_key or str(uuid.uuid4())
-        return await transport.post("/jobs", body, key=key, longer=wait or 0.0, wait=wait)
+        with noted():
+            return await transport.post("/jobs", body, key=key, longer=wait or 0.0, wait=wait)
 
 
 async def check(

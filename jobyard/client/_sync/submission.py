@@ -8,6 +8,7 @@ from jobyard.client import heads, uploads
 from jobyard.client._sync.transport import Transport
 from jobyard.client._sync.uploads import Uploads
 from jobyard.client.errors import BadRequest, ConnectionFailed, Json, NotFound, ServerError
+from jobyard.client.interrupts import noted
 from jobyard.client.parameters import given, is_header
 from jobyard.client.runtime import Runtime
 from jobyard.client.types import shown
@@ -23,7 +24,10 @@ def send(
     idempotency_key: str | None = None,
     wait: float | None = None,
 ) -> Json:
-    """The new job as the server answers; `marks` are the members of the request beside its spec."""
+    """The new job as the server answers; `marks` are the members of the request beside its spec.
+
+    An interrupt while the answer is waited for has a note that the job may be there.
+    """
     if uploads.paths(spec):
         check(transport, kind, spec, priority=priority, marks=marks)
         _look(transport, kind, spec)
@@ -34,7 +38,8 @@ def send(
     with Uploads(transport) as sent:
         body = _request(kind, sent.placed(spec), priority) | marks
         key = idempotency_key or str(uuid.uuid4())
-        return transport.post("/jobs", body, key=key, longer=wait or 0.0, wait=wait)
+        with noted():
+            return transport.post("/jobs", body, key=key, longer=wait or 0.0, wait=wait)
 
 
 def check(transport: Transport, kind: str, spec: Json, *, priority: int | None, marks: Json) -> None:

@@ -46,6 +46,11 @@ def test_it_draws_in_axes_that_are_given() -> None:
     assert list(plots.training(POINTS, ax=mine)) == list(mine)
     with pytest.raises(JobyardClientError, match="ax: should be two axes of matplotlib"):
         plots.training(POINTS, ax=mine[0])
+    within: list[object] = []
+    within.append(within)
+    for odd in (within, [[1], [2, 3]]):
+        with pytest.raises(JobyardClientError, match="ax: should be two axes of matplotlib"):
+            plots.training(POINTS, ax=odd)
 
 
 def test_the_histogram_is_coloured_by_the_thresholds_of_the_job() -> None:
