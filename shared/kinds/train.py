@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapV
 from jobyard.shared.errors import BadInput
 from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Spec
 from jobyard.shared.kinds.fields import Background, DatasetReference, ModelReference, Name
-from jobyard.shared.kinds.register import IMPORTED
+from jobyard.shared.kinds.networks import ANY_SIZE, CUSTOM, PRESETS, PRETRAINED, WITH_ARCHITECTURE
 
 if TYPE_CHECKING:
     from jobyard.shared.kinds.findings import Findings
@@ -54,60 +54,6 @@ class Augment(Parameters):
         default=0, ge=0, le=1, description="Lighten or darken by up to this share of white"
     )
     contrast: float = Field(default=0, ge=0, le=1, description="Multiply the contrast by 1 ± this")
-
-
-# The networks that begin with weights that others trained.
-PRETRAINED = frozenset({"efficientnet-lite0"})
-
-# The network that a spec brings along, and those of models that have theirs in their files.
-CUSTOM = "custom"
-WITH_ARCHITECTURE = frozenset({CUSTOM, IMPORTED})
-
-# The networks whose weights fit pictures of any size, so that `init_from` may change it.
-ANY_SIZE = PRETRAINED | {"compact"}
-
-# What a network is trained with unless the spec says otherwise; by the fields' defaults, if this is empty.
-RECIPES: dict[str, dict[str, Any]] = {
-    "efficientnet-lite0": {},
-    "compact": {
-        "epochs": 36,
-        "batch_size": 64,
-        "image_size": 96,
-        "optimizer": "muon",
-        "learning_rate": 0.008,
-        "schedule": "cosine",
-        "warmup_epochs": 2,
-        "weight_decay": 0.05,
-        "label_smoothing": 0.1,
-        "augment": {"shear": 8, "zoom": 0.1, "crop": 0.4},
-    },
-    "classic": {
-        "epochs": 10,
-        "batch_size": 32,
-        "image_size": 150,
-        "optimizer": "adam",
-        "learning_rate": 0.001,
-        "schedule": "constant",
-        "warmup_epochs": 0,
-        "weight_decay": 0,
-        "label_smoothing": 0,
-        "augment": {"shear": 0.2, "zoom": 0.2, "crop": 0},
-    },
-    CUSTOM: {
-        "epochs": 30,
-        "batch_size": 32,
-        "image_size": None,
-        "optimizer": "adam",
-        "learning_rate": 0.001,
-        "schedule": "cosine",
-        "warmup_epochs": 1,
-        "weight_decay": 0,
-        "label_smoothing": 0.1,
-        "augment": {"shear": 4, "zoom": 0.1, "crop": 0.2},
-        "head": "auto",
-        "rescale": "auto",
-    },
-}
 
 
 class TrainSpec(Spec):
@@ -238,10 +184,10 @@ class TrainSpec(Spec):
             return given
         if given.get("architecture") is not None and "network" not in given:
             given = {"network": CUSTOM, **given}
-        recipe = RECIPES.get(str(given.get("network")), {})
-        filled = recipe | given
+        preset = PRESETS.get(str(given.get("network")), {})
+        filled = preset | given
         if isinstance(given.get("augment"), dict):
-            filled["augment"] = recipe.get("augment", {}) | given["augment"]
+            filled["augment"] = preset.get("augment", {}) | given["augment"]
         return filled
 
 
@@ -296,7 +242,7 @@ class Train(Kind[TrainSpec]):
     starting = "starting TensorFlow"
     has_checkpoints = True
     has_metrics = True
-    presets = ("network", RECIPES)
+    presets = ("network", PRESETS)
     order = 1
 
     def inputs(self, spec: TrainSpec) -> Mapping[str, UUID | None]:
@@ -323,7 +269,7 @@ class Train(Kind[TrainSpec]):
             return _checked(spec)
         model = found.models["init_from"]
         network = CUSTOM if model.network in WITH_ARCHITECTURE else model.network
-        if network in RECIPES:
+        if network in PRESETS:
             # The architecture of a model has its own size, which may be one that no spec can have.
             size = None if network == CUSTOM else model.image_size
             known = {"network": network, "image_size": size}

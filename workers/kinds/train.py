@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from jobyard.shared import registry, storage
-from jobyard.shared.kinds.train import CUSTOM, TrainSpec
+from jobyard.shared.kinds.networks import CUSTOM
+from jobyard.shared.kinds.train import TrainSpec
 from jobyard.shared.registry.many_classes import MAX_CLASSES
 from jobyard.workers.kinds.limits import network_limits
 from jobyard.workers.kinds.whole_evaluation import keep_whole

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from jobyard.shared.kinds.train import PRETRAINED
+from jobyard.shared.kinds.networks import PRETRAINED
 from jobyard.workers.networks import custom
 from jobyard.workers.networks.architecture.fitting import Fitted
 from jobyard.workers.networks.classic import classic

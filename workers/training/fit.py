@@ -11,7 +11,8 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from jobyard.shared.errors import WorkError
-from jobyard.shared.kinds.train import PRETRAINED, TrainSpec
+from jobyard.shared.kinds.networks import PRETRAINED
+from jobyard.shared.kinds.train import TrainSpec
 from jobyard.workers.networks import backbones, building, custom, model_file
 from jobyard.workers.networks.architecture import Limits, fitting
 from jobyard.workers.networks.backbones import Backbone

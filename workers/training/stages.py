@@ -6,7 +6,8 @@ from typing import Any
 
 import keras
 
-from jobyard.shared.kinds.train import PRETRAINED, TrainSpec
+from jobyard.shared.kinds.networks import PRETRAINED
+from jobyard.shared.kinds.train import TrainSpec
 from jobyard.workers.networks import efficientnet
 from jobyard.workers.training import optimization
 from jobyard.workers.training.batches import steps_of

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobyard.cli.trainings import AUGMENT, class_weights, show_training, train
-from jobyard.shared.kinds.train import RECIPES, Augment, TrainSpec
+from jobyard.shared.kinds.networks import PRESETS
+from jobyard.shared.kinds.train import Augment, TrainSpec
 
 SCORE = {"precision": 0.9, "recall": 0.875, "f1": 0.887, "support": 40}
 
@@ -59,10 +60,10 @@ def test_the_end_says_what_the_best_epoch_was_best_in(capsys: pytest.CaptureFixt
 def stated(option: click.Parameter) -> dict[str, str]:
     """The defaults that the help of an option states: of all networks, as "default", and of single ones."""
     help_ = getattr(option, "help", None) or ""
-    return dict(re.findall(rf"\b(default|{'|'.join(RECIPES)}): ([^;]+?)(?=;|\.$)", help_))
+    return dict(re.findall(rf"\b(default|{'|'.join(PRESETS)}): ([^;]+?)(?=;|\.$)", help_))
 
 
-@pytest.mark.parametrize("network", RECIPES)
+@pytest.mark.parametrize("network", PRESETS)
 def test_the_help_states_the_defaults_of_each_network(network: str) -> None:
     spec = TrainSpec.model_validate({"dataset": "pets", "network": network}).model_dump()
     known = {name: value for name, value in (spec | spec["augment"]).items() if value is not None}

@@ -16,18 +16,12 @@ from jobyard.shared.kinds.base import Queue, Spec
 from jobyard.shared.kinds.fields import Alias, DatasetReference, Name
 from jobyard.shared.kinds.findings import Findings
 from jobyard.shared.kinds.imports import ImportSpec
+from jobyard.shared.kinds.networks import PRESETS
 from jobyard.shared.kinds.predict import MAX_IMAGES, Predict, PredictSpec
 from jobyard.shared.kinds.preview import Reading
 from jobyard.shared.kinds.sentiment import MAX_TEXT_CHARACTERS, MAX_TEXTS, SentimentSpec, Thresholds
 from jobyard.shared.kinds.submission import Submit
-from jobyard.shared.kinds.train import (
-    MAX_CLASS_WEIGHTS,
-    RECIPES,
-    Augment,
-    Train,
-    TrainSpec,
-    unknown_classes,
-)
+from jobyard.shared.kinds.train import MAX_CLASS_WEIGHTS, Augment, Train, TrainSpec, unknown_classes
 from tests.factories import model
 
 NAME = string.ascii_letters + string.digits + "._-"
@@ -98,7 +92,7 @@ def test_an_architecture_makes_the_network_custom() -> None:
     assert Train().inputs(spec) == {"architecture": uuid.UUID(int=1)}
 
 
-@pytest.mark.parametrize("network", RECIPES)
+@pytest.mark.parametrize("network", PRESETS)
 def test_a_spec_that_was_written_down_is_read_back_as_it_was(network: str) -> None:
     spec = TrainSpec.model_validate({"dataset": "pets", "network": network, "learning_rate": 0.5})
 
@@ -114,7 +108,7 @@ def test_a_spec_that_was_written_down_is_read_back_as_it_was(network: str) -> No
         ({"network": "classic", "augment": {"crops": 1}}, "augment.crops"),
     ],
 )
-def test_a_networks_recipe_hides_no_mistake(given: dict[str, Any], field: str) -> None:
+def test_a_networks_preset_hides_no_mistake(given: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError) as caught:
         TrainSpec.model_validate({"dataset": "pets", **given})
 
@@ -153,7 +147,7 @@ def test_changes_of_pictures_end_where_they_should(change: str, most: int) -> No
             Augment.model_validate({change: value})
 
 
-@pytest.mark.parametrize("network", RECIPES)
+@pytest.mark.parametrize("network", PRESETS)
 def test_what_no_network_needs_is_off(network: str) -> None:
     spec = TrainSpec.model_validate({"dataset": "pets", "network": network})
     assert (spec.augment.rotation, spec.augment.brightness, spec.augment.contrast) == (0, 0, 0)

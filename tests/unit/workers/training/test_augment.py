@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from jobyard.shared.kinds.train import RECIPES, Augment, TrainSpec
+from jobyard.shared.kinds.networks import PRESETS
+from jobyard.shared.kinds.train import Augment, TrainSpec
 from jobyard.workers.training import augment
 from jobyard.workers.training.affine import transform
 from jobyard.workers.training.colour import adjust
@@ -179,7 +180,7 @@ def drawn_before(random: np.random.Generator, count: int, changes: Augment, size
     return drawn
 
 
-@pytest.mark.parametrize("network", RECIPES)
+@pytest.mark.parametrize("network", PRESETS)
 def test_without_what_is_new_the_same_is_drawn_to_the_last_bit_as_ever(network: str) -> None:
     """So that checkpoints of trainings that were begun before go on exactly."""
     changes = TrainSpec.model_validate({"dataset": "d", "network": network}).augment
