@@ -7,15 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Spec
-from jobyard.shared.kinds.sentiment import (
-    MAX_NULLS,
-    MAX_SKIPPED,
-    Column,
-    Delimiter,
-    Encoding,
-    NullValue,
-    Sheet,
-)
+from jobyard.shared.kinds.reading import MAX_NULLS, MAX_SKIPPED, Column, Delimiter, Encoding, NullValue, Sheet
 
 
 class Reading(Parameters):

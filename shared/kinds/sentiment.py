@@ -1,6 +1,5 @@
 """sentiment: NLTK's VADER scores texts, or a file of them."""
 
-import codecs
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -11,9 +10,6 @@ from pydantic import (
     AfterValidator,
     Field,
     StringConstraints,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     model_validator,
 )
 
@@ -21,108 +17,29 @@ from jobyard.shared.addresses import parse
 from jobyard.shared.emoji import is_emoji, without_selectors
 from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Source, Spec
 from jobyard.shared.kinds.fields import FileOrAddress
+from jobyard.shared.kinds.reading import (
+    MAX_NULLS,
+    MAX_SKIPPED,
+    Column,
+    Delimiter,
+    Encoding,
+    NullValue,
+    Sheet,
+    field_named_by,
+)
 from jobyard.shared.kinds.words import first_words
 
 MAX_TEXTS = 1_000
 MAX_TEXT_CHARACTERS = 10_000
 # The explanation of a word is some hundred times as long as the word.
 MAX_EXPLAINED_CHARACTERS = 500_000
-MAX_COLUMNS = 2_000
 MAX_FILES = 1_000
 # Of several files that are scored as one, the column that says which one a row is of.
 SOURCE = "source"
 MAX_LEXICON_WORDS = 10_000
 MAX_WORD_CHARACTERS = 100
 
-# What Python calls the encodings that files of texts come in. Those that run into millions of characters
-# for a few bytes, or that are no encodings of text, are not among them.
-SHOWN_ENCODINGS = ("utf-8", "utf-16", "cp1252", "iso8859-1", "gb18030", "shift_jis")
-ENCODINGS = frozenset(
-    (
-        *SHOWN_ENCODINGS,
-        *("ascii", "utf-8-sig", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"),
-        *(f"iso8859-{part}" for part in range(2, 17) if part != 12),
-        *(f"cp125{page}" for page in (0, 1, 3, 4, 5, 6, 7, 8)),
-        *("cp437", "cp850", "cp866", "mac-roman", "koi8-r", "koi8-u"),
-        *("gbk", "gb2312", "big5", "euc_jp", "euc_kr", "cp932", "cp949", "cp950"),
-    )
-)
-
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT_CHARACTERS, pattern=r"\S")]
-
-
-class ColumnNumber(Parameters):
-    """A column by its number, also where another one is called so."""
-
-    number: int = Field(strict=True, ge=1, le=MAX_COLUMNS)
-
-
-def _column(value: object, check: ValidatorFunctionWrapHandler) -> str | int | ColumnNumber:
-    """Validates with one message, where the union would give one for each of its types."""
-    try:
-        found: str | int | ColumnNumber = check(value)
-    except ValidationError:
-        raise ValueError(f"should be a name, or a number from 1 to {MAX_COLUMNS:,}") from None
-    return found
-
-
-Column = Annotated[
-    Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
-    | Annotated[int, Field(strict=True, ge=1, le=MAX_COLUMNS)]
-    | ColumnNumber,
-    Field(union_mode="left_to_right"),
-    WrapValidator(_column),
-]
-
-
-def _encoding(name: str) -> str:
-    """The codec's own name. Raises ValueError where Python knows no such encoding of text."""
-    try:
-        found = codecs.lookup(name).name
-    except (LookupError, ValueError):
-        found = ""
-    if found not in ENCODINGS:
-        raise ValueError(f"should be an encoding of texts, such as {', '.join(SHOWN_ENCODINGS)}")
-    return found
-
-
-# Excel's own limit is 31 characters; that of other programs is higher.
-Sheet = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-
-# What `delimiter` is for a file whose lines are texts.
-NO_DELIMITER = "none"
-_DELIMITERS = {
-    "comma": ",",
-    "semicolon": ";",
-    "tab": "\t",
-    "\\t": "\t",
-    "pipe": "|",
-    "space": " ",
-    "^A": "\x01",
-    "\\x01": "\x01",
-}
-
-
-def _delimiter(given: str) -> str:
-    """The character itself, or "none". Raises ValueError at what can't be between fields."""
-    found = _DELIMITERS.get(given, given)
-    if found != NO_DELIMITER and (
-        len(found) != 1 or not found.isascii() or found.isalnum() or found in '"\\\r\n\0.-_'
-    ):
-        raise ValueError(
-            "should be one character, such as a comma, ; or |, or tab; or none, to score whole lines"
-        )
-    return found
-
-
-# Lines before a header, words that are no texts, and characters of such a word.
-MAX_SKIPPED = 1_000
-MAX_NULLS = 20
-NullValue = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-
-Delimiter = Annotated[str, StringConstraints(min_length=1, max_length=10), AfterValidator(_delimiter)]
-
-Encoding = Annotated[str, StringConstraints(max_length=30), AfterValidator(_encoding)]
 
 
 def _words(lexicon: dict[str, float]) -> dict[str, float]:
@@ -300,11 +217,6 @@ class SentimentPart(Parameters):
 _OF_A_FILE = re.compile(r'"texts":\s*null')
 
 
-# What errors of the work say of a column, and of another field that says how a file is read.
-_WRONG_COLUMN = re.compile(r"(?:there is no column |^(?:.*: )?column )('.*?'|\".*?\"|\d+)(?:;|:| is )")
-_NAMED_FIELD = re.compile(r"`(column|sheet|delimiter|encoding|header|quote|skip_lines)`")
-
-
 def _called(file: str) -> str:
     """A file by what its address says; one that was deleted is just a file."""
     try:
@@ -359,13 +271,8 @@ class Sentiment(Kind[SentimentSpec]):
         return first_words(next(iter(texts), "")) or "1 text"
 
     def wrong_field(self, spec: Mapping[str, Any], error: str) -> str | None:
-        """That of a file's reading which the error names, as all do that another one may mend."""
-        if found := _WRONG_COLUMN.search(error):
-            grouped = spec.get("group_by")
-            is_group = "to group by" in error or (grouped is not None and repr(grouped) == found[1])
-            return "group_by" if is_group else "column"
-        named = _NAMED_FIELD.search(error)
-        return None if named is None or spec.get("texts") is not None else named[1]
+        """That of a file's reading which another one may mend."""
+        return None if spec.get("texts") is not None else field_named_by(error, spec.get("group_by"))
 
     def links(self, spec: str) -> Sequence[str]:
         if not _OF_A_FILE.search(spec):

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 
 from jobyard.shared import kinds, registry, storage
 from jobyard.shared.errors import BadInput, TooLarge
-from jobyard.shared.kinds.sentiment import SHOWN_ENCODINGS
+from jobyard.shared.kinds.reading import SHOWN_ENCODINGS
 from jobyard.shared.kinds.submission import MARKS, SUBMISSION
 from jobyard.web.auth import current_identity
 from jobyard.web.backend import current_backend

@@ -8,7 +8,8 @@ from typing import IO, Any, NamedTuple, Self
 import pyarrow as pa
 
 from jobyard.shared.disk import Room
-from jobyard.shared.kinds.sentiment import ColumnNumber, SentimentSpec
+from jobyard.shared.kinds.reading import ColumnNumber
+from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.contents import Found, find, head_of, open_table

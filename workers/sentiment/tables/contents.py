@@ -9,7 +9,8 @@ from typing import IO, NamedTuple
 from pydantic_core import from_json
 
 from jobyard.shared.errors import WorkError
-from jobyard.shared.kinds.sentiment import NO_DELIMITER, SentimentSpec
+from jobyard.shared.kinds.reading import NO_DELIMITER
+from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.sentiment.tables import drawings
 from jobyard.workers.sentiment.tables.delimited import Delimited
 from jobyard.workers.sentiment.tables.dialects import NULL, Dialect, separated

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobyard.shared.errors import WorkError
-from jobyard.shared.kinds.sentiment import ColumnNumber
+from jobyard.shared.kinds.reading import ColumnNumber
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables import kernels, row_kernel
 from jobyard.workers.sentiment.tables.broken import SHOWN, Broken

@@ -7,7 +7,8 @@ from itertools import islice
 from typing import IO, Any, Final, NamedTuple
 
 from jobyard.shared.errors import WorkError
-from jobyard.shared.kinds.sentiment import ColumnNumber, SentimentSpec
+from jobyard.shared.kinds.reading import ColumnNumber
+from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables.elements import Element, Elements, Place
 from jobyard.workers.sentiment.tables.layouts import ROWS

@@ -9,7 +9,7 @@ from typing import IO, Any
 import pyarrow as pa
 
 from jobyard.shared.errors import WorkError
-from jobyard.shared.kinds.sentiment import ColumnNumber
+from jobyard.shared.kinds.reading import ColumnNumber
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.lines import LineFinder, whole_lines

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobyard.shared.errors import WorkError
-from jobyard.shared.kinds.sentiment import ColumnNumber
+from jobyard.shared.kinds.reading import ColumnNumber
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables import kernels
 from jobyard.workers.sentiment.tables.arrays import (
