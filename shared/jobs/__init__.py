@@ -26,7 +26,7 @@ from jobyard.shared.jobs.deletion import delete_locked
 from jobyard.shared.jobs.edits import MAX_LABELS, Edit, edit
 from jobyard.shared.jobs.families import settle, split
 from jobyard.shared.jobs.fields import Field, Shown
-from jobyard.shared.jobs.filters import JobFilter
+from jobyard.shared.jobs.filters import UNLISTED_KIND, JobFilter
 from jobyard.shared.jobs.finding import Found, conditions, find
 from jobyard.shared.jobs.fronts import Front
 from jobyard.shared.jobs.ids import NEWEST_JOBS, matching_ids, newest_id, part_of_id
@@ -154,6 +154,7 @@ __all__ = [
     "SWEPT",
     "TERMINAL",
     "UNENDED",
+    "UNLISTED_KIND",
     "VERBS",
     "WAITED",
     "WHOLE_BYTES",

@@ -4,6 +4,8 @@ So a page costs the same in front of a million jobs as of a thousand.
 """
 
 import datetime
+import uuid
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -12,8 +14,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from jobyard.shared.database import Base, UtcDateTime, as_text, insert_into, utcnow
+from jobyard.shared.jobs.filters import UNLISTED_KIND
 from jobyard.shared.jobs.states import State
-from jobyard.shared.jobs.tables import WAITING, Job
+from jobyard.shared.jobs.tables import JOBS, WAITING, Job
 from jobyard.shared.jobs.totals import SWEPT, SweepMark
 
 # Databases read so many entries of an index within a millisecond.
@@ -49,9 +52,12 @@ class Ages(NamedTuple):
 
 
 def count_by_state(session: Session) -> dict[State, Count]:
-    """How many jobs are in each state; children of other jobs are left out."""
+    """How many jobs are in each state, without children of other jobs and, up to a thousand, those of
+    `UNLISTED_KIND`.
+    """
     found = _counts(session, {state.value: _in_state(state) for state in State})
-    return {state: found[state.value] for state in State}
+    unlisted = _unlisted(session)
+    return {state: _without(found[state.value], unlisted.get(state, 0)) for state in State}
 
 
 def count_queued(session: Session, queue: str) -> Count:
@@ -135,6 +141,22 @@ def _in_state(state: State) -> sa.Select[Any]:
 def _in_queue(queue: str) -> sa.Select[Any]:
     waiting = sa.select(Job.id).where(Job.state == State.QUEUED, Job.queue == queue)
     return waiting.order_by(Job.priority.desc(), Job.id)
+
+
+def _unlisted(session: Session) -> dict[str, int]:
+    """The jobs of `UNLISTED_KIND` by state. There are few: they are deleted when they have ended."""
+    # As pairs, for which PostgreSQL can take no other index.
+    pairs = sa.tuple_(Job.kind, Job.id)
+    first, last = (
+        sa.tuple_(sa.literal(UNLISTED_KIND), sa.literal(uuid.UUID(int=number), JOBS.c.id.type))
+        for number in (0, (1 << 128) - 1)
+    )
+    theirs = sa.select(Job.state).where(pairs >= first, pairs <= last).order_by(Job.kind, Job.id)
+    return dict(Counter(session.scalars(theirs.limit(EXACT_COUNTS))))
+
+
+def _without(count: Count, unlisted: int) -> Count:
+    return count._replace(jobs=max(count.jobs - unlisted, 0)) if count.is_exact else count
 
 
 def _exact(session: Session, sorts: dict[str, sa.Select[Any]]) -> dict[str, int]:

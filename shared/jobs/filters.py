@@ -10,6 +10,9 @@ from jobyard.shared.jobs.terms import label_term, words_of
 from jobyard.shared.texts import storable
 
 MAX_VALUES: Final = 32
+# The kind whose jobs are the server's own (`shared.kinds.preview`): they have pages, but are in no list or
+# count of jobs, and no webhook is told of them.
+UNLISTED_KIND: Final = "file_preview"
 
 
 def _with_a_word(written: str) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from jobyard.shared.jobs.filters import UNLISTED_KIND
 from jobyard.shared.jobs.tables import JOBS
 
 LEAST_CHARACTERS: Final = 4
@@ -43,7 +44,12 @@ def matching_ids(session: Session, digits: str, limit: int) -> list[uuid.UUID]:
 
 def newest_id(session: Session, *, created_by: str) -> uuid.UUID | None:
     """The id of the job, and no part of one, that this token submitted last: of the newest jobs, or None."""
-    theirs = (JOBS.c.id >= _oldest(session), JOBS.c.parent_id.is_(None), JOBS.c.created_by == created_by)
+    theirs = (
+        JOBS.c.id >= _oldest(session),
+        JOBS.c.parent_id.is_(None),
+        JOBS.c.created_by == created_by,
+        JOBS.c.kind != UNLISTED_KIND,
+    )
     return session.scalar(sa.select(JOBS.c.id).where(*theirs).order_by(JOBS.c.id.desc()).limit(1))
 
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from jobyard.shared.database import insert_into, utcnow
+from jobyard.shared.jobs.filters import UNLISTED_KIND
 from jobyard.shared.jobs.payloads import digits, includes, payload, text
 from jobyard.shared.jobs.states import TERMINAL, State
 from jobyard.shared.jobs.tables import JOBS, WAITING
@@ -24,8 +25,7 @@ _COLUMNS: Final = (
 )
 # Written out: each parameter of a statement costs every job something.
 _ZERO: Final = sa.literal_column("0", sa.Integer)
-# The kind whose jobs are the server's own: `shared.kinds.preview`.
-UNTOLD: Final = sa.literal_column("'file_preview'", sa.String)
+_UNTOLD: Final = sa.literal_column(f"'{UNLISTED_KIND}'", sa.String)
 # A sweep looks at so many queued jobs at once for each webhook.
 WAITS_AT_ONCE: Final = 500
 
@@ -34,7 +34,7 @@ def _wanted(job: Any, event: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
     """Whether a webhook wants to know of this event of the job, if that `_is_theirs`, too."""
     return sa.and_(
         WEBHOOKS.c.enabled,
-        job.kind != UNTOLD,
+        job.kind != _UNTOLD,
         has_word(WEBHOOKS.c.events, event),
         sa.or_(WEBHOOKS.c.kinds.is_(None), has_word(WEBHOOKS.c.kinds, job.kind)),
     )

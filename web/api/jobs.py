@@ -161,7 +161,8 @@ def list_jobs(query: JobsQuery) -> Response:
     after = None if query.cursor is None else jobs.OrderKey.read(order, query.cursor)
     with current_backend().database.read() as session:
         found = jobs.find_in_order(session, query, order, parent=query.parent, after=after, limit=query.limit)
-        by_id = {job.id: job for job in jobs.read_snapshots(session.connection(), found.ids)}
+        read = jobs.read_snapshots(session.connection(), found.ids)
+    by_id = {job.id: job for job in read if job.kind != jobs.UNLISTED_KIND}
     seen = [by_id[job_id] for job_id in found.ids if job_id in by_id]
     more = None if found.next is None else str(found.next)
     return answer(serializers.of_some(seen, more, lambda job: str(jobs.OrderKey.of(order, job))))

@@ -33,6 +33,16 @@ def test_counts_are_exact_up_to_a_thousand(database: Database, broker: Broker) -
         assert session.scalar(sa.select(sa.func.count()).select_from(JobCount)) == 0
 
 
+def test_the_servers_own_jobs_are_in_no_count_of_states_and_wait_in_their_queue(database: Database) -> None:
+    new_job(database)
+    own = [new_job(database, kind=jobs.UNLISTED_KIND) for _ in range(3)]
+    change_job(database, own[0], state=State.SUCCEEDED, finished_at=LONG_AGO)
+    assert counted(database) == (Count(1), Count(3))
+    with database.read() as session:
+        assert jobs.count_by_state(session)[State.SUCCEEDED] == Count(0)
+        assert [job.kind for job in jobs.page(session)[0]] == ["sentiment"]
+
+
 def test_more_are_counted_by_the_sweeper_once_a_minute(database: Database, broker: Broker) -> None:
     new_jobs(database, 1_200)
     over = Count(EXACT_COUNTS + 1, is_exact=False, is_minimum=True)

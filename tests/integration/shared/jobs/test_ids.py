@@ -27,10 +27,11 @@ def test_the_beginning_or_the_end_of_an_id_finds_it_and_others_that_have_it_in_c
     assert found(database, "0000") == []
 
 
-def test_a_child_is_found_and_is_not_the_last_and_neither_is_anothers_job(database: Database) -> None:
+def test_neither_a_child_nor_a_preview_nor_anothers_job_is_the_last_one(database: Database) -> None:
     assert last(database) is None
     parent, child = new_job(database, created_by="ci"), new_job(database, created_by="ci")
     new_job(database, created_by="ada")
+    new_job(database, created_by="ci", kind=jobs.UNLISTED_KIND)
     new_job(database)
     change_job(database, child, parent_id=parent)
     assert found(database, child.hex[-10:]) == [child]

@@ -225,13 +225,20 @@ def test_no_request_can_name_the_kind_and_no_count_knows_of_its_jobs(
         assert outcomes.count(session) == before == []
 
 
-def test_while_it_lasts_it_is_a_job_in_lists_and_on_its_page(client: "FlaskClient") -> None:
+def test_while_it_lasts_it_has_its_page_and_is_in_no_list_or_count(client: "FlaskClient") -> None:
     api, backend = client, client.application.extensions["jobyard"]
     head = post_file(api, CONTENT, "head.csv")["id"]
     spec = {"file": head, "bytes": 9, "head_bytes": 9, "reading": {"column": "a"}, "deadline_seconds": 60.0}
     job_id = new_job(backend.database, kind=Preview.name, spec=spec)
     change_job(backend.database, job_id, state="failed", error_message="x", finished_at=utcnow())
-    assert [job["id"] for job in api.get("/api/v1/jobs").get_json()["items"]] == [str(job_id)]
+    job = new_job(backend.database, created_by="built-in")
+    for order in ("newest", "oldest", "priority"):
+        listed = api.get("/api/v1/jobs", query_string={"sort": order}).get_json()
+        assert [one["id"] for one in listed["items"]] == [str(job)], order
+    assert api.get("/api/v1/jobs?sort=finished").get_json()["items"] == []
+    page = api.get("/").get_data(as_text=True)
+    assert "<title>1 queued · Jobs" in page
+    assert str(job_id) not in page
     for address in (f"/api/v1/jobs/{job_id}", f"/api/v1/jobs/{job_id}/events", "/", f"/jobs/{job_id}"):
         assert api.get(address).status_code == 200, address
     assert api.get(f"/jobs/{job_id}/again").status_code == 404
