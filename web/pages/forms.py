@@ -17,11 +17,11 @@ from jobyard.shared.kinds.reading import SHOWN_ENCODINGS
 from jobyard.shared.kinds.submission import MARKS, SUBMISSION
 from jobyard.web.auth import current_identity
 from jobyard.web.backend import current_backend
+from jobyard.web.field_errors import FieldError, field_errors
 from jobyard.web.pages import form_data, marks
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.fields import fields_of
 from jobyard.web.pages.form_data import KEPT
-from jobyard.web.problems import FieldError, field_errors
 from jobyard.web.services.submission import submit, with_value
 from jobyard.web.services.uploads import Uploads
 

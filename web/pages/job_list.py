@@ -10,10 +10,10 @@ from jobyard.shared import jobs, kinds, queue_controls
 from jobyard.shared.errors import BadInput
 from jobyard.shared.open_transactions import oldest_transaction
 from jobyard.web.backend import current_backend
+from jobyard.web.field_errors import field_errors
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.live import live
 from jobyard.web.pages.names import file_names
-from jobyard.web.problems import field_errors
 
 JOBS_PER_PAGE = 25
 

@@ -14,8 +14,8 @@ from jobyard.shared import jobs
 from jobyard.shared.errors import BadInput, NotFound
 from jobyard.web.auth import actor, current_identity
 from jobyard.web.backend import current_backend
+from jobyard.web.field_errors import field_errors
 from jobyard.web.pages.blueprint import routes
-from jobyard.web.problems import field_errors
 from jobyard.web.services import bulk
 from jobyard.web.services.bulk import Wanted
 

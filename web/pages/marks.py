@@ -11,8 +11,8 @@ from werkzeug.wrappers import Response
 from jobyard.shared import jobs
 from jobyard.shared.errors import BadInput, Conflict
 from jobyard.web.backend import current_backend
+from jobyard.web.field_errors import field_errors
 from jobyard.web.pages.blueprint import routes
-from jobyard.web.problems import field_errors
 from jobyard.web.services.edits import Changes, edit_of
 
 # Before the names of these fields in forms: those of specs may be the same.

@@ -11,9 +11,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from jobyard.shared import kinds, webhooks
 from jobyard.shared.errors import BadInput, Conflict, NotFound
 from jobyard.web.backend import current_backend
+from jobyard.web.field_errors import field_errors
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.live import live
-from jobyard.web.problems import field_errors
 from jobyard.web.schemas.webhooks import ChangedWebhook, NewWebhook
 from jobyard.web.services import webhooks as services
 
