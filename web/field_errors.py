@@ -8,10 +8,9 @@ from flask import json
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from jobyard.shared import kinds
-from jobyard.shared.kinds.fields import ALIAS, ALIAS_IS
-from jobyard.shared.kinds.marks import MARKS_ARE
 from jobyard.shared.kinds.submission import MANY, MARKS, ONE
 from jobyard.shared.texts import encodable
+from jobyard.web.patterns import SHOULD_BE
 
 # JSON from outside may hold halves of surrogate pairs, which no answer can.
 Words = Annotated[str, BeforeValidator(encodable)]
@@ -63,24 +62,11 @@ def _message(found: Any) -> str:
         case "union_tag_invalid":
             guess = _guess(str(context["tag"]), kinds.by_name())
             return f"should be one of {context['expected_tags']}, but is {context['tag']!r}{guess}"
-        case "string_pattern_mismatch" if should := _should_be(context["pattern"]):
+        case "string_pattern_mismatch" if should := SHOULD_BE.get(context["pattern"]):
             return should.format(_shown(found["input"]))
         case "value_error":
             return str(context["error"])
     return _translated(found)
-
-
-def _should_be(pattern: str) -> str:
-    """What a text of this pattern should be, with a place for what it is; "" for pydantic's own words."""
-    if pattern == r"\S":
-        return "should have at least one character that is not a space"
-    if pattern in MARKS_ARE:
-        return MARKS_ARE[pattern]
-    if pattern.startswith("^[A-Za-z0-9]"):
-        return "should be of letters, digits, '.', '_' and '-', at most 64, but is {}"
-    if pattern == f"^{ALIAS}$":
-        return f"should be {ALIAS_IS}, but is {{}}"
-    return "should be an absolute path, but is {}" if pattern.startswith("^/") else ""
 
 
 def _translated(found: Any) -> str:

@@ -17,7 +17,26 @@ from jobyard.shared import addresses
 
 ALIAS = r"[A-Za-z][A-Za-z0-9._-]{0,63}"
 ALIAS_IS = "a letter, then letters, digits, '.', '_' and '-', at most 64"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 REFERENCE = rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}(@([1-9][0-9]{{0,8}}|{ALIAS}))?$"
+BACKGROUND = r"^(white|black|#[0-9a-fA-F]{6})$"
+ADDRESS = r"^(https?|s3)://"
+PATH = r"^/[^\x00]*$"
+LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
+WORDS = r"\S"
+# What texts of these patterns should be.
+FIELDS_ARE = {
+    NAME: "should be of letters, digits, '.', '_' and '-', at most 64, but is {}",
+    REFERENCE: "should be an id or a name (letters, digits, '.', '_' and '-'), maybe with @version or "
+    "@alias, but is {}",
+    BACKGROUND: "should be white, black or a color as in #ff8800, but is {}",
+    f"^{ALIAS}$": f"should be {ALIAS_IS}, but is {{}}",
+    # What is secret may be in an address.
+    ADDRESS: f"should be {addresses.IS}",
+    PATH: "should be an absolute path, but is {}",
+    LINE: "should be on one line, without control characters",
+    WORDS: "should have at least one character that is not a space",
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +48,7 @@ class Names:
 
 Name = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"),
+    StringConstraints(pattern=NAME),
     Field(description="Letters, digits, '.', '_' and '-'; at most 64"),
 ]
 _Reference = Annotated[str, StringConstraints(pattern=REFERENCE)]
@@ -44,7 +63,7 @@ ModelReference = Annotated[
     Field(description="A name (its latest version), `name@version`, `name@alias`, or an id"),
 ]
 # What is transparent in a picture is laid on it.
-Background = Annotated[str, StringConstraints(pattern=r"^(white|black|#[0-9a-fA-F]{6})$")]
+Background = Annotated[str, StringConstraints(pattern=BACKGROUND)]
 Alias = Annotated[
     str,
     StringConstraints(pattern=rf"^{ALIAS}$"),
@@ -69,7 +88,7 @@ def _file(value: object, check: ValidatorFunctionWrapHandler) -> UUID | str:
 
 Address = Annotated[
     str,
-    StringConstraints(pattern=r"^(https?|s3)://", max_length=addresses.MAX_CHARACTERS),
+    StringConstraints(pattern=ADDRESS, max_length=addresses.MAX_CHARACTERS),
     AfterValidator(_checked_address),
 ]
 # An upload by its id, or a file elsewhere by its address.

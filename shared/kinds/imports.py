@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, model_validator
 
 from jobyard.shared.kinds.base import Kind, Queue, Reference, Source, Spec
-from jobyard.shared.kinds.fields import Name
+from jobyard.shared.kinds.fields import PATH, Name
 
 if TYPE_CHECKING:
     from jobyard.shared.kinds.findings import Findings
@@ -18,11 +18,9 @@ class ImportSpec(Spec):
 
     name: Name
     file: UUID | None = Field(default=None, description="Id of an uploaded zip or tar archive")
-    path: Annotated[str, StringConstraints(min_length=1, max_length=4_096, pattern=r"^/[^\x00]*$")] | None = (
-        Field(
-            default=None,
-            description="A folder on the worker's machine, as an absolute path, in JOBYARD_IMPORT_ROOTS",
-        )
+    path: Annotated[str, StringConstraints(min_length=1, max_length=4_096, pattern=PATH)] | None = Field(
+        default=None,
+        description="A folder on the worker's machine, as an absolute path, in JOBYARD_IMPORT_ROOTS",
     )
     labels: Literal["auto", "folders", "table"] = Field(
         default="auto",

@@ -7,14 +7,12 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints
 
 from jobyard.shared.kinds.base import Kind, Queue, Reference, Spec
-from jobyard.shared.kinds.fields import Background, Name
+from jobyard.shared.kinds.fields import LINE, Background, Name
 
 # What the registry says instead of the name of a network of its own.
 IMPORTED: Final = "imported"
 
-ClassName = Annotated[
-    str, StringConstraints(min_length=1, max_length=150, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")
-]
+ClassName = Annotated[str, StringConstraints(min_length=1, max_length=150, pattern=LINE)]
 
 
 def _distinct(names: list[str]) -> list[str]:

@@ -16,7 +16,7 @@ from pydantic import (
 from jobyard.shared.addresses import parse
 from jobyard.shared.emoji import is_emoji, without_selectors
 from jobyard.shared.kinds.base import Kind, Parameters, Queue, Reference, Source, Spec
-from jobyard.shared.kinds.fields import FileOrAddress
+from jobyard.shared.kinds.fields import WORDS, FileOrAddress
 from jobyard.shared.kinds.reading import (
     MAX_NULLS,
     MAX_SKIPPED,
@@ -39,7 +39,7 @@ SOURCE = "source"
 MAX_LEXICON_WORDS = 10_000
 MAX_WORD_CHARACTERS = 100
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT_CHARACTERS, pattern=r"\S")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT_CHARACTERS, pattern=WORDS)]
 
 
 def _words(lexicon: dict[str, float]) -> dict[str, float]:

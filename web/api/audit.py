@@ -10,6 +10,7 @@ from jobyard.shared import audit
 from jobyard.web import schemas
 from jobyard.web.api.common import SECURITY, Query, answer_page
 from jobyard.web.backend import current_backend
+from jobyard.web.patterns import NO_NUL
 
 api = APIBlueprint(
     "audit",
@@ -19,7 +20,7 @@ api = APIBlueprint(
     abp_security=SECURITY,
 )
 
-Written = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
+Written = Annotated[str, Field(min_length=1, max_length=64, pattern=NO_NUL)]
 
 
 class AuditQuery(Query):

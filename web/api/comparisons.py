@@ -7,6 +7,7 @@ from pydantic import Field
 from jobyard.web import schemas
 from jobyard.web.api.common import SECURITY, Query, answer
 from jobyard.web.backend import current_backend
+from jobyard.web.patterns import NO_NUL
 from jobyard.web.services import comparisons
 
 api = APIBlueprint(
@@ -27,7 +28,7 @@ class CompareQuery(Query):
     name: str = Field(
         default=comparisons.USUAL,
         max_length=64,
-        pattern=r"^[^\x00]*$",
+        pattern=NO_NUL,
         description="`loss`, `val_accuracy`, …",
     )
     points: int = Field(

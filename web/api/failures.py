@@ -8,6 +8,7 @@ from jobyard.shared import failures
 from jobyard.web import schemas
 from jobyard.web.api.common import SECURITY, answer
 from jobyard.web.backend import current_backend
+from jobyard.web.patterns import FAILURES_KEY
 from jobyard.web.services import operations
 
 api = APIBlueprint(
@@ -22,7 +23,7 @@ api = APIBlueprint(
 class FailuresPath(BaseModel):
     """Jobs that failed alike."""
 
-    key: str = Field(pattern=r"^[0-9a-f]{16}$", description="As the list has it")
+    key: str = Field(pattern=FAILURES_KEY, description="As the list has it")
 
 
 @api.get("", responses={200: schemas.Page[schemas.Failures]}, summary="List what failed alike")

@@ -9,6 +9,7 @@ from jobyard.shared.jobs import Place
 from jobyard.web import schemas
 from jobyard.web.api.common import SECURITY, JobPath, Query, answer
 from jobyard.web.backend import current_backend
+from jobyard.web.patterns import LOGS_CURSOR
 from jobyard.web.services import budgets
 
 api = APIBlueprint(
@@ -26,7 +27,7 @@ class LogsQuery(Query):
     attempt: int | None = Field(default=None, ge=1, lt=2**31, description="Only of this attempt")
     after: str | None = Field(
         default=None,
-        pattern=r"^[0-9]{1,9}:[0-9]{1,15}$",
+        pattern=LOGS_CURSOR,
         description="Only what comes after the piece that has this `cursor`: `next` of the previous page",
     )
     limit: int = Field(default=1_000, ge=1, le=1_000)

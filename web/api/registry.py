@@ -20,6 +20,7 @@ from jobyard.shared.registry import exports, models
 from jobyard.web import schemas
 from jobyard.web.api.common import SECURITY, PageQuery, Query, answer, answer_page, download, downloads
 from jobyard.web.backend import current_backend
+from jobyard.web.patterns import NO_NUL, SHA256
 from jobyard.web.services import budgets
 from jobyard.web.services.deletion import remove_dataset, remove_model
 
@@ -63,7 +64,7 @@ class DeleteQuery(Query):
     alias: str = Field(
         default="",
         max_length=10_000,
-        pattern=r"^[^\x00]*$",
+        pattern=NO_NUL,
         description="The aliases that people set for it, separated by commas: they are deleted, too",
     )
 
@@ -87,7 +88,7 @@ class DatasetsQuery(PageQuery):
     name: Name | None = Field(default=None, description="Only versions of this name")
     source_sha256: str | None = Field(
         default=None,
-        pattern="^[0-9a-f]{64}$",
+        pattern=SHA256,
         description="Only those that the import of an archive with this SHA-256 makes, with `labels` and "
         "`allow_partial` as here: whoever has the archive need not upload it again",
     )

@@ -22,6 +22,7 @@ from jobyard.web.api.common import (
     not_modified,
 )
 from jobyard.web.backend import current_backend
+from jobyard.web.patterns import METRICS_CURSOR, NO_NUL, PREDICTIONS_CURSOR
 from jobyard.web.problems import Problem
 from jobyard.web.services import predictions
 
@@ -38,7 +39,7 @@ class MetricsQuery(Query):
     """A part of the metric history."""
 
     name: str | None = Field(
-        default=None, max_length=64, pattern=r"^[^\x00]*$", description="`loss`, `val_accuracy`, …"
+        default=None, max_length=64, pattern=NO_NUL, description="`loss`, `val_accuracy`, …"
     )
     system: bool = Field(
         default=False,
@@ -55,7 +56,7 @@ class MetricsQuery(Query):
     cursor: str | None = Field(
         default=None,
         max_length=90,
-        pattern=r"^-?[0-9]{1,18}:[^\x00]*$",
+        pattern=METRICS_CURSOR,
         description="`next` of the previous page",
     )
 
@@ -73,7 +74,7 @@ class TableQuery(Query):
 class ChosenPredictionsQuery(Query):
     """Which rows of a prediction, and their order."""
 
-    label: str | None = Field(default=None, max_length=200, pattern=r"^[^\x00]*$")
+    label: str | None = Field(default=None, max_length=200, pattern=NO_NUL)
     sort: Literal["row", "probability"] = Field(
         default="row", description="In the order of the pictures, or the least probable label first"
     )
@@ -89,7 +90,7 @@ class PredictionsQuery(ChosenPredictionsQuery):
     limit: int = Field(default=50, ge=1, le=1_000)
     cursor: str | None = Field(
         default=None,
-        pattern=r"^-?([0-9.e-]{0,30}:)?[0-9]{1,9}$",
+        pattern=PREDICTIONS_CURSOR,
         description="`next` or `previous` of another page of these rows",
     )
 
@@ -103,7 +104,7 @@ class FilesQuery(Query):
 
     limit: int = Field(default=1_000, ge=1, le=1_000)
     cursor: str | None = Field(
-        default=None, max_length=255, pattern=r"^[^\x00]*$", description="`next` of the previous page"
+        default=None, max_length=255, pattern=NO_NUL, description="`next` of the previous page"
     )
 
 

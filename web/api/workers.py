@@ -8,6 +8,7 @@ from jobyard.shared import running_workers
 from jobyard.web import schemas
 from jobyard.web.api.common import SECURITY, answer
 from jobyard.web.backend import current_backend
+from jobyard.web.patterns import NO_NUL
 from jobyard.web.services import operations
 
 api = APIBlueprint(
@@ -22,7 +23,7 @@ api = APIBlueprint(
 class WorkerPath(BaseModel):
     """A worker."""
 
-    name: str = Field(max_length=255, pattern=r"^[^\x00]*$", description="As in `cpu@host`")
+    name: str = Field(max_length=255, pattern=NO_NUL, description="As in `cpu@host`")
 
 
 @api.get("", responses={200: schemas.Page[schemas.Worker]}, summary="List the workers")

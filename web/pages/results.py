@@ -15,6 +15,7 @@ from jobyard.shared.errors import BadInput, JobyardError
 from jobyard.web.backend import current_backend
 from jobyard.web.pages import pictures
 from jobyard.web.pages.filters import duration
+from jobyard.web.patterns import NO_NUL
 from jobyard.web.services import predictions
 from jobyard.web.services.exports import BY_ROW, Format, why_no_workbook, workbook_seconds
 from jobyard.web.services.scored_files import scored_file
@@ -41,7 +42,7 @@ class RowsQuery(BaseModel):
 
     offset: int = Field(default=0, ge=0, le=10**9)
     sort: str = Field(default=BY_ROW, max_length=1_000)
-    label: str | None = Field(default=None, max_length=200, pattern=r"^[^\x00]*$")
+    label: str | None = Field(default=None, max_length=200, pattern=NO_NUL)
     search: str = Field(default="", max_length=1_000)
     cursor: str | None = None
     groups: int = Field(default=0, ge=0, le=10**9)

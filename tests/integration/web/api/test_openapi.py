@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jobyard.shared import kinds
+from jobyard.web.patterns import SHOULD_BE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +58,17 @@ def test_it_lists_exactly_the_routes_of_the_api(app: "Flask", document: dict[str
     }
     assert {(path, method) for path, method, _ in operations(document)} == routes
     assert len(routes) >= 17
+
+
+def test_nobody_is_shown_a_regular_expression(document: dict[str, Any], api: "FlaskClient") -> None:
+    patterns = {value for key, value in values(document) if key == "pattern" and isinstance(value, str)}
+    assert len(patterns) >= 10
+    assert patterns <= set(SHOULD_BE)
+    for address, message in (
+        ("datasets?source_sha256=x", 'should be 64 hexadecimal digits in lower case, but is "x"'),
+        ("audit?actor=%00", "should have no NUL character"),
+    ):
+        assert [one["message"] for one in api.get(f"/api/v1/{address}").get_json()["errors"]] == [message]
 
 
 def test_it_is_openapi_whose_references_lead_somewhere(document: dict[str, Any]) -> None:
