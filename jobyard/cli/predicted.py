@@ -2,7 +2,6 @@
 
 import csv
 import json
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,13 +15,11 @@ from jobyard.cli.pictures import Called, as_it_is
 from jobyard.cli.session import output, print_json
 from jobyard.client import Job
 from jobyard.client.errors import Json
+from jobyard.client.formulas import escaped
 from jobyard.client.lines import on_a_line
 
 MAX_ROWS = 50
 NO_CHOICE: Final[Mapping[str, str]] = {}
-# What a spreadsheet would run, as the server has it.
-FORMULA: Final = re.compile(r"[=@\t\r\n\uff1d\uff20+\-\uff0b\uff0d]")
-NUMBER: Final = re.compile(r"[+-](?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 def write_table(
@@ -70,11 +67,6 @@ def _write_renamed(
             for row in rows:
                 row[place] = called(row[place])
                 writer.writerow(map(escaped, row) if is_escaped else row)
-
-
-def escaped(field: str) -> str:
-    """With an apostrophe before what a spreadsheet would take for a formula, as the server has it."""
-    return f"'{field}" if FORMULA.match(field) and not NUMBER.fullmatch(field) else field
 
 
 def _line(row: Json) -> Json:

@@ -12,12 +12,13 @@ import click
 from jobyard.cli.completers import complete_job
 from jobyard.cli.follow import working
 from jobyard.cli.outputs import check_printable, save, whole
-from jobyard.cli.predicted import escaped, write_table
+from jobyard.cli.predicted import write_table
 from jobyard.cli.results import show_result
 from jobyard.cli.session import connect, json_option, outcome, print_json
 from jobyard.cli.targets import check_target, is_standard_output
 from jobyard.client import Client, Job
 from jobyard.client.errors import Json
+from jobyard.client.formulas import escaped
 from jobyard.client.job import SCORES_FORMATS
 from jobyard.client.metric_history import POINT
 from jobyard.client.parameters import given
@@ -212,7 +213,7 @@ def _write_rows(path: Path, columns: Sequence[str], rows: Iterable[Json], escape
         writer.writerow(columns)
         for row in rows:
             fields = [row[name] for name in columns]
-            writer.writerow([escaped(one) if escape and isinstance(one, str) else one for one in fields])
+            writer.writerow(map(escaped, fields) if escape else fields)
 
 
 def _write_lines(path: Path, rows: Iterable[Json]) -> None:

@@ -3,6 +3,8 @@
 import re
 from typing import Any, Final
 
+from jobyard.client.formulas import FORMULA, NUMBER
+
 # What JSON has itself; others are there as DuckDB writes them.
 JSON_TYPES: Final = frozenset(
     (
@@ -11,15 +13,6 @@ JSON_TYPES: Final = frozenset(
     )
 )
 NESTED: Final = frozenset(("list", "array", "struct", "map"))
-# What a spreadsheet takes for a formula, unless it is a number. The last of each are of full width.
-FORMULA: Final = re.compile(r"[=@\t\r\n\uff1d\uff20+\-\uff0b\uff0d]")
-NUMBER: Final = re.compile(r"[+-](?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-
-
-def escaped(field: Any) -> Any:
-    """With an apostrophe before what a spreadsheet would take for a formula: see `kernels.is_formula`."""
-    is_formula = isinstance(field, str) and FORMULA.match(field) and not NUMBER.fullmatch(field)
-    return f"'{field}" if is_formula else field
 
 
 def as_json(value: str, kind: Any) -> str:
@@ -37,7 +30,10 @@ def as_json(value: str, kind: Any) -> str:
 
 
 def as_text(value: str, kind: Any, *, escape_formulas: bool = False) -> str:
-    """An expression as CSV has it: what is nested as JSON, bytes as text if they are one."""
+    """An expression as CSV has it: what is nested as JSON, bytes as text if they are one.
+
+    With `escape_formulas` as `formulas.escaped`, and `kernels.is_formula` of the workers.
+    """
     if kind.id == "blob":
         text = f"coalesce(TRY(decode({value})), CAST({value} AS VARCHAR))"
     elif kind.id in NESTED:

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy.orm import Session
 
+from jobyard.client.formulas import escaped
 from jobyard.shared import registry
 from jobyard.shared.database import Database
 from jobyard.shared.errors import BadInput, Conflict, NotFound
@@ -17,7 +18,6 @@ from jobyard.shared.jobs import Job, State
 from jobyard.shared.kinds.predict import overlay_name
 from jobyard.web import schemas
 from jobyard.web.services import budgets
-from jobyard.web.services.cells import escaped
 
 # What a table holds in memory at once.
 ROWS_AT_ONCE = 1_000

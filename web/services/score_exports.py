@@ -20,10 +20,11 @@ from typing import IO, Final, NamedTuple
 
 import duckdb
 
+from jobyard.client.formulas import escaped
 from jobyard.shared.disk import Disk
 from jobyard.shared.errors import Busy, Conflict, JobyardError
 from jobyard.shared.storage import Storage
-from jobyard.web.services.cells import as_cell, as_json, as_text, escaped
+from jobyard.web.services.cells import as_cell, as_json, as_text
 from jobyard.web.services.exports import Export, why_no_workbook
 from jobyard.web.services.footers import Placeholders
 from jobyard.web.services.row_orders import order_of

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import httpx
 import pytest
 
 from jobyard.cli import run
-from jobyard.cli.predicted import escaped
+from jobyard.client.formulas import escaped
 from jobyard.client.job import JobFields
-from jobyard.web.services.cells import escaped as theirs
+from jobyard.web.services.cells import as_text
 from tests.unit.jobyard.conftest import Answers
 
 ID = "0198c5b0-0000-7000-8000-000000000001"
@@ -189,5 +190,8 @@ def test_a_prediction_is_saved_with_the_paths_that_were_given(
 
 
 @pytest.mark.parametrize("field", ["=1", "+1", "+1a", "-0.5", "-x", "@a", "\t", "a=1", "", "＝1", "1e-5"])
-def test_formulas_are_escaped_as_the_server_does_it(field: str) -> None:
-    assert escaped(field) == theirs(field)
+def test_formulas_are_escaped_as_the_servers_database_does_it(field: str) -> None:
+    theirs = as_text("field", duckdb.type("VARCHAR"), escape_formulas=True)
+    with duckdb.connect() as connection:
+        found = connection.execute(f"SELECT {theirs} FROM (SELECT ? AS field)", [field]).fetchone()  # noqa: S608
+    assert found == (escaped(field),)

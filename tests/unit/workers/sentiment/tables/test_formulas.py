@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
+from jobyard.client.formulas import escaped
 from jobyard.shared.kinds.sentiment import SentimentSpec
-from jobyard.web.services.cells import escaped
 from tests.unit.workers.sentiment.conftest import Desk
 
 FORMULAS = [
