@@ -23,6 +23,7 @@ __all__ = [
     "Reference",
     "Source",
     "Spec",
+    "any_of",
     "by_name",
     "every",
     "find",
@@ -57,6 +58,11 @@ def find(name: str) -> Kind[Any]:
     if name not in kinds:
         raise NotFound(f"there is no kind {name!r}; should be one of {', '.join(kinds)}")
     return kinds[name]
+
+
+def any_of(name: str) -> Kind[Any]:
+    """The kind of that name, which may be internal. Raises NotFound, as `find` does."""
+    return of_job(name) or find(name)
 
 
 def title(kind: str, spec: Mapping[str, Any], files: Mapping[str, str]) -> str:

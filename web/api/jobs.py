@@ -1,8 +1,6 @@
 """Jobs: submit, read, wait, control."""
 
-import time
 import uuid
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 import sqlalchemy as sa
@@ -15,28 +13,16 @@ from jobyard.shared.errors import BadInput
 from jobyard.shared.kinds.submission import Submit
 from jobyard.web import schemas
 from jobyard.web.api import serializers
-from jobyard.web.api.common import (
-    SECURITY,
-    JobPath,
-    Query,
-    answer,
-    is_known,
-    not_modified,
-)
-from jobyard.web.auth import current_identity, is_still_valid
+from jobyard.web.api.common import SECURITY, JobPath, Query, answer, is_known, not_modified
+from jobyard.web.api.event_stream import stream
+from jobyard.web.auth import current_identity
 from jobyard.web.backend import Backend, current_backend
 from jobyard.web.services import budgets, quotas
 from jobyard.web.services.deletion import remove_job
 from jobyard.web.services.edits import Changes, edit_of
 from jobyard.web.services.long_polling import MAX_WAIT_SECONDS, until_it_ends, wait_until
 from jobyard.web.services.retries import retry
-from jobyard.web.services.submission import (
-    check,
-    check_quota,
-    checked_key,
-    submit,
-    submit_many,
-)
+from jobyard.web.services.submission import check, check_quota, checked_key, submit, submit_many
 
 api = APIBlueprint(
     "jobs",
@@ -45,9 +31,6 @@ api = APIBlueprint(
     abp_tags=[Tag(name="jobs", description="Submit, read, wait for and control jobs")],
     abp_security=SECURITY,
 )
-
-STREAM_SECONDS = 600
-EVENTS_AT_ONCE = 100
 
 if TYPE_CHECKING:
     KindName = str
@@ -267,8 +250,8 @@ def get_events(path: JobPath, query: EventsQuery) -> Response:
             return response
     last = request.headers.get("Last-Event-ID", "")
     after = int(last) if last.isdecimal() and len(last) < 19 else query.after
-    stream = stream_with_context(_stream(backend, path.id, after))
-    return Response(stream, mimetype="text/event-stream", headers={"Vary": "Accept"})
+    streamed = stream_with_context(stream(backend, path.id, after))
+    return Response(streamed, mimetype="text/event-stream", headers={"Vary": "Accept"})
 
 
 def _size(event: jobs.JobEvent) -> int:
@@ -302,31 +285,3 @@ def _wait_for_change(backend: Backend, job_id: uuid.UUID, seconds: float) -> Non
 
     if not before.terminal:
         wait_until(backend, seconds, changed)
-
-
-def _stream(backend: Backend, job_id: uuid.UUID, after: int) -> Iterator[str]:
-    """Events as they come, until the job, the token or the login ends, or for STREAM_SECONDS: an EventSource
-    reconnects.
-    """
-    if not backend.waiters.acquire(blocking=False):
-        yield "retry: 2000\n\n"
-        return
-    try:
-        ends = time.monotonic() + STREAM_SECONDS
-        while time.monotonic() < ends and is_still_valid():
-            with backend.database.read() as session:
-                terminal = jobs.read_version(session.connection(), job_id).terminal
-                rows = jobs.events(session, job_id, after, EVENTS_AT_ONCE)
-            for row in rows:
-                after = row.id
-                yield f"id: {row.id}\ndata: {schemas.Event.model_validate(row).model_dump_json()}\n\n"
-            if len(rows) == EVENTS_AT_ONCE:
-                continue
-            if terminal:
-                yield "event: end\ndata: {}\n\n"
-                return
-            if not rows:
-                yield ": keep-alive\n\n"
-            time.sleep(0.5)
-    finally:
-        backend.waiters.release()

@@ -22,7 +22,8 @@ from jobyard.web.pages import form_data, marks
 from jobyard.web.pages.blueprint import routes
 from jobyard.web.pages.fields import fields_of
 from jobyard.web.pages.form_data import KEPT
-from jobyard.web.services.submission import submit, with_value
+from jobyard.web.services.references import with_value
+from jobyard.web.services.submission import submit
 from jobyard.web.services.uploads import Uploads
 
 MAX_CHOICES = 500

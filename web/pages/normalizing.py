@@ -12,7 +12,8 @@ from jobyard.shared.needs import addresses_of
 from jobyard.web.auth import current_identity
 from jobyard.web.backend import current_backend
 from jobyard.web.pages.blueprint import routes
-from jobyard.web.services.submission import submit, with_value
+from jobyard.web.services.references import with_value
+from jobyard.web.services.submission import submit
 
 
 @routes.post("/jobs/<uuid:job_id>/normalize")

@@ -11,7 +11,7 @@ from jobyard.shared import jobs, kinds, storage
 from jobyard.shared.errors import Conflict
 from jobyard.shared.kinds.base import Kind
 from jobyard.shared.needs import addresses_of
-from jobyard.web.services.submission import with_value
+from jobyard.web.services.references import with_value
 
 
 @dataclass(frozen=True)

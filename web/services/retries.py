@@ -15,7 +15,7 @@ from jobyard.shared.storage import File
 from jobyard.shared.tokens import Identity
 from jobyard.web.backend import Backend
 from jobyard.web.services import quotas
-from jobyard.web.services.submission import TABLES
+from jobyard.web.services.references import TABLES
 
 GONE = "names a data set, a model or a file that was deleted"
 

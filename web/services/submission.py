@@ -6,17 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
-from pydantic import BaseModel
-from sqlalchemy.orm import Session
 
-from jobyard.shared import addresses, jobs, kinds, registry, storage
-from jobyard.shared.errors import BadInput, NotFound, WorkError
-from jobyard.shared.import_roots import ImportRoots
-from jobyard.shared.kinds.base import Kind, Reference, Spec
-from jobyard.shared.kinds.findings import PENDING, Findings
+from jobyard.shared import addresses, jobs, kinds
+from jobyard.shared.errors import BadInput
+from jobyard.shared.kinds.base import Kind, Spec
+from jobyard.shared.kinds.findings import PENDING
 from jobyard.shared.kinds.submission import MARKS, AnySubmission
 from jobyard.shared.kinds.titles import SHORT_BYTES
 from jobyard.shared.needs import Needs, note
@@ -24,14 +20,11 @@ from jobyard.shared.tokens import BUILT_IN, Identity
 from jobyard.web.backend import Backend
 from jobyard.web.services import quotas
 from jobyard.web.services.group_commit import Accepted
+from jobyard.web.services.references import have_to_be_checked, resolve
 
 MAX_KEY_CHARACTERS = 255
 # Of the disk that should stay free: jobs are accepted a while longer than files.
 SUBMIT_SHARE = 0.5
-TABLES: dict[str, type[registry.Dataset] | type[registry.Model]] = {
-    "dataset": registry.Dataset,
-    "model": registry.Model,
-}
 
 
 def checked_key(idempotency_key: str | None) -> str | None:
@@ -73,12 +66,12 @@ def submit(
     if submitter.max_queued is not None:
         _check_quota(backend, submitter, 1, idempotency_key, digest)
     needs = Needs()
-    if _has_to_be_checked(submission):
+    if have_to_be_checked(submission):
         with backend.database.read() as session:
             # What it refers to may be gone by the time that it is repeated.
             if idempotency_key and (first := jobs.repeat_of(session.connection(), idempotency_key, digest)):
                 return Accepted(jobs.read_snapshot(session.connection(), first.id), is_new=False)
-            submission, needs = _resolve(session, backend, submission)
+            submission, needs = resolve(session, backend, submission)
     needs = _found_by(submission, needs)
     request = _request(backend, submission, needs, submitter.name, idempotency_key, digest)
     with _still_there(backend, [submission], [""]):
@@ -99,13 +92,13 @@ def submit_many(
     if submitter.max_queued is not None:
         _check_quota(backend, submitter, len(submissions), idempotency_key, digest)
     needs = [Needs()] * len(submissions)
-    if any(_has_to_be_checked(one) for one in submissions):
+    if any(have_to_be_checked(one) for one in submissions):
         with backend.database.read() as session:
             if idempotency_key and (
                 first := jobs.repeats_of(session.connection(), idempotency_key, digest, len(submissions))
             ):
                 return jobs.read_snapshots(session.connection(), [job.id for job in first]), False
-            resolved = [_resolve(session, backend, one, f"{index}.") for index, one in enumerate(submissions)]
+            resolved = [resolve(session, backend, one, f"{index}.") for index, one in enumerate(submissions)]
             submissions, needs = [one for one, _ in resolved], [needed for _, needed in resolved]
     needs = [_found_by(one, needed) for one, needed in zip(submissions, needs, strict=True)]
     requests = [
@@ -137,7 +130,7 @@ def _still_there(
     except sa.exc.IntegrityError:
         with backend.database.read() as session:
             for submission, where in zip(submissions, places, strict=True):
-                _resolve(session, backend, submission, where)
+                resolve(session, backend, submission, where)
         raise
 
 
@@ -149,9 +142,9 @@ def check_quota(backend: Backend, submitter: Identity, count: int) -> None:
 
 def check(backend: Backend, submission: AnySubmission) -> None:
     """Raises what `submit` would, and makes no job. PENDING stands for uploads and data sets to come."""
-    if _has_to_be_checked(submission):
+    if have_to_be_checked(submission):
         with backend.database.read() as session:
-            _resolve(session, backend, submission, pending=PENDING)
+            resolve(session, backend, submission, pending=PENDING)
 
 
 def _check_quota(
@@ -182,11 +175,6 @@ def _asked(submission: AnySubmission) -> bytes:
     return submission.model_dump_json(exclude=unset).encode()
 
 
-def _kind_of(submission: AnySubmission) -> Kind[Any]:
-    """Also one that only the server itself asks for."""
-    return kinds.of_job(submission.kind) or kinds.find(submission.kind)
-
-
 def _request(
     backend: Backend,
     submission: AnySubmission,
@@ -195,7 +183,7 @@ def _request(
     idempotency_key: str | None = None,
     digest: str | None = None,
 ) -> jobs.Request:
-    kind, spec = _kind_of(submission), submission.spec
+    kind, spec = kinds.any_of(submission.kind), submission.spec
     document = spec.model_dump(mode="json")
     return jobs.Request(
         kind=kind.name,
@@ -224,7 +212,7 @@ def _does(kind: Kind[Any], spec: Spec, document: dict[str, Any], files: Mapping[
 
 def _found_by(submission: AnySubmission, needs: Needs) -> Needs:
     """With what the job is found by: its marks, its files, and the data sets and models it names or makes."""
-    kind = _kind_of(submission)
+    kind = kinds.any_of(submission.kind)
     names = [
         *needs.file_names.values(),
         *(addresses.parse(address).shown for address in needs.addresses.values()),
@@ -236,104 +224,3 @@ def _found_by(submission: AnySubmission, needs: Needs) -> Needs:
         return needs
     terms = jobs.terms_of(names, name=submission.name, labels=submission.labels, note=submission.note)
     return replace(needs, terms=terms)
-
-
-def _has_to_be_checked(submission: AnySubmission) -> bool:
-    """Whether the spec names anything that this server has, or has not, or its kind has checks of its own."""
-    kind = _kind_of(submission)
-    if type(kind).resolve is not Kind.resolve:
-        return True
-    uploads = any(file_id is not None for file_id in kind.inputs(submission.spec).values())
-    return (
-        uploads
-        or bool(kind.addresses(submission.spec))
-        or any(one.name is not None for one in kind.references(submission.spec))
-    )
-
-
-def _resolve(
-    session: Session,
-    backend: Backend,
-    submission: AnySubmission,
-    where: str = "",
-    pending: UUID | None = None,
-) -> tuple[AnySubmission, Needs]:
-    """`_resolved`; `where` comes before the names of fields in errors."""
-    try:
-        spec, needs = _resolved(session, backend, _kind_of(submission), submission.spec, pending)
-    except BadInput as error:
-        raise BadInput(f"{where}{error.field}", error.message) from None
-    return submission.model_copy(update={"spec": spec}), needs
-
-
-def _resolved(
-    session: Session, backend: Backend, kind: Kind[Any], spec: Spec, pending: UUID | None
-) -> tuple[Spec, Needs]:
-    """Check what the spec refers to, and pin names to versions: the job means what was there now.
-
-    What `pending` stands for, an upload or a data set, is not there yet, and not looked for.
-    """
-    found = Findings(ImportRoots(backend.settings.import_roots))
-    for reference in kind.references(spec):
-        is_pending = pending is not None and reference.noun == "dataset" and reference.name == str(pending)
-        if reference.name is not None and not is_pending:
-            thing = _find(session, reference, reference.name)
-            named = found.datasets if isinstance(thing, registry.Dataset) else found.models
-            named[reference.field] = thing  # type: ignore[assignment]
-            spec = with_value(spec, reference.field, thing.reference)
-    found.files = _files(session, kind, spec, pending)
-    whole = kind.addresses(spec)
-    for name, address in whole.items():
-        spec = with_value(spec, name, _checked_address(backend, name, address))
-    spec = kind.resolve(spec, found)
-    things = [*found.datasets.values(), *found.models.values()]
-    return spec, Needs(
-        files=[file.id for file in found.files.values()],
-        referents=[thing.id for thing in things],
-        addresses=whole,
-        file_names={str(file.id): file.name for file in found.files.values()},
-    )
-
-
-def _checked_address(backend: Backend, name: str, address: str) -> str:
-    """An address without its query, which may be a secret. Raises BadInput where it can't be fetched from."""
-    parsed = addresses.parse(address)
-    try:
-        backend.settings.source_rules.check(parsed)
-    except WorkError as error:
-        raise BadInput(f"spec.{name}", error.message) from None
-    return parsed.shown
-
-
-def _find(session: Session, reference: Reference, name: str) -> registry.Dataset | registry.Model:
-    try:
-        return registry.find(session, TABLES[reference.noun], name)
-    except NotFound as error:
-        raise BadInput(f"spec.{reference.field}", error.message) from None
-
-
-def _files(session: Session, kind: Kind[Any], spec: Spec, pending: UUID | None) -> dict[str, storage.File]:
-    """The uploads that the spec names, by their fields. Raises BadInput for the first that is not there."""
-    ids = {name: file_id for name, file_id in kind.inputs(spec).items() if file_id not in (None, pending)}
-    try:
-        return dict(zip(ids, storage.get_files(session, list(ids.values())), strict=True)) if ids else {}
-    except NotFound:
-        for name, file_id in ids.items():
-            try:
-                storage.get_file(session, file_id)
-            except NotFound as error:
-                raise BadInput(f"spec.{name}", error.message) from None
-        raise
-
-
-def with_value(spec: Any, path: str, value: Any) -> Any:
-    """The spec with another value at a dotted path."""
-    name, _, rest = path.partition(".")
-    if isinstance(spec, BaseModel):
-        inner = with_value(getattr(spec, name), rest, value) if rest else value
-        return spec.model_copy(update={name: inner})
-    if isinstance(spec, list):
-        changed = list(spec)
-        changed[int(name)] = with_value(spec[int(name)], rest, value) if rest else value
-        return changed
-    return spec | {name: with_value(spec[name], rest, value) if rest else value}

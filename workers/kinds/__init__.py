@@ -68,7 +68,7 @@ class Works(dict[str, Work]):
     """The work of each kind by its name."""
 
     def __missing__(self, name: str) -> Work:
-        self[name] = work_of(kinds.of_job(name) or kinds.find(name))
+        self[name] = work_of(kinds.any_of(name))
         return self[name]
 
 

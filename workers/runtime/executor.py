@@ -309,7 +309,7 @@ def _spec_of(claim: jobs.Claim) -> Parameters:
 
 
 def _limits_of(claim: jobs.Claim, settings: Settings) -> Limits:
-    kind = kinds.of_job(claim.kind) or kinds.find(claim.kind)
+    kind = kinds.any_of(claim.kind)
     stall_seconds = settings.stall_seconds_of(claim.kind, kind.stall_seconds)
     # No longer than a lost worker keeps its job.
     return Limits(stall_seconds, settings.stall_action, settings.lease_seconds)

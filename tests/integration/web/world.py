@@ -26,7 +26,7 @@ from jobyard.shared.kinds.train import TrainSpec
 from jobyard.shared.needs import Needs, note
 from jobyard.shared.texts import encodable
 from jobyard.web.backend import Backend
-from jobyard.web.services.submission import TABLES
+from jobyard.web.services.references import TABLES
 from tests import factories
 from tests.factories import claim, picture, put_file, register, submit, zipped
 from tests.integration.web.scored import parquet, scored_table

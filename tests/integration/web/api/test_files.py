@@ -178,16 +178,16 @@ def test_an_upload_that_is_deleted_while_its_job_is_submitted_is_missed_by_its_f
     api: "FlaskClient", app: "Flask", monkeypatch: pytest.MonkeyPatch, in_a_list: bool
 ) -> None:
     file = post_file(api, CONTENT, "reviews.csv")
-    resolve = submission._resolve
+    resolve = submission.resolve
 
     def resolve_and_delete(*given: Any, **named: Any) -> Any:
-        monkeypatch.setattr(submission, "_resolve", resolve)
+        monkeypatch.setattr(submission, "resolve", resolve)
         found = resolve(*given, **named)
         with app.extensions["jobyard"].database.write() as session:
             retention.delete_upload(session, uuid.UUID(file["id"]))
         return found
 
-    monkeypatch.setattr(submission, "_resolve", resolve_and_delete)
+    monkeypatch.setattr(submission, "resolve", resolve_and_delete)
     job = {"kind": "sentiment", "spec": {"file": file["id"]}}
     response = api.post("/api/v1/jobs", json=[job] if in_a_list else job)
     assert response.status_code == 422, response.text
