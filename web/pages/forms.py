@@ -52,6 +52,10 @@ class Refused(Exception):
 @routes.get("/new/<kind>")
 def new(kind: str) -> Response:
     """An empty form; the query may fill fields (`/new/train?dataset=cats@1`)."""
+    if request.method == "HEAD":
+        # A script asks before it sends the form whether it still may: that is known without another form.
+        kinds.find(kind)
+        return Response(content_type="text/html; charset=utf-8")
     return show_form(kind, request.args.to_dict(), {})
 
 

@@ -12,6 +12,7 @@ from markupsafe import escape
 from werkzeug.test import TestResponse
 
 from jobyard.shared import jobs, registry, storage
+from jobyard.web.pages import forms
 from tests.factories import picture, zipped_dataset
 from tests.integration.web.world import HOSTILE, World, browser
 
@@ -57,6 +58,16 @@ def test_each_kind_has_a_form(world: World, web: FlaskClient, kind: str) -> None
     assert 'aria-invalid="true"' not in response.text
     assert web.get("/new/nonsense").status_code == 404
     assert web.post("/new/nonsense").status_code == 404
+
+
+def test_whether_a_form_may_be_sent_is_known_without_another_form(
+    world: World, web: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forms, "show_form", lambda *_: 1 / 0)
+    assert web.head("/new/sentiment").status_code == 200
+    assert web.head("/new/nonsense").status_code == 404
+    web.delete_cookie("jobyard")
+    assert web.head("/new/sentiment").status_code == 401
 
 
 def test_a_training_gets_what_was_filled_in_and_defaults_for_the_rest(world: World, web: FlaskClient) -> None:
