@@ -4,27 +4,31 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from jobyard.up import supervisor
+from tests.waiting import PATIENCE
+
 PRELUDE = """
 import os, signal, sys, time
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 from pathlib import Path
 from jobyard.shared.errors import JobyardError
+from jobyard.up import supervisor as module
 from jobyard.up.supervisor import Supervisor, Stopped, KeepsFailing
 """
 
 
 class Stack:
-    """A supervisor in a process of its own, as `jobyard up` runs it."""
+    """A supervisor in a process of its own, as `jobyard up` runs it, but with these `seconds`."""
 
-    def __init__(self, commands: dict[str, str], folder: Path) -> None:
+    def __init__(self, commands: dict[str, str], folder: Path, seconds: dict[str, float]) -> None:
         code = PRELUDE + textwrap.dedent(f"""
+            vars(module).update({seconds!r})
             supervisor = Supervisor({commands!r}, dict.fromkeys({list(commands)!r}, dict(os.environ)))
             status = 0
             try:
@@ -58,11 +62,11 @@ class Stack:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def end(self) -> tuple[int, str]:
-        output, _ = self.process.communicate(timeout=20)
+        output, _ = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, output
 
 
-Supervise = Callable[[dict[str, str]], Stack]
+Supervise = Callable[..., Stack]
 
 
 @pytest.fixture
@@ -70,8 +74,8 @@ def supervise(tmp_path: Path) -> Iterator[Supervise]:
     """Starts a Stack in the test's folder; it is ended even if the test fails."""
     started: list[Stack] = []
 
-    def start(commands: dict[str, str]) -> Stack:
-        started.append(Stack(commands, tmp_path))
+    def start(commands: dict[str, str], **seconds: float) -> Stack:
+        started.append(Stack(commands, tmp_path, seconds))
         return started[-1]
 
     yield start
@@ -100,10 +104,10 @@ def test_a_signal_ends_all_of_it(number: signal.Signals, supervise: Supervise) -
 
 def test_the_last_one_ends_after_the_others(supervise: Supervise) -> None:
     slow = "trap 'sleep 0.5; echo slow ended; exit' TERM; echo up; while :; do sleep 0.1; done"
-    last = "trap 'echo last ended; exit' TERM; while :; do sleep 0.1; done"
-    stack = supervise({"last": last, "slow": slow})
+    last = "trap 'echo last ended; exit' TERM; echo up; while :; do sleep 0.1; done"
+    stack = supervise({"last": last, "slow": slow}, STOP_SECONDS=PATIENCE, LAST_STOP_SECONDS=PATIENCE)
     stack.wait_for("up")
-    time.sleep(0.3)
+    stack.wait_for("up")
     stack.process.terminate()
     _, output = stack.end()
     assert output.index("slow ended") < output.index("last ended")
@@ -120,28 +124,26 @@ def test_what_leaves_its_group_is_ended_too(supervise: Supervise) -> None:
 
 
 def test_what_does_not_end_is_killed_within_ten_seconds(supervise: Supervise) -> None:
+    """Here sooner: how long the product waits is what its two limits say."""
+    assert supervisor.STOP_SECONDS + supervisor.LAST_STOP_SECONDS < 10
     stubborn = "trap '' TERM; echo up; while :; do sleep 0.1; done"
-    stack = supervise({"last": stubborn, "other": stubborn})
+    stack = supervise({"last": stubborn, "other": stubborn}, STOP_SECONDS=0.5, LAST_STOP_SECONDS=0.2)
     stack.wait_for("up")
     stack.wait_for("up")
     processes = stack.descendants()
-    started = time.monotonic()
     stack.process.terminate()
-    stack.end()
-    assert time.monotonic() - started < 10
+    assert stack.end()[0] == 0
     assert gone(processes)
 
 
 def test_a_second_signal_does_not_wait(supervise: Supervise) -> None:
-    stubborn = "trap '' TERM; echo up; while :; do sleep 0.1; done"
-    stack = supervise({"other": stubborn})
+    stubborn = "trap 'echo asked to end' TERM; echo up; while :; do sleep 0.1; done"
+    stack = supervise({"other": stubborn}, STOP_SECONDS=10 * PATIENCE)
     stack.wait_for("up")
-    started = time.monotonic()
     stack.process.terminate()
-    time.sleep(0.5)
+    stack.wait_for("asked to end")
     stack.process.terminate()
-    stack.end()
-    assert time.monotonic() - started < 4
+    assert stack.end()[0] == 0
 
 
 def test_a_process_that_dies_is_started_again_and_its_children_are_not_left(
@@ -161,7 +163,9 @@ def test_a_process_that_dies_is_started_again_and_its_children_are_not_left(
 
 
 def test_a_process_that_always_fails_ends_the_stack(supervise: Supervise) -> None:
-    stack = supervise({"other": "exec sleep 60", "fails": "exit 3"})
+    stack = supervise(
+        {"other": "exec sleep 60", "fails": "exit 3"}, BACKOFF_SECONDS=0.05, SOON_SECONDS=PATIENCE
+    )
     status, output = stack.end()
     assert status == 1
     assert "KeepsFailing fails ended 5 times within seconds (status 3)" in output
@@ -182,4 +186,4 @@ def test_nothing_outlives_a_supervisor_that_is_killed(supervise: Supervise) -> N
     processes = stack.descendants()
     stack.process.kill()
     stack.end()
-    assert gone(processes, seconds=5)
+    assert gone(processes, seconds=PATIENCE)
