@@ -38,6 +38,7 @@ from jobyard.up.redis import find_binary
 from tests.databases import Databases
 from tests.factories import NO_BROKER
 from tests.serving import serving
+from tests.waiting import PATIENCE
 from tests.wheels import build_wheel, copy_checkout
 
 if TYPE_CHECKING:
@@ -278,8 +279,12 @@ def start_redis(folder: Path) -> RedisProcess:
 
 
 @pytest.fixture
-def redis_server() -> Iterator[RedisProcess]:
-    """A Redis of this test's own; its folder is short, for a socket's path is limited."""
+def redis_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisProcess]:
+    """A Redis of this test's own; its folder is short, for a socket's path is limited.
+
+    Who sends is patient with it: one that a busy machine keeps waiting for half a second is not away.
+    """
+    monkeypatch.setattr("jobyard.shared.broker.SEND_SECONDS", PATIENCE)
     with tempfile.TemporaryDirectory(prefix="jy-") as folder:
         server = start_redis(Path(folder))
         yield server
@@ -330,6 +335,7 @@ def make_app(
 ) -> "Iterator[Callable[..., Flask]]":
     """Flask apps on this test's SQLite, without a broker; every setting can be given."""
     from jobyard.web.app import create_app
+    from tests.clients import ClosingClient
 
     made: list[Flask] = []
 
@@ -343,6 +349,7 @@ def make_app(
         }
         made.append(create_app(Settings(**given)))
         made[-1].jinja_env.bytecode_cache = _compiled_templates
+        made[-1].test_client_class = ClosingClient
         return made[-1]
 
     yield make
