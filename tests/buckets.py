@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from jobyard.shared.storage import back_ends
+from tests.ports import free_port
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -78,8 +79,8 @@ class Faulty:
 
     def __init__(self, target: str) -> None:
         self._target = (urlsplit(target).hostname or "", urlsplit(target).port or 0)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._port = self._listener.getsockname()[1]
+        self._port = free_port()  # also while nothing listens on it, as `refuse` has it
+        self._listener = socket.create_server(("127.0.0.1", self._port))
         self._fault: Answer | str | None = None
         self._open: list[socket.socket] = []
         self._accept()

@@ -14,13 +14,8 @@ import redis
 import trustme
 
 from jobyard.up.redis import find_binary
+from tests.ports import free_port
 from tests.waiting import wait_for
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @dataclass

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -129,12 +128,6 @@ class Stack:
             timeout=PATIENCE,
             check=False,
         )
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def until(reached: Callable[[], object], what: str, show: Path | None = None) -> None:

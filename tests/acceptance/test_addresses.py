@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from jobyard import Client
-from tests.acceptance.conftest import PATIENCE, Stack, environment, free_port, until
+from tests.acceptance.conftest import PATIENCE, Stack, environment, until
+from tests.ports import free_port
 from tests.serving import serving
 
 HEALTHY = Path(__file__).parents[2] / "docker" / "healthy.py"

@@ -16,9 +16,10 @@ from jobyard.shared import jobs
 from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.migrate import upgrade
-from tests.acceptance.conftest import PATIENCE, Stack, free_port, until
+from tests.acceptance.conftest import PATIENCE, Stack, until
 from tests.conftest import new_database
 from tests.factories import new_jobs
+from tests.ports import free_port
 from tests.waiting import at_once, wait_for
 
 # Connections to PostgreSQL that it shares among all clients.

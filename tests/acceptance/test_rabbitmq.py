@@ -17,8 +17,9 @@ from kombu.exceptions import OperationalError
 from jobyard import Client
 from jobyard.shared.broker import MAX_MESSAGES, Broker
 from jobyard.shared.config import Settings
-from tests.acceptance.conftest import LONG, PATIENCE, Stack, environment, free_port, until
+from tests.acceptance.conftest import LONG, PATIENCE, Stack, environment, until
 from tests.factories import draw_dataset
+from tests.ports import free_port
 
 # Debian's wrapper on the PATH insists on a user of its own; this is what it calls.
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")

@@ -21,9 +21,10 @@ import yaml
 
 from jobyard import Client
 from jobyard.up.redis import find_binary
-from tests.acceptance.conftest import PATIENCE, QUICK, free_port, until
+from tests.acceptance.conftest import PATIENCE, QUICK, until
 from tests.conftest import new_database
 from tests.factories import draw_dataset
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SECRETS = {

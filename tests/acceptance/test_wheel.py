@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from jobyard.cli import COMMANDS
-from tests.acceptance.conftest import free_port, until
+from tests.acceptance.conftest import until
+from tests.ports import free_port
 from tests.wheels import Environment, make_environment, run, running, settings
 
 NAMES = ("web", "workers", "shared", "migrations", "tests")

@@ -7,7 +7,6 @@ environment, so that whatever it leaves behind is found and ended by its id.
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -33,6 +32,7 @@ from jobyard.workers.runtime.sweeper import SWEEP_SECONDS
 from tests.chaos.broker import Pair
 from tests.chaos.postgres import Postgres
 from tests.chaos.stores import Bucket, Folder
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 MARK = "JY_CHAOS"
@@ -124,7 +124,7 @@ class Stack:
         self.folder = folder
         self._clock_off = clock_off
         self.home = folder / "home"
-        self.port, *ports = _free_ports(4)
+        self.port, *ports = (free_port() for _ in range(4))
         self.url = f"http://127.0.0.1:{self.port}"
         self.run_id = uuid.uuid4().hex
         self.postgres = Postgres(folder)
@@ -409,11 +409,3 @@ def until(reached: Callable[[], object], what: str, log: Path | None = None) -> 
         time.sleep(0.1)
     shown = log.read_text(errors="replace")[-3_000:] if log is not None and log.is_file() else ""
     raise StackError(f"{what}: not within {START_SECONDS:g} s\n{shown}")
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as opened:
-        listeners = [opened.enter_context(socket.socket()) for _ in range(count)]
-        for listener in listeners:
-            listener.bind(("127.0.0.1", 0))
-        return [int(listener.getsockname()[1]) for listener in listeners]

@@ -25,8 +25,8 @@ from jobyard.web.services.measures import Measures
 from jobyard.workers.runtime.sweeper import count_ended, tally
 from tests.conftest import TOKEN, logged_in, served
 from tests.factories import LONG_AGO, NEVER, change, claimed, new_job, new_jobs
+from tests.ports import free_port
 from tests.samples import ROOT
-from tests.servers import free_port
 from tests.waiting import wait_for
 from tests.webhooks import new_webhook
 

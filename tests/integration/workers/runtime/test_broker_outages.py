@@ -15,7 +15,8 @@ from jobyard.shared.database import Database
 from jobyard.shared.jobs import State
 from tests.conftest import TOKEN
 from tests.factories import get_job, new_job
-from tests.servers import Server, free_port, serving, watched
+from tests.ports import free_port
+from tests.servers import Server, serving, watched
 from tests.waiting import PATIENCE, wait_for
 
 MODULE = ("-m", "jobyard.workers")

@@ -17,7 +17,7 @@ from jobyard.shared.jobs import Claim, State
 from jobyard.workers.runtime.events import Events
 from jobyard.workers.runtime.outcome import Outcome
 from tests.conftest import TOKEN
-from tests.servers import free_port
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from jobyard.shared.webhooks import RETRY_SECONDS, Delivery, Destinations
 from jobyard.workers.runtime.webhooks import TRIES_AT_ONCE, Sender
 from tests.factories import LONG_AGO, change, new_job
 from tests.hosts import Host, redirect, status
+from tests.ports import free_port
 from tests.samples import ROOT, samples
 from tests.waiting import PATIENCE, wait_for
 from tests.webhooks import LOOPBACK, Receiver, deliveries, get_webhook, make_due, new_webhook, receiving
@@ -276,8 +277,7 @@ def test_the_receiver_of_the_documentation_believes_what_is_signed(
     (sample,) = [one for one in samples(PAGE) if one.language == "python"]
     webhook_id = new_webhook(sqlite_database)
     environment = os.environ | {"WEBHOOK_SECRET": get_webhook(sqlite_database, webhook_id).secret}
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-c", sample.code, str(port)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
