@@ -23,6 +23,7 @@ from jobyard.shared.migrate import newest_revision
 from jobyard.up.redis import find_binary
 from tests.conftest import new_database
 from tests.serving import serving
+from tests.waiting import PATIENCE
 
 Config: TypeAlias = dict[str, Any]
 
@@ -664,7 +665,7 @@ def test_redis_wants_the_password_keeps_every_message_and_shows_no_secret(
         assert b"s3cret-word" not in Path(f"/proc/{server.pid}/cmdline").read_bytes()
     finally:
         server.terminate()
-        assert server.wait(10) == 0
+        assert server.wait(PATIENCE) == 0
 
 
 def test_redis_refuses_a_password_that_breaks_an_address(services: dict[str, Config]) -> None:

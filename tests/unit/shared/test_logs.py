@@ -17,6 +17,7 @@ import pytest
 
 from jobyard.shared import logs
 from jobyard.shared.logs import STAMP, Formatter, JsonFormatter, stamp
+from tests.waiting import PATIENCE
 
 
 def record(message: str) -> logging.LogRecord:
@@ -187,5 +188,5 @@ os.waitpid(pid, 0)
 may_go_on.set()
 """
     command = [sys.executable, "-W", "ignore", "-c", code]
-    done = subprocess.run(command, timeout=30, capture_output=True, check=True)
+    done = subprocess.run(command, timeout=PATIENCE, capture_output=True, check=True)
     assert [json.loads(line)["message"] for line in done.stdout.splitlines()] == ["ours"]

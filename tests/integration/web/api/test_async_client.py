@@ -11,6 +11,7 @@ from flask import Flask
 from jobyard import AsyncClient, AsyncJob, BadRequest, Client, Job, JobFailed, JobyardClientError, NotFound
 from tests.conftest import TOKEN, served
 from tests.integration.web.world import World
+from tests.waiting import PATIENCE
 
 WAITS = 150
 
@@ -38,7 +39,7 @@ def test_jobs_are_submitted_waited_for_and_listed(world: World, app: Flask) -> N
         assert isinstance(cancelled.value.job, AsyncJob)
         assert (await job.again(texts=["better"])).spec["texts"] == ["better"]
         found = await client.job(succeeded.id)
-        assert (await found.wait(timeout=5)).result["count"] == 60
+        assert (await found.wait(timeout=PATIENCE)).result["count"] == 60
         assert [event["state"] for event in await found.events()][-1] == "succeeded"
         with pytest.raises(JobFailed, match="no column"):
             await (await client.job(failed.id)).wait()

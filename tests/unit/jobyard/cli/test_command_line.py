@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 
 from jobyard.cli import COMMANDS, FAILED, INTERRUPTED, WRONG, cli, run
 from jobyard.cli.sources import folder_name
+from tests.waiting import wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -203,8 +203,7 @@ def test_a_copy_of_standard_input_is_deleted_when_the_command_is_ended(tmp_path:
     copies.mkdir()
     environment = {**os.environ, "TMPDIR": str(copies)}
     with started("score", "-", stdin=subprocess.PIPE, env=environment) as process:
-        while not list(copies.rglob("stdin")):
-            time.sleep(0.05)
+        wait_for(lambda: process.poll() is not None or list(copies.rglob("stdin")))
         process.terminate()
         process.communicate(timeout=180)
     assert process.returncode == 128 + signal.SIGTERM

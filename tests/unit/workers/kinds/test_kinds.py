@@ -15,9 +15,7 @@ from jobyard.shared.kinds import by_name, find
 from jobyard.shared.kinds.base import Kind, Queue
 from jobyard.shared.kinds.sentiment import SentimentPart, SentimentSpec
 from jobyard.workers import kinds
-
-# Only to end a hang.
-SECONDS = 20
+from tests.waiting import PATIENCE
 
 
 class Progress:
@@ -53,7 +51,7 @@ def test_a_job_that_is_cancelled_while_its_work_is_imported_stops_at_once_and_th
 ) -> None:
     (tmp_path / "slow_work.py").write_text(
         "from gate_of_a_slow_module import opened\n"
-        f"assert opened.wait({SECONDS})\n"
+        f"assert opened.wait({PATIENCE})\n"
         "def work(attempt, spec):\n"
         "    return spec\n"
     )
@@ -65,7 +63,7 @@ def test_a_job_that_is_cancelled_while_its_work_is_imported_stops_at_once_and_th
     assert attempt.progress.phases == ["starting"]
     assert not gate.is_set()
     gate.set()
-    kinds._importing("slow_work").result(SECONDS)
+    kinds._importing("slow_work").result(PATIENCE)
     assert work(attempt, "second") == "second"  # which reports nothing: there is nothing to wait for
     assert attempt.progress.phases == ["starting"]
 

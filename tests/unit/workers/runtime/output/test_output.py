@@ -10,6 +10,7 @@ import pytest
 from jobyard.shared.jobs import Piece
 from jobyard.workers.runtime.output import Output, capturing
 from jobyard.workers.runtime.output.output import CHARACTERS_PER_SECOND, HEAD, TAIL
+from tests.waiting import PATIENCE
 
 LINE = "x" * 1023 + "\n"
 
@@ -54,7 +55,7 @@ def test_what_prints_while_another_line_is_kept_does_not_wait_for_itself() -> No
     output = Output(redact, Clock())
     thread = threading.Thread(target=output.add, args=("stdout", "outer\n"), daemon=True)
     thread.start()
-    thread.join(10)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     assert sorted("".join(piece.text for piece in output.take()).splitlines()) == ["inner", "outer"]
 
