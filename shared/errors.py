@@ -61,7 +61,14 @@ class StorageRefused(StorageFailed):
 
 
 class WorkError(JobyardError):
-    """The job can't be done, for a reason that its owner can understand and correct."""
+    """The job can't be done, for a reason that its owner can understand and correct.
+
+    `field` names the field of its spec that has to be changed, where it is one.
+    """
+
+    def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class Interrupted(JobyardError):

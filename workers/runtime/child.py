@@ -131,7 +131,9 @@ def result_of(ended: Ended, why: Callable[[Ended], str], prefix: str = "") -> An
         return answer["result"]
     if answer.get("is_full"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    error = WorkError(prefix + (str(answer["error"]) if "error" in answer else why(ended)))
+    message = str(answer["error"]) if "error" in answer else why(ended)
+    field = answer.get("field")
+    error = WorkError(prefix + message, field=None if field is None else str(field))
     error.add_note(ended.log)
     raise error
 
@@ -199,7 +201,7 @@ def answer_of(work: Callable[[], Any], *, cause: Callable[[Exception], str], no_
     try:
         answered = {"result": work()}
     except WorkError as error:
-        answered = {"error": error.message}
+        answered = {"error": error.message, "field": error.field}
     except MemoryError:
         answered = {"error": no_memory}
     except Exception as error:  # noqa: BLE001 - whatever it is, the job says why it failed

@@ -8,6 +8,7 @@ from typing import IO, Any, NamedTuple, Self
 import pyarrow as pa
 
 from jobyard.shared.disk import Room
+from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.reading import ColumnNumber
 from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.runtime.progress import Progress
@@ -128,10 +129,9 @@ def read_file(
         kind = Found("jsonl") if is_json else find(head, opened.name, asked, longer)
         size = stream.seek(0, 2)
         table, whole = begun(kind, stream, Part(text_begin(head), size, 0), broken, progress)
-        column = table.choose(stream, whole, named_inside(opened, spec.column), progress)
-        group_by = None
-        if spec.group_by is not None:
-            group_by = table.choose(stream, whole, named_inside(opened, spec.group_by), progress)
+        choose = partial(chosen, table, opened, stream, whole, progress)
+        column = choose("column", spec.column)
+        group_by = None if spec.group_by is None else choose("group_by", spec.group_by)
         batch = table.check(stream, column, limit, progress) if isinstance(table, ParquetTable) else 0
         # A little more than that: parts end with a row, before it is reached, and no scrap is to be left.
         part_size = min(max(size // PARTS + size // 1_000, MIN_PART_BYTES), MAX_PART_BYTES)
@@ -184,6 +184,22 @@ def read_as_of(table: Table, opened: Opened) -> dict[str, Any]:
     return {"format": table.kind, **table.read_as, **opened.read_as, **numbered}
 
 
-def named_inside(opened: Opened, column: str | int | ColumnNumber | None) -> str | int | ColumnNumber | None:
+def chosen(
+    table: Table,
+    opened: Opened,
+    stream: IO[bytes],
+    whole: Part,
+    progress: Progress,
+    field: str,
+    asked: str | int | ColumnNumber | None,
+) -> str:
+    """The name of the column that a field of the spec asks for. Raises WorkError with that field."""
+    try:
+        return table.choose(stream, whole, _named_inside(opened, asked), progress)
+    except WorkError as error:
+        raise WorkError(error.message, field=field) from None
+
+
+def _named_inside(opened: Opened, column: str | int | ColumnNumber | None) -> str | int | ColumnNumber | None:
     """A column as it is called in a row, where it may be said with what the rows are in."""
     return (column.removeprefix(opened.prefix) or column) if isinstance(column, str) else column

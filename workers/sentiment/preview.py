@@ -19,7 +19,7 @@ from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.preview import Reading
 from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.runtime.progress import Progress
-from jobyard.workers.sentiment.plans import begun, named_inside, read_as_of, written_as
+from jobyard.workers.sentiment.plans import begun, chosen, read_as_of, written_as
 from jobyard.workers.sentiment.tables.archives import ZIPPED, archive_of
 from jobyard.workers.sentiment.tables.arrays import strings_of
 from jobyard.workers.sentiment.tables.broken import Broken
@@ -68,12 +68,14 @@ class _Head(Target):
 
 
 class _Refused(Exception):
-    """Why the file can't be read as it is asked for: the field that would change that, and what is wrong."""
+    """Why the file can't be read as it is asked for: the field that would change that, and what is wrong.
 
-    def __init__(self, field: str, error: WorkError) -> None:
+    That is the error's own field unless another one is known to be; where it has none, the file is wrong.
+    """
+
+    def __init__(self, error: WorkError, field: str | None = None) -> None:
         super().__init__(error.message)
-        self.field = field
-        self.message = error.message
+        self.problem = {"field": field or error.field or "file", "message": error.message}
 
 
 class _NotTold(Exception):
@@ -110,7 +112,7 @@ def preview(
     try:
         _read(found, reading, source, name, copy, limit, progress, is_cut=is_cut)
     except _Refused as refused:
-        found["problem"] = {"field": refused.field, "message": refused.message}
+        found["problem"] = refused.problem
     except _NotTold:
         found["warnings"] = [NOT_TOLD]
     finally:
@@ -145,7 +147,7 @@ def _read(
         except WorkError as error:
             if opened.is_cut and _begins_elsewhere(opened.head):
                 raise _NotTold from None
-            raise _Refused("file", error) from None
+            raise _Refused(error) from None
         _tell_of(found, opened, spec, kind, table, whole, stream, progress)
         _count(found, opened, table, whole, stream, progress)
         found["warnings"] = [*opened.warnings, *_doubts(opened, table), *kind.warnings, *table.warnings]
@@ -170,8 +172,8 @@ def _why_not_opened(
     if is_cut and _begins_elsewhere(head):
         return _NotTold()
     if sheets and (reading.sheet is not None or len(sheets) > 1):
-        return _Refused("sheet", error)
-    return _Refused("encoding" if "encoding" in error.message else "file", error)
+        return _Refused(error, "sheet")
+    return _Refused(error)
 
 
 def _begins_elsewhere(head: bytes) -> bool:
@@ -203,10 +205,9 @@ def _kind(opened: Opened, spec: SentimentSpec, stream: IO[bytes]) -> tuple[Found
     try:
         return find(opened.head, opened.name, asked, longer), None
     except WorkError as error:
-        refused = _Refused("delimiter" if spec.column is not None else "column", error)
         if spec.column is not None or (seems := table_in(opened.head, opened.name, asked)) is None:
-            raise _Refused("delimiter" if "delimiter" in error.message else "file", error) from None
-        return seems, refused
+            raise _Refused(error) from None
+        return seems, _Refused(error, "column")
 
 
 def _tell_of(
@@ -230,10 +231,10 @@ def _tell_of(
         if field == "group_by" and asked is None:
             continue
         try:
-            found[field] = table.choose(stream, whole, named_inside(opened, asked), progress)
+            found[field] = chosen(table, opened, stream, whole, progress, field, asked)
         except WorkError as error:
             if found["problem"] is None:
-                found["problem"] = {"field": field, "message": error.message}
+                found["problem"] = _Refused(error).problem
 
 
 def _first_rows(

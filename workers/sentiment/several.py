@@ -205,7 +205,7 @@ def _named(name: str) -> Iterator[None]:
     try:
         yield
     except WorkError as error:
-        raise WorkError(f"{name}: {error.message}") from None
+        raise WorkError(f"{name}: {error.message}", field=error.field) from None
 
 
 def _append(source: IO[bytes], target: IO[bytes], room: Room, progress: Progress) -> None:

@@ -87,7 +87,8 @@ def _json(head: bytes, start: bytes, suffix: str, spec: SentimentSpec) -> Found 
     if suffix != ".json" and PYTHON.match(start):
         raise WorkError(
             "line 1: has single quotes around keys, as Python writes a dict; should be JSON, "
-            f'as json.dumps() writes it, or `delimiter` "{NO_DELIMITER}" to score whole lines'
+            f'as json.dumps() writes it, or `delimiter` "{NO_DELIMITER}" to score whole lines',
+            field="delimiter",
         )
     line = start.split(b"\n", 1)[0]
     is_json = suffix not in (".csv", ".tsv", ".txt") and start.startswith(b"{")
@@ -96,7 +97,8 @@ def _json(head: bytes, start: bytes, suffix: str, spec: SentimentSpec) -> Found 
     if suffix == ".txt" and spec.column is None:
         raise WorkError(
             "the file is called .txt and has JSON lines; `column` should be the key of the texts, "
-            f'or `delimiter` "{NO_DELIMITER}" to score whole lines'
+            f'or `delimiter` "{NO_DELIMITER}" to score whole lines',
+            field="column",
         )
     return Found("jsonl")
 
@@ -139,7 +141,8 @@ def _delimited_or_lines(
             shown = ", ".join(repr(name[:100]) for name in aligned[:SHOWN])
             raise WorkError(
                 f"the file seems to have {len(aligned):,} columns that are aligned with spaces: {shown}; "
-                f'should be CSV, or `delimiter` be "{NO_DELIMITER}" to score whole lines'
+                f'should be CSV, or `delimiter` be "{NO_DELIMITER}" to score whole lines',
+                field="delimiter",
             )
     found = Found(sniffed.dialect.kind, sniffed.dialect, sniffed.warnings)
     if is_table:
@@ -154,7 +157,8 @@ def _delimited_or_lines(
         shown = ", ".join(repr(name[:100]) for name in sniffed.names[:SHOWN])
         raise WorkError(
             f"the file has {columns}: {shown}; `column` should say which one has the texts, or `delimiter` "
-            f'be "{NO_DELIMITER}" to score whole lines'
+            f'be "{NO_DELIMITER}" to score whole lines',
+            field="column",
         )
     if sniffed.is_table:
         return Found(
@@ -171,7 +175,8 @@ def _lines(suffix: str) -> Found:
         raise WorkError(f"the file is called {suffix} but is neither a workbook nor a table")
     if suffix in MARKUP:
         raise WorkError(
-            f'the file is called {suffix} and is no table; `delimiter` "{NO_DELIMITER}" scores whole lines'
+            f'the file is called {suffix} and is no table; `delimiter` "{NO_DELIMITER}" scores whole lines',
+            field="delimiter",
         )
     if suffix in PROSE:
         return Found("lines")

@@ -145,7 +145,7 @@ class Delimited(TextTable):
                 remedy = "if that is several, `delimiter` should say what is between them"
             else:
                 raise
-            raise WorkError(f"{error.message}; {remedy}") from None
+            raise WorkError(f"{error.message}; {remedy}", field=error.field) from None
 
     def finder(self) -> "Finder":
         self._counting = Finder(self.dialect, len(self.columns))

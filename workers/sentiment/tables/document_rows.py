@@ -154,7 +154,8 @@ class Document:
             shown = ", ".join(map(repr, islice(nearest, SHOWN)))
             raise WorkError(
                 f"the file is one object with several arrays of objects: {shown}; "
-                f"`column` should say which, as in {next(iter(nearest))}.{column or DEFAULT_COLUMN}"
+                f"`column` should say which, as in {next(iter(nearest))}.{column or DEFAULT_COLUMN}",
+                field="column",
             )
         if nearest:
             return _chosen(*next(iter(nearest.items())), names)

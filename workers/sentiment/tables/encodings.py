@@ -40,7 +40,7 @@ def refuse_wide(head: bytes, encoding: str) -> None:
         found = "utf-8"
     found = found or _without_bom(head)
     if found is not None and not (found == encoding or encoding in found or found in encoding):
-        raise WorkError(f'the file is {found.upper()}; `encoding` should be "{found}"')
+        raise WorkError(f'the file is {found.upper()}; `encoding` should be "{found}"', field="encoding")
 
 
 def encoding_of(head: bytes, asked: str) -> str:
@@ -129,5 +129,6 @@ def _decoded(decoder: codecs.IncrementalDecoder, block: bytes, encoding: str, li
     except UnicodeError as error:  # decoders of odd sizes raise UnicodeError itself
         at = block.count(b"\n", 0, error.start) if isinstance(error, UnicodeDecodeError) else 0
         raise WorkError(
-            f"line {lines + at + 1}: is not {encoding}; `encoding` should be that of the file"
+            f"line {lines + at + 1}: is not {encoding}; `encoding` should be that of the file",
+            field="encoding",
         ) from None

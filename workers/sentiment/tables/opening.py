@@ -83,7 +83,7 @@ def open_plain(
         if not opened.head.startswith(PARQUET):
             refuse_binary(opened.head, spec.encoding if "encoding" not in opened.read_as else "utf-8")
         if spec.sheet is not None and "sheet" not in opened.read_as:
-            raise WorkError("the file is no workbook; `sheet` should be left out")
+            raise WorkError("the file is no workbook; `sheet` should be left out", field="sheet")
         if opened.path != source:
             opened.path = opened.path.replace(copy)
         if opened.head.startswith(PARQUET):

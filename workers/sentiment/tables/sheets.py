@@ -78,7 +78,8 @@ def read(workbook: calamine.CalamineWorkbook, asked: Asked, limit: int) -> dict[
     if asked.sheet is not None:
         if asked.sheet not in names:
             raise WorkError(
-                f"the workbook has no sheet {asked.sheet!r}; `sheet` should be one of {shown(names)}"
+                f"the workbook has no sheet {asked.sheet!r}; `sheet` should be one of {shown(names)}",
+                field="sheet",
             )
         chosen = workbook.get_sheet_by_name(asked.sheet)
     else:
@@ -124,7 +125,9 @@ def choose(
         raise WorkError("the workbook has no rows")
     if len(filled) > 1 and len(fitting) != 1:
         raise WorkError(
-            f"the workbook has {len(filled)} sheets with rows: {shown(filled)}; say in `sheet` which is meant"
+            f"the workbook has {len(filled)} sheets with rows: {shown(filled)}; say in `sheet` which is "
+            "meant",
+            field="sheet",
         )
     chosen = filled[0] if len(filled) == 1 else fitting[0]
     return workbook.get_sheet_by_name(chosen), [name for name in filled if name != chosen]

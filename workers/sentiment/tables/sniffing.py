@@ -147,7 +147,8 @@ def _refuse_several(reading: Reading) -> None:
         if _are_names(rows[0]) and not any(cell.startswith((" ", "//")) for row in rows for cell in row):
             raise WorkError(
                 f"the columns may be {separated(delimiter)}, since each line has as many; `delimiter` should "
-                "say so, or be a comma"
+                "say so, or be a comma",
+                field="delimiter",
             )
 
 
@@ -282,7 +283,8 @@ def _choose(readings: list[Reading], has_names: list[bool], asked: Asked) -> tup
     ]
     if same:
         raise WorkError(
-            f"the columns may be {_shown(best)} or {_shown(same[0])}; `delimiter` should say which"
+            f"the columns may be {_shown(best)} or {_shown(same[0])}; `delimiter` should say which",
+            field="delimiter",
         )
     return best, [
         f"the columns are {_shown(best)}; they may also be {_shown(rival)}: then set `delimiter`"

@@ -55,7 +55,8 @@ def test_a_crash_is_an_answer(tmp_path: Path, code: str, how: str) -> None:
     ("work", "answer"),
     [
         ("return told", {"result": [1]}),
-        ("raise WorkError('should be 2')", {"error": "should be 2"}),
+        ("raise WorkError('should be 2')", {"error": "should be 2", "field": None}),
+        ("raise WorkError('no such', field='sheet')", {"error": "no such", "field": "sheet"}),
         ("raise MemoryError", {"error": "too little"}),
         ("raise ValueError('x')", {"error": "ValueError of a library"}),
         ("raise OSError(errno.ENOSPC, 'no room')", {"is_full": True}),

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jobyard.shared import kinds
 from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.preview import PreviewSpec, Reading
 from jobyard.shared.kinds.sentiment import SentimentSpec
@@ -136,6 +137,11 @@ def test_the_footer_of_large_parquet_has_its_columns_and_rows(tmp_path: Path) ->
         (b"a\tb\n1\tgood\n2\tbad\n", "in.txt", {}, "column", ["a", "b"]),
         (b'{"a": "good"}\n{"a": "bad"}\n', "in.txt", {}, "column", ["a"]),
         (b"a,b\n1,g\xf6\xf6d\n", "in.csv", {"encoding": "utf-16-le"}, "encoding", []),
+        (b"\xff\xfea\0", "in.csv", {"encoding": "cp1252"}, "encoding", []),
+        (b"a#b\n1#good\n2#bad\n", "in.csv", {}, "delimiter", []),
+        (b"<p>good</p>\n", "in.html", {}, "delimiter", []),
+        (b'{"a": [{"x": 1}], "b": [{"y": 2}]}', "in.json", {}, "column", []),
+        (b"a,text\n1,good\n", "in.csv", {"sheet": "one"}, "sheet", []),
         (b"%PDF-1.7\n", "in.csv", {}, "file", []),
         (xlsx({"one": [["a"], ["x"]], "two": [["b"], ["y"]]}), "in.xlsx", {}, "sheet", []),
         (xlsx({"one": [["a"], ["x"]], "two": [["b"], ["y"]]}), "in.xlsx", {"sheet": "z"}, "sheet", []),
@@ -149,6 +155,9 @@ def test_what_a_job_would_refuse_is_told_with_the_field_and_its_choices(
     with pytest.raises(WorkError) as refused:
         read(tmp_path, content, name, **reading)
     assert refused.value.message == found["problem"]["message"]
+    assert refused.value.field == (None if field == "file" else field)
+    # Of a job's error only the words are kept: they lead to the same field.
+    assert kinds.find("sentiment").wrong_field(reading, refused.value.message) == refused.value.field
     assert found["sheets"] == (["one", "two"] if name == "in.xlsx" else None)
 
 
