@@ -1,6 +1,5 @@
 """Pictures that are to be predicted: how they travel, and how they are called in the answers."""
 
-import glob
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from jobyard.cli.sources import ARCHIVES
 from jobyard.client import JobyardClientError
 from jobyard.client.errors import Json
 from jobyard.client.packing import files_in, named, packed
+from jobyard.client.sources import paths_matching
 
 # Gives a picture, by its name on the server, the one that it is to be called by.
 Called = Callable[[str], str]
@@ -82,10 +82,9 @@ def matching(given: Sequence[Path]) -> tuple[Path, ...]:
         if str(path) in STANDARD_INPUT or path.exists():
             found.append(path)
             continue
-        names = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - absolute, too
-        if not names:
+        if not (matched := paths_matching(str(path))):
             raise click.UsageError(f"{str(path)!r} does not exist")
-        found += map(Path, names)
+        found += matched
     return tuple(found)
 
 

@@ -147,6 +147,6 @@ def _source(data: str) -> Path | None:
         return path
     if path.is_file():
         raise click.UsageError(f"{data} should be a folder, or an archive ({', '.join(ARCHIVES)})")
-    if "/" in data or data.startswith("."):
+    if "/" in data or "\\" in data or data.startswith("."):  # no data set is called so
         raise click.UsageError(f"there is no folder {data}")
     return None

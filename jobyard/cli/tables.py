@@ -1,6 +1,6 @@
 """What `score` is given: texts, or files of texts, folders, patterns, addresses, and standard input."""
 
-import glob
+import os
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,8 @@ from jobyard.cli.pipes import STANDARD_INPUT, copied, standard_input
 from jobyard.cli.targets import expanded
 from jobyard.client.errors import BadRequest
 from jobyard.client.folders import walk
+from jobyard.client.sources import paths_matching
+from jobyard.client.system_paths import with_slashes
 from jobyard.client.uploads import is_address
 
 TABLES: Final = frozenset(
@@ -99,13 +101,17 @@ def _files_at(one: str, folder: Path) -> list[Path] | None:
 
 def _matches(one: str) -> list[Path] | None:
     """The files that a pattern stands for, which the shell has left as it is; None if it is no pattern."""
-    is_pattern = WILD.search(one) and (PATH.fullmatch(one) or NAME.fullmatch(one) or "/" in one)
-    if not is_pattern or any(character.isspace() for character in one):
+    if not looks_like_a_pattern(one):
         return None
-    pattern = str(expanded(one))
-    paths = [Path(path) for path in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 - absolute, too
-    files = [path for path in paths if path.is_file()]
+    files = [path for path in paths_matching(str(expanded(one))) if path.is_file()]
     return _with_content(files, one) if files else None
+
+
+def looks_like_a_pattern(one: str, separator: str = os.sep) -> bool:
+    """Whether an argument is meant for several files: `*` or the like, in a path or the name of a file."""
+    path = with_slashes(one, separator)
+    is_path = PATH.fullmatch(path) or NAME.fullmatch(path) or "/" in path
+    return bool(WILD.search(path) and is_path) and not any(map(str.isspace, path))
 
 
 def _files_in(folder: Path) -> list[Path]:
@@ -178,8 +184,9 @@ def _refuse_missing(one: str) -> None:
         raise click.UsageError(f"there is no file {_shown(one)} ({HINT})")
 
 
-def looks_like_a_path(one: str) -> bool:
+def looks_like_a_path(one: str, separator: str = os.sep) -> bool:
     """Whether an argument is meant as a path though there is nothing: by its suffix, or its slashes."""
+    one = with_slashes(one, separator)
     if len(one) > MAX_PATH or "\n" in one:
         return False
     suffix = Path(one).suffix.lower()

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from jobyard.client.errors import BadRequest
 from jobyard.client.folders import shown, unreadable, walk
 from jobyard.client.open_files import temporary_folder
+from jobyard.client.system_paths import common_folder, names_in
 
 # The first moment that a zip can write.
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -22,6 +23,8 @@ CHUNK_BYTES = 1 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # What a path in an archive may not begin with.
 DRIVE = re.compile("^([A-Za-z]):")
+# What the name of a file may not have, on Windows, too.
+NOT_IN_NAMES = re.compile(r'[/:*?"<>|]')
 
 
 def files_in(given: Sequence[Path]) -> list[Path]:
@@ -40,16 +43,16 @@ def named(files: Iterable[Path], given: Sequence[Path]) -> dict[str, Path]:
     """A path in the zip for each file, as its row will have it.
 
     It is relative to this process's folder if all files lie there, else to the folder that holds all that was
-    given. What would not travel (bytes that are no UTF-8, control characters, the dot of a hidden name: a
-    server leaves out what is hidden) becomes '_'.
+    given; where that is on several drives, it begins with theirs. What would not travel (bytes that are no
+    UTF-8, control characters, the dot of a hidden name: a server leaves out what is hidden) becomes '_'.
     """
     absolute = [(_absolute(file), file) for file in files]
-    root = Path.cwd()
-    if not all(path.is_relative_to(root) for path, _ in absolute):
-        root = Path(os.path.commonpath([_absolute(path).parent for path in given]))
+    here = Path.cwd()
+    are_here = all(path.is_relative_to(here) for path, _ in absolute)
+    root = here if are_here else common_folder([_absolute(path).parent for path in given])
     names: dict[str, Path] = {}
     for path, file in absolute:
-        visible = re.sub(r"(^|/)\.", r"\1_", path.relative_to(root).as_posix())
+        visible = re.sub(r"(^|/)\.", r"\1_", "/".join(names_in(path, root)))
         names[_free(_harmless(visible), names)] = file
     return names
 
@@ -81,7 +84,7 @@ def packed(files: Mapping[str, Path], name: str) -> Iterator[Path]:
     """
     with ExitStack() as opened:
         # A file system counts bytes.
-        called = _harmless(name).replace("/", "_").encode()[:100].decode(errors="ignore")
+        called = NOT_IN_NAMES.sub("_", _harmless(name)).encode()[:100].decode(errors="ignore")
         archive = temporary_folder(opened) / f"{called}.zip"
         write_zip(files, archive)
         yield archive

@@ -64,10 +64,15 @@ def matching(value: Any, folder: Path, argument: str, otherwise: str = "file") -
         value = Path(value)
     if not _is_pattern(value):
         return [file_or_id(value, argument)]
-    found = [Path(name) for name in sorted(glob.glob(str(value), recursive=True)) if not Path(name).is_dir()]  # noqa: PTH207
+    found = [path for path in paths_matching(str(value)) if not path.is_dir()]
     if not found:
         raise BadRequest(f"{argument}: no file matches {str(value)!r}")
     return list(found)
+
+
+def paths_matching(pattern: str) -> list[Path]:
+    """Files and folders that a pattern stands for, by their names; `**` is any number of folders."""
+    return [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 - absolute, too
 
 
 def _is_pattern(value: object) -> bool:

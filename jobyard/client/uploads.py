@@ -11,6 +11,7 @@ from typing import Any
 
 from jobyard.client.errors import BadRequest
 from jobyard.client.parameters import DEEPEST
+from jobyard.client.system_paths import told_apart
 from jobyard.client.types import shown
 
 # Stands for what is not on the server yet: an upload, or a data set that will have been imported by then.
@@ -65,12 +66,7 @@ def names(given: Iterable[Path]) -> dict[Path, str]:
     times = Counter(found.values())
     for name in [name for name, count in times.items() if count > 1]:
         # Links stay as they are written.
-        parts = {path: Path(os.path.abspath(path)).parts[1:] for path in found if path.name == name}  # noqa: PTH100
-        depth = 1
-        while len(cut := {inner[-depth:] for inner in parts.values()}) < len(set(parts.values())):
-            depth += 1
-        if len(cut) > 1:
-            found |= {path: "-".join(inner[-depth:]) for path, inner in parts.items()}
+        found |= told_apart({path: Path(os.path.abspath(path)) for path in found if path.name == name})  # noqa: PTH100
     return found
 
 

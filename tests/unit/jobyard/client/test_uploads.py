@@ -214,6 +214,15 @@ def test_files_of_one_name_are_told_apart_by_their_folders(given: list[str], cal
     assert [found[Path(one)] for one in given] == called
 
 
+def test_a_folder_that_is_not_there_is_no_data_set_whatever_separates_folders(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for data in ("photos/pets", "photos\\pets"):
+        assert run(["train", data]) == 2
+        assert capsys.readouterr().err == f"jobyard: there is no folder {data} (see `jobyard train --help`)\n"
+    assert server.asked == []
+
+
 def test_files_that_can_not_be_told_apart_keep_a_name() -> None:
     assert set(names([Path("/p"), Path("/x/../p")]).values()) == {"p"}
 
