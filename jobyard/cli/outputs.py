@@ -62,7 +62,7 @@ def save_file(
 
 
 @contextmanager
-def whole(target: Path) -> Iterator[IO[str]]:
+def atomic_text(target: Path) -> Iterator[IO[str]]:
     """A file to write text to, which is there when all of it is."""
     draft = target.with_name(f".{target.name}.part")
     try:
@@ -78,7 +78,7 @@ def whole(target: Path) -> Iterator[IO[str]]:
 
 def write_text(target: Path, text: str) -> None:
     """Write all of it, or nothing."""
-    with whole(target) as file:
+    with atomic_text(target) as file:
         file.write(text)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from rich.markup import escape
 from rich.table import Table
 
-from jobyard.cli.outputs import whole
+from jobyard.cli.outputs import atomic_text
 from jobyard.cli.pictures import Called, as_it_is
 from jobyard.cli.session import output, print_json
 from jobyard.client import Job
@@ -36,7 +36,7 @@ def write_table(
     `rows` is which of them and their order, as `Job.predictions` has it.
     """
     if format_ == "jsonl":
-        with whole(path) as file:
+        with atomic_text(path) as file:
             for row in job.predictions(**rows):
                 line = _line({**row, "image": called(row["image"])})
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -58,7 +58,7 @@ def _write_renamed(
     """The server's CSV with other names of pictures."""
     with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:
         theirs = job.save_predictions(Path(folder) / "predictions.csv", escape_formulas=False, **chosen)
-        with theirs.open(encoding="utf-8", newline="") as source, whole(path) as file:
+        with theirs.open(encoding="utf-8", newline="") as source, atomic_text(path) as file:
             writer = csv.writer(file)
             rows = csv.reader(source)
             header = next(rows)

@@ -11,7 +11,7 @@ import click
 
 from jobyard.cli.completers import complete_job
 from jobyard.cli.follow import working
-from jobyard.cli.outputs import check_printable, save, whole
+from jobyard.cli.outputs import atomic_text, check_printable, save
 from jobyard.cli.predicted import write_table
 from jobyard.cli.results import show_result
 from jobyard.cli.session import connect, json_option, outcome, print_json
@@ -29,14 +29,14 @@ SCORED, PREDICTED = "scored file", "predictions"
 CHOICES = {SCORED: {"label", "search", "sort"}, PREDICTED: {"label", "sort"}}
 
 
-class Way(NamedTuple):
+class Format(NamedTuple):
     """What a suffix means for a job, and what writes such a file."""
 
     what: str
     write: Callable[[Path], object]
 
 
-class Asked(NamedTuple):
+class Selection(NamedTuple):
     """Which rows of a scored file, and whether formulas are escaped."""
 
     rows: dict[str, str]
@@ -86,18 +86,18 @@ def results(
     if target is None:
         for name in given(needing):
             raise click.UsageError(f"--{name} needs -o")
-    asked = Asked(rows, escape_formulas)
+    chosen = Selection(rows, escape_formulas)
     if target is not None:
         check_target(target, [], force=force)
     with connect() as client:
         job = client.job(job_id)
         if target is not None:
-            _save(client, job, target, format_, asked, force=force, as_json=as_json)
+            _save(client, job, target, format_, chosen, force=force, as_json=as_json)
         if as_json:
             print_json(job.raw)
         elif target is None and job.succeeded:
             show_result(job)
-            click.echo(f"save     {_offer(job, _ways(client, job, Asked({}, False)))}", err=True)
+            click.echo(f"save     {_offer(job, _formats(client, job, Selection({}, False)))}", err=True)
         if not job.done and target is None:
             raise click.ClickException(_not_yet(job))
         return outcome(job) if job.done else 0
@@ -108,39 +108,39 @@ def _save(
     job: Job,
     target: Path,
     format_: str | None,
-    asked: Asked,
+    chosen: Selection,
     *,
     force: bool,
     as_json: bool,
 ) -> None:
-    ways = _ways(client, job, asked)
-    if not ways:
+    formats = _formats(client, job, chosen)
+    if not formats:
         raise click.ClickException(_not_yet(job) if not job.done else f"job {job.id} {job.state}: no results")
-    known = (format_ or "").lower().lstrip(".") or _default(target, ways)
-    if known not in ways:
+    known = (format_ or "").lower().lstrip(".") or _default(target, formats)
+    if known not in formats:
         option = f"-o {target}" if format_ is None else f"--format {format_}"
-        raise click.UsageError(f"{option}: a {job.kind} job is saved by {_offer(job, ways)}")
-    if others := asked.rows.keys() - CHOICES.get(ways[known].what, set()):
-        raise click.UsageError(f"--{min(others)} is not for {ways[known].what} of a {job.kind} job")
-    if asked.escape and known != "csv":
+        raise click.UsageError(f"{option}: a {job.kind} job is saved by {_offer(job, formats)}")
+    if others := chosen.rows.keys() - CHOICES.get(formats[known].what, set()):
+        raise click.UsageError(f"--{min(others)} is not for {formats[known].what} of a {job.kind} job")
+    if chosen.escape and known != "csv":
         raise click.UsageError("--escape-formulas needs a .csv file, as in -o results.csv")
     check_printable(target, known, as_json=as_json)
-    may_last = ways[known].what == SCORED and not is_standard_output(target)
+    may_last = formats[known].what == SCORED and not is_standard_output(target)
     with working(f"saving {target} …") if may_last else nullcontext():
-        save(job, target, ways[known].write, known, force=force)
+        save(job, target, formats[known].write, known, force=force)
     if not is_standard_output(target) and not as_json:
-        click.echo(f"{target}: {ways[known].what}")
+        click.echo(f"{target}: {formats[known].what}")
 
 
-def _default(target: Path, ways: Mapping[str, Way]) -> str:
+def _default(target: Path, formats: Mapping[str, Format]) -> str:
     """By the suffix; of standard output, CSV where there is one."""
     if not is_standard_output(target):
         return target.suffix.lower().lstrip(".")
-    return next(name for name in ("csv", "jsonl", "json", *ways) if name in ways)
+    return next(name for name in ("csv", "jsonl", "json", *formats) if name in formats)
 
 
-def _offer(job: Job, ways: Mapping[str, Way]) -> str:
-    which = ", ".join(f".{suffix} ({way.what})" for suffix, way in ways.items())
+def _offer(job: Job, formats: Mapping[str, Format]) -> str:
+    which = ", ".join(f".{suffix} ({one.what})" for suffix, one in formats.items())
     return f"`jobyard results {job.id} -o FILE`, with {which}"
 
 
@@ -148,67 +148,68 @@ def _not_yet(job: Job) -> str:
     return f"job {job.id} is {job.state} and has no results yet; `jobyard watch {job.id}` follows it"
 
 
-def _ways(client: Client, job: Job, asked: Asked) -> dict[str, Way]:
+def _formats(client: Client, job: Job, chosen: Selection) -> dict[str, Format]:
     """How the results of a job can be saved, by suffix."""
-    ways: dict[str, Way] = {}
+    formats: dict[str, Format] = {}
     result = job.result or {}
     if job.kind == "train":  # also of one that is running or that failed
-        ways["csv"] = Way("metrics", lambda path: _write_rows(path, POINT, job.metrics(), asked.escape))
-        ways["png"] = Way("history", job.save_history)
+        formats["csv"] = Format(
+            "metrics", lambda path: _write_rows(path, POINT, job.metrics(), chosen.escape)
+        )
+        formats["png"] = Format("history", job.save_history)
     if not job.succeeded:
-        return ways
+        return formats
     if job.kind in ("train", "register"):
-        ways["keras"] = Way("model", lambda path: client.download_model(result["model"], path))
+        formats["keras"] = Format("model", lambda path: client.download_model(result["model"], path))
     elif job.kind == "export":
-        ways |= _exported(client, job)
+        formats |= _exported(client, job)
     elif job.kind == "predict":
         for suffix in ("csv", "parquet", "jsonl"):
-            ways[suffix] = Way(PREDICTED, _table(job, suffix, asked))
+            formats[suffix] = Format(PREDICTED, _table(job, suffix, chosen))
     elif job.kind == "sentiment":
-        ways |= _scored(job, asked)
-    return ways | {"json": Way("result", lambda path: _write_json(path, result))}
+        formats |= _scored(job, chosen)
+    return formats | {"json": Format("result", lambda path: _write_json(path, result))}
 
 
-def _scored(job: Job, asked: Asked) -> dict[str, Way]:
+def _scored(job: Job, chosen: Selection) -> dict[str, Format]:
     """Texts in their scores' table; a file as it was scored, or its rows in other formats."""
     result = job.result or {}
     if "file" in result:
         name = str(result["file"])
         own = Path(name).suffix.lstrip(".")
-        ways = {
-            suffix: Way(SCORED, _rows(job, suffix, asked)) for suffix in SCORES_FORMATS if own == "parquet"
-        }
-        if not asked.rows and not (own == "csv" and asked.escape):
-            ways[own] = Way(SCORED, lambda path: job.download(name, path))
-        return ways
+        others = SCORES_FORMATS if own == "parquet" else ()
+        formats = {suffix: Format(SCORED, _rows(job, suffix, chosen)) for suffix in others}
+        if not chosen.rows and not (own == "csv" and chosen.escape):
+            formats[own] = Format(SCORED, lambda path: job.download(name, path))
+        return formats
     both = zip(job.spec["texts"], result["scores"], strict=True)
     rows = [{"text": text, **{name: row[name] for name in SCORES}} for text, row in both]
     return {
-        "csv": Way("scores", lambda path: _write_rows(path, ("text", *SCORES), rows, asked.escape)),
-        "jsonl": Way("scores", lambda path: _write_lines(path, rows)),
+        "csv": Format("scores", lambda path: _write_rows(path, ("text", *SCORES), rows, chosen.escape)),
+        "jsonl": Format("scores", lambda path: _write_lines(path, rows)),
     }
 
 
-def _rows(job: Job, format_: str, asked: Asked) -> Callable[[Path], object]:
-    return lambda path: job.save_scores(path, format=format_, escape_formulas=asked.escape, **asked.rows)
+def _rows(job: Job, format_: str, chosen: Selection) -> Callable[[Path], object]:
+    return lambda path: job.save_scores(path, format=format_, escape_formulas=chosen.escape, **chosen.rows)
 
 
-def _exported(client: Client, job: Job) -> dict[str, Way]:
+def _exported(client: Client, job: Job) -> dict[str, Format]:
     result = job.result or {}
     suffix = Path(result["file"]).suffix.lstrip(".")
 
     def write(path: Path) -> None:
         client.download_model(result["model"], path, format=result["format"], quantize=result["quantize"])
 
-    return {suffix: Way("model", write)}
+    return {suffix: Format("model", write)}
 
 
-def _table(job: Job, format_: str, asked: Asked) -> Callable[[Path], object]:
-    return lambda path: write_table(job, path, format_, escape=asked.escape, rows=asked.rows)
+def _table(job: Job, format_: str, chosen: Selection) -> Callable[[Path], object]:
+    return lambda path: write_table(job, path, format_, escape=chosen.escape, rows=chosen.rows)
 
 
 def _write_rows(path: Path, columns: Sequence[str], rows: Iterable[Json], escape: bool) -> None:
-    with whole(path) as file:
+    with atomic_text(path) as file:
         writer = csv.writer(file)
         writer.writerow(columns)
         for row in rows:
@@ -217,10 +218,10 @@ def _write_rows(path: Path, columns: Sequence[str], rows: Iterable[Json], escape
 
 
 def _write_lines(path: Path, rows: Iterable[Json]) -> None:
-    with whole(path) as file:
+    with atomic_text(path) as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def _write_json(path: Path, value: object) -> None:
-    with whole(path) as file:
+    with atomic_text(path) as file:
         file.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")

@@ -7,11 +7,22 @@ from jobyard.client.errors import BadRequest
 from jobyard.client.types import shown
 
 
-def deadline_of(timeout: float | None) -> float:
-    """When the time to wait is over, by `time.monotonic`; never for None.
+class Deadline:
+    """When a wait of `timeout` seconds is over; of None, never.
 
     Raises BadRequest for what is no number of seconds.
     """
+
+    def __init__(self, timeout: float | None) -> None:
+        self.timeout = timeout
+        self._ends = _end_of(timeout)
+
+    def left(self) -> float:
+        """Seconds; 0 or less once it is over."""
+        return self._ends - time.monotonic()
+
+
+def _end_of(timeout: float | None) -> float:
     if timeout is None:
         return math.inf
     try:

@@ -39,12 +39,6 @@ class AsyncJob(AsyncWatching):
         self._joined_to: Any = None
         self._called: Mapping[str, str] = {}
 
-    def remember(self, joined_to: Any, called: Mapping[str, str] | None = None) -> Self:
-        """What it was made of, in this program: a frame or series that its results are joined to, and what
-        pictures were given as, by their names on the server."""
-        self._joined_to, self._called = joined_to, called or {}
-        return self
-
     async def pause(self) -> Self:
         """Pause the job: a queued one at once, a running one at its next step. A training keeps its progress.
 
@@ -80,7 +74,7 @@ class AsyncJob(AsyncWatching):
         a wrong field, or for a file that was deleted since and that nothing replaces.
         """
         job = AsyncJob(self._transport, await run_again(self._transport, self.id, changes, priority))
-        return job if SOURCES & set(changes) else job.remember(self._joined_to, self._called)
+        return job if SOURCES & set(changes) else job._remember(self._joined_to, self._called)
 
     async def delete(self) -> None:
         """Delete the job, which has ended, with its results and files, and uploads that no other job reads.
@@ -227,3 +221,9 @@ class AsyncJob(AsyncWatching):
         path = Path(path)
         await self._transport.download(f"{self._path}/history.png", path)
         return path
+
+    def _remember(self, joined_to: Any, called: Mapping[str, str] | None = None) -> Self:
+        """What it was made of, in this program: a frame or series that its results are joined to, and what
+        pictures were given as, by their names on the server."""
+        self._joined_to, self._called = joined_to, called or {}
+        return self

@@ -102,7 +102,7 @@ class AsyncKinds(AsyncJobs):
                 **spec,
             }
             job = await self.submit("predict", given(spec), priority=priority, **marks)
-        return job.remember(joined_to, called)
+        return job._remember(joined_to, called)
 
     async def _evaluate(
         self, model: str, dataset: str, *, split: str | None = None, priority: int | None = None, **spec: Any
@@ -188,7 +188,7 @@ class AsyncKinds(AsyncJobs):
         with ExitStack() as opened:
             found = await AsyncRuntime.run(score_input, spec, opened)
             job = await self.submit("sentiment", found.spec, priority=priority, wait=wait, **marks)
-        return job.remember(found.given)
+        return job._remember(found.given)
 
     async def _import_pictures(
         self,

@@ -1,12 +1,10 @@
 """The part of the client that waits for several jobs."""
 
-import time
 from collections.abc import Iterable
 
 from jobyard.client._async.job import AsyncJob
-from jobyard.client._async.watching import POLL_SECONDS
-from jobyard.client.deadlines import deadline_of
-from jobyard.client.errors import BadRequest, JobFailed, WaitTimeout
+from jobyard.client.deadlines import Deadline
+from jobyard.client.errors import BadRequest, JobFailed
 from jobyard.client.job_list import JobList
 from jobyard.client.progress import check_progress
 from jobyard.client.progress_of_many import following_all
@@ -35,18 +33,14 @@ class AsyncWaiting:
         for job in waited:
             if not isinstance(job, AsyncJob):
                 raise BadRequest(f"jobs: should be jobs of this client, but has {job!r:.80}")
-        deadline = deadline_of(timeout)
+        deadline = Deadline(timeout)
         with following_all(waited, progress) as shown:
             for place, job in enumerate(waited):
                 while True:
                     shown.show(place)
                     if job.done:
                         break
-                    longest = shown.seconds or POLL_SECONDS
-                    left = min(longest, deadline - time.monotonic())
-                    if left <= 0:
-                        raise WaitTimeout(f"job {job.id} is still {job.state} after {timeout:g} seconds")
-                    await job.refresh(wait=round(left, 3))
+                    await job._wait_for_change(shown.seconds, deadline)
             shown.show(len(waited))
         failed = [job for job in waited if not job.succeeded]
         if check and failed:

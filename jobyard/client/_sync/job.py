@@ -40,12 +40,6 @@ class Job(Watching):
         self._joined_to: Any = None
         self._called: Mapping[str, str] = {}
 
-    def remember(self, joined_to: Any, called: Mapping[str, str] | None = None) -> Self:
-        """What it was made of, in this program: a frame or series that its results are joined to, and what
-        pictures were given as, by their names on the server."""
-        self._joined_to, self._called = joined_to, called or {}
-        return self
-
     def pause(self) -> Self:
         """Pause the job: a queued one at once, a running one at its next step. A training keeps its progress.
 
@@ -81,7 +75,7 @@ class Job(Watching):
         a wrong field, or for a file that was deleted since and that nothing replaces.
         """
         job = Job(self._transport, run_again(self._transport, self.id, changes, priority))
-        return job if SOURCES & set(changes) else job.remember(self._joined_to, self._called)
+        return job if SOURCES & set(changes) else job._remember(self._joined_to, self._called)
 
     def delete(self) -> None:
         """Delete the job, which has ended, with its results and files, and uploads that no other job reads.
@@ -228,3 +222,9 @@ class Job(Watching):
         path = Path(path)
         self._transport.download(f"{self._path}/history.png", path)
         return path
+
+    def _remember(self, joined_to: Any, called: Mapping[str, str] | None = None) -> Self:
+        """What it was made of, in this program: a frame or series that its results are joined to, and what
+        pictures were given as, by their names on the server."""
+        self._joined_to, self._called = joined_to, called or {}
+        return self

@@ -103,7 +103,7 @@ class Kinds(Jobs):
                 **spec,
             }
             job = self.submit("predict", given(spec), priority=priority, **marks)
-        return job.remember(joined_to, called)
+        return job._remember(joined_to, called)
 
     def _evaluate(
         self, model: str, dataset: str, *, split: str | None = None, priority: int | None = None, **spec: Any
@@ -189,7 +189,7 @@ class Kinds(Jobs):
         with ExitStack() as opened:
             found = Runtime.run(score_input, spec, opened)
             job = self.submit("sentiment", found.spec, priority=priority, wait=wait, **marks)
-        return job.remember(found.given)
+        return job._remember(found.given)
 
     def _import_pictures(
         self,

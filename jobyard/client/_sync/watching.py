@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from jobyard.client import display, plots
 from jobyard.client._sync.transport import Transport
-from jobyard.client.deadlines import deadline_of
+from jobyard.client.deadlines import Deadline
 from jobyard.client.errors import (
     Conflict,
     ConnectionFailed,
@@ -103,17 +103,13 @@ class Watching(JobFields):
         (not with check=False).
         """
         check_progress(progress)
-        deadline = deadline_of(timeout)
+        deadline = Deadline(timeout)
         with following(self, progress, cancelled=self._blocks > 0) as shown:
             while True:
                 self._show(shown)
                 if self.done:
                     break
-                longest = shown.seconds or POLL_SECONDS
-                left = min(longest, deadline - time.monotonic())
-                if left <= 0:
-                    raise WaitTimeout(f"job {self.id} is still {self.state} after {timeout:g} seconds")
-                self.refresh(wait=round(left, 3))
+                self._wait_for_change(shown.seconds, deadline)
         if check and not self.succeeded:
             raise JobFailed(self)
         return self
@@ -140,6 +136,16 @@ class Watching(JobFields):
         if self.kind == "train":
             self._history = self._transport.all_items(f"{self._path}/metrics")
         return plots.of_job(self.kind, self.spec, self.result, self._history, ax)
+
+    def _wait_for_change(self, seconds: float | None, deadline: Deadline) -> None:
+        """Get the job at its next change of state, or after so many seconds at most.
+
+        Raises WaitTimeout where the time to wait for its end is over.
+        """
+        left = min(seconds or POLL_SECONDS, deadline.left())
+        if left <= 0:
+            raise WaitTimeout(f"job {self.id} is still {self.state} after {deadline.timeout:g} seconds")
+        self.refresh(wait=round(left, 3))
 
     def _show(self, shown: Following) -> None:
         """Show the job in its bar, with what its metrics are by now."""
