@@ -137,6 +137,16 @@ def test_a_file_is_looked_at_its_columns_are_chosen_by_keyboard_and_a_lost_login
     page.locator("select#delimiter").select_option("pipe")
     expect(look.get_by_role("status")).to_have_text("CSV, separated by pipes · 1 column · 2 rows")
 
+    page.goto(f"{stack.url}/new/sentiment?source=file")
+    path.write_bytes("text,n\ncafé,1\n".encode("latin-1"))
+    page.locator("input[type=file]").set_input_files(path)
+    expect(look).to_contain_text("1 broken row, the first on line 2: byte 4 is not UTF-8")
+    page.get_by_label("Encoding").select_option("iso8859-1")
+    expect(look.get_by_role("cell", name="café")).to_be_visible()
+    path.write_bytes(b"")
+    page.locator("input[type=file]").set_input_files(path)
+    expect(look.get_by_role("status")).to_have_text("reviews.csv is empty.")
+
 
 def test_a_form_says_what_fields_default_to_with_the_chosen_network(
     page: Page, stack: Stack, tmp_path: Path

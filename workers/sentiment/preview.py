@@ -40,6 +40,8 @@ CELLS: Final = 30
 CHARACTERS: Final = 200
 # What is unpacked of a file that is packed.
 MOST_BYTES: Final = 8 << 20
+# What is said of bytes that are no text.
+NO_TEXT: Final = "is not UTF-8"
 NOT_TOLD: Final = "what is in the file can't be told from its beginning; its job will say"
 
 
@@ -148,8 +150,9 @@ def _read(
             if opened.is_cut and _begins_elsewhere(opened.head):
                 raise _NotTold from None
             raise _Refused(error) from None
-        _tell_of(found, opened, spec, kind, table, whole, stream, progress)
-        _count(found, opened, table, whole, stream, progress)
+        seen = Broken(skip=True, numbered=opened.numbered)
+        _tell_of(found, opened, spec, table, whole, seen, stream, progress)
+        _count(found, opened, table, whole, seen, stream, progress)
         found["warnings"] = [*opened.warnings, *_doubts(opened, table), *kind.warnings, *table.warnings]
         if problem is not None:
             raise problem
@@ -214,15 +217,15 @@ def _tell_of(
     found: dict[str, Any],
     opened: Opened,
     spec: SentimentSpec,
-    kind: Found,
     table: Table,
     whole: Part,
+    seen: Broken,
     stream: IO[bytes],
     progress: Progress,
 ) -> None:
-    """Columns and rows, and which columns are those that were asked for."""
+    """Columns and rows, those `seen` to be broken, and which columns are those that were asked for."""
     columns = list(table.columns)
-    rows, more = _first_rows(table, whole, stream, progress)
+    rows, more = _first_rows(table, whole, seen, stream, progress)
     found["columns"] = list(dict.fromkeys([*columns, *more]))
     found["rows"] = rows
     found["within"] = list(table.within(stream, whole, progress))
@@ -238,7 +241,7 @@ def _tell_of(
 
 
 def _first_rows(
-    table: Table, whole: Part, stream: IO[bytes], progress: Progress
+    table: Table, whole: Part, seen: Broken, stream: IO[bytes], progress: Progress
 ) -> tuple[list[list[str | None]], list[str]]:
     """The first rows, each with the cells of the first columns; and the columns that were seen."""
     if isinstance(table, ParquetTable):
@@ -246,7 +249,7 @@ def _first_rows(
     if whole.start == whole.end:
         return [], []
     # No column is that of texts yet, so none of its values is refused.
-    for batch in table.rows(stream, whole, "", Broken(skip=True), progress):
+    for batch in table.rows(stream, whole, "", seen, progress):
         return _cells(batch.columns, min(batch.count, ROWS)), list(batch.columns)
     return [], []
 
@@ -289,6 +292,7 @@ def _count(
     opened: Opened,
     table: Table,
     whole: Part,
+    seen: Broken,
     stream: IO[bytes],
     progress: Progress,
 ) -> None:
@@ -296,11 +300,24 @@ def _count(
     if isinstance(table, ParquetTable):
         found["row_count"], found["is_whole"] = whole.end, True
         return
-    broken = Broken(skip=True, numbered=opened.numbered)
-    found["row_count"] = sum(rows for _, rows in table.parts(stream, whole, 1 << 62, broken, progress))
+    counted = Broken(skip=True, numbered=opened.numbered)
+    found["row_count"] = sum(rows for _, rows in table.parts(stream, whole, 1 << 62, counted, progress))
     found["read_bytes"] = whole.end - whole.start
-    if not opened.is_cut:
-        found["broken"] = {"count": broken.count, "first": broken.first[:ROWS]}
+    found["broken"] = _broken(seen, counted, is_cut=opened.is_cut)
+
+
+def _broken(seen: Broken, counted: Broken, *, is_cut: bool) -> dict[str, Any]:
+    """Rows that are broken: those `seen` where rows were read, and those that were `counted` without reading.
+
+    Of a file that is cut only those whose bytes are no text: what else is wrong its end might mend.
+    """
+    if is_cut:
+        first = [one for one in seen.first if NO_TEXT in one["error"]]
+        return {"count": len(first), "first": first[:ROWS]}
+    lines = {one["line"]: one for one in [*seen.first, *counted.first]}
+    more = len(lines) - len(counted.first)
+    first = [lines[line] for line in sorted(lines)]
+    return {"count": max(counted.count + more, seen.count), "first": first[:ROWS]}
 
 
 def _doubts(opened: Opened, table: Table) -> list[str]:

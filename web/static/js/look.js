@@ -76,6 +76,7 @@ export class Look {
     const kept = this.form.querySelector('input[name="kept.file"]:checked, input[name="kept.files"]:checked');
     const id = kept?.value.split(" ")[0];
     if (!file && !/^[0-9a-f-]{36}$/.test(id ?? "")) return this.clear();
+    if (file?.size === 0) return this.clear(`${file.name} is empty.`);
     this.panel.hidden = false;
     if (!this.body.childElementCount) this.status.textContent = "Looking at the file…";
     try {
@@ -173,10 +174,17 @@ export class Look {
     for (const warning of found.warnings.slice(0, 5)) parts.push(alert("info", warning));
     if (found.broken.count) {
       const [first] = found.broken.first;
-      parts.push(alert("warning", `${counted(found.broken.count, "broken row")}, the first on line ${first.line}: ${first.error}`));
+      parts.push(alert("warning", `${counted(found.broken.count, "broken row")}, the first on line ${first.line}: ${first.error}. Unless Broken rows is set to skip, the job fails there`));
     }
     if (found.rows.length) parts.push(table(found));
     this.body.replaceChildren(...parts);
+    const named = [...this.body.querySelectorAll(".alert code")].map((code) => code.textContent);
+    this.reveal(found.broken.count ? [...named, "errors"] : named);
+  }
+
+  /** Open what is folded of the form where it has one of these fields: a message names it. */
+  reveal(names) {
+    for (const name of names) this.form.elements.namedItem(name)?.closest?.("details")?.setAttribute("open", "");
   }
 
   summary(found) {
@@ -205,7 +213,7 @@ export class Look {
     const names = [...found.columns, ...found.within];
     const options = names.map((name) => [name, name]);
     const problem = found.problem?.field;
-    const usual = found.column && !this.form.elements.namedItem("column").value ? `${found.column} (found)` : "Choose…";
+    const usual = found.column && problem !== "column" && !this.form.elements.namedItem("column").value ? `${found.column} (found)` : "Choose…";
     if (names.length) {
       const grouping = this.input.files.length > 1 ? [...options, ["source", "source: the file of each row"]] : options;
       const more = { other: "Write another name or number…", missing: "not in the file" };

@@ -26,7 +26,7 @@ from jobyard.workers.sentiment.plans import read_file
 from jobyard.workers.sentiment.preview import NOT_TOLD, preview
 from jobyard.workers.sentiment.tables.workbooks import OLE
 from tests.factories import tarred, zipped
-from tests.unit.workers.sentiment.conftest import LIMIT
+from tests.unit.workers.sentiment.conftest import LIMIT, Desk
 from tests.workbooks import xlsx
 
 FILE = UUID(int=0)
@@ -159,6 +159,31 @@ def test_what_a_job_would_refuse_is_told_with_the_field_and_its_choices(
     # Of a job's error only the words are kept: they lead to the same field.
     assert kinds.find("sentiment").wrong_field(reading, refused.value.message) == refused.value.field
     assert found["sheets"] == (["one", "two"] if name == "in.xlsx" else None)
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+@pytest.mark.parametrize(
+    ("first", "row", "name"),
+    [
+        ("text,n", "caf\xe9,{}", "in.csv"),
+        ("good", "caf\xe9 {}", "in.txt"),
+        ('{"text": "good"}', '{{"text": "caf\xe9 {}"}}', "in.jsonl"),
+    ],
+)
+def test_rows_that_are_no_text_are_told_as_the_job_tells_them(
+    tmp_path: Path, desk: Desk, first: str, row: str, name: str, *, is_cut: bool
+) -> None:
+    content = "\n".join([first, *(row.format(number) for number in range(20_000)), ""]).encode("latin-1")
+    found = looked_at(tmp_path, content, name, SHORT_BYTES if is_cut else None)
+    with pytest.raises(WorkError) as refused:
+        desk.score(content, name)
+    broken = found["broken"]["first"][0]
+    assert refused.value.message == f"line {broken['line']}: {broken['error']}"
+    assert broken["line"] == 2
+    assert "set `encoding`" in broken["error"]
+    assert found["broken"]["count"] >= 100
+    mended = looked_at(tmp_path, content, name, encoding="latin-1")
+    assert (mended["broken"]["count"], len(mended["rows"])) == (0, 5)
 
 
 def test_a_chosen_sheet_delimiter_header_and_column_are_read(tmp_path: Path) -> None:
