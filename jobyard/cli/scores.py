@@ -126,7 +126,8 @@ def score(
         spec["format"] = "parquet" if format_ == "xlsx" else format_
     with connect() as client:
         if not files:
-            job = client.score(what, priority=priority, wait=POLL_SECONDS, **marks, **spec)
+            # Also those that are names of files.
+            job = client.score(iter(what), priority=priority, wait=POLL_SECONDS, **marks, **spec)
         else:
             given_files = {"file": files[0]} if len(files) == 1 else {"files": files}
             with _uploading([file for file in files if isinstance(file, Path)], what):

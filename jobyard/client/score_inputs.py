@@ -1,7 +1,7 @@
 """What is to be scored, as the fields of a spec: texts that travel with the request, or a file to upload."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import chain, islice
 from os import PathLike
 from pathlib import Path
@@ -13,6 +13,7 @@ from jobyard.client.open_files import is_of_text, is_open_file, temporary_folder
 from jobyard.client.series import Series, is_missing, series_of
 from jobyard.client.sources import files_of, matching
 from jobyard.client.texts import checked_texts
+from jobyard.client.types import shown
 from jobyard.client.written_texts import write_texts
 
 # What a request may hold at most; more, longer or missing texts go as a file.
@@ -40,6 +41,7 @@ def score_input(spec: Mapping[str, Any], opened: ExitStack) -> ScoreInput:
     """
     spec = {name: value for name, value in spec.items() if value is not None}
     texts = spec.get("texts")
+    _refuse_names_of_files(texts)
     if isinstance(texts, str):
         return ScoreInput(spec | {"texts": list(checked_texts([texts]))})
     folder = temporary_folder(opened)
@@ -57,6 +59,26 @@ def score_input(spec: Mapping[str, Any], opened: ExitStack) -> ScoreInput:
 def _is_file(value: object) -> bool:
     """Whether one of a list is a file, and no text. Most are texts."""
     return not isinstance(value, str) and (isinstance(value, PathLike) or is_open_file(value))
+
+
+def _refuse_names_of_files(texts: object) -> None:
+    """Texts that all are names of files that are there are hardly meant as texts."""
+    named = [texts] if isinstance(texts, str) else texts
+    if not isinstance(named, list | tuple) or not named or not all(map(_names_a_file, named)):
+        return
+    if len(named) == 1:
+        what, instead = f"{shown(named[0])} is a file", f"file={shown(named[0])}"
+    else:
+        what, instead = f"{shown(named[0])} and the others are files", f"files=[{shown(named[0])}, …]"
+    raise BadRequest(f"texts: {what}; should be {instead}, or iter([…]) to score the names themselves")
+
+
+def _names_a_file(text: object) -> bool:
+    """Whether a text looks like a path and is one. Few do: the disk is rarely asked."""
+    if isinstance(text, str) and ((path := Path(text)).suffix or path.name != text):
+        with suppress(OSError, ValueError):  # too long, or with a zero
+            return path.is_file()
+    return False
 
 
 def _with_files(spec: Json, folder: Path) -> Json:

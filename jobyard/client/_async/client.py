@@ -65,6 +65,9 @@ class AsyncClient(
         self._transport = AsyncTransport(server.url, server.token, timeout)
         self.url = self._transport.url
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url}>"
+
     async def __aenter__(self) -> Self:
         return self
 

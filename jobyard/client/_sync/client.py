@@ -66,6 +66,9 @@ class Client(
         self._transport = Transport(server.url, server.token, timeout)
         self.url = self._transport.url
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url}>"
+
     def __enter__(self) -> Self:
         return self
 

@@ -301,7 +301,8 @@ class TypedKinds(Kinds):
         `texts` is one text, or several: a list, a generator, an array of NumPy, a series of pandas, polars or
         PyArrow; or a data frame of any library, in which `column` names the texts and `group_by` the groups;
         or a path or an open file, as `file`. None, NaN and the like are rows without a text, which keep their
-        places. Only the columns of a data frame that are needed are sent; `job.scores().to_pandas()` gives
+        places. Texts that all are names of files there, as "may.csv", are refused: `file` and `files` are for
+        these. Only the columns of a data frame that are needed are sent; `job.scores().to_pandas()` gives
         all of it back with the scores. Texts that are many, long or missing are sent as a file that the
         client writes.
 

@@ -247,3 +247,23 @@ def test_without_pyarrow_polars_writes_parquet_and_without_both_there_are_lines(
     assert [json.loads(line) for line in lines.read_text(encoding="utf-8").split("\n")[:-1]] == [
         {"text": text} for text in texts
     ]
+
+
+def test_names_of_files_are_no_texts_unless_an_iterator_brings_them(
+    tmp_path: Path, opened: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("may.csv", "june.csv", "nice"):
+        Path(name).touch()
+    absolute = str(tmp_path / "nice")
+    for texts, instead in (
+        ("may.csv", "texts: 'may.csv' is a file; should be file='may.csv', or iter"),
+        (absolute, f"should be file={absolute!r:.20}"),
+        (["may.csv", "june.csv"], "'may.csv' and the others are files; should be files=['may.csv', …]"),
+    ):
+        with pytest.raises(BadRequest) as refused:
+            score_input({"texts": texts}, opened)
+        assert instead in str(refused.value)
+    odd = ("a\0b.csv", "so… " * 5_000 + "/.")
+    for texts in ("nice", "july.csv", ["may.csv", "good"], iter(["may.csv"]), *odd):
+        assert score_input({"texts": texts}, opened).spec
