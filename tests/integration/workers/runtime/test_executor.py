@@ -7,6 +7,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +22,7 @@ from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.context import Context
 from tests import factories
 from tests.factories import LONG_AGO, change_job, get_job, new_job, rename_table, steps_of
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 from tests.workers import attempt, make_context, run_queue, stored_files, work_until_stopped
 
 if TYPE_CHECKING:
@@ -497,8 +498,17 @@ def heartbeat_threads() -> set[threading.Thread]:
 
 
 def test_one_thread_sends_the_heartbeats_of_all_jobs_and_ends_when_there_are_none(
-    context: Context,
+    context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # However long it takes from one job to the next: the thread makes no turn before it may.
+    may_turn = threading.Event()
+
+    def sleep(seconds: float) -> None:
+        assert may_turn.wait(PATIENCE)
+        time.sleep(seconds)
+
+    clock = SimpleNamespace(sleep=sleep, monotonic=time.monotonic)
+    monkeypatch.setattr("jobyard.workers.runtime.heartbeat.time", clock)
     before = heartbeat_threads()
     seen: list[set[threading.Thread]] = []
 
@@ -510,6 +520,7 @@ def test_one_thread_sends_the_heartbeats_of_all_jobs_and_ends_when_there_are_non
         new_job(context.database)
     run_queue(context, work)
     (heartbeats,) = set.union(*seen)
+    may_turn.set()
     wait_for(lambda: not heartbeats.is_alive())
 
     def later(attempt: Attempt, spec: Any) -> Finish:

@@ -10,7 +10,7 @@ from jobyard.workers.runtime.attempt import Attempt, Finish
 from jobyard.workers.runtime.context import Context
 from jobyard.workers.runtime.usage import meter
 from tests.factories import get_job, new_job, steps_of
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 from tests.workers import attempt
 
 
@@ -55,7 +55,8 @@ def test_usage_is_there_while_the_job_runs_and_adds_up_over_its_attempts(context
     assert ended.usage["attempt"] == 2
 
 
-def test_a_quick_job_leaves_none(context: Context) -> None:
+def test_a_quick_job_leaves_none(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meter, "SAMPLE_SECONDS", 10 * PATIENCE)  # quick, however slow the machine is
     job_id = new_job(context.database)
 
     def work(attempt: Attempt, spec: Any) -> Finish:

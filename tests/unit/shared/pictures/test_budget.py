@@ -7,7 +7,7 @@ import pytest
 
 from jobyard.shared.errors import Busy
 from jobyard.shared.pictures import Budget, Header, NotAPicture, cost
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE, wait_for
 
 
 def test_what_fits_is_held_together_and_is_there_again_afterwards() -> None:
@@ -56,20 +56,28 @@ def test_the_first_that_waits_is_the_first_that_is_let_in_however_small_the_othe
     assert order == [90, 10, 20]
 
 
-def test_only_so_many_wait_and_one_that_gave_up_is_in_nobodys_way() -> None:
-    budget = Budget(100, wait=0.05, waiting=1)
+def test_only_so_many_wait() -> None:
+    budget = Budget(100, wait=PATIENCE, waiting=1)
+    let_in: list[int] = []
+
+    def decode() -> None:
+        with budget.hold(10):
+            let_in.append(10)
+
+    waiter = threading.Thread(target=decode)
     with budget.hold(100):
-
-        def give_up() -> None:
-            with pytest.raises(Busy), budget.hold(10):
-                pass
-
-        waiter = threading.Thread(target=give_up)
         waiter.start()
         wait_for(lambda: len(budget._queue) == 1)
         with pytest.raises(Busy, match="try again soon"), budget.hold(10):
             pass
-        waiter.join()
+    waiter.join()
+    assert let_in == [10]
+
+
+def test_one_that_gave_up_is_in_nobodys_way() -> None:
+    budget = Budget(100, wait=0.01, waiting=1)
+    with budget.hold(100), pytest.raises(Busy), budget.hold(10):
+        pass
     with budget.hold(100):
         pass
 

@@ -1,6 +1,7 @@
 """Numbers and times as people read them."""
 
 import datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -30,10 +31,13 @@ def test_durations(seconds: float | None, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(-5, "just now"), (59, "just now"), (60, "1 min ago"), (7200, "2 h ago"), (200_000, "2 d ago")],
+    [(-5, "just now"), (59.9, "just now"), (60, "1 min ago"), (7200, "2 h ago"), (200_000, "2 d ago")],
 )
-def test_moments(seconds: float, words: str) -> None:
-    assert ago(datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=seconds)) == words
+def test_moments(seconds: float, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime.datetime(2026, 1, 31, 23, 59, 59, tzinfo=datetime.UTC)
+    clock = SimpleNamespace(datetime=SimpleNamespace(now=lambda _: now), UTC=datetime.UTC)
+    monkeypatch.setattr("jobyard.web.pages.filters.datetime", clock)
+    assert ago(now - datetime.timedelta(seconds=seconds)) == words
 
 
 def test_counts_say_how_exact_they_are() -> None:
