@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jobyard.client.chosen_rows import ALL, Choice, in_polars, in_pyarrow
 from jobyard.client.errors import BadRequest
 from jobyard.client.joins import converted, joined, library_of, taken
 from jobyard.client.libraries import needed, translated
@@ -36,13 +37,23 @@ def table_of(
     needed(library, purpose)
     is_polars = library == "polars" and library_of(given) in (None, "polars")
     with translated(f"{purpose}: the predictions can't be read"):
-        table, rows = (_with_polars if is_polars else _with_pyarrow)(file, label, sort, purpose)
+        table = _read(file, purpose, is_polars=is_polars)
+        choice = Choice(label, "probability" if sort == "probability" else None)
+        choose = in_polars if is_polars else in_pyarrow
+        rows = None if choice == ALL else choose(table, choice, purpose)
         if given is None:
             table = _called(taken(table, rows), called)
         else:
             kept = [name for name in _names(table) if name not in ("row", IMAGE)]
             table = joined(given, table.select(kept), rows, IMAGE)
     return converted(table, library, purpose, given)
+
+
+def _read(file: Path, purpose: str, *, is_polars: bool) -> Any:
+    if is_polars:
+        return needed("polars", purpose).read_parquet(file)
+    with needed("pyarrow.parquet", purpose).ParquetFile(file) as opened:
+        return opened.read()
 
 
 def _names(table: Any) -> list[str]:
@@ -60,43 +71,3 @@ def _called(table: Any, called: Mapping[str, str]) -> Any:
     polars = needed("polars", "to_polars()")
     names = [called.get(name, name) for name in table[IMAGE].to_list()]
     return table.with_columns(polars.Series(IMAGE, names, polars.String))
-
-
-def _with_pyarrow(
-    file: Path, label: str | None, sort: str | None, purpose: str
-) -> tuple[Any, list[int] | None]:
-    arrow = needed("pyarrow", purpose)
-    compute = needed("pyarrow.compute", purpose)
-    with needed("pyarrow.parquet", purpose).ParquetFile(file) as opened:
-        table = opened.read()
-    if label is None and sort != "probability":
-        return table, None
-    picked = arrow.table(
-        {
-            "row": arrow.array(range(table.num_rows), arrow.int64()),
-            "label": table.column("label"),
-            "probability": table.column("probability"),
-        }
-    )
-    if label is not None:
-        picked = picked.filter(compute.equal(picked["label"], label))
-    if sort == "probability":
-        keys = [("probability", "ascending"), ("row", "ascending")]
-        picked = picked.take(compute.sort_indices(picked, keys))
-    return table, picked["row"].to_pylist()
-
-
-def _with_polars(
-    file: Path, label: str | None, sort: str | None, purpose: str
-) -> tuple[Any, list[int] | None]:
-    polars = needed("polars", purpose)
-    table = polars.read_parquet(file)
-    if label is None and sort != "probability":
-        return table, None
-    rows = polars.DataFrame({"number": range(table.height)}, schema={"number": polars.Int64})
-    picked = rows.with_columns(table["label"], table["probability"])
-    if label is not None:
-        picked = picked.filter(polars.col("label") == label)
-    if sort == "probability":
-        picked = picked.sort(["probability", "number"], nulls_last=True)
-    return table, picked["number"].to_list()

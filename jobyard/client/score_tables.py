@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jobyard.client.chosen_rows import Choice, in_polars, in_pyarrow
 from jobyard.client.errors import BadRequest, JobyardClientError, Json
 from jobyard.client.joins import SUFFIX, converted, joined, library_of, taken
 from jobyard.client.libraries import needed, translated
@@ -26,6 +27,12 @@ class Question(NamedTuple):
     @property
     def is_all(self) -> bool:
         return not self.search and self.label is None and self.sort in (None, "row")
+
+    @property
+    def choice(self) -> Choice:
+        """All of it but the search."""
+        by = "compound" if self.sort in ("compound", "-compound") else None
+        return Choice(self.label, by, falls=self.sort == "-compound")
 
     def is_local(self, texts: str) -> bool:
         """Whether it is answered by the scored file, whose column of texts came from `texts`, alone.
@@ -136,20 +143,11 @@ def _with_pyarrow(
         table, found = arrow.table(_columns(scored)), TEXT
     rows = None
     if not question.is_all:
-        keys = {"row": arrow.array(range(table.num_rows), arrow.int64())}
-        keys |= {name: table.column(name) for name in ("compound", "label")}
-        picked = arrow.table(keys)
-        mask = compute.is_valid(picked["row"])
-        if question.label is not None:
-            mask = compute.and_(mask, compute.equal(picked["label"], question.label))
+        mask = None
         if question.search and found is not None:
             lower = compute.utf8_lower(table.column(found).cast(arrow.string()))
-            mask = compute.and_(mask, compute.match_substring(lower, question.search.lower()))
-        picked = picked.filter(mask)
-        if question.sort in ("compound", "-compound"):
-            order = "ascending" if question.sort == "compound" else "descending"
-            picked = picked.take(compute.sort_indices(picked, [("compound", order), ("row", "ascending")]))
-        rows = picked["row"].to_pylist()
+            mask = compute.match_substring(lower, question.search.lower())
+        rows = in_pyarrow(table, question.choice, purpose, mask)
     if given is not None:
         return joined(given, table.select(list(SCORES)), rows, TEXT)
     if rows is None:
@@ -171,19 +169,11 @@ def _with_polars(
         table, found = polars.DataFrame(_columns(scored)), TEXT
     rows = None
     if not question.is_all:
-        picked = polars.DataFrame({"row": range(table.height)}, schema={"row": polars.Int64})
-        picked = picked.with_columns(table["compound"].alias("compound"), table["label"].alias("label"))
+        mask = None
         if question.search and found is not None:
             lower = table[found].cast(polars.String).str.to_lowercase()
-            is_found = lower.str.contains(question.search.lower(), literal=True).fill_null(value=False)
-            picked = picked.filter(is_found)
-        if question.label is not None:
-            picked = picked.filter(polars.col("label") == question.label)
-        if question.sort in ("compound", "-compound"):
-            picked = picked.sort(
-                ["compound", "row"], descending=[question.sort == "-compound", False], nulls_last=True
-            )
-        rows = picked["row"].to_list()
+            mask = lower.str.contains(question.search.lower(), literal=True).fill_null(value=False)
+        rows = in_polars(table, question.choice, purpose, mask)
     if given is not None:
         return joined(given, table.select(SCORES), rows, TEXT)
     return taken(table, rows)
