@@ -2,13 +2,12 @@
 // is too large before it is sent, and keeps what is filled in where a login was lost.
 
 import { focusOnError } from "./focus.js";
-import { logIn, mayUse } from "./login_dialog.js";
+import { maySend } from "./login_dialog.js";
 import { Look } from "./look.js";
 import { send } from "./sending.js";
 import { size } from "./sizes.js";
 
 const MOST_PREVIEWS = 24;
-const LOST = "You were logged out, or your token may not submit jobs. Log in, and the form is sent as it is.";
 
 const total = (files) => [...files].reduce((sum, file) => sum + file.size, 0);
 
@@ -112,9 +111,8 @@ async function sendTexts(form) {
   // A double click is one job, not two.
   if (form.dataset.sent) return;
   form.dataset.sent = "yes";
-  const isOut = (await mayUse(form.action)) === false;
-  if (isOut && !(await logIn(LOST))) delete form.dataset.sent;
-  else form.submit();
+  if (await maySend(form.action)) form.submit();
+  else delete form.dataset.sent;
 }
 
 // Back from the job's page, the form can be sent again; and the browser has filled it in as it was.

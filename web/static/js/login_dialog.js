@@ -18,6 +18,15 @@ export async function mayUse(address) {
   }
 }
 
+/** Whether a form may be sent there: where the login was lost, once there is one again. */
+export async function maySend(address) {
+  return (await mayUse(address)) !== false || logInToSend();
+}
+
+export function logInToSend() {
+  return logIn("You were logged out, or your token may not submit jobs. Log in, and the form is sent as it is.");
+}
+
 function ask(address, why) {
   const dialog = document.createElement("dialog");
   dialog.className = "login-dialog p-4";

@@ -1,20 +1,18 @@
 // Sends a form with files: shows how far it is, can be cancelled, outlasts a lost login, and asks before the page
 // is left meanwhile.
-import { logIn, mayUse } from "./login_dialog.js";
+import { logInToSend, maySend, mayUse } from "./login_dialog.js";
 import { duration, size } from "./sizes.js";
 
 // Readers of screens are told at each tenth; the speed is that of the last few seconds.
 const TENTHS = 10;
 const SPEED_SECONDS = 5;
-const LOST = "You were logged out, or your token may not submit jobs. Log in, and the form is sent again as it is.";
 
 const asksBefore = (event) => event.preventDefault();
 
 /** Send it, and go where the answer leads; `refused` is given the page that says what is wrong. */
 export async function send(form, refused) {
   const shown = new Shown(form);
-  const may = await mayUse(form.action);
-  if (may === false && !(await logIn(LOST))) return shown.end("Not sent: nobody is logged in.");
+  if (!(await maySend(form.action))) return shown.end("Not sent: nobody is logged in.");
   shown.begin();
   window.addEventListener("beforeunload", asksBefore);
   const answer = await posted(form, shown);
@@ -23,7 +21,7 @@ export async function send(form, refused) {
   // A server that refuses may cut the connection in the middle of the body, which tells a browser nothing.
   const isOut = [401, 403].includes(answer.status) || (!answer.status && (await mayUse(form.action)) === false);
   if (isOut) {
-    if (await logIn(LOST)) return send(form, refused);
+    if (await logInToSend()) return send(form, refused);
     return shown.end("Not sent: nobody is logged in.");
   }
   if (!answer.status) {
