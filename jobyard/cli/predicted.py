@@ -1,6 +1,5 @@
 """What came of a prediction, each picture by the path that was given: a table for people, a file, JSON."""
 
-import csv
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -15,8 +14,8 @@ from jobyard.cli.pictures import Called, as_it_is
 from jobyard.cli.session import output, print_json
 from jobyard.client import Job
 from jobyard.client.errors import Json
-from jobyard.client.formulas import escaped
 from jobyard.client.lines import on_a_line
+from jobyard.client.saved_predictions import write_renamed
 
 MAX_ROWS = 50
 NO_CHOICE: Final[Mapping[str, str]] = {}
@@ -59,14 +58,7 @@ def _write_renamed(
     with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:
         theirs = job.save_predictions(Path(folder) / "predictions.csv", escape_formulas=False, **chosen)
         with theirs.open(encoding="utf-8", newline="") as source, atomic_text(path) as file:
-            writer = csv.writer(file)
-            rows = csv.reader(source)
-            header = next(rows)
-            place = header.index("image")
-            writer.writerow(map(escaped, header) if is_escaped else header)
-            for row in rows:
-                row[place] = called(row[place])
-                writer.writerow(map(escaped, row) if is_escaped else row)
+            write_renamed(source, file, called, is_escaped=is_escaped)
 
 
 def _line(row: Json) -> Json:

@@ -42,7 +42,7 @@ def table_of(
         choose = in_polars if is_polars else in_pyarrow
         rows = None if choice == ALL else choose(table, choice, purpose)
         if given is None:
-            table = _called(taken(table, rows), called)
+            table = with_names(taken(table, rows), called)
         else:
             kept = [name for name in _names(table) if name not in ("row", IMAGE)]
             table = joined(given, table.select(kept), rows, IMAGE)
@@ -60,8 +60,8 @@ def _names(table: Any) -> list[str]:
     return list(table.column_names if hasattr(table, "column_names") else table.columns)
 
 
-def _called(table: Any, called: Mapping[str, str]) -> Any:
-    """With what was given in place of the server's names."""
+def with_names(table: Any, called: Mapping[str, str]) -> Any:
+    """A table of PyArrow or polars with what was given in place of the server's names."""
     if not called:
         return table
     if hasattr(table, "column_names"):

@@ -1,6 +1,7 @@
 """A job, as the client sees it."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from jobyard.client.errors import BadRequest, Json
 from jobyard.client.job import PREDICTIONS_FORMATS, SCORES_FORMATS
 from jobyard.client.metric_history import MetricHistory
 from jobyard.client.parameters import query, segment
+from jobyard.client.saved_predictions import check_renamed, rename
 from jobyard.client.score_tables import Question
 from jobyard.client.types import shown
 
@@ -143,8 +145,10 @@ class AsyncJob(AsyncWatching):
     ) -> Path:
         """Save rows of a prediction as a table, all or as for `predictions`: `path`, which is returned.
 
-        `format` is "csv" or "parquet"; by default Parquet if the path ends in .parquet, else CSV.
-        `escape_formulas`: in CSV, put an apostrophe before what a spreadsheet would run as a formula.
+        Pictures are called as in `predictions`; where that is otherwise than on the server, a Parquet file
+        needs PyArrow or polars. `format` is "csv" or "parquet"; by default Parquet if the path ends in
+        .parquet, else CSV. `escape_formulas`: in CSV, put an apostrophe before what a spreadsheet would run
+        as a formula.
 
         Raises NotFound if the job is not a prediction, and Conflict until it has succeeded.
         """
@@ -152,9 +156,16 @@ class AsyncJob(AsyncWatching):
         kind = format or ("parquet" if path.suffix.lower() == ".parquet" else "csv")
         if kind not in PREDICTIONS_FORMATS:
             raise BadRequest(f"format: should be {' or '.join(PREDICTIONS_FORMATS)}, but is {shown(kind)}")
-        escape = {"escape_formulas": "true"} if escape_formulas and kind == "csv" else {}
+        change = None
+        if self._called:
+            check_renamed(kind)
+            change = partial(rename, kind=kind, called=self._called, is_escaped=escape_formulas)
+        is_escaped = escape_formulas and kind == "csv" and change is None
+        escape = {"escape_formulas": "true"} if is_escaped else {}
         asked = query({"label": label, "sort": sort} | escape)
-        await self._transport.download(f"{self._path}/predictions.{kind}?{asked}".rstrip("?"), path)
+        await self._transport.download(
+            f"{self._path}/predictions.{kind}?{asked}".rstrip("?"), path, change=change
+        )
         return path
 
     def scores(
@@ -225,5 +236,6 @@ class AsyncJob(AsyncWatching):
     def _remember(self, joined_to: Any, called: Mapping[str, str] | None = None) -> Self:
         """What it was made of, in this program: a frame or series that its results are joined to, and what
         pictures were given as, by their names on the server."""
-        self._joined_to, self._called = joined_to, called or {}
+        self._joined_to = joined_to
+        self._called = {name: given for name, given in (called or {}).items() if name != given}
         return self

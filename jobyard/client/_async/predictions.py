@@ -47,7 +47,8 @@ class AsyncPredictions(AsyncRows):
         needed(library, purpose)
         check_sort(self._sort)
         with ExitStack() as opened:
-            file = await self._job.save_predictions(temporary_folder(opened) / "predictions.parquet")
+            file = temporary_folder(opened) / "predictions.parquet"
+            await self._job._transport.download(f"{self._job._path}/predictions.parquet", file)
             return await AsyncRuntime.run(
                 table_of,
                 file,

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -36,6 +36,8 @@ LOOK_SECONDS = 20.0
 # How long it may take before it sends the rows of a scored file in another format: it waits for its turn,
 # writes the rows, and makes a workbook of them.
 WRITING_SECONDS = 620.0
+
+Change = Callable[[Path], object]
 
 
 class AsyncTransport:
@@ -162,10 +164,12 @@ class AsyncTransport:
         """Everything in a list at once."""
         return [item async for item in self.items(path, following=following, **params)]
 
-    async def download(self, path: str, target: Path, *, longer: float = 0.0) -> None:
+    async def download(
+        self, path: str, target: Path, *, longer: float = 0.0, change: Change | None = None
+    ) -> None:
         """Write an answer's body to `target`, which appears only when it is whole.
 
-        The answer may begin `longer` seconds later than others.
+        The answer may begin `longer` seconds later than others. `change` gets the file first.
 
         Raises JobyardClientError also where it can't be written.
         """
@@ -176,7 +180,10 @@ class AsyncTransport:
             if target.exists() and not target.is_file():
                 # It would be replaced: /dev/null, say.
                 raise BadRequest(f"path: {str(target)!r} is a folder or a device; should be that of a file")
-            await self._download(path, draft, target, longer)
+            await self._download(path, draft, target.name, longer)
+            if change is not None:
+                await AsyncRuntime.run(change, draft)
+            draft.replace(target)
         except OSError as error:
             raise JobyardClientError(f"path: {target} can't be written: {error.strerror or error}") from None
         except ValueError:  # a null character, half of a surrogate pair
@@ -185,17 +192,16 @@ class AsyncTransport:
             with suppress(OSError, ValueError):
                 draft.unlink(missing_ok=True)
 
-    async def _download(self, path: str, draft: Path, target: Path, longer: float) -> None:
+    async def _download(self, path: str, draft: Path, name: str, longer: float) -> None:
         with draft.open("wb") as file:
             response = await self._send("GET", path, stream=True, timeout=self._patience(longer))
             try:
                 async for chunk in response.aiter_bytes(CHUNK_BYTES):
                     await AsyncRuntime.run(file.write, chunk)
             except httpx.RequestError as error:
-                raise ConnectionFailed(f"the download of {target.name} was interrupted: {error}") from None
+                raise ConnectionFailed(f"the download of {name} was interrupted: {error}") from None
             finally:
                 await response.aclose()
-        draft.replace(target)
 
     async def _send(
         self,

@@ -48,7 +48,8 @@ class Predictions(Rows):
         needed(library, purpose)
         check_sort(self._sort)
         with ExitStack() as opened:
-            file = self._job.save_predictions(temporary_folder(opened) / "predictions.parquet")
+            file = temporary_folder(opened) / "predictions.parquet"
+            self._job._transport.download(f"{self._job._path}/predictions.parquet", file)
             return Runtime.run(
                 table_of,
                 file,

@@ -3,7 +3,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -37,6 +37,8 @@ LOOK_SECONDS = 20.0
 # How long it may take before it sends the rows of a scored file in another format: it waits for its turn,
 # writes the rows, and makes a workbook of them.
 WRITING_SECONDS = 620.0
+
+Change = Callable[[Path], object]
 
 
 class Transport:
@@ -162,10 +164,10 @@ class Transport:
         """Everything in a list at once."""
         return list(self.items(path, following=following, **params))
 
-    def download(self, path: str, target: Path, *, longer: float = 0.0) -> None:
+    def download(self, path: str, target: Path, *, longer: float = 0.0, change: Change | None = None) -> None:
         """Write an answer's body to `target`, which appears only when it is whole.
 
-        The answer may begin `longer` seconds later than others.
+        The answer may begin `longer` seconds later than others. `change` gets the file first.
 
         Raises JobyardClientError also where it can't be written.
         """
@@ -176,7 +178,10 @@ class Transport:
             if target.exists() and not target.is_file():
                 # It would be replaced: /dev/null, say.
                 raise BadRequest(f"path: {str(target)!r} is a folder or a device; should be that of a file")
-            self._download(path, draft, target, longer)
+            self._download(path, draft, target.name, longer)
+            if change is not None:
+                Runtime.run(change, draft)
+            draft.replace(target)
         except OSError as error:
             raise JobyardClientError(f"path: {target} can't be written: {error.strerror or error}") from None
         except ValueError:  # a null character, half of a surrogate pair
@@ -185,17 +190,16 @@ class Transport:
             with suppress(OSError, ValueError):
                 draft.unlink(missing_ok=True)
 
-    def _download(self, path: str, draft: Path, target: Path, longer: float) -> None:
+    def _download(self, path: str, draft: Path, name: str, longer: float) -> None:
         with draft.open("wb") as file:
             response = self._send("GET", path, stream=True, timeout=self._patience(longer))
             try:
                 for chunk in response.iter_bytes(CHUNK_BYTES):
                     Runtime.run(file.write, chunk)
             except httpx.RequestError as error:
-                raise ConnectionFailed(f"the download of {target.name} was interrupted: {error}") from None
+                raise ConnectionFailed(f"the download of {name} was interrupted: {error}") from None
             finally:
                 response.close()
-        draft.replace(target)
 
     def _send(
         self,
