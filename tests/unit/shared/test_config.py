@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from jobyard.shared.config import MAX_SOCKET_PATH, Settings
+from jobyard.shared.config import Settings
 from jobyard.shared.database import Database
 from jobyard.shared.errors import ConfigError
+from jobyard.shared.home import MAX_SOCKET_PATH
 from jobyard.shared.migrate import upgrade
 from jobyard.web.backend import Backend
 
