@@ -145,6 +145,7 @@ SCOPES: Final[dict[str, Scope | None]] = {
     "pages.revoke_token": ADMIN,
     "pages.run_again": SUBMIT,
     "pages.set_alias": SUBMIT,
+    "pages.shortened": READ,
     "pages.tokens": ADMIN,
     "pages.undrain_worker": ADMIN,
     "pages.add_webhook": ADMIN,

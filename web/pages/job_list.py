@@ -3,8 +3,9 @@
 import uuid
 from typing import Any, Literal
 
-from flask import Response, request
+from flask import Response, redirect, request, url_for
 from pydantic import Field, ValidationError
+from werkzeug.wrappers import Response as AnyResponse
 
 from jobyard.shared import jobs, kinds, queue_controls
 from jobyard.shared.errors import BadInput
@@ -28,6 +29,12 @@ class ListQuery(jobs.JobFilter):
     @property
     def order(self) -> jobs.Order:
         return jobs.Order(self.sort)
+
+
+@routes.get("/jobs")
+def shortened() -> AnyResponse:
+    """The list, for whoever shortens the address of a job."""
+    return redirect(url_for("pages.index", **request.args.to_dict(flat=False)))
 
 
 @routes.get("/")

@@ -8,6 +8,10 @@ localize(document);
 // What stands in `data-refused` was sent and refused: it is no message that the page always has.
 if (document.querySelector("[data-refused]")) focusOnError(document.querySelector("main"));
 
+// A login leads to the address that was asked for; what is behind its # only the browser knows.
+const login = document.querySelector(`form[method=post][action="${document.documentElement.dataset.login}"]`);
+if (login) login.action += location.hash;
+
 // The history of this window may hold pages of a login that has ended: until the next login, the server is asked for
 // them again.
 const logout = document.getElementById("logout");

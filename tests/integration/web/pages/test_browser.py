@@ -37,14 +37,14 @@ def progress(world: World, job: Job, done: int) -> None:
 def test_a_link_to_a_job_opens_the_job_after_the_login(site: str, chromium: Browser, world: World) -> None:
     job = world.job("texts", "succeeded")
     visitor = chromium.new_page()
-    visitor.goto(f"{site}/jobs/{job.id}?label=positive")
+    visitor.goto(f"{site}/jobs/{job.id}?label=positive#result")
     expect(visitor.get_by_label("Token")).to_be_focused()
     visitor.keyboard.type("wrong")
     visitor.keyboard.press("Enter")
     expect(visitor.get_by_role("alert")).to_contain_text("wrong, expired or revoked")
     visitor.get_by_label("Token").fill(TOKEN)
     visitor.keyboard.press("Enter")
-    visitor.wait_for_url(f"{site}/jobs/{job.id}?label=positive")
+    visitor.wait_for_url(f"{site}/jobs/{job.id}?label=positive#result")
     expect(visitor.locator("#result")).to_be_visible()
 
     visitor.get_by_role("button", name="Log out").click()

@@ -49,6 +49,14 @@ def test_pages_lead_forwards_and_back_and_keep_the_filter(world: World, web: Fla
     assert link(web, home, "next") is not None
 
 
+def test_the_address_of_a_job_without_its_id_is_that_of_the_list(world: World, web: FlaskClient) -> None:
+    new_jobs(world.backend.database, 2)
+    answer = web.get("/jobs?state=queued&label=a&label=b")
+    assert (answer.status_code, answer.location) == (302, "/?state=queued&label=a&label=b")
+    assert len(listed(web, "/")) == 2
+    assert web.get("/jobs", follow_redirects=True).status_code == 200
+
+
 def test_the_oldest_may_be_first(world: World, web: FlaskClient) -> None:
     ids = [str(job_id) for job_id in new_jobs(world.backend.database, 30)]
     before = listed(web, "/?sort=oldest")
