@@ -11,7 +11,16 @@ from typing import IO, Final
 import click
 
 from jobyard.cli.targets import check_writable, is_standard_output
-from jobyard.client import ConnectionFailed, Job, JobyardClientError, NotFound, ServerError
+from jobyard.client import (
+    BadRequest,
+    Conflict,
+    ConnectionFailed,
+    Job,
+    JobyardClientError,
+    NotFound,
+    Refused,
+    ServerError,
+)
 
 # Formats that a terminal can show; the others are bytes.
 TEXTS: Final = frozenset({"csv", "json", "jsonl"})
@@ -39,7 +48,7 @@ def save(
     """
     try:
         save_file(target, write, format_, force=force, option=option)
-    except NotFound as error:  # another path would not help
+    except (BadRequest, Refused, Conflict, NotFound) as error:  # another path would not help
         raise click.ClickException(str(error)) from None
     except (click.UsageError, JobyardClientError) as error:
         what = error.format_message() if isinstance(error, click.UsageError) else str(error)

@@ -82,14 +82,15 @@ def test_texts_of_others_move_no_cursor(server: Server, capsys: pytest.CaptureFi
     assert not {"\x1b", "\x9b", "\r"} & set(said)
 
 
-def test_what_is_not_there_is_not_to_be_had_under_another_name(
-    server: Server, answer_with: Callable[[Answers], None], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("status", [404, 403, 409, 422])
+def test_what_the_server_refuses_is_not_to_be_had_under_another_name(
+    server: Server, answer_with: Callable[[Answers], None], capsys: pytest.CaptureFixture[str], status: int
 ) -> None:
     server.job |= {"kind": "train", "state": "running"}
 
     def answers(request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/history.png"):
-            return httpx.Response(404, json={"detail": "no epoch has ended"})
+            return httpx.Response(status, json={"detail": "no epoch has ended"})
         return server(request)
 
     answer_with(answers)
