@@ -57,8 +57,24 @@ def converted(table: Any, library: str, purpose: str, given: Any = None) -> Any:
         if library_of(table) == "pandas":
             if library == "pyarrow":
                 return target.Table.from_pandas(table, preserve_index=not _counts(given))
-            return target.from_pandas(table, include_index=not _counts(given))
+            return target.from_pandas(table if _counts(given) else _flat(table))
         return target.from_arrow(table) if library == "polars" else table.to_arrow()
+
+
+def _flat(table: Any) -> Any:
+    """A frame of pandas whose index is columns before the others, under names that only they have.
+
+    A level without a name is called as `reset_index` calls it: "index", or "level_0" and so on of several.
+    """
+    names, levels = {str(name) for name in table.columns}, list(table.index.names)
+    flat = []
+    for place, level in enumerate(levels):
+        name = str(level) if level is not None else "index" if len(levels) == 1 else f"level_{place}"
+        while name in names:
+            name += "_index"
+        names.add(name)
+        flat.append(name)
+    return table.set_axis([str(name) for name in table.columns], axis="columns").reset_index(names=flat)
 
 
 def _counts(given: Any) -> bool:

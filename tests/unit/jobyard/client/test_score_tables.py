@@ -173,16 +173,24 @@ def test_a_series_becomes_the_first_column(folder: Path, series: Any) -> None:
     assert found["compound"].iloc[0] == 0.5
 
 
-def test_an_index_becomes_a_column_where_there_is_no_index(folder: Path) -> None:
-    frame = pd.DataFrame({"text": ["Good"]}, index=pd.Index(["x"], name="day"))
-    path = scored(["Good"], folder)
-    assert table_of(path, "text", Question(), frame, "polars", "to_polars()").columns == [
-        "day",
-        "text",
-        *SCORES,
-    ]
-    frame = frame.reset_index(drop=True)
-    assert table_of(path, "text", Question(), frame, "polars", "to_polars()").columns == ["text", *SCORES]
+@pytest.mark.parametrize(
+    ("index", "columns"),
+    [
+        (pd.Index(["x"], name="day"), ["day", "text", "index"]),
+        (pd.Index(["x"], name="text"), ["text_index", "text", "index"]),
+        (pd.Index(["x"]), ["index_index", "text", "index"]),
+        (pd.MultiIndex.from_tuples([("x", 1)]), ["level_0", "level_1", "text", "index"]),
+        (pd.MultiIndex.from_tuples([("x", 1)], names=["a", "a"]), ["a", "a_index", "text", "index"]),
+        (pd.RangeIndex(1), ["text", "index"]),
+    ],
+)
+def test_an_index_becomes_columns_where_there_is_no_index(
+    folder: Path, index: Any, columns: list[str]
+) -> None:
+    frame = pd.DataFrame({"text": ["Good"], "index": [7]}, index=index)
+    found = table_of(scored(["Good"], folder), "text", Question(), frame, "polars", "to_polars()")
+    assert found.columns == [*columns, *SCORES]
+    assert found["index"].to_list() == [7]
 
 
 def test_a_frame_that_has_another_number_of_rows_is_refused(folder: Path) -> None:
