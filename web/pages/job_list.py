@@ -34,7 +34,8 @@ class ListQuery(jobs.JobFilter):
 @routes.get("/jobs")
 def shortened() -> AnyResponse:
     """The list, for whoever shortens the address of a job."""
-    return redirect(url_for("pages.index", **request.args.to_dict(flat=False)))
+    query = request.query_string.decode(errors="replace")
+    return redirect(url_for("pages.index") + (f"?{query}" if query else ""))
 
 
 @routes.get("/")
