@@ -8,9 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from jobyard.shared import jobs
-from jobyard.shared.database import Database, to_json
+from jobyard.shared.database import Database
 from jobyard.shared.jobs import WHOLE_BYTES, Job, JobBrief, brief_of
 from jobyard.shared.migrate import alembic_config, connection_for_migrations
+from jobyard.shared.texts import to_json
 from tests.factories import claimed, new_job
 
 LONG = {"texts": ["a text"] * 1_000, "lexicon": {f"word{n}": n / 1_000 for n in range(500)}, "explain": True}
