@@ -45,8 +45,10 @@ def connect(timeout: float = 60.0) -> Iterator[Client]:
         with Client(server.url, server.token, timeout=timeout) as client:
             yield client
     except ConnectionFailed as error:
-        hint = of_profile or "is `jobyard up` running? (JOBYARD_URL sets another address)"
-        raise click.ClickException(f"{error}; {hint}") from None
+        here = "is `jobyard up` running? (JOBYARD_URL sets another address)"
+        if str(error).startswith("url:"):  # it is no address
+            here = "JOBYARD_URL sets it"
+        raise click.ClickException(f"{error}; {of_profile or here}") from None
     except Refused as error:
         hint = f"that of {of_profile}" if of_profile else "set JOBYARD_TOKEN"
         raise click.ClickException(f"{server.url} refused the token: {error}; {hint}") from None

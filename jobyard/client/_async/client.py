@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from jobyard.client import servers
+from jobyard.client import server_addresses, servers
 from jobyard.client._async.files import AsyncFiles
 from jobyard.client._async.many import AsyncManyJobs
 from jobyard.client._async.operations import AsyncOperations
@@ -61,6 +61,8 @@ class AsyncClient(
         profile: str | None = None,
         timeout: float = 60.0,
     ) -> None:
+        if url is not None:
+            server_addresses.check(url)  # before a token is looked for, which what is no address has none of
         server = servers.find(url, token, profile)
         self._transport = AsyncTransport(server.url, server.token, timeout)
         self.url = self._transport.url

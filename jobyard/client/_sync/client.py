@@ -3,7 +3,7 @@
 
 from typing import Self
 
-from jobyard.client import servers
+from jobyard.client import server_addresses, servers
 from jobyard.client._sync.files import Files
 from jobyard.client._sync.many import ManyJobs
 from jobyard.client._sync.operations import Operations
@@ -62,6 +62,8 @@ class Client(
         profile: str | None = None,
         timeout: float = 60.0,
     ) -> None:
+        if url is not None:
+            server_addresses.check(url)  # before a token is looked for, which what is no address has none of
         server = servers.find(url, token, profile)
         self._transport = Transport(server.url, server.token, timeout)
         self.url = self._transport.url

@@ -72,6 +72,21 @@ def test_each_place_gives_way_to_the_one_before(
     assert found("http://given.example", "given") == ("http://given.example", "given")
 
 
+def test_what_is_no_address_is_said_before_a_token_is_asked_for(
+    config: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config("")
+    why = "url: 'lab.example:80' is not the address of a server: should be like http://127.0.0.1:8642"
+    for client in (Client, AsyncClient):
+        with pytest.raises(JobyardClientError) as refused:
+            client("lab.example:80")
+        assert str(refused.value) == why
+    monkeypatch.setenv("JOBYARD_URL", "lab.example:80")
+    monkeypatch.setenv("JOBYARD_TOKEN", TOKEN)
+    assert run(["jobs"]) == 2
+    assert capsys.readouterr().err == f"jobyard: {why}; JOBYARD_URL sets it\n"
+
+
 def test_a_token_is_never_sent_to_another_server_than_its_own(
     config: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
