@@ -38,7 +38,7 @@ def fits(value: object, kind: Any) -> bool:
     if origin in (Sequence, Iterable, list):
         if isinstance(value, str | bytes | Mapping):
             return False
-        if isinstance(value, list | tuple):
+        if isinstance(value, list | tuple | set | frozenset):
             return all(fits(one, inner[0]) for one in value)
         return isinstance(value, Iterable)
     if kind in SIMPLE:

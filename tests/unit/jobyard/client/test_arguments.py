@@ -56,3 +56,9 @@ def test_so_it_is_where_it_is_awaited() -> None:
                 client.jobs(lable="a:b")
 
     asyncio.run(use())
+
+
+def test_the_items_of_a_set_are_checked_as_those_of_a_list(client: Any) -> None:
+    for aliases in ({1, 2}, frozenset({1}), [1]):
+        with pytest.raises(BadRequest, match="aliases: should be a list, each item a text"):
+            client.delete_model("pets@1", aliases=aliases)
