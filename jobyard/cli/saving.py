@@ -119,7 +119,8 @@ def _save(
     known = (format_ or "").lower().lstrip(".") or _default(target, formats)
     if known not in formats:
         option = f"-o {target}" if format_ is None else f"--format {format_}"
-        raise click.UsageError(f"{option}: a {job.kind} job is saved by {_offer(job, formats)}")
+        right = f"{_offer(job, formats)}{_why(job, known)}"
+        raise click.UsageError(f"{option}: a {job.kind} job is saved by {right}")
     if others := chosen.rows.keys() - CHOICES.get(formats[known].what, set()):
         raise click.UsageError(f"--{min(others)} is not for {formats[known].what} of a {job.kind} job")
     if chosen.escape and known != "csv":
@@ -142,6 +143,16 @@ def _default(target: Path, formats: Mapping[str, Format]) -> str:
 def _offer(job: Job, formats: Mapping[str, Format]) -> str:
     which = ", ".join(f".{suffix} ({one.what})" for suffix, one in formats.items())
     return f"`jobyard results {job.id} -o FILE`, with {which}"
+
+
+def _why(job: Job, format_: str) -> str:
+    """Why a scored file can't be saved as what others can."""
+    scored = Path(str((job.result or {}).get("file", ""))).suffix.lstrip(".")
+    if job.kind != "sentiment" or format_ not in SCORES_FORMATS or scored in ("", "parquet"):
+        return ""
+    return (
+        f"; it was scored as {scored}: score it again as Parquet, the default, for others and for chosen rows"
+    )
 
 
 def _not_yet(job: Job) -> str:

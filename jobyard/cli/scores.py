@@ -22,6 +22,7 @@ from jobyard.cli.session import (
     print_json,
     priority_option,
 )
+from jobyard.cli.stored_formats import stored_format
 from jobyard.cli.tables import tables_of
 from jobyard.cli.targets import check_target, is_standard_output
 from jobyard.client import Job
@@ -107,7 +108,8 @@ def score(
         check_target(target, [], force=force)
     files = click.get_current_context().with_resource(tables_of(what, as_texts=as_texts))
     _check_options(files, options, explain)
-    if of_file["escape_formulas"] and format_ != "csv":
+    escape = bool(of_file["escape_formulas"])
+    if escape and format_ != "csv":
         raise click.UsageError("--escape-formulas needs a .csv file, as in -o scored.csv")
     if target is not None:
         sources = [file for file in (*files, lexicon_file) if isinstance(file, Path)]
@@ -121,9 +123,10 @@ def score(
         "explain": explain or None,
     }
     if files:
-        spec |= fields_of(of_file)
-        # A workbook is made of the rows of a scored Parquet.
-        spec["format"] = "parquet" if format_ == "xlsx" else format_
+        stored = format_ if target is None and format_ != "xlsx" else stored_format(format_, files)
+        spec |= fields_of(of_file) | {"format": stored}
+        if stored != "csv":  # then what is downloaded is escaped
+            spec["escape_formulas"] = None
     with connect() as client:
         if not files:
             # Also those that are names of files.
@@ -135,7 +138,9 @@ def score(
         follow(job)
         if job.succeeded and target is not None:
             with nullcontext() if is_standard_output(target) else working(f"saving {target} …"):
-                save(job, target, lambda path: _download(job, path, format_), str(format_), force=force)
+                save(
+                    job, target, lambda path: _download(job, path, format_, escape), str(format_), force=force
+                )
         if as_json:
             print_json(job.raw)
         elif job.succeeded and not (target is not None and is_standard_output(target)):
@@ -144,10 +149,11 @@ def score(
         return outcome(job)
 
 
-def _download(job: Job, path: Path, format_: str | None) -> Path:
-    if format_ == "xlsx":
-        return job.save_scores(path, format="xlsx")
-    return job.download(scored_file(job), path)
+def _download(job: Job, path: Path, format_: str | None, escape: bool) -> Path:
+    name = scored_file(job)
+    if name.endswith(f".{format_}"):
+        return job.download(name, path)
+    return job.save_scores(path, format=format_, escape_formulas=escape)
 
 
 def _uploading(files: Sequence[Path], what: Sequence[str]) -> AbstractContextManager[object]:

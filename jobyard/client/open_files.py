@@ -24,6 +24,14 @@ def temporary_folder(opened: ExitStack) -> Path:
         ) from None
 
 
+def open_file(path: Path) -> IO[bytes]:
+    """To read its bytes. Raises BadRequest where it can't be read."""
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise BadRequest(f"{path} can't be read: {error.strerror or error}") from None
+
+
 def is_open_file(value: object) -> bool:
     """Whether it is read as a file is: also `io.BytesIO`, `sys.stdin`, or the body of an answer."""
     return callable(getattr(value, "read", None))

@@ -51,6 +51,22 @@ def as_text(value: str, kind: Any, *, escape_formulas: bool = False) -> str:
     return f"CASE WHEN {is_formula} AND NOT {is_number} THEN '''' || {text} ELSE {text} END"
 
 
+def as_field(value: str, kind: Any, *, escape_formulas: bool = False) -> str:
+    """An expression as a file has it that was scored as CSV: in quotes only where it must be."""
+    plain = as_text(value, kind)
+    if plain == value and str(kind) != "VARCHAR":
+        return plain
+    # An apostrophe in front needs no quotes.
+    text = as_text(value, kind, escape_formulas=escape_formulas)
+    in_quotes = f"""'"' || replace({text}, '"', '""') || '"'"""
+    return f"""CASE WHEN regexp_matches({plain}, '[",\\r\\n]') THEN {in_quotes} ELSE {text} END"""
+
+
+def as_json_text(value: str, kind: Any) -> str:
+    """An expression that is valid JSON: `as_json`, and null where there is nothing."""
+    return f"coalesce(CAST(to_json({as_json(value, kind)}) AS VARCHAR), 'null')"
+
+
 def as_cell(value: str, kind: Any) -> str:
     """An expression whose JSON a workbook has in a cell: as `as_json`, with what is nested in a text."""
     is_json = kind.id in NESTED or str(kind) == "JSON"

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final, NamedTuple
@@ -24,7 +24,7 @@ from jobyard.client.formulas import escaped
 from jobyard.shared.disk import Disk
 from jobyard.shared.errors import Busy, Conflict, JobyardError
 from jobyard.shared.storage import Storage
-from jobyard.web.services.cells import as_cell, as_json, as_text
+from jobyard.web.services.cells import as_cell, as_field, as_json_text
 from jobyard.web.services.exports import Export, why_no_workbook
 from jobyard.web.services.footers import Placeholders
 from jobyard.web.services.row_orders import order_of
@@ -164,8 +164,7 @@ class _Writing:
             case "csv":
                 self._csv()
             case "jsonl":
-                cells = ", ".join(f"?, {as_json(*value)}" for value in self._values)
-                self._lines(f"json_object({cells})", self._table.names)
+                self._json_lines()
             case "xlsx":
                 self._check_fits_a_sheet()
                 self._lines(f"json_array({', '.join(as_cell(*value) for value in self._values)})")
@@ -210,17 +209,24 @@ class _Writing:
 
     def _csv(self) -> None:
         escapes, names = self._export.escape_formulas, self._table.names
-        header = io.StringIO()
-        csv.writer(header, lineterminator="\n").writerow(map(escaped, names) if escapes else names)
+        header = io.StringIO(newline="")
+        csv.writer(header).writerow(map(escaped, names) if escapes else names)
         self.head = header.getvalue().encode()
-        cells = (as_text(*value, escape_formulas=escapes) for value in self._values)
-        self._copy(", ".join(cells), "FORMAT csv, HEADER false")
+        cells = (as_field(*value, escape_formulas=escapes) for value in self._values)
+        fields = ", ',', ".join(cells)
+        self._lines(f"concat({fields}, chr(13))")  # and the line feed that follows
 
-    def _lines(self, line: str, values: Sequence[str] = ()) -> None:
-        self._copy(line, "FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01'", values)
+    def _json_lines(self) -> None:
+        parts: list[str] = []
+        for place, (name, value) in enumerate(zip(self._table.names, self._values, strict=True)):
+            key = f"{', ' if place else '{'}{json.dumps(name, ensure_ascii=False)}: "
+            parts += [quoted(key), as_json_text(*value)]
+        self._lines(f"concat({', '.join(parts)}, '}}')")
 
-    def _copy(self, what: str, options: str, values: Sequence[str] = ()) -> None:
-        """`values` are the parameters in `what`."""
+    def _lines(self, line: str) -> None:
+        self._copy(line, "FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01'")
+
+    def _copy(self, what: str, options: str) -> None:
         where, more = self._table.where(self._export.filter)
         order = "" if self._order.is_of_rows else f" ORDER BY {self._order}"
-        self._table.copy(self.target, options, what, f"WHERE {where}{order}", values, more)
+        self._table.copy(self.target, options, what, f"WHERE {where}{order}", more)

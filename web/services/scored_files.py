@@ -13,8 +13,8 @@ def scored_file(session: Session, job: jobs.Job) -> storage.File:
     result = _result_of_file(job)
     if result["format"] != "parquet":
         raise Conflict(
-            f"the scored file of job {job.id} is {result['format']}; rows can only be read of a job with "
-            "`format: parquet`"
+            f"the scored file of job {job.id} is {result['format']}, and is only downloaded whole, as that; "
+            "its rows and other formats need a job with `format: parquet`, the default: score the file again"
         )
     return stored_file(session, job)
 

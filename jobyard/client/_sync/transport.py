@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import httpx
 
 from jobyard.client import server_addresses
 from jobyard.client.errors import BadRequest, ConnectionFailed, JobyardClientError, Json, Refused, error_of
 from jobyard.client.heads import Head
+from jobyard.client.open_files import open_file
 from jobyard.client.parameters import given, plain, unsendable
 from jobyard.client.proxies import proxy_for
 from jobyard.client.runtime import Runtime
@@ -35,8 +36,8 @@ CHUNK_BYTES = 1 << 20
 # How long the server waits for a worker that looks at a file.
 LOOK_SECONDS = 20.0
 # How long it may take before it sends the rows of a scored file in another format: it waits for its turn,
-# writes the rows, and makes a workbook of them.
-WRITING_SECONDS = 620.0
+# writes the rows, and makes a workbook of them; and how long it is asked again while it writes others.
+WRITING_SECONDS, BUSY_SECONDS = 620.0, 120.0
 
 Change = Callable[[Path], object]
 
@@ -192,7 +193,8 @@ class Transport:
 
     def _download(self, path: str, draft: Path, name: str, longer: float) -> None:
         with draft.open("wb") as file:
-            response = self._send("GET", path, stream=True, timeout=self._patience(longer))
+            patience, busy = self._patience(longer), BUSY_SECONDS if longer else 0.0
+            response = self._send("GET", path, stream=True, busy=busy, timeout=patience)
             try:
                 for chunk in response.iter_bytes(CHUNK_BYTES):
                     Runtime.run(file.write, chunk)
@@ -208,17 +210,21 @@ class Transport:
         *,
         repeatable: bool = True,
         stream: bool = False,
+        busy: float = 0.0,
         file: tuple[str, Path] | None = None,
         **options: Any,
     ) -> httpx.Response:
-        """Send until there is an answer. Raises JobyardClientError for one of status 400 or more."""
-        patience = PATIENCE_SECONDS if self._reached else FIRST_PATIENCE_SECONDS
-        give_up = time.monotonic() + patience
+        """Send until there is an answer; while the server says that it is busy, for `busy` seconds at least.
+
+        Raises JobyardClientError for an answer of status 400 or more.
+        """
+        began = time.monotonic()
+        give_up = began + (PATIENCE_SECONDS if self._reached else FIRST_PATIENCE_SECONDS)
         pause = FIRST_PAUSE_SECONDS
         while True:
             with ExitStack() as opened:
                 if file is not None:
-                    options["files"] = {"file": (file[0], opened.enter_context(_opened(file[1])))}
+                    options["files"] = {"file": (file[0], opened.enter_context(open_file(file[1])))}
                 failure: JobyardClientError
                 request = self._request(method, path, options)
                 try:
@@ -237,6 +243,7 @@ class Transport:
                     failure = error_of(response)
                     if response.status_code not in AWAY or not repeatable:
                         raise failure
+                    give_up = max(give_up, began + busy)
             if time.monotonic() + pause > give_up:
                 raise failure
             Runtime.sleep(pause)
@@ -280,14 +287,6 @@ class Transport:
         if not isinstance(answer, dict):
             raise ConnectionFailed(f"{self.url} is not a Jobyard server")
         return answer
-
-
-def _opened(path: Path) -> IO[bytes]:
-    """Raises BadRequest where a file can't be read."""
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise BadRequest(f"{path} can't be read: {error.strerror or error}") from None
 
 
 def _reason(error: Exception) -> str:

@@ -205,7 +205,7 @@ def test_a_file_whose_rows_can_not_be_read_has_its_numbers_all_the_same(
     world: World, web: FlaskClient
 ) -> None:
     csv = look(web, f"/jobs/{scored_job(world.backend, b'text', format='csv')}")
-    assert "is csv; rows can only be read of a job with" in csv
+    assert "is csv, and is only downloaded whole, as that" in csv
     broken = look(web, f"/jobs/{scored_job(world.backend, b'PAR1')}")
     assert "can&#39;t be read on the server" in broken
     assert "mean +0.1250" in broken

@@ -147,6 +147,19 @@ def test_a_suffix_that_the_job_has_nothing_for_is_answered_with_those_it_has(
     assert not Path("x.docx").exists()
 
 
+def test_of_a_file_that_was_scored_as_csv_it_is_said_what_would_be_right(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.job |= {"kind": "sentiment", "spec": {}, "result": {"file": "texts.scored.csv"}}
+    for options in (["x.parquet"], ["x.csv", "--label", "positive"]):
+        assert run(["results", ID, "-o", *options]) == 2
+        said = capsys.readouterr().err
+        assert "it was scored as csv: score it again as Parquet, the default" in said
+        assert said.count("\n") == 1
+    assert run(["results", ID, "-o", "x.docx"]) == 2
+    assert "again" not in capsys.readouterr().err
+
+
 def test_the_format_is_what_was_said_whatever_the_file_is_called(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -326,5 +326,35 @@ def test_texts_that_went_as_a_file_are_shown_as_one(
 ) -> None:
     sent = serve(OF_A_FILE | {"group_by": None, "groups": None, "errors": None})
     assert run(["score", "fine", " "]) == 0
-    assert sent[0]["texts"] == ("fine", " ")
+    assert [*sent[0]["texts"]] == ["fine", " "]
     assert "saves it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("source", "stored", "asked"),
+    [
+        ("texts.csv", "parquet", "scores.csv?escape_formulas=true"),
+        ("texts.parquet", "csv", "files/texts.scored.csv"),
+    ],
+)
+def test_what_is_saved_as_csv_is_stored_as_parquet_where_that_changes_nothing(
+    serve: Callable[[dict[str, Any]], Sent],
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
+    stored: str,
+    asked: str,
+) -> None:
+    sent = serve({**OF_A_FILE, "file": f"texts.scored.{stored}"})
+    paths = []
+
+    def download(_: Transport, path: str, target: Path, **_more: object) -> None:
+        paths.append(path)
+        target.write_bytes(b"text\r\n")
+
+    monkeypatch.setattr(Transport, "download", download)
+    Path(source).write_bytes(b"text\nfine\n")
+    assert run(["score", source, "-o", "x.csv", "--escape-formulas"]) == 0
+    escapes = {} if stored == "parquet" else {"escape_formulas": True}
+    assert given(sent) == {"file": Path(source), "format": stored, **escapes}
+    assert [path.partition("/jobs/")[2].partition("/")[2] for path in paths] == [asked]
+    assert Path("x.csv").read_bytes() == b"text\r\n"
