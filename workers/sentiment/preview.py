@@ -7,21 +7,18 @@ is left open.
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final
 from uuid import UUID
-
-import pyarrow as pa
 
 from jobyard.shared.disk import Room
 from jobyard.shared.errors import WorkError
 from jobyard.shared.kinds.preview import Reading
 from jobyard.shared.kinds.sentiment import SentimentSpec
 from jobyard.workers.runtime.progress import Progress
+from jobyard.workers.sentiment.first_rows import ROWS, first_rows
 from jobyard.workers.sentiment.plans import begun, chosen, read_as_of, written_as
 from jobyard.workers.sentiment.tables.archives import ZIPPED, archive_of
-from jobyard.workers.sentiment.tables.arrays import strings_of
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.contents import HEAD_BYTES, PARQUET, Found, find, head_of, table_in
 from jobyard.workers.sentiment.tables.encodings import doubts, text_begin
@@ -34,10 +31,6 @@ from jobyard.workers.sentiment.tables.table import Table
 from jobyard.workers.sentiment.tables.window import Part
 from jobyard.workers.sentiment.tables.workbooks import OLE, is_workbook, sheets_of
 
-ROWS: Final = 5
-# Of a row, so many cells are shown, and so many characters of each.
-CELLS: Final = 30
-CHARACTERS: Final = 200
 # What is unpacked of a file that is packed.
 MOST_BYTES: Final = 8 << 20
 # What is said of bytes that are no text.
@@ -225,7 +218,7 @@ def _tell_of(
 ) -> None:
     """Columns and rows, those `seen` to be broken, and which columns are those that were asked for."""
     columns = list(table.columns)
-    rows, more = _first_rows(table, whole, seen, stream, progress)
+    rows, more = first_rows(table, whole, seen, stream, progress)
     found["columns"] = list(dict.fromkeys([*columns, *more]))
     found["rows"] = rows
     found["within"] = list(table.within(stream, whole, progress))
@@ -238,53 +231,6 @@ def _tell_of(
         except WorkError as error:
             if found["problem"] is None:
                 found["problem"] = _Refused(error).problem
-
-
-def _first_rows(
-    table: Table, whole: Part, seen: Broken, stream: IO[bytes], progress: Progress
-) -> tuple[list[list[str | None]], list[str]]:
-    """The first rows, each with the cells of the first columns; and the columns that were seen."""
-    if isinstance(table, ParquetTable):
-        return _rows_of_parquet(table, whole, stream, progress)
-    if whole.start == whole.end:
-        return [], []
-    # No column is that of texts yet, so none of its values is refused.
-    for batch in table.rows(stream, whole, "", seen, progress):
-        return _cells(batch.columns, min(batch.count, ROWS)), list(batch.columns)
-    return [], []
-
-
-def _rows_of_parquet(
-    table: ParquetTable, whole: Part, stream: IO[bytes], progress: Progress
-) -> tuple[list[list[str | None]], list[str]]:
-    """None of a file whose rows are not there: its head and its footer are."""
-    texts = table.texts(stream)
-    if not texts or whole.start == whole.end:
-        return [], []
-    try:
-        table.check(stream, texts[0], MOST_BYTES * 100, progress)
-        some = whole._replace(end=min(whole.end, ROWS))
-        batch = next(table.rows(stream, some, texts[0], Broken(skip=True), progress), None)
-    except WorkError:
-        return [], []
-    return ([], []) if batch is None else (_cells(batch.columns, batch.count), [])
-
-
-def _cells(columns: dict[str, Any], count: int) -> list[list[str | None]]:
-    shown = [_texts(array[:count]) for array in islice(columns.values(), CELLS)]
-    return [list(row) for row in zip(*shown, strict=True)]
-
-
-def _texts(array: Any) -> list[str | None]:
-    try:
-        values = strings_of(array).to_pylist()
-    except (pa.ArrowException, UnicodeError):
-        values = [None if value is None else str(value) for value in array.to_pylist()]
-    return [_cut(value) for value in values]
-
-
-def _cut(value: str | None) -> str | None:
-    return value if value is None or len(value) <= CHARACTERS else f"{value[:CHARACTERS]}…"
 
 
 def _count(
