@@ -94,7 +94,7 @@ def test_a_rabbitmq_that_is_not_there_costs_a_bounded_time_and_then_none(
     broker = Broker(Settings(broker_url=f"amqp://guest:guest@127.0.0.1:{free_port()}//"))
     start = time.monotonic()
     assert not broker.wake("cpu", 3)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
     with pytest.raises(OperationalError):
         broker.depths()
     monkeypatch.setattr(broker, "app", None)  # whoever asked would need it

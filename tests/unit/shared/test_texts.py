@@ -25,7 +25,7 @@ def whole(value: Any) -> Any:
 
 
 @given(VALUES)
-@settings(max_examples=2_000)
+@settings(max_examples=500)
 def test_json_has_whole_characters_however_it_was_written(value: Any) -> None:
     assert json.loads(to_json(value)) == whole(value)
     assert from_json(json.dumps(value)) == whole(value)
