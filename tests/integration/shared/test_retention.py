@@ -77,6 +77,7 @@ def test_jobs_that_ended_lately_or_not_at_all_stay_however_old_they_are(
     database: Database, store: Storage
 ) -> None:
     stay = {new_job(database, state) for state in State if state not in TERMINAL}
+    change(database, Job, Job.state == State.QUEUED, available_at=utcnow(1_000))
     young = new_job(database, ago=YOUNG)
     change(database, Job, Job.id == young, created_at=utcnow(-10 * OLD))
     file = new_file(database, store, young)
