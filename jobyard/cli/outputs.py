@@ -43,17 +43,31 @@ def save(
 ) -> None:
     """Let `write` make the file `target`, or one that is printed where that is standard output.
 
-    Raises ClickException with how to get the job's results all the same: the disk may be full now, or the
+    Raises ClickException, with how to get the job's results all the same: the disk may be full now, or the
     file may have come since the command began.
     """
     try:
         save_file(target, write, format_, force=force, option=option)
-    except (BadRequest, Refused, Conflict, NotFound) as error:  # another path would not help
-        raise click.ClickException(str(error)) from None
     except (click.UsageError, JobyardClientError) as error:
         what = error.format_message() if isinstance(error, click.UsageError) else str(error)
-        then = "later" if isinstance(error, ConnectionFailed | ServerError) else "elsewhere"
-        raise click.ClickException(f"{what}; `jobyard results {job.id} -o FILE` saves it {then}") from None
+        if (when := _when(error, job)) is None:
+            raise click.ClickException(what) from None
+        raise click.ClickException(f"{what}; `jobyard results {job.id} -o FILE` saves it {when}") from None
+
+
+def _when(error: Exception, job: Job) -> str | None:
+    """When or how the results are had all the same; None where another file or time would not help."""
+    match error:
+        case Refused() | NotFound():
+            return None
+        case Conflict():  # too many rows for a workbook, or for the time that converting them may take
+            return "in another format" if job.kind == "sentiment" else None
+        case BadRequest(problem={"status": 429}) | ConnectionFailed() | ServerError():
+            return "later"
+        case BadRequest(problem=dict()):
+            return None
+        case _:
+            return "elsewhere"
 
 
 def save_file(

@@ -1,35 +1,41 @@
 """In which format the server is to keep a scored file that is saved as another one."""
 
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
-# Whose cells are texts in every format. What is typed, and values of JSON, would be written otherwise.
-OF_TEXTS: Final = frozenset({".csv", ".tab", ".tsv", ".txt", ".ods", ".xls", ".xlsb", ".xlsm", ".xlsx"})
-TYPED: Final = frozenset({".parquet", ".parq", ".pq"})
-PACKED: Final = frozenset({".bz2", ".gz", ".xz", ".zst", ".zstd"})
+# Whose cells are texts in every format.
+WORKBOOKS: Final = frozenset({".ods", ".xls", ".xlsb", ".xlsm", ".xlsx"})
+JSON: Final = frozenset({".json", ".jsonl", ".ndjson"})
+# How Parquet and other workbooks begin, and what is packed: zip, gzip, bzip2, xz and zstd.
+NO_TEXT: Final = (b"PAR1", b"PK", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+HEAD_BYTES: Final = 4096
 # The server converts what it sends, which takes minutes for larger sources.
 MAX_BYTES: Final = 512 << 20
 
 
 def stored_format(format_: str | None, sources: Sequence[Path | str]) -> str | None:
     """Parquet, whose rows the job's page searches and offers in each format, if the file that is saved is the
-    same to the byte: `format_` else.
+    same and soon converted: `format_` else, as of sources whose content or size isn't known here.
+
+    Raises OSError for a file that can't be read.
     """
     if format_ in (None, "parquet", "xlsx"):
         return format_ and "parquet"
-    suffixes = [_suffixes(source) for source in sources]
-    if sum(source.stat().st_size for source in sources if isinstance(source, Path)) > MAX_BYTES:
-        return format_
-    if format_ == "csv":
-        same = not any(TYPED.intersection(each) for each in suffixes)
-    else:
-        same = all(each and each[-1] in OF_TEXTS for each in suffixes)
+    files = [source for source in sources if isinstance(source, Path)]
+    is_known = len(files) == len(sources) and sum(file.stat().st_size for file in files) <= MAX_BYTES
+    same = is_known and all(_is_the_same(format_, file) for file in files)
     return "parquet" if same else format_
 
 
-def _suffixes(source: Path | str) -> list[str]:
-    """Without those of a compression."""
-    path = source if isinstance(source, Path) else PurePosixPath(urlsplit(source).path)
-    return [suffix for suffix in map(str.lower, path.suffixes) if suffix not in PACKED]
+def _is_the_same(format_: str, source: Path) -> bool:
+    suffix = source.suffix.lower()
+    if suffix in WORKBOOKS:
+        return True
+    with source.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if head.startswith(NO_TEXT) or b"\0" in head:
+        return False
+    # Values of JSON have types, whatever the file is called.
+    begin = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    return format_ == "csv" or (suffix not in JSON and begin not in (b"{", b"["))

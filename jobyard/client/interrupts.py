@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from typing import Final
 
 UNANSWERED: Final = (
-    "The job may have been submitted: client.job('@last') or `jobyard jobs --limit 1` shows your newest one, "
-    "with its id, state and time."
+    "The job may have been submitted: client.job('@last') or `jobyard watch @last` shows the newest one of "
+    "your token, which is this one if it was created just now."
 )
 
 

@@ -114,6 +114,29 @@ def test_bytes_are_kept_from_a_terminal(
     assert capsys.readouterr().out == "text\n[2Jbold\tmove\n"
 
 
+@pytest.mark.parametrize(
+    ("status", "when"), [(409, "in another format"), (429, "later"), (500, "later"), (507, "later")]
+)
+def test_how_a_scored_file_is_had_that_the_server_does_not_convert(
+    server: Server,
+    answer_with: Callable[[Answers], None],
+    capsys: pytest.CaptureFixture[str],
+    status: int,
+    when: str,
+) -> None:
+    server.job |= {"kind": "sentiment", "result": {"file": "a-scored.parquet"}}
+
+    def answers(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/scores.csv"):
+            return httpx.Response(status, json={"status": status, "detail": "not now"})
+        return server(request)
+
+    answer_with(answers)
+    assert run(["results", ID, "-o", "x.csv"]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == f"jobyard: not now; `jobyard results {ID} -o FILE` saves it {when}"
+
+
 @pytest.mark.parametrize("options", [["-o", "x.json"], ["-o", "x.json", "--force"]])
 def test_what_is_there_is_overwritten_with_force_only(
     server: Server, options: list[str], capsys: pytest.CaptureFixture[str]

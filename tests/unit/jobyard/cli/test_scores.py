@@ -352,7 +352,7 @@ def test_what_is_saved_as_csv_is_stored_as_parquet_where_that_changes_nothing(
         target.write_bytes(b"text\r\n")
 
     monkeypatch.setattr(Transport, "download", download)
-    Path(source).write_bytes(b"text\nfine\n")
+    Path(source).write_bytes(b"PAR1" if source.endswith("parquet") else b"text\nfine\n")
     assert run(["score", source, "-o", "x.csv", "--escape-formulas"]) == 0
     escapes = {} if stored == "parquet" else {"escape_formulas": True}
     assert given(sent) == {"file": Path(source), "format": stored, **escapes}

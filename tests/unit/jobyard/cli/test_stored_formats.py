@@ -1,5 +1,6 @@
 """What is scored and saved as another format is stored as Parquet where the saved file stays the same."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -7,44 +8,58 @@ import pytest
 from jobyard.cli import stored_formats
 from jobyard.cli.stored_formats import stored_format
 
+TABLE = b"text\nfine\n"
+OBJECT = b'\n{"text": "fine", "n": 1}\n'
+PARQUET = b"PAR1 and more"
+ZIP = b"PK\x03\x04 and more"
+
 
 @pytest.mark.parametrize(
-    ("format_", "source", "stored"),
+    ("format_", "name", "content", "stored"),
     [
-        ("csv", "a.csv", "parquet"),
-        ("csv", "a.JSON.gz", "parquet"),
-        ("csv", "stdin", "parquet"),
-        ("csv", "a.snappy.PARQUET", "csv"),
-        ("csv", "s3://bucket/a.parquet", "csv"),
-        ("csv", "https://example.org/a.csv?name=b.parquet", "parquet"),
-        ("jsonl", "a.tsv.gz", "parquet"),
-        ("jsonl", "v1.5/a.xlsx", "parquet"),
-        ("jsonl", "a.jsonl", "jsonl"),
-        ("jsonl", "a.csv.json", "jsonl"),
-        ("jsonl", "a.zip", "jsonl"),
-        ("jsonl", "stdin", "jsonl"),
-        ("xlsx", "a.parquet", "parquet"),
-        ("parquet", "a.csv", "parquet"),
-        (None, "a.csv", None),
+        ("csv", "a.csv", TABLE, "parquet"),
+        ("csv", "stdin", TABLE, "parquet"),
+        ("csv", "a.jsonl", OBJECT, "parquet"),
+        ("csv", "part-00000", PARQUET, "csv"),
+        ("csv", "a.csv", PARQUET, "csv"),
+        ("csv", "a.zip", ZIP, "csv"),
+        ("csv", "a.csv.gz", gzip.compress(TABLE), "csv"),
+        ("csv", "stdin", "text\nfine\n".encode("utf-16"), "csv"),
+        ("csv", "a.xlsx", ZIP, "parquet"),
+        ("jsonl", "v1.5.tsv", TABLE, "parquet"),
+        ("jsonl", "a.XLSX", ZIP, "parquet"),
+        ("jsonl", "a.jsonl", TABLE, "jsonl"),
+        ("jsonl", "log.txt", OBJECT, "jsonl"),
+        ("jsonl", "a.csv", b"\xef\xbb\xbf" + OBJECT, "jsonl"),
+        ("jsonl", "stdin", b"[\n1]", "jsonl"),
+        ("xlsx", "a.parquet", PARQUET, "parquet"),
+        ("parquet", "a.csv", TABLE, "parquet"),
+        (None, "a.csv", TABLE, None),
     ],
 )
-def test_by_the_names_of_the_sources(
-    format_: str, source: str, stored: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_by_the_contents_of_the_sources(
+    format_: str, name: str, content: bytes, stored: str | None, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert stored_format(format_, [source]) == stored
-    path = tmp_path / Path(source).name.partition("?")[0]
-    path.write_bytes(b"text\n")
-    assert stored_format(format_, [path]) == stored
+    (tmp_path / name).write_bytes(content)
+    (tmp_path / "table.csv").write_bytes(TABLE)
+    assert stored_format(format_, [tmp_path / name]) == stored
+    assert stored_format(format_, [tmp_path / "table.csv", tmp_path / name]) == stored
+
+
+def test_what_the_server_fetches_is_stored_as_it_is_saved(tmp_path: Path) -> None:
+    """How large it is, and what is in it, isn't known here."""
+    (tmp_path / "a.csv").write_bytes(TABLE)
+    for format_, stored in (("csv", "csv"), ("jsonl", "jsonl"), ("xlsx", "parquet")):
+        assert stored_format(format_, [tmp_path / "a.csv", "https://example.org/a.csv"]) == stored
 
 
 def test_what_takes_long_to_convert_is_stored_as_it_is_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored_formats, "MAX_BYTES", 9)
+    monkeypatch.setattr(stored_formats, "MAX_BYTES", 2 * len(TABLE) - 1)
     files: list[Path | str] = [tmp_path / "a.csv", tmp_path / "b.csv"]
     for file in files:
-        Path(file).write_bytes(b"text\n")
+        Path(file).write_bytes(TABLE)
     assert stored_format("csv", files[:1]) == "parquet"
     assert stored_format("csv", files) == "csv"
     assert stored_format("xlsx", files) == "parquet"
