@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 T = TypeVar("T")
@@ -24,6 +26,22 @@ class AsyncRuntime:
 
         return await asyncio.to_thread(function, *args, **kwargs)
 
+    @staticmethod
+    async def run_whole(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `run`, but a cancellation waits until the thread has ended, for nothing can end that sooner."""
+        import asyncio
+
+        call = partial(function, *args, **kwargs)
+        thread = asyncio.get_running_loop().run_in_executor(None, call)
+        try:
+            return await asyncio.shield(thread)
+        except asyncio.CancelledError:
+            while not thread.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([thread])
+            thread.exception()  # or asyncio says that nobody asked for it
+            raise
+
 
 class Runtime:
     """For the synchronous client."""
@@ -35,3 +53,5 @@ class Runtime:
     @staticmethod
     def run(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return function(*args, **kwargs)
+
+    run_whole = run

@@ -159,7 +159,7 @@ class AsyncJob(AsyncWatching):
         change = None
         if self._called:
             check_renamed(kind)
-            change = partial(rename, kind=kind, called=self._called, is_escaped=escape_formulas)
+            change = partial(rename, target=path, kind=kind, called=self._called, is_escaped=escape_formulas)
         is_escaped = escape_formulas and kind == "csv" and change is None
         escape = {"escape_formulas": "true"} if is_escaped else {}
         asked = query({"label": label, "sort": sort} | escape)

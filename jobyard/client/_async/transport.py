@@ -3,13 +3,14 @@
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from jobyard.client import server_addresses
+from jobyard.client.drafts import draft_of
 from jobyard.client.errors import BadRequest, ConnectionFailed, JobyardClientError, Json, Refused, error_of
 from jobyard.client.heads import Head
 from jobyard.client.open_files import open_file
@@ -174,24 +175,10 @@ class AsyncTransport:
 
         Raises JobyardClientError also where it can't be written.
         """
-        if not target.name:
-            raise BadRequest(f"path: should be that of a file, but is {str(target)!r}")
-        draft = target.with_name(f".{target.name}.part")
-        try:
-            if target.exists() and not target.is_file():
-                # It would be replaced: /dev/null, say.
-                raise BadRequest(f"path: {str(target)!r} is a folder or a device; should be that of a file")
+        with draft_of(target) as draft:
             await self._download(path, draft, target.name, longer)
             if change is not None:
-                await AsyncRuntime.run(change, draft)
-            draft.replace(target)
-        except OSError as error:
-            raise JobyardClientError(f"path: {target} can't be written: {error.strerror or error}") from None
-        except ValueError:  # a null character, half of a surrogate pair
-            raise BadRequest(f"path: {str(target)!r} is none that a file can have") from None
-        finally:
-            with suppress(OSError, ValueError):
-                draft.unlink(missing_ok=True)
+                await AsyncRuntime.run_whole(change, draft)
 
     async def _download(self, path: str, draft: Path, name: str, longer: float) -> None:
         with draft.open("wb") as file:

@@ -1,7 +1,11 @@
 """Saved predictions call pictures as they were given, as rows and tables do."""
 
+import asyncio
 import csv
+import functools
 import io
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobyard import Client, Job, JobyardClientError
+from jobyard import AsyncClient, Client, Job, JobyardClientError
 from jobyard.client import libraries
 from tests.unit.jobyard.client.jobs import ID, raw
 from tests.unit.jobyard.conftest import Answers
@@ -28,9 +32,13 @@ class Server:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        # Instead of a table: what stands between may answer with it.
+        self.page: bytes | None = None
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request.url.query.decode())
+        if self.page is not None and request.url.path.endswith((".csv", ".parquet")):
+            return httpx.Response(200, content=self.page)
         if request.url.path.endswith(".csv"):
             text = io.StringIO()
             csv.writer(text).writerows(ROWS)
@@ -98,3 +106,70 @@ def test_names_that_are_those_of_the_server_need_no_library(
     job = Client(URL, "a-token").job(ID)._remember(None, {name: name for name in NAMES})
     assert read(job.save_predictions(tmp_path / "x.csv", escape_formulas=True)) == ROWS
     assert server.asked[-1] == "escape_formulas=true"
+
+
+def test_names_that_are_no_utf8_are_written_as_the_bytes_that_they_are(
+    server: Server, tmp_path: Path
+) -> None:
+    job = job_of(server, **{"0.png": os.fsdecode(b"caf\xe9/0.png")})
+    saved = job.save_predictions(tmp_path / "x.csv")
+    assert saved.read_bytes().splitlines()[1] == b"0,caf\xe9/0.png,=cat"
+
+
+WRITING = "path: {} can't be written with the names that were given: "
+NO_TABLE = "the server's answer is no table of predictions: it has no column 'image'"
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "message"),
+    [
+        (b"", "x.csv", NO_TABLE),
+        (b"<html>a proxy's page</html>", "x.csv", NO_TABLE),
+        (b"\xff", "x.csv", WRITING),
+        (b'row,image\n"' + b"a" * 200_000, "x.csv", WRITING),
+        (b"row,image\n0\n", "x.csv", WRITING),
+        (b"<html>a proxy's page</html>", "x.parquet", WRITING),
+    ],
+)
+def test_what_is_no_table_of_predictions_is_said_and_leaves_no_file(
+    server: Server, tmp_path: Path, page: bytes, name: str, message: str
+) -> None:
+    job = job_of(server)
+    server.page = page
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    with pytest.raises(JobyardClientError) as raised:
+        job.save_predictions(folder / name)
+    assert str(raised.value).startswith(message.format(folder / name))
+    assert list(folder.iterdir()) == []
+
+
+def test_a_cancelled_save_leaves_no_draft(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that changes names can't be ended, and writes the draft once more."""
+    client = functools.partial(httpx.AsyncClient, transport=httpx.MockTransport(server))
+    monkeypatch.setattr("jobyard.client._async.transport.httpx.AsyncClient", client)
+    changing, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def change(draft: Path, **given: Any) -> None:
+        changing.set()
+        assert go_on.wait(30)
+        draft.write_bytes(b"changed")
+        ended.set()
+
+    monkeypatch.setattr("jobyard.client._async.job.rename", change)
+
+    async def save() -> None:
+        async with AsyncClient(URL, "a-token") as client:
+            job = (await client.job(ID))._remember(None, GIVEN)
+            task = asyncio.create_task(job.save_predictions(tmp_path / "saved.csv"))
+            assert await asyncio.to_thread(changing.wait, 30)
+            task.cancel()
+            asyncio.get_running_loop().call_soon(go_on.set)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert ended.is_set()
+
+    asyncio.run(save())
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith((".saved", "saved"))]
