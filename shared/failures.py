@@ -1,7 +1,7 @@
 """What failed alike: the last day's failures by kind, type and message, and attempts that are made again.
 
 Numbers and ids in messages are left out of the comparison. Only the newest failed jobs are looked at, so it
-costs the same however many there are.
+costs the same however many there are. The server's own jobs (`jobs.UNLISTED_KIND`) are left out.
 """
 
 import datetime
@@ -72,7 +72,7 @@ _FAILED: Final = (
         JOBS.c.finished_at,
     )
     .join(_NEWEST, _NEWEST.c.id == JOBS.c.id)
-    .where(JOBS.c.finished_at > utcnow(-DAY_SECONDS))
+    .where(JOBS.c.finished_at > utcnow(-DAY_SECONDS), JOBS.c.kind != jobs.UNLISTED_KIND)
     .order_by(JOBS.c.finished_at.desc())
 )
 
@@ -95,6 +95,8 @@ def tried_again(session: Session) -> list[Setbacks]:
     """Jobs whose last attempt came to nothing, by queue, kind and reason: the most frequent first."""
     found: dict[tuple[str, str, str], Setbacks] = {}
     for job_id, queue, kind, message, at in jobs.setbacks(session, [queue.value for queue in Queue]):
+        if kind == jobs.UNLISTED_KIND:
+            continue
         message = message[:MESSAGE_CHARACTERS]
         one = found.setdefault((queue, kind, _pattern(message)), Setbacks(queue, kind, message, at))
         one.ids.append(job_id)

@@ -7,12 +7,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from jobyard.shared.jobs.states import State
 from jobyard.shared.jobs.terms import label_term, words_of
+from jobyard.shared.kinds.preview import Preview
 from jobyard.shared.texts import storable
 
 MAX_VALUES: Final = 32
-# The kind whose jobs are the server's own (`shared.kinds.preview`): they have pages, but are in no list or
-# count of jobs, and no webhook is told of them.
-UNLISTED_KIND: Final = "file_preview"
+# The kind whose jobs are the server's own: they have pages, but are in no list of jobs and no count by state,
+# and no webhook is told of them.
+UNLISTED_KIND: Final = Preview.name
 
 
 def _with_a_word(written: str) -> str:

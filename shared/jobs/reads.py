@@ -3,8 +3,9 @@
 import datetime
 import json
 import uuid
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased, attributes, defer
@@ -12,13 +13,15 @@ from sqlalchemy.orm import Session, aliased, attributes, defer
 from jobyard.shared.errors import NotFound
 from jobyard.shared.jobs import briefs
 from jobyard.shared.jobs.filters import ALL, UNLISTED_KIND, JobFilter
-from jobyard.shared.jobs.ordered import find_in_order
+from jobyard.shared.jobs.ordered import Listed, find_in_order
 from jobyard.shared.jobs.orders import Order, OrderKey
 from jobyard.shared.jobs.states import TERMINAL, State
 from jobyard.shared.jobs.tables import JOBS, Job, JobEvent
 
 # So many running jobs are listed at most: their workers are as many.
 MOST_RUNNING: Final = 1_000
+# For a page: of the server's own jobs there are as many as requests wait for them.
+SEARCHES: Final = 4
 
 
 class RunningJob(NamedTuple):
@@ -74,11 +77,60 @@ def page(
 ) -> tuple[list[Job], OrderKey | None]:
     """The jobs that `find_in_order` finds, with long specs and results cut (`briefs`), and what is next.
 
-    Those of `UNLISTED_KIND` are left out once their rows are read: a condition would need an index.
+    Without those of `UNLISTED_KIND`, as `fill` has it.
     """
-    found = find_in_order(session, asked, order, parent=parent, after=after, limit=limit, backwards=backwards)
-    by_id = {job.id: job for job in listed(session, found.ids) if job.kind != UNLISTED_KIND}
-    return [by_id[job_id] for job_id in found.ids if job_id in by_id], found.next
+    find = partial(find_in_order, session, asked, order, parent=parent, backwards=backwards)
+    return fill(find, partial(listed, session), after=after, limit=limit)
+
+
+class _Found(Protocol):
+    """A job, or a snapshot of one."""
+
+    @property
+    def id(self) -> Any: ...
+    @property
+    def kind(self) -> Any: ...
+
+
+class _Find(Protocol):
+    """`find_in_order`, of which the rest is given."""
+
+    def __call__(self, *, after: OrderKey | None, limit: int) -> Listed: ...
+
+
+_FoundT = TypeVar("_FoundT", bound=_Found)
+
+
+def fill(
+    find: _Find,
+    read: Callable[[Sequence[uuid.UUID]], Sequence[_FoundT]],
+    *,
+    after: OrderKey | None,
+    limit: int,
+) -> tuple[list[_FoundT], OrderKey | None]:
+    """A page of the jobs that are found, as they are read; and what is next.
+
+    Those of `UNLISTED_KIND` are left out once they are read: a condition would need an index. Where that made
+    the page short, it searches on, SEARCHES times in all at most.
+    """
+    shown: list[_FoundT] = []
+    for _ in range(SEARCHES):
+        found = find(after=after, limit=limit - len(shown))
+        by_id = {job.id: job for job in read(found.ids)}
+        some = [by_id[job_id] for job_id in found.ids if job_id in by_id]
+        shown += (job for job in some if job.kind != UNLISTED_KIND)
+        after = found.next
+        if after is None or all(job.kind != UNLISTED_KIND for job in some):
+            break
+    return shown, after
+
+
+def listed_ids(session: Session, job_ids: Sequence[uuid.UUID]) -> list[uuid.UUID]:
+    """The same ids in their order, without those of jobs of `UNLISTED_KIND`."""
+    # By their ids alone, for which there is one index.
+    kinds = sa.select(Job.id, Job.kind).where(Job.id.in_(job_ids))
+    unlisted = {job_id for job_id, kind in session.execute(kinds) if kind == UNLISTED_KIND}
+    return [job_id for job_id in job_ids if job_id not in unlisted]
 
 
 # Built once: it is longer than the others.

@@ -1,6 +1,7 @@
 """Jobs: submit, read, wait, control."""
 
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import sqlalchemy as sa
@@ -143,11 +144,10 @@ def list_jobs(query: JobsQuery) -> Response:
     order = jobs.Order(query.sort)
     after = None if query.cursor is None else jobs.OrderKey.read(order, query.cursor)
     with current_backend().database.read() as session:
-        found = jobs.find_in_order(session, query, order, parent=query.parent, after=after, limit=query.limit)
-        read = jobs.read_snapshots(session.connection(), found.ids)
-    by_id = {job.id: job for job in read if job.kind != jobs.UNLISTED_KIND}
-    seen = [by_id[job_id] for job_id in found.ids if job_id in by_id]
-    more = None if found.next is None else str(found.next)
+        find = partial(jobs.find_in_order, session, query, order, parent=query.parent)
+        read = partial(jobs.read_snapshots, session.connection())
+        seen, following = jobs.fill(find, read, after=after, limit=query.limit)
+    more = None if following is None else str(following)
     return answer(serializers.of_some(seen, more, lambda job: str(jobs.OrderKey.of(order, job))))
 
 

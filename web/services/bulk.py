@@ -33,7 +33,7 @@ EXAMPLES: Final = 3
 class Wanted:
     """Which jobs: those with these `ids`, in their order; else all that the filter has, the newest first.
 
-    Children of other jobs match no filter.
+    Children of other jobs match no filter, nor do the server's own jobs (`jobs.UNLISTED_KIND`).
     """
 
     ids: Sequence[uuid.UUID] | None = None
@@ -46,7 +46,8 @@ class Wanted:
     def batch(self, session: Session, after: uuid.UUID | None) -> jobs.Found:
         """The ids of the next few."""
         if self.ids is None:
-            return jobs.find(session, self.filter, after=after, limit=BATCH)
+            found = jobs.find(session, self.filter, after=after, limit=BATCH)
+            return found._replace(ids=jobs.listed_ids(session, found.ids))
         start = self.ids.index(after) + 1 if after in self.ids else 0
         ids = list(self.ids[start : start + BATCH])
         return jobs.Found(ids, ids[-1] if start + BATCH < len(self.ids) else None)

@@ -66,7 +66,9 @@ def answer_of(backend: Backend, job_id: uuid.UUID, size: int) -> dict[str, Any]:
     finally:
         was_running = _forget(backend, job_id)
     if ended is None and was_running:
-        raise Busy(f"the worker that looks at the file needs more than {WAIT_SECONDS:g} seconds for it")
+        raise Busy(
+            f"a worker has begun to look at the file and has not ended within {WAIT_SECONDS:g} seconds"
+        )
     if ended is None or ended.state == State.CANCELLED:
         raise Busy("no worker of the queue cpu has time to look at the file, or none is running")
     found = _failed(ended.error_message) if ended.result is None else json.loads(ended.result)

@@ -197,7 +197,7 @@ def chosen(
     try:
         return table.choose(stream, whole, _named_inside(opened, asked), progress)
     except WorkError as error:
-        raise WorkError(error.message, field=field) from None
+        raise WorkError(error.message, field=error.field or field) from None
 
 
 def _named_inside(opened: Opened, column: str | int | ColumnNumber | None) -> str | int | ColumnNumber | None:

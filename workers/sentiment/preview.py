@@ -255,11 +255,13 @@ def _count(
 def _broken(seen: Broken, counted: Broken, *, is_cut: bool) -> dict[str, Any]:
     """Rows that are broken: those `seen` where rows were read, and those that were `counted` without reading.
 
-    Of a file that is cut only those whose bytes are no text: what else is wrong its end might mend.
+    Of a file that is cut only those whose bytes are no text: what else is wrong its end might mend. Why a row
+    is broken is known of the first ones (`Broken.first`): if all of them are such, the others count as such.
     """
     if is_cut:
         first = [one for one in seen.first if NO_TEXT in one["error"]]
-        return {"count": len(first), "first": first[:ROWS]}
+        count = seen.count if len(first) == len(seen.first) else len(first)
+        return {"count": count, "first": first[:ROWS]}
     lines = {one["line"]: one for one in [*seen.first, *counted.first]}
     more = len(lines) - len(counted.first)
     first = [lines[line] for line in sorted(lines)]

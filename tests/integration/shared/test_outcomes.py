@@ -96,6 +96,7 @@ def test_failures_are_alike_by_kind_type_and_message_but_for_numbers_and_ids(dat
     fail(database, "row 7 of it has 11")
     fail(database, f"row 7 of {uuid.uuid4()} has 11", error_type="DiskFull")
     fail(database, f"row 7 of {uuid.uuid4()} has 11", kind="import")
+    fail(database, f"row 7 of {uuid.uuid4()} has 11", kind=jobs.UNLISTED_KIND)
     old = fail(database, "row 1 of it has 2")
     change_job(database, old, finished_at=utcnow(-90_000))
     found = failed_alike(database)
@@ -104,4 +105,4 @@ def test_failures_are_alike_by_kind_type_and_message_but_for_numbers_and_ids(dat
     assert found[0].message.startswith("row 7 of")
     assert len({one.key for one in found}) == 4
     with database.read() as session:
-        assert session.scalar(sa.select(sa.func.count()).where(Job.state == State.FAILED)) == 6
+        assert session.scalar(sa.select(sa.func.count()).where(Job.state == State.FAILED)) == 7

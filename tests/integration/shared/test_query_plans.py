@@ -257,6 +257,7 @@ HOT: dict[str, Verb] = {
         session, filled.running.id, [PREDICTION] * 3, 7_000
     ),
     "page": lambda session, _: jobs.page(session),
+    "listed_ids": lambda session, filled: jobs.listed_ids(session, [filled.queued.id, filled.running.id]),
     "page_of_a_kind": lambda session, _: jobs.page(session, jobs.JobFilter(kind=["sentiment"])),
     "page_of_a_state": lambda session, _: jobs.page(session, jobs.JobFilter(state=[State.RUNNING])),
     "page_of_the_finished": lambda session, _: jobs.page(session, jobs.JobFilter(state=[State.SUCCEEDED])),

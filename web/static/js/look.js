@@ -32,6 +32,7 @@ export class Look {
     this.input = form.querySelector("input[type=file][name=file]");
     this.pause = RETRY_SECONDS;
     this.retries = 0;
+    this.revealed = new Set();
     // What the last look found; nothing while another is under way.
     this.found = null;
     // A name of digits is not the number of a column.
@@ -182,9 +183,13 @@ export class Look {
     this.reveal(found.broken.count ? [...named, "errors"] : named);
   }
 
-  /** Open what is folded of the form where it has one of these fields: a message names it. */
+  /** Open what is folded of the form where it has one of these fields, which a message names. */
   reveal(names) {
-    for (const name of names) this.form.elements.namedItem(name)?.closest?.("details")?.setAttribute("open", "");
+    for (const name of names) {
+      // What the messages before named already may have been closed since, by whoever reads them.
+      if (!this.revealed.has(name)) this.form.elements.namedItem(name)?.closest?.("details")?.setAttribute("open", "");
+    }
+    this.revealed = new Set(names);
   }
 
   summary(found) {

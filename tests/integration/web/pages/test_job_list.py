@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from jobyard.shared import jobs
+from jobyard.web.pages import job_list
 from tests.factories import LONG_AGO, claimed, new_job, new_jobs
 from tests.integration.web.world import World
 
@@ -47,6 +48,39 @@ def test_pages_lead_forwards_and_back_and_keep_the_filter(world: World, web: Fla
     assert listed(web, home) == ids[:25]
     assert link(web, home, "previous") is None
     assert link(web, home, "next") is not None
+
+
+@pytest.mark.parametrize("sort", ["newest", "oldest", "priority"])
+def test_the_servers_own_jobs_make_no_page_shorter(
+    world: World, web: FlaskClient, api: FlaskClient, sort: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_list, "JOBS_PER_PAGE", 2)
+    database, new = world.backend.database, []
+    for number in range(5):
+        if sort != "newest":
+            new_job(database, kind=jobs.UNLISTED_KIND, priority=9 if number < 2 else 5)
+        new.append(str(new_job(database, priority=5)))
+        if sort == "newest":
+            new_job(database, kind=jobs.UNLISTED_KIND)
+    ids = new[::-1] if sort == "newest" else new
+    first = f"/?state=queued&sort={sort}"
+    pages = [first]
+    while (following := link(web, pages[-1], "next")) is not None:
+        pages.append(following)
+    assert [listed(web, page) for page in pages] == [ids[:2], ids[2:4], ids[4:]]
+    back = link(web, pages[-1], "previous")
+    assert back is not None
+    assert listed(web, back) == ids[2:4]
+    home = link(web, back, "previous")
+    assert home is not None
+    assert listed(web, home) == ids[:2]
+    found, cursor = [], None
+    while len(found) < len(ids):
+        answer = api.get("/api/v1/jobs", query_string={"limit": 1, "sort": sort, "cursor": cursor})
+        found += [job["id"] for job in answer.json["items"]]
+        assert len(answer.json["items"]) == 1
+        cursor = answer.json["next"]
+    assert found == ids
 
 
 def test_the_address_of_a_job_without_its_id_is_that_of_the_list(world: World, web: FlaskClient) -> None:

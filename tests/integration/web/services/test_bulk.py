@@ -173,6 +173,19 @@ def test_a_job_that_matches_no_more_when_its_turn_comes_is_left_alone(
     assert [get_job(backend.database, job_id).state for job_id in (stays, goes)] == ["running", "cancelled"]
 
 
+def test_the_servers_own_jobs_match_nothing(backend: Backend) -> None:
+    database = backend.database
+    first, own, last = (
+        new_job(database, kind=kind) for kind in ("sentiment", jobs.UNLISTED_KIND, "sentiment")
+    )
+    for asked in (wanted(), wanted(state=["queued"]), wanted(kind=[jobs.UNLISTED_KIND])):
+        assert run(backend, "cancel", asked, dry_run=True).matched == (0 if asked.filter.kind else 2)
+    assert run(backend, "cancel", wanted()).moved == 2
+    found = [get_job(database, job_id).state for job_id in (first, own, last)]
+    assert found == [State.CANCELLED, State.QUEUED, State.CANCELLED]
+    assert run(backend, "cancel", Wanted(ids=[own])).moved == 1
+
+
 def test_a_family_is_moved_as_a_whole_and_a_part_alone_is_not(backend: Backend) -> None:
     database = backend.database
     parent = new_job(database)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,8 +69,13 @@ def test_of_a_table_of_texts_they_are_the_same(
     direct, made = both(desk, file.getvalue(), "csv", escape_formulas=escapes, **read_as)
     assert made == direct
     direct, made = both(desk, file.getvalue(), "jsonl", **read_as)
-    assert made.lower() == direct.lower()  # that of \u001f
+    assert with_small_escapes(made) == with_small_escapes(direct)
     assert lines_of(made) == lines_of(direct)
+
+
+def with_small_escapes(data: bytes) -> bytes:
+    r"""With `\u001f` for `\u001F`."""
+    return re.sub(rb"\\u00[0-9a-fA-F]{2}", lambda escape: escape[0].lower(), data)
 
 
 def lines_of(data: bytes) -> list[Any]:
