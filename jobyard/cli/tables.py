@@ -16,17 +16,8 @@ from jobyard.client.errors import BadRequest
 from jobyard.client.folders import walk
 from jobyard.client.sources import paths_matching
 from jobyard.client.system_paths import with_slashes
+from jobyard.client.table_suffixes import PACKED, TABLES
 from jobyard.client.uploads import is_address
-
-TABLES: Final = frozenset(
-    {
-        *(".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".tab", ".tsv", ".txt"),
-        *(".ods", ".xls", ".xlsb", ".xlsm", ".xlsx"),
-    }
-)
-PACKED: Final = frozenset(
-    {".bz2", ".gz", ".tar", ".tbz", ".tbz2", ".tgz", ".txz", ".tzst", ".xz", ".zip", ".zst", ".zstd"}
-)
 
 # What the name of a file looks like: one word that ends in a suffix, or several that end in one of a table.
 NAME: Final = re.compile(r"\S*[^\s.]\.(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{2,8}")

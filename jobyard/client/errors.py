@@ -81,6 +81,12 @@ def shortened(message: str) -> str:
     return message if len(message) <= LONGEST else f"{message[: LONGEST - END - 1]}…{message[-END:]}"
 
 
+def reason_of(error: Exception) -> str:
+    """Why a request failed, in the words of the system or of the library that sent it."""
+    text = str(error) or type(error).__name__
+    return "connection refused" if "refused" in text.lower() else text
+
+
 _BY_STATUS: dict[int, type[JobyardClientError]] = {
     401: Refused,
     403: Refused,

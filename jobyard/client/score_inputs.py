@@ -12,6 +12,7 @@ from jobyard.client.frames import TEXT, Frame, frame_of, place_of, text_place
 from jobyard.client.open_files import is_of_text, is_open_file, temporary_folder
 from jobyard.client.series import Series, is_missing, series_of
 from jobyard.client.sources import files_of, matching
+from jobyard.client.table_suffixes import is_of_a_table
 from jobyard.client.texts import checked_texts
 from jobyard.client.types import shown
 from jobyard.client.written_texts import write_texts
@@ -62,9 +63,9 @@ def _is_file(value: object) -> bool:
 
 
 def _refuse_names_of_files(texts: object) -> None:
-    """Texts that all are names of files that are there are hardly meant as texts."""
+    """Texts that all are names of tables that are there are hardly meant as texts."""
     named = [texts] if isinstance(texts, str) else texts
-    if not isinstance(named, list | tuple) or not named or not all(map(_names_a_file, named)):
+    if not isinstance(named, list | tuple) or not named or not all(map(_names_a_table, named)):
         return
     if len(named) == 1:
         what, instead = f"{shown(named[0])} is a file", f"file={shown(named[0])}"
@@ -73,11 +74,15 @@ def _refuse_names_of_files(texts: object) -> None:
     raise BadRequest(f"texts: {what}; should be {instead}, or iter([…]) to score the names themselves")
 
 
-def _names_a_file(text: object) -> bool:
-    """Whether a text looks like a path and is one. Few do: the disk is rarely asked."""
-    if isinstance(text, str) and ((path := Path(text)).suffix or path.name != text):
-        with suppress(OSError, ValueError):  # too long, or with a zero
-            return path.is_file()
+def _names_a_table(text: object) -> bool:
+    """Whether a text looks like the path of a table and is one. Few do: the disk is rarely asked.
+
+    It is never asked about a share of the network: Windows would connect to any host that a text names.
+    """
+    if not isinstance(text, str) or not is_of_a_table(text) or not text[:2].strip("/\\"):
+        return False
+    with suppress(OSError, ValueError):  # too long, or with a zero
+        return Path(text).is_file()
     return False
 
 

@@ -37,8 +37,10 @@ async def send(
     async with AsyncUploads(transport) as sent:
         body = _request(kind, await sent.placed(spec), priority) | marks
         key = idempotency_key or str(uuid.uuid4())
-        with noted():
-            return await transport.post("/jobs", body, key=key, longer=wait or 0.0, wait=wait)
+        with noted() as attempts:
+            return await transport.post(
+                "/jobs", body, key=key, attempts=attempts, longer=wait or 0.0, wait=wait
+            )
 
 
 async def check(

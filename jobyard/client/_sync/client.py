@@ -41,14 +41,19 @@ class Client(
     Without an address and a token, the `profile` has them, else JOBYARD_URL and JOBYARD_TOKEN, else the
     default profile, else the server of this machine; a ConfigError says what is missing.
 
-    `timeout` is for each answer, in seconds. Every method raises a JobyardClientError whose message says what
-    is wrong: ConnectionFailed if the server can't be reached, Refused for a wrong token, BadRequest for a
-    wrong value, NotFound, Conflict or ServerError. The message is one line; that of a BadRequest begins with
-    the argument that is wrong, as in `epochs: should be …`. What an object that is given raises itself, as
-    where it is iterated over or asked for its path, may pass through.
+    For `timeout` seconds the server may be silent before an answer, and within one; what is known to take
+    longer, such as a `wait` or a file that it first has to write, has that time in addition.
 
-    Requests to an unreachable server are repeated for 2 seconds, or for 30 if it has answered before; jobs
-    are sent with an Idempotency-Key, so that none is made twice.
+    Every method raises a JobyardClientError whose message says what is wrong: ConnectionFailed if the server
+    can't be reached, Refused for a wrong token, BadRequest for a wrong value, NotFound, Conflict or
+    ServerError. The message is one line; that of a BadRequest begins with the argument that is wrong, as in
+    `epochs: should be …`. What an object that is given raises itself, as where it is iterated over or asked
+    for its path, may pass through.
+
+    While the server can't be reached, requests are repeated for 2 seconds, or for 30 if it has answered
+    before. So are those whose answer is lost, or 502 or 503 (for 2 minutes where it is busy with others'
+    scored files), except what should not be done twice: deletions and cancellations, say. Jobs are sent with
+    an Idempotency-Key, so that none is made twice.
 
     JSON is returned as it is in the API: the field names in braces are its keys, and times are texts in RFC
     3339.

@@ -38,8 +38,8 @@ def send(
     with Uploads(transport) as sent:
         body = _request(kind, sent.placed(spec), priority) | marks
         key = idempotency_key or str(uuid.uuid4())
-        with noted():
-            return transport.post("/jobs", body, key=key, longer=wait or 0.0, wait=wait)
+        with noted() as attempts:
+            return transport.post("/jobs", body, key=key, attempts=attempts, longer=wait or 0.0, wait=wait)
 
 
 def check(transport: Transport, kind: str, spec: Json, *, priority: int | None, marks: Json) -> None:

@@ -12,8 +12,17 @@ import httpx
 
 from jobyard.client import server_addresses
 from jobyard.client.drafts import draft_of
-from jobyard.client.errors import BadRequest, ConnectionFailed, JobyardClientError, Json, Refused, error_of
+from jobyard.client.errors import (
+    BadRequest,
+    ConnectionFailed,
+    JobyardClientError,
+    Json,
+    Refused,
+    error_of,
+    reason_of,
+)
 from jobyard.client.heads import Head
+from jobyard.client.interrupts import Attempts
 from jobyard.client.open_files import open_file
 from jobyard.client.parameters import given, plain, unsendable
 from jobyard.client.proxies import proxy_for
@@ -32,7 +41,8 @@ LONGEST_PAUSE_SECONDS = 5.0
 # More is no wait that anybody means, and overflows the clock.
 LONGEST_SECONDS = 1e9
 
-AWAY = frozenset({502, 503})
+BUSY = 503
+AWAY = frozenset({502, BUSY})
 CHUNK_BYTES = 1 << 20
 # How long the server waits for a worker that looks at a file.
 LOOK_SECONDS = 20.0
@@ -44,7 +54,7 @@ Change = Callable[[Path], object]
 
 
 class Transport:
-    """One server's API; `timeout` in seconds is for one answer."""
+    """One server's API; for `timeout` seconds it may be silent before an answer, and within one."""
 
     def __init__(self, url: str, token: str, timeout: float) -> None:
         host = server_addresses.check(url)
@@ -88,10 +98,11 @@ class Transport:
         *,
         key: str | None = None,
         longer: float = 0.0,
+        attempts: Attempts | None = None,
         **params: Any,
     ) -> Json:
         """A POST of JSON. With an idempotency key it may be sent again after a lost answer."""
-        options: Json = {"params": given(params), "timeout": self._patience(longer)}
+        options: Json = {"params": given(params), "timeout": self._patience(longer), "attempts": attempts}
         headers = {} if key is None else {"Idempotency-Key": key}
         return self._json(
             self._send("POST", path, json=body, headers=headers, repeatable=key is not None, **options)
@@ -131,7 +142,7 @@ class Transport:
                 {"bytes": head.size, "head_bytes": head.head_bytes, "reading": json.dumps(reading)}
             )
         except (TypeError, ValueError, RecursionError) as error:
-            why = unsendable(reading) or f"the request can't be sent: {_reason(error)}"
+            why = unsendable(reading) or f"the request can't be sent: {reason_of(error)}"
             raise BadRequest(why) from None
         answer = self._send(
             "POST",
@@ -183,6 +194,8 @@ class Transport:
             patience, busy = self._patience(longer), BUSY_SECONDS if longer else 0.0
             response = self._send("GET", path, stream=True, busy=busy, timeout=patience)
             try:
+                # Read for the body: only the beginning of the answer takes longer.
+                response.request.extensions["timeout"]["read"] = self._timeout
                 for chunk in response.iter_bytes(CHUNK_BYTES):
                     Runtime.run(file.write, chunk)
             except httpx.RequestError as error:
@@ -198,6 +211,7 @@ class Transport:
         repeatable: bool = True,
         stream: bool = False,
         busy: float = 0.0,
+        attempts: Attempts | None = None,
         file: tuple[str, Path] | None = None,
         **options: Any,
     ) -> httpx.Response:
@@ -205,22 +219,26 @@ class Transport:
 
         Raises JobyardClientError for an answer of status 400 or more.
         """
+        attempts = attempts or Attempts()
         began = time.monotonic()
-        give_up = began + (PATIENCE_SECONDS if self._reached else FIRST_PATIENCE_SECONDS)
+        until = began + (PATIENCE_SECONDS if self._reached else FIRST_PATIENCE_SECONDS)
         pause = FIRST_PAUSE_SECONDS
         while True:
+            give_up = until
             with ExitStack() as opened:
                 if file is not None:
                     options["files"] = {"file": (file[0], opened.enter_context(open_file(file[1])))}
                 failure: JobyardClientError
                 request = self._request(method, path, options)
+                attempts.sent += 1
                 try:
                     response = self._sent(request, stream=stream)
                 except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                     # Nothing was sent: this may be repeated whatever it was.
-                    failure = ConnectionFailed(f"can't reach {self.url}: {_reason(error)}")
+                    attempts.sent -= 1
+                    failure = ConnectionFailed(f"can't reach {self.url}: {reason_of(error)}")
                 except httpx.RequestError as error:
-                    failure = ConnectionFailed(f"the connection to {self.url} was lost: {_reason(error)}")
+                    failure = ConnectionFailed(f"the connection to {self.url} was lost: {reason_of(error)}")
                     if not repeatable:
                         raise failure from None
                 else:
@@ -230,7 +248,7 @@ class Transport:
                     failure = error_of(response)
                     if response.status_code not in AWAY or not repeatable:
                         raise failure
-                    give_up = max(give_up, began + busy)
+                    give_up = max(until, began + (busy if response.status_code == BUSY else 0.0))
             if time.monotonic() + pause > give_up:
                 raise failure
             Runtime.sleep(pause)
@@ -249,7 +267,7 @@ class Transport:
             for part in ("json", "params"):
                 if (why := unsendable(options.get(part))) is not None:
                     raise BadRequest(why) from None
-            raise BadRequest(f"the request can't be sent: {_reason(error)}") from None
+            raise BadRequest(f"the request can't be sent: {reason_of(error)}") from None
 
     def _sent(self, request: httpx.Request, *, stream: bool) -> httpx.Response:
         if self._http.is_closed:
@@ -259,11 +277,10 @@ class Transport:
             if response.status_code >= 400:
                 response.read()
         except OSError as error:
-            raise JobyardClientError(f"what is sent can't be read: {_reason(error)}") from None
+            raise JobyardClientError(f"what is sent can't be read: {reason_of(error)}") from None
         except RuntimeError as error:  # of an event loop
-            raise JobyardClientError(
-                f"the request can't be sent: {_reason(error)}; make the client in the event loop that uses it"
-            ) from None
+            why = f"the request can't be sent: {reason_of(error)}"
+            raise JobyardClientError(f"{why}; make the client in the event loop that uses it") from None
         return response
 
     def _json(self, response: httpx.Response) -> Json:
@@ -274,8 +291,3 @@ class Transport:
         if not isinstance(answer, dict):
             raise ConnectionFailed(f"{self.url} is not a Jobyard server")
         return answer
-
-
-def _reason(error: Exception) -> str:
-    text = str(error) or type(error).__name__
-    return "connection refused" if "refused" in text.lower() else text

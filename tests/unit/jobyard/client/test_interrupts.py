@@ -56,6 +56,22 @@ def test_an_interrupt_before_a_job_is_sent_has_none(answer_with: Callable[..., N
     assert not hasattr(interrupted.value, "__notes__")
 
 
+@pytest.mark.parametrize(("lost", "noted"), [(httpx.ConnectError, False), (httpx.ReadError, True)])
+def test_an_interrupt_between_attempts_has_one_if_any_may_have_reached_the_server(
+    answer_with: Callable[..., None], monkeypatch: pytest.MonkeyPatch, lost: type[Exception], noted: bool
+) -> None:
+    def lose(request: httpx.Request) -> httpx.Response:
+        raise lost("refused")
+
+    answer_with(lose)
+    monkeypatch.setattr(
+        "jobyard.client.runtime.time.sleep", lambda seconds: signal.raise_signal(signal.SIGINT)
+    )
+    with Client(URL, "a-token") as client, pytest.raises(KeyboardInterrupt) as interrupted:
+        client.score("fine")
+    assert getattr(interrupted.value, "__notes__", []) == ([UNANSWERED] if noted else [])
+
+
 def test_a_command_says_it_in_one_line(
     answer_with: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:

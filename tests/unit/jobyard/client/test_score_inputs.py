@@ -253,9 +253,9 @@ def test_names_of_files_are_no_texts_unless_an_iterator_brings_them(
     tmp_path: Path, opened: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("may.csv", "june.csv", "nice"):
+    for name in ("may.csv", "june.csv", "JULY.TSV.gz", "nice", "nice.py"):
         Path(name).touch()
-    absolute = str(tmp_path / "nice")
+    absolute = str(tmp_path / "JULY.TSV.gz")
     for texts, instead in (
         ("may.csv", "texts: 'may.csv' is a file; should be file='may.csv', or iter"),
         (absolute, f"should be file={absolute!r:.20}"),
@@ -265,5 +265,32 @@ def test_names_of_files_are_no_texts_unless_an_iterator_brings_them(
             score_input({"texts": texts}, opened)
         assert instead in str(refused.value)
     odd = ("a\0b.csv", "so… " * 5_000 + "/.")
-    for texts in ("nice", "july.csv", ["may.csv", "good"], iter(["may.csv"]), *odd):
+    for texts in (
+        "nice",
+        "./nice",
+        str(tmp_path / "nice.py"),
+        "july.csv",
+        ["may.csv", "good"],
+        iter(["may.csv"]),
+        *odd,
+    ):
         assert score_input({"texts": texts}, opened).spec
+
+
+@pytest.mark.parametrize("start", ["//", "\\\\", "\\/", "/\\"])
+def test_the_disk_is_not_asked_about_shares_of_the_network(
+    start: str, opened: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows that would connect to whatever host a text names."""
+    asked: list[Path] = []
+
+    def is_file(path: Path) -> bool:
+        asked.append(path)
+        return True
+
+    monkeypatch.setattr(Path, "is_file", is_file)
+    assert score_input({"texts": f"{start}host/share/may.csv"}, opened).spec
+    assert asked == []
+    with pytest.raises(BadRequest, match="is a file"):
+        score_input({"texts": "/share/may.csv"}, opened)
+    assert asked == [Path("/share/may.csv")]

@@ -1,6 +1,7 @@
 """The client against a real HTTP server that misbehaves on purpose: what is repeated, and what is said."""
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -48,6 +49,10 @@ JOB: dict[str, Any] = {
 DROP = 0
 
 
+class Held(bytes):
+    """A body whose last byte doesn't come, until the script is released."""
+
+
 @dataclass
 class Script:
     """Answers in their order, the last one for ever: (status, body). DROP closes without an answer."""
@@ -55,6 +60,7 @@ class Script:
     answers: list[tuple[int, Any]]
     seen: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
     url: str = ""
+    released: threading.Event = field(default_factory=threading.Event)
 
     def next(self) -> tuple[int, Any]:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -74,9 +80,12 @@ def script() -> Iterator[Script]:
                 return
             data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
-            self.send_header("Content-Length", str(len(data)))
+            self.send_header("Content-Length", str(len(data) + isinstance(data, Held)))
             self.end_headers()
             self.wfile.write(data)
+            if isinstance(data, Held):
+                self.close_connection = True
+                script.released.wait()
 
         do_POST = do_DELETE = do_GET  # noqa: N815 - http.server's own names
 
@@ -361,3 +370,32 @@ def test_rows_that_others_are_written_before_are_asked_for_again(
     assert [path for _, path, *_ in script.seen[1:]] == [f"/api/v1/jobs/{JOB['id']}/scores.xlsx"] * 2
     longest = score_exports.PATIENCE_SECONDS + 2 * score_exports.MAX_SECONDS
     assert min(patiences) >= longest
+
+
+def test_only_while_it_is_busy_is_a_server_asked_for_longer(
+    script: Script, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure after that is one of a server that is away, for which the usual time is over."""
+    job = client.score("x")
+    monkeypatch.setattr(transport, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(transport, "FIRST_PAUSE_SECONDS", 0.0)
+    busy, away = (503, problem(503, "busy")), (502, b"<html>")
+    script.answers = [busy, busy, away, (200, b"PK")]
+    with pytest.raises(JobyardClientError, match="answered 502"):
+        job.save_scores(tmp_path / "x.xlsx")
+    assert len(script.seen) == 4
+
+
+def test_the_body_of_an_answer_that_took_long_is_waited_for_as_any_other(
+    script: Script, client: Client, tmp_path: Path
+) -> None:
+    """It was waited for as long as for its beginning: for ten minutes after each part."""
+    job = client.score("x")
+    script.answers = [(200, Held(b"PK"))]
+    client._transport._timeout = 0.1
+    try:
+        with pytest.raises(ConnectionFailed, match=r"the download of x\.xlsx was interrupted"):
+            job.save_scores(tmp_path / "x.xlsx")
+    finally:
+        script.released.set()
+    assert list(tmp_path.iterdir()) == []

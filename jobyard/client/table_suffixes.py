@@ -1,0 +1,22 @@
+"""What the name of a file of texts ends in."""
+
+from pathlib import PurePath
+from typing import Final
+
+TABLES: Final = frozenset(
+    {
+        *(".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".tab", ".tsv", ".txt"),
+        *(".ods", ".xls", ".xlsb", ".xlsm", ".xlsx"),
+    }
+)
+PACKED: Final = frozenset(
+    {".bz2", ".gz", ".tar", ".tbz", ".tbz2", ".tgz", ".txz", ".tzst", ".xz", ".zip", ".zst", ".zstd"}
+)
+
+
+def is_of_a_table(name: str) -> bool:
+    """Whether a name ends as that of a table, which may be packed: may.csv, may.csv.gz."""
+    path = PurePath(name)
+    if path.suffix.lower() in PACKED:
+        path = path.with_suffix("")
+    return path.suffix.lower() in TABLES
