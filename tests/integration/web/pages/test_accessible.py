@@ -12,7 +12,7 @@ from jobyard.shared import jobs, registrations, webhooks
 from tests.axe import violations
 from tests.integration.web.world import KINDS, STATES, World
 
-# They are no pages: pictures, downloads, what the charts are drawn with.
+# They are no pages: pictures, downloads, what the charts are drawn with, and what leads to another.
 NO_PAGES = frozenset(
     {
         "pages.audit_csv",
@@ -21,6 +21,7 @@ NO_PAGES = frozenset(
         "pages.file_thumbnail",
         "pages.member_thumbnail",
         "pages.assets",
+        "pages.shortened",
     }
 )
 
