@@ -16,7 +16,7 @@ PACKED: Final = frozenset(
 
 def is_of_a_table(name: str) -> bool:
     """Whether a name ends as that of a table, which may be packed: may.csv, may.csv.gz."""
-    path = PurePath(name)
-    if path.suffix.lower() in PACKED:
-        path = path.with_suffix("")
-    return path.suffix.lower() in TABLES
+    suffixes = [suffix.lower() for suffix in PurePath(name).suffixes]
+    if suffixes and suffixes[-1] in PACKED:
+        suffixes.pop()
+    return bool(suffixes) and suffixes[-1] in TABLES
