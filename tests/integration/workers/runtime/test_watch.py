@@ -1,6 +1,8 @@
 """What a worker writes of work that has hung; here nothing ends the process."""
 
+import sys
 import threading
+import traceback
 import uuid
 from collections.abc import Callable
 
@@ -13,6 +15,7 @@ from jobyard.shared.errors import Cancelled, Interrupted, LeaseLost, Paused, Sto
 from jobyard.shared.jobs import Claim, Job, State
 from jobyard.workers.runtime.hung import Limits, Watch
 from tests.factories import change_job, claimed, get_job, new_job, rename_table
+from tests.waiting import wait_for
 
 
 def watch(database: Database, claim: Claim, action: StallAction = "report", **limits: float) -> Watch:
@@ -152,8 +155,13 @@ def test_what_the_database_does_not_take_is_tried_again(database: Database) -> N
 def test_the_traceback_is_that_of_the_work(database: Database) -> None:
     claim = claimed(database, new_job(database))
     watching = watch(database, claim)
+    work = threading.get_ident()
+
+    def works() -> bool:
+        return "thread.join()" in "".join(traceback.format_stack(sys._current_frames()[work]))
 
     def heartbeats() -> None:
+        wait_for(works)  # a busy machine may still be in `start`
         look_until(watching, None, lambda: get_job(database, claim.id).stalled_since)
 
     thread = threading.Thread(target=heartbeats)

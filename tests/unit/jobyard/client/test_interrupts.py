@@ -4,7 +4,7 @@ import asyncio
 import functools
 import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -15,6 +15,14 @@ from jobyard.cli import INTERRUPTED, run
 from jobyard.client.interrupts import UNANSWERED
 
 URL = "http://127.0.0.1:1"
+
+
+@pytest.fixture(autouse=True)
+def _not_ignored() -> Iterator[None]:
+    """What a shell starts in the background ignores Ctrl-C, and so would these tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def interrupt(request: httpx.Request) -> httpx.Response:
