@@ -282,7 +282,7 @@ def start_redis(folder: Path) -> RedisProcess:
 def redis_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisProcess]:
     """A Redis of this test's own; its folder is short, for a socket's path is limited.
 
-    Who sends is patient with it: one that a busy machine keeps waiting for half a second is not away.
+    Sending may take long: on a busy machine Redis may need more than half a second to answer.
     """
     monkeypatch.setattr("jobyard.shared.broker.SEND_SECONDS", PATIENCE)
     with tempfile.TemporaryDirectory(prefix="jy-") as folder:

@@ -13,7 +13,6 @@ LOGS_CURSOR: Final = r"^[0-9]{1,9}:[0-9]{1,15}$"
 METRICS_CURSOR: Final = r"^-?[0-9]{1,18}:[^\x00]*$"
 PREDICTIONS_CURSOR: Final = r"^-?([0-9.e-]{0,30}:)?[0-9]{1,9}$"
 
-_NEXT: Final = "should be `next` of the page before, but is {}"
 # With a place for what was written.
 SHOULD_BE: Final[Mapping[str, str]] = {
     **FIELDS_ARE,
@@ -21,6 +20,6 @@ SHOULD_BE: Final[Mapping[str, str]] = {
     SHA256: "should be 64 hexadecimal digits in lower case, but is {}",
     FAILURES_KEY: "should be 16 hexadecimal digits, as the list of failures has it, but is {}",
     LOGS_CURSOR: "should be the `cursor` of a piece, or `next` of the page before, but is {}",
-    METRICS_CURSOR: _NEXT,
+    METRICS_CURSOR: "should be `next` of the page before, but is {}",
     PREDICTIONS_CURSOR: "should be `next` or `previous` of another page, but is {}",
 }

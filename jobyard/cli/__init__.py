@@ -188,7 +188,7 @@ def _write_no_more() -> None:
 
 
 def _say_notes(end: BaseException | None) -> None:
-    """What was noted where the command was interrupted, or at what a second Ctrl-C took the place of."""
+    """Print the notes of an interrupt, and of those that it interrupted in turn, each once."""
     notes: dict[str, None] = {}
     while end is not None:
         notes |= dict.fromkeys(getattr(end, "__notes__", ()))

@@ -4,7 +4,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
@@ -21,6 +21,7 @@ from jobyard.client import (
     Refused,
     ServerError,
 )
+from jobyard.client.drafts import draft_of
 
 # Formats that a terminal can show; the others are bytes.
 TEXTS: Final = frozenset({"csv", "json", "jsonl"})
@@ -86,17 +87,15 @@ def save_file(
 
 @contextmanager
 def atomic_text(target: Path) -> Iterator[IO[str]]:
-    """A file to write text to, which is there when all of it is."""
-    draft = target.with_name(f".{target.name}.part")
-    try:
-        with draft.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        draft.replace(target)
-    except OSError as error:
-        raise click.UsageError(f"{target} can't be written: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
+    """A file to write text to, which is there when all of it is; names that are no UTF-8 keep their bytes.
+
+    Raises JobyardClientError where it can't be written.
+    """
+    with (
+        draft_of(target) as draft,
+        draft.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        yield file
 
 
 def write_text(target: Path, text: str) -> None:

@@ -14,6 +14,7 @@ from jobyard.cli.pictures import Called, as_it_is
 from jobyard.cli.session import output, print_json
 from jobyard.client import Job
 from jobyard.client.errors import Json
+from jobyard.client.libraries import translated
 from jobyard.client.lines import on_a_line
 from jobyard.client.saved_predictions import write_renamed
 
@@ -42,7 +43,7 @@ def write_table(
     elif called is as_it_is or format_ == "parquet":
         job.save_predictions(path, format=format_, escape_formulas=escape, **rows)
     else:
-        _write_renamed(job, path, called, rows, is_escaped=escape)
+        _write_renamed(job, path, called, is_escaped=escape)
 
 
 def print_lines(job: Job, called: Called = as_it_is) -> None:
@@ -51,13 +52,15 @@ def print_lines(job: Job, called: Called = as_it_is) -> None:
         print_json(_line({**row, "image": called(row["image"])}))
 
 
-def _write_renamed(
-    job: Job, path: Path, called: Called, chosen: Mapping[str, str], *, is_escaped: bool
-) -> None:
+def _write_renamed(job: Job, path: Path, called: Called, *, is_escaped: bool) -> None:
     """The server's CSV with other names of pictures."""
     with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:
-        theirs = job.save_predictions(Path(folder) / "predictions.csv", escape_formulas=False, **chosen)
-        with theirs.open(encoding="utf-8", newline="") as source, atomic_text(path) as file:
+        theirs = job.save_predictions(Path(folder) / "predictions.csv", escape_formulas=False)
+        with (
+            theirs.open(encoding="utf-8", errors="surrogateescape", newline="") as source,
+            atomic_text(path) as file,
+            translated(f"{path} can't be written with the names that were given"),
+        ):
             write_renamed(source, file, called, is_escaped=is_escaped)
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-# Whose cells are texts in every format.
-WORKBOOKS: Final = frozenset({".ods", ".xls", ".xlsb", ".xlsm", ".xlsx"})
+from jobyard.client.table_suffixes import WORKBOOKS
+
 JSON: Final = frozenset({".json", ".jsonl", ".ndjson"})
 # How Parquet and other workbooks begin, and what is packed: zip, gzip, bzip2, xz and zstd.
 NO_TEXT: Final = (b"PAR1", b"PK", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
@@ -30,7 +30,7 @@ def stored_format(format_: str | None, sources: Sequence[Path | str]) -> str | N
 
 def _is_the_same(format_: str, source: Path) -> bool:
     suffix = source.suffix.lower()
-    if suffix in WORKBOOKS:
+    if suffix in WORKBOOKS:  # whose cells are texts in every format
         return True
     with source.open("rb") as file:
         head = file.read(HEAD_BYTES)

@@ -6,11 +6,11 @@ from jobyard.client.libraries import needed
 
 
 class Choice(NamedTuple):
-    """The rows of a label, or all; by the values of a column, null last, or as they stand in the table."""
+    """The rows with a label, or all of them; sorted by a column with nulls last, or in the table's order."""
 
     label: str | None
     by: str | None = None
-    falls: bool = False
+    descending: bool = False
 
 
 ALL: Final = Choice(None)
@@ -29,7 +29,7 @@ def in_pyarrow(table: Any, choice: Choice, purpose: str, found: Any = None) -> l
     if choice.label is not None:
         picked = picked.filter(compute.equal(picked["label"], choice.label))
     if choice.by is not None:
-        keys = [("by", "descending" if choice.falls else "ascending"), ("row", "ascending")]
+        keys = [("by", "descending" if choice.descending else "ascending"), ("row", "ascending")]
         picked = picked.take(compute.sort_indices(picked, keys))
     rows: list[int] = picked["row"].to_pylist()
     return rows
@@ -47,6 +47,6 @@ def in_polars(table: Any, choice: Choice, purpose: str, found: Any = None) -> li
     if choice.label is not None:
         picked = picked.filter(polars.col("label") == choice.label)
     if choice.by is not None:
-        picked = picked.sort(["by", "row"], descending=[choice.falls, False], nulls_last=True)
+        picked = picked.sort(["by", "row"], descending=[choice.descending, False], nulls_last=True)
     rows: list[int] = picked["row"].to_list()
     return rows

@@ -32,7 +32,7 @@ class Question(NamedTuple):
     def choice(self) -> Choice:
         """All of it but the search."""
         by = "compound" if self.sort in ("compound", "-compound") else None
-        return Choice(self.label, by, falls=self.sort == "-compound")
+        return Choice(self.label, by, descending=self.sort == "-compound")
 
     def is_local(self, texts: str) -> bool:
         """Whether it is answered by the scored file, whose column of texts came from `texts`, alone.

@@ -3,12 +3,8 @@
 from pathlib import PurePath
 from typing import Final
 
-TABLES: Final = frozenset(
-    {
-        *(".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".tab", ".tsv", ".txt"),
-        *(".ods", ".xls", ".xlsb", ".xlsm", ".xlsx"),
-    }
-)
+WORKBOOKS: Final = frozenset({".ods", ".xls", ".xlsb", ".xlsm", ".xlsx"})
+TABLES: Final = WORKBOOKS | {".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".tab", ".tsv", ".txt"}
 PACKED: Final = frozenset(
     {".bz2", ".gz", ".tar", ".tbz", ".tbz2", ".tgz", ".txz", ".tzst", ".xz", ".zip", ".zst", ".zstd"}
 )

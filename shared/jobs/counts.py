@@ -52,8 +52,8 @@ class Ages(NamedTuple):
 
 
 def count_by_state(session: Session) -> dict[State, Count]:
-    """How many jobs are in each state, without children of other jobs and, up to a thousand, those of
-    `UNLISTED_KIND`.
+    """How many jobs are in each state. Children of other jobs are left out, and from exact counts also the
+    jobs of `UNLISTED_KIND`.
     """
     found = _counts(session, {state.value: _in_state(state) for state in State})
     unlisted = _unlisted(session)

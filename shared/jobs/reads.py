@@ -20,7 +20,8 @@ from jobyard.shared.jobs.tables import JOBS, Job, JobEvent
 
 # So many running jobs are listed at most: their workers are as many.
 MOST_RUNNING: Final = 1_000
-# For a page: of the server's own jobs there are as many as requests wait for them.
+# So many searches fill a page at most: the server's own jobs, which are left out, are few, one for each
+# request that waits for its preview.
 SEARCHES: Final = 4
 
 

@@ -22,7 +22,9 @@ REFERENCE = rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}(@([1-9][0-9]{{0,8}}|{ALIAS}))?
 BACKGROUND = r"^(white|black|#[0-9a-fA-F]{6})$"
 ADDRESS = r"^(https?|s3)://"
 PATH = r"^/[^\x00]*$"
-LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
+# No line feeds, tabs, escapes or NUL; nor those above ASCII, which terminals obey, too, and line separators.
+CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+LINE = rf"^[^{CONTROLS}]+$"
 WORDS = r"\S"
 # What texts of these patterns should be.
 FIELDS_ARE = {

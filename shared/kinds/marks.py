@@ -5,15 +5,14 @@ from typing import Annotated, Final
 from pydantic import Field, StringConstraints
 
 from jobyard.shared.jobs import MAX_LABELS
+from jobyard.shared.kinds.fields import CONTROLS
 
 NAME_CHARACTERS: Final = 200
 NOTE_CHARACTERS: Final = 10_000
 
-# No line feeds, tabs, escapes or NUL; nor those above ASCII, which terminals obey, too, and line separators.
-_CONTROLS: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
-PRINTABLE: Final = rf"^[^{_CONTROLS}]*$"
+PRINTABLE: Final = rf"^[^{CONTROLS}]*$"
 # At least one character that is not a space.
-NAME: Final = rf"^[^{_CONTROLS}]*[^{_CONTROLS}\x20][^{_CONTROLS}]*$"
+NAME: Final = rf"^[^{CONTROLS}]*[^{CONTROLS}\x20][^{CONTROLS}]*$"
 KEY: Final = r"^[A-Za-z0-9][A-Za-z0-9_./-]{0,62}$"
 NOTE: Final = r"^[^\x00]*$"
 # What texts of these patterns should be.

@@ -123,9 +123,11 @@ def _rows(session: Session, job: jobs.Job, query: RowsQuery) -> "tuple[scores.Qu
     from jobyard.web.services import scores
 
     label = query.label if query.label in ("positive", "neutral", "negative") else None
-    rows = (job.result or {}).get("rows")
-    asked = scores.Question(label, query.search, query.sort, ROWS_PER_PAGE, query.cursor, True, rows)
-    stored, column = current_backend().storage, (job.result or {})["column"]
+    result = job.result or {}
+    asked = scores.Question(
+        label, query.search, query.sort, ROWS_PER_PAGE, query.cursor, counted=True, rows=result.get("rows")
+    )
+    stored, column = current_backend().storage, result["column"]
     read = functools.partial(scores.read, stored.address(file.storage_key), column, check=stored.check)
     first = asked._replace(cursor=None)
     for question in (asked, first):

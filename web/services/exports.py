@@ -65,5 +65,5 @@ def why_no_workbook(rows: int, columns: int) -> str | None:
 
 
 def workbook_seconds(rows: int, columns: int) -> float:
-    """How long it takes about to write so many rows as a workbook."""
+    """About how many seconds it takes to write so many rows as a workbook."""
     return rows * columns / CELLS_PER_SECOND

@@ -19,7 +19,7 @@ from jobyard.shared.needs import JobInput
 from jobyard.shared.storage import Reason
 from jobyard.shared.tokens import Identity
 from jobyard.web.backend import Backend
-from jobyard.web.services.long_polling import surely_until_it_ends
+from jobyard.web.services.long_polling import until_it_ends
 from jobyard.web.services.submission import submit
 
 WAIT_SECONDS: Final = 20.0
@@ -62,7 +62,7 @@ def answer_of(backend: Backend, job_id: uuid.UUID, size: int) -> dict[str, Any]:
     Raises Busy where no worker has had time for it, and where too many requests wait for one.
     """
     try:
-        ended = surely_until_it_ends(backend, job_id, WAIT_SECONDS)
+        ended = until_it_ends(backend, job_id, WAIT_SECONDS, or_busy=True)
     finally:
         was_running = _forget(backend, job_id)
     if ended is None and was_running:

@@ -21,7 +21,7 @@ TABLES: dict[str, type[registry.Dataset] | type[registry.Model]] = {
 }
 
 
-def have_to_be_checked(submission: AnySubmission) -> bool:
+def has_to_be_checked(submission: AnySubmission) -> bool:
     """Whether the spec names anything that this server has, or has not, or its kind has checks of its own."""
     kind = kinds.any_of(submission.kind)
     if type(kind).resolve is not Kind.resolve:

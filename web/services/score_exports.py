@@ -124,7 +124,7 @@ def _watched(disk: Disk, interrupt: Callable[[], object]) -> Iterator[None]:
                 _look(disk, until)
             except JobyardError as error:
                 why.append(error)
-                interrupt()  # and again: between two statements there is nothing that it ends
+                interrupt()  # at each turn: one that comes between two statements does nothing
 
     watcher = threading.Thread(target=watch, name="watch export", daemon=True)
     watcher.start()

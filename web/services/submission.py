@@ -20,7 +20,7 @@ from jobyard.shared.tokens import BUILT_IN, Identity
 from jobyard.web.backend import Backend
 from jobyard.web.services import quotas
 from jobyard.web.services.group_commit import Accepted
-from jobyard.web.services.references import have_to_be_checked, resolve
+from jobyard.web.services.references import has_to_be_checked, resolve
 
 MAX_KEY_CHARACTERS = 255
 # Of the disk that should stay free: jobs are accepted a while longer than files.
@@ -66,7 +66,7 @@ def submit(
     if submitter.max_queued is not None:
         _check_quota(backend, submitter, 1, idempotency_key, digest)
     needs = Needs()
-    if have_to_be_checked(submission):
+    if has_to_be_checked(submission):
         with backend.database.read() as session:
             # What it refers to may be gone by the time that it is repeated.
             if idempotency_key and (first := jobs.repeat_of(session.connection(), idempotency_key, digest)):
@@ -92,7 +92,7 @@ def submit_many(
     if submitter.max_queued is not None:
         _check_quota(backend, submitter, len(submissions), idempotency_key, digest)
     needs = [Needs()] * len(submissions)
-    if any(have_to_be_checked(one) for one in submissions):
+    if any(has_to_be_checked(one) for one in submissions):
         with backend.database.read() as session:
             if idempotency_key and (
                 first := jobs.repeats_of(session.connection(), idempotency_key, digest, len(submissions))
@@ -142,7 +142,7 @@ def check_quota(backend: Backend, submitter: Identity, count: int) -> None:
 
 def check(backend: Backend, submission: AnySubmission) -> None:
     """Raises what `submit` would, and makes no job. PENDING stands for uploads and data sets to come."""
-    if have_to_be_checked(submission):
+    if has_to_be_checked(submission):
         with backend.database.read() as session:
             resolve(session, backend, submission, pending=PENDING)
 

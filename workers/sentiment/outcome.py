@@ -57,7 +57,7 @@ def join_parts(
     progress: Progress,
     room: Room,
 ) -> Outcome:
-    """`put_together` as the end of a longer way, of which it is no phase."""
+    """`put_together` without announcing a phase."""
     summary, unseen = Summary(plan.group_by), UnseenSummary()
     broken = Broken(skip=True)
     columns: dict[str, None] = {}

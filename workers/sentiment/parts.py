@@ -64,7 +64,7 @@ def write_part(
     before: int,
     total: int,
 ) -> int:
-    """`score_part` as a step of a longer way: so many rows were scored `before`, of about `total`."""
+    """`score_part` without announcing a phase: so many rows were scored `before`, of about `total`."""
     number, whole, output, room = work
     file, part, stream, added, types = plan.place(number, whole)
     broken = Broken(skip=spec.errors == "skip", source=", ".join(added.values()), numbered=file.numbered)

@@ -28,13 +28,11 @@ from jobyard.workers.sentiment.tables.parquet import ParquetTable
 from jobyard.workers.sentiment.tables.readings import LONG_BYTES
 from jobyard.workers.sentiment.tables.steps import Opened, Target
 from jobyard.workers.sentiment.tables.table import Table
-from jobyard.workers.sentiment.tables.window import Part
+from jobyard.workers.sentiment.tables.window import NOT_UTF_8, Part
 from jobyard.workers.sentiment.tables.workbooks import OLE, is_workbook, sheets_of
 
 # What is unpacked of a file that is packed.
 MOST_BYTES: Final = 8 << 20
-# What is said of bytes that are no text.
-NO_TEXT: Final = "is not UTF-8"
 NOT_TOLD: Final = "what is in the file can't be told from its beginning; its job will say"
 
 
@@ -259,7 +257,7 @@ def _broken(seen: Broken, counted: Broken, *, is_cut: bool) -> dict[str, Any]:
     is broken is known of the first ones (`Broken.first`): if all of them are such, the others count as such.
     """
     if is_cut:
-        first = [one for one in seen.first if NO_TEXT in one["error"]]
+        first = [one for one in seen.first if NOT_UTF_8 in one["error"]]
         count = seen.count if len(first) == len(seen.first) else len(first)
         return {"count": count, "first": first[:ROWS]}
     lines = {one["line"]: one for one in [*seen.first, *counted.first]}

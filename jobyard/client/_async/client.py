@@ -67,7 +67,7 @@ class AsyncClient(
         timeout: float = 60.0,
     ) -> None:
         if url is not None:
-            server_addresses.check(url)  # before a token is looked for, which what is no address has none of
+            server_addresses.check(url)  # else a mistyped address is said to lack a token
         server = servers.find(url, token, profile)
         self._transport = AsyncTransport(server.url, server.token, timeout)
         self.url = self._transport.url

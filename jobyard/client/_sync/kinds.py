@@ -148,10 +148,10 @@ class Kinds(Jobs):
         `texts` is one text, or several: a list, a generator, an array of NumPy, a series of pandas, polars or
         PyArrow; or a data frame of any library, in which `column` names the texts and `group_by` the groups;
         or a path or an open file, as `file`. None, NaN and the like are rows without a text, which keep their
-        places. Texts that all are names of tables there, as "may.csv", are refused (`file` and `files` are
-        for these), but not if an iterator brings them: `iter([comment])`. Only the columns of a data frame
-        that are needed are sent; `job.scores().to_pandas()` gives all of it back with the scores. Texts that
-        are many, long or missing are sent as a file that the client writes.
+        places. If every text is the name of a table that exists, such as "may.csv", they are refused (use
+        `file` or `files`); an iterator is always taken as texts: `iter([comment])`. Only the columns of a
+        data frame that are needed are sent; `job.scores().to_pandas()` gives all of it back with the scores.
+        Texts that are many, long or missing are sent as a file that the client writes.
 
         A file is a path, or a pattern as "data/*.csv", which is uploaded; an open file; an id; or an address
         (https://… or s3://…), from which the server fetches it if its settings allow that.

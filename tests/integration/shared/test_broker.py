@@ -185,6 +185,7 @@ def test_a_frozen_broker_costs_a_bounded_time_and_is_used_again_when_it_thaws(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> None:
+    # As in service, before the app is made: the fixture `redis_server` has made senders patient.
     monkeypatch.setattr("jobyard.shared.broker.SEND_SECONDS", SEND_SECONDS)
     broker: Broker = request.getfixturevalue("broker")
 

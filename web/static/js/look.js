@@ -30,7 +30,6 @@ export class Look {
     this.body = this.panel.querySelector("[data-look-body]");
     this.sheet = form.querySelector("[data-look-sheet]");
     this.input = form.querySelector("input[type=file][name=file]");
-    this.pause = RETRY_SECONDS;
     this.retries = 0;
     this.revealed = new Set();
     // What the last look found; nothing while another is under way.
@@ -50,7 +49,7 @@ export class Look {
     this.begin();
   }
 
-  /** Whether a column was chosen from a list of which the last look told all that another would tell. */
+  /** Whether another look would tell nothing new: a column was chosen from the list that the last one made. */
   isKnown({ name, tagName }) {
     if (!this.found || tagName !== "SELECT" || !["column", "group_by"].includes(name)) return false;
     const [column, group] = ["column", "group_by"].map((one) => this.form.elements.namedItem(one).value);
@@ -151,12 +150,11 @@ export class Look {
     this.retries += 1;
     if (this.retries > MOST_RETRIES) return this.clear(`The columns can't be shown: ${why}.`);
     if (!this.body.childElementCount) this.clear(`The columns can't be shown yet: ${why}. The form works without them.`);
-    this.timer = setTimeout(() => this.begin(), this.pause * 1000);
-    this.pause = Math.min(2 * this.pause, LONGEST_PAUSE);
+    const pause = Math.min(RETRY_SECONDS * 2 ** (this.retries - 1), LONGEST_PAUSE);
+    this.timer = setTimeout(() => this.begin(), pause * 1000);
   }
 
   show(found) {
-    this.pause = RETRY_SECONDS;
     this.retries = 0;
     this.found = found;
     this.draw();
@@ -186,7 +184,7 @@ export class Look {
   /** Open what is folded of the form where it has one of these fields, which a message names. */
   reveal(names) {
     for (const name of names) {
-      // What the messages before named already may have been closed since, by whoever reads them.
+      // Not again what the messages before this one named: the reader may have closed it since.
       if (!this.revealed.has(name)) this.form.elements.namedItem(name)?.closest?.("details")?.setAttribute("open", "");
     }
     this.revealed = new Set(names);

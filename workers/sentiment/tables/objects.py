@@ -17,7 +17,7 @@ from pydantic_core import from_json
 from jobyard.workers.runtime.progress import Progress
 from jobyard.workers.sentiment.tables.broken import Broken
 from jobyard.workers.sentiment.tables.mends import mended
-from jobyard.workers.sentiment.tables.window import MAX_LINE, TOO_LONG
+from jobyard.workers.sentiment.tables.window import MAX_LINE, NOT_UTF_8, TOO_LONG
 
 # Of JSON that becomes Python's objects at once, unless one line is longer; and of the values in such a line.
 JSON_BYTES = 1 << 20
@@ -175,9 +175,7 @@ def _parse(line: bytes) -> Row | None:
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
-        raise ValueError(
-            f"byte {error.start + 1} is not UTF-8; if the file is in another encoding, set `encoding`"
-        ) from None
+        raise ValueError(f"byte {error.start + 1} {NOT_UTF_8}") from None
     return _object(text) if text.strip() else None
 
 

@@ -15,6 +15,7 @@ BLOCK_BYTES = 4 << 20
 # Bytes of a row, also of one that runs over several lines.
 MAX_LINE = 10_000_000
 TOO_LONG = f"is longer than {MAX_LINE:,} bytes"
+NOT_UTF_8 = "is not UTF-8; if the file is in another encoding, set `encoding`"
 
 
 class Part(NamedTuple):
@@ -82,7 +83,7 @@ class Window:
         except UnicodeDecodeError as error:
             at = begin + error.start
             byte = at - self.data.rfind(b"\n", 0, at)
-            return at, f"byte {byte} is not UTF-8; if the file is in another encoding, set `encoding`"
+            return at, f"byte {byte} {NOT_UTF_8}"
         return None if zero < 0 else (zero, "has a zero byte; should be text")
 
     def _drop(self, used: int) -> None:

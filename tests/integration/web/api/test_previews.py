@@ -150,10 +150,10 @@ def test_where_too_many_wait_already_it_is_not_the_workers_who_are_blamed(
 def test_a_worker_that_takes_too_long_is_said_to(
     api: "FlaskClient", backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def is_claimed(_: Backend, job_id: uuid.UUID, seconds: float) -> None:
+    def is_claimed(_: Backend, job_id: uuid.UUID, seconds: float, *, or_busy: bool) -> None:
         claimed(backend.database, job_id, "w@host/1", lease_seconds=60)
 
-    monkeypatch.setattr(previews, "surely_until_it_ends", is_claimed)
+    monkeypatch.setattr(previews, "until_it_ends", is_claimed)
     answer = post(api)
     assert answer.status_code == 503
     said = "a worker has begun to look at the file and has not ended within 20 seconds"

@@ -58,9 +58,10 @@ def test_so_does_one_in_an_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_interrupt_before_a_job_is_sent_has_none(answer_with: Callable[..., None]) -> None:
+    Path("texts.csv").write_text("text\nfine\n")
     answer_with(lambda request: signal.raise_signal(signal.SIGINT))
     with Client(URL, "a-token") as client, pytest.raises(KeyboardInterrupt) as interrupted:
-        client.queues()
+        client.score(file="texts.csv")
     assert not hasattr(interrupted.value, "__notes__")
 
 

@@ -264,7 +264,7 @@ def test_names_of_files_are_no_texts_unless_an_iterator_brings_them(
         with pytest.raises(BadRequest) as refused:
             score_input({"texts": texts}, opened)
         assert instead in str(refused.value)
-    odd = ("a\0b.csv", "so… " * 5_000 + "/.", "..gz", ".gz", "a.", ".csv")
+    odd = ("a\0b.csv", "a" * 300 + ".csv", "so… " * 5_000 + "/.", "..gz", ".gz", "a.", ".csv")
     for texts in (
         "nice",
         "./nice",
